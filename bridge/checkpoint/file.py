@@ -1,0 +1,146 @@
+"""The checkpoint as one JSON file: written beside, synced, renamed; an OS lock keeps a second bridge out."""
+
+import errno
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from bridge.errors import BridgeError, CheckpointUnusable, Fenced, Misconfigured, Retryable
+from bridge.model.checkpoint import Checkpoint, checkpoint_of
+
+#: A disk that is full or failing may be well again; a path that is wrong will not.
+_PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
+class FileCheckpoint:
+    """See :class:`bridge.pipeline.ports.CheckpointStore` for the contract.
+
+    The lock is on ``FILE.lock``, because the file itself is replaced by each save; the system
+    gives it back when the process ends, however it ends.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._path = path
+        self.name = name
+        self.where = str(path)
+        self._lock: int | None = None
+        self._epoch = 0
+
+    @property
+    def epoch(self) -> int:
+        """Grows with each owner; 0 before this process became one."""
+        return self._epoch
+
+    def acquire(self) -> str:
+        """Take the lock; raises :class:`Fenced` when another process has it: with a file there is no standing by."""
+        if self._lock is not None:
+            return ""
+        lock = self._open_lock()
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise Fenced(
+                f"Another process holds the checkpoint file {self._path}", "Nothing was read or sent",
+                "Stop the other one, or give this bridge a checkpoint.file of its own",
+            ) from None
+        self._lock = lock
+        self._epoch = self._stored_epoch() + 1
+        return ""
+
+    def _stored_epoch(self) -> int:
+        """A damaged file has none: ``load`` says so, and ``replace`` mends it."""
+        try:
+            epoch = (self._read() or {}).get("epoch")
+        except CheckpointUnusable:
+            return 0
+        return epoch if isinstance(epoch, int) else 0
+
+    def load(self) -> Checkpoint | None:
+        """The stored checkpoint; None when there is no file."""
+        record = self._read()
+        if record is None:
+            return None
+        checkpoint = checkpoint_of(record, self.where)
+        if checkpoint.name != self.name:
+            raise CheckpointUnusable(
+                f"The checkpoint file {self._path} belongs to '{checkpoint.name}', not to '{self.name}'",
+                "Nothing was read or sent", "Set checkpoint.name or checkpoint.file right",
+            )
+        return checkpoint
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Store durably: a crash leaves the old or the new one, never a half."""
+        beside = self._path.with_name(f"{self._path.name}.new")
+        try:
+            with beside.open("w") as file:
+                json.dump({**checkpoint.record(), "epoch": self._epoch}, file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self._path)
+            _sync_folder(self._path.parent)
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def renew(self) -> None:
+        """Nothing to do: the lock holds as long as the process."""
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._lock is not None:
+            os.close(self._lock)
+        self._lock = None
+
+    def replace(self, checkpoint: Checkpoint | None) -> None:
+        """Overwrite or (None) remove the checkpoint by hand, as the owner after ``acquire``."""
+        if checkpoint is None:
+            self._path.unlink(missing_ok=True)
+        else:
+            self.save(checkpoint)
+
+    def check_rights(self) -> None:
+        """Raises :class:`Misconfigured` when the file cannot be written."""
+        where = self._path if self._path.exists() else self._path.absolute().parent
+        if not os.access(where, os.W_OK) or not os.access(self._path.absolute().parent, os.W_OK):
+            raise self._unwritable(PermissionError(13, "Permission denied"))
+
+    def _open_lock(self) -> int:
+        try:
+            return os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def _read(self) -> dict[str, Any] | None:
+        try:
+            record = json.loads(self._path.read_text())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._unwritable(error) from None
+        except ValueError as error:
+            return self._damaged(str(error))
+        return record if isinstance(record, dict) else self._damaged("it holds no record")
+
+    def _damaged(self, why: str) -> dict[str, Any]:
+        raise CheckpointUnusable(
+            f"The checkpoint file {self._path} is damaged: {why}", "Nothing was read or sent",
+            "Put a copy back, or 'job-bridge token set TIME' with a time before the damage",
+        ) from None
+
+    def _unwritable(self, error: OSError) -> BridgeError:
+        verdict = Retryable if error.errno in _PASSING else Misconfigured
+        return verdict(
+            f"Cannot use the checkpoint file {self._path}: {error.strerror}",
+            "Nothing is lost: the last stored position is as it was", "Check checkpoint.file, its folder and the disk",
+        )
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

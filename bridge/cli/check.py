@@ -1,0 +1,35 @@
+"""``job-bridge check``: every precondition, one line each."""
+
+import json
+from dataclasses import asdict
+
+import click
+
+from bridge.cli.settings import Config, with_settings
+
+_COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="a list of {level, subject, text, todo}")
+@with_settings
+def check(config: Config, as_json: bool) -> int:
+    """Look at every precondition without changing anything; one line each: ok, warning or failure, and what to do.
+
+    Exits 0 without failures, else with the code 'run' would give for the first one.
+
+    \b
+    Example:
+      job-bridge check --config /etc/job-bridge.toml
+    """
+    from bridge.preflight import preflight
+
+    findings = preflight(config)
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
+    else:
+        for finding in findings:
+            level = click.style(f"{finding.level:8}", fg=_COLOURS[finding.level])
+            todo = f" -> {finding.todo}" if finding.todo else ""
+            click.echo(f"{level} {finding.subject:12} {finding.text}{todo}")
+    return next((finding.exit_code for finding in findings if finding.level == "failure"), 0)

@@ -1,0 +1,46 @@
+"""``job-bridge status``: what a running bridge says of itself."""
+
+import json
+import urllib.error
+import urllib.request
+
+import click
+
+from bridge.cli.settings import Config, with_settings
+from bridge.errors import Retryable
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="everything, as /status.json gives it")
+@with_settings
+def status(config: Config, as_json: bool) -> int:
+    """Ask the bridge at http.host and http.port how it is. Exits 0 when it is ready, else 75.
+
+    \b
+    Example:
+      job-bridge status --http-port 9595
+    """
+    url = f"http://{config.http.host}:{config.http.port}/status.json"
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            document = json.load(response)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise Retryable(f"No bridge answers at {url}: {reason}", "This says nothing about the data",
+                        "Check that it runs, and http.host and http.port") from None
+    if as_json:
+        click.echo(json.dumps(document, indent=1))
+    else:
+        _show(document)
+    return 0 if document["ready"] else Retryable.exit_code
+
+
+def _show(document: dict[str, object]) -> None:
+    ready = "ready" if document["ready"] else "not ready: " + "; ".join(document["reasons"])  # type: ignore[arg-type]
+    click.echo(f"{document['name']} {document['version']}: {document['state']}, {ready}")
+    click.echo(f"  {document['namespace']} to {document['topic']}")
+    click.echo(f"  position    {document['position'] or 'none yet'}")
+    for group in ("counters", "gauges"):
+        for name, value in document[group].items():  # type: ignore[attr-defined]
+            if value is not None:
+                click.echo(f"  {name.removeprefix('job_bridge_'):40} {value:g}")

@@ -1,0 +1,68 @@
+"""``job-bridge tail``: prints transitions as they happen."""
+
+import threading
+
+import click
+
+from bridge.cli.settings import Config, with_settings
+from bridge.config import parse_time
+from bridge.errors import Usage
+from bridge.model.message import value_of
+from bridge.model.position import ClusterTime, Position, position_at
+from bridge.model.profile import profile_of
+from bridge.model.transition import Batch, Transition
+from bridge.signals import on_stop
+
+
+@click.command()
+@click.option("--since", metavar="TIME", help="begin at this ISO 8601 time, as far as the oplog reaches; default: now")
+@click.option("--count", type=click.IntRange(1), help="end after so many transitions")
+@with_settings
+def tail(config: Config, since: str | None, count: int | None) -> None:
+    """Print transitions as they happen, one JSON message a line. Touches neither Kafka nor the checkpoint.
+
+    \b
+    Example:
+      job-bridge tail --mongo-uri mongodb://localhost:27017/?replicaSet=rs0 --count 10
+    """
+    from bridge.source.client import state_client
+    from bridge.source.mongo import MongoSource
+
+    stop, wake = threading.Event(), threading.Event()
+    source = MongoSource(config, profile_of(config), state_client(config))
+
+    def end() -> None:
+        stop.set()
+        wake.set()
+
+    newest = source.origin().cluster_time
+    start = _position(since) if since else Position(ClusterTime(newest.seconds, newest.increment + 1))
+    left = count if count is not None else -1
+    with on_stop(end), source.open(start, wake, by_time=False) as stream:
+        while not stop.is_set() and left != 0:
+            wake.clear()
+            batch = stream.read()
+            if batch is None:
+                wake.wait(1)
+            else:
+                left = _print(batch, left)
+    source.close()
+
+
+def _position(since: str) -> Position:
+    try:
+        return position_at(parse_time(since))
+    except ValueError as error:
+        raise Usage(f"--since: {error}") from None
+
+
+def _print(batch: Batch, left: int) -> int:
+    """Print a batch's transitions, at most ``left`` (negative: all); return what is left."""
+    for event in batch.events:
+        for item in event.items:
+            if left == 0:
+                return 0
+            text = value_of(item).decode() if isinstance(item, Transition) else f"cannot be sent: {item.reason}"
+            click.echo(text)
+            left -= 1
+    return left

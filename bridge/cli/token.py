@@ -1,0 +1,122 @@
+"""``job-bridge token``: the checkpoint, decoded, and changes to it by hand."""
+
+import json
+import logging
+from contextlib import suppress
+from dataclasses import replace
+
+import click
+
+from bridge.cli.settings import Config, with_settings
+from bridge.config import parse_time
+from bridge.errors import CheckpointUnusable, Fenced, Retryable, Usage
+from bridge.model.checkpoint import Checkpoint
+from bridge.model.position import Position, position_at, position_of
+from bridge.pipeline.ports import CheckpointStore
+
+logger = logging.getLogger("bridge")
+
+
+@click.group()
+def token() -> None:
+    """Show or change the stored position. Changing needs the bridge to be stopped."""
+
+
+@token.command()
+@click.option("--json", "as_json", is_flag=True, help="the whole record")
+@with_settings
+def show(config: Config, as_json: bool) -> None:
+    """Show the checkpoint, decoded.
+
+    \b
+    Example:
+      job-bridge token show --checkpoint-name job-bridge
+    """
+    from bridge.service import make_store
+
+    stored = make_store(config).load()
+    if as_json:
+        click.echo(json.dumps(stored.record() if stored else None, indent=1))
+    elif stored is None:
+        click.echo(f"no checkpoint '{config.checkpoint.name}' yet: the bridge begins with start.from")
+    else:
+        for name, value in stored.record().items():
+            click.echo(f"{name:17} {value}")
+        click.echo(f"{'position':17} {stored.position}")
+
+
+@token.command("set")
+@click.argument("place", metavar="TIME|TOKEN")
+@click.option("--yes", is_flag=True, help="do not ask")
+@with_settings
+def set_(config: Config, place: str, yes: bool) -> None:
+    """Let the bridge go on from an ISO 8601 TIME (inclusive) or right after a resume TOKEN.
+
+    \b
+    Example:
+      job-bridge token set 2026-03-02T18:00:00+00:00
+    """
+    _change(config, _position(place), yes)
+
+
+@token.command()
+@click.option("--yes", is_flag=True, help="do not ask")
+@with_settings
+def clear(config: Config, yes: bool) -> None:
+    """Forget the checkpoint: the next start begins with start.from.
+
+    \b
+    Example:
+      job-bridge token clear --yes
+    """
+    _change(config, None, yes)
+
+
+def _position(place: str) -> Position:
+    with suppress(ValueError):
+        return position_of(place)
+    try:
+        return position_at(parse_time(place))
+    except ValueError as error:
+        raise Usage(f"{place!r} is neither a resume token nor a time: {error}") from None
+
+
+def _change(config: Config, position: Position | None, yes: bool) -> None:
+    from bridge.service import make_store
+
+    store = make_store(config)
+    if blocker := store.acquire():
+        raise Fenced(f"A bridge is running: {blocker}", "The checkpoint is as it was", "Stop the bridge first")
+    try:
+        before, unusable = _load(store)
+        click.echo(f"now:  {before.position if before else unusable or 'no checkpoint'}")
+        click.echo(f"then: {position or 'no checkpoint: the next start begins with start.from'}")
+        if before and position and position > before.position:
+            click.echo("what lies between the two will not be sent")
+        if not yes:
+            click.confirm("Change it?", abort=True)
+        store.replace(_changed(config, store.epoch, before, position))
+        logger.warning("the checkpoint was changed by hand", extra={"position": str(position)})
+    finally:
+        with suppress(Retryable):
+            store.release()
+
+
+def _load(store: CheckpointStore) -> tuple[Checkpoint | None, str]:
+    try:
+        return store.load(), ""
+    except CheckpointUnusable as error:
+        return None, error.what
+
+
+def _changed(config: Config, epoch: int, before: Checkpoint | None, position: Position | None) -> Checkpoint | None:
+    from bridge.model.profile import profile_of
+    from bridge.source.client import state_client
+    from bridge.source.mongo import MongoSource
+
+    if position is None:
+        return None
+    if before is not None:
+        return replace(before, position=position, sequence=before.sequence + 1)
+    source = MongoSource(config, profile_of(config), state_client(config))
+    return source.origin().first(config.checkpoint.name, position, epoch, 0.0)

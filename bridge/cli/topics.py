@@ -1,0 +1,29 @@
+"""``job-bridge topics``: the topics with the right settings."""
+
+import click
+
+from bridge.cli.settings import Config, with_settings
+
+
+@click.group()
+def topics() -> None:
+    """Make the topics the bridge needs."""
+
+
+@topics.command()
+@click.option("--partitions", type=click.IntRange(1), default=3, show_default=True, help="of the topic; the dead-letter topic has 1")
+@click.option("--replicas", type=click.IntRange(1), default=1, show_default=True, help="copies of each partition; 3 where there are 3 brokers")
+@with_settings
+def create(config: Config, partitions: int, replicas: int) -> None:
+    """Create the topic and its dead-letter topic, where they are missing.
+
+    \b
+    Example:
+      job-bridge topics create --kafka-topic job-transitions --partitions 6 --replicas 3
+    """
+    from bridge.sink.topics import Topics
+
+    names = {config.kafka.topic: partitions, f"{config.kafka.topic}-dlq": 1}
+    made = Topics(config).create(names, replicas)
+    for name, count in names.items():
+        click.echo(f"{name}: created with {count} partition(s)" if name in made else f"{name}: is there already")

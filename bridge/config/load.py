@@ -1,0 +1,205 @@
+"""Reads the settings from all their sources, and reports every problem at once.
+
+In order of strength: defaults, the TOML file, ``JOB_BRIDGE_SECTION_NAME`` in the environment
+(a secret also from the file that ``JOB_BRIDGE_SECTION_NAME_FILE`` names), options of the command line.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from bridge.config import sections
+from bridge.errors import Misconfigured
+
+PREFIX = "JOB_BRIDGE_"
+#: Names in the environment that are no settings: the file, and what click's completion uses.
+_OTHER = (f"{PREFIX}CONFIG",)
+
+Nested = dict[str, dict[str, Any]]
+
+
+class Config(BaseSettings):
+    """All settings, checked."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="_", env_nested_max_split=1
+    )
+
+    mongo: sections.Mongo = sections.Mongo()
+    jobs: sections.Jobs = sections.Jobs()
+    kafka: sections.Kafka = sections.Kafka()
+    delivery: sections.Delivery = sections.Delivery()
+    checkpoint: sections.CheckpointSettings = sections.CheckpointSettings()
+    start: sections.Start = sections.Start()
+    http: sections.Http = sections.Http()
+    log: sections.Log = sections.Log()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings
+
+
+def setting_names() -> dict[str, Any]:
+    """Every setting as ``section.name``, with its pydantic field."""
+    found = {}
+    for section, field in Config.model_fields.items():
+        model = field.annotation
+        assert isinstance(model, type) and issubclass(model, sections.Section)
+        for name, inner in model.model_fields.items():
+            found[f"{section}.{inner.alias or name}"] = inner
+    return found
+
+
+def variable(name: str) -> str:
+    """The environment variable of ``section.name``."""
+    return PREFIX + name.replace(".", "_").upper()
+
+
+def option(name: str) -> str:
+    """The command line option of ``section.name``."""
+    return "--" + name.replace(".", "-").replace("_", "-")
+
+
+def load(path: Path | None, options: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Config:
+    """Read the settings; ``options`` are those given on the command line, by ``section.name``.
+
+    Raises :class:`Misconfigured` with all problems, each under the name its setting was given by.
+    """
+    file = _from_file(path)
+    given = _nested(options)
+    secrets, problems = _from_secret_files(environment)
+    problems += [*_unknown(file, f"{path}: "), *_unknown_variables(environment)]
+    # The environment is read by pydantic-settings itself; what is weaker than it is handed over
+    # only where the environment says nothing.
+    for weaker in (secrets, file):
+        for name, value in _flat(weaker):
+            if name in setting_names() and variable(name) not in environment:
+                section, _, key = name.partition(".")
+                given.setdefault(section, {}).setdefault(key, value)
+    try:
+        config = Config(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        source = _Sources(options, environment, file, path)
+        problems += [_problem(one, source) for one in error.errors(include_url=False) if one["type"] != "extra_forbidden"]
+    if problems:
+        raise Misconfigured(
+            f"{len(problems)} problem(s) in the settings: " + "; ".join(dict.fromkeys(problems)),
+            "Nothing was read or sent",
+            "config/job-bridge.example.toml shows every setting",
+        )
+    return config
+
+
+def _from_file(path: Path | None) -> Nested:
+    if path is None:
+        return {}
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise Misconfigured(f"Cannot read the settings file {path}: {reason}", "Nothing was read or sent",
+                            "Check the path and its permissions") from None
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured(f"The settings file {path} is no TOML: {error}", "Nothing was read or sent",
+                            "Text values need quotes, and each [section] stands once") from None
+
+
+def _nested(options: Mapping[str, Any]) -> Nested:
+    nested: Nested = {}
+    for name, value in options.items():
+        section, _, key = name.partition(".")
+        nested.setdefault(section, {})[key] = value
+    return nested
+
+
+def _flat(nested: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for section, names in nested.items():
+        if isinstance(names, Mapping):
+            for name, value in names.items():
+                yield f"{section}.{name}", value
+
+
+def _from_secret_files(environment: Mapping[str, str]) -> tuple[Nested, list[str]]:
+    """Read ``JOB_BRIDGE_..._FILE`` of every secret; a file that cannot be read is a problem."""
+    read: dict[str, str] = {}
+    problems = []
+    for name, field in setting_names().items():
+        path = environment.get(f"{variable(name)}_FILE")
+        if field.annotation is not SecretStr or path is None:
+            continue
+        if variable(name) in environment:
+            problems.append(f"{variable(name)} and {variable(name)}_FILE are both set: keep one")
+        try:
+            read[name] = Path(path).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            problems.append(f"{variable(name)}_FILE: cannot read {path}: {getattr(error, 'strerror', 'no text')}")
+    return _nested(read), problems
+
+
+def _unknown(file: Mapping[str, Any], where: str) -> list[str]:
+    known = setting_names()
+    problems = []
+    for section, names in file.items():
+        if not isinstance(names, Mapping):
+            problems.append(f"{where}{section} stands outside of a section{_nearest(section, known)}")
+    problems += [f"{where}{name} is unknown{_nearest(name, known)}" for name, _ in _flat(file) if name not in known]
+    return problems
+
+
+def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    fields = setting_names()
+    known = {variable(name) for name in fields}
+    known |= {f"{variable(name)}_FILE" for name, field in fields.items() if field.annotation is SecretStr}
+    found = (name for name in environment if name.startswith(PREFIX) and name not in known and name not in _OTHER)
+    return [f"{name} is unknown{_nearest(name, known)}" for name in found]
+
+
+def _nearest(name: str, known: Any) -> str:
+    plain = {one.removeprefix(PREFIX): one for one in known}
+    near = difflib.get_close_matches(name.removeprefix(PREFIX), list(plain), n=1, cutoff=0.5)
+    return f" (did you mean {plain[near[0]]}?)" if near else ""
+
+
+class _Sources:
+    """Knows where each setting came from, so that a problem names it as it was given."""
+
+    def __init__(
+        self, options: Mapping[str, Any], environment: Mapping[str, str], file: Nested, path: Path | None
+    ) -> None:
+        self._options, self._environment, self._file, self._path = options, environment, file, path
+
+    def name(self, setting: str) -> str:
+        """``setting`` as it was given: an option, a variable, or a name in the file."""
+        section, _, key = setting.partition(".")
+        if setting in self._options:
+            return option(setting)
+        for given in (variable(setting), f"{variable(setting)}_FILE"):
+            if given in self._environment:
+                return given
+        if key in self._file.get(section, {}):
+            return f"{self._path}: {setting}"
+        return setting
+
+
+def _problem(error: Any, sources: _Sources) -> str:
+    setting = ".".join(str(part) for part in error["loc"])
+    message = str(error["msg"]).removeprefix("Value error, ")
+    field = setting_names().get(setting)
+    if field is None:  # a rule about several settings of a section names them itself
+        return message
+    given = "" if field.annotation is SecretStr or error["type"] == "value_error" else f", not {error['input']!r}"
+    return f"{sources.name(setting)}: {message}{given}"

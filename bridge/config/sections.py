@@ -1,0 +1,151 @@
+"""The settings: one frozen section each, with default, unit and reason beside the name.
+
+Read in order of strength: defaults, the TOML file, ``JOB_BRIDGE_SECTION_NAME`` in the environment
+(secrets also from the file named by ``JOB_BRIDGE_SECTION_NAME_FILE``), options of the command line.
+"""
+
+import re
+from datetime import datetime, timezone
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+
+def parse_time(text: str) -> datetime:
+    """Read an ISO 8601 time with a zone, as UTC; ``ValueError`` says what is missing."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no ISO 8601 time such as 2026-03-02T18:04:11+00:00") from None
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no zone: {text}+00:00 is UTC; add your own offset for local time")
+    return moment.astimezone(timezone.utc)
+
+
+def _topic(name: str) -> str:
+    bad = re.search(r"[^a-zA-Z0-9-]", name)
+    if bad:
+        raise ValueError(f"Illegal character in Kafka topic {name}: {bad.group()}")
+    # Room for the dead-letter topic's suffix within Kafka's limit of 249.
+    if not 1 <= len(name) <= 245:
+        raise ValueError("a topic name has 1 to 245 characters")
+    return name
+
+
+def _field_name(name: str | None) -> str | None:
+    if name and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError(f"{name!r} is no plain field name: letters, digits and _ only, top level")
+    return name
+
+
+def _start(text: str) -> str:
+    if text != "now":
+        parse_time(text)
+    return text
+
+
+FieldName = Annotated[str | None, AfterValidator(_field_name)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """Frozen, and closed: an unknown name is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+class Mongo(Section):
+    uri: SecretStr = Field(
+        SecretStr("mongodb://localhost:27017"), description="connection string; may hold a password, so it is a secret"
+    )
+    username: str = Field("", description="user, when not in the URI; both or neither of the two")
+    password: SecretStr = Field(SecretStr(""), description="password; authSource is the database unless the URI says otherwise")
+    database: str = Field("cdmtaskservice", description="database of the jobs collection", min_length=1)
+    collection: str = Field("", description="collection; empty: the profile's (jobs for cts, ee2_jobs for ee2)")
+
+    @model_validator(mode="after")
+    def both_or_neither(self) -> "Mongo":
+        if bool(self.username) != bool(self.password.get_secret_value()):
+            raise ValueError("give both of mongo.username and mongo.password, or neither")
+        return self
+
+
+class Jobs(Section):
+    profile: Literal["cts", "ee2", "custom"] = Field("cts", description="where the collection keeps things; custom takes the names below")
+    id_field: FieldName = Field(None, description="field of the job id; _id for the document's own (custom profile)")
+    state_field: FieldName = Field(None, description="field of the state (custom profile)")
+    transitions_field: FieldName = Field(None, description="array of transitions; empty where no history is kept (custom profile)")
+    updated_field: FieldName = Field(None, description="time of the last update, for profiles without history (custom profile)")
+    transition_state: FieldName = Field("state", description="name of the state inside a transition (custom profile)")
+    transition_time: FieldName = Field("time", description="name of the time inside a transition (custom profile)")
+    transition_trans_id: FieldName = Field("trans_id", description="name of the identity inside a transition (custom profile)")
+
+    @model_validator(mode="after")
+    def custom_is_whole(self) -> "Jobs":
+        names = {"id_field", "state_field", "transitions_field", "updated_field", "transition_state",
+                 "transition_time", "transition_trans_id"}
+        if self.profile != "custom":
+            given = sorted(names & self.model_fields_set)
+            if given:
+                raise ValueError(f"jobs.{given[0]} needs jobs.profile = custom")
+        elif not (self.id_field and self.state_field):
+            raise ValueError("jobs.profile = custom needs jobs.id_field and jobs.state_field")
+        return self
+
+
+class Kafka(Section):
+    bootstrap_servers: str = Field("localhost:9092", description="host:port, several separated by commas", min_length=1)
+    topic: Annotated[str, AfterValidator(_topic)] = Field("job-transitions", description="topic of the messages; not cts-jobs, where CTS sends its own; letters, digits and - only")
+    headers: Literal["cloudevents", "none"] = Field("cloudevents", description="CloudEvents headers beside the value, or none")
+    on_oversize: Literal["dead-letter", "stop"] = Field("dead-letter", description="what to do with a message larger than the topic takes")
+    compression: Literal["none", "gzip"] = Field("none", description="compression of batches; messages are small, so none")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field("PLAINTEXT", description="how the brokers are spoken to")
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field("SCRAM-SHA-512", description="how to log in, with SASL_*")
+    sasl_username: str = Field("", description="user, with SASL_*")
+    sasl_password: SecretStr = Field(SecretStr(""), description="password, with SASL_*")
+    ssl_cafile: str = Field("", description="file of the authorities to trust, with SSL; empty: the system's")
+    ssl_certfile: str = Field("", description="file of the client certificate, for mutual TLS")
+    ssl_keyfile: str = Field("", description="file of the client key, for mutual TLS")
+    ssl_password: SecretStr = Field(SecretStr(""), description="password of the client key")
+
+    @model_validator(mode="after")
+    def sasl_is_whole(self) -> "Kafka":
+        if self.security_protocol.startswith("SASL") and not (
+            self.sasl_username and self.sasl_password.get_secret_value()
+        ):
+            raise ValueError(f"kafka.security_protocol = {self.security_protocol} needs kafka.sasl_username and kafka.sasl_password")
+        return self
+
+    def servers(self) -> list[str]:
+        return [server.strip() for server in self.bootstrap_servers.split(",") if server.strip()]
+
+
+class Delivery(Section):
+    mode: Literal["at-least-once"] = Field("at-least-once", description="what is promised: nothing lost, few repeated after a failure")
+    window_messages: Annotated[int, Field(ge=1)] = Field(10_000, description="most messages in flight; bounds memory and what a crash repeats")
+    window_bytes: Annotated[int, Field(ge=1)] = Field(16_777_216, description="most bytes in flight, in bytes")
+    drain_seconds: Annotated[float, Field(ge=0)] = Field(20.0, description="how long a stop waits for messages in flight, in seconds")
+    dead_letters_per_hour: Annotated[int, Field(ge=0)] = Field(100, description="more dead letters in an hour stop the bridge (exit 82)")
+
+
+class CheckpointSettings(Section):
+    store: Literal["mongo", "file"] = Field("mongo", description="where the position is kept: MongoDB, or one local file")
+    name: str = Field("job-bridge", description="name of the checkpoint; bridges of one name are one bridge and its stand-ins", min_length=1)
+    database: str = Field("job_bridge", description="database of the collection job_bridge_checkpoints (store mongo)", min_length=1)
+    file: str = Field("job-bridge.checkpoint.json", description="path of the file (store file)", min_length=1)
+    interval_seconds: Positive = Field(1.0, description="how often to store it, in seconds; bounds what a crash repeats")
+    lease_seconds: Annotated[float, Field(ge=1)] = Field(10.0, description="a stand-in takes over when the owner has not renewed for so many seconds (store mongo)")
+
+
+class Start(Section):
+    from_: Annotated[str, AfterValidator(_start)] = Field("now", alias="from", description="where to begin without a checkpoint: now, or an ISO 8601 time with zone")
+
+
+class Http(Section):
+    host: str = Field("127.0.0.1", description="address of /metrics, /livez, /readyz and /status.json", min_length=1)
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(9595, description="its port; 0: any free one, named in the log")
+
+
+class Log(Section):
+    format: Literal["auto", "plain", "json"] = Field("auto", description="auto is plain on a terminal, json otherwise")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="what to say at least")

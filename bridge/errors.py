@@ -1,0 +1,80 @@
+"""What can go wrong, classified by what the bridge does about it.
+
+The class of an error is the verdict: :class:`Retryable` ends this run of the loop and begins again
+from the last settled position, any other :class:`BridgeError` ends the process with ``exit_code``.
+Drivers' exceptions are translated where they enter (``source/errors.py``, ``sink/errors.py``,
+``checkpoint/``); above those rooms nobody has heard of PyMongo or Kafka clients.
+"""
+
+
+class BridgeError(Exception):
+    """A failure a person can meet: what happened, what it means for the data, what to do.
+
+    ``what``, ``data`` and ``todo`` are each one clause without a full stop; ``str()`` joins them
+    to one line. None of them may hold a secret. ``part`` is what failed: ``mongodb``, ``kafka``,
+    ``checkpoint`` or the ``bridge``.
+    """
+
+    exit_code = 70
+    title = "error"
+
+    def __init__(self, what: str, data: str = "", todo: str = "", *, part: str = "bridge") -> None:
+        self.part = part
+        self.what, self.data, self.todo = (" ".join(part.split()) for part in (what, data, todo))
+        super().__init__(". ".join(part for part in (self.what, self.data, self.todo) if part))
+
+
+class Retryable(BridgeError):
+    """The same may succeed later: wait and run again from the last settled position."""
+
+    exit_code = 75
+    title = "waiting"
+
+
+class Usage(BridgeError):
+    """The command line asks for something that makes no sense."""
+
+    exit_code = 64
+    title = "usage"
+
+
+class Fenced(BridgeError):
+    """Another bridge of the same name owns the checkpoint now."""
+
+    exit_code = 76
+    title = "fenced"
+
+
+class NotPermitted(BridgeError):
+    """MongoDB or Kafka knows us and says no, or does not know us."""
+
+    exit_code = 77
+    title = "not permitted"
+
+
+class Misconfigured(BridgeError):
+    """A setting, the topic or the deployment has to be changed by a person."""
+
+    exit_code = 78
+    title = "configuration"
+
+
+class HistoryLost(BridgeError):
+    """The oplog no longer holds the events after the checkpoint."""
+
+    exit_code = 80
+    title = "history lost"
+
+
+class PoisonEvent(BridgeError):
+    """An event that can neither be sent nor set aside."""
+
+    exit_code = 82
+    title = "poison event"
+
+
+class CheckpointUnusable(BridgeError):
+    """The stored checkpoint is foreign, corrupt or from a newer version."""
+
+    exit_code = 83
+    title = "checkpoint unusable"

@@ -1,0 +1,1 @@
+"""Read, publish, settle, remember: the loop and what it decides."""

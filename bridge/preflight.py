@@ -1,0 +1,148 @@
+"""Looks at every precondition of ``run`` and says what to do about each; changes nothing."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bridge.config import Config
+from bridge.errors import BridgeError
+from bridge.model.checkpoint import Checkpoint, Origin
+from bridge.model.position import ClusterTime, Position
+from bridge.model.profile import namespace_of, profile_of
+from bridge.service import make_store
+from bridge.sink.topics import DEFAULT_MAX_MESSAGE_BYTES, Topic, Topics, missing
+from bridge.source.client import state_client
+from bridge.source.mongo import MongoSource
+
+_HOUR = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``level`` is ok, warning or failure; ``exit_code`` is what ``run`` would end with."""
+
+    level: str
+    subject: str
+    text: str
+    todo: str = ""
+    exit_code: int = 0
+
+
+def preflight(config: Config) -> list[Finding]:
+    """All findings, MongoDB first. A part that cannot be reached is one failure, the rest goes on."""
+    return [*_guarded("mongodb", lambda: _mongo(config)), *_guarded("kafka", lambda: _kafka(config))]
+
+
+def _guarded(subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from look()
+    except BridgeError as error:
+        yield Finding("failure", subject, error.what, error.todo, error.exit_code)
+
+
+def _mongo(config: Config) -> Iterator[Finding]:
+    source = MongoSource(config, profile_of(config), state_client(config))
+    try:
+        deployment = source.cluster.deployment()
+        yield Finding("ok", "mongodb", f"{deployment.kind} {deployment.cluster_id.rstrip('/')}, version {deployment.version}")
+        yield _collection(config, source)
+        yield from _guarded("rights", lambda: _stream(config, source, deployment.cluster_time))
+        yield _clock(deployment.cluster_time)
+        yield from _guarded("checkpoint", lambda: _checkpoint(config, source))
+    finally:
+        source.close()
+
+
+def _collection(config: Config, source: MongoSource) -> Finding:
+    if source.exists():
+        return Finding("ok", "collection", f"{namespace_of(config)} exists")
+    return Finding("warning", "collection", f"{namespace_of(config)} does not exist yet; the bridge would wait for it",
+                   "check mongo.database and mongo.collection")
+
+
+def _stream(config: Config, source: MongoSource, newest: ClusterTime) -> Iterator[Finding]:
+    with source.open(Position(ClusterTime(newest.seconds, newest.increment + 1)), threading.Event(), by_time=False):
+        yield Finding("ok", "rights", f"may read the change stream of {namespace_of(config)}")
+    source.ids.find([None])
+    yield Finding("ok", "rights", "may look up job ids")
+
+
+def _clock(newest: ClusterTime) -> Finding:
+    ahead = newest.seconds - time.time()
+    if ahead > 5:
+        return Finding("warning", "clock", f"MongoDB's newest write is {ahead:.0f} s in this machine's future",
+                       "latency metrics need both clocks right")
+    return Finding("ok", "clock", "agrees with MongoDB's, as far as can be seen")
+
+
+def _checkpoint(config: Config, source: MongoSource) -> Iterator[Finding]:
+    store = make_store(config)
+    store.check_rights()
+    yield Finding("ok", "checkpoint", f"may be kept in {store.where}")
+    stored = store.load()
+    oldest, newest = source.cluster.oldest_oplog_entry(), source.cluster.last_write()
+    yield _oplog(oldest, newest)
+    if stored is None:
+        yield Finding("ok", "checkpoint", f"none yet: the first start begins with start.from = {config.start.from_}")
+        return
+    origin = source.origin()
+    origin.admit(stored)
+    yield _inside(stored, origin, oldest)
+    with source.open(stored.position, threading.Event(), by_time=stored.fingerprint != origin.fingerprint):
+        yield Finding("ok", "checkpoint", "the stream opens there")
+
+
+def _oplog(oldest: ClusterTime | None, newest: ClusterTime | None) -> Finding:
+    if oldest is None or newest is None:
+        return Finding("warning", "oplog", "its window cannot be seen",
+                       "grant serverStatus on the cluster, to be warned before history is lost")
+    hours = (newest.seconds - oldest.seconds) / _HOUR
+    return Finding("ok", "oplog", f"reaches back {hours:.1f} hours (an oplog that is not full yet reaches further each hour)")
+
+
+def _inside(stored: Checkpoint, origin: Origin, oldest: ClusterTime | None) -> Finding:
+    age = origin.cluster_time.seconds - stored.position.cluster_time.seconds
+    text = f"at {stored.position}, {age} s behind the newest write"
+    if oldest is not None and stored.position.cluster_time < oldest:
+        return Finding("warning", "checkpoint", f"{text}, before the oplog's oldest entry at {oldest.isoformat()}",
+                       "if 'run' ends with 80, the gap has to be sent again from the jobs")
+    return Finding("ok", "checkpoint", text)
+
+
+def _kafka(config: Config) -> Iterator[Finding]:
+    name, dead_letters = config.kafka.topic, f"{config.kafka.topic}-dlq"
+    found = Topics(config).describe(name, dead_letters)
+    yield Finding("ok", "kafka", f"answers at {config.kafka.bootstrap_servers}")
+    if name not in found:
+        error = missing(name)
+        yield Finding("failure", "topic", error.what, error.todo, error.exit_code)
+    else:
+        yield from _topic(found[name])
+    if dead_letters in found:
+        yield Finding("ok", "dead letters", f"topic {dead_letters}, {found[dead_letters].partitions} partition(s)")
+    else:
+        yield Finding("warning", "dead letters", f"no topic {dead_letters}: a message that needs it would stop the bridge",
+                      "'job-bridge topics create'")
+
+
+def _topic(topic: Topic) -> Iterator[Finding]:
+    yield Finding("ok", "topic", f"{topic.name}, {topic.partitions} partition(s), {topic.replicas} replica(s)")
+    if topic.max_message_bytes is None:
+        yield Finding("warning", "topic", "its settings cannot be seen; "
+                      f"max.message.bytes is taken to be {DEFAULT_MAX_MESSAGE_BYTES}", "grant DescribeConfigs on the topic")
+        return
+    yield Finding("ok", "topic", f"max.message.bytes {topic.max_message_bytes}")
+    needed = topic.min_insync_replicas or 1
+    if needed > topic.replicas:
+        yield Finding("failure", "topic", f"min.insync.replicas {needed} with {topic.replicas} replica(s): no write can succeed",
+                      "lower the one or raise the other", 75)
+    elif topic.replicas > 1 and needed < 2:
+        yield Finding("warning", "topic", f"min.insync.replicas {needed} with {topic.replicas} replicas: a message may be lost with one broker",
+                      "set min.insync.replicas to 2")
+    else:
+        yield Finding("ok", "topic", f"min.insync.replicas {needed} with {topic.replicas} replica(s)")
+    if topic.retention_ms is not None and topic.retention_ms >= 0:
+        hours = topic.retention_ms / 1000 / _HOUR
+        level, todo = ("warning", "a consumer away for longer misses messages") if hours < 24 else ("ok", "")
+        yield Finding(level, "topic", f"keeps messages {hours:.0f} hours", todo)

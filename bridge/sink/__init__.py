@@ -1,0 +1,1 @@
+"""Kafka: the producer, topics and their preflight, and the table of errors."""

@@ -1,0 +1,1 @@
+"""MongoDB: the change stream, decoding, job ids, preflight and the table of errors."""

@@ -1,0 +1,62 @@
+"""Makes the MongoDB clients: one for the stream, one for everything with a deadline."""
+
+import warnings
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.errors import InvalidURI, PyMongoError
+from pymongo.monitoring import CommandListener
+
+from bridge.config import Config
+from bridge.errors import Misconfigured
+from bridge.source.errors import classify
+
+Document = dict[str, Any]
+
+#: How long the server may hold an empty read, in milliseconds: the pulse of an idle bridge.
+AWAIT_MS = 1000
+#: A path that went silent is noticed after the await and so many seconds more.
+_SILENCE_SECONDS = 10
+_CONNECT_MS = 5000
+
+
+def stream_client(config: Config, *listeners: CommandListener) -> MongoClient[Document]:
+    """A client for the change stream: no deadline on a command, one on the silence of its socket."""
+    return _client(config, socketTimeoutMS=AWAIT_MS + _SILENCE_SECONDS * 1000, event_listeners=list(listeners))
+
+
+def state_client(config: Config) -> MongoClient[Document]:
+    """A client for short commands: each ends within 5 seconds, writes wait for the majority."""
+    return _client(config, timeoutMS=_CONNECT_MS, w="majority")
+
+
+def _client(config: Config, **options: Any) -> MongoClient[Document]:
+    """Make a client; a warning of PyMongo's about the URI (a misspelt option) is an error here,
+
+    because it would otherwise be ignored: ``tsl=true`` would mean no TLS.
+    """
+    mongo = config.mongo
+    if mongo.username:
+        options |= {"username": mongo.username, "password": mongo.password.get_secret_value()}
+        if "authsource=" not in mongo.uri.get_secret_value().lower():
+            options["authSource"] = mongo.database
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            return MongoClient(
+                mongo.uri.get_secret_value(), appname="job-bridge", connect=False, readPreference="primary",
+                connectTimeoutMS=_CONNECT_MS, serverSelectionTimeoutMS=_CONNECT_MS, **options,
+            )
+        except InvalidURI as error:
+            raise Misconfigured(f"mongo.uri is no MongoDB connection string: {_safe(str(error))}",
+                                "Nothing was read or sent", "It looks like mongodb://HOST:PORT/?replicaSet=rs0") from None
+        except PyMongoError as error:
+            raise classify(error) from None
+        except (Warning, ValueError, TypeError) as error:
+            raise Misconfigured(f"mongo.uri has an option that does not work: {_safe(str(error))}",
+                                "Nothing was read or sent", "Correct or remove it") from None
+
+
+def _safe(text: str) -> str:
+    """Messages about a URI may repeat it; what could be a password is not worth the help."""
+    return text if "@" not in text and "://" not in text else "it cannot be parsed"

@@ -1,0 +1,94 @@
+"""What the MongoDB deployment says of itself: kind, identity, cluster time, oplog window."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from bson.timestamp import Timestamp
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from bridge.errors import Misconfigured
+from bridge.model.position import ClusterTime
+from bridge.source.client import Document
+from bridge.source.errors import PERMISSION, translated
+
+STANDALONE = (
+    "Change streams need a replica set; one node is enough: start mongod with --replSet rs0 and run "
+    "rs.initiate() once"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """``cluster_id`` is ``set/id``; the id is empty without the right to ``replSetGetConfig``."""
+
+    kind: str
+    version: str
+    cluster_id: str
+    cluster_time: ClusterTime
+
+
+class Cluster:
+    """Asks the deployment. Every method raises the bridge's errors, except where it says None."""
+
+    def __init__(self, client: MongoClient[Document]) -> None:
+        self._admin = client.admin
+
+    def deployment(self) -> Deployment:
+        """Who is there; raises :class:`Misconfigured` for a standalone mongod."""
+        with translated():
+            hello = self._admin.command("hello")
+            version = str(self._admin.command("buildInfo")["version"])
+        if hello.get("msg") == "isdbgrid":
+            return Deployment("sharded cluster", version, "sharded/", _operation_time(hello))
+        if "setName" not in hello:
+            raise Misconfigured("This mongod is a standalone, not a replica set", "Nothing was read or sent", STANDALONE)
+        identity = f"{hello['setName']}/{self._set_id()}"
+        return Deployment("replica set", version, identity, _operation_time(hello))
+
+    def _set_id(self) -> str:
+        try:
+            config = self._admin.command("replSetGetConfig")["config"]
+        except OperationFailure as error:
+            if error.code in PERMISSION:
+                return ""
+            raise
+        return str(config.get("settings", {}).get("replicaSetId", ""))
+
+    def last_write(self) -> ClusterTime | None:
+        """The cluster time of the newest write; None when nobody answers."""
+        try:
+            return _last_write(self._admin.command("hello"))
+        except PyMongoError:
+            return None
+
+    def oldest_oplog_entry(self) -> ClusterTime | None:
+        """Where the oplog begins; None without the right to ``serverStatus``, or through mongos."""
+        try:
+            status = self._admin.command({"serverStatus": 1, "oplog": 1, **dict.fromkeys(_NOT_WANTED, 0)})
+        except PyMongoError:
+            return None
+        return _time(status.get("oplog", {}).get("earliestOptime"))
+
+
+#: Sections of serverStatus that cost the server something and tell nothing here.
+_NOT_WANTED = (
+    "metrics", "wiredTiger", "tcmalloc", "locks", "repl", "storageEngine", "opLatencies", "opcounters",
+    "network", "connections", "transactions", "sharding", "mirroredReads", "flowControl", "indexBulkBuilder",
+)
+
+
+def _operation_time(reply: Document) -> ClusterTime:
+    return _time(reply.get("operationTime")) or ClusterTime(0)
+
+
+def _last_write(hello: Document) -> ClusterTime | None:
+    """Through mongos there is no last write, but a cluster time."""
+    return _time(hello.get("lastWrite", {}).get("opTime")) or _time(hello.get("operationTime"))
+
+
+def _time(value: Any) -> ClusterTime | None:
+    """A cluster time, given as a timestamp or as an optime document around one."""
+    if isinstance(value, dict):
+        value = value.get("ts")
+    return ClusterTime(value.time, value.inc) if isinstance(value, Timestamp) else None

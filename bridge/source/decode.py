@@ -1,0 +1,181 @@
+"""Shaped change events to :class:`Event`: all knowledge of field names and of odd documents."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.timestamp import Timestamp
+
+from bridge.model.position import ClusterTime, Position
+from bridge.model.profile import Profile
+from bridge.model.transition import Event, Poison, Transition, made_trans_id
+from bridge.source.jobids import JobIds
+
+logger = logging.getLogger(__name__)
+
+#: Nothing a document holds may stop the stream: bad UTF-8 is replaced, a date out of range stays a number.
+OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(
+    unicode_decode_error_handler="replace", datetime_conversion=DatetimeConversion.DATETIME_AUTO
+)
+
+#: Operations on the collection itself, and what each means; after them the server ends the stream.
+_COLLECTION = {
+    "drop": "the collection was dropped; the bridge goes on with the next one of this name",
+    "rename": "the collection was renamed; the bridge goes on with the next one of the old name, "
+    "set mongo.collection to follow the new one",
+    "dropDatabase": "the database was dropped; the bridge goes on with the next one of this name",
+    "invalidate": "the change stream ended with its collection; opening a new one",
+}
+
+Raw = Mapping[str, Any]
+
+
+def position_in(raw: Raw) -> Position:
+    """The position right after an event: its own token, opaque and whole."""
+    token, time = raw["_id"], raw.get("c")
+    data = str(token["_data"])
+    if isinstance(time, Timestamp):
+        cluster_time = ClusterTime(time.time, time.inc)
+    else:
+        cluster_time = ClusterTime(int(data[2:10], 16), int(data[10:18], 16))
+    bits = token.get("_typeBits")
+    return Position(cluster_time, data, bytes(bits).hex() if bits else "")
+
+
+class Decoder:
+    """Decodes the events of one collection, looking up the job ids of a batch at once."""
+
+    def __init__(self, profile: Profile, ids: JobIds) -> None:
+        self._profile = profile
+        self._ids = ids
+        self._id_is_key = profile.id_field == "_id"
+
+    def decode(self, raws: Sequence[Raw]) -> list[Event]:
+        """Decode a batch, in order. Raises PyMongo's errors when a lookup fails."""
+        ids = self._job_ids(raws)
+        return [self._event(raw, ids) for raw in raws]
+
+    def _job_ids(self, raws: Iterable[Raw]) -> Mapping[Any, Any]:
+        if self._id_is_key:
+            return {}
+        unknown = set()
+        for raw in raws:
+            if "j" in raw or raw["o"] in ("insert", "replace"):
+                self._ids.remember(raw["k"], raw.get("j"))
+            if raw["o"] == "update":
+                unknown.add(raw["k"])
+        return self._ids.find(unknown)
+
+    def _event(self, raw: Raw, ids: Mapping[Any, Any]) -> Event:
+        operation = raw["o"]
+        position, committed = position_in(raw), _seconds(raw.get("w"))
+        if operation not in ("insert", "update", "replace"):
+            return Event(position, (), committed, _skipped(operation, raw))
+        items = tuple(self._items(raw, self._job_id(raw, ids), position))
+        return Event(position, items, committed, "" if items else "no_transition")
+
+    def _job_id(self, raw: Raw, ids: Mapping[Any, Any]) -> Any:
+        if self._id_is_key:
+            return str(raw["k"])
+        return ids.get(raw["k"], _GONE) if raw["o"] == "update" else raw.get("j")
+
+    def _items(self, raw: Raw, job_id: Any, position: Position) -> Iterator[Transition | Poison]:
+        if self._profile.transitions_field is None:
+            return iter(self._latest(raw, job_id, position))
+        if "a" in raw:
+            if raw["o"] != "insert" and raw["a"]:
+                logger.warning(
+                    "the history of a job was written anew: all %d transitions are sent again, "
+                    "consumers know them by trans_id", len(raw["a"]), extra={"job_id": str(job_id)[:100]},
+                )
+            return (_transition(job_id, n, one, raw) for n, one in enumerate(raw["a"]))
+        return (_transition(job_id, n, one, raw) for n, one in _in_order(raw["t"], self._profile.transitions_field))
+
+    def _latest(self, raw: Raw, job_id: Any, position: Position) -> Iterable[Transition | Poison]:
+        if "s" not in raw:
+            return ()
+        time = _moment(raw.get("u")) or _moment(raw.get("w"))
+        time = time or datetime.fromtimestamp(position.cluster_time.seconds, timezone.utc)
+        fields = {"s": raw["s"], "d": time}
+        return (_transition(job_id, None, fields, raw, place=tuple(position.cluster_time)),)
+
+
+class _Gone:
+    """Stands for the job id of a document that no longer exists."""
+
+    def __repr__(self) -> str:
+        return ""
+
+
+_GONE = _Gone()
+
+
+def _in_order(elements: Sequence[Raw], field: str) -> list[tuple[int, Raw]]:
+    """New elements of the history by index; a path below an element is none."""
+    start = len(field) + 1
+    if len(elements) == 1:
+        index = elements[0]["k"][start:]
+        return [(int(index), elements[0])] if index.isdecimal() else []
+    found = [(int(one["k"][start:]), one) for one in elements if one["k"][start:].isdecimal()]
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def _transition(
+    job_id: Any, sequence: int | None, fields: Any, raw: Raw, place: object = None
+) -> Transition | Poison:
+    """Make a transition of its three fields, or say why it is none."""
+    fields = fields if isinstance(fields, Mapping) else {}
+    state, time, trans_id = fields.get("s"), fields.get("d"), fields.get("i")
+    if isinstance(job_id, str) and isinstance(state, str) and isinstance(time, datetime):
+        if not isinstance(trans_id, str) or not trans_id:
+            trans_id = made_trans_id(job_id, sequence if place is None else place, state)
+        return Transition(job_id, state, time.replace(tzinfo=timezone.utc), trans_id, sequence)
+    reason = _reason(job_id, state, time, raw)
+    return Poison(reason, _text(job_id), _text(state), _text(time), _text(trans_id), sequence)
+
+
+def _reason(job_id: Any, state: Any, time: Any, raw: Raw) -> str:
+    document = f"document _id {raw.get('k')!s:.100}"
+    if job_id is _GONE:
+        return f"the job was deleted before its id could be looked up; {document}"
+    for name, value, kind, wanted in (
+        ("job id", job_id, str, "text"), ("state", state, str, "text"), ("time", time, datetime, "a date"),
+    ):
+        if value is None:
+            return f"the {name} is missing; {document}"
+        if not isinstance(value, kind):
+            return f"the {name} is {type(value).__name__}, not {wanted}; {document}"
+    raise AssertionError("called for a good transition")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=timezone.utc).isoformat()
+    return "" if value is None else str(value)
+
+
+def _moment(value: Any) -> datetime | None:
+    """A date, or Unix seconds as a number, as an aware time."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=timezone.utc)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        try:
+            whole = datetime.fromtimestamp(value, timezone.utc)
+        except (OverflowError, OSError, ValueError):
+            return None
+        return whole.replace(microsecond=whole.microsecond // 1000 * 1000)
+    return None
+
+
+def _seconds(value: Any) -> float | None:
+    return value.replace(tzinfo=timezone.utc).timestamp() if isinstance(value, datetime) else None
+
+
+def _skipped(operation: str, raw: Raw) -> str:
+    if operation == "delete":
+        logger.warning("a job was deleted: nothing is sent for it; document _id %.100s", raw.get("k"))
+        return "delete"
+    logger.warning("%s", _COLLECTION.get(operation, f"the collection had a {operation}: nothing is sent for it"))
+    return "collection"

@@ -1,0 +1,100 @@
+"""What each MongoDB error means for the bridge: one table, one function.
+
+Codes and their classes are those of the server's ``error_codes.yml`` and of the driver
+specification "change streams" (resumable errors); where a code is missing the server's own
+``ResumableChangeStreamError`` label decides, and what is unknown is tried again, never skipped.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pymongo.errors import (
+    ConfigurationError,
+    ConnectionFailure,
+    InvalidURI,
+    OperationFailure,
+    PyMongoError,
+)
+
+from bridge.errors import (
+    BridgeError,
+    CheckpointUnusable,
+    HistoryLost,
+    Misconfigured,
+    NotPermitted,
+    PoisonEvent,
+    Retryable,
+)
+
+#: Unauthorized, AuthenticationFailed, AtlasError (bad auth), ReauthenticationRequired.
+PERMISSION = frozenset({13, 18, 8000, 391})
+#: ChangeStreamHistoryLost, CappedPositionLost.
+HISTORY_LOST = frozenset({286, 136})
+#: ChangeStreamFatalError, InvalidResumeToken: this token cannot be resumed from, its time can.
+TOKEN_REFUSED = frozenset({280, 260})
+#: FailedToParse, Overflow, and the location of a token that is no token.
+TOKEN_CORRUPT = frozenset({9, 15, 40647, 40648, 40649, 50811})
+#: BSONObjectTooLarge: the event is over 16 MB, and will be each time.
+TOO_LARGE = frozenset({10334})
+#: CommandNotSupportedOnView, $changeStream on a standalone, unknown stage or field, illegal operation.
+MISCONFIGURED = frozenset({166, 40573, 40324, 40415, 20, 72, 47})
+
+_REPLAY = "Nothing is lost: the bridge goes on from the last stored position"
+
+
+class TokenRefused(Retryable):
+    """The server will not resume from this token; going on from its cluster time loses nothing."""
+
+
+def classify(error: PyMongoError) -> BridgeError:
+    """Say what the bridge does about ``error``."""
+    if isinstance(error, OperationFailure):
+        return _classify_code(error)
+    if isinstance(error, (InvalidURI, ConfigurationError)):
+        return Misconfigured(f"The MongoDB settings do not work: {_text(error)}", "Nothing was read or sent",
+                             "Correct mongo.uri")
+    if isinstance(error, ConnectionFailure):
+        return Retryable(f"MongoDB is out of reach: {_text(error)}", _REPLAY,
+                         "Check mongo.uri and that a primary is up; the bridge tries again by itself", part="mongodb")
+    return Retryable(f"MongoDB failed: {_text(error)}", _REPLAY, "The bridge tries again by itself", part="mongodb")
+
+
+def _classify_code(error: OperationFailure) -> BridgeError:
+    code, text = error.code, _text(error)
+    if code in PERMISSION:
+        return NotPermitted(f"MongoDB refuses this user: {text}", "Nothing was read or sent since",
+                            "Check user and password, and the role: find and changeStream on the collection", part="mongodb")
+    if code in HISTORY_LOST or error.has_error_label("NonResumableChangeStreamError"):
+        return HistoryLost(
+            f"The oplog no longer reaches back to the checkpoint: {text}",
+            "Transitions between the checkpoint and the oplog's oldest entry cannot be read from the stream",
+            "The jobs still hold them: see 'job-bridge token show' for the time, re-send what is missing, "
+            "then 'job-bridge token set TIME' with a time inside the oplog; enlarge the oplog",
+        )
+    if code in TOKEN_REFUSED:
+        return TokenRefused(f"MongoDB will not resume from this token: {text}", _REPLAY, part="mongodb")
+    if code in TOKEN_CORRUPT:
+        return CheckpointUnusable(f"The stored resume token is none: {text}", "Nothing was read or sent",
+                                  "'job-bridge token set TIME' with a time before the damage")
+    if code in TOO_LARGE:
+        return PoisonEvent(f"An event is larger than 16 MB: {text}", "The bridge cannot read past it; nothing is lost so far",
+                           "'job-bridge token set TIME' with a time after it, and re-send that job's transition")
+    if code in MISCONFIGURED:
+        return Misconfigured(f"This change stream cannot be opened: {text}", "Nothing was read or sent",
+                             "Watch a collection (not a view) of a replica set or a sharded cluster")
+    return Retryable(f"MongoDB failed: {text}", _REPLAY, "The bridge tries again by itself", part="mongodb")
+
+
+def _text(error: PyMongoError) -> str:
+    """The error in one short line: the server selection error repeats whole topologies."""
+    text = str(error).split(", full error:")[0].split(", Timeout:")[0]
+    return " ".join(text.split())[:300]
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn PyMongo's exceptions into the bridge's."""
+    try:
+        yield
+    except PyMongoError as error:
+        raise classify(error) from error

@@ -1,0 +1,101 @@
+"""The aggregation pipeline of the change stream: the server shapes and filters the events.
+
+An event arrives as little as the loop needs, however large the job is: job inputs never leave the
+server. The shape comes first and the filter looks at its result, so that "carries a transition"
+is said once, and a transition that happens to repeat the job's state is not lost.
+"""
+
+import hashlib
+from typing import Any
+
+from bson import json_util
+
+from bridge.model.profile import Profile
+
+Stage = dict[str, Any]
+
+_UPDATED = "$updateDescription.updatedFields"
+
+
+def shape(profile: Profile) -> list[Stage]:
+    """The stages after ``$changeStream``. Fields of a shaped event:
+
+    ``_id`` token, ``o`` operation, ``c`` cluster time, ``w`` wall time, ``k`` the
+    document's ``_id``, ``j`` job id where the event has it, and the transitions: ``t`` new elements ``{k, s, d, i}``
+    of the history with their path, ``a`` the whole history (insert, replace, rewritten), or, for
+    a profile without history, ``s`` the new state and ``u`` its time.
+    """
+    common: Stage = {
+        "o": "$operationType",
+        "c": "$clusterTime",
+        "w": "$wallTime",
+        "k": "$documentKey._id",
+        # A collection sharded on the job id has it in the document key of updates too.
+        "j": {"$ifNull": [f"$fullDocument.{profile.id_field}", f"$documentKey.{profile.id_field}"]},
+    }
+    if profile.transitions_field is None:
+        return [{"$project": {**common, **_latest(profile)}}, _carries({"s": {"$exists": True}})]
+    return [
+        {"$project": {**common, **_history(profile, profile.transitions_field)}},
+        _carries({"t": {"$ne": []}}, {"a": {"$exists": True}}),
+    ]
+
+
+def _carries(*conditions: Stage) -> Stage:
+    return {"$match": {"$or": [{"o": {"$ne": "update"}}, *conditions]}}
+
+
+def _history(profile: Profile, field: str) -> Stage:
+    rewritten = f"{_UPDATED}.{field}"
+    document = f"$fullDocument.{field}"
+    return {
+        "t": _mapped(profile, _new_elements(field), "$$e.v", key="$$e.k"),
+        "a": {
+            "$switch": {
+                "branches": [
+                    {"case": {"$isArray": rewritten}, "then": _mapped(profile, rewritten, "$$e")},
+                    {"case": {"$isArray": document}, "then": _mapped(profile, document, "$$e")},
+                ],
+                "default": "$$REMOVE",
+            }
+        },
+    }
+
+
+def _new_elements(field: str) -> Stage:
+    """Documents set at a path below the history; flags inside an element are no documents."""
+    prefix = f"{field}."
+    condition = [
+        {"$eq": [{"$indexOfBytes": ["$$e.k", prefix]}, 0]},
+        {"$eq": [{"$type": "$$e.v"}, "object"]},
+    ]
+    return {
+        "$filter": {
+            "input": {"$objectToArray": {"$ifNull": [_UPDATED, {}]}},
+            "as": "e",
+            "cond": {"$and": condition},
+        }
+    }
+
+
+def _mapped(profile: Profile, array: Any, element: str, key: str | None = None) -> Stage:
+    picked = {
+        "s": f"{element}.{profile.transition_state}",
+        "d": f"{element}.{profile.transition_time}",
+        "i": f"{element}.{profile.transition_trans_id}",
+    }
+    return {"$map": {"input": array, "as": "e", "in": {"k": key, **picked} if key else picked}}
+
+
+def _latest(profile: Profile) -> Stage:
+    found: Stage = {
+        "s": {"$ifNull": [f"{_UPDATED}.{profile.state_field}", f"$fullDocument.{profile.state_field}", "$$REMOVE"]}
+    }
+    if profile.updated_field:
+        found["u"] = {"$ifNull": [f"{_UPDATED}.{profile.updated_field}", f"$fullDocument.{profile.updated_field}", "$$REMOVE"]}
+    return found
+
+
+def fingerprint(profile: Profile) -> str:
+    """Identify the stages: a token made under other stages may be refused by the server (280)."""
+    return hashlib.sha256(json_util.dumps(shape(profile), sort_keys=True).encode()).hexdigest()[:16]

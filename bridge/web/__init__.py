@@ -1,0 +1,1 @@
+"""What a running bridge tells: metrics, health, status."""

@@ -1,0 +1,118 @@
+"""The state of the bridge as others see it: written by the service, only read by the web server."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bridge import __version__
+from bridge.clock import Clock
+from bridge.metrics import Counters
+from bridge.model.checkpoint import Checkpoint
+from bridge.model.position import ClusterTime, Position
+from bridge.model.window import Window
+
+#: No acknowledgement for so long, with messages in flight, and the bridge is not ready.
+STALL_SECONDS = 30.0
+#: A loop that has not turned for so long hangs: longer than any single call it makes may take.
+HANG_SECONDS = 90.0
+#: Questions to MongoDB are asked when scraped, but not more often than this.
+_ASK_SECONDS = 2.0
+
+Ask = Callable[[], ClusterTime | None]
+
+
+class Status:
+    """``state`` is one of :data:`bridge.metrics.STATES`; ``reason`` says why the bridge is not ready."""
+
+    def __init__(self, name: str, namespace: str, topic: str, clock: Clock, counters: Counters) -> None:
+        self._about = {"name": name, "namespace": namespace, "topic": topic, "version": __version__}
+        self._clock = clock
+        self._counters = counters
+        self.state = "starting"
+        self.reason = "starting"
+        self.window: Window | None = None
+        self.position: Callable[[], Position | None] = lambda: None
+        self.stored: Callable[[], Checkpoint | None] = lambda: None
+        self.complaint: Callable[[], str] = lambda: ""
+        self._last_write = self._oplog_start = _nobody
+
+    def ask(self, last_write: Ask, oplog_start: Ask) -> None:
+        """Give the questions to MongoDB that lag and headroom need."""
+        self._last_write = _Remembered(last_write, self._clock)
+        self._oplog_start = _Remembered(oplog_start, self._clock)
+
+    def reasons(self) -> list[str]:
+        """Why the bridge is not ready; empty when it is."""
+        if self.state != "running":
+            return [self.reason or self.state]
+        age = self._oldest_age()
+        if age is not None and age > STALL_SECONDS:
+            words = self.complaint()
+            return [f"Kafka has acknowledged nothing for {age:.0f} s" + (f" ({words})" if words else "")]
+        return []
+
+    def alive(self) -> bool:
+        """Whether the loop turns; waiting for MongoDB, Kafka or another bridge is alive too."""
+        return self.state != "running" or self._clock.monotonic() - self._counters.turned < HANG_SECONDS
+
+    def gauges(self) -> Mapping[str, float | None]:
+        """The values of :data:`bridge.metrics.GAUGES`, None while unknown."""
+        window, position, stored = self.window, self.position(), self.stored()
+        return {
+            "job_bridge_ready": float(not self.reasons()),
+            "job_bridge_in_flight_messages": window.count if window else 0,
+            "job_bridge_in_flight_bytes": window.bytes if window else 0,
+            "job_bridge_in_flight_oldest_seconds": self._oldest_age() or 0.0,
+            "job_bridge_last_checkpoint_timestamp_seconds": (stored.saved_at or None) if stored else None,
+            "job_bridge_position_timestamp_seconds": position.cluster_time.seconds if position else None,
+            "job_bridge_lag_seconds": _between(position.cluster_time if position else None, self._last_write()),
+            "job_bridge_oplog_headroom_seconds": _between(
+                self._oplog_start(), stored.position.cluster_time if stored else None
+            ),
+        }
+
+    def document(self) -> dict[str, Any]:
+        """Everything, as ``/status.json`` shows it."""
+        position, stored = self.position(), self.stored()
+        counted = self._counters
+        return {
+            **self._about,
+            "state": self.state,
+            "ready": not self.reasons(),
+            "reasons": self.reasons(),
+            "position": str(position) if position else None,
+            "checkpoint": {**stored.record(), "token": stored.position.token[:24]} if stored else None,
+            "counters": {
+                name: getattr(counted, name)
+                for name in ("read", "sent", "acked", "lost", "dead_lettered", "possible_duplicates", "checkpoints")
+            },
+            "skipped": dict(counted.skipped),
+            "restarts": dict(counted.restarts),
+            "gauges": self.gauges(),
+        }
+
+    def _oldest_age(self) -> float | None:
+        oldest = self.window.oldest if self.window else None
+        return None if oldest is None else max(0.0, self._clock.monotonic() - oldest)
+
+
+class _Remembered:
+    """Asks at most every :data:`_ASK_SECONDS`; scraping often costs MongoDB nothing more."""
+
+    def __init__(self, ask: Ask, clock: Clock) -> None:
+        self._ask, self._clock = ask, clock
+        self._answer: ClusterTime | None = None
+        self._at: float | None = None
+
+    def __call__(self) -> ClusterTime | None:
+        now = self._clock.monotonic()
+        if self._at is None or now - self._at >= _ASK_SECONDS:
+            self._answer, self._at = self._ask(), now
+        return self._answer
+
+
+def _nobody() -> ClusterTime | None:
+    return None
+
+
+def _between(earlier: ClusterTime | None, later: ClusterTime | None) -> float | None:
+    return None if earlier is None or later is None else float(max(0, later.seconds - earlier.seconds))
