@@ -1,0 +1,48 @@
+"""Servers shared by all tests of a run, started by the first test that asks, and fresh names inside them."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from bridge.demo.mongod import Mongod
+from tests.servers import kafka as apache
+
+#: Says where a program is, not how the bridge behaves.
+KEPT = frozenset({"JOB_BRIDGE_MONGOD", "JOB_BRIDGE_TANSU"})
+
+for name in [name for name in os.environ if name.startswith("JOB_BRIDGE_") and name not in KEPT]:
+    del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
+    """A replica set of one node."""
+    with Mongod(tmp_path_factory.mktemp("mongod")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[apache.Kafka]:
+    """Apache Kafka, without automatic topics."""
+    apache.required()
+    with apache.Kafka(tmp_path_factory.mktemp("kafka")) as server:
+        yield server
+
+
+@pytest.fixture
+def database() -> str:
+    """The name of a database nobody else uses."""
+    return f"test-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def topic(kafka: apache.Kafka) -> str:
+    """A fresh topic of three partitions, and beside it its dead letters' topic, ``-dlq``."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    kafka.create_topic(name, partitions=3)
+    kafka.create_topic(f"{name}-dlq", partitions=1)
+    return name

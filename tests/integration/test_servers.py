@@ -1,0 +1,158 @@
+"""The servers the other tests stand on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kafka import KafkaProducer
+from kafka.admin import ACLOperation, ResourceType
+from kafka.errors import KafkaError, TopicAuthorizationFailedError
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
+
+from bridge.demo.broker import Broker
+from bridge.demo.mongod import Mongod
+from bridge.demo.process import listening, poll
+from tests.servers.kafka import Kafka, required
+from tests.servers.records import read
+
+OWNER = """
+import sys, time
+from pathlib import Path
+from bridge.demo.broker import Broker
+with Broker(Path(sys.argv[1])) as broker:
+    print(broker.port, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
+    with Mongod(tmp_path_factory.mktemp("three"), nodes=3) as server:
+        yield server
+
+
+def test_a_step_down_elects_another_node(three: Mongod) -> None:
+    before = three.primary_index()
+
+    three.step_down()
+
+    assert three.primary_index() != before
+
+
+def test_a_killed_primary_is_replaced_and_may_return(three: Mongod) -> None:
+    before = three.primary_index()
+
+    three.kill(before)
+    after = three.primary_index()
+    three.start_node(before)
+
+    assert after != before
+    with MongoClient[dict[str, object]](three.uri, w="majority") as client:
+        client["test"]["things"].insert_one({})
+
+
+def test_a_frozen_primary_is_replaced(three: Mongod) -> None:
+    before = three.primary_index()
+
+    three.pause(before)
+    after = three.primary_index()
+    three.resume(before)
+
+    assert after != before
+    assert three.primary_index() != before
+
+
+@pytest.mark.parametrize("replica_set", ["rs0", None])
+def test_users_are_asked_for_where_wanted(tmp_path: Path, replica_set: str | None) -> None:
+    with Mongod(tmp_path, auth=True, replica_set=replica_set) as server:
+        with MongoClient[dict[str, object]](server.root_uri) as client:
+            client["test"]["things"].insert_one({})
+        with MongoClient[dict[str, object]](server.uri) as client, pytest.raises(OperationFailure):
+            client["test"]["things"].insert_one({})
+
+
+def test_the_demonstrations_broker_takes_keys_and_headers(tmp_path: Path) -> None:
+    with Broker(tmp_path) as broker:
+        broker.create_topic("things", partitions=2)
+        send(broker.bootstrap, "things", count=10)
+        records = read(broker.bootstrap, "things", until_quiet=True)
+
+    assert len(records) == 10
+    assert {(each.key, each.headers) for each in records} == {(b"key", (("name", b"text"),))}
+
+
+def test_a_server_ends_with_an_owner_that_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", OWNER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        port = int(owner.stdout.readline())
+        assert listening(port)
+        os.kill(owner.pid, signal.SIGKILL)
+
+    poll(lambda: not listening(port), "the end of the broker", 10)
+
+
+def test_kafka_keeps_what_it_acknowledged_when_killed(kafka: Kafka, topic: str) -> None:
+    send(kafka.bootstrap, topic, count=10)
+
+    kafka.kill()
+    kafka.start()
+
+    assert len(kafka.read(topic)) == 10
+    assert kafka.read(f"{topic}-dlq") == []
+
+
+def test_a_silent_proxy_holds_messages_back(kafka: Kafka, topic: str) -> None:
+    with kafka.proxy() as proxy:
+        producer = KafkaProducer(bootstrap_servers=proxy.address, acks="all")
+        producer.send(topic, b"first").get(10)
+        proxy.silence()
+        held = producer.send(topic, b"second")
+        with pytest.raises(KafkaError):
+            held.get(1)
+        assert proxy.counts.held > 0
+
+        proxy.pass_through()
+        held.get(10)
+        proxy.reset()
+        producer.send(topic, b"third").get(10)
+        producer.close()
+
+    assert proxy.counts.reset > 0
+    assert len(kafka.read(topic)) >= 3
+
+
+def test_a_user_may_do_what_is_granted_only(tmp_path: Path) -> None:
+    required()
+    with Kafka(tmp_path, users={"admin": "a", "bridge": "b"}) as server:
+        server.create_topic("granted")
+        server.create_topic("other")
+        server.allow("bridge", ResourceType.TOPIC, "granted", ACLOperation.WRITE, ACLOperation.DESCRIBE)
+        producer = KafkaProducer(
+            bootstrap_servers=server.bootstrap,
+            security_protocol="SASL_PLAINTEXT",
+            sasl_mechanism="PLAIN",
+            sasl_plain_username="bridge",
+            sasl_plain_password="b",
+            max_block_ms=5000,
+        )
+        producer.send("granted", b"value").get(10)
+        with pytest.raises(TopicAuthorizationFailedError):
+            producer.send("other", b"value").get(10)
+        producer.close()
+        assert len(server.read("granted")) == 1
+
+
+def send(bootstrap: str, topic: str, count: int) -> None:
+    producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
+    sent = [producer.send(topic, b"value", key=b"key", headers=[("name", b"text")]) for _ in range(count)]
+    for each in sent:
+        each.get(10)
+    producer.close()

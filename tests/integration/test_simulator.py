@@ -1,0 +1,152 @@
+"""The simulated job service against a real MongoDB."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.collection import Collection
+
+from bridge.demo.backlog import load
+from bridge.demo.mongod import Mongod
+from bridge.demo.simulator import Commit, Indeterminate, Workload, play
+
+Outcome = Commit | Indeterminate
+TERMINAL = {"complete", "error", "canceled"}
+DETAILS = {"nersc_details", "jaws_details", "htcondor_details"}
+
+
+def run(server: Mongod, database: str, workload: Workload, each: Callable[[Outcome], None]) -> None:
+    async def whole() -> None:
+        await play(server.uri, database, workload, stop=asyncio.Event(), on_commit=each)
+
+    asyncio.run(asyncio.wait_for(whole(), 120))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.02)
+
+
+def jobs_of(client: MongoClient[Any], database: str) -> Collection[Any]:
+    return client[database]["jobs"]
+
+
+def history(job: dict[str, Any]) -> list[tuple[str, int, str, str]]:
+    return [
+        (job["id"], sequence, each["state"], each["trans_id"])
+        for sequence, each in enumerate(job["transition_times"])
+    ]
+
+
+def committed(outcomes: list[Outcome]) -> list[tuple[str, int, str, str]]:
+    commits = [each for each in outcomes if isinstance(each, Commit)]
+    return sorted((each.job_id, each.sequence, each.state, each.trans_id) for each in commits)
+
+
+def test_finished_jobs_look_like_the_services_own(mongo: Mongod, database: str) -> None:
+    outcomes: list[Outcome] = []
+
+    run(mongo, database, Workload(jobs=20, rate=None, seed=3), outcomes.append)
+
+    with MongoClient[Any](mongo.uri, tz_aware=True) as client:
+        found = list(jobs_of(client, database).find())
+        indexes = jobs_of(client, database).index_information()
+    assert len(found) == 20
+    assert committed(outcomes) == sorted(line for job in found for line in history(job))
+    assert "id_1" in indexes and len(indexes) == 10
+    for job in found:
+        last = job["transition_times"][-1]
+        times = [each["time"] for each in job["transition_times"]]
+        assert job["state"] == last["state"] and job["state"] in TERMINAL
+        assert job["_update_time"] == last["time"] and times == sorted(times)
+        assert all(each["notif_sent"] and each["_retry"] == 0 for each in job["transition_times"])
+        assert job["cleaned"] and job["admin_meta"]["state"] == "error"
+        assert ("outputs" in job) == (job["state"] == "complete")
+        assert ("traceback" in job) == (job["state"] == "error")
+    assert {state["state"] for state in found} == TERMINAL
+    assert any(job.keys() & DETAILS for job in found)
+
+
+def test_the_change_stream_shows_transitions_among_noise(mongo: Mongod, database: str) -> None:
+    outcomes: list[Outcome] = []
+    workload = Workload(jobs=1, rate=None, error_share=0, cancel_share=0)
+    with (
+        MongoClient[Any](mongo.uri) as client,
+        jobs_of(client, database).watch(max_await_time_ms=500) as stream,
+    ):
+        run(mongo, database, workload, outcomes.append)
+        events = list(iter(stream.try_next, None))
+
+    changed = [each["updateDescription"]["updatedFields"] for each in events[1:]]
+    assert events[0]["operationType"] == "insert"
+    assert [f"transition_times.{n}" for n in range(1, 7)] == [
+        key
+        for fields in changed
+        if "state" in fields
+        for key in fields
+        if key.startswith("transition_times.")
+    ]
+    keys = [key for fields in changed if "state" not in fields for key in fields]
+    assert [key for key in keys if key.endswith("notif_sent")] == [
+        f"transition_times.{n}.notif_sent" for n in range(7)
+    ]
+    assert {"admin_meta.state", "admin_meta.transition_times.9", "cleaned"} <= set(keys)
+
+
+def test_it_outlives_a_server_that_crashes_and_returns(tmp_path: Path, database: str) -> None:
+    outcomes: list[Outcome] = []
+    with Mongod(tmp_path) as server:
+
+        async def crash() -> None:
+            await until(lambda: len(outcomes) >= 30)
+            server.kill()
+            await until(lambda: any(isinstance(each, Indeterminate) for each in outcomes))
+            server.start_node()
+
+        async def whole() -> None:
+            workload = Workload(jobs=20, rate=None, noise=False)
+            playing = play(server.uri, database, workload, stop=asyncio.Event(), on_commit=outcomes.append)
+            await asyncio.wait_for(asyncio.gather(playing, crash()), 120)
+
+        asyncio.run(whole())
+        with MongoClient[Any](server.uri) as client:
+            found = list(jobs_of(client, database).find())
+
+    assert committed(outcomes) == sorted(line for job in found for line in history(job))
+    assert {job["state"] for job in found} <= TERMINAL
+
+
+def test_the_command_logs_every_transition_and_stops_when_asked(
+    mongo: Mongod, database: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    options = ["--uri", mongo.uri, "--database", database, "--rate", "0", "--log", str(log)]
+    command = [sys.executable, "-m", "bridge.demo.simulator", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        while not log.exists() or log.stat().st_size < 2000:
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        printed, _ = process.communicate(timeout=30)
+
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert process.returncode == 0
+    assert json.loads(printed)["transitions"] == len(lines)
+    assert {line["kind"] for line in lines} == {"commit"}
+
+
+def test_a_backlog_has_the_transitions_it_says(mongo: Mongod, database: str) -> None:
+    written = load(mongo.uri, database, jobs=30, transitions=9, noise=True)
+
+    with MongoClient[Any](mongo.uri) as client:
+        found = list(jobs_of(client, database).find())
+    assert written == sum(len(job["transition_times"]) for job in found) == 270
+    assert all(each["notif_sent"] for job in found for each in job["transition_times"])
+    assert {job["state"] for job in found} == {found[0]["transition_times"][-1]["state"]}

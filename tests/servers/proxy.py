@@ -1,0 +1,157 @@
+"""A TCP proxy between a client and a server, with the faults of a network."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+
+CHUNK = 65536
+JOIN_SECONDS = 5
+#: Closing with this option sends RST instead of FIN.
+ABORT = struct.pack("ii", 1, 0)
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the proxy did, for a test to assert that its fault happened."""
+
+    accepted: int = 0
+    refused: int = 0  # accepted by the kernel and reset at once
+    reset: int = 0  # connections broken by ``reset``
+    held: int = 0  # chunks that waited because the proxy was silent
+    forwarded_bytes: int = 0
+
+
+class TcpProxy:
+    """Passes bytes to ``target_port`` of 127.0.0.1; its own port is ``port``, chosen by the system where 0.
+
+    It listens from the start and passes through until told otherwise. Bytes held while silent are passed on,
+    in order, when the silence ends: a network that stalls loses nothing of a connection that survives.
+    """
+
+    def __init__(self, target_port: int, *, port: int = 0) -> None:
+        self.target_port = target_port
+        self.counts = Counts()
+        self._flowing = threading.Event()
+        self._flowing.set()
+        self._refusing = False
+        self._lock = threading.Lock()
+        self._pairs: set[tuple[socket.socket, socket.socket]] = set()
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
+        self.port = int(self._listener.getsockname()[1])
+        self._closed = False
+        self._threads = [self._thread(self._accept)]
+
+    def __enter__(self) -> TcpProxy:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def silence(self) -> None:
+        """Keep and accept connections but forward nothing, in both directions."""
+        self._flowing.clear()
+
+    def refuse(self) -> None:
+        """Reset every new connection; those that stand go on."""
+        self._refusing = True
+
+    def pass_through(self) -> None:
+        """End silence and refusal."""
+        self._refusing = False
+        self._flowing.set()
+
+    def reset(self) -> None:
+        """Break every connection that stands, on both sides."""
+        for pair in self._take_pairs():
+            self.counts.reset += 1
+            for each in pair:
+                _abort(each)
+
+    def close(self) -> None:
+        """End everything; the port is free afterwards."""
+        self._closed = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for pair in self._take_pairs():
+            for each in pair:
+                _abort(each)
+        self._flowing.set()
+        for thread in self._threads:
+            thread.join(JOIN_SECONDS)
+
+    def _accept(self) -> None:
+        while not self._closed:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            if self._refusing:
+                self.counts.refused += 1
+                _abort(client)
+                continue
+            self._connect(client)
+
+    def _connect(self, client: socket.socket) -> None:
+        try:
+            server = socket.create_connection(("127.0.0.1", self.target_port), timeout=JOIN_SECONDS)
+        except OSError:
+            self.counts.refused += 1
+            return _abort(client)
+        server.settimeout(None)
+        self.counts.accepted += 1
+        with self._lock:
+            self._pairs.add((client, server))
+        self._threads.append(self._thread(self._pump, client, server, (client, server)))
+        self._threads.append(self._thread(self._pump, server, client, (client, server)))
+
+    def _pump(
+        self, source: socket.socket, sink: socket.socket, pair: tuple[socket.socket, socket.socket]
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := source.recv(CHUNK):
+                if not self._flowing.is_set():
+                    self.counts.held += 1
+                    self._flowing.wait()
+                sink.sendall(chunk)
+                self.counts.forwarded_bytes += len(chunk)
+        with self._lock:
+            self._pairs.discard(pair)
+        for each in pair:
+            _end(each)
+
+    def _take_pairs(self) -> list[tuple[socket.socket, socket.socket]]:
+        with self._lock:
+            taken = list(self._pairs)
+            self._pairs.clear()
+        return taken
+
+    def _thread(self, run: Callable[..., None], *arguments: object) -> threading.Thread:
+        thread = threading.Thread(target=run, args=arguments, name="tcp-proxy", daemon=True)
+        thread.start()
+        return thread
+
+
+def _abort(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+    _end(connection)
+
+
+def _end(connection: socket.socket) -> None:
+    # A thread blocked in recv does not notice a close; it does notice a shutdown.
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
