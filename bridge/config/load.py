@@ -18,8 +18,8 @@ from bridge.config import sections
 from bridge.errors import Misconfigured
 
 PREFIX = "JOB_BRIDGE_"
-#: Names in the environment that are no settings: the file, and what click's completion uses.
-_OTHER = (f"{PREFIX}CONFIG",)
+#: Names in the environment that are no settings: the settings file, and the programs of the demo.
+_OTHER = (f"{PREFIX}CONFIG", f"{PREFIX}MONGOD", f"{PREFIX}TANSU")
 
 Nested = dict[str, dict[str, Any]]
 

@@ -197,12 +197,13 @@ class _Service:
         """Do what may be done twice until it is answered or the stop comes."""
         for wait in _waits():
             try:
-                return await write()
+                await write()
+                return
             except PyMongoError as error:
                 if not _passing(error):
                     raise
             if await self._stopped_within(wait):
-                return None
+                return
 
     async def _stopped_within(self, seconds: float) -> bool:
         return await _heard(self._stop, seconds)

@@ -51,6 +51,9 @@ class Decoder:
         self._profile = profile
         self._ids = ids
         self._id_is_key = profile.id_field == "_id"
+        self._fields = {
+            profile.transition_state: "s", profile.transition_time: "d", profile.transition_trans_id: "i",
+        }
 
     def decode(self, raws: Sequence[Raw]) -> list[Event]:
         """Decode a batch, in order. Raises PyMongo's errors when a lookup fails."""
@@ -91,7 +94,21 @@ class Decoder:
                     "consumers know them by trans_id", len(raw["a"]), extra={"job_id": str(job_id)[:100]},
                 )
             return (_transition(job_id, n, one, raw) for n, one in enumerate(raw["a"]))
-        return (_transition(job_id, n, one, raw) for n, one in _in_order(raw["t"], self._profile.transitions_field))
+        return (_transition(job_id, n, one, raw) for n, one in self._elements(raw))
+
+    def _elements(self, raw: Raw) -> list[tuple[int, Raw]]:
+        """New elements of the history by index; what is set deeper inside one is no transition."""
+        start = len(str(self._profile.transitions_field)) + 1
+        found: dict[int, dict[str, Any]] = {}
+        for one in raw["t"]:
+            index, _, name = one["k"][start:].partition(".")
+            if not index.isdecimal():
+                continue
+            if not name:
+                found[int(index)] = one
+            elif "v" in one:
+                found.setdefault(int(index), {})[self._fields.get(name, "")] = one["v"]
+        return [(n, _completed(found[n], raw)) for n in sorted(found) if found[n].keys() & {"s", "i"} or "k" in found[n]]
 
     def _latest(self, raw: Raw, job_id: Any, position: Position) -> Iterable[Transition | Poison]:
         if "s" not in raw:
@@ -112,14 +129,11 @@ class _Gone:
 _GONE = _Gone()
 
 
-def _in_order(elements: Sequence[Raw], field: str) -> list[tuple[int, Raw]]:
-    """New elements of the history by index; a path below an element is none."""
-    start = len(field) + 1
-    if len(elements) == 1:
-        index = elements[0]["k"][start:]
-        return [(int(index), elements[0])] if index.isdecimal() else []
-    found = [(int(one["k"][start:]), one) for one in elements if one["k"][start:].isdecimal()]
-    return sorted(found, key=lambda pair: pair[0])
+def _completed(element: Raw, raw: Raw) -> Raw:
+    """An element rewritten in place (a job begun anew) tells only what changed: the job's state and the commit's time stand in."""
+    if "k" in element:
+        return element
+    return {"s": raw.get("n"), "d": raw.get("w"), **element}
 
 
 def _transition(

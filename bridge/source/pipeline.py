@@ -21,9 +21,10 @@ def shape(profile: Profile) -> list[Stage]:
     """The stages after ``$changeStream``. Fields of a shaped event:
 
     ``_id`` token, ``o`` operation, ``c`` cluster time, ``w`` wall time, ``k`` the
-    document's ``_id``, ``j`` job id where the event has it, and the transitions: ``t`` new elements ``{k, s, d, i}``
-    of the history with their path, ``a`` the whole history (insert, replace, rewritten), or, for
-    a profile without history, ``s`` the new state and ``u`` its time.
+    document's ``_id``, ``j`` job id where the event has it, ``n`` the job's new state, and the transitions: ``t`` new
+    elements ``{k, s, d, i}`` of the history with their path (or, of an element rewritten in place,
+    single values ``{k, v}``), ``a`` the whole history (insert, replace, rewritten), or, for a
+    profile without history, ``s`` the new state and ``u`` its time.
     """
     common: Stage = {
         "o": "$operationType",
@@ -48,8 +49,11 @@ def _carries(*conditions: Stage) -> Stage:
 def _history(profile: Profile, field: str) -> Stage:
     rewritten = f"{_UPDATED}.{field}"
     document = f"$fullDocument.{field}"
+    is_document = {"$eq": [{"$type": "$$e.v"}, "object"]}
+    new = {"k": "$$e.k", **_picked(profile, "$$e.v"), "v": {"$cond": [is_document, "$$REMOVE", "$$e.v"]}}
     return {
-        "t": _mapped(profile, _new_elements(field), "$$e.v", key="$$e.k"),
+        "n": f"{_UPDATED}.{profile.state_field}",
+        "t": {"$map": {"input": _new_elements(profile, field, is_document), "as": "e", "in": new}},
         "a": {
             "$switch": {
                 "branches": [
@@ -62,29 +66,34 @@ def _history(profile: Profile, field: str) -> Stage:
     }
 
 
-def _new_elements(field: str) -> Stage:
-    """Documents set at a path below the history; flags inside an element are no documents."""
+def _new_elements(profile: Profile, field: str, is_document: Stage) -> Stage:
+    """What was set below the history: documents, and the identity or state of an element rewritten in place.
+
+    A flag such as ``notif_sent`` inside an element is neither.
+    """
     prefix = f"{field}."
-    condition = [
-        {"$eq": [{"$indexOfBytes": ["$$e.k", prefix]}, 0]},
-        {"$eq": [{"$type": "$$e.v"}, "object"]},
-    ]
+    names = "|".join((profile.transition_state, profile.transition_time, profile.transition_trans_id))
+    in_place = {"$regexMatch": {"input": "$$e.k", "regex": rf"^{field}\.\d+\.({names})$"}}
+    below = {"$eq": [{"$indexOfBytes": ["$$e.k", prefix]}, 0]}
     return {
         "$filter": {
             "input": {"$objectToArray": {"$ifNull": [_UPDATED, {}]}},
             "as": "e",
-            "cond": {"$and": condition},
+            "cond": {"$and": [below, {"$or": [is_document, in_place]}]},
         }
     }
 
 
-def _mapped(profile: Profile, array: Any, element: str, key: str | None = None) -> Stage:
-    picked = {
+def _mapped(profile: Profile, array: Any, element: str) -> Stage:
+    return {"$map": {"input": array, "as": "e", "in": _picked(profile, element)}}
+
+
+def _picked(profile: Profile, element: str) -> Stage:
+    return {
         "s": f"{element}.{profile.transition_state}",
         "d": f"{element}.{profile.transition_time}",
         "i": f"{element}.{profile.transition_trans_id}",
     }
-    return {"$map": {"input": array, "as": "e", "in": {"k": key, **picked} if key else picked}}
 
 
 def _latest(profile: Profile) -> Stage:

@@ -1,0 +1,46 @@
+# Everything runs in a virtual environment of its own; nothing else is touched.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check unit faults bench clean
+
+help:  ## say what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+run: $(VENV)/demo  ## the bridge on an embedded MongoDB and broker; ARGS="--jobs 20 --crash"
+	@$(BIN)/job-bridge demo $(ARGS)
+
+test: check  ## all checks and all tests, with coverage
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m pytest --cov --cov-report= $(PYTEST_ARGS)
+	$(BIN)/python -m coverage report
+
+check: $(VENV)/test  ## ruff and mypy
+	$(BIN)/ruff check bridge tests benchmarks
+	$(BIN)/mypy
+
+unit: $(VENV)/test  ## the tests that need no server
+	$(BIN)/python -m pytest tests/unit tests/test_architecture.py $(PYTEST_ARGS)
+
+faults: $(VENV)/test  ## the kill points, 20 times each
+	FAULT_REPEATS=20 $(BIN)/python -m pytest tests/acceptance/test_kill_points.py $(PYTEST_ARGS)
+
+bench: $(VENV)/test  ## rate, memory, latency and start-up, beside the raw change stream
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean:  ## remove what was made here
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .hypothesis build *.egg-info .coverage*
+
+# One stamp a purpose: packages are installed again when setup.cfg asks for others.
+$(VENV)/demo $(VENV)/test: $(VENV)/%: setup.cfg pyproject.toml | $(BIN)/python
+	@echo "installing into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "job-bridge needs Python 3.11 or later; try make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv $(VENV)

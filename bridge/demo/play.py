@@ -1,0 +1,200 @@
+"""The demo: MongoDB and a broker embedded, a simulated job service, and the bridge as an operator starts it."""
+
+import asyncio
+import json
+import os
+import random
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from kafka import KafkaConsumer, TopicPartition
+
+from bridge.demo.broker import Broker
+from bridge.demo.jobservice import play as serve_jobs
+from bridge.demo.ledger import Ledger
+from bridge.demo.mongod import Mongod
+from bridge.demo.process import Child, ServerError, free_port
+from bridge.demo.workload import Commit, Indeterminate, Workload
+from bridge.errors import BridgeError, Retryable
+from bridge.signals import on_stop
+
+TOPIC, DATABASE, PARTITIONS = "job-transitions", "cdmtaskservice", 3
+#: How long to wait for what is still on its way when the jobs have ended.
+LAST_SECONDS = 30.0
+TOTALS_SECONDS = 5.0
+_COLOURS = {"complete": "green", "error": "red", "canceled": "yellow", "created": "cyan"}
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """What to show; ``jobs`` None: until Ctrl-C."""
+
+    jobs: int | None
+    rate: float
+    size: int
+    crash: bool
+    seed: int | None
+
+
+def play(asked: Play) -> int:
+    """Run the demo; 0 when every committed transition arrived, in order."""
+    stop = threading.Event()
+    # The folder goes last, when every process that writes there has ended.
+    with tempfile.TemporaryDirectory(prefix="job-bridge-demo-") as folder, on_stop(stop.set):
+        try:
+            return _Demo(asked, Path(folder), stop).run()
+        except ServerError as error:
+            raise BridgeError(f"The demo cannot run: {error}", "", "") from None
+
+
+class _Demo:
+    """One run, in the order things happen."""
+
+    def __init__(self, asked: Play, folder: Path, stop: threading.Event) -> None:
+        self._asked, self._folder, self._stop = asked, folder, stop
+        self._ledger = Ledger()
+        self._kills = 0
+        self._port = free_port()
+
+    def run(self) -> int:
+        with ExitStack() as stack:
+            click.echo("starting MongoDB and a broker, both embedded ...")
+            mongod = stack.enter_context(Mongod(self._folder / "mongod"))
+            broker = stack.enter_context(Broker(self._folder / "broker"))
+            for name, partitions in ((TOPIC, PARTITIONS), (f"{TOPIC}-dlq", 1)):
+                broker.create_topic(name, partitions)
+            bridge = self._bridge(mongod, broker)
+            stack.callback(bridge.stop, 3.0)
+            self._start(bridge)
+            consumer = stack.enter_context(closing(_consumer(broker)))
+            service = stack.enter_context(self._job_service(mongod))
+            self._show_until_done(bridge, consumer, service)
+        return self._sum_up(service)
+
+    def _bridge(self, mongod: Mongod, broker: Broker) -> Child:
+        """The bridge, configured by its environment only."""
+        settings = {
+            "MONGO_URI": mongod.uri, "MONGO_DATABASE": DATABASE, "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
+            "KAFKA_TOPIC": TOPIC, "HTTP_PORT": str(self._port), "LOG_FORMAT": "plain",
+        }
+        own = {name: value for name, value in os.environ.items() if not name.startswith("JOB_BRIDGE_")}
+        environment = own | {f"JOB_BRIDGE_{name}": value for name, value in settings.items()}
+        return Child([sys.executable, "-m", "bridge", "run"], self._folder / "bridge.log", environment)
+
+    def _start(self, bridge: Child) -> None:
+        bridge.start()
+        bridge.await_ready(lambda: self._stop.is_set() or _answers(f"http://127.0.0.1:{self._port}/readyz"), "the bridge")
+        if not self._kills:
+            click.echo(f"the bridge is ready (process {bridge.pid}); metrics at http://127.0.0.1:{self._port}/metrics")
+
+    def _job_service(self, mongod: Mongod) -> "_JobService":
+        asked = self._asked
+        workload = Workload(jobs=asked.jobs, rate=asked.rate, size=asked.size, seed=asked.seed)
+        return _JobService(mongod.uri, workload, self._ledger)
+
+    def _show_until_done(self, bridge: Child, consumer: KafkaConsumer, service: "_JobService") -> None:
+        chance = random.Random(self._asked.seed)
+        totals = time.monotonic() + TOTALS_SECONDS
+        crash = time.monotonic() + chance.uniform(1.5, 3.0)
+        service_ended: float | None = None
+        while not self._stop.is_set():
+            self._show(consumer.poll(timeout_ms=100))
+            now = time.monotonic()
+            if now >= totals:
+                click.secho(f"-- {self._ledger.tally()}", dim=True)
+                totals = now + TOTALS_SECONDS
+            if service_ended is None and service.ended:
+                service_ended = now
+            if service_ended is not None and (not self._ledger.tally().missing or now - service_ended > LAST_SECONDS):
+                return
+            if self._asked.crash and now >= crash and service_ended is None:
+                self._crash(bridge)
+                crash = time.monotonic() + chance.uniform(1.5, 3.0)
+            elif not bridge.running:
+                raise ServerError(f"the bridge ended by itself:\n{bridge.log_tail()}")
+
+    def _crash(self, bridge: Child) -> None:
+        bridge.kill()
+        self._kills += 1
+        click.secho(f"-- killed the bridge with SIGKILL (time {self._kills}) and starting it again", fg="magenta")
+        self._start(bridge)
+
+    def _show(self, polled: dict[Any, list[Any]]) -> None:
+        for record in (record for records in polled.values() for record in records):
+            message, headers = json.loads(record.value), dict(record.headers)
+            sequence = int(headers["ce_sequence"])
+            new = self._ledger.arrive(message["job_id"], sequence, message["trans_id"])
+            state = click.style(f"{message['state']:27}", fg=_COLOURS.get(message["state"], "blue"))
+            again = "" if new else click.style(" (repeated)", dim=True)
+            click.echo(f"{message['time'][11:23]}  job {message['job_id']}  {sequence:2} {state} partition {record.partition}{again}")
+
+    def _sum_up(self, service: "_JobService") -> int:
+        if service.failure is not None:
+            raise ServerError(f"the simulated job service failed: {service.failure}")
+        tally = self._ledger.tally()
+        crashes = f"; the bridge was killed {self._kills} times" if self._asked.crash else ""
+        good = not tally.missing and not tally.out_of_order
+        click.secho(f"summary: {tally}{crashes}", fg="green" if good else "red", bold=True)
+        # Stopped by hand, something may have been on its way; that is no failure of the bridge.
+        return 0 if good or (self._stop.is_set() and not tally.out_of_order) else Retryable.exit_code
+
+
+class _JobService:
+    """The simulated job service on a thread of its own, from entering to leaving."""
+
+    def __init__(self, uri: str, workload: Workload, ledger: Ledger) -> None:
+        self._uri, self._workload, self._ledger = uri, workload, ledger
+        self._stop = asyncio.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="job-service")
+        self.failure: Exception | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether all its jobs have ended."""
+        return not self._thread.is_alive()
+
+    def __enter__(self) -> "_JobService":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.ended:
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self._loop.close()
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_until_complete(
+                serve_jobs(self._uri, DATABASE, self._workload, stop=self._stop, on_commit=self._commit)
+            )
+        except Exception as error:  # told by the main thread
+            self.failure = error
+
+    def _commit(self, report: Commit | Indeterminate) -> None:
+        if isinstance(report, Commit):
+            self._ledger.commit(report.job_id, report.sequence, report.trans_id)
+
+
+def _consumer(broker: Broker) -> KafkaConsumer:
+    consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap, group_id=None, fetch_max_wait_ms=100)
+    consumer.assign([TopicPartition(TOPIC, partition) for partition in range(PARTITIONS)])
+    consumer.seek_to_beginning()
+    return consumer
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1):
+            return True
+    except OSError:
+        return False
