@@ -20,8 +20,15 @@ class BridgeError(Exception):
 
     def __init__(self, what: str, data: str = "", todo: str = "", *, part: str = "bridge") -> None:
         self.part = part
-        self.what, self.data, self.todo = (" ".join(part.split()) for part in (what, data, todo))
+        self.what, self.data, self.todo = (" ".join(part.split()).rstrip(".") for part in (what, data, todo))
         super().__init__(". ".join(part for part in (self.what, self.data, self.todo) if part))
+
+
+#: What to do while MongoDB is out of reach, whoever finds out first.
+MONGODB_AWAY = (
+    "Check mongo.uri, the replicaSet in it and that a primary is up; a standalone mongod becomes a replica set with "
+    "--replSet rs0 and, once, rs.initiate(); the bridge tries again by itself"
+)
 
 
 class Retryable(BridgeError):

@@ -31,9 +31,10 @@ def set_up(form: str, level: str, stream: TextIO = sys.stderr) -> None:
 def _json() -> logging.Formatter:
     formatter = JsonFormatter(
         "{levelname}{name}{message}{asctime}", style="{", rename_fields={"levelname": "level"},
-        datefmt="%Y-%m-%dT%H:%M:%S",
     )
     formatter.converter = time.gmtime
+    # Not as ``datefmt``: with one, the milliseconds are left out.
+    formatter.default_time_format = "%Y-%m-%dT%H:%M:%S"
     formatter.default_msec_format = "%s.%03d+00:00"
     return formatter
 

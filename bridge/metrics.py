@@ -67,13 +67,15 @@ class Counters:
     def acknowledge(self, committed: Iterable[float | None], now: float) -> int:
         """Count acknowledged messages, given by the Unix time of their commit; return how many."""
         acked = 0
-        for at in committed:
-            acked += 1
-            if at is not None:
-                latency = max(0.0, now - at)
-                self.latency_counts[bisect_left(BUCKETS, latency)] += 1
-                self.latency_sum += latency
-        self.acked += acked
+        try:
+            for at in committed:
+                acked += 1
+                if at is not None:
+                    latency = max(0.0, now - at)
+                    self.latency_counts[bisect_left(BUCKETS, latency)] += 1
+                    self.latency_sum += latency
+        finally:  # those before a message that failed count too
+            self.acked += acked
         return acked
 
 

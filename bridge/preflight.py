@@ -9,10 +9,10 @@ from bridge.config import Config
 from bridge.errors import BridgeError
 from bridge.model.checkpoint import Checkpoint, Origin
 from bridge.model.position import ClusterTime, Position
-from bridge.model.profile import namespace_of, profile_of
-from bridge.service import make_store
+from bridge.model.profile import namespace_of
+from bridge.pipeline.ports import CheckpointStore
+from bridge.service import opened
 from bridge.sink.topics import DEFAULT_MAX_MESSAGE_BYTES, Topic, Topics, missing
-from bridge.source.client import state_client
 from bridge.source.mongo import MongoSource
 
 _HOUR = 3600
@@ -42,16 +42,13 @@ def _guarded(subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Fi
 
 
 def _mongo(config: Config) -> Iterator[Finding]:
-    source = MongoSource(config, profile_of(config), state_client(config))
-    try:
+    with opened(config) as (source, store):
         deployment = source.cluster.deployment()
         yield Finding("ok", "mongodb", f"{deployment.kind} {deployment.cluster_id.rstrip('/')}, version {deployment.version}")
         yield _collection(config, source)
         yield from _guarded("rights", lambda: _stream(config, source, deployment.cluster_time))
         yield _clock(deployment.cluster_time)
-        yield from _guarded("checkpoint", lambda: _checkpoint(config, source))
-    finally:
-        source.close()
+        yield from _guarded("checkpoint", lambda: _checkpoint(config, source, store))
 
 
 def _collection(config: Config, source: MongoSource) -> Finding:
@@ -76,8 +73,7 @@ def _clock(newest: ClusterTime) -> Finding:
     return Finding("ok", "clock", "agrees with MongoDB's, as far as can be seen")
 
 
-def _checkpoint(config: Config, source: MongoSource) -> Iterator[Finding]:
-    store = make_store(config)
+def _checkpoint(config: Config, source: MongoSource, store: CheckpointStore) -> Iterator[Finding]:
     store.check_rights()
     yield Finding("ok", "checkpoint", f"may be kept in {store.where}")
     stored = store.load()

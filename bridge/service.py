@@ -6,7 +6,8 @@ last settled position), one way to stop (drain within a deadline, store, close i
 
 import logging
 import threading
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from bridge.pipeline.progress import Progress
 from bridge.pipeline.publish import Publisher
 from bridge.signals import on_stop
 from bridge.sink.producer import KafkaSink
-from bridge.source.client import state_client
+from bridge.source.client import Client, state_client
 from bridge.source.mongo import MongoSource
 from bridge.web.server import WebServer
 from bridge.web.status import Status
@@ -44,12 +45,19 @@ _WELL_SECONDS = 5.0
 _STANDBY_SECONDS = 0.5
 
 
-def make_store(config: Config) -> CheckpointStore:
-    """The checkpoint store the settings ask for."""
+def make_store(config: Config, client: Client) -> CheckpointStore:
+    """The checkpoint store the settings ask for; ``client`` stays with the caller."""
     chosen = config.checkpoint
     if chosen.store == "file":
         return FileCheckpoint(Path(chosen.file), chosen.name)
-    return MongoCheckpoints(state_client(config), chosen.database, chosen.name, chosen.lease_seconds)
+    return MongoCheckpoints(client, chosen.database, chosen.name, chosen.lease_seconds)
+
+
+@contextmanager
+def opened(config: Config) -> Iterator[tuple[MongoSource, CheckpointStore]]:
+    """The source and the checkpoint store for a command, closed afterwards."""
+    with state_client(config) as client, closing(MongoSource(config, profile_of(config), client)) as source:
+        yield source, make_store(config, client)
 
 
 class Service:
@@ -61,8 +69,9 @@ class Service:
         self._counters = Counters()
         self._stop = threading.Event()
         self._wake = threading.Event()
-        self._source = MongoSource(config, profile_of(config), state_client(config))
-        self._store = make_store(config)
+        self._client = state_client(config)
+        self._source = MongoSource(config, profile_of(config), self._client)
+        self._store = make_store(config, self._client)
         self._form = MessageFormat(
             config.kafka.topic, f"job-bridge/{namespace_of(config)}", cloudevents=config.kafka.headers == "cloudevents"
         )
@@ -253,3 +262,4 @@ class Service:
             if self._store.epoch:
                 self._store.release()
         self._source.close()
+        self._client.close()

@@ -72,7 +72,8 @@ class FileCheckpoint:
         return checkpoint
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Store durably: a crash leaves the old or the new one, never a half."""
+        """Store durably: a crash leaves the old or the new one, never a half. Raises :class:`Fenced` without the lock."""
+        self.renew()
         beside = self._path.with_name(f"{self._path.name}.new")
         try:
             with beside.open("w") as file:
@@ -85,16 +86,19 @@ class FileCheckpoint:
             raise self._unwritable(error) from None
 
     def renew(self) -> None:
-        """Nothing to do: the lock holds as long as the process."""
+        """Nothing to do: the lock holds as long as the process, or until it was given back."""
+        if self._lock is None:
+            raise Fenced(f"The checkpoint file {self._path} is not locked by this process", "Nothing was stored")
 
     def release(self) -> None:
         """Give the lock back."""
         if self._lock is not None:
             os.close(self._lock)
-        self._lock = None
+        self._lock, self._epoch = None, 0
 
     def replace(self, checkpoint: Checkpoint | None) -> None:
         """Overwrite or (None) remove the checkpoint by hand, as the owner after ``acquire``."""
+        self.renew()
         if checkpoint is None:
             self._path.unlink(missing_ok=True)
         else:

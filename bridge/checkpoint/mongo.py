@@ -7,6 +7,7 @@ deposed bridge cannot save. All writes wait for the majority.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from typing import Any
 
 from pymongo import MongoClient, ReturnDocument
@@ -15,10 +16,14 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from bridge.checkpoint.owner import is_dead, this_process
-from bridge.errors import Fenced, NotPermitted, Retryable
+from bridge.errors import MONGODB_AWAY, Fenced, NotPermitted, Retryable
 from bridge.model.checkpoint import Checkpoint, checkpoint_of
 
 COLLECTION = "job_bridge_checkpoints"
+
+#: What the document holds beside the checkpoint.
+_OWNERSHIP = frozenset({"_id", "owner", "epoch", "renewed_at"})
+_LONG_AGO = datetime.fromtimestamp(0, timezone.utc)
 
 
 class MongoCheckpoints:
@@ -57,7 +62,7 @@ class MongoCheckpoints:
         """The stored checkpoint; None when there is none yet."""
         with self._translated():
             document = self._find()
-        return checkpoint_of(document, self.where) if document and "token" in document else None
+        return checkpoint_of(document, self.where) if document and document.keys() - _OWNERSHIP else None
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Store; raises :class:`Fenced` when another bridge took over."""
@@ -78,9 +83,11 @@ class MongoCheckpoints:
         if checkpoint is not None:
             self.save(checkpoint)
             return
-        fields = dict.fromkeys(Checkpoint.__dataclass_fields__.keys() - {"name", "epoch"} | {"token"}, "")
+        self.renew()
         with self._translated():
-            self._collection.update_one(self._mine(), {"$unset": fields})
+            fields = dict.fromkeys((self._find() or {}).keys() - _OWNERSHIP, "")
+            if fields:
+                self._collection.update_one(self._mine(), {"$unset": fields})
 
     def check_rights(self) -> None:
         """Write nothing that matters: raises :class:`NotPermitted` when this user may not store."""
@@ -102,7 +109,7 @@ class MongoCheckpoints:
         """One conditional write decides between newcomers; None when another one is the owner."""
         condition: dict[str, Any] = {"_id": self.name, "epoch": seen.get("epoch"), "owner": seen.get("owner")}
         if not at_once:
-            silence = {"$subtract": ["$$NOW", {"$ifNull": ["$renewed_at", {"$toDate": 0}]}]}
+            silence = {"$subtract": ["$$NOW", {"$ifNull": ["$renewed_at", _LONG_AGO]}]}
             condition["$expr"] = {"$gt": [silence, self._lease_ms]}
         raised = {"$add": [{"$ifNull": ["$epoch", 0]}, 1]}
         update = [{"$set": {"owner": {"$literal": self._owner}, "epoch": raised, "renewed_at": "$$NOW"}}]
@@ -131,14 +138,16 @@ class MongoCheckpoints:
         except PyMongoError as error:
             text = " ".join(str(error).split(", full error:")[0].split(", Timeout:")[0].split())[:300]
             if isinstance(error, OperationFailure) and error.code in (13, 18, 8000):
+                known = error.code == 13
                 raise NotPermitted(
                     f"MongoDB does not let this user keep the checkpoint in {self.where}: {text}",
-                    "Nothing was sent since the last stored position", "Grant find, insert and update on that collection",
+                    "Nothing was sent since the last stored position",
+                    "Grant find, insert and update on that collection" if known else "Check user, password and authSource",
                     part="checkpoint",
                 ) from None
             raise Retryable(
                 f"The checkpoint in {self.where} is out of reach: {text}",
-                "Nothing is lost: the bridge goes on from the last settled position", "The bridge tries again by itself",
+                "Nothing is lost: the bridge goes on from the last settled position", MONGODB_AWAY,
                 part="checkpoint",
             ) from error
 

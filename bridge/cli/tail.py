@@ -9,7 +9,6 @@ from bridge.config import parse_time
 from bridge.errors import Usage
 from bridge.model.message import value_of
 from bridge.model.position import ClusterTime, Position, position_at
-from bridge.model.profile import profile_of
 from bridge.model.transition import Batch, Transition
 from bridge.signals import on_stop
 
@@ -25,28 +24,26 @@ def tail(config: Config, since: str | None, count: int | None) -> None:
     Example:
       job-bridge tail --mongo-uri mongodb://localhost:27017/?replicaSet=rs0 --count 10
     """
-    from bridge.source.client import state_client
-    from bridge.source.mongo import MongoSource
+    from bridge.service import opened
 
     stop, wake = threading.Event(), threading.Event()
-    source = MongoSource(config, profile_of(config), state_client(config))
 
     def end() -> None:
         stop.set()
         wake.set()
 
-    newest = source.origin().cluster_time
-    start = _position(since) if since else Position(ClusterTime(newest.seconds, newest.increment + 1))
     left = count if count is not None else -1
-    with on_stop(end), source.open(start, wake, by_time=False) as stream:
-        while not stop.is_set() and left != 0:
-            wake.clear()
-            batch = stream.read()
-            if batch is None:
-                wake.wait(1)
-            else:
-                left = _print(batch, left)
-    source.close()
+    with opened(config) as (source, _), on_stop(end):
+        newest = source.origin().cluster_time
+        start = _position(since) if since else Position(ClusterTime(newest.seconds, newest.increment + 1))
+        with source.open(start, wake, by_time=False) as stream:
+            while not stop.is_set() and left != 0:
+                wake.clear()
+                batch = stream.read()
+                if batch is None:
+                    wake.wait(1)
+                else:
+                    left = _print(batch, left)
 
 
 def _position(since: str) -> Position:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from contextlib import suppress
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import click
 from bridge.cli.settings import Config, with_settings
 from bridge.config import parse_time
 from bridge.errors import CheckpointUnusable, Fenced, Retryable, Usage
-from bridge.model.checkpoint import Checkpoint
+from bridge.model.checkpoint import Checkpoint, Origin
 from bridge.model.position import Position, position_at, position_of
 from bridge.pipeline.ports import CheckpointStore
 
@@ -32,9 +33,10 @@ def show(config: Config, as_json: bool) -> None:
     Example:
       job-bridge token show --checkpoint-name job-bridge
     """
-    from bridge.service import make_store
+    from bridge.service import opened
 
-    stored = make_store(config).load()
+    with opened(config) as (_, store):
+        stored = store.load()
     if as_json:
         click.echo(json.dumps(stored.record() if stored else None, indent=1))
     elif stored is None:
@@ -82,24 +84,34 @@ def _position(place: str) -> Position:
 
 
 def _change(config: Config, position: Position | None, yes: bool) -> None:
-    from bridge.service import make_store
+    from bridge.service import opened
 
-    store = make_store(config)
-    if blocker := store.acquire():
-        raise Fenced(f"A bridge is running: {blocker}", "The checkpoint is as it was", "Stop the bridge first")
-    try:
-        before, unusable = _load(store)
-        click.echo(f"now:  {before.position if before else unusable or 'no checkpoint'}")
-        click.echo(f"then: {position or 'no checkpoint: the next start begins with start.from'}")
-        if before and position and position > before.position:
-            click.echo("what lies between the two will not be sent")
-        if not yes:
-            click.confirm("Change it?", abort=True)
-        store.replace(_changed(config, store.epoch, before, position))
-        logger.warning("the checkpoint was changed by hand", extra={"position": str(position)})
-    finally:
-        with suppress(Retryable):
-            store.release()
+    with opened(config) as (source, store):
+        if blocker := store.acquire():
+            raise Fenced(f"A bridge is running: {blocker}", "The checkpoint is as it was", "Stop the bridge first")
+        try:
+            before, unusable = _load(store)
+            _confirm(before.position if before else None, unusable, position, yes)
+            store.replace(_made(source.origin(), store, before, position) if position else None)
+            logger.warning("the checkpoint was changed by hand", extra={"position": str(position)})
+        finally:
+            with suppress(Retryable):
+                store.release()
+
+
+def _confirm(before: Position | None, unusable: str, position: Position | None, yes: bool) -> None:
+    click.echo(f"now:  {before or unusable or 'no checkpoint'}")
+    click.echo(f"then: {position or 'no checkpoint: the next start begins with start.from'}")
+    if before and position and position > before:
+        click.echo("what lies between the two will not be sent")
+    if not yes:
+        click.confirm("Change it?", abort=True)
+
+
+def _made(origin: Origin, store: CheckpointStore, before: Checkpoint | None, position: Position) -> Checkpoint:
+    """A checkpoint of this very collection and cluster, whatever the one before was of."""
+    sequence = before.sequence + 1 if before else 0
+    return replace(origin.first(store.name, position, store.epoch, time.time()), sequence=sequence)
 
 
 def _load(store: CheckpointStore) -> tuple[Checkpoint | None, str]:
@@ -107,16 +119,3 @@ def _load(store: CheckpointStore) -> tuple[Checkpoint | None, str]:
         return store.load(), ""
     except CheckpointUnusable as error:
         return None, error.what
-
-
-def _changed(config: Config, epoch: int, before: Checkpoint | None, position: Position | None) -> Checkpoint | None:
-    from bridge.model.profile import profile_of
-    from bridge.source.client import state_client
-    from bridge.source.mongo import MongoSource
-
-    if position is None:
-        return None
-    if before is not None:
-        return replace(before, position=position, sequence=before.sequence + 1)
-    source = MongoSource(config, profile_of(config), state_client(config))
-    return source.origin().first(config.checkpoint.name, position, epoch, 0.0)

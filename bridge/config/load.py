@@ -6,13 +6,14 @@ In order of strength: defaults, the TOML file, ``JOB_BRIDGE_SECTION_NAME`` in th
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from bridge.config import sections
 from bridge.errors import Misconfigured
@@ -94,6 +95,8 @@ def load(path: Path | None, options: Mapping[str, Any], environment: Mapping[str
     except ValidationError as error:
         source = _Sources(options, environment, file, path)
         problems += [_problem(one, source) for one in error.errors(include_url=False) if one["type"] != "extra_forbidden"]
+    except SettingsError:  # a variable that names a whole section: among the unknown ones already
+        pass
     if problems:
         raise Misconfigured(
             f"{len(problems)} problem(s) in the settings: " + "; ".join(dict.fromkeys(problems)),
@@ -164,8 +167,10 @@ def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
     fields = setting_names()
     known = {variable(name) for name in fields}
     known |= {f"{variable(name)}_FILE" for name, field in fields.items() if field.annotation is SecretStr}
-    found = (name for name in environment if name.startswith(PREFIX) and name not in known and name not in _OTHER)
-    return [f"{name} is unknown{_nearest(name, known)}" for name in found]
+    # Pydantic-settings takes names of any case; a second spelling of a setting would go unseen here.
+    ours = (name for name in environment if name.upper().startswith(PREFIX))
+    found = (name for name in ours if name not in known and name not in _OTHER)
+    return [f"{name} is unknown{_nearest(name.upper(), known)}" for name in found]
 
 
 def _nearest(name: str, known: Any) -> str:
@@ -200,6 +205,6 @@ def _problem(error: Any, sources: _Sources) -> str:
     message = str(error["msg"]).removeprefix("Value error, ")
     field = setting_names().get(setting)
     if field is None:  # a rule about several settings of a section names them itself
-        return message
+        return re.sub(r"\b[a-z]+\.[a-z_]+\b", lambda name: sources.name(name[0]), message)
     given = "" if field.annotation is SecretStr or error["type"] == "value_error" else f", not {error['input']!r}"
     return f"{sources.name(setting)}: {message}{given}"

@@ -25,7 +25,7 @@ def parse_time(text: str) -> datetime:
 def _topic(name: str) -> str:
     bad = re.search(r"[^a-zA-Z0-9-]", name)
     if bad:
-        raise ValueError(f"Illegal character in Kafka topic {name}: {bad.group()}")
+        raise ValueError(f"Illegal character {bad.group()!r} in Kafka topic {name!r}: letters, digits and - only")
     # Room for the dead-letter topic's suffix within Kafka's limit of 249.
     if not 1 <= len(name) <= 245:
         raise ValueError("a topic name has 1 to 245 characters")

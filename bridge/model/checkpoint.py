@@ -61,7 +61,7 @@ def checkpoint_of(record: Mapping[str, Any], where: str) -> Checkpoint:
         )
     try:
         return _read(record)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointUnusable(
             f"The checkpoint in {where} is damaged: {type(error).__name__} at {error}",
             _LOST_NOTHING,
@@ -72,7 +72,8 @@ def checkpoint_of(record: Mapping[str, Any], where: str) -> Checkpoint:
 def _read(record: Mapping[str, Any]) -> Checkpoint:
     seconds, increment = record["cluster_time"]
     token, type_bits = _text(record["token"]), _text(record.get("type_bits", ""))
-    time = ClusterTime(int(seconds), int(increment))
+    time = ClusterTime(_count(seconds, 2**32), _count(increment, 2**32))
+    bytes.fromhex(type_bits)
     if token and cluster_time_of(token) != time:
         raise ValueError("token and cluster_time, which disagree")
     if record["format"] != FORMAT:
@@ -80,8 +81,8 @@ def _read(record: Mapping[str, Any]) -> Checkpoint:
     return Checkpoint(
         name=_text(record["name"]),
         position=Position(time, token, type_bits),
-        sequence=int(record["sequence"]),
-        epoch=int(record["epoch"]),
+        sequence=_count(record["sequence"], 2**63),
+        epoch=_count(record["epoch"], 2**63),
         fingerprint=_text(record["fingerprint"]),
         namespace=_text(record["namespace"]),
         mongo_cluster_id=_text(record["mongo_cluster_id"]),
@@ -94,6 +95,12 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r:.40} where text belongs")
     return value
+
+
+def _count(value: object, limit: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < limit:
+        raise TypeError(f"{value!r:.40} where a count below {limit} belongs")
+    return int(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,11 @@
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from kafka.net.compat import KafkaNetClient
 
 from bridge.config import Config
 from bridge.errors import Misconfigured
@@ -50,6 +53,28 @@ def _file(name: str, path: str) -> str | None:
     if path and not os.access(Path(path), os.R_OK):
         raise Misconfigured(f"kafka.{name}: cannot read {path}", "Nothing was read or sent", "Check the path and its permissions")
     return path or None
+
+
+def made(factory: Callable[..., Any], **options: Any) -> Any:
+    """Make a client of kafka-python, and leave nothing behind when its constructor raises.
+
+    The constructor connects; when no broker answers it raises and forgets its thread and sockets,
+    which would pile up with each try while Kafka is away.
+    """
+    networks: list[KafkaNetClient] = []
+
+    def network(**config: Any) -> KafkaNetClient:
+        networks.append(KafkaNetClient(**config))
+        return networks[-1]
+
+    try:
+        return factory(kafka_client=network, **options)
+    except BaseException:
+        for one in networks:
+            one.close()
+            one._net.stop()
+            one._net.close()
+        raise
 
 
 class LastWords(logging.Handler):

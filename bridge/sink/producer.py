@@ -21,7 +21,7 @@ from kafka.partitioner.default import murmur2
 from bridge.config import Config
 from bridge.model.message import Message
 from bridge.model.window import Delivery
-from bridge.sink.client import LastWords, connection
+from bridge.sink.client import LastWords, connection, made
 from bridge.sink.errors import classify
 from bridge.sink.topics import Topics, missing
 
@@ -64,7 +64,7 @@ class KafkaSink:
         self._partitions = {name: topic.partitions for name, topic in described.items()}
         self._words.install()
         try:
-            self._producer = KafkaProducer(**self._options())
+            self._producer: KafkaProducer = made(KafkaProducer, **self._options())
         except kafka_errors.KafkaError as error:
             raise classify(error, self._words.recent()) from error
         return self

@@ -11,7 +11,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from bridge.config import Config
 from bridge.errors import Misconfigured
-from bridge.sink.client import LastWords, connection
+from bridge.sink.client import LastWords, connection, made
 from bridge.sink.errors import classify
 
 #: What a topic takes unless it says otherwise (Kafka's default of max.message.bytes).
@@ -45,7 +45,7 @@ class Topics:
     def _admin(self) -> Iterator[KafkaAdminClient]:
         try:
             options = connection(self._config)
-            admin = KafkaAdminClient(**options)
+            admin: KafkaAdminClient = made(KafkaAdminClient, **options)
             try:
                 yield admin
             finally:

@@ -12,6 +12,7 @@ from bridge.errors import Misconfigured
 from bridge.source.errors import classify
 
 Document = dict[str, Any]
+Client = MongoClient[Document]
 
 #: How long the server may hold an empty read, in milliseconds: the pulse of an idle bridge.
 AWAIT_MS = 1000
@@ -20,17 +21,17 @@ _SILENCE_SECONDS = 10
 _CONNECT_MS = 5000
 
 
-def stream_client(config: Config, *listeners: CommandListener) -> MongoClient[Document]:
+def stream_client(config: Config, *listeners: CommandListener) -> Client:
     """A client for the change stream: no deadline on a command, one on the silence of its socket."""
     return _client(config, socketTimeoutMS=AWAIT_MS + _SILENCE_SECONDS * 1000, event_listeners=list(listeners))
 
 
-def state_client(config: Config) -> MongoClient[Document]:
+def state_client(config: Config) -> Client:
     """A client for short commands: each ends within 5 seconds, writes wait for the majority."""
     return _client(config, timeoutMS=_CONNECT_MS, w="majority")
 
 
-def _client(config: Config, **options: Any) -> MongoClient[Document]:
+def _client(config: Config, **options: Any) -> Client:
     """Make a client; a warning of PyMongo's about the URI (a misspelt option) is an error here,
 
     because it would otherwise be ignored: ``tsl=true`` would mean no TLS.
@@ -52,11 +53,12 @@ def _client(config: Config, **options: Any) -> MongoClient[Document]:
                                 "Nothing was read or sent", "It looks like mongodb://HOST:PORT/?replicaSet=rs0") from None
         except PyMongoError as error:
             raise classify(error) from None
-        except (Warning, ValueError, TypeError) as error:
+        except (Warning, ValueError, TypeError, OSError) as error:  # OSError: a file named in it
             raise Misconfigured(f"mongo.uri has an option that does not work: {_safe(str(error))}",
                                 "Nothing was read or sent", "Correct or remove it") from None
 
 
 def _safe(text: str) -> str:
     """Messages about a URI may repeat it; what could be a password is not worth the help."""
+    text = text.split(" or maybe a camelCase")[0]  # what PyMongo tells programmers
     return text if "@" not in text and "://" not in text else "it cannot be parsed"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bson.timestamp import Timestamp
-from pymongo import MongoClient
+from pymongo import MongoClient, timeout
 from pymongo.errors import OperationFailure, PyMongoError
 
 from bridge.errors import Misconfigured
@@ -16,6 +16,9 @@ STANDALONE = (
     "Change streams need a replica set; one node is enough: start mongod with --replSet rs0 and run "
     "rs.initiate() once"
 )
+
+#: Questions asked while someone waits for a scrape: metrics must be there above all when MongoDB is not.
+_SCRAPE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +61,16 @@ class Cluster:
     def last_write(self) -> ClusterTime | None:
         """The cluster time of the newest write; None when nobody answers."""
         try:
-            return _last_write(self._admin.command("hello"))
+            with timeout(_SCRAPE_SECONDS):
+                return _last_write(self._admin.command("hello"))
         except PyMongoError:
             return None
 
     def oldest_oplog_entry(self) -> ClusterTime | None:
         """Where the oplog begins; None without the right to ``serverStatus``, or through mongos."""
         try:
-            status = self._admin.command({"serverStatus": 1, "oplog": 1, **dict.fromkeys(_NOT_WANTED, 0)})
+            with timeout(_SCRAPE_SECONDS):
+                status = self._admin.command({"serverStatus": 1, "oplog": 1, **dict.fromkeys(_NOT_WANTED, 0)})
         except PyMongoError:
             return None
         return _time(status.get("oplog", {}).get("earliestOptime"))

@@ -17,6 +17,7 @@ from pymongo.errors import (
 )
 
 from bridge.errors import (
+    MONGODB_AWAY,
     BridgeError,
     CheckpointUnusable,
     HistoryLost,
@@ -55,7 +56,7 @@ def classify(error: PyMongoError) -> BridgeError:
                              "Correct mongo.uri")
     if isinstance(error, ConnectionFailure):
         return Retryable(f"MongoDB is out of reach: {_text(error)}", _REPLAY,
-                         "Check mongo.uri and that a primary is up; the bridge tries again by itself", part="mongodb")
+                         MONGODB_AWAY, part="mongodb")
     return Retryable(f"MongoDB failed: {_text(error)}", _REPLAY, "The bridge tries again by itself", part="mongodb")
 
 
@@ -63,7 +64,7 @@ def _classify_code(error: OperationFailure) -> BridgeError:
     code, text = error.code, _text(error)
     if code in PERMISSION:
         return NotPermitted(f"MongoDB refuses this user: {text}", "Nothing was read or sent since",
-                            "Check user and password, and the role: find and changeStream on the collection", part="mongodb")
+                            "Check user, password and authSource, and the role: find and changeStream on the collection", part="mongodb")
     if code in HISTORY_LOST or error.has_error_label("NonResumableChangeStreamError"):
         return HistoryLost(
             f"The oplog no longer reaches back to the checkpoint: {text}",

@@ -14,8 +14,9 @@ from bridge.model.window import Window
 STALL_SECONDS = 30.0
 #: A loop that has not turned for so long hangs: longer than any single call it makes may take.
 HANG_SECONDS = 90.0
-#: Questions to MongoDB are asked when scraped, but not more often than this.
+#: Questions to MongoDB are asked when scraped, but not more often than this, seldom while it does not answer.
 _ASK_SECONDS = 2.0
+_ASK_AGAIN_SECONDS = 15.0
 
 Ask = Callable[[], ClusterTime | None]
 
@@ -104,9 +105,10 @@ class _Remembered:
         self._at: float | None = None
 
     def __call__(self) -> ClusterTime | None:
-        now = self._clock.monotonic()
-        if self._at is None or now - self._at >= _ASK_SECONDS:
-            self._answer, self._at = self._ask(), now
+        patience = _ASK_AGAIN_SECONDS if self._answer is None else _ASK_SECONDS
+        if self._at is None or self._clock.monotonic() - self._at >= patience:
+            self._answer = self._ask()
+            self._at = self._clock.monotonic()
         return self._answer
 
 

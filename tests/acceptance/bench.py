@@ -1,0 +1,107 @@
+"""One run under test: servers, a fresh topic and database, bridges, load, and the judgement at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from bridge.demo.mongod import Mongod
+from bridge.demo.simulator import Commit, Workload
+from tests.acceptance.harness import BridgeProcess
+from tests.acceptance.load import Load
+from tests.acceptance.oracle import Verdict, arrivals, judge
+from tests.acceptance.witness import CHECKPOINTS, Witness
+from tests.servers.kafka import Kafka
+
+ARRIVAL_SECONDS = 60.0
+BUSY = Workload(rate=150, concurrency=16)
+
+
+class Bench:
+    """Everything a fault test needs; leaving it ends every bridge that still runs.
+
+    Start load only when a bridge is ready: every transition since the beginning is expected to arrive.
+    """
+
+    def __init__(self, mongo: Mongod, kafka: Kafka, database: str, topic: str, folder: Path) -> None:
+        self.mongo, self.kafka = mongo, kafka
+        self.database, self.topic = database, topic
+        self.witness = Witness(mongo.uri, database, database)
+        self._folder = folder
+        self._bridges: list[BridgeProcess] = []
+        self._loads: list[Load] = []
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for bridge in self._bridges:
+            bridge.close()
+        self.witness.close()
+
+    def bridge(self, **settings: str) -> BridgeProcess:
+        """A bridge of this run, not yet started; all share one checkpoint unless told otherwise."""
+        bridge = BridgeProcess(self._folder, self.settings() | settings)
+        self._bridges.append(bridge)
+        return bridge
+
+    def settings(self) -> dict[str, str]:
+        return {
+            "MONGO_URI": self.mongo.uri,
+            "MONGO_DATABASE": self.database,
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap,
+            "KAFKA_TOPIC": self.topic,
+            "CHECKPOINT_NAME": self.database,
+        }
+
+    def load(self, workload: Workload = BUSY) -> Load:
+        """The job service, to be entered."""
+        load = Load(self.mongo.uri, self.database, workload)
+        self._loads.append(load)
+        return load
+
+    @property
+    def acknowledged(self) -> list[Commit]:
+        return [commit for load in self._loads for commit in load.commits]
+
+    def arrived(self) -> set[str]:
+        """The transitions in the topic now."""
+        return {each.trans_id for each in arrivals(self.kafka.read(self.topic))}
+
+    def await_arrival(self, seconds: float = ARRIVAL_SECONDS) -> bool:
+        """Wait until all that is committed at this moment arrived; False when time is over."""
+        self.witness.catch_up()
+        wanted = {each.trans_id for each in self.witness.transitions}
+        end = time.monotonic() + seconds
+        while not wanted <= self.arrived():
+            if time.monotonic() > end:
+                return False
+        return True
+
+    def finish(self, bridge: BridgeProcess, seconds: float = ARRIVAL_SECONDS) -> Verdict:
+        """Let everything arrive, stop the bridge in order, and judge the run."""
+        self.await_arrival(seconds)
+        code = bridge.terminate()
+        assert code == 0, f"the bridge ended with {code}:\n{bridge.log_tail()}"
+        return self.judge()
+
+    def judge(self) -> Verdict:
+        """Compare what is committed with what has arrived now."""
+        self.witness.catch_up()
+        found = arrivals(self.kafka.read(self.topic))
+        return judge(self.witness.transitions, self.acknowledged, self.witness.saves, found)
+
+    def stored(self) -> Mapping[str, Any]:
+        """The document of the checkpoint; empty when there is none."""
+        with self.mongo.client(self.mongo.primary_index()) as client:
+            return client["job_bridge"][CHECKPOINTS].find_one({"_id": self.database}) or {}
+
+    def change_stored(self, fields: Mapping[str, Any]) -> None:
+        """Set fields of that document, as nobody should."""
+        with self.mongo.client(self.mongo.primary_index()) as client:
+            client["job_bridge"][CHECKPOINTS].update_one({"_id": self.database}, {"$set": dict(fields)})

@@ -1,0 +1,45 @@
+"""Benches for fault tests: each a fresh topic and database on shared servers."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from bridge.demo.mongod import Mongod
+from tests.acceptance.bench import Bench
+from tests.servers.kafka import Kafka
+
+MakeBench = Callable[[Mongod], Bench]
+
+
+@pytest.fixture(scope="session")
+def repeats() -> int:
+    """How often each fault with chance in it is repeated."""
+    return int(os.environ.get("JOB_BRIDGE_FAULT_REPEATS", "3"))
+
+
+@pytest.fixture
+def topic(kafka: Kafka) -> str:
+    """A fresh topic whose timestamps say when the broker had a message, and its dead letters' topic."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    kafka.create_topic(name, partitions=3, message_timestamp_type="LogAppendTime")
+    kafka.create_topic(f"{name}-dlq", partitions=1)
+    return name
+
+
+@pytest.fixture
+def make_bench(kafka: Kafka, database: str, topic: str, tmp_path: Path) -> Iterator[MakeBench]:
+    """Makes a bench on a deployment of the test's own."""
+    with ExitStack() as stack:
+        yield lambda mongo: stack.enter_context(Bench(mongo, kafka, database, topic, tmp_path))
+
+
+@pytest.fixture
+def bench(make_bench: MakeBench, mongo: Mongod) -> Bench:
+    """A bench on the shared single node."""
+    return make_bench(mongo)

@@ -1,0 +1,55 @@
+"""SIGKILL and SIGTERM at any moment."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+
+from bridge.demo.process import poll
+from bridge.demo.simulator import Workload
+from tests.acceptance.bench import Bench
+
+
+def test_nothing_is_lost_when_it_is_killed_again_and_again(bench: Bench, repeats: int) -> None:
+    bridge = bench.bridge().start().wait_ready()
+    with bench.load():
+        for _ in range(repeats + 2):
+            time.sleep(random.uniform(1, 3))  # the fault itself is one of chance
+            assert bridge.kill() == -signal.SIGKILL
+            bridge.start().wait_ready()
+
+    verdict = bench.finish(bridge)
+
+    verdict.check(repeated_at_most=verdict.within(bridge.deaths), at_least=500, saves_at_least=5)
+
+
+def test_a_stop_in_the_middle_of_a_burst_repeats_nothing(bench: Bench) -> None:
+    bridge = bench.bridge().start().wait_ready()
+    with bench.load(Workload(rate=None, concurrency=32)) as load:
+        load.await_commits(500)
+        assert bridge.terminate() == 0
+        load.await_commits(200)
+        bridge.start()
+        load.await_commits(200)
+
+    bench.finish(bridge).check(repeated_at_most=0, at_least=900)
+
+
+def test_a_stop_while_kafka_is_away_asks_to_be_started_again(bench: Bench) -> None:
+    bridge = bench.bridge(DELIVERY_DRAIN_SECONDS="2").start().wait_ready()
+    with bench.load() as load:
+        load.await_commits(200)
+        bench.kafka.kill()
+        away = time.time()
+        poll(lambda: bridge.metric("job_bridge_in_flight_messages") > 0, "messages in flight")
+        assert bridge.terminate(seconds=2 + 8) == 75
+        bench.kafka.start()
+        bridge.start().wait_ready()
+        load.await_commits(100)
+
+    verdict = bench.finish(bridge)
+
+    assert bridge.said("messages that Kafka did not acknowledge")
+    # What the broker took just before it died was not acknowledged any more.
+    verdict.check(repeated_at_most=verdict.within([away]), at_least=300)

@@ -1,0 +1,29 @@
+"""Kafka away for half a minute."""
+
+from __future__ import annotations
+
+from bridge.demo.process import poll
+from tests.acceptance.bench import Bench
+
+OUTAGE_SECONDS = 30.0
+#: More than the client's buffers and the interpreter's arenas may move.
+NOISE_BYTES = 24 * 2**20
+WINDOW = 500
+
+
+def test_a_broker_killed_for_half_a_minute_costs_nothing_but_time(bench: Bench) -> None:
+    bridge = bench.bridge(DELIVERY_WINDOW_MESSAGES=str(WINDOW)).start().wait_ready()
+    with bench.load() as load:
+        load.await_commits(WINDOW)
+        pid, before = bridge.pid, bridge.resident_bytes()
+        bench.kafka.kill()
+        poll(lambda: bridge.metric("job_bridge_in_flight_messages") >= WINDOW, "a full window")
+        bridge.wait_unready("Kafka has acknowledged nothing", OUTAGE_SECONDS + 15)
+        grown = bridge.resident_bytes() - before
+        bench.kafka.start()
+        bridge.wait_ready()
+        load.await_commits(100)
+
+    assert (bridge.pid, bridge.restarts()) == (pid, {})
+    assert grown < NOISE_BYTES
+    bench.finish(bridge).check(repeated_at_most=0, at_least=2 * WINDOW)

@@ -1,0 +1,69 @@
+"""Kafka there, but taking nothing for longer than an impatient client waits: too few replicas are in sync."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from bridge.demo.process import poll
+from tests.acceptance import impatient, replica
+from tests.acceptance.bench import Bench
+from tests.acceptance.harness import COMMAND
+from tests.servers import kafka as apache
+
+WINDOW = 300
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[apache.Kafka]:
+    """A broker of its own: what its lost companion held stays broken."""
+    apache.required()
+    with apache.Kafka(tmp_path_factory.mktemp("kafka")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def topics(kafka: apache.Kafka, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Topics with two replicas, one of which is gone."""
+    names = [f"test-{uuid.uuid4().hex[:12]}" for _ in range(2)]
+    with replica.second_broker(kafka, tmp_path_factory.mktemp("replica") / "second"):
+        for name in names:
+            replica.create_topic(kafka, name, partitions=3)
+            kafka.create_topic(f"{name}-dlq", partitions=1)
+    poll(lambda: replica.in_sync(kafka, names) == 1, "the loss of a replica")
+    return names
+
+
+@pytest.fixture
+def topic(topics: list[str]) -> str:
+    return topics.pop()
+
+
+def test_refusals_that_outlast_any_patience_cost_nothing_but_time(bench: Bench) -> None:
+    refuse_for_a_while(bench, COMMAND)
+
+
+def test_the_test_above_fails_where_the_client_gives_messages_up(bench: Bench) -> None:
+    with pytest.raises(AssertionError, match="began again or stopped for good"):
+        refuse_for_a_while(bench, impatient.COMMAND)
+
+
+def refuse_for_a_while(bench: Bench, command: tuple[str, ...]) -> None:
+    """Let the broker answer NOT_ENOUGH_REPLICAS to everything for longer than an impatient client waits."""
+    bridge = bench.bridge(DELIVERY_WINDOW_MESSAGES=str(WINDOW)).start(command).wait_ready()
+    with bench.load() as load:
+        load.await_commits(100)
+        bench.kafka.alter_topic(bench.topic, min_insync_replicas=2)
+        refused = time.monotonic()
+        poll(lambda: bridge.metric("job_bridge_in_flight_messages") >= WINDOW, "a full window")
+        patience = impatient.GIVE_UP_SECONDS + impatient.REQUEST_SECONDS + 1
+        poll(lambda: time.monotonic() > refused + patience, "the end of the client's patience")
+        bench.kafka.alter_topic(bench.topic, min_insync_replicas=1)
+        load.await_commits(100)
+    arrived = bench.await_arrival(30)
+    restarts = bridge.restarts()
+    assert arrived and not restarts, f"it began again or stopped for good: {restarts}"
+    bench.finish(bridge).check(repeated_at_most=0, at_least=WINDOW)

@@ -1,0 +1,29 @@
+"""SIGKILL at each named point of the loop."""
+
+from __future__ import annotations
+
+import random
+import signal
+
+import pytest
+
+from tests.acceptance.bench import Bench
+from tests.acceptance.killpoints import POINTS, command
+
+#: At which call the process dies; of the saves the first would leave no progress to lose.
+FATAL_CALLS = {"before-send": (1, 300), "after-ack": (1, 300), "before-save": (2, 3), "after-save": (1, 3)}
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_nothing_is_lost_when_it_is_killed(bench: Bench, repeats: int, point: str) -> None:
+    bridge = bench.bridge().start().wait_ready()
+    assert bridge.terminate() == 0
+    with bench.load():
+        for _ in range(repeats):
+            bridge.start(command(point, random.randint(*FATAL_CALLS[point])))
+            assert bridge.wait() == -signal.SIGKILL
+    bridge.start()
+
+    verdict = bench.finish(bridge)
+
+    verdict.check(repeated_at_most=verdict.within(bridge.deaths), at_least=100, saves_at_least=2)

@@ -1,0 +1,92 @@
+"""MongoDB stepping down, crashing, away, or behind a path that went silent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bridge.demo.mongod import Mongod
+from tests.acceptance.bench import Bench
+from tests.acceptance.conftest import MakeBench
+from tests.servers.proxy import TcpProxy
+
+AWAY_SECONDS = 60.0
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
+    with Mongod(tmp_path_factory.mktemp("three"), nodes=3) as server:
+        yield server
+
+
+@pytest.fixture
+def lone(tmp_path: Path) -> Iterator[Mongod]:
+    with Mongod(tmp_path / "mongod") as server:
+        yield server
+
+
+def test_a_step_down_repeats_nothing(make_bench: MakeBench, three: Mongod) -> None:
+    bench = make_bench(three)
+    bridge = bench.bridge().start().wait_ready()
+    before = three.primary_index()
+    with bench.load() as load:
+        load.await_commits(200)
+        three.step_down()
+        load.await_commits(300)
+
+    assert three.primary_index() != before
+    assert bridge.restarts()
+    bench.finish(bridge).check(repeated_at_most=0, at_least=500, saves_at_least=2)
+
+
+def test_a_primary_that_crashes_repeats_nothing(make_bench: MakeBench, three: Mongod) -> None:
+    bench = make_bench(three)
+    bridge = bench.bridge().start().wait_ready()
+    before = three.primary_index()
+    with bench.load() as load:
+        load.await_commits(200)
+        three.kill(before)
+        load.await_commits(300)
+        three.start_node(before)
+
+    assert bridge.restarts()
+    bench.finish(bridge).check(repeated_at_most=0, at_least=500, saves_at_least=2)
+
+
+def test_mongodb_away_for_a_minute_repeats_nothing(lone: Mongod, make_bench: MakeBench) -> None:
+    bench = make_bench(lone)
+    bridge = bench.bridge().start().wait_ready()
+    with bench.load() as load:
+        load.await_commits(200)
+        pid, back = bridge.pid, time.monotonic() + AWAY_SECONDS
+        lone.kill()
+        while time.monotonic() < back:
+            bridge.wait_unready("out of reach")
+            time.sleep(1)
+        lone.start_node()
+        bridge.wait_ready()
+        load.await_commits(100)
+
+    assert bridge.pid == pid
+    assert bridge.restarts()
+    bench.finish(bridge).check(repeated_at_most=0, at_least=300)
+
+
+def test_a_path_that_goes_silent_is_left_and_found_again(bench: Bench) -> None:
+    with TcpProxy(bench.mongo.ports[0]) as proxy:
+        uri = f"mongodb://{proxy.address}/?directConnection=true"
+        bridge = bench.bridge(MONGO_URI=uri).start().wait_ready()
+        with bench.load() as load:
+            load.await_commits(200)
+            proxy.silence()
+            bridge.wait_unready("out of reach")
+            proxy.pass_through()
+            bridge.wait_ready()
+            load.await_commits(100)
+
+        assert proxy.counts.held > 0
+        assert bridge.restarts()
+        bench.finish(bridge).check(repeated_at_most=0, at_least=300)

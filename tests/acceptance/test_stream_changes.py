@@ -1,0 +1,113 @@
+"""What happens to the stream's own ground: other fields, another collection, no history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pymongo import MongoClient
+
+from bridge.demo.mongod import Mongod
+from bridge.demo.process import poll
+from bridge.demo.simulator import Workload
+from tests.acceptance.bench import Bench
+from tests.acceptance.conftest import MakeBench
+
+BATCH = Workload(jobs=40, rate=None)
+HISTORY_LOST = 80
+OPLOG_MEGABYTES = 16
+JUNK = b"x" * 2**20
+#: The names of the profile ``cts``, but for one that is read and not needed: other stages on the server.
+OTHER_FIELDS = {
+    "JOBS_PROFILE": "custom",
+    "JOBS_ID_FIELD": "id",
+    "JOBS_STATE_FIELD": "image",
+    "JOBS_TRANSITIONS_FIELD": "transition_times",
+}
+
+
+def test_other_fields_between_two_runs_lose_and_repeat_nothing(bench: Bench) -> None:
+    bridge = bench.bridge().start().wait_ready()
+    with bench.load() as load:
+        load.await_commits(200)
+        assert bridge.terminate() == 0
+        before = bench.stored()["fingerprint"]
+        load.await_commits(100)
+        bridge.configure(**OTHER_FIELDS)
+        bridge.start().wait_ready()
+        load.await_commits(100)
+
+    verdict = bench.finish(bridge)
+
+    assert bench.stored()["fingerprint"] != before
+    verdict.check(repeated_at_most=0, at_least=400)
+
+
+def test_a_collection_dropped_and_made_again_meanwhile_loses_nothing(bench: Bench) -> None:
+    bridge = bench.bridge().start().wait_ready()
+    assert bridge.terminate() == 0
+    live(bench)
+    with MongoClient[dict[str, object]](bench.mongo.uri) as client:
+        client[bench.database].drop_collection("jobs")
+    live(bench)
+    bridge.start()
+
+    verdict = bench.finish(bridge)
+
+    assert bridge.said("the collection was dropped")
+    verdict.check(repeated_at_most=0, at_least=2 * 40)
+
+
+def test_a_collection_renamed_while_running_loses_nothing(bench: Bench) -> None:
+    live(bench)
+    bridge = bench.bridge(START_FROM="2020-01-01T00:00:00+00:00").start().wait_ready()
+    live(bench)
+    with MongoClient[dict[str, object]](bench.mongo.uri) as client:
+        client[bench.database]["jobs"].rename("elsewhere")
+    live(bench)
+
+    verdict = bench.finish(bridge)
+
+    assert bridge.said("the collection was renamed")
+    verdict.check(repeated_at_most=0, at_least=2 * 40)
+
+
+@pytest.fixture
+def forgetful(tmp_path: Path) -> Iterator[Mongod]:
+    """A node with a small oplog, which keeps little more than the last flush still needs."""
+    with Mongod(tmp_path / "mongod", oplog_megabytes=OPLOG_MEGABYTES, arguments=("--syncdelay", "1")) as server:
+        yield server
+
+
+def test_lost_history_stops_the_bridge_and_says_what_to_do(forgetful: Mongod, make_bench: MakeBench) -> None:
+    bench = make_bench(forgetful)
+    bridge = bench.bridge().start().wait_ready()
+    live(bench)
+    bench.finish(bridge).check(repeated_at_most=0, at_least=40)
+    position, arrived = bench.stored()["cluster_time"], bench.arrived()
+    roll_past(forgetful, position)
+
+    assert bridge.start().wait() == HISTORY_LOST
+
+    assert bench.stored()["cluster_time"] == position
+    assert bench.arrived() == arrived
+    assert any(line.get("exit_code") == HISTORY_LOST and "token set" in line["message"] for line in bridge.log())
+
+
+def live(bench: Bench) -> None:
+    """Some jobs from beginning to end."""
+    with bench.load(BATCH) as load:
+        load.join()
+
+
+def roll_past(mongo: Mongod, position: list[int]) -> None:
+    """Write elsewhere until the oplog begins after ``position``."""
+    with mongo.client(0) as client:
+
+        def rolled() -> bool:
+            client["junk"]["junk"].insert_one({"junk": JUNK})
+            oldest = client["local"]["oplog.rs"].find_one(sort=[("$natural", 1)])
+            return oldest is not None and [oldest["ts"].time, oldest["ts"].inc] > position
+
+        poll(rolled, "a rolled oplog", 120)

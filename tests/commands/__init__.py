@@ -1,0 +1,1 @@
+"""Tests: the commands as people meet them, and everything they may be given wrong."""

@@ -1,0 +1,354 @@
+"""What every checkpoint store does: the one in memory, the collection in MongoDB, the file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from pymongo import MongoClient
+
+from bridge.checkpoint.file import FileCheckpoint
+from bridge.checkpoint.mongo import COLLECTION, MongoCheckpoints
+from bridge.errors import CheckpointUnusable, Fenced
+from bridge.model.position import ClusterTime, Position
+from bridge.pipeline.ports import CheckpointStore
+from tests.factories import at, checkpoint
+from tests.fakes import FakeClock, FakeStore, Shelf
+
+LEASE = 30.0
+
+
+class Place(Protocol):
+    """Where stores of one name meet; ``stands_by`` where a second one waits instead of being refused."""
+
+    stands_by: bool
+
+    def open(self, name: str = "bridge") -> CheckpointStore: ...
+
+    def dead(self) -> None:
+        """A process of this host becomes the owner and is killed."""
+
+    def silent(self) -> None:
+        """The owner has not renewed for longer than the lease."""
+
+    def damage(self) -> None:
+        """Something else writes into the record."""
+
+
+class Memory:
+    stands_by = True
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.shelf = Shelf(self.clock, LEASE)
+
+    def open(self, name: str = "bridge") -> FakeStore:
+        return FakeStore(self.shelf, name)
+
+    def dead(self) -> None:
+        gone = self.open()
+        gone.acquire()
+        self.shelf.dead.append(gone)
+
+    def silent(self) -> None:
+        self.clock.advance(LEASE + 1)
+
+    def damage(self) -> None:
+        assert self.shelf.record is not None
+        self.shelf.record["sequence"] = "many"
+
+
+class File:
+    stands_by = False
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "checkpoint.json"
+        self._opened: list[FileCheckpoint] = []
+
+    def open(self, name: str = "bridge") -> FileCheckpoint:
+        self._opened.append(FileCheckpoint(self.path, name))
+        return self._opened[-1]
+
+    def dead(self) -> None:
+        killed("from pathlib import Path; from bridge.checkpoint.file import FileCheckpoint",
+               f"FileCheckpoint(Path({str(self.path)!r}), 'bridge')")
+
+    def silent(self) -> None:
+        raise NotImplementedError
+
+    def damage(self) -> None:
+        self.path.write_text(self.path.read_text()[:-40])
+
+    def close(self) -> None:
+        for each in self._opened:
+            each.release()
+
+
+class Collection:
+    stands_by = True
+
+    def __init__(self, uri: str, database: str) -> None:
+        self.uri, self.database = uri, database
+        self.client = MongoClient[dict[str, Any]](uri)
+        self.documents = self.client[database][COLLECTION]
+
+    def open(self, name: str = "bridge") -> MongoCheckpoints:
+        return MongoCheckpoints(self.client, self.database, name, LEASE)
+
+    def dead(self) -> None:
+        killed("from pymongo import MongoClient; from bridge.checkpoint.mongo import MongoCheckpoints",
+               f"MongoCheckpoints(MongoClient({self.uri!r}), {self.database!r}, 'bridge', {LEASE})")
+
+    def silent(self) -> None:
+        past = {"$subtract": ["$$NOW", int(LEASE * 1000) + 1000]}
+        self.documents.update_one({"_id": "bridge"}, [{"$set": {"renewed_at": past}}])
+
+    def damage(self) -> None:
+        self.documents.update_one({"_id": "bridge"}, {"$set": {"sequence": "many"}})
+
+
+def killed(imports: str, store: str) -> None:
+    code = f"import os, signal; {imports}\nassert {store}.acquire() == ''\nos.kill(os.getpid(), signal.SIGKILL)"
+    ended = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == -9, ended.stderr
+
+
+@pytest.fixture(params=["memory", "file", "mongo"])
+def place(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> Iterator[Place]:
+    yield from made(request, tmp_path, database)
+
+
+@pytest.fixture(params=["memory", "mongo"])
+def leased(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> Iterator[Place]:
+    """A place where an ownership grows old; a lock does not."""
+    yield from made(request, tmp_path, database)
+
+
+def made(request: pytest.FixtureRequest, folder: Path, database: str) -> Iterator[Place]:
+    if request.param == "memory":
+        yield Memory()
+    elif request.param == "file":
+        file = File(folder)
+        yield file
+        file.close()
+    else:
+        collection = Collection(request.getfixturevalue("mongo").uri, database)
+        yield collection
+        collection.client.close()
+
+
+def owned(place: Place) -> CheckpointStore:
+    store = place.open()
+    assert store.acquire() == ""
+    return store
+
+
+def test_a_new_store_holds_nothing(place: Place) -> None:
+    assert owned(place).load() is None
+
+
+@pytest.mark.parametrize("position", [at(7), Position(at(7).cluster_time, at(7).token, "8040"), Position(ClusterTime(5, 6))])
+def test_what_is_saved_is_loaded_by_whoever_comes_next(place: Place, position: Position) -> None:
+    store = owned(place)
+    saved = checkpoint(epoch=store.epoch).moved(position, 99.5)
+
+    store.save(saved)
+
+    assert store.load() == saved
+    assert place.open().load() == saved
+
+
+def test_the_last_save_counts(place: Place) -> None:
+    store = owned(place)
+    for number in range(1, 5):
+        store.save(checkpoint(number, epoch=store.epoch, sequence=number))
+
+    assert store.load() == checkpoint(4, epoch=store.epoch, sequence=4)
+
+
+def test_the_epoch_is_zero_before_and_grows_with_each_owner(place: Place) -> None:
+    epochs = [place.open().epoch]
+    for _ in range(3):
+        store = owned(place)
+        epochs.append(store.epoch)
+        store.save(checkpoint(epoch=store.epoch))
+        store.release()
+
+    assert epochs == [0, 1, 2, 3]
+
+
+def test_the_stored_epoch_is_the_owners_whatever_the_checkpoint_says(place: Place) -> None:
+    store = owned(place)
+
+    store.save(checkpoint(epoch=55))
+
+    found = store.load()
+    assert found is not None and found.epoch == store.epoch == 1
+
+
+def test_the_owner_may_ask_again(place: Place) -> None:
+    store = owned(place)
+
+    assert store.acquire() == ""
+    assert store.epoch == 1
+
+
+def test_a_second_bridge_is_told_who_is_in_the_way_or_refused(place: Place) -> None:
+    owner = owned(place)
+    second = place.open()
+
+    if place.stands_by:
+        assert "bridge" in second.acquire()
+    else:
+        with pytest.raises(Fenced, match="Another process holds"):
+            second.acquire()
+
+    assert second.epoch == 0
+    owner.save(checkpoint(epoch=1))
+
+
+def test_a_release_lets_the_next_in_at_once(place: Place) -> None:
+    first = owned(place)
+    first.save(checkpoint(3, epoch=1))
+    first.release()
+
+    second = owned(place)
+
+    assert second.epoch == 2
+    found = second.load()
+    assert found is not None and found.position == at(3)
+
+
+def test_who_gave_the_ownership_back_cannot_save(place: Place) -> None:
+    store = owned(place)
+    store.save(checkpoint(1, epoch=1))
+    store.release()
+
+    with pytest.raises(Fenced):
+        store.save(checkpoint(2, epoch=1))
+
+    found = place.open().load()
+    assert found is not None and found.position == at(1)
+
+
+def test_a_dead_owner_of_this_host_is_replaced_at_once(place: Place) -> None:
+    place.dead()
+
+    assert owned(place).epoch >= 1
+
+
+def test_a_silent_owner_is_replaced_and_cannot_save_any_more(leased: Place) -> None:
+    first, second = owned(leased), leased.open()
+    first.save(checkpoint(1, epoch=1))
+    assert second.acquire() != ""
+
+    leased.silent()
+    assert second.acquire() == ""
+
+    assert second.epoch == 2
+    for write in (first.renew, lambda: first.save(checkpoint(9, epoch=1)), lambda: first.replace(None)):
+        with pytest.raises(Fenced, match="took over"):
+            write()
+    found = second.load()
+    assert found is not None and found.position == at(1)
+    assert first.acquire() != ""
+
+
+@pytest.mark.parametrize("how", ["renew", "save"])
+def test_an_owner_that_renews_or_saves_stays(leased: Place, how: str) -> None:
+    owner, second = owned(leased), leased.open()
+    leased.silent()
+
+    owner.renew() if how == "renew" else owner.save(checkpoint(1, epoch=1))
+
+    assert second.acquire() != ""
+
+
+def test_a_release_after_another_took_over_takes_nothing_away(leased: Place) -> None:
+    first, second, third = owned(leased), leased.open(), leased.open()
+    leased.silent()
+    second.acquire()
+
+    first.release()
+
+    assert third.acquire() != ""
+    second.renew()
+
+
+def test_the_owner_may_clear_the_checkpoint_by_hand_and_stays_the_owner(place: Place) -> None:
+    store = owned(place)
+    store.save(checkpoint(1, epoch=1))
+
+    store.replace(None)
+
+    assert store.load() is None
+    store.save(checkpoint(2, epoch=1))
+    assert store.load() == checkpoint(2, epoch=1)
+
+
+def test_the_owner_may_set_the_checkpoint_back_by_hand(place: Place) -> None:
+    store = owned(place)
+    store.save(checkpoint(5, epoch=1))
+
+    store.replace(checkpoint(2, epoch=1))
+
+    found = store.load()
+    assert found is not None and found.position == at(2)
+
+
+def test_damage_is_refused_and_can_be_mended_by_hand(place: Place) -> None:
+    store = owned(place)
+    store.save(checkpoint(1, epoch=1))
+    place.damage()
+
+    with pytest.raises(CheckpointUnusable):
+        store.load()
+
+    store.replace(checkpoint(2, epoch=store.epoch))
+    found = store.load()
+    assert found is not None and found.position == at(2)
+
+
+def test_after_damage_a_newcomer_may_become_the_owner_to_mend_it(place: Place) -> None:
+    first = owned(place)
+    first.save(checkpoint(1, epoch=1))
+    first.release()
+    place.damage()
+
+    second = owned(place)
+
+    with pytest.raises(CheckpointUnusable):
+        second.load()
+    second.replace(None)
+    assert second.load() is None
+
+
+def test_bridges_of_two_names_do_not_meet(place: Place) -> None:
+    with suppress(NotImplementedError):
+        if isinstance(place, Collection):
+            first, second = owned(place), place.open("other")
+            assert second.acquire() == ""
+            second.save(checkpoint(9, name="other"))
+            assert first.load() is None
+            return
+    store = owned(place)
+    store.save(checkpoint(1))
+    with pytest.raises(CheckpointUnusable, match="belongs to"):
+        place.open("other").load()
+
+
+def test_looking_at_the_rights_changes_nothing(place: Place) -> None:
+    place.open().check_rights()
+    assert place.open().load() is None
+
+    store = owned(place)
+    store.save(checkpoint(1, epoch=1))
+    place.open().check_rights()
+
+    assert store.load() == checkpoint(1, epoch=1)
+    store.renew()

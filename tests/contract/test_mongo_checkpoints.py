@@ -1,0 +1,143 @@
+"""What only the store in MongoDB can do: leases of other hosts by the server's clock, and damage to the document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from bridge.checkpoint.mongo import COLLECTION, MongoCheckpoints
+from bridge.checkpoint.owner import this_process
+from bridge.demo.mongod import Mongod
+from bridge.errors import CheckpointUnusable, Fenced, NotPermitted, Retryable
+from tests.factories import at, checkpoint
+
+LEASE = 30.0
+
+
+@pytest.fixture
+def client(mongo: Mongod) -> Iterator[MongoClient[dict[str, Any]]]:
+    with MongoClient[dict[str, Any]](mongo.uri) as client:
+        yield client
+
+
+def store(client: MongoClient[dict[str, Any]], database: str) -> MongoCheckpoints:
+    return MongoCheckpoints(client, database, "bridge", LEASE)
+
+
+def owned_elsewhere(client: MongoClient[dict[str, Any]], database: str, silent_seconds: float, **owner: Any) -> None:
+    found = this_process() | {"host": "elsewhere/1/2", "pid": 4242} | owner
+    renewed = {"$subtract": ["$$NOW", int(silent_seconds * 1000)]}
+    client[database][COLLECTION].update_one(
+        {"_id": "bridge"}, [{"$set": {"owner": {"$literal": found}, "epoch": 5, "renewed_at": renewed}}], upsert=True
+    )
+
+
+def test_an_owner_on_another_host_is_named(client: MongoClient[dict[str, Any]], database: str) -> None:
+    owned_elsewhere(client, database, silent_seconds=LEASE - 10)
+
+    blocker = store(client, database).acquire()
+
+    assert blocker == "the bridge with process 4242 on elsewhere owns the checkpoint 'bridge' and renews it"
+
+
+def test_a_silent_owner_on_another_host_is_replaced_by_the_servers_clock(
+    client: MongoClient[dict[str, Any]], database: str
+) -> None:
+    owned_elsewhere(client, database, silent_seconds=LEASE + 1)
+    newcomer = store(client, database)
+
+    assert newcomer.acquire() == ""
+    assert newcomer.epoch == 6
+
+
+def test_a_process_that_took_the_number_of_the_owner_is_not_the_owner(
+    client: MongoClient[dict[str, Any]], database: str
+) -> None:
+    owned_elsewhere(client, database, 0, **(this_process() | {"start": "1"}))
+
+    assert store(client, database).acquire() == ""
+
+
+def test_of_many_newcomers_at_once_one_becomes_the_owner(client: MongoClient[dict[str, Any]], database: str) -> None:
+    together = Barrier(8)
+
+    def acquire(one: MongoCheckpoints) -> str:
+        together.wait(20)
+        return one.acquire()
+
+    stores = [store(client, database) for _ in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(acquire, stores))
+
+    assert answers.count("") == 1
+    assert client[database][COLLECTION].find_one({"_id": "bridge"})["epoch"] == 1  # type: ignore[index]
+
+
+def test_a_document_removed_under_the_owner_is_not_made_again_by_a_save(
+    client: MongoClient[dict[str, Any]], database: str
+) -> None:
+    one = store(client, database)
+    one.acquire()
+    client[database][COLLECTION].delete_many({})
+
+    with pytest.raises(Fenced):
+        one.save(checkpoint(1))
+
+    assert client[database][COLLECTION].count_documents({}) == 0
+
+
+@pytest.mark.parametrize("field", ["token", "format", "cluster_time", "fingerprint"])
+def test_a_record_that_lost_a_field_is_damaged_and_never_taken_for_a_first_start(
+    client: MongoClient[dict[str, Any]], database: str, field: str
+) -> None:
+    one = store(client, database)
+    one.acquire()
+    one.save(checkpoint(1))
+    client[database][COLLECTION].update_one({"_id": "bridge"}, {"$unset": {field: ""}})
+
+    with pytest.raises(CheckpointUnusable, match="damaged"):
+        one.load()
+
+    one.replace(None)
+    assert one.load() is None
+
+
+def test_a_save_waits_for_the_majority(client: MongoClient[dict[str, Any]], database: str) -> None:
+    one = store(client, database)
+    one.acquire()
+
+    concern = one._collection.write_concern.document
+
+    assert concern == {"w": "majority"}
+
+
+def test_a_store_out_of_reach_is_waited_for() -> None:
+    client = MongoClient[dict[str, Any]]("mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=50")
+    with client, pytest.raises(Retryable, match="out of reach") as caught:
+        store(client, "db").acquire()
+
+    assert caught.value.part == "checkpoint"
+
+
+def test_a_user_without_the_right_is_told_what_to_grant(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with Mongod(tmp_path_factory.mktemp("guarded"), auth=True) as server, MongoClient[dict[str, Any]](server.uri) as nobody:
+        with pytest.raises(NotPermitted, match="Grant find, insert and update"):
+            store(nobody, "db").check_rights()
+        with pytest.raises(NotPermitted):
+            store(nobody, "db").acquire()
+
+
+def test_what_a_bridge_stores_can_be_read_by_people(client: MongoClient[dict[str, Any]], database: str) -> None:
+    one = store(client, database)
+    one.acquire()
+    one.save(checkpoint(1))
+
+    found = client[database][COLLECTION].find_one({"_id": "bridge"})
+
+    assert found is not None
+    assert found["token"] == at(1).token and found["namespace"] == "db.jobs" and found["owner"]["pid"] > 0

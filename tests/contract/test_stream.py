@@ -1,0 +1,208 @@
+"""What every stream does: the one in memory and MongoDB's."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+import pytest
+
+from bridge.errors import Retryable
+from bridge.model.position import Position
+from bridge.model.transition import Batch, Event, Transition
+from bridge.pipeline.ports import Stream
+from tests.fakes import FakeStream, Log
+from tests.integration.jobs import Jobs
+
+PATIENCE_SECONDS = 20.0
+
+
+class Place(Protocol):
+    """A collection to write to."""
+
+    wake: threading.Event
+
+    def here(self) -> Position: ...
+
+    def open(self, start: Position) -> AbstractContextManager[Stream]: ...
+
+    def write(self, count: int = 1) -> list[str]:
+        """Events of one transition each; returns their identities in order."""
+
+    def noise(self) -> None:
+        """A write that is not for us."""
+
+    def end(self) -> None:
+        """What is watched goes away."""
+
+
+class Memory:
+    def __init__(self) -> None:
+        self.log, self.wake = Log(), threading.Event()
+
+    def here(self) -> Position:
+        return self.log.position
+
+    def open(self, start: Position) -> AbstractContextManager[Stream]:
+        return nullcontext(FakeStream(self.log, start))
+
+    def write(self, count: int = 1) -> list[str]:
+        return [trans_id(self.log.append()) for _ in range(count)]
+
+    def noise(self) -> None:
+        self.log.pass_by()
+
+    def end(self) -> None:
+        self.log.end()
+
+
+class Collection:
+    def __init__(self, jobs: Jobs) -> None:
+        self.jobs, self.wake = jobs, threading.Event()
+
+    def here(self) -> Position:
+        return self.jobs.here()
+
+    def open(self, start: Position) -> AbstractContextManager[Stream]:
+        return self.jobs.source.open(start, self.wake, by_time=False)
+
+    def write(self, count: int = 1) -> list[str]:
+        return [one.trans_id for one in self.jobs.many(count)]
+
+    def noise(self) -> None:
+        self.jobs.database["others"].insert_one({})
+
+    def end(self) -> None:
+        self.jobs.documents.drop()
+
+
+@pytest.fixture(params=["memory", "mongo"])
+def place(request: pytest.FixtureRequest, database: str) -> Iterator[Place]:
+    if request.param == "memory":
+        yield Memory()
+        return
+    with Jobs(request.getfixturevalue("mongo").uri, database) as jobs:
+        yield Collection(jobs)
+
+
+def trans_id(event: Event) -> str:
+    (item,) = event.items
+    assert isinstance(item, Transition)
+    return item.trans_id
+
+
+def read(place: Place, stream: Stream, count: int) -> list[Batch]:
+    """Batches until there are so many events."""
+    batches: list[Batch] = []
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while sum(len(one.events) for one in batches) < count:
+        assert time.monotonic() < deadline
+        batches += step(place, stream)
+    return batches
+
+
+def step(place: Place, stream: Stream) -> list[Batch]:
+    """The next batch; none where none came within a moment."""
+    place.wake.clear()
+    batch = stream.read()
+    if batch is None:
+        place.wake.wait(0.2)
+    return [] if batch is None else [batch]
+
+
+def events_of(batches: list[Batch]) -> list[Event]:
+    return [event for batch in batches for event in batch.events]
+
+
+def test_events_come_in_the_order_of_their_commits(place: Place) -> None:
+    start = place.here()
+    with place.open(start) as stream:
+        written = place.write(7)
+
+        found = events_of(read(place, stream, 7))
+
+    assert [trans_id(one) for one in found] == written
+    assert start < found[0].position
+    assert [one.position for one in found] == sorted({one.position for one in found})
+
+
+def test_the_position_after_each_batch_is_later_and_behind_its_events(place: Place) -> None:
+    with place.open(place.here()) as stream:
+        place.write(5)
+        place.noise()
+        place.write(2)
+        batches = read(place, stream, 7)
+
+    positions = [batch.position for batch in batches]
+    assert positions == sorted(positions)
+    assert all(event.position <= batch.position for batch in batches for event in batch.events)
+    for before, after in zip(batches, batches[1:], strict=False):
+        assert all(event.position > before.position for event in after.events)
+
+
+def test_a_write_that_is_not_for_us_moves_the_position(place: Place) -> None:
+    start = place.here()
+    with place.open(start) as stream:
+        place.noise()
+        position, deadline = start, time.monotonic() + PATIENCE_SECONDS
+        while position <= start:
+            assert time.monotonic() < deadline
+            for batch in step(place, stream):
+                assert list(batch.events) == []
+                position = batch.position
+
+
+def test_resuming_after_any_event_gives_exactly_the_rest(place: Place) -> None:
+    start = place.here()
+    written = place.write(5)
+    with place.open(start) as stream:
+        found = events_of(read(place, stream, 5))
+
+    for number, one in enumerate(found[:-1], start=1):
+        with place.open(one.position) as stream:
+            assert [trans_id(rest) for rest in events_of(read(place, stream, 5 - number))] == written[number:]
+
+
+def test_resuming_after_a_batch_gives_exactly_what_comes_later(place: Place) -> None:
+    with place.open(place.here()) as stream:
+        place.write(3)
+        place.noise()
+        after = read(place, stream, 3)[-1].position
+
+    later = place.write(2)
+
+    with place.open(after) as stream:
+        assert [trans_id(one) for one in events_of(read(place, stream, 2))] == later
+
+
+def test_what_was_written_while_nobody_read_is_read_first(place: Place) -> None:
+    start = place.here()
+    written = place.write(3)
+
+    with place.open(start) as stream:
+        assert [trans_id(one) for one in events_of(read(place, stream, 3))] == written
+
+
+def test_reading_never_waits(place: Place) -> None:
+    with place.open(place.here()) as stream:
+        before = time.monotonic()
+        for _ in range(2000):
+            stream.read()
+
+        assert time.monotonic() - before < 0.5
+
+
+def test_the_end_is_told_after_the_last_event(place: Place) -> None:
+    with place.open(place.here()) as stream:
+        written = place.write(3)
+        place.end()
+
+        batches: list[Batch] = []
+        with pytest.raises(Retryable, match="ended"):
+            for _ in range(1000):
+                batches += step(place, stream)
+
+    assert [trans_id(one) for one in events_of(batches) if one.items] == written

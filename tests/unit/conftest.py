@@ -1,0 +1,8 @@
+"""Property tests judge what happens, not how long it takes on a machine with other work."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+settings.register_profile("steady", deadline=None, print_blob=True)
+settings.load_profile("steady")

@@ -1,0 +1,150 @@
+"""The checkpoint record: it comes back as it was stored, and anything else is refused by one error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.errors import CheckpointUnusable
+from bridge.model.checkpoint import FORMAT, Checkpoint, Origin, checkpoint_of
+from bridge.model.position import ClusterTime, Position
+from tests.factories import BASE, at, checkpoint, checkpoint_at, token
+
+UINT32 = st.integers(0, 2**32 - 1)
+TIMES = st.builds(ClusterTime, UINT32, UINT32)
+TEXT = st.text(max_size=30)
+
+
+def with_token(time: ClusterTime, rest: str) -> Position:
+    return Position(time, f"82{time.seconds:08X}{time.increment:08X}{rest}", rest[:2])
+
+
+POSITIONS = TIMES.map(Position) | st.builds(
+    with_token, TIMES, st.text("0123456789ABCDEF", max_size=60).filter(lambda rest: len(rest) % 2 == 0)
+)
+CHECKPOINTS = st.builds(
+    Checkpoint, TEXT, POSITIONS, st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1), TEXT, TEXT, TEXT, TEXT,
+    st.floats(0, 1e12),
+)
+#: Whatever a store may give back: JSON, and no limit on what numbers are.
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT | st.integers(10**300, 10**400),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(CHECKPOINTS)
+def test_a_record_comes_back_as_it_was(one: Checkpoint) -> None:
+    assert checkpoint_of(json.loads(json.dumps(one.record())), "here") == one
+
+
+@given(CHECKPOINTS, st.data())
+def test_any_damaged_field_is_read_or_refused_by_one_error(one: Checkpoint, data: st.DataObject) -> None:
+    record = one.record()
+    for name in data.draw(st.sets(st.sampled_from(sorted(record)), min_size=1, max_size=3)):
+        record[name] = data.draw(VALUES)
+    read_or_refused(record)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(checkpoint().record())) | TEXT, VALUES))
+def test_any_record_at_all_is_read_or_refused_by_one_error(record: dict[str, Any]) -> None:
+    read_or_refused(record)
+
+
+def read_or_refused(record: dict[str, Any]) -> None:
+    try:
+        found = checkpoint_of(record, "here")
+    except CheckpointUnusable as error:
+        assert "here" in error.what
+        return
+    # What is accepted can be used: for the stream, for people, and to be stored again.
+    assert found.position.cluster_time.isoformat() in str(found.position)
+    assert found.position.cluster_time <= (2**32, 0)
+    bytes.fromhex(found.position.type_bits)
+    json.dumps(found.record())
+
+
+@pytest.mark.parametrize("name", sorted(checkpoint().record().keys() - {"type_bits"}))
+def test_a_record_without_one_of_its_fields_is_damaged(name: str) -> None:
+    record = checkpoint().record()
+    del record[name]
+
+    with pytest.raises(CheckpointUnusable, match="damaged"):
+        checkpoint_of(record, "here")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("sequence", "7"), ("sequence", 1.5), ("sequence", True), ("sequence", -1), ("sequence", float("inf")),
+        ("epoch", None), ("cluster_time", [BASE]), ("cluster_time", "12"), ("cluster_time", [10**12, 0]),
+        ("cluster_time", [float("inf"), 0]), ("token", 5), ("token", token(7)), ("token", token(0)[:10]),
+        ("type_bits", "zz"), ("format", "1"), ("format", 0), ("saved_at", "now"), ("saved_at", 10**400), ("name", b"x"),
+    ],
+)
+def test_a_field_of_another_kind_is_damage(name: str, value: object) -> None:
+    with pytest.raises(CheckpointUnusable, match="damaged"):
+        checkpoint_of(checkpoint().record() | {name: value}, "here")
+
+
+def test_a_record_cut_short_in_its_token_is_damaged() -> None:
+    record = checkpoint().record()
+
+    with pytest.raises(CheckpointUnusable, match="damaged"):
+        checkpoint_of(record | {"token": record["token"][:17]}, "here")
+
+
+def test_a_newer_format_names_the_version_to_run() -> None:
+    record = checkpoint().record() | {"format": FORMAT + 1, "bridge_version": "9.9"}
+
+    with pytest.raises(CheckpointUnusable, match=r"format 2.*knows 1.*bridge 9\.9 or later"):
+        checkpoint_of(record, "here")
+
+
+def test_a_moved_checkpoint_counts_its_saves_and_stays_the_same_otherwise() -> None:
+    before = checkpoint(1, sequence=7)
+
+    after = before.moved(at(2), 99.0)
+
+    assert after == replace(before, position=at(2), sequence=8, saved_at=99.0)
+
+
+ORIGIN = Origin("db.jobs", "rs0/6500000000000000", "fingerprint", ClusterTime(BASE + 10, 1))
+
+
+def test_a_checkpoint_of_this_collection_and_cluster_is_admitted() -> None:
+    ORIGIN.admit(checkpoint(10))
+
+
+def test_a_first_checkpoint_made_here_is_admitted() -> None:
+    newest = ORIGIN.cluster_time
+    first = ORIGIN.first("bridge", Position(ClusterTime(newest.seconds, newest.increment + 1)), 1, 0.0)
+
+    ORIGIN.admit(first)
+    assert (first.sequence, first.epoch, first.namespace) == (0, 1, "db.jobs")
+
+
+@pytest.mark.parametrize("stored", ["rs0/", "rs0/6500000000000000", "other/6500000000000000"])
+def test_a_cluster_is_known_by_its_id_or_where_that_is_hidden_by_its_set(stored: str) -> None:
+    ORIGIN.admit(replace(checkpoint(), mongo_cluster_id=stored))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda one: replace(one, namespace="db.other"), "db.other"),
+        (lambda one: replace(one, mongo_cluster_id="rs0/6511111111111111"), "6511111111111111"),
+        (lambda one: replace(one, mongo_cluster_id="rs1/"), "rs1/"),
+        (lambda one: checkpoint_at(ClusterTime(BASE + 11, 0)), "restored from a backup"),
+    ],
+)
+def test_a_foreign_checkpoint_is_refused(damage: Callable[[Checkpoint], Checkpoint], said: str) -> None:
+    with pytest.raises(CheckpointUnusable, match=said):
+        ORIGIN.admit(damage(checkpoint()))

@@ -1,0 +1,39 @@
+"""Profiles: where a collection keeps what the bridge needs."""
+
+from __future__ import annotations
+
+from bridge.model.profile import Profile, namespace_of, profile_of
+from tests.factories import settings
+
+
+def test_the_job_service_is_the_default() -> None:
+    assert profile_of(settings()) == Profile("jobs", "id", "state", "transition_times", "_update_time")
+    assert namespace_of(settings()) == "cdmtaskservice.jobs"
+
+
+def test_the_execution_engine_keeps_only_the_latest_state() -> None:
+    found = profile_of(settings(jobs__profile="ee2"))
+
+    assert found == Profile("ee2_jobs", "_id", "status", None, "updated")
+
+
+def test_another_collection_may_be_named() -> None:
+    config = settings(jobs__profile="ee2", mongo__database="d", mongo__collection="other")
+
+    assert profile_of(config).collection == "other"
+    assert namespace_of(config) == "d.other"
+
+
+def test_a_custom_profile_is_what_the_settings_say() -> None:
+    config = settings(
+        jobs__profile="custom", jobs__id_field="key", jobs__state_field="status", jobs__transitions_field="log",
+        jobs__transition_state="to", jobs__transition_time="when", jobs__transition_trans_id="uid",
+    )
+
+    assert profile_of(config) == Profile("jobs", "key", "status", "log", None, "to", "when", "uid")
+
+
+def test_a_custom_profile_may_have_no_history() -> None:
+    config = settings(jobs__profile="custom", jobs__id_field="_id", jobs__state_field="s", jobs__updated_field="u")
+
+    assert profile_of(config) == Profile("jobs", "_id", "s", None, "u")

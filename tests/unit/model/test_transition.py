@@ -1,0 +1,30 @@
+"""The identity made for a transition that has none."""
+
+from __future__ import annotations
+
+import uuid
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.model.transition import made_trans_id
+
+PLACES = st.integers(0) | st.tuples(st.integers(0), st.integers(0))
+
+
+@given(st.text(), PLACES, st.text())
+def test_a_made_identity_is_the_same_on_every_replay(job_id: str, place: object, state: str) -> None:
+    made = made_trans_id(job_id, place, state)
+
+    assert made == made_trans_id(job_id, place, state)
+    assert uuid.UUID(made).version == 5
+
+
+def test_a_made_identity_never_changes_between_versions() -> None:
+    assert made_trans_id("job-1", 0, "created") == "55a3ad58-d1d8-5da6-9b5f-5a5b552cc2fd"
+
+
+def test_jobs_places_and_states_have_identities_of_their_own() -> None:
+    made = {made_trans_id(job, place, state) for job in "ab" for place in range(3) for state in ("x", "y")}
+
+    assert len(made) == 12

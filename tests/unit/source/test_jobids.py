@@ -1,0 +1,94 @@
+"""Job ids: remembered from inserts, looked up together where they are missing, never more than so many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.source.jobids import JobIds
+
+
+class Documents:
+    """A collection that tells what it was asked."""
+
+    def __init__(self, documents: Mapping[Any, Any]) -> None:
+        self.documents = documents
+        self.asked: list[list[Any]] = []
+
+    def __call__(self, keys: list[Any]) -> Mapping[Any, Any]:
+        self.asked.append(sorted(keys))
+        return {key: self.documents[key] for key in keys if key in self.documents}
+
+
+def test_what_is_remembered_is_not_looked_up() -> None:
+    lookup = Documents({})
+    ids = JobIds(lookup)
+    ids.remember("a", "job-a")
+
+    assert ids.find(["a"]) == {"a": "job-a"}
+    assert lookup.asked == []
+
+
+def test_many_misses_are_one_question() -> None:
+    lookup = Documents({key: f"job-{key}" for key in "abc"})
+    ids = JobIds(lookup)
+    ids.remember("a", "job-a")
+
+    assert ids.find("abcbc") == {key: f"job-{key}" for key in "abc"}
+    assert lookup.asked == [["b", "c"]]
+    assert ids.lookups == 1
+
+
+def test_what_was_looked_up_is_remembered() -> None:
+    lookup = Documents({"a": "job-a"})
+    ids = JobIds(lookup)
+
+    ids.find(["a"])
+    ids.find(["a"])
+
+    assert ids.lookups == 1
+
+
+def test_a_document_that_is_gone_is_not_in_the_answer_and_asked_for_again() -> None:
+    ids = JobIds(Documents({}))
+
+    assert ids.find(["a"]) == {}
+    assert ids.find(["a"]) == {}
+    assert ids.lookups == 2
+
+
+def test_a_job_without_an_id_is_remembered_as_such() -> None:
+    lookup = Documents({"a": None})
+    ids = JobIds(lookup)
+
+    assert ids.find(["a"]) == ids.find(["a"]) == {"a": None}
+    assert ids.lookups == 1
+
+
+def test_the_oldest_go_first() -> None:
+    ids = JobIds(Documents({}), most=2)
+    for key in "abc":
+        ids.remember(key, key)
+
+    assert ids.find("abc") == {"b": "b", "c": "c"}
+
+
+def test_remembering_again_pushes_nobody_out() -> None:
+    ids = JobIds(Documents({}), most=2)
+    for key in "abbb":
+        ids.remember(key, key)
+
+    assert ids.find("ab") == {"a": "a", "b": "b"}
+
+
+@given(st.lists(st.sets(st.integers(0, 30), max_size=10)), st.integers(1, 8))
+def test_any_use_answers_right_and_keeps_no_more_than_allowed(questions: list[set[int]], most: int) -> None:
+    documents = {key: f"job-{key}" for key in range(0, 30, 2)}
+    ids = JobIds(Documents(documents), most)
+
+    for keys in questions:
+        assert ids.find(keys) == {key: documents[key] for key in keys if key in documents}
+        assert len(ids._known) <= most

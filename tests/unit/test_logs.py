@@ -1,0 +1,138 @@
+"""Log lines: JSON or plain, and repeated failures said seldom."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from bridge.logs import REPEAT_SECONDS, Repeated, set_up
+
+
+@pytest.fixture(autouse=True)
+def loggers() -> Iterator[None]:
+    """What a test does to the process's loggers ends with it."""
+    names = ("", "bridge", "kafka", "pymongo", "waitress")
+    before = {name: (logging.getLogger(name).handlers[:], logging.getLogger(name).level) for name in names}
+    yield
+    for name, (handlers, level) in before.items():
+        logging.getLogger(name).handlers[:] = handlers
+        logging.getLogger(name).setLevel(level)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def logged(form: str, stream: io.StringIO, level: str = "info") -> str:
+    set_up(form, level, stream)
+    log = logging.getLogger("bridge.test")
+    log.debug("unheard")
+    log.warning("set aside to %s", "jobs-dlq", extra={"job_id": "job-1", "trans_id": "t-1", "other": "secret"})
+    return stream.getvalue()
+
+
+def test_a_json_line_holds_the_message_and_the_ids_as_fields() -> None:
+    found = json.loads(logged("json", io.StringIO()))
+
+    assert found["level"] == "WARNING" and found["name"] == "bridge.test"
+    assert found["message"] == "set aside to jobs-dlq"
+    assert (found["job_id"], found["trans_id"]) == ("job-1", "t-1")
+
+
+def test_a_json_line_tells_the_time_in_utc_with_milliseconds() -> None:
+    found = json.loads(logged("json", io.StringIO()))
+
+    assert len(found["asctime"]) == len("2026-03-02T12:00:00.511+00:00")
+    assert found["asctime"].endswith("+00:00") and found["asctime"][19] == "."
+
+
+def test_a_plain_line_holds_the_known_fields_only() -> None:
+    line = logged("plain", io.StringIO())
+
+    assert line.endswith("warning set aside to jobs-dlq job_id=job-1 trans_id=t-1\n")
+    assert "secret" not in line
+
+
+def test_a_plain_line_is_one_line_whatever_the_message_holds() -> None:
+    stream = io.StringIO()
+    set_up("plain", "info", stream)
+
+    logging.getLogger("bridge").info("one\ntwo\r\n  three")
+
+    assert stream.getvalue().endswith("one two three\n")
+    assert stream.getvalue().count("\n") == 1
+
+
+@pytest.mark.parametrize(("stream", "plain"), [(Terminal(), True), (io.StringIO(), False)])
+def test_lines_are_plain_on_a_terminal_and_json_elsewhere(stream: io.StringIO, plain: bool) -> None:
+    assert logged("auto", stream).startswith("{") is not plain
+
+
+@pytest.mark.parametrize("form", ["plain", "json"])
+def test_a_bug_is_logged_with_its_traceback(form: str) -> None:
+    stream = io.StringIO()
+    set_up(form, "info", stream)
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        logging.getLogger("bridge").exception("this is a bug")
+
+    assert "Traceback" in stream.getvalue() and "ValueError: broken" in stream.getvalue()
+
+
+def test_the_level_is_for_the_bridge_and_the_drivers_are_silent() -> None:
+    stream = io.StringIO()
+    set_up("plain", "debug", stream)
+
+    for name in ("kafka.producer", "pymongo.topology", "waitress"):
+        logging.getLogger(name).error("chatter")
+    logging.getLogger("else").info("chatter")
+    logging.getLogger("bridge").debug("heard")
+
+    assert stream.getvalue().count("\n") == 1
+    assert "heard" in stream.getvalue()
+
+
+def repeated(caplog: pytest.LogCaptureFixture) -> Repeated:
+    caplog.set_level(logging.INFO)
+    return Repeated(logging.getLogger("bridge.test"))
+
+
+def test_a_failure_that_goes_on_is_said_at_once_and_then_every_thirty_seconds(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    trouble = repeated(caplog)
+    for second in range(100, 166):
+        trouble.failed(float(second), "MongoDB is away")
+
+    assert REPEAT_SECONDS == 30.0
+    assert caplog.messages == [
+        "MongoDB is away", "MongoDB is away (for 30 s, 31 times)", "MongoDB is away (for 60 s, 61 times)"
+    ]
+
+
+def test_its_end_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    trouble = repeated(caplog)
+    trouble.over(99.0, "working again")
+    trouble.failed(100.0, "MongoDB is away")
+    assert trouble.times == 1
+
+    trouble.over(112.5, "working again")
+    trouble.over(113.0, "working again")
+
+    assert caplog.messages == ["MongoDB is away", "working again after 12.5 s"]
+    assert trouble.times == 0
+
+
+def test_the_next_failure_is_said_at_once_again(caplog: pytest.LogCaptureFixture) -> None:
+    trouble = repeated(caplog)
+    trouble.failed(100.0, "first")
+    trouble.over(101.0, "well")
+    trouble.failed(102.0, "second")
+
+    assert caplog.messages == ["first", "well after 1.0 s", "second"]
