@@ -12,7 +12,7 @@ from bridge.model.position import ClusterTime, Position
 from bridge.model.profile import namespace_of
 from bridge.pipeline.ports import CheckpointStore
 from bridge.service import opened
-from bridge.sink.topics import DEFAULT_MAX_MESSAGE_BYTES, Topic, Topics, missing
+from bridge.sink.topics import DEFAULT_MAX_MESSAGE_BYTES, Topic, Topics, missing, unwritable
 from bridge.source.mongo import MongoSource
 
 _HOUR = 3600
@@ -115,7 +115,10 @@ def _kafka(config: Config) -> Iterator[Finding]:
         yield Finding("failure", "topic", error.what, error.todo, error.exit_code)
     else:
         yield from _topic(found[name])
-    if dead_letters in found:
+    if dead_letters in found and not found[dead_letters].writable:
+        yield Finding("warning", "dead letters", f"this user may not write to {dead_letters}: a message that needs it would stop the bridge",
+                      "grant Write on it")
+    elif dead_letters in found:
         yield Finding("ok", "dead letters", f"topic {dead_letters}, {found[dead_letters].partitions} partition(s)")
     else:
         yield Finding("warning", "dead letters", f"no topic {dead_letters}: a message that needs it would stop the bridge",
@@ -124,6 +127,9 @@ def _kafka(config: Config) -> Iterator[Finding]:
 
 def _topic(topic: Topic) -> Iterator[Finding]:
     yield Finding("ok", "topic", f"{topic.name}, {topic.partitions} partition(s), {topic.replicas} replica(s)")
+    if not topic.writable:
+        error = unwritable(topic.name)
+        yield Finding("failure", "topic", error.what, error.todo, error.exit_code)
     if topic.max_message_bytes is None:
         yield Finding("warning", "topic", "its settings cannot be seen; "
                       f"max.message.bytes is taken to be {DEFAULT_MAX_MESSAGE_BYTES}", "grant DescribeConfigs on the topic")

@@ -123,7 +123,7 @@ class FileCheckpoint:
             return None
         except OSError as error:
             raise self._unwritable(error) from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return self._damaged(str(error))
         return record if isinstance(record, dict) else self._damaged("it holds no record")
 

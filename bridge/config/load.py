@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bridge.config import sections
 from bridge.errors import Misconfigured
@@ -28,9 +28,7 @@ Nested = dict[str, dict[str, Any]]
 class Config(BaseSettings):
     """All settings, checked."""
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="_", env_nested_max_split=1
-    )
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
 
     mongo: sections.Mongo = sections.Mongo()
     jobs: sections.Jobs = sections.Jobs()
@@ -41,16 +39,22 @@ class Config(BaseSettings):
     http: sections.Http = sections.Http()
     log: sections.Log = sections.Log()
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings
+
+def _layered(*layers: Nested) -> Config:
+    """Merge the layers, the strongest first, and check the whole.
+
+    The layers are read here and not by the library's own sources: its environment source takes
+    ``SECTION_NAME_FILE`` for a setting and names of any case, and passes over names it does not know.
+    """
+
+    class Layered(Config):
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *_: Any, **__: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return tuple(InitSettingsSource(settings_cls, {**layer}) for layer in layers)
+
+    return Config.model_construct(**dict(Layered()))
 
 
 def setting_names() -> dict[str, Any]:
@@ -80,23 +84,14 @@ def load(path: Path | None, options: Mapping[str, Any], environment: Mapping[str
     Raises :class:`Misconfigured` with all problems, each under the name its setting was given by.
     """
     file = _from_file(path)
-    given = _nested(options)
     secrets, problems = _from_secret_files(environment)
     problems += [*_unknown(file, f"{path}: "), *_unknown_variables(environment)]
-    # The environment is read by pydantic-settings itself; what is weaker than it is handed over
-    # only where the environment says nothing.
-    for weaker in (secrets, file):
-        for name, value in _flat(weaker):
-            if name in setting_names() and variable(name) not in environment:
-                section, _, key = name.partition(".")
-                given.setdefault(section, {}).setdefault(key, value)
+    variables = {name: environment[variable(name)] for name in setting_names() if variable(name) in environment}
     try:
-        config = Config(**given)  # type: ignore[arg-type]
+        config = _layered(_nested(options), _nested(variables), secrets, _known(file))
     except ValidationError as error:
         source = _Sources(options, environment, file, path)
-        problems += [_problem(one, source) for one in error.errors(include_url=False) if one["type"] != "extra_forbidden"]
-    except SettingsError:  # a variable that names a whole section: among the unknown ones already
-        pass
+        problems += [_problem(one, source) for one in error.errors(include_url=False)]
     if problems:
         raise Misconfigured(
             f"{len(problems)} problem(s) in the settings: " + "; ".join(dict.fromkeys(problems)),
@@ -127,6 +122,11 @@ def _nested(options: Mapping[str, Any]) -> Nested:
         section, _, key = name.partition(".")
         nested.setdefault(section, {})[key] = value
     return nested
+
+
+def _known(nested: Mapping[str, Any]) -> Nested:
+    """Only the settings there are: the others are told by name, with the nearest known one."""
+    return _nested({name: value for name, value in _flat(nested) if name in setting_names()})
 
 
 def _flat(nested: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -167,7 +167,7 @@ def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
     fields = setting_names()
     known = {variable(name) for name in fields}
     known |= {f"{variable(name)}_FILE" for name, field in fields.items() if field.annotation is SecretStr}
-    # Pydantic-settings takes names of any case; a second spelling of a setting would go unseen here.
+    # In another case a name is not ours, and would be without effect.
     ours = (name for name in environment if name.upper().startswith(PREFIX))
     found = (name for name in ours if name not in known and name not in _OTHER)
     return [f"{name} is unknown{_nearest(name.upper(), known)}" for name in found]

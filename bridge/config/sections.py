@@ -32,6 +32,14 @@ def _topic(name: str) -> str:
     return name
 
 
+def _servers(text: str) -> str:
+    for server in text.split(","):
+        _, _, port = server.strip().rpartition(":")
+        if not re.fullmatch(r"([\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}", server.strip()) or int(port) > 65535:
+            raise ValueError(f"{server.strip()!r} is not HOST:PORT; several are separated by commas")
+    return text
+
+
 def _field_name(name: str | None) -> str | None:
     if name and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise ValueError(f"{name!r} is no plain field name: letters, digits and _ only, top level")
@@ -94,7 +102,7 @@ class Jobs(Section):
 
 
 class Kafka(Section):
-    bootstrap_servers: str = Field("localhost:9092", description="host:port, several separated by commas", min_length=1)
+    bootstrap_servers: Annotated[str, AfterValidator(_servers)] = Field("localhost:9092", description="host:port, several separated by commas")
     topic: Annotated[str, AfterValidator(_topic)] = Field("job-transitions", description="topic of the messages; not cts-jobs, where CTS sends its own; letters, digits and - only")
     headers: Literal["cloudevents", "none"] = Field("cloudevents", description="CloudEvents headers beside the value, or none")
     on_oversize: Literal["dead-letter", "stop"] = Field("dead-letter", description="what to do with a message larger than the topic takes")

@@ -68,7 +68,8 @@ class Window:
         elif self._deliveries[-1].settled and self._deliveries[-1].size == 0:
             self._deliveries[-1].position = position
         else:
-            passed = Delivery(position)
+            # For whoever asks how old the oldest is, in the moment it is the first.
+            passed = Delivery(position, sent=self._deliveries[-1].sent)
             passed.settled = True
             self._deliveries.append(passed)
 

@@ -11,6 +11,7 @@ from kafka.net.compat import KafkaNetClient
 
 from bridge.config import Config
 from bridge.errors import Misconfigured
+from bridge.sink.transport import hear_last_answers
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ def made(factory: Callable[..., Any], **options: Any) -> Any:
     The constructor connects; when no broker answers it raises and forgets its thread and sockets,
     which would pile up with each try while Kafka is away.
     """
+    hear_last_answers()
     networks: list[KafkaNetClient] = []
 
     def network(**config: Any) -> KafkaNetClient:

@@ -11,6 +11,7 @@ from bridge.errors import BridgeError, Misconfigured, NotPermitted, PoisonEvent,
 
 _REPLAY = "Nothing is lost: what was not acknowledged is sent again, in order"
 _AGAIN = "The bridge tries again by itself"
+_AWAY = "Check kafka.bootstrap_servers and kafka.security_protocol; the bridge tries again by itself"
 
 _PERMISSION = (
     kafka.AuthorizationError,
@@ -18,13 +19,15 @@ _PERMISSION = (
     kafka.IllegalSaslStateError,
     kafka.UnsupportedSaslMechanismError,
 )
+#: The same where only the client's words tell.
+_REFUSALS = ("SaslAuthenticationFailed", "UnsupportedSaslMechanism", "AuthorizationFailed")
 _REFUSED = (kafka.InvalidRecordError, kafka.PolicyViolationError, kafka.InvalidTimestampError)
 
 
 def classify(error: BaseException, words: str = "") -> BridgeError:
     """Say what the bridge does about ``error``; ``words`` is what the client last logged."""
     text = _text(error, words)
-    if isinstance(error, _PERMISSION) or "SaslAuthenticationFailed" in text or "AuthorizationFailed" in text:
+    if isinstance(error, _PERMISSION) or any(word in text for word in _REFUSALS):
         return NotPermitted(f"Kafka refuses this user: {text}", _REPLAY,
                             "Check kafka.sasl_* and the ACLs: Describe and Write on the topic and its -dlq", part="kafka")
     if "CERTIFICATE_VERIFY_FAILED" in text or "Hostname mismatch" in text:
@@ -35,10 +38,11 @@ def classify(error: BaseException, words: str = "") -> BridgeError:
                            "Check the topic's settings (cleanup.policy, timestamp type and bounds), then start again")
     if isinstance(error, kafka.MessageSizeTooLargeError):
         return Retryable(f"The topic now takes less than it said: {text}", _REPLAY, _AGAIN, part="kafka")
-    return Retryable(f"Kafka is out of reach or failed: {text}", _REPLAY, _AGAIN, part="kafka")
+    return Retryable(f"Kafka is out of reach or failed: {text}", _REPLAY, _AWAY, part="kafka")
 
 
 def _text(error: BaseException, words: str) -> str:
-    said = f"{type(error).__name__}: {error}"
+    name = type(error).__name__
+    said = str(error) if name in str(error) else f"{name}: {error}"
     both = f"{said} ({words})" if words else said
     return " ".join(both.split())[:400]

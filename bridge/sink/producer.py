@@ -23,7 +23,7 @@ from bridge.model.message import Message
 from bridge.model.window import Delivery
 from bridge.sink.client import LastWords, connection, made
 from bridge.sink.errors import classify
-from bridge.sink.topics import Topics, missing
+from bridge.sink.topics import Topics, missing, unwritable
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +57,8 @@ class KafkaSink:
         described = Topics(self._config).describe(self._topic, self._dead_letter_topic)
         if self._topic not in described:
             raise missing(self._topic)
+        if not described[self._topic].writable:
+            raise unwritable(self._topic)
         if self._dead_letter_topic not in described:
             logger.warning("the dead-letter topic %s does not exist: a message that needs it will stop the bridge; "
                            "'job-bridge topics create' makes it", self._dead_letter_topic)

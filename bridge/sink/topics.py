@@ -10,7 +10,7 @@ from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from bridge.config import Config
-from bridge.errors import Misconfigured
+from bridge.errors import Misconfigured, NotPermitted
 from bridge.sink.client import LastWords, connection, made
 from bridge.sink.errors import classify
 
@@ -28,6 +28,8 @@ class Topic:
     max_message_bytes: int | None
     min_insync_replicas: int | None
     retention_ms: int | None
+    #: False when the broker says that this user may not; True also where it does not say.
+    writable: bool = True
 
     def takes(self) -> int:
         """The largest message in bytes."""
@@ -70,11 +72,13 @@ class Topics:
         with self._admin() as admin:
             there = set(admin.list_topics())
             missing = {name: count for name, count in names.items() if name not in there}
-            if missing:
-                admin.create_topics(
-                    {name: {"num_partitions": count, "replication_factor": replicas} for name, count in missing.items()},
-                    wait_for_metadata=True,
-                )
+            wanted = {name: {"num_partitions": count, "replication_factor": replicas} for name, count in missing.items()}
+            try:
+                if wanted:
+                    admin.create_topics(wanted, wait_for_metadata=True)
+            except kafka_errors.InvalidReplicationFactorError as error:
+                raise Misconfigured(f"Kafka has fewer brokers than {replicas}: {error}", "No topic was made",
+                                    "Give --replicas at most as many as there are brokers") from None
         return list(missing)
 
 
@@ -83,6 +87,14 @@ def missing(name: str) -> Misconfigured:
     return Misconfigured(
         f"The topic {name} does not exist, or this user may not see it", "Nothing was read or sent",
         "'job-bridge topics create' makes it; or set kafka.topic",
+    )
+
+
+def unwritable(name: str) -> NotPermitted:
+    """The error for a topic this user may only look at."""
+    return NotPermitted(
+        f"Kafka does not let this user write to the topic {name}", "Nothing was read or sent",
+        f"Grant Write on the topics {name} and its -dlq, beside Describe", part="kafka",
     )
 
 
@@ -101,8 +113,9 @@ def _configs(admin: KafkaAdminClient, names: list[str]) -> Mapping[str, Any]:
 def _topic(metadata: Mapping[str, Any], configs: Mapping[str, Any]) -> Topic:
     partitions = metadata["partitions"]
     replicas = min((len(one["replica_nodes"]) for one in partitions), default=0)
-    numbers = (_number(configs, name) for name in ("max.message.bytes", "min.insync.replicas", "retention.ms"))
-    return Topic(metadata["name"], len(partitions), replicas, *numbers)
+    size, insync, retention = (_number(configs, each) for each in ("max.message.bytes", "min.insync.replicas", "retention.ms"))
+    allowed = metadata.get("authorized_operations")
+    return Topic(metadata["name"], len(partitions), replicas, size, insync, retention, not allowed or "WRITE" in allowed)
 
 
 def _number(configs: Mapping[str, Any], name: str) -> int | None:

@@ -33,8 +33,11 @@ PERMISSION = frozenset({13, 18, 8000, 391})
 HISTORY_LOST = frozenset({286, 136})
 #: ChangeStreamFatalError, InvalidResumeToken: this token cannot be resumed from, its time can.
 TOKEN_REFUSED = frozenset({280, 260})
-#: FailedToParse, Overflow, and the location of a token that is no token.
-TOKEN_CORRUPT = frozenset({9, 15, 40647, 40648, 40649, 50811})
+#: FailedToParse, Overflow, and where the server's resume_token.cpp finds a token that is no token.
+TOKEN_CORRUPT = frozenset({
+    9, 15, 40647, 40648, 40649, 50788, 50793, 50794, 50795, 50796, 50811, 50854, 50855, 50870, 50872,
+    51055, 51056, 51057,
+})
 #: BSONObjectTooLarge: the event is over 16 MB, and will be each time.
 TOO_LARGE = frozenset({10334})
 #: CommandNotSupportedOnView, $changeStream on a standalone, unknown stage or field, illegal operation.
@@ -65,13 +68,6 @@ def _classify_code(error: OperationFailure) -> BridgeError:
     if code in PERMISSION:
         return NotPermitted(f"MongoDB refuses this user: {text}", "Nothing was read or sent since",
                             "Check user, password and authSource, and the role: find and changeStream on the collection", part="mongodb")
-    if code in HISTORY_LOST or error.has_error_label("NonResumableChangeStreamError"):
-        return HistoryLost(
-            f"The oplog no longer reaches back to the checkpoint: {text}",
-            "Transitions between the checkpoint and the oplog's oldest entry cannot be read from the stream",
-            "The jobs still hold them: see 'job-bridge token show' for the time, re-send what is missing, "
-            "then 'job-bridge token set TIME' with a time inside the oplog; enlarge the oplog",
-        )
     if code in TOKEN_REFUSED:
         return TokenRefused(f"MongoDB will not resume from this token: {text}", _REPLAY, part="mongodb")
     if code in TOKEN_CORRUPT:
@@ -83,6 +79,14 @@ def _classify_code(error: OperationFailure) -> BridgeError:
     if code in MISCONFIGURED:
         return Misconfigured(f"This change stream cannot be opened: {text}", "Nothing was read or sent",
                              "Watch a collection (not a view) of a replica set or a sharded cluster")
+    # The label comes last: 280 has it too, and there only the token is lost, not the history.
+    if code in HISTORY_LOST or error.has_error_label("NonResumableChangeStreamError"):
+        return HistoryLost(
+            f"The oplog no longer reaches back to the checkpoint: {text}",
+            "Transitions between the checkpoint and the oplog's oldest entry cannot be read from the stream",
+            "The jobs still hold them: see 'job-bridge token show' for the time, re-send what is missing, "
+            "then 'job-bridge token set TIME' with a time inside the oplog; enlarge the oplog",
+        )
     return Retryable(f"MongoDB failed: {text}", _REPLAY, "The bridge tries again by itself", part="mongodb")
 
 

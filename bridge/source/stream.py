@@ -43,8 +43,12 @@ class StreamEnded(Retryable):
     """The collection was dropped or renamed, and with it the stream; the next one goes on after that."""
 
 
-class PostBatchToken(CommandListener):
-    """Remembers the token after the last batch; to be given to the stream's client."""
+class PostBatchToken(CommandListener, threading.local):
+    """Remembers the token after the last batch; to be given to the stream's client.
+
+    Each thread sees its own: a reader left behind on a dead path may still hear an answer, and its
+    token must not pass for one of the stream that came after it.
+    """
 
     def __init__(self) -> None:
         self.token: Any = None

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from bridge.demo.mongod import Mongod
+from bridge.demo.process import POLL_SECONDS
 from bridge.demo.simulator import Commit, Workload
+from tests.acceptance.follower import Follower
 from tests.acceptance.harness import BridgeProcess
 from tests.acceptance.load import Load
-from tests.acceptance.oracle import Verdict, arrivals, judge
+from tests.acceptance.oracle import Verdict, judge
 from tests.acceptance.witness import CHECKPOINTS, Witness
 from tests.servers.kafka import Kafka
 
@@ -30,6 +33,7 @@ class Bench:
         self.mongo, self.kafka = mongo, kafka
         self.database, self.topic = database, topic
         self.witness = Witness(mongo.uri, database, database)
+        self._follower = Follower(kafka.internal, topic)
         self._folder = folder
         self._bridges: list[BridgeProcess] = []
         self._loads: list[Load] = []
@@ -43,6 +47,7 @@ class Bench:
         for bridge in self._bridges:
             bridge.close()
         self.witness.close()
+        self._follower.close()
 
     def bridge(self, **settings: str) -> BridgeProcess:
         """A bridge of this run, not yet started; all share one checkpoint unless told otherwise."""
@@ -69,9 +74,18 @@ class Bench:
     def acknowledged(self) -> list[Commit]:
         return [commit for load in self._loads for commit in load.commits]
 
+    @contextmanager
+    def kafka_away(self) -> Iterator[float]:
+        """Kills the broker and starts it again; gives the time of its death, Unix seconds."""
+        self.kafka.kill()
+        try:
+            yield time.time()
+        finally:
+            self.kafka.start()
+
     def arrived(self) -> set[str]:
         """The transitions in the topic now."""
-        return {each.trans_id for each in arrivals(self.kafka.read(self.topic))}
+        return {each.trans_id for each in self._follower.read()}
 
     def await_arrival(self, seconds: float = ARRIVAL_SECONDS) -> bool:
         """Wait until all that is committed at this moment arrived; False when time is over."""
@@ -81,6 +95,7 @@ class Bench:
         while not wanted <= self.arrived():
             if time.monotonic() > end:
                 return False
+            time.sleep(POLL_SECONDS)
         return True
 
     def finish(self, bridge: BridgeProcess, seconds: float = ARRIVAL_SECONDS) -> Verdict:
@@ -93,8 +108,7 @@ class Bench:
     def judge(self) -> Verdict:
         """Compare what is committed with what has arrived now."""
         self.witness.catch_up()
-        found = arrivals(self.kafka.read(self.topic))
-        return judge(self.witness.transitions, self.acknowledged, self.witness.saves, found)
+        return judge(self.witness.transitions, self.acknowledged, self.witness.saves, self._follower.read())
 
     def stored(self) -> Mapping[str, Any]:
         """The document of the checkpoint; empty when there is none."""

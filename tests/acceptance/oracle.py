@@ -2,54 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bridge.demo.simulator import Commit
+from tests.acceptance.follower import Arrival
 from tests.acceptance.witness import Save, Transition
-from tests.servers.records import Record
 
 #: The stored position is at most so old: the default interval, and as much for a busy machine.
 CHECKPOINT_SECONDS = 2.0
 #: What a killed process left in its sockets may still be appended for so long.
-AFTERLIFE_SECONDS = 1.0
+AFTERLIFE_MILLIS = 1000
 #: How many of each kind a message names.
 EXAMPLES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """One record of the topic; ``at`` is when the broker appended it, Unix milliseconds."""
-
-    job_id: str
-    trans_id: str
-    state: str
-    key: str
-    partition: int
-    at: int
-
-
-def arrivals(records: Iterable[Record]) -> list[Arrival]:
-    """What the records say. The topic's timestamps must be those of appending."""
-    found = []
-    for record in records:
-        value = json.loads(record.value or b"{}")
-        key = (record.key or b"").decode()
-        found.append(
-            Arrival(value["job_id"], value["trans_id"], value["state"], key, record.partition, record.timestamp)
-        )
-    return found
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What became of a run; each list names what is wrong."""
 
-    committed: int
+    committed: Sequence[Transition]
     arrived: Sequence[Arrival]
-    saves: int
+    saves: Sequence[Save]
     lost: Sequence[str]
     strange: Sequence[str]
     reordered: Sequence[str]
@@ -60,11 +35,21 @@ class Verdict:
         """Messages beyond the first of each transition."""
         return len(self.arrived) - len({each.trans_id for each in self.arrived})
 
-    def within(self, deaths: Iterable[float], seconds: float = CHECKPOINT_SECONDS) -> int:
-        """How many messages arrived in the last ``seconds`` of each life: no more may be sent again."""
-        ends = [1000 * death for death in deaths]
-        early, late = 1000 * seconds, 1000 * AFTERLIFE_SECONDS
-        return sum(any(end - early <= each.at <= end + late for end in ends) for each in self.arrived)
+    def replay(self, ends: Iterable[float], seconds: float = CHECKPOINT_SECONDS) -> int:
+        """How many messages may be sent again after lives that ended at ``ends``, Unix seconds.
+
+        For each: what had arrived and was not covered by the stored position, and no more than what
+        arrived in the last ``seconds``, because the position is stored that often.
+        """
+        return sum(min(len(self._uncovered(1000 * end)), self._recent(1000 * end, seconds)) for end in ends)
+
+    def _uncovered(self, end: float) -> set[str]:
+        stored = max((save.token for save in self.saves if save.at <= end), default="")
+        later = {each.trans_id for each in self.committed if each.token > stored}
+        return later & {each.trans_id for each in self.arrived if each.at <= end + AFTERLIFE_MILLIS}
+
+    def _recent(self, end: float, seconds: float) -> int:
+        return sum(end - 1000 * seconds <= each.at <= end + AFTERLIFE_MILLIS for each in self.arrived)
 
     def check(self, *, repeated_at_most: int, at_least: int = 100, saves_at_least: int = 1) -> None:
         """Fail unless nothing is lost, reordered or remembered too early, and little repeated.
@@ -82,11 +67,13 @@ class Verdict:
         ]
         if self.repeated > repeated_at_most:
             problems.append(f"{self.repeated} repeated, where {repeated_at_most} are allowed")
-        if self.committed < at_least:
-            problems.append(f"only {self.committed} transitions were committed, {at_least} are needed")
-        if self.saves < saves_at_least:
-            problems.append(f"only {self.saves} positions were stored, {saves_at_least} are needed")
-        assert not problems, f"of {self.committed} transitions, {len(self.arrived)} messages: " + "\n".join(problems)
+        committed, saves = len(self.committed), len(self.saves)
+        if committed < at_least:
+            problems.append(f"only {committed} transitions were committed, {at_least} are needed")
+        if saves < saves_at_least:
+            problems.append(f"only {saves} positions were stored, {saves_at_least} are needed")
+        print(f"{committed} committed, {self.repeated} repeated of {repeated_at_most} allowed, {saves} stored")
+        assert not problems, f"of {committed} transitions, {len(self.arrived)} messages: " + "\n".join(problems)
 
 
 def judge(
@@ -98,9 +85,9 @@ def judge(
     unseen = [each.trans_id for each in acknowledged if each.trans_id not in known]
     assert not unseen, f"the witness missed {len(unseen)} acknowledged transitions, it cannot judge"
     return Verdict(
-        committed=len(known),
+        committed=committed,
         arrived=arrived,
-        saves=len(saves),
+        saves=saves,
         lost=[f"{each.job_id} {each.state} {each.trans_id}" for each in committed if each.trans_id not in there],
         strange=_strange(committed, arrived),
         reordered=_reordered(committed, arrived),

@@ -26,4 +26,4 @@ def test_nothing_is_lost_when_it_is_killed(bench: Bench, repeats: int, point: st
 
     verdict = bench.finish(bridge)
 
-    verdict.check(repeated_at_most=verdict.within(bridge.deaths), at_least=100, saves_at_least=2)
+    verdict.check(repeated_at_most=verdict.replay(bridge.deaths), at_least=100, saves_at_least=2)

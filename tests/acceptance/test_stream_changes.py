@@ -11,6 +11,7 @@ from pymongo import MongoClient
 from bridge.demo.mongod import Mongod
 from bridge.demo.process import poll
 from bridge.demo.simulator import Workload
+from bridge.model.position import cluster_time_of
 from tests.acceptance.bench import Bench
 from tests.acceptance.conftest import MakeBench
 
@@ -33,6 +34,7 @@ def test_other_fields_between_two_runs_lose_and_repeat_nothing(bench: Bench) -> 
         load.await_commits(200)
         assert bridge.terminate() == 0
         before = bench.stored()["fingerprint"]
+        stop_at_a_transition(bench)
         load.await_commits(100)
         bridge.configure(**OTHER_FIELDS)
         bridge.start().wait_ready()
@@ -93,6 +95,13 @@ def test_lost_history_stops_the_bridge_and_says_what_to_do(forgetful: Mongod, ma
     assert bench.stored()["cluster_time"] == position
     assert bench.arrived() == arrived
     assert any(line.get("exit_code") == HISTORY_LOST and "token set" in line["message"] for line in bridge.log())
+
+
+def stop_at_a_transition(bench: Bench) -> None:
+    """Store what the bridge would have, had it stopped right after the last message: its time is then half read."""
+    arrived = bench.arrived()
+    last = max(each.token for each in bench.witness.transitions if each.trans_id in arrived)
+    bench.change_stored({"token": last, "cluster_time": list(cluster_time_of(last))})
 
 
 def live(bench: Bench) -> None:

@@ -39,11 +39,12 @@ def test_a_standalone_that_should_be_a_set_is_waited_for_with_the_way_to_one(sta
         assert "becomes a replica set with --replSet rs0 and, once, rs.initiate()" in reason
 
 
-def test_the_name_of_another_replica_set_is_waited_for_and_told(mongo: Mongod, start: Start) -> None:
+def test_the_name_of_another_replica_set_is_waited_for_until_a_signal_comes(mongo: Mongod, start: Start) -> None:
     with start(mongo__uri=mongo.uri.replace("rs0", "rs9")) as bridge:
         reason = bridge.await_unready("rs9")
 
-        assert "Check mongo.uri" in reason
+        assert "Check mongo.uri, the replicaSet in it" in reason
+        assert bridge.stop() == 0
 
 
 def test_check_tells_of_a_standalone_too(standalone: Mongod, settings: Settings) -> None:
@@ -148,10 +149,3 @@ def test_a_collection_that_becomes_a_view_is_refused(start: Start, jobs: Jobs, d
 
     assert ended.code == 78
     assert "view" in ended.complaint
-
-
-def test_a_wait_is_ended_by_a_signal(start: Start) -> None:
-    with start(mongo__uri="mongodb://127.0.0.1:1/") as bridge:
-        bridge.await_unready("out of reach")
-
-        assert bridge.stop() == 0

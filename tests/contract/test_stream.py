@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from itertools import pairwise
 from typing import Protocol
 
 import pytest
@@ -139,7 +140,7 @@ def test_the_position_after_each_batch_is_later_and_behind_its_events(place: Pla
     positions = [batch.position for batch in batches]
     assert positions == sorted(positions)
     assert all(event.position <= batch.position for batch in batches for event in batch.events)
-    for before, after in zip(batches, batches[1:], strict=False):
+    for before, after in pairwise(batches):
         assert all(event.position > before.position for event in after.events)
 
 

@@ -113,6 +113,7 @@ class Jobs:
         self.database = self.client[database]
         self.documents = self.database[self.profile.collection]
         self._state = state_client(self.config)
+        self._sources: list[MongoSource] = []
         self.source = self.another_source()
         if self.documents.name not in self.database.list_collection_names():
             self.database.create_collection(self.documents.name)
@@ -121,13 +122,15 @@ class Jobs:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.source.close()
+        for each in self._sources:
+            each.close()
         self._state.close()
         self.client.close()
 
     def another_source(self) -> MongoSource:
         """A source as a newly started bridge has it: it remembers no job ids."""
-        return MongoSource(self.config, self.profile, self._state)
+        self._sources.append(MongoSource(self.config, self.profile, self._state))
+        return self._sources[-1]
 
     def here(self) -> Position:
         """The position after everything written so far, as a first start takes it."""

@@ -160,3 +160,13 @@ def test_the_oldest_message_in_flight_is_known() -> None:
     window.admit(Delivery(at(2), 1, sent=8.0))
 
     assert window.oldest == 7.0
+
+
+def test_a_position_passed_by_is_as_old_as_what_it_waits_behind() -> None:
+    window = Window(at(0), 9, 9)
+    window.admit(Delivery(at(1), 1, sent=7.0))
+
+    window.pass_by(at(2))
+
+    # The web server may look in the moment it is the first.
+    assert [one.sent for one in window._deliveries] == [7.0, 7.0]

@@ -40,7 +40,7 @@ CODES: list[tuple[type[BridgeError], tuple[int, ...]]] = [
     (NotPermitted, (13, 18, 8000, 391)),
     (HistoryLost, (286, 136)),
     (TokenRefused, (280, 260)),
-    (CheckpointUnusable, (9, 15, 40647, 40648, 40649, 50811)),
+    (CheckpointUnusable, (9, 15, 40647, 40648, 40649, 50788, 50795, 50796, 50811, 50854, 51055, 51057)),
     (PoisonEvent, (10334,)),
     (Misconfigured, (166, 40573, 40324, 40415, 20, 72, 47)),
 ]
@@ -60,6 +60,12 @@ def test_the_servers_own_word_that_history_is_lost_is_heard() -> None:
     error = OperationFailure("gone", 99_999, {"errorLabels": ["NonResumableChangeStreamError"]})
 
     assert type(classify(error)) is HistoryLost
+
+
+def test_a_refused_token_is_not_history_lost_although_the_server_labels_it_alike() -> None:
+    error = OperationFailure("not found", 280, {"errorLabels": ["NonResumableChangeStreamError"]})
+
+    assert type(classify(error)) is TokenRefused
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,120 @@
+"""``token``: the stored position shown, changed and forgotten by hand, never under a running bridge."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import Start
+from tests.commands.jobs import GOOD, Jobs, told
+from tests.commands.running import Ended, Settings, command
+from tests.servers.kafka import Kafka
+
+
+@pytest.fixture(params=["mongo", "file"])
+def given(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) -> dict[str, str]:
+    """The settings with either store."""
+    return {**settings, "checkpoint.store": request.param, "checkpoint.file": str(tmp_path / "checkpoint.json")}
+
+
+def shown(settings: Settings) -> dict[str, object] | None:
+    ended = command("token", "show", "--json", settings=settings)
+    assert ended.code == 0
+    record: dict[str, object] | None = json.loads(ended.out)
+    return record
+
+
+def test_without_a_checkpoint_it_says_so(given: Settings) -> None:
+    ended = command("token", "show", settings=given)
+
+    assert ended.code == 0
+    assert ended.out == f"no checkpoint '{given['checkpoint.name']}' yet: the bridge begins with start.from\n"
+    assert shown(given) is None
+
+
+def test_a_token_taken_back_sends_again_and_a_cleared_one_begins_anew(
+    given: Settings, start: Start, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
+    with start(**given) as bridge:
+        bridge.await_ready()
+        before = str(shown(given) and command("token", "show", settings=given).out)
+        job_id = jobs.good()
+        bridge.await_acked(len(GOOD))
+        assert bridge.stop() == 0
+    record = shown(given)
+    assert record is not None and "position " in before
+
+    since = str(datetime.fromtimestamp(_seconds(record) - 60, timezone.utc).isoformat())
+    asked = command("token", "set", since, settings=given, answer="n\n")
+    assert asked.code == 130 and "Change it?" in asked.out
+    # Asking takes the ownership for a moment, no more.
+    assert {**(shown(given) or {}), "epoch": None} == {**record, "epoch": None}
+    changed = command("token", "set", since, settings=given, answer="y\n")
+    assert changed.code == 0
+    assert "now:  " in changed.out and f"then: {since[:19]}" in changed.out
+    with start(**given) as bridge:
+        bridge.wait_until(lambda: told(kafka, topic, job_id) == 2 * list(GOOD), "the job again")
+        assert bridge.stop() == 0
+
+    token = str(record["token"])
+    assert command("token", "set", token, "--yes", settings=given).code == 0
+    assert (shown(given) or {})["token"] == token
+    cleared = command("token", "clear", "--yes", settings=given)
+    assert cleared.code == 0 and "no checkpoint: the next start begins with start.from" in cleared.out
+    assert shown(given) is None
+    with start(**given) as bridge:
+        bridge.await_ready()
+        assert any(line["message"] == "first start" for line in bridge.lines())
+
+
+def _seconds(record: dict[str, object]) -> int:
+    time = record["cluster_time"]
+    assert isinstance(time, list)
+    return int(time[0])
+
+
+def test_nothing_is_changed_while_a_bridge_runs(given: Settings, start: Start) -> None:
+    with start(**given) as bridge:
+        bridge.await_ready()
+
+        for arguments in (("set", "2026-03-02T18:00:00+00:00", "--yes"), ("clear", "--yes")):
+            ended = command("token", *arguments, settings=given)
+
+            assert ended.code == 76
+            assert "A bridge is running" in ended.complaint or "Another process holds the checkpoint file" in ended.complaint
+        assert shown(given) is not None
+        assert bridge.ready() and bridge.stop() == 0
+
+
+def test_a_position_is_set_before_the_first_start(given: Settings, start: Start, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+    since = datetime.now(timezone.utc).isoformat()
+    job_id = jobs.good()
+
+    assert command("token", "set", since, "--yes", settings=given).code == 0
+    with start(**given) as bridge:
+        bridge.await_acked(len(GOOD))
+
+    assert told(kafka, topic, job_id) == list(GOOD)
+
+
+def test_going_forward_says_what_will_be_missed(settings: Settings, start: Start) -> None:
+    with start() as bridge:
+        bridge.await_ready()
+        assert bridge.stop() == 0
+
+    ended = command("token", "set", "2036-01-01T00:00:00Z", settings=settings, answer="n\n")
+
+    assert ended.code == 130
+    assert "what lies between the two will not be sent" in ended.out
+
+
+@pytest.mark.parametrize("place", ["yesterday", "82zz", "2026-03-02T18:00:00", "8212", "", "now"])
+def test_what_is_neither_a_time_nor_a_token_is_usage(place: str, settings: Settings) -> None:
+    ended: Ended = command("token", "set", place, "--yes", settings=settings)
+
+    assert ended.code == 64
+    assert f"{place!r} is neither a resume token nor a time" in ended.complaint
+    assert shown(settings) is None

@@ -1,0 +1,74 @@
+"""Documents that are deleted, broken or huge: set aside or read, and never in the way of the next."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bridge.demo.mongod import Mongod
+from bridge.model.transition import Poison
+from tests.integration.jobs import Jobs, now, seen
+
+
+@pytest.fixture
+def jobs(mongo: Mongod, database: str) -> Iterator[Jobs]:
+    with Jobs(mongo.uri, database) as jobs:
+        yield jobs
+
+
+def test_a_delete_sends_nothing_and_is_counted(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:
+    with jobs.reading() as reader, caplog.at_level(logging.WARNING):
+        job_id = jobs.insert()
+        jobs.documents.delete_one({"id": job_id})
+        last = jobs.insert()
+        reader.take(2)
+
+    assert [event.skipped for event in reader.events] == ["", "delete", ""]
+    assert reader.seen[1:] == jobs.history(last)
+    assert "a job was deleted" in caplog.text
+
+
+def test_a_job_deleted_before_its_id_is_looked_up_is_set_aside(jobs: Jobs) -> None:
+    job_id = jobs.insert()
+    start = jobs.here()
+    jobs.advance(job_id, "download_submitted")
+    jobs.documents.delete_one({"id": job_id})
+
+    with jobs.reading(start) as reader:
+        reader.pass_event(2)
+
+    (item,) = reader.events[0].items
+    assert isinstance(item, Poison)
+    assert "deleted before" in item.reason and item.state == "download_submitted"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"id": None}, "the job id is missing"), ({"id": 7}, "the job id is int"),
+        ({"transition_times": [{"state": "created", "time": "soon"}]}, "the time is str"),
+        ({"transition_times": [{"state": 1, "time": now()}]}, "the state is int"),
+        ({"transition_times": ["created"]}, "the state is missing"),
+    ],
+)
+def test_an_odd_document_is_set_aside_and_the_next_one_read(jobs: Jobs, change: dict[str, Any], reason: str) -> None:
+    with jobs.reading() as reader:
+        jobs.insert(**change)
+        last = jobs.insert()
+        reader.pass_event(2)
+
+    poison, good = reader.items
+    assert isinstance(poison, Poison) and poison.reason.startswith(reason)
+    assert seen(good) == jobs.history(last)[0]
+
+
+def test_a_document_close_to_the_largest_is_read_without_its_inputs(jobs: Jobs) -> None:
+    with jobs.reading() as reader:
+        job_id = jobs.insert(job_input={"params": "x" * 14_000_000})
+        jobs.advance(job_id, "complete")
+        found = reader.take(2)
+
+    assert found == jobs.history(job_id)

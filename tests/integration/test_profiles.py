@@ -1,0 +1,160 @@
+"""Other collections, and the ids of jobs."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from bson import ObjectId
+
+from bridge.demo.mongod import Mongod
+from bridge.errors import Misconfigured
+from bridge.model.transition import Transition, made_trans_id
+from bridge.source.jobids import JobIds, lookup_in
+from tests.integration.jobs import Jobs, now, seen
+
+
+def engine_job(**fields: Any) -> dict[str, Any]:
+    return {
+        "user": "someuser", "wsid": 12345, "status": "created", "updated": 1741111111.123, "batch_job": False,
+        "job_input": {"method": "m", "params": [{}]}, "child_jobs": [], "retry_ids": [], **fields,
+    }
+
+
+def test_the_execution_engine_tells_each_new_status(mongo: Mongod, database: str) -> None:
+    with Jobs(mongo.uri, database, jobs__profile="ee2") as jobs, jobs.reading() as reader:
+        key = jobs.documents.insert_one(engine_job()).inserted_id
+        for update in (
+            {"$set": {"status": "queued", "queued": 1741111112.5, "updated": 1741111112.5}},
+            {"$set": {"scheduler_id": "1", "scheduler_type": "condor", "updated": 1741111113.0}},
+            {"$set": {"updated": 1741111114.0}},
+            {"$addToSet": {"child_jobs": "x"}},
+            {"$set": {"condor_job_ads": {"status": "running"}, "job_output.status": "x"}},
+            {"$set": {"status": "running"}},
+            {"$set": {"status": "completed", "updated": 1741111120.0009}},
+        ):
+            jobs.documents.update_one({"_id": key}, update)
+        batch = jobs.documents.insert_many([engine_job(), engine_job(status="estimating")]).inserted_ids
+        reader.take(6)
+
+    items = [item for item in reader.items if isinstance(item, Transition)]
+    assert [(one.job_id, one.state) for one in items] == [
+        (str(key), "created"), (str(key), "queued"), (str(key), "running"), (str(key), "completed"),
+        (str(batch[0]), "created"), (str(batch[1]), "estimating"),
+    ]
+    assert items[0].time == datetime(2025, 3, 4, 17, 58, 31, 123_000, tzinfo=timezone.utc)
+    assert items[3].time == datetime(2025, 3, 4, 17, 58, 40, tzinfo=timezone.utc)
+    assert abs(items[2].time - now()) < timedelta(minutes=1), "without a time of its own, the commit's"
+    for event, one in zip(reader.events, items, strict=True):
+        assert one.sequence is None
+        assert one.trans_id == made_trans_id(one.job_id, tuple(event.position.cluster_time), one.state)
+
+
+def test_an_identity_made_for_a_status_is_the_same_on_a_replay(mongo: Mongod, database: str) -> None:
+    with Jobs(mongo.uri, database, jobs__profile="ee2") as jobs:
+        start = jobs.here()
+        jobs.documents.insert_many([engine_job() for _ in range(3)])
+        replays = []
+        for _ in range(2):
+            with jobs.reading(start) as reader:
+                replays.append(reader.take(3))
+
+    assert replays[0] == replays[1]
+    assert len({one.trans_id for one in replays[0]}) == 3
+
+
+def test_a_profile_with_its_own_names_is_read_the_same(mongo: Mongod, database: str) -> None:
+    names = {
+        "jobs__profile": "custom", "jobs__id_field": "key", "jobs__state_field": "status", "jobs__transitions_field": "log",
+        "jobs__transition_state": "to", "jobs__transition_time": "when", "jobs__transition_trans_id": "uid",
+    }
+    with Jobs(mongo.uri, database, **names) as jobs, jobs.reading() as reader:
+        jobs.documents.insert_one({"key": "k", "status": "a", "log": [{"to": "a", "when": now(), "uid": "u0"}]})
+        jobs.documents.update_one({"key": "k"}, {"$push": {"log": {"to": "b", "when": now(), "uid": "u1"}}})
+        jobs.documents.update_one({"key": "k"}, {"$set": {"log.0.sent": True, "transition_times.0": {"state": "x"}}})
+        jobs.documents.update_one({"key": "k"}, {"$set": {"log.0.to": "c", "log.0.uid": "u2"}})
+        reader.take(3)
+
+    assert [(one.job_id, one.state, one.trans_id, one.sequence) for one in reader.seen] == [
+        ("k", "a", "u0", 0), ("k", "b", "u1", 1), ("k", "c", "u2", 0)
+    ]
+
+
+def test_old_documents_without_identities_get_the_same_on_every_replay(mongo: Mongod, database: str) -> None:
+    with Jobs(mongo.uri, database) as jobs:
+        start = jobs.here()
+        job_id = jobs.insert(transition_times=[{"state": "created", "time": now()}])
+        jobs.documents.update_one({"id": job_id}, {"$push": {"transition_times": {"state": "error", "time": now()}}})
+        replays = []
+        for _ in range(2):
+            with jobs.reading(start) as reader:
+                replays.append(reader.take(2))
+
+    assert replays[0] == replays[1]
+    assert [one.trans_id for one in replays[0]] == [
+        made_trans_id(job_id, 0, "created"), made_trans_id(job_id, 1, "error")
+    ]
+
+
+def test_the_ids_of_many_old_jobs_are_looked_up_in_one_query(mongo: Mongod, database: str) -> None:
+    with Jobs(mongo.uri, database) as jobs:
+        old = [jobs.insert() for _ in range(40)]
+        start = jobs.here()
+        for job_id in old:
+            jobs.advance(job_id, "download_submitted")
+        jobs.source = jobs.another_source()
+
+        with jobs.reading(start) as reader:
+            found = reader.take(40)
+            assert [one.job_id for one in found] == old
+            assert jobs.source.ids.lookups == 1
+
+            jobs.advance(old[0], "job_submitting")
+            jobs.insert()
+            reader.take(42)
+            assert jobs.source.ids.lookups == 1, "what is known is not asked for again"
+
+
+def test_a_lookup_asks_for_the_id_alone_and_finds_it(mongo: Mongod, database: str) -> None:
+    with Jobs(mongo.uri, database) as jobs:
+        job_id = jobs.insert()
+        document = jobs.documents.find_one({"id": job_id})
+        assert document is not None
+        missing = ObjectId()
+        ids = JobIds(lookup_in(jobs.documents, "id"), most=1)
+
+        assert ids.find([document["_id"], missing]) == {document["_id"]: job_id}
+        plan = jobs.documents.find({"_id": {"$in": [document["_id"]]}}, {"id": 1}).explain()
+        assert "IXSCAN" in str(plan["queryPlanner"]["winningPlan"])
+
+
+def test_a_standalone_is_refused_and_the_way_out_named(tmp_path_factory: pytest.TempPathFactory, database: str) -> None:
+    with (
+        Mongod(tmp_path_factory.mktemp("standalone"), replica_set=None) as server,
+        Jobs(server.uri, database) as jobs,
+        pytest.raises(Misconfigured, match="standalone"),
+    ):
+        jobs.source.origin()
+
+
+def test_the_deployment_tells_what_it_is(mongo: Mongod, database: str) -> None:
+    with Jobs(mongo.uri, database) as jobs:
+        deployment = jobs.source.cluster.deployment()
+        jobs.insert()
+        after = jobs.source.cluster.last_write()
+        oldest = jobs.source.cluster.oldest_oplog_entry()
+
+    assert deployment.kind == "replica set"
+    assert deployment.cluster_id.startswith("rs0/") and len(deployment.cluster_id) == len("rs0/") + 24
+    assert after is not None and oldest is not None
+    assert oldest < deployment.cluster_time < after
+
+
+def test_items_of_one_job_carry_their_place(mongo: Mongod, database: str) -> None:
+    with Jobs(mongo.uri, database) as jobs, jobs.reading() as reader:
+        job_id = jobs.insert()
+        jobs.advance(job_id, "download_submitted")
+        reader.take(2)
+
+    assert [seen(item).sequence for item in reader.items] == [0, 1]

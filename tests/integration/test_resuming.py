@@ -1,0 +1,260 @@
+"""Where a stream begins and how it ends: collections that go away, tokens that are refused, positions that idle."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bridge.demo.mongod import Mongod
+from bridge.errors import BridgeError, CheckpointUnusable, HistoryLost, Misconfigured, Retryable
+from bridge.model.position import ClusterTime, Position, position_at
+from bridge.source.stream import StreamEnded
+from tests.integration.jobs import Jobs, Seen, now, seen
+
+
+@pytest.fixture
+def jobs(mongo: Mongod, database: str) -> Iterator[Jobs]:
+    with Jobs(mongo.uri, database) as jobs:
+        yield jobs
+
+
+def drop(jobs: Jobs) -> None:
+    jobs.documents.drop()
+
+
+def rename(jobs: Jobs) -> None:
+    jobs.documents.rename("former")
+
+
+def drop_database(jobs: Jobs) -> None:
+    jobs.client.drop_database(jobs.database.name)
+
+
+@pytest.mark.parametrize("end", [drop, rename, drop_database])
+def test_a_collection_that_goes_away_ends_the_stream_and_the_next_of_its_name_is_read_on(
+    jobs: Jobs, end: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    with jobs.reading() as reader, caplog.at_level(logging.WARNING):
+        first = jobs.many(3)
+        assert callable(end)
+        end(jobs)
+        second = jobs.many(2)
+        ended = reader.end()
+        assert reader.seen == first
+        assert [event.skipped for event in reader.events[3:]] == ["collection"] * len(reader.events[3:])
+
+    assert isinstance(ended, StreamEnded)
+    with jobs.reading(reader.position) as rest:
+        assert rest.take(2) == second
+    assert "the bridge goes on with the next one" in caplog.text
+
+
+def test_every_position_around_a_drop_resumes_without_loss(jobs: Jobs) -> None:
+    start = jobs.here()
+    with jobs.reading(start) as reader:
+        first = jobs.many(2)
+        jobs.documents.drop()
+        second = jobs.many(2)
+        reader.end()
+    positions = [start, *(event.position for event in reader.events), *(batch.position for batch in reader.batches)]
+
+    for position in positions:
+        expected = [one for event in reader.events if event.position > position for one in map(seen, event.items)]
+        found: list[Seen] = []
+        for _ in range(2):
+            with jobs.reading(position) as rest:
+                try:
+                    rest.take(2 + len(expected) - len(found))
+                except Retryable:
+                    position = rest.position
+                found += rest.seen
+            if len(found) >= 2 + len(expected):
+                break
+        assert found == [*expected, *second], position
+    assert reader.seen == first
+
+
+def test_a_collection_that_does_not_exist_yet_is_waited_for(jobs: Jobs) -> None:
+    jobs.documents.drop()
+    start = jobs.here()
+    assert not jobs.source.exists()
+
+    with jobs.reading(start) as reader:
+        expected = jobs.many(1)
+        assert reader.take(1) == expected
+    assert jobs.source.exists()
+
+
+def test_a_view_is_refused(mongo: Mongod, database: str) -> None:
+    with Jobs(mongo.uri, database, mongo__collection="view") as jobs:
+        jobs.documents.drop()
+        jobs.database.command("create", "view", viewOn="jobs")
+
+        with pytest.raises(Misconfigured, match="is a view"):
+            jobs.source.origin()
+        with pytest.raises(Misconfigured):
+            jobs.source.open(position_at(now()), threading.Event(), by_time=False).__enter__()
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_a_token_made_under_other_stages_is_left_for_its_time_without_loss_or_repetition(
+    mongo: Mongod, database: str, told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Jobs(mongo.uri, database) as before, before.reading() as reader:
+        before.documents.create_index("id")
+        first = before.many(4)
+        job_id = first[0].job_id
+        before.advance(job_id, "download_submitted")
+        before.advance(job_id, "job_submitting")
+        reader.take(6)
+        middle = reader.events[4].position
+        before.documents.update_one({"id": job_id}, {"$set": {"transition_times.0.notif_sent": True}})
+    other = {"jobs__id_field": "id", "jobs__state_field": "status", "jobs__transitions_field": "transition_times"}
+
+    with Jobs(mongo.uri, database, jobs__profile="custom", **other) as after:
+        with after.reading(middle, by_time=told) as rest, caplog.at_level(logging.WARNING):
+            rest.take(1)
+            later = after.many(2)
+            assert rest.take(3) == [after.history(job_id)[2], *later]
+            position = rest.position
+        with after.reading(position) as again:
+            last = after.many(1)
+            assert again.take(1) == last
+
+
+def test_the_token_of_another_collection_is_left_for_its_time(
+    mongo: Mongod, database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        Jobs(mongo.uri, database, mongo__collection="others") as others,
+        Jobs(mongo.uri, database) as jobs,
+        others.reading() as reader,
+    ):
+        others.many(2)
+        expected = jobs.many(2)
+        others.many(1)
+        reader.take(3)
+        foreign = reader.events[1].position
+
+        with caplog.at_level(logging.WARNING), jobs.reading(foreign) as rest:
+            assert rest.take(2) == expected
+            later = jobs.many(2)
+            assert rest.take(4) == [*expected, *later]
+        with jobs.reading(rest.events[0].position) as again:
+            assert again.take(3) == [*expected[1:], *later]
+
+    assert "the resume token is refused" in caplog.text
+
+
+def test_a_time_begins_with_its_second(jobs: Jobs) -> None:
+    before = position_at(now())
+    expected = jobs.many(3)
+
+    with jobs.reading(before) as reader:
+        assert reader.take(3) == expected
+
+
+@pytest.mark.parametrize("rest", ["", "00", "FF" * 20, "2B042C0100296E5A10"])
+def test_a_token_that_is_none_is_unusable(jobs: Jobs, rest: str) -> None:
+    time = jobs.here().cluster_time
+    garbage = Position(time, f"82{time.seconds:08X}{time.increment:08X}{rest}")
+
+    with pytest.raises(BridgeError) as caught, jobs.reading(garbage) as reader:
+        reader.end()
+
+    assert type(caught.value) is CheckpointUnusable
+
+
+def test_a_cursor_that_is_killed_ends_the_stream_and_the_next_goes_on(jobs: Jobs) -> None:
+    expected = []
+    start = jobs.here()
+    for _ in range(3):
+        with jobs.reading(start) as reader:
+            expected += jobs.many(3)
+            reader.take(3)
+            kill(jobs)
+            expected += jobs.many(2)
+            assert type(reader.end()) is Retryable
+            found = reader.seen
+        assert found == expected[: len(found)]
+        with jobs.reading(reader.position) as rest:
+            assert rest.take(5 - len(found)) == expected[len(found):]
+        start, expected = jobs.here(), []
+
+
+def kill(jobs: Jobs) -> None:
+    """Kill the cursor of this collection's change stream, whether idle or in the middle of a read."""
+    namespace = f"{jobs.database.name}.{jobs.documents.name}"
+    stages: list[dict[str, Any]] = [{"$currentOp": {"idleCursors": True}}, {"$match": {"ns": namespace, "cursor": {"$exists": True}}}]
+    cursors: list[int] = []
+    while not cursors:  # between two reads it shows for no moment
+        cursors = [one["cursor"]["cursorId"] for one in jobs.client.admin.aggregate(stages)]
+    jobs.database.command("killCursors", jobs.documents.name, cursors=cursors)
+
+
+def test_an_operation_that_is_killed_ends_the_stream_and_the_next_goes_on(jobs: Jobs) -> None:
+    namespace = f"{jobs.database.name}.{jobs.documents.name}"
+    with jobs.reading() as reader:
+        first = jobs.many(1)
+        reader.take(1)
+        running: list[int] = []
+        while not running:
+            match = {"ns": namespace, "command.getMore": {"$exists": True}, "active": True}
+            running = [one["opid"] for one in jobs.client.admin.aggregate([{"$currentOp": {}}, {"$match": match}])]
+        jobs.client.admin.command("killOp", op=running[0])
+        assert type(reader.end()) is Retryable
+
+    second = jobs.many(1)
+    with jobs.reading(reader.position) as rest:
+        assert rest.take(1) == second
+    assert reader.seen == first
+
+
+def test_an_idle_position_moves_with_writes_elsewhere_and_resumes(jobs: Jobs) -> None:
+    start = jobs.here()
+    with jobs.reading(start) as reader:
+        for number in range(3):
+            jobs.database["elsewhere"].insert_one({})
+            reader.pass_position(reader.position if number else start)
+        assert reader.events == []
+        assert reader.position.token
+    expected = jobs.many(2)
+
+    with jobs.reading(reader.position) as rest:
+        assert rest.take(2) == expected
+
+
+def test_a_position_before_the_oplog_is_history_lost(tmp_path_factory: pytest.TempPathFactory, database: str) -> None:
+    often = ("--syncdelay", "1")  # the oplog forgets only what a checkpoint on disk covers
+    with Mongod(tmp_path_factory.mktemp("small"), oplog_megabytes=1, arguments=often) as server, Jobs(server.uri, database) as jobs:
+        with jobs.reading() as reader:
+            jobs.many(1)
+            reader.take(1)
+        stored = reader.events[0].position
+        padding = "x" * 100_000
+        for _ in range(400):
+            oldest = jobs.source.cluster.oldest_oplog_entry()
+            assert oldest is not None
+            if oldest > stored.cluster_time:
+                break
+            jobs.database["elsewhere"].insert_many([{"padding": padding} for _ in range(40)])
+
+        for lost in (stored, Position(ClusterTime(stored.cluster_time.seconds, 0))):
+            with pytest.raises(HistoryLost, match="no longer reaches back"), jobs.reading(lost):
+                pass
+
+
+def test_more_than_one_batch_is_read_in_order(jobs: Jobs) -> None:
+    start = jobs.here()
+    elements = [{"state": "created", "time": now(), "trans_id": f"t{n}"} for n in range(2500)]
+    jobs.documents.insert_many([{"id": f"job-{n}", "transition_times": [one]} for n, one in enumerate(elements)])
+
+    with jobs.reading(start) as reader:
+        found = reader.take(2500)
+
+    assert [one.trans_id for one in found] == [f"t{n}" for n in range(2500)]
+    assert max(len(batch.events) for batch in reader.batches) == 1000

@@ -1,0 +1,152 @@
+"""The checkpoint file: whole after any crash, damage named, the lock real."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridge.checkpoint.file import FileCheckpoint
+from bridge.errors import BridgeError, CheckpointUnusable, Fenced, Misconfigured, Retryable
+from tests.factories import at, checkpoint
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "bridge.json"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[FileCheckpoint]:
+    store = FileCheckpoint(path, "bridge")
+    store.acquire()
+    yield store
+    store.release()
+
+
+def test_a_second_process_is_refused_and_told_which_file(store: FileCheckpoint, path: Path) -> None:
+    with pytest.raises(Fenced, match=r"bridge\.json"):
+        FileCheckpoint(path, "bridge").acquire()
+
+
+def test_the_lock_outlives_the_file_being_replaced(store: FileCheckpoint, path: Path) -> None:
+    for number in range(3):
+        store.save(checkpoint(number))
+
+    with pytest.raises(Fenced):
+        FileCheckpoint(path, "bridge").acquire()
+
+
+def test_the_file_can_be_read_by_people(store: FileCheckpoint, path: Path) -> None:
+    store.save(checkpoint(1))
+
+    found = json.loads(path.read_text())
+    assert found["token"] == at(1).token and found["epoch"] == 1
+    assert path.read_text().count("\n") > 5
+
+
+def test_a_crash_while_saving_leaves_the_old_one(
+    store: FileCheckpoint, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.save(checkpoint(1))
+
+    class Crash(BaseException):
+        pass
+
+    def crash(_: int) -> None:
+        raise Crash
+
+    monkeypatch.setattr(os, "fsync", crash)
+    with pytest.raises(Crash):
+        store.save(checkpoint(2))
+
+    found = store.load()
+    assert found is not None and found.position == at(1)
+
+
+def test_nothing_is_renamed_before_it_is_on_the_disk(
+    store: FileCheckpoint, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def noting_fsync(descriptor: int) -> None:
+        done.append("folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "file")
+        fsync(descriptor)
+
+    def noting_replace(self: Path, target: Path) -> Path:
+        done.append("rename")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    monkeypatch.setattr(Path, "replace", noting_replace)
+    store.save(checkpoint(1))
+
+    assert done == ["file", "rename", "folder"]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_file_cut_anywhere_is_refused_by_one_error(store: FileCheckpoint, path: Path, data: st.DataObject) -> None:
+    store.save(checkpoint(1))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
+
+    with pytest.raises(CheckpointUnusable, match=r"bridge\.json is damaged"):
+        store.load()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=60) | st.sampled_from([b"[" * 5000, b"9" * 5000, b"null", b"[]", b"\xff\xfe", b'{"epoch": 1e999}']))
+def test_any_content_at_all_is_refused_by_one_error_and_can_be_replaced(
+    store: FileCheckpoint, path: Path, content: bytes
+) -> None:
+    path.write_bytes(content)
+
+    with pytest.raises(CheckpointUnusable):
+        store.load()
+    another = FileCheckpoint(path.with_name("other.json"), "bridge")
+    another._path = path
+    assert another._stored_epoch() >= 0
+
+    store.replace(checkpoint(1))
+    assert store.load() is not None
+
+
+def test_the_checkpoint_of_another_bridge_is_refused(store: FileCheckpoint, path: Path) -> None:
+    store.save(checkpoint(1))
+
+    with pytest.raises(CheckpointUnusable, match="belongs to 'bridge', not to 'other'"):
+        FileCheckpoint(path, "other").load()
+
+
+@pytest.mark.parametrize(
+    ("number", "verdict"), [(errno.ENOSPC, Retryable), (errno.EIO, Retryable), (errno.EROFS, Misconfigured), (errno.EACCES, Misconfigured)]
+)
+def test_a_full_disk_may_be_well_again_and_a_wrong_path_will_not(
+    store: FileCheckpoint, path: Path, monkeypatch: pytest.MonkeyPatch, number: int, verdict: type[BridgeError]
+) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(BridgeError, match=os.strerror(number)) as caught:
+        store.save(checkpoint(1))
+
+    assert type(caught.value) is verdict
+
+
+def test_a_folder_that_is_missing_is_said(tmp_path: Path) -> None:
+    store = FileCheckpoint(tmp_path / "nowhere" / "bridge.json", "bridge")
+
+    with pytest.raises(Misconfigured, match="No such file or directory"):
+        store.acquire()
+    with pytest.raises(Misconfigured):
+        store.check_rights()
