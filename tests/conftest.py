@@ -12,7 +12,7 @@ from bridge.demo.mongod import Mongod
 from tests.servers import kafka as apache
 
 #: Says where a program is, not how the bridge behaves.
-KEPT = frozenset({"JOB_BRIDGE_MONGOD", "JOB_BRIDGE_TANSU", "JOB_BRIDGE_FAULT_REPEATS"})
+KEPT = frozenset({"JOB_BRIDGE_MONGOD", "JOB_BRIDGE_TANSU"})
 
 for name in [name for name in os.environ if name.startswith("JOB_BRIDGE_") and name not in KEPT]:
     del os.environ[name]

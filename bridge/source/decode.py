@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
@@ -65,6 +66,8 @@ class Decoder:
             return {}
         unknown = set()
         for raw in raws:
+            if isinstance(raw.get("k"), dict):
+                continue
             if "j" in raw or raw["o"] in ("insert", "replace"):
                 self._ids.remember(raw["k"], raw.get("j"))
             if raw["o"] == "update":
@@ -82,7 +85,9 @@ class Decoder:
     def _job_id(self, raw: Raw, ids: Mapping[Any, Any]) -> Any:
         if self._id_is_key:
             return str(raw["k"])
-        return ids.get(raw["k"], _GONE) if raw["o"] == "update" else raw.get("j")
+        if raw["o"] != "update":
+            return raw.get("j")
+        return _COMPOSITE if isinstance(raw["k"], dict) else ids.get(raw["k"], _GONE)
 
     def _items(self, raw: Raw, job_id: Any, position: Position) -> Iterator[Transition | Poison]:
         if self._profile.transitions_field is None:
@@ -119,14 +124,18 @@ class Decoder:
         return (_transition(job_id, None, fields, raw, place=tuple(position.cluster_time)),)
 
 
-class _Gone:
-    """Stands for the job id of a document that no longer exists."""
+@dataclass(frozen=True, slots=True)
+class _NoId:
+    """Stands for a job id that cannot be had, and says why."""
 
-    def __repr__(self) -> str:
+    reason: str
+
+    def __str__(self) -> str:
         return ""
 
 
-_GONE = _Gone()
+_GONE = _NoId("the job was deleted before its id could be looked up")
+_COMPOSITE = _NoId("the job's _id is itself a document, by which no job id can be looked up")
 
 
 def _completed(element: Raw, raw: Raw) -> Raw:
@@ -152,8 +161,8 @@ def _transition(
 
 def _reason(job_id: Any, state: Any, time: Any, raw: Raw) -> str:
     document = f"document _id {raw.get('k')!s:.100}"
-    if job_id is _GONE:
-        return f"the job was deleted before its id could be looked up; {document}"
+    if isinstance(job_id, _NoId):
+        return f"{job_id.reason}; {document}"
     for name, value, kind, wanted in (
         ("job id", job_id, str, "text"), ("state", state, str, "text"), ("time", time, datetime, "a date"),
     ):

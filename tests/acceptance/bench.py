@@ -47,7 +47,7 @@ class Bench:
         for bridge in self._bridges:
             bridge.close()
         self.witness.close()
-        self._follower.close()
+        self._follower.leave()
 
     def bridge(self, **settings: str) -> BridgeProcess:
         """A bridge of this run, not yet started; all share one checkpoint unless told otherwise."""
@@ -77,6 +77,7 @@ class Bench:
     @contextmanager
     def kafka_away(self) -> Iterator[float]:
         """Kills the broker and starts it again; gives the time of its death, Unix seconds."""
+        self._follower.leave()
         self.kafka.kill()
         try:
             yield time.time()

@@ -20,7 +20,7 @@ MakeBench = Callable[[Mongod], Bench]
 @pytest.fixture(scope="session")
 def repeats() -> int:
     """How often each fault with chance in it is repeated."""
-    return int(os.environ.get("JOB_BRIDGE_FAULT_REPEATS", "3"))
+    return int(os.environ.get("FAULT_REPEATS", "3"))
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
 
 POLL_MILLIS = 200
 DEADLINE_SECONDS = 60.0
@@ -27,37 +26,43 @@ class Arrival:
 
 
 class Follower:
-    """Belongs to no group. The topic's timestamps must be those of appending."""
+    """Belongs to no group. The topic's timestamps must be those of appending.
+
+    It connects when asked to read. Leave it before the broker goes: the client forgets a socket, which
+    counts as a failed test, with each try to connect in vain.
+    """
 
     def __init__(self, bootstrap: str, topic: str) -> None:
-        self._consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False)
-        self._partitions = [TopicPartition(topic, number) for number in self._consumer.partitions_for_topic(topic)]
-        self._consumer.assign(self._partitions)
-        self._consumer.seek_to_beginning(*self._partitions)
+        self._bootstrap, self._topic = bootstrap, topic
+        self._consumer: KafkaConsumer | None = None
+        self._next: dict[TopicPartition, int] = {}
         self._found: list[Arrival] = []
 
-    def close(self) -> None:
-        self._consumer.close()
+    def leave(self) -> None:
+        """Disconnect; the next read goes on where the last one ended."""
+        if self._consumer is not None:
+            self._consumer.close()
+        self._consumer = None
 
     def read(self) -> list[Arrival]:
         """Everything up to the end at this moment, each partition in its order."""
+        consumer = self._consumer = self._consumer or self._joined()
         deadline = time.monotonic() + DEADLINE_SECONDS
-        ends = self._ends(deadline)
-        while any(self._consumer.position(each) < ends[each] for each in self._partitions):
+        ends = consumer.end_offsets(list(self._next))
+        while any(self._next[each] < end for each, end in ends.items()):
             assert time.monotonic() < deadline, f"the topic was not read to its end in {DEADLINE_SECONDS:g} s"
-            for batch in self._consumer.poll(timeout_ms=POLL_MILLIS).values():
+            for partition, batch in consumer.poll(timeout_ms=POLL_MILLIS).items():
                 self._found += map(_arrival, batch)
+                self._next[partition] = consumer.position(partition)
         return list(self._found)
 
-    def _ends(self, deadline: float) -> dict[TopicPartition, int]:
-        """A broker that was just started again may first refuse."""
-        while True:
-            try:
-                ends: dict[TopicPartition, int] = self._consumer.end_offsets(self._partitions)
-                return ends
-            except KafkaError:
-                if time.monotonic() > deadline:
-                    raise
+    def _joined(self) -> KafkaConsumer:
+        consumer = KafkaConsumer(bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False)
+        partitions = [TopicPartition(self._topic, number) for number in consumer.partitions_for_topic(self._topic)]
+        consumer.assign(partitions)
+        for each in partitions:
+            consumer.seek(each, self._next.setdefault(each, 0))
+        return consumer
 
 
 def _arrival(record: Any) -> Arrival:

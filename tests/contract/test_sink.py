@@ -243,6 +243,7 @@ def test_what_was_not_written_when_a_sink_closes_is_never_delivered(behind_a_pro
             sink.send(message("job-0", b"late", cluster.topic), delivery(9))
             before = time.monotonic()
         assert time.monotonic() - before < 6
+        assert [one.name for one in threading.enumerate() if "network-thread" in one.name] == []
         proxy.pass_through()
         with cluster.open() as another:
             another.send(message("job-0", b"mark", cluster.topic), delivery(10))

@@ -172,6 +172,16 @@ def test_a_job_deleted_before_its_id_was_looked_up_is_poison() -> None:
     assert (found.job_id, found.trans_id) == ("", "t-1")
 
 
+def test_a_job_whose_own_id_is_a_document_is_sent_by_its_insert_and_set_aside_by_its_updates() -> None:
+    composite = {"site": 1, "job": 2}
+
+    assert item(inserted(1, element(0), key=composite)) == Transition("job-0", "created", NOON, "t-0", 0)
+    found = item(pushed(2, 1, key=composite))
+
+    assert isinstance(found, Poison)
+    assert "_id is itself a document" in found.reason
+
+
 def test_the_ids_of_a_batch_are_looked_up_at_once_and_inserts_remembered() -> None:
     asked = []
 
