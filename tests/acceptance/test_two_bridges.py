@@ -41,6 +41,7 @@ def test_a_first_that_stops_hands_over_without_repeating(bench: Bench) -> None:
         load.await_commits(100)
 
     bench.finish(second).check(repeated_at_most=0, at_least=300)
+    assert bench.stored()["owner"] is None
 
 
 def test_an_owner_on_another_host_is_given_its_lease(bench: Bench) -> None:

@@ -109,7 +109,8 @@ class TcpProxy:
             server = socket.create_connection(("127.0.0.1", self.target_port), timeout=JOIN_SECONDS)
         except OSError:
             self.counts.refused += 1
-            return _abort(client)
+            _abort(client)
+            return
         server.settimeout(None)
         self.counts.accepted += 1
         with self._lock:
