@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 PYTEST_ARGS ?=
+# Most tests wait for servers: two at a time fit on two cores, each process with servers of its own.
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check unit faults bench clean
@@ -15,9 +17,7 @@ run: $(VENV)/demo  ## the bridge on an embedded MongoDB and broker; ARGS="--jobs
 	@$(BIN)/job-bridge demo $(ARGS)
 
 test: check  ## all checks and all tests, with coverage
-	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest --cov --cov-report= $(PYTEST_ARGS)
-	$(BIN)/python -m coverage report
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term $(PYTEST_ARGS)
 
 check: $(VENV)/test  ## ruff and mypy
 	$(BIN)/ruff check bridge tests benchmarks
