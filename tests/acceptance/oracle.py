@@ -10,8 +10,8 @@ from bridge.demo.simulator import Commit
 from tests.acceptance.follower import Arrival
 from tests.acceptance.witness import Save, Transition
 
-#: The stored position is at most so old: the default interval, and as much for a busy machine.
-CHECKPOINT_SECONDS = 2.0
+#: The stored position is at most so old: the default interval of one second, and the rest for a busy machine.
+CHECKPOINT_SECONDS = 3.0
 #: What a killed process left in its sockets may still be appended for so long.
 AFTERLIFE_MILLIS = 1000
 #: How many of each kind a message names.

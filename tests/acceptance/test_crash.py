@@ -6,9 +6,14 @@ import random
 import signal
 import time
 
+import pytest
+
 from bridge.demo.process import poll
 from bridge.demo.simulator import Workload
 from tests.acceptance.bench import Bench
+
+#: Twenty repetitions on a busy machine.
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_nothing_is_lost_when_it_is_killed_again_and_again(bench: Bench, repeats: int) -> None:

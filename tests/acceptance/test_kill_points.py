@@ -10,6 +10,8 @@ import pytest
 from tests.acceptance.bench import Bench
 from tests.acceptance.killpoints import POINTS, command
 
+#: Twenty repetitions on a busy machine.
+pytestmark = pytest.mark.timeout(900)
 #: At which call the process dies; of the saves the first would leave no progress to lose.
 FATAL_CALLS = {"before-send": (1, 300), "after-ack": (1, 300), "before-save": (2, 3), "after-save": (1, 3)}
 
