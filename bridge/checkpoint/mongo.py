@@ -109,9 +109,10 @@ class MongoCheckpoints:
         """One conditional write decides between newcomers; None when another one is the owner."""
         condition: dict[str, Any] = {"_id": self.name, "epoch": seen.get("epoch"), "owner": seen.get("owner")}
         if not at_once:
-            silence = {"$subtract": ["$$NOW", {"$ifNull": ["$renewed_at", _LONG_AGO]}]}
+            renewed = {"$cond": [{"$eq": [{"$type": "$renewed_at"}, "date"]}, "$renewed_at", _LONG_AGO]}
+            silence = {"$subtract": ["$$NOW", renewed]}
             condition["$expr"] = {"$gt": [silence, self._lease_ms]}
-        raised = {"$add": [{"$ifNull": ["$epoch", 0]}, 1]}
+        raised = {"$cond": [{"$isNumber": "$epoch"}, {"$add": ["$epoch", 1]}, 1]}
         update = [{"$set": {"owner": {"$literal": self._owner}, "epoch": raised, "renewed_at": "$$NOW"}}]
         return self._collection.find_one_and_update(condition, update, return_document=ReturnDocument.AFTER)
 

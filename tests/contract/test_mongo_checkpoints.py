@@ -107,6 +107,16 @@ def test_a_record_that_lost_a_field_is_damaged_and_never_taken_for_a_first_start
     assert one.load() is None
 
 
+@pytest.mark.parametrize("damage", [{"epoch": "many"}, {"renewed_at": "never"}, {"owner": "nobody"}])
+def test_damage_to_the_ownership_keeps_nobody_out(
+    client: MongoClient[dict[str, Any]], database: str, damage: dict[str, Any]
+) -> None:
+    owned_elsewhere(client, database, silent_seconds=LEASE + 1)
+    client[database][COLLECTION].update_one({"_id": "bridge"}, {"$set": damage})
+
+    assert store(client, database).acquire() == ""
+
+
 def test_a_save_waits_for_the_majority(client: MongoClient[dict[str, Any]], database: str) -> None:
     one = store(client, database)
     one.acquire()
