@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 PYTEST_ARGS ?=
 # Most tests wait for servers: two at a time fit on two cores, each process with servers of its own.
-JOBS ?= 2
+PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check unit faults bench clean
@@ -17,7 +17,7 @@ run: $(VENV)/demo  ## the bridge on an embedded MongoDB and broker; ARGS="--jobs
 	@$(BIN)/job-bridge demo $(ARGS)
 
 test: check  ## all checks and all tests, with coverage
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --cov --cov-report=term $(PYTEST_ARGS)
 
 check: $(VENV)/test  ## ruff and mypy
 	$(BIN)/ruff check bridge tests benchmarks
@@ -26,8 +26,8 @@ check: $(VENV)/test  ## ruff and mypy
 unit: $(VENV)/test  ## the tests that need no server
 	$(BIN)/python -m pytest tests/unit tests/test_architecture.py $(PYTEST_ARGS)
 
-faults: $(VENV)/test  ## the kill points, 20 times each
-	FAULT_REPEATS=20 $(BIN)/python -m pytest tests/acceptance/test_kill_points.py $(PYTEST_ARGS)
+faults: $(VENV)/test  ## SIGKILL at random and at each named point of the loop, 20 times each
+	FAULT_REPEATS=20 $(BIN)/python -m pytest tests/acceptance/test_kill_points.py tests/acceptance/test_crash.py $(PYTEST_ARGS)
 
 bench: $(VENV)/test  ## rate, memory, latency and start-up, beside the raw change stream
 	$(BIN)/python -m benchmarks $(ARGS)
