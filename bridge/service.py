@@ -79,6 +79,7 @@ class Service:
         self._progress: Progress | None = None
         self._by_time = False
         self._was_ready = False
+        self._ready_since: float | None = None
         self._refused_since: float | None = None
         self._trouble = Repeated(logger)
         self._stall = Repeated(logger)
@@ -110,23 +111,23 @@ class Service:
                 self._store.where, web.url,
             )
             try:
-                return self._run_until_stopped()
+                code = self._run_until_stopped()
             except Fenced:
                 self._counters.fenced += 1
                 raise
             finally:
-                self._close()
+                stored = self._close()
+            return code if stored else Retryable.exit_code
 
     def _run_until_stopped(self) -> int:
         backoff, tries = Backoff(), 0
         while not self._stop.is_set():
-            began = self._clock.monotonic()
+            self._ready_since = None
             try:
                 return self._run_once()
             except (Retryable, NotPermitted) as error:
-                lasted = self._clock.monotonic() - began
                 self._excuse(error)
-                tries = 1 if lasted > _WELL_SECONDS else tries + 1
+                tries = 1 if self._was_well() else tries + 1
             self._wait(backoff.wait(tries))
         return 0
 
@@ -218,7 +219,7 @@ class Service:
     def _is_ready(self) -> None:
         self._trouble.over(self._clock.monotonic(), "working again")
         self._was_ready, self._refused_since = True, None
-        self._counters.turned = self._clock.monotonic()
+        self._ready_since = self._counters.turned = self._clock.monotonic()
         self._set_state("running", "")
         logger.info("ready")
 
@@ -241,6 +242,10 @@ class Service:
         else:
             self._stall.over(now, "Kafka acknowledges again")
 
+    def _was_well(self) -> bool:
+        since = self._ready_since
+        return since is not None and self._clock.monotonic() - since > _WELL_SECONDS
+
     def _wait(self, seconds: float) -> None:
         """Wait, hear a stop, and keep the ownership of the checkpoint meanwhile."""
         until = self._clock.monotonic() + seconds
@@ -253,13 +258,20 @@ class Service:
     def _set_state(self, state: str, reason: str) -> None:
         self.status.state, self.status.reason = state, reason
 
-    def _close(self) -> None:
-        """Store what is settled and give the checkpoint back, as far as that is possible."""
+    def _close(self) -> bool:
+        """Store what is settled and give the checkpoint back; False when the position could not be stored."""
         self._set_state("stopped", "stopped")
-        with suppress(BridgeError):
+        try:
             if self._progress is not None:
                 self._progress.save()
             if self._store.epoch:
                 self._store.release()
-        self._source.close()
-        self._client.close()
+        except Fenced:
+            return False
+        except BridgeError as error:
+            logger.warning("stopped without storing the position: %s; what was sent since is sent again", error)
+            return False
+        finally:
+            self._source.close()
+            self._client.close()
+        return True

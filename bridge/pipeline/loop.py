@@ -47,6 +47,8 @@ class Loop:
             self._on_turn()
             if not busy:
                 self._wake.wait(PULSE_SECONDS)
+                # Frozen meanwhile, and replaced? Then nothing more is sent.
+                self._progress.keep()
 
     def drain(self, seconds: float) -> bool:
         """Settle what is in flight, read nothing new; False when that took too long or the sink broke.

@@ -39,16 +39,21 @@ class Progress:
     def remember(self, position: Position) -> None:
         """Take note of the settled position; store it when due. Raises the store's errors."""
         self.reached(position)
-        now = self._clock.monotonic()
+        elapsed = self._clock.monotonic() - self._saved
         settled = self._counters.acked != self._acked
-        if self.position > self._stored.position and self._policy.due(now - self._saved, settled=settled):
+        if self.position > self._stored.position and self._policy.due(elapsed, settled=settled):
             self.save()
-        elif now - self._renewed >= self._renew_seconds:
-            self._keep(self._store.renew)
+        else:
+            self.keep()
 
     def reached(self, position: Position) -> None:
         """Take note of the settled position in memory only."""
         self.position = max(self.position, position)
+
+    def keep(self) -> None:
+        """Renew the ownership when that is due. Raises ``Fenced`` when it is gone."""
+        if self._clock.monotonic() - self._renewed >= self._renew_seconds:
+            self._keep(self._store.renew)
 
     def save(self) -> None:
         """Store the settled position now, if it moved."""

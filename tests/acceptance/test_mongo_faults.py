@@ -14,6 +14,7 @@ from tests.acceptance.conftest import MakeBench
 from tests.servers.proxy import TcpProxy
 
 AWAY_SECONDS = 60.0
+TRY_AGAIN = 75
 #: A read may be silent for 11 s, a renewal of the checkpoint for 5; the rest is for a busy machine.
 NOTICE_SECONDS = 15.0
 
@@ -74,6 +75,26 @@ def test_mongodb_away_for_a_minute_repeats_nothing(lone: Mongod, make_bench: Mak
     assert bridge.pid == pid
     assert bridge.restarts()
     bench.finish(bridge).check(repeated_at_most=0, at_least=300)
+
+
+def test_a_stop_while_mongodb_is_away_does_not_pass_for_clean(lone: Mongod, make_bench: MakeBench) -> None:
+    bench = make_bench(lone)
+    bridge = bench.bridge(CHECKPOINT_INTERVAL_SECONDS="600").start().wait_ready()
+    with bench.load() as load:
+        load.await_commits(100)
+    bench.await_arrival()
+    lone.kill()
+    assert bridge.terminate() == TRY_AGAIN
+    assert "stopped without storing the position" in bridge.log_tail()
+    lone.start_node()
+    bridge.start().wait_ready()
+    with bench.load() as load:
+        load.await_commits(50)
+
+    verdict = bench.finish(bridge)
+
+    verdict.check(repeated_at_most=len(verdict.committed), at_least=100, saves_at_least=1)
+    assert verdict.repeated > 0
 
 
 def test_a_path_that_goes_silent_is_left_and_found_again(bench: Bench) -> None:

@@ -42,11 +42,7 @@ def _leaves_nothing(attempt: Callable[[], None]) -> None:
     assert _held() - before < ATTEMPTS
 
 
-pytestmark = [
-    pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="file descriptors are counted in /proc"),
-    # kafka-python leaves the closing of a refused socket to the collector: untidy, but nothing stays.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
-]
+pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="file descriptors are counted in /proc")
 
 
 def test_a_broker_that_is_away_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
