@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 #: As long as a 32 bit timeout can be: a message is never given up.
 NEVER_MS = 2**31 - 1
 _BATCH_BYTES = 262_144
-_MOST_KEYS = 50_000
+_MOST_KEYS = 10_000
 
 
 class KafkaSink:

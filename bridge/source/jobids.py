@@ -5,8 +5,8 @@ from typing import Any
 
 from pymongo.collection import Collection
 
-#: A remembered id takes about 300 bytes.
-MOST = 50_000
+#: Far more jobs than are under way at once; so bounded, memory is the same after a million jobs as after ten thousand.
+MOST = 10_000
 
 Lookup = Callable[[list[Any]], Mapping[Any, Any]]
 
