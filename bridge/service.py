@@ -264,8 +264,9 @@ class Service:
         try:
             if self._progress is not None:
                 self._progress.save()
-            if self._store.epoch:
-                self._store.release()
+            with suppress(Retryable, NotPermitted):  # then a stand-in waits for the lease to end
+                if self._store.epoch:
+                    self._store.release()
         except Fenced:
             return False
         except BridgeError as error:

@@ -112,10 +112,6 @@ class Mongod:
         ready = self._in_office if self._initiated else self._listens
         node.child.await_ready(lambda: ready(index), f"mongod on port {node.port}")
 
-    def stop_node(self, index: int = 0) -> None:
-        """Shut one node down in order."""
-        self._nodes[index].child.stop()
-
     def pause(self, index: int = 0) -> None:
         """Freeze one node: connections stay open, nothing answers."""
         self._nodes[index].child.pause()
