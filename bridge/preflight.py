@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from bridge.config import Config
 from bridge.errors import BridgeError
 from bridge.model.checkpoint import Checkpoint, Origin
-from bridge.model.position import ClusterTime, Position
+from bridge.model.position import ClusterTime, position_from
 from bridge.model.profile import namespace_of
 from bridge.pipeline.ports import CheckpointStore
 from bridge.service import opened
-from bridge.sink.topics import DEFAULT_MAX_MESSAGE_BYTES, Topic, Topics, missing, unwritable
+from bridge.sink.driver import driver_of
+from bridge.sink.topics import DEFAULT_MAX_MESSAGE_BYTES, Topic, missing, unwritable
 from bridge.source.mongo import MongoSource
 
 _HOUR = 3600
@@ -59,7 +60,7 @@ def _collection(config: Config, source: MongoSource) -> Finding:
 
 
 def _stream(config: Config, source: MongoSource, newest: ClusterTime) -> Iterator[Finding]:
-    with source.open(Position(ClusterTime(newest.seconds, newest.increment + 1)), threading.Event(), by_time=False):
+    with source.open(position_from(newest.next()), threading.Event(), by_time=False):
         yield Finding("ok", "rights", f"may read the change stream of {namespace_of(config)}")
     source.ids.find([None])
     yield Finding("ok", "rights", "may look up job ids")
@@ -108,8 +109,9 @@ def _inside(stored: Checkpoint, origin: Origin, oldest: ClusterTime | None) -> F
 
 def _kafka(config: Config) -> Iterator[Finding]:
     name, dead_letters = config.kafka.topic, f"{config.kafka.topic}-dlq"
-    found = Topics(config).describe(name, dead_letters)
-    yield Finding("ok", "kafka", f"answers at {config.kafka.bootstrap_servers}")
+    driver = driver_of(config)
+    found = driver.topics(config).describe(name, dead_letters)
+    yield Finding("ok", "kafka", f"answers {driver} at {config.kafka.bootstrap_servers}")
     if name not in found:
         error = missing(name)
         yield Finding("failure", "topic", error.what, error.todo, error.exit_code)

@@ -22,7 +22,7 @@ from bridge.metrics import Counters, registry
 from bridge.model.checkpoint import Checkpoint, Origin
 from bridge.model.message import MessageFormat
 from bridge.model.policy import Backoff, CheckpointPolicy, DeadLetterBrake
-from bridge.model.position import ClusterTime, Position, position_at
+from bridge.model.position import Position, position_at, position_from
 from bridge.model.profile import namespace_of, profile_of
 from bridge.model.window import Window
 from bridge.pipeline.loop import Loop
@@ -30,7 +30,7 @@ from bridge.pipeline.ports import CheckpointStore
 from bridge.pipeline.progress import Progress
 from bridge.pipeline.publish import Publisher
 from bridge.signals import on_stop
-from bridge.sink.producer import KafkaSink
+from bridge.sink.driver import driver_of
 from bridge.source.client import Client, state_client
 from bridge.source.mongo import MongoSource
 from bridge.web.server import WebServer
@@ -66,6 +66,7 @@ class Service:
     def __init__(self, config: Config, clock: Clock | None = None) -> None:
         self._config = config
         self._clock = clock or SystemClock()
+        self._driver = driver_of(config)
         self._counters = Counters()
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -87,7 +88,7 @@ class Service:
 
     def _make_status(self) -> Status:
         status = Status(
-            self._config.checkpoint.name, namespace_of(self._config), self._config.kafka.topic,
+            self._config.checkpoint.name, namespace_of(self._config), self._config.kafka.topic, str(self._driver),
             self._clock, self._counters,
         )
         status.position = lambda: self._progress.position if self._progress else None
@@ -106,8 +107,8 @@ class Service:
         http = self._config.http
         with on_stop(self.stop), WebServer(http.host, http.port, self.status, metrics) as web:
             logger.info(
-                "job-bridge %s: %s to topic %s, %s, checkpoint in %s; status at %s", __version__,
-                namespace_of(self._config), self._config.kafka.topic, self._config.delivery.mode,
+                "job-bridge %s: %s to topic %s by %s, %s, checkpoint in %s; status at %s", __version__,
+                namespace_of(self._config), self._config.kafka.topic, self._driver, self._config.delivery.mode,
                 self._store.where, web.url,
             )
             try:
@@ -138,7 +139,7 @@ class Service:
         progress = self._progress = self._progress or self._begin()
         window = Window(progress.position, self._config.delivery.window_messages, self._config.delivery.window_bytes)
         with ExitStack() as stack:
-            sink = stack.enter_context(KafkaSink(self._config, self._form.dead_letter_topic, self._wake))
+            sink = stack.enter_context(self._driver.sink(self._config, self._form.dead_letter_topic, self._wake))
             stream = stack.enter_context(self._source.open(progress.position, self._wake, by_time=self._by_time))
             publisher = Publisher(
                 sink, window, self._form, self._brake, self._clock, self._counters,
@@ -213,7 +214,7 @@ class Service:
         start = self._config.start.from_
         if start == "now":
             newest = origin.cluster_time
-            return Position(ClusterTime(newest.seconds, newest.increment + 1))
+            return position_from(newest.next())
         return position_at(parse_time(start))
 
     def _is_ready(self) -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from bson.timestamp import Timestamp
-
 from bridge.config import Config, load
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.message import Message
-from bridge.model.position import ClusterTime, Position, position_of
+from bridge.model.position import ClusterTime, Position, position_from, position_of
 from bridge.model.transition import Event, Poison, Transition
 from bridge.model.window import Delivery
 
 #: The cluster time of the first position, and the time of the first transition.
 BASE = 1_700_000_000
 NOON = datetime(2026, 3, 2, 12, 0, 0, 511_000, tzinfo=timezone.utc)
+#: As the driver decodes it.
+NAIVE_NOON = NOON.replace(tzinfo=None)
 STATES = ("created", "download_submitted", "job_submitting", "job_submitted", "upload_submitting", "complete")
 
 Raw = dict[str, Any]
@@ -39,7 +39,7 @@ def job(number: int) -> str:
 def transition(number: int = 0, job_id: str = "job-0", state: str = "", time: datetime | None = None) -> Transition:
     """The n-th transition of a job."""
     moment = NOON + timedelta(milliseconds=number) if time is None else time
-    return Transition(job_id, state or STATES[number % len(STATES)], moment, f"{job_id}/{number}", number)
+    return Transition(job_id, state or STATES[number % len(STATES)], moment.isoformat(), f"{job_id}/{number}", number)
 
 
 def event(number: int, *items: Transition | Poison, skipped: str = "") -> Event:
@@ -53,7 +53,7 @@ def delivery(number: int | None, size: int = 1) -> Delivery:
 
 
 def message(key: str = "job-0", value: bytes = b"{}", topic: str = "jobs") -> Message:
-    return Message(topic, key.encode(), value, ())
+    return Message(topic, key.encode(), value, [])
 
 
 def checkpoint(number: int = 0, name: str = "bridge", epoch: int = 1, sequence: int = 0) -> Checkpoint:
@@ -63,7 +63,7 @@ def checkpoint(number: int = 0, name: str = "bridge", epoch: int = 1, sequence: 
 
 
 def checkpoint_at(cluster_time: ClusterTime) -> Checkpoint:
-    return Checkpoint("bridge", Position(cluster_time), 0, 1, "fingerprint", "db.jobs", "rs0/6500000000000000")
+    return Checkpoint("bridge", position_from(cluster_time), 0, 1, "fingerprint", "db.jobs", "rs0/6500000000000000")
 
 
 def settings(**options: Any) -> Config:
@@ -73,15 +73,14 @@ def settings(**options: Any) -> Config:
 
 def element(number: int, state: str = "", **others: Any) -> Raw:
     """The n-th element of a job's history, as the server shapes it."""
-    fields = {"s": state or STATES[number % len(STATES)], "d": NOON + timedelta(milliseconds=number), "i": f"t-{number}"}
+    fields = {"s": state or STATES[number % len(STATES)], "d": NAIVE_NOON + timedelta(milliseconds=number), "i": f"t-{number}"}
     return {name: value for name, value in (fields | others).items() if value is not ...}
 
 
 def shaped(number: int, operation: str, key: Any = "key", **fields: Any) -> Raw:
     """The n-th event of the stream as the server shapes it."""
     return {
-        "_id": {"_data": token(number)}, "o": operation, "c": Timestamp(BASE + number, 1),
-        "w": NOON + timedelta(seconds=number), "k": key, **fields,
+        "_id": {"_data": token(number)}, "o": operation, "w": NAIVE_NOON + timedelta(seconds=number), "k": key, **fields,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
@@ -15,6 +15,7 @@ from bridge.model.message import Message
 from bridge.model.position import Position
 from bridge.model.transition import Batch, Event, Poison, Transition
 from bridge.model.window import Delivery
+from bridge.pipeline.ports import Sending
 from tests.factories import at, event
 
 
@@ -133,26 +134,30 @@ class FakeSink:
     def in_flight(self) -> int:
         return sum(map(len, self._waiting.values()))
 
-    def has(self, topic: str) -> bool:
-        return topic in self._broker.partitions
+    def most(self, topic: str) -> int:
+        return self._broker.most if topic in self._broker.partitions else 0
 
-    def takes(self, message: Message) -> bool:
-        return message.size() <= self._broker.most
-
-    def send(self, message: Message, delivery: Delivery) -> None:
+    def send(self, sendings: Sequence[Sending]) -> None:
         if self.broken:
             raise Retryable("the sink is broken")
-        self.sent += 1
-        place = self._broker.place(message.topic, message.key)
-        self._waiting.setdefault(id(place), deque()).append((message, delivery))
+        self.sent += len(sendings)
+        for message, delivery in sendings:
+            place = self._broker.place(message.topic, message.key)
+            self._waiting.setdefault(id(place), deque()).append((message, delivery))
 
-    def settled(self) -> Iterator[Delivery]:
+    def settled(self) -> list[Delivery]:
+        settled: list[Delivery] = []
         while self._answers:
-            answer = self._answers.popleft()
+            answer = self._answers[0]
             if isinstance(answer, BridgeError):
+                if settled:
+                    break
+                self._answers.popleft()
                 self.broken = True
                 raise answer
-            yield answer
+            settled.append(answer)
+            self._answers.popleft()
+        return settled
 
     def acknowledge(self, most: int = 1_000_000) -> None:
         """The broker writes up to so many of each partition's oldest messages, and says so."""

@@ -8,7 +8,7 @@ from bridge.cli.settings import Config, with_settings
 from bridge.config import parse_time
 from bridge.errors import Usage
 from bridge.model.message import value_of
-from bridge.model.position import ClusterTime, Position, position_at
+from bridge.model.position import Position, position_at, position_from
 from bridge.model.transition import Batch, Transition
 from bridge.signals import on_stop
 
@@ -35,7 +35,7 @@ def tail(config: Config, since: str | None, count: int | None) -> None:
     left = count if count is not None else -1
     with opened(config) as (source, _), on_stop(end):
         newest = source.origin().cluster_time
-        start = _position(since) if since else Position(ClusterTime(newest.seconds, newest.increment + 1))
+        start = _position(since) if since else position_from(newest.next())
         with source.open(start, wake, by_time=False) as stream:
             while not stop.is_set() and left != 0:
                 wake.clear()

@@ -21,9 +21,9 @@ def create(config: Config, partitions: int, replicas: int) -> None:
     Example:
       job-bridge topics create --kafka-topic job-transitions --partitions 6 --replicas 3
     """
-    from bridge.sink.topics import Topics
+    from bridge.sink.driver import driver_of
 
     names = {config.kafka.topic: partitions, f"{config.kafka.topic}-dlq": 1}
-    made = Topics(config).create(names, replicas)
+    made = driver_of(config).topics(config).create(names, replicas)
     for name, count in names.items():
         click.echo(f"{name}: created with {count} partition(s)" if name in made else f"{name}: is there already")

@@ -104,6 +104,7 @@ class Jobs(Section):
 class Kafka(Section):
     bootstrap_servers: Annotated[str, AfterValidator(_servers)] = Field("localhost:9092", description="host:port, several separated by commas")
     topic: Annotated[str, AfterValidator(_topic)] = Field("job-transitions", description="topic of the messages; not cts-jobs, where CTS sends its own; letters, digits and - only")
+    driver: Literal["auto", "kafka-python", "librdkafka"] = Field("auto", description="the client library; auto takes librdkafka where the extra of that name is installed")
     headers: Literal["cloudevents", "none"] = Field("cloudevents", description="CloudEvents headers beside the value, or none")
     on_oversize: Literal["dead-letter", "stop"] = Field("dead-letter", description="what to do with a message larger than the topic takes")
     compression: Literal["none", "gzip"] = Field("none", description="compression of batches; messages are small, so none")

@@ -6,7 +6,7 @@ from typing import Any
 
 from bridge import __version__
 from bridge.errors import CheckpointUnusable
-from bridge.model.position import ClusterTime, Position, cluster_time_of
+from bridge.model.position import ClusterTime, Position, cluster_time_of, position_from
 
 #: Raised when a record changes so that an older bridge would misread it.
 FORMAT = 1
@@ -80,7 +80,7 @@ def _read(record: Mapping[str, Any]) -> Checkpoint:
         raise ValueError("format")
     return Checkpoint(
         name=_text(record["name"]),
-        position=Position(time, token, type_bits),
+        position=Position(token, type_bits) if token else position_from(time),
         sequence=_count(record["sequence"], 2**63),
         epoch=_count(record["epoch"], 2**63),
         fingerprint=_text(record["fingerprint"]),

@@ -3,7 +3,6 @@
 The headers are those of the CloudEvents 1.0 Kafka protocol binding in binary content mode.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timezone
 from json import dumps
 from json.encoder import encode_basestring_ascii as quoted
@@ -18,7 +17,7 @@ _HEADER_OVERHEAD = 10
 #: The longest text of a field that a dead letter repeats.
 _KEPT = 500
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = list[tuple[str, bytes]]
 
 
 class Message(NamedTuple):
@@ -31,15 +30,17 @@ class Message(NamedTuple):
 
     def size(self) -> int:
         """Bytes it takes on the wire, uncompressed and alone in its batch; never too few."""
-        headers = sum(len(name) + len(value) + _HEADER_OVERHEAD for name, value in self.headers)
-        return len(self.key) + len(self.value) + headers + _RECORD_OVERHEAD
+        size = len(self.key) + len(self.value) + _RECORD_OVERHEAD
+        for name, value in self.headers:
+            size += len(name) + len(value) + _HEADER_OVERHEAD
+        return size
 
 
 def value_of(transition: Transition) -> bytes:
     """Encode the four keys as ``json.dumps`` does by default: order, separators, ASCII escapes."""
     return (
         f'{{"job_id": {quoted(transition.job_id)}, "state": {quoted(transition.state)}, '
-        f'"time": "{transition.time.isoformat()}", "trans_id": {quoted(transition.trans_id)}}}'
+        f'"time": "{transition.time}", "trans_id": {quoted(transition.trans_id)}}}'
     ).encode()
 
 
@@ -60,11 +61,9 @@ class MessageFormat:
     def message(self, transition: Transition, origin: bytes) -> Message:
         """Make the message of ``transition``; ``origin`` says how it was found (``stream``, ...)."""
         key = transition.job_id.encode("utf-8", "surrogatepass")
-        headers: Headers = ()
+        headers: Headers = []
         if self._cloudevents:
-            headers = self._headers(
-                transition.trans_id, key, transition.time.isoformat(), transition.sequence, origin
-            )
+            headers = self._headers(transition.trans_id, key, transition.time, transition.sequence, origin)
         return Message(self.topic, key, value_of(transition), headers)
 
     def dead_letter(self, poison: Poison, origin: bytes, now: float) -> Message:
@@ -72,7 +71,7 @@ class MessageFormat:
         kept = {name: getattr(poison, name)[:_KEPT] for name in ("job_id", "state", "time", "trans_id")}
         value = dumps({**kept, "error_dlq": poison.reason[:_KEPT]}).encode()
         key = kept["job_id"].encode("utf-8", "replace")
-        headers: Headers = ()
+        headers: Headers = []
         if self._cloudevents:
             time = datetime.fromtimestamp(now, timezone.utc).isoformat()
             headers = self._headers(kept["trans_id"] or kept["job_id"], key, time, poison.sequence, origin)

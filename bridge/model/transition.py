@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
 from typing import NamedTuple
 
 from bridge.model.position import Position
@@ -14,13 +13,14 @@ _NAMESPACE = uuid.UUID("5d7b0c52-2a55-5c0e-9f0b-6b1f3c1d7a10")
 class Transition(NamedTuple):
     """One state change of one job.
 
-    ``time`` is UTC and aware, of millisecond precision. ``sequence`` is its index in the job's
+    ``time`` is ISO 8601 in UTC, as it is sent: ``2026-03-02T20:31:02.511000+00:00``, of millisecond
+    precision, without a fraction where that is zero. ``sequence`` is its index in the job's
     history, None where the collection keeps none. ``trans_id`` is its identity: the same on every replay.
     """
 
     job_id: str
     state: str
-    time: datetime
+    time: str
     trans_id: str
     sequence: int | None = None
 

@@ -1,6 +1,7 @@
 """The window: what was sent and is not yet settled, in stream order."""
 
 from collections import deque
+from collections.abc import Iterable
 
 from bridge.model.position import Position
 
@@ -73,20 +74,22 @@ class Window:
             passed.settled = True
             self._deliveries.append(passed)
 
-    def settle(self, delivery: Delivery) -> None:
-        """Note that Kafka has the message; ``advance`` draws the conclusion."""
-        if not delivery.settled:
-            delivery.settled = True
-            self.count -= 1
-            self.bytes -= delivery.size
+    def settle(self, deliveries: Iterable[Delivery]) -> None:
+        """Note that Kafka has these messages; ``advance`` draws the conclusion."""
+        for delivery in deliveries:
+            if not delivery.settled:
+                delivery.settled = True
+                self.count -= 1
+                self.bytes -= delivery.size
 
     def advance(self) -> Position:
         """Drop the settled prefix and return the position it reached."""
         deliveries = self._deliveries
+        reached = None
         while deliveries and deliveries[0].settled:
-            position = deliveries.popleft().position
-            if position is not None:
-                self._reach(position)
+            reached = deliveries.popleft().position or reached
+        if reached is not None:
+            self._reach(reached)
         return self.position
 
     def _reach(self, position: Position) -> None:

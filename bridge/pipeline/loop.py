@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 
 from bridge.clock import Clock
@@ -79,20 +79,17 @@ class Loop:
         return True
 
     def _publish(self) -> bool:
-        published = False
-        while self._events and not self._window.full:
-            self._publisher.publish(self._events.popleft())
-            published = True
-        return published
+        if not self._events or self._window.full:
+            return False
+        self._publisher.publish(self._events)
+        return True
 
     def _settle(self) -> bool:
-        settled = self._counters.acknowledge(self._settled(), self._clock.now())
-        return settled > 0
-
-    def _settled(self) -> Iterable[float | None]:
-        for delivery in self._sink.settled():
-            self._window.settle(delivery)
-            yield delivery.committed
+        settled = self._sink.settled()
+        if settled:
+            self._window.settle(settled)
+            self._counters.acknowledge([delivery.committed for delivery in settled], self._clock.now())
+        return bool(settled)
 
     def _remember(self) -> None:
         self._counters.turned = self._clock.monotonic()

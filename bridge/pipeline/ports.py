@@ -1,12 +1,15 @@
 """What the pipeline asks of the world; the rooms ``source``, ``sink`` and ``checkpoint`` provide it."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Protocol
 
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.message import Message
 from bridge.model.transition import Batch
 from bridge.model.window import Delivery
+
+#: A message and its place in the window.
+Sending = tuple[Message, Delivery]
 
 
 class Stream(Protocol):
@@ -27,22 +30,21 @@ class Sink(Protocol):
     #: True once a message failed: nothing more will be settled, the sink is to be discarded.
     broken: bool
 
-    def has(self, topic: str) -> bool:
-        """Whether the topic exists."""
+    def most(self, topic: str) -> int:
+        """The largest message the topic takes, in bytes; 0 where there is no such topic."""
 
-    def takes(self, message: Message) -> bool:
-        """Whether the message is small enough for its topic."""
+    def send(self, sendings: Sequence[Sending]) -> None:
+        """Hand messages over without waiting for the broker.
 
-    def send(self, message: Message, delivery: Delivery) -> None:
-        """Hand a message over without waiting for the broker.
-
-        Messages of one key arrive in the order of their sending. Raises ``Retryable`` when broken.
+        Messages of one key arrive in the order of their sending. Raises ``Retryable`` when broken;
+        then it is not known which of them were taken.
         """
 
-    def settled(self) -> Iterable[Delivery]:
+    def settled(self) -> Sequence[Delivery]:
         """The deliveries the broker has acknowledged since the last call, each once.
 
-        Raises :class:`~bridge.errors.BridgeError` for a message that failed; the sink is broken then.
+        When there are none any more and a message failed, raises the
+        :class:`~bridge.errors.BridgeError` it means, once; the sink is broken then, and nothing that was sent behind that message in its partition is written any more.
         """
 
 

@@ -1,6 +1,7 @@
 """Hands an event's messages to the sink; sets aside what cannot be sent, within a limit."""
 
 import logging
+from collections import deque
 
 from bridge.clock import Clock
 from bridge.errors import PoisonEvent
@@ -9,7 +10,7 @@ from bridge.model.message import Message, MessageFormat
 from bridge.model.policy import DeadLetterBrake
 from bridge.model.transition import Event, Poison, Transition
 from bridge.model.window import Delivery, Window
-from bridge.pipeline.ports import Sink
+from bridge.pipeline.ports import Sending, Sink
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +32,23 @@ class Publisher:
         self._counters = counters
         self._set_aside_oversize = set_aside_oversize
         self._origin = origin
+        self._most = sink.most(form.topic)
 
-    def publish(self, event: Event) -> None:
-        """Send all messages of ``event``; its position is reached when the last of them is settled."""
+    def publish(self, events: deque[Event]) -> None:
+        """Take events from the left until the window is full, and send their messages.
+
+        They are handed over together: Kafka's clients make larger batches of what comes at once.
+        """
+        sendings: list[Sending] = []
+        try:
+            while events and not self._window.full:
+                self._prepare(events.popleft(), sendings)
+        finally:  # what is in the window is sent, also when the next one cannot be
+            self._sink.send(sendings)
+            self._counters.sent += len(sendings)
+
+    def _prepare(self, event: Event, sendings: list[Sending]) -> None:
+        """Make the messages of ``event``; its position is reached when the last of them is settled."""
         self._counters.read += 1
         if event.skipped:
             self._counters.skip(event.skipped)
@@ -42,25 +57,26 @@ class Publisher:
             return
         last = len(event.items) - 1
         for n, item in enumerate(event.items):
-            message = self._message(item)
-            delivery = Delivery(
-                event.position if n == last else None, message.size(), self._clock.monotonic(), event.committed
-            )
+            message, size = self._message(item)
+            delivery = Delivery(event.position if n == last else None, size, self._clock.monotonic(), event.committed)
             self._window.admit(delivery)
-            self._sink.send(message, delivery)
-            self._counters.sent += 1
+            sendings.append((message, delivery))
         if event.position <= self._counters.sent_up_to:
             self._counters.possible_duplicates += len(event.items)
         else:
             self._counters.sent_up_to = event.position
 
-    def _message(self, item: Transition | Poison) -> Message:
-        if isinstance(item, Poison):
-            return self._dead_letter(item)
-        message = self._format.message(item, self._origin)
-        if self._sink.takes(message):
-            return message
-        return self._oversize(item, message.size())
+    def _message(self, item: Transition | Poison) -> tuple[Message, int]:
+        """The message for an item, and its size in bytes."""
+        if isinstance(item, Transition):
+            message = self._format.message(item, self._origin)
+            size = message.size()
+            if size <= self._most:
+                return message, size
+            message = self._oversize(item, size)
+        else:
+            message = self._dead_letter(item)
+        return message, message.size()
 
     def _oversize(self, item: Transition, size: int) -> Message:
         reason = f"the message has {size} bytes, more than topic {self._format.topic} takes"
@@ -69,13 +85,12 @@ class Publisher:
                 f"Job {item.job_id:.100}: {reason}", _STOPPED,
                 "Raise the topic's max.message.bytes, or set kafka.on_oversize = dead-letter",
             )
-        time = item.time.isoformat()
-        return self._dead_letter(Poison(reason, item.job_id, item.state, time, item.trans_id, item.sequence))
+        return self._dead_letter(Poison(reason, item.job_id, item.state, item.time, item.trans_id, item.sequence))
 
     def _dead_letter(self, poison: Poison) -> Message:
         extra = {"job_id": poison.job_id[:100], "trans_id": poison.trans_id[:100], "reason": poison.reason}
         topic = self._format.dead_letter_topic
-        if not self._sink.has(topic):
+        if not self._sink.most(topic):
             raise PoisonEvent(
                 f"A transition cannot be sent ({poison.reason}), and there is no topic {topic} to set it aside",
                 _STOPPED, "'job-bridge topics create' makes it",

@@ -1,1 +1,1 @@
-"""Kafka: the producer, topics and their preflight, and the table of errors."""
+"""Kafka: two drivers behind one protocol, topics and their preflight, and what errors mean."""

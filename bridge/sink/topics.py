@@ -1,18 +1,13 @@
-"""Topics: looked at before the first message, made on request."""
+"""Topics as the bridge sees them, whichever driver looks."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
-from kafka import KafkaAdminClient
-from kafka import errors as kafka_errors
-from kafka.admin import ConfigResource, ConfigResourceType
-
-from bridge.config import Config
 from bridge.errors import Misconfigured, NotPermitted
-from bridge.sink.client import LastWords, connection, made
-from bridge.sink.errors import classify
+
+logger = logging.getLogger(__name__)
 
 #: What a topic takes unless it says otherwise (Kafka's default of max.message.bytes).
 DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
@@ -36,50 +31,27 @@ class Topic:
         return self.max_message_bytes or DEFAULT_MAX_MESSAGE_BYTES
 
 
-class Topics:
-    """A look at the cluster's topics; a context manager around an admin client."""
-
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        self._words = LastWords().install()
-
-    @contextmanager
-    def _admin(self) -> Iterator[KafkaAdminClient]:
-        try:
-            options = connection(self._config)
-            admin: KafkaAdminClient = made(KafkaAdminClient, **options)
-            try:
-                yield admin
-            finally:
-                admin.close()
-        except (kafka_errors.KafkaError, OSError) as error:
-            raise classify(error, self._words.recent()) from error
-        except ValueError as error:
-            raise Misconfigured(f"kafka.bootstrap_servers does not work: {error}", "Nothing was read or sent",
-                                "It looks like host:9092,other:9092") from None
+class Topics(Protocol):
+    """A look at the cluster's topics; each call connects anew."""
 
     def describe(self, *names: str) -> dict[str, Topic]:
         """The topics that exist among ``names``. Raises the bridge's errors when no broker answers."""
-        with self._admin() as admin:
-            # Metadata of all topics, never of a named one: naming it may create it.
-            there = {topic["name"]: topic for topic in admin.describe_topics(None)}
-            found = [name for name in names if name in there]
-            configs = _configs(admin, found)
-        return {name: _topic(there[name], configs.get(name, {})) for name in found}
 
     def create(self, names: Mapping[str, int], replicas: int) -> list[str]:
         """Create the topics that are missing, with so many partitions each; return their names."""
-        with self._admin() as admin:
-            there = set(admin.list_topics())
-            missing = {name: count for name, count in names.items() if name not in there}
-            wanted = {name: {"num_partitions": count, "replication_factor": replicas} for name, count in missing.items()}
-            try:
-                if wanted:
-                    admin.create_topics(wanted, wait_for_metadata=True)
-            except kafka_errors.InvalidReplicationFactorError as error:
-                raise Misconfigured(f"Kafka has fewer brokers than {replicas}: {error}", "No topic was made",
-                                    "Give --replicas at most as many as there are brokers") from None
-        return list(missing)
+
+
+def admitted(topics: Topics, topic: str, dead_letter_topic: str) -> dict[str, Topic]:
+    """The topics a sink is going to write to. Raises when the first cannot be; the second is only missed aloud."""
+    found = topics.describe(topic, dead_letter_topic)
+    if topic not in found:
+        raise missing(topic)
+    if not found[topic].writable:
+        raise unwritable(topic)
+    if dead_letter_topic not in found:
+        logger.warning("the dead-letter topic %s does not exist: a message that needs it will stop the bridge; "
+                       "'job-bridge topics create' makes it", dead_letter_topic)
+    return found
 
 
 def missing(name: str) -> Misconfigured:
@@ -98,28 +70,15 @@ def unwritable(name: str) -> NotPermitted:
     )
 
 
-def _configs(admin: KafkaAdminClient, names: list[str]) -> Mapping[str, Any]:
-    """The topics' settings; empty where the user may not see them or the broker does not tell."""
-    if not names:
-        return {}
-    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+def too_few_brokers(replicas: int, error: Exception) -> Misconfigured:
+    """The error for more replicas than there are brokers."""
+    return Misconfigured(f"Kafka has fewer brokers than {replicas}: {error}", "No topic was made",
+                         "Give --replicas at most as many as there are brokers")
+
+
+def number(value: object) -> int | None:
+    """A topic's setting as a number; None when it is none."""
     try:
-        found: Mapping[str, Any] = admin.describe_configs(resources, config_filter="all").get("topic", {})
-        return found
-    except (kafka_errors.KafkaError, ValueError):
-        return {}
-
-
-def _topic(metadata: Mapping[str, Any], configs: Mapping[str, Any]) -> Topic:
-    partitions = metadata["partitions"]
-    replicas = min((len(one["replica_nodes"]) for one in partitions), default=0)
-    size, insync, retention = (_number(configs, each) for each in ("max.message.bytes", "min.insync.replicas", "retention.ms"))
-    allowed = metadata.get("authorized_operations")
-    return Topic(metadata["name"], len(partitions), replicas, size, insync, retention, not allowed or "WRITE" in allowed)
-
-
-def _number(configs: Mapping[str, Any], name: str) -> int | None:
-    try:
-        return int(configs[name]["value"])
-    except (KeyError, TypeError, ValueError):
+        return int(str(value))
+    except ValueError:
         return None

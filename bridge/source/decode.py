@@ -1,18 +1,17 @@
 """Shaped change events to :class:`Event`: all knowledge of field names and of odd documents."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
 from bson.codec_options import CodecOptions, DatetimeConversion
-from bson.timestamp import Timestamp
 
-from bridge.model.position import ClusterTime, Position
+from bridge.model.position import Position
 from bridge.model.profile import Profile
 from bridge.model.transition import Event, Poison, Transition, made_trans_id
-from bridge.source.jobids import JobIds
+from bridge.source.jobids import UNKNOWN, JobIds
 
 logger = logging.getLogger(__name__)
 
@@ -30,19 +29,19 @@ _COLLECTION = {
     "invalidate": "the change stream ended with its collection; opening a new one",
 }
 
-Raw = Mapping[str, Any]
+#: Operations that tell the whole document.
+_WHOLE = ("insert", "replace")
+#: The driver's dates are UTC and naive.
+_EPOCH = datetime(1970, 1, 1)
+
+Raw = dict[str, Any]
+Items = tuple[Transition | Poison, ...]
 
 
-def position_in(raw: Raw) -> Position:
-    """The position right after an event: its own token, opaque and whole."""
-    token, time = raw["_id"], raw.get("c")
-    data = str(token["_data"])
-    if isinstance(time, Timestamp):
-        cluster_time = ClusterTime(time.time, time.inc)
-    else:
-        cluster_time = ClusterTime(int(data[2:10], 16), int(data[10:18], 16))
+def position_in(token: Raw) -> Position:
+    """The position right after the event with this resume token, opaque and whole."""
     bits = token.get("_typeBits")
-    return Position(cluster_time, data, bytes(bits).hex() if bits else "")
+    return Position(token["_data"], bytes(bits).hex() if bits else "")
 
 
 class Decoder:
@@ -52,61 +51,64 @@ class Decoder:
         self._profile = profile
         self._ids = ids
         self._id_is_key = profile.id_field == "_id"
+        #: Where the index begins in the path of an element of the history.
+        self._index = len(f"{profile.transitions_field}.")
         self._fields = {
             profile.transition_state: "s", profile.transition_time: "d", profile.transition_trans_id: "i",
         }
 
     def decode(self, raws: Sequence[Raw]) -> list[Event]:
         """Decode a batch, in order. Raises PyMongo's errors when a lookup fails."""
-        ids = self._job_ids(raws)
-        return [self._event(raw, ids) for raw in raws]
+        return list(map(self._event, raws, self._job_ids(raws)))
 
-    def _job_ids(self, raws: Iterable[Raw]) -> Mapping[Any, Any]:
+    def _job_ids(self, raws: Sequence[Raw]) -> Sequence[Any]:
+        """The job id of each event, or why there is none; what is not remembered is looked up at once."""
         if self._id_is_key:
-            return {}
-        unknown = set()
-        for raw in raws:
-            if isinstance(raw.get("k"), dict):
-                continue
-            if "j" in raw or raw["o"] in ("insert", "replace"):
-                self._ids.remember(raw["k"], raw.get("j"))
-            if raw["o"] == "update":
-                unknown.add(raw["k"])
-        return self._ids.find(unknown)
+            return [str(raw.get("k")) for raw in raws]
+        ids = [self._known(raw) for raw in raws]
+        missing = {raw["k"] for raw, known in zip(raws, ids, strict=True) if known is UNKNOWN}
+        if missing:
+            found = self._ids.find(missing)
+            ids = [found.get(raw["k"], _GONE) if known is UNKNOWN else known for raw, known in zip(raws, ids, strict=True)]
+        return ids
 
-    def _event(self, raw: Raw, ids: Mapping[Any, Any]) -> Event:
-        operation = raw["o"]
-        position, committed = position_in(raw), _seconds(raw.get("w"))
-        if operation not in ("insert", "update", "replace"):
+    def _known(self, raw: Raw) -> Any:
+        key = raw.get("k")  # a drop has none
+        if raw["o"] == "update" and "j" not in raw:
+            return _COMPOSITE if type(key) is dict else self._ids.known(key)
+        if ("j" in raw or raw["o"] in _WHOLE) and type(key) is not dict:
+            self._ids.remember(key, raw.get("j"))
+        return raw.get("j")
+
+    def _event(self, raw: Raw, job_id: Any) -> Event:
+        token, time, operation = raw["_id"], raw.get("w"), raw["o"]
+        position = Position(token["_data"]) if len(token) == 1 else position_in(token)
+        committed = (time - _EPOCH).total_seconds() if isinstance(time, datetime) else None
+        if operation != "update" and operation not in _WHOLE:
             return Event(position, (), committed, _skipped(operation, raw))
-        items = tuple(self._items(raw, self._job_id(raw, ids), position))
+        items = self._items(raw, job_id, position)
         return Event(position, items, committed, "" if items else "no_transition")
 
-    def _job_id(self, raw: Raw, ids: Mapping[Any, Any]) -> Any:
-        if self._id_is_key:
-            return str(raw["k"])
-        if raw["o"] != "update":
-            return raw.get("j")
-        return _COMPOSITE if isinstance(raw["k"], dict) else ids.get(raw["k"], _GONE)
-
-    def _items(self, raw: Raw, job_id: Any, position: Position) -> Iterator[Transition | Poison]:
+    def _items(self, raw: Raw, job_id: Any, position: Position) -> Items:
         if self._profile.transitions_field is None:
-            return iter(self._latest(raw, job_id, position))
+            return self._latest(raw, job_id, position)
         if "a" in raw:
             if raw["o"] != "insert" and raw["a"]:
                 logger.warning(
                     "the history of a job was written anew: all %d transitions are sent again, "
                     "consumers know them by trans_id", len(raw["a"]), extra={"job_id": str(job_id)[:100]},
                 )
-            return (_transition(job_id, n, one, raw) for n, one in enumerate(raw["a"]))
-        return (_transition(job_id, n, one, raw) for n, one in self._elements(raw))
+            return tuple(_transition(job_id, n, one, raw) for n, one in enumerate(raw["a"]))
+        new = raw["t"]
+        if len(new) == 1 and (index := new[0]["k"][self._index :]).isdecimal():
+            return (_transition(job_id, int(index), new[0], raw),)  # nearly every event
+        return tuple(_transition(job_id, n, one, raw) for n, one in self._elements(raw))
 
     def _elements(self, raw: Raw) -> list[tuple[int, Raw]]:
         """New elements of the history by index; what is set deeper inside one is no transition."""
-        start = len(str(self._profile.transitions_field)) + 1
         found: dict[int, dict[str, Any]] = {}
         for one in raw["t"]:
-            index, _, name = one["k"][start:].partition(".")
+            index, _, name = one["k"][self._index :].partition(".")
             if not index.isdecimal():
                 continue
             if not name:
@@ -115,11 +117,11 @@ class Decoder:
                 found.setdefault(int(index), {})[self._fields.get(name, "")] = one["v"]
         return [(n, _completed(found[n], raw)) for n in sorted(found) if found[n].keys() & {"s", "i"} or "k" in found[n]]
 
-    def _latest(self, raw: Raw, job_id: Any, position: Position) -> Iterable[Transition | Poison]:
+    def _latest(self, raw: Raw, job_id: Any, position: Position) -> Items:
         if "s" not in raw:
             return ()
         time = _moment(raw.get("u")) or _moment(raw.get("w"))
-        time = time or datetime.fromtimestamp(position.cluster_time.seconds, timezone.utc)
+        time = time or _moment(position.cluster_time.seconds)
         fields = {"s": raw["s"], "d": time}
         return (_transition(job_id, None, fields, raw, place=tuple(position.cluster_time)),)
 
@@ -149,12 +151,12 @@ def _transition(
     job_id: Any, sequence: int | None, fields: Any, raw: Raw, place: object = None
 ) -> Transition | Poison:
     """Make a transition of its three fields, or say why it is none."""
-    fields = fields if isinstance(fields, Mapping) else {}
+    fields = fields if isinstance(fields, dict) else {}
     state, time, trans_id = fields.get("s"), fields.get("d"), fields.get("i")
     if isinstance(job_id, str) and isinstance(state, str) and isinstance(time, datetime):
-        if not isinstance(trans_id, str) or not trans_id:
+        if not (isinstance(trans_id, str) and trans_id):
             trans_id = made_trans_id(job_id, sequence if place is None else place, state)
-        return Transition(job_id, state, time.replace(tzinfo=timezone.utc), trans_id, sequence)
+        return Transition(job_id, state, f"{time.isoformat()}+00:00", trans_id, sequence)
     reason = _reason(job_id, state, time, raw)
     return Poison(reason, _text(job_id), _text(state), _text(time), _text(trans_id), sequence)
 
@@ -175,25 +177,21 @@ def _reason(job_id: Any, state: Any, time: Any, raw: Raw) -> str:
 
 def _text(value: Any) -> str:
     if isinstance(value, datetime):
-        return value.replace(tzinfo=timezone.utc).isoformat()
+        return f"{value.isoformat()}+00:00"
     return "" if value is None else str(value)
 
 
 def _moment(value: Any) -> datetime | None:
-    """A date, or Unix seconds as a number, as an aware time."""
+    """A date, or Unix seconds as a number, as the driver gives dates."""
     if isinstance(value, datetime):
-        return value.replace(tzinfo=timezone.utc)
+        return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         try:
-            whole = datetime.fromtimestamp(value, timezone.utc)
+            whole = datetime.fromtimestamp(value, timezone.utc).replace(tzinfo=None)
         except (OverflowError, OSError, ValueError):
             return None
         return whole.replace(microsecond=whole.microsecond // 1000 * 1000)
     return None
-
-
-def _seconds(value: Any) -> float | None:
-    return value.replace(tzinfo=timezone.utc).timestamp() if isinstance(value, datetime) else None
 
 
 def _skipped(operation: str, raw: Raw) -> str:

@@ -1,12 +1,15 @@
 """Job ids: an update event names its job by ``_id`` only, so inserts are remembered and misses looked up."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from pymongo.collection import Collection
+from pymongo import collection as pymongo
 
 #: Far more jobs than are under way at once; so bounded, memory is the same after a million jobs as after ten thousand.
 MOST = 10_000
+
+#: Says that a job id is not remembered; None is what some documents hold.
+UNKNOWN = object()
 
 Lookup = Callable[[list[Any]], Mapping[Any, Any]]
 
@@ -30,20 +33,22 @@ class JobIds:
             del self._known[next(iter(self._known))]
         self._known[key] = job_id
 
-    def find(self, keys: Iterable[Any]) -> Mapping[Any, Any]:
-        """The job ids of these documents; those that are gone are not in the answer. One query at most."""
-        wanted = set(keys)
-        found = {key: self._known[key] for key in wanted if key in self._known}
-        missing = [key for key in wanted if key not in found]
-        if missing:
-            self.lookups += 1
-            for key, job_id in self._lookup(missing).items():
-                found[key] = job_id
-                self.remember(key, job_id)
+    def known(self, key: Any) -> Any:
+        """The job id of the document ``key`` as remembered, else :data:`UNKNOWN`."""
+        return self._known.get(key, UNKNOWN)
+
+    def find(self, keys: Collection[Any]) -> Mapping[Any, Any]:
+        """Look up and remember the job ids of these documents, in one query; those that are gone are not in the answer."""
+        if not keys:
+            return {}
+        self.lookups += 1
+        found = self._lookup(list(keys))
+        for key, job_id in found.items():
+            self.remember(key, job_id)
         return found
 
 
-def lookup_in(collection: Collection[dict[str, Any]], id_field: str) -> Lookup:
+def lookup_in(collection: pymongo.Collection[dict[str, Any]], id_field: str) -> Lookup:
     """Look ids up in the collection, in one query of only that field."""
 
     def lookup(keys: list[Any]) -> Mapping[Any, Any]:

@@ -20,7 +20,7 @@ _UPDATED = "$updateDescription.updatedFields"
 def shape(profile: Profile) -> list[Stage]:
     """The stages after ``$changeStream``. Fields of a shaped event:
 
-    ``_id`` token, ``o`` operation, ``c`` cluster time, ``w`` wall time, ``k`` the
+    ``_id`` token (with the cluster time in it), ``o`` operation, ``w`` wall time, ``k`` the
     document's ``_id``, ``j`` job id where the event has it, ``n`` the job's new state, and the transitions: ``t`` new
     elements ``{k, s, d, i}`` of the history with their path (or, of an element rewritten in place,
     single values ``{k, v}``), ``a`` the whole history (insert, replace, rewritten), or, for a
@@ -28,7 +28,6 @@ def shape(profile: Profile) -> list[Stage]:
     """
     common: Stage = {
         "o": "$operationType",
-        "c": "$clusterTime",
         "w": "$wallTime",
         "k": "$documentKey._id",
         # A collection sharded on the job id has it in the document key of updates too.

@@ -1,4 +1,8 @@
-"""The change stream: whole batches, read by a thread a little ahead of the loop.
+"""The change stream: whole batches, fetched by a thread a little ahead of the loop.
+
+The thread only waits for the server and hands over bytes; they are decoded where they are used, so
+that the server works on the next batch meanwhile and the two threads rarely want the interpreter
+at the same time.
 
 Read with ``aggregate_raw_batches`` rather than ``watch()``: it hands over whole server batches,
 keeps the session and the pinning of its cursor, and wakes at once when a write commits. What
@@ -12,9 +16,10 @@ import threading
 from collections.abc import Iterator
 from queue import Empty, Full, Queue
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import bson
+from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
@@ -37,6 +42,10 @@ logger = logging.getLogger(__name__)
 BATCH_SIZE = 1000
 #: How many batches the reader may be ahead of the loop.
 AHEAD = 2
+
+
+#: Leaves documents as they came, to be told apart by their tokens.
+_RAW = OPTIONS.with_options(document_class=RawBSONDocument)
 
 
 class StreamEnded(Retryable):
@@ -66,6 +75,13 @@ class PostBatchToken(CommandListener, threading.local):
                 self.token = token
 
 
+class _Fetched(NamedTuple):
+    """One answer of the server: its events as BSON, and the position after all of them."""
+
+    data: bytes
+    after: Position
+
+
 class ChangeStream:
     """The events of one collection after ``start``, as batches; a context manager.
 
@@ -81,19 +97,20 @@ class ChangeStream:
         self._post_batch = post_batch
         self._stages = stages
         self._decoder = decoder
-        self._position = start
+        #: Of the reader, and of the loop, which is behind it.
+        self._position = self._reached = start
         self._wake = wake
         self._by_time = by_time
-        self._batches: Queue[Batch] = Queue(AHEAD)
+        self._fetched: Queue[_Fetched] = Queue(AHEAD)
         self._failure: BridgeError | None = None
         self._closing = threading.Event()
         self._reader = threading.Thread(target=self._run, name="change-stream", daemon=True)
 
     def __enter__(self) -> Self:
         # The first read waits for nothing: an idle collection must not delay readiness.
-        first = self._first_batch()
-        self._position = first.position
-        self._batches.put(first)
+        first = self._first()
+        self._position = first.after
+        self._fetched.put(first)
         self._reader.start()
         return self
 
@@ -107,26 +124,31 @@ class ChangeStream:
     def read(self) -> Batch | None:
         """The next batch, or None when there is none yet. Raises what ended the stream, after the last batch."""
         try:
-            return self._batches.get_nowait()
+            data, after = self._fetched.get_nowait()
         except Empty:
-            if self._failure and self._batches.empty():
+            if self._failure and self._fetched.empty():
                 raise self._failure from None
             return None
+        with translated():  # job ids may have to be looked up
+            events = self._decoder.decode(bson.decode_all(data, OPTIONS))
+        # An invalidate's own token is later than the one after its batch.
+        self._reached = max(self._reached, after, events[-1].position if events else after)
+        return Batch(events, self._reached)
 
-    def _first_batch(self) -> Batch:
+    def _first(self) -> _Fetched:
         with translated():
             try:
-                return next(self._cursor_batches(await_ms=1))
+                return next(self._fetch(await_ms=1))
             except PyMongoError as error:
                 if self._by_time or not isinstance(classify(error), TokenRefused):
                     raise
                 self._go_by_time()
-                return next(self._cursor_batches(await_ms=1))
+                return next(self._fetch(await_ms=1))
 
     def _run(self) -> None:
         try:
-            for batch in self._all_batches():
-                self._hand_over(batch)
+            for fetched in self._fetch_all():
+                self._hand_over(fetched)
                 if self._closing.is_set():
                     return
         except BridgeError as error:
@@ -136,23 +158,23 @@ class ChangeStream:
             self._failure = BridgeError(f"bug in the reader: {type(error).__name__}: {error}")
         self._wake.set()
 
-    def _hand_over(self, batch: Batch) -> None:
+    def _hand_over(self, fetched: _Fetched) -> None:
         while not self._closing.is_set():
             try:
-                self._batches.put(batch, timeout=0.5)
+                self._fetched.put(fetched, timeout=0.5)
                 self._wake.set()
                 return
             except Full:
                 continue
 
-    def _all_batches(self) -> Iterator[Batch]:
+    def _fetch_all(self) -> Iterator[_Fetched]:
         while True:
             try:
                 moved = False
-                for batch in self._cursor_batches(AWAIT_MS):
-                    moved = moved or bool(batch.events)
-                    self._position = batch.position
-                    yield batch
+                for fetched in self._fetch(AWAIT_MS):
+                    moved = moved or bool(fetched.data)
+                    self._position = fetched.after
+                    yield fetched
                 if self._by_time and not moved:
                     # Going by time only led up to the end the token already covered: go on after it.
                     self._by_time = False
@@ -172,24 +194,17 @@ class ChangeStream:
         )
         self._by_time = True
 
-    def _cursor_batches(self, await_ms: int) -> Iterator[Batch]:
-        """Batches of one cursor, empty ones too; ends when the server closes the cursor."""
+    def _fetch(self, await_ms: int) -> Iterator[_Fetched]:
+        """All that one cursor gives, empty batches too; ends when the server closes the cursor."""
         covered = self._position.token if self._by_time else ""
         with self._open(await_ms) as cursor:
             while cursor.alive and not self._closing.is_set():
-                raws = bson.decode_all(cursor.try_next() or b"", OPTIONS)
-                if covered:
-                    raws = [raw for raw in raws if str(raw["_id"]["_data"]) > covered]
-                yield Batch(self._decoder.decode(raws), self._position_after(raws))
+                data = cursor.try_next() or b""
+                yield _Fetched(_uncovered(data, covered) if covered else data, self._after())
 
-    def _position_after(self, raws: list[Document]) -> Position:
-        """The post-batch token, or the last event's own where that is later (an invalidate)."""
-        positions = [self._position]
-        if self._post_batch.token is not None:
-            positions.append(position_in({"_id": self._post_batch.token}))
-        if raws:
-            positions.append(position_in(raws[-1]))
-        return max(positions)
+    def _after(self) -> Position:
+        token = self._post_batch.token
+        return self._position if token is None else max(self._position, position_in(token))
 
     def _open(self, await_ms: int) -> Any:
         options: Document = {}
@@ -201,6 +216,11 @@ class ChangeStream:
         return self._collection.aggregate_raw_batches(
             [{"$changeStream": options}, *self._stages], batchSize=BATCH_SIZE, maxAwaitTimeMS=await_ms
         )
+
+
+def _uncovered(data: bytes, covered: str) -> bytes:
+    """The events after a token; tokens sort as strings."""
+    return b"".join(one.raw for one in bson.decode_all(data, _RAW) if one["_id"]["_data"] > covered)
 
 
 def _token(position: Position) -> Document:

@@ -24,8 +24,8 @@ Ask = Callable[[], ClusterTime | None]
 class Status:
     """``state`` is one of :data:`bridge.metrics.STATES`; ``reason`` says why the bridge is not ready."""
 
-    def __init__(self, name: str, namespace: str, topic: str, clock: Clock, counters: Counters) -> None:
-        self._about = {"name": name, "namespace": namespace, "topic": topic, "version": __version__}
+    def __init__(self, name: str, namespace: str, topic: str, driver: str, clock: Clock, counters: Counters) -> None:
+        self._about = {"name": name, "namespace": namespace, "topic": topic, "driver": driver, "version": __version__}
         self._clock = clock
         self._counters = counters
         self.state = "starting"

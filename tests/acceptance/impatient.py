@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 
 from bridge.cli import main
-from bridge.sink import client, producer
+from bridge.sink import terms
 
 COMMAND = ("tests.acceptance.impatient", "run")
-REQUEST_SECONDS = 2
+REQUEST_SECONDS = 2.0
 #: The client's own default is two minutes.
-GIVE_UP_SECONDS = 5
+GIVE_UP_SECONDS = 5.0
 
 if __name__ == "__main__":
-    client.REQUEST_MS = 1000 * REQUEST_SECONDS
-    producer.NEVER_MS = 1000 * GIVE_UP_SECONDS
+    terms.REQUEST_SECONDS = REQUEST_SECONDS
+    terms.GIVE_UP_SECONDS = GIVE_UP_SECONDS
     sys.argv[0] = "job-bridge"
     main()

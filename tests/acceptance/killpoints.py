@@ -9,20 +9,21 @@ import itertools
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from bridge.checkpoint.mongo import MongoCheckpoints
 from bridge.cli import main
 from bridge.model.window import Window
-from bridge.sink.producer import KafkaSink
+from bridge.sink.kafka_python import KafkaPythonSink
+from bridge.sink.librdkafka import LibrdkafkaSink
 
-#: The class and method at each point, and whether death comes before the call or after it.
-POINTS: dict[str, tuple[type[Any], str, bool]] = {
-    "before-send": (KafkaSink, "send", True),
-    "after-ack": (Window, "settle", True),
-    "before-save": (MongoCheckpoints, "save", True),
-    "after-save": (MongoCheckpoints, "save", False),
+#: The classes and the method at each point, and whether death comes before the call or after it.
+POINTS: dict[str, tuple[tuple[type[Any], ...], str, bool]] = {
+    "before-send": ((KafkaPythonSink, LibrdkafkaSink), "send", True),
+    "after-ack": ((Window,), "settle", True),
+    "before-save": ((MongoCheckpoints,), "save", True),
+    "after-save": ((MongoCheckpoints,), "save", False),
 }
 
 
@@ -33,10 +34,13 @@ def command(point: str, count: int) -> tuple[str, ...]:
 
 def arm(point: str, count: int) -> None:
     """Make the ``count``-th call at ``point`` the last thing this process does."""
-    owner, name, before = POINTS[point]
-    call: Callable[..., Any] = getattr(owner, name)
+    owners, name, before = POINTS[point]
     calls = itertools.count(1)
+    for owner in owners:
+        setattr(owner, name, _fatal(getattr(owner, name), calls, count, before=before))
 
+
+def _fatal(call: Callable[..., Any], calls: Iterator[int], count: int, *, before: bool) -> Callable[..., Any]:
     def wrapped(*arguments: Any) -> Any:
         fatal = next(calls) == count
         if fatal and before:
@@ -46,7 +50,7 @@ def arm(point: str, count: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return answer
 
-    setattr(owner, name, wrapped)
+    return wrapped
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import CheckpointUnusable, Fenced
-from bridge.model.position import ClusterTime, Position
+from bridge.model.position import ClusterTime, Position, position_from
 from bridge.pipeline.ports import CheckpointStore
 from tests.contract.stores import Collection, File, Memory, Place
 from tests.factories import at, checkpoint
@@ -48,7 +48,7 @@ def test_a_new_store_holds_nothing(place: Place) -> None:
     assert owned(place).load() is None
 
 
-@pytest.mark.parametrize("position", [at(7), Position(at(7).cluster_time, at(7).token, "8040"), Position(ClusterTime(5, 6))])
+@pytest.mark.parametrize("position", [at(7), Position(at(7).token, "8040"), position_from(ClusterTime(5, 6))])
 def test_what_is_saved_is_loaded_by_whoever_comes_next(place: Place, position: Position) -> None:
     store = owned(place)
     saved = checkpoint(epoch=store.epoch).moved(position, 99.5)

@@ -14,7 +14,7 @@ from pymongo import MongoClient
 from bridge.config import Config
 from bridge.demo.workload import Step, change, guard, input_files, new_id, new_job, to_millis
 from bridge.errors import BridgeError
-from bridge.model.position import ClusterTime, Position
+from bridge.model.position import Position, position_from
 from bridge.model.profile import profile_of
 from bridge.model.transition import Batch, Event, Poison, Transition
 from bridge.source.client import state_client
@@ -135,7 +135,7 @@ class Jobs:
     def here(self) -> Position:
         """The position after everything written so far, as a first start takes it."""
         newest = self.source.origin().cluster_time
-        return Position(ClusterTime(newest.seconds, newest.increment + 1))
+        return position_from(newest.next())
 
     @contextmanager
     def reading(self, start: Position | None = None, *, by_time: bool = False) -> Iterator[Reader]:

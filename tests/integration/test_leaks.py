@@ -12,10 +12,10 @@ from bridge.config import Config, load
 from bridge.demo.mongod import Mongod
 from bridge.demo.process import free_port
 from bridge.errors import Retryable
-from bridge.model.position import Position
+from bridge.model.position import position_from
 from bridge.model.profile import profile_of
-from bridge.sink import client as sink_client
-from bridge.sink.producer import KafkaSink
+from bridge.sink import terms
+from bridge.sink.driver import driver_of
 from bridge.source.client import state_client
 from bridge.source.mongo import MongoSource
 from tests.servers.kafka import Kafka
@@ -30,7 +30,7 @@ ATTEMPTS = 6
 
 def _held() -> int:
     gc.collect()
-    return threading.active_count() + len(os.listdir("/proc/self/fd"))
+    return len(os.listdir("/proc/self/task")) + len(os.listdir("/proc/self/fd"))
 
 
 def _leaves_nothing(attempt: Callable[[], None]) -> None:
@@ -45,22 +45,27 @@ def _leaves_nothing(attempt: Callable[[], None]) -> None:
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="file descriptors are counted in /proc")
 
 
-def test_a_broker_that_is_away_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sink_client, "BOOTSTRAP_MS", 200)
-    config = _config(kafka__bootstrap_servers=f"127.0.0.1:{free_port()}")
+DRIVERS = pytest.mark.parametrize("driver", ["kafka-python", "librdkafka"])
+
+
+@DRIVERS
+def test_a_broker_that_is_away_leaves_nothing_behind(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terms, "BOOTSTRAP_SECONDS", 0.2)
+    config = _config(kafka__bootstrap_servers=f"127.0.0.1:{free_port()}", kafka__driver=driver)
 
     def attempt() -> None:
-        with pytest.raises(Retryable), KafkaSink(config, "t-dlq", threading.Event()):
+        with pytest.raises(Retryable), driver_of(config).sink(config, "t-dlq", threading.Event()):
             pass
 
     _leaves_nothing(attempt)
 
 
-def test_a_closed_sink_leaves_nothing_behind(kafka: Kafka, topic: str) -> None:
-    config = _config(kafka__bootstrap_servers=kafka.bootstrap, kafka__topic=topic)
+@DRIVERS
+def test_a_closed_sink_leaves_nothing_behind(driver: str, kafka: Kafka, topic: str) -> None:
+    config = _config(kafka__bootstrap_servers=kafka.bootstrap, kafka__topic=topic, kafka__driver=driver)
 
     def attempt() -> None:
-        with KafkaSink(config, f"{topic}-dlq", threading.Event()):
+        with driver_of(config).sink(config, f"{topic}-dlq", threading.Event()):
             pass
 
     _leaves_nothing(attempt)
@@ -70,7 +75,7 @@ def test_a_closed_stream_leaves_nothing_behind(mongo: Mongod, database: str) -> 
     config = _config(mongo__uri=mongo.uri, mongo__database=database)
     client = state_client(config)
     source = MongoSource(config, profile_of(config), client)
-    start = Position(source.origin().cluster_time)
+    start = position_from(source.origin().cluster_time)
 
     def attempt() -> None:
         with source.open(start, threading.Event(), by_time=False) as stream:

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.demo.mongod import Mongod
 from bridge.errors import BridgeError, CheckpointUnusable, HistoryLost, Misconfigured, Retryable
-from bridge.model.position import ClusterTime, Position, position_at
+from bridge.model.position import ClusterTime, Position, position_at, position_from
 from bridge.source.stream import StreamEnded
 from tests.integration.jobs import Jobs, Seen, now, seen
 
@@ -161,7 +161,7 @@ def test_a_time_begins_with_its_second(jobs: Jobs) -> None:
 @pytest.mark.parametrize("rest", ["", "00", "FF" * 20, "2B042C0100296E5A10"])
 def test_a_token_that_is_none_is_unusable(jobs: Jobs, rest: str) -> None:
     time = jobs.here().cluster_time
-    garbage = Position(time, f"82{time.seconds:08X}{time.increment:08X}{rest}")
+    garbage = Position(f"82{time.seconds:08X}{time.increment:08X}{rest}")
 
     with pytest.raises(BridgeError) as caught, jobs.reading(garbage) as reader:
         reader.end()
@@ -243,7 +243,7 @@ def test_a_position_before_the_oplog_is_history_lost(tmp_path_factory: pytest.Te
                 break
             jobs.database["elsewhere"].insert_many([{"padding": padding} for _ in range(40)])
 
-        for lost in (stored, Position(ClusterTime(stored.cluster_time.seconds, 0))):
+        for lost in (stored, position_from(ClusterTime(stored.cluster_time.seconds, 0))):
             with pytest.raises(HistoryLost, match="no longer reaches back"), jobs.reading(lost):
                 pass
 

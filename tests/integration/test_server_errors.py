@@ -10,7 +10,7 @@ import pytest
 
 from bridge.demo.mongod import Mongod
 from bridge.errors import BridgeError, HistoryLost, NotPermitted, PoisonEvent, Retryable
-from bridge.model.position import Position
+from bridge.model.position import position_from
 from tests.integration.jobs import Jobs, Seen
 
 #: What the driver specification calls resumable, and what passes besides.
@@ -51,7 +51,7 @@ def failing(jobs: Jobs, command: str, times: int = 1, **how: Any) -> Iterator[No
 def read_through(jobs: Jobs, failure: dict[str, Any]) -> tuple[list[Seen], list[Seen], BridgeError]:
     """Write, fail, write, and go on from the last position: what was written, what was read, what was said."""
     written = jobs.many(3)
-    start = Position(jobs.here().cluster_time)
+    start = position_from(jobs.here().cluster_time)
     with jobs.reading(start) as reader:
         written = jobs.many(3)
         reader.take(3)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bridge.errors import CheckpointUnusable
 from bridge.model.checkpoint import FORMAT, Checkpoint, Origin, checkpoint_of
-from bridge.model.position import ClusterTime, Position
+from bridge.model.position import ClusterTime, Position, position_from
 from tests.factories import BASE, at, checkpoint, checkpoint_at, token
 
 UINT32 = st.integers(0, 2**32 - 1)
@@ -22,11 +22,11 @@ TEXT = st.text(max_size=30)
 
 
 def with_token(time: ClusterTime, rest: str) -> Position:
-    return Position(time, f"82{time.seconds:08X}{time.increment:08X}{rest}", rest[:2])
+    return Position(f"82{time.seconds:08X}{time.increment:08X}{rest}", rest[:2])
 
 
-POSITIONS = TIMES.map(Position) | st.builds(
-    with_token, TIMES, st.text("0123456789ABCDEF", max_size=60).filter(lambda rest: len(rest) % 2 == 0)
+POSITIONS = TIMES.map(position_from) | st.builds(
+    with_token, TIMES, st.text("0123456789ABCDEF", max_size=60).filter(lambda rest: rest and len(rest) % 2 == 0)
 )
 CHECKPOINTS = st.builds(
     Checkpoint, TEXT, POSITIONS, st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1), TEXT, TEXT, TEXT, TEXT,
@@ -125,7 +125,7 @@ def test_a_checkpoint_of_this_collection_and_cluster_is_admitted() -> None:
 
 def test_a_first_checkpoint_made_here_is_admitted() -> None:
     newest = ORIGIN.cluster_time
-    first = ORIGIN.first("bridge", Position(ClusterTime(newest.seconds, newest.increment + 1)), 1, 0.0)
+    first = ORIGIN.first("bridge", position_from(newest.next()), 1, 0.0)
 
     ORIGIN.admit(first)
     assert (first.sequence, first.epoch, first.namespace) == (0, 1, "db.jobs")

@@ -56,7 +56,7 @@ def test_any_interleaving_reaches_exactly_the_end_of_the_settled_prefix(operatio
         elif operation == "settle" and model.steps:
             chosen = model.steps[value % len(model.steps)][1]
             if chosen is not None:
-                window.settle(chosen)
+                window.settle([chosen])
         if operation == "advance":
             assert window.advance() == model.position()
         unsettled = model.unsettled()
@@ -74,10 +74,10 @@ def test_the_position_waits_for_the_oldest_message() -> None:
     window.admit(first)
     window.admit(second)
 
-    window.settle(second)
+    window.settle([second])
     assert window.advance() == at(0)
 
-    window.settle(first)
+    window.settle([first])
     assert window.advance() == at(2)
 
 
@@ -86,10 +86,10 @@ def test_an_event_of_two_messages_is_reached_with_the_second_one() -> None:
     window.admit(first)
     window.admit(second)
 
-    window.settle(first)
+    window.settle([first])
     assert window.advance() == at(0)
 
-    window.settle(second)
+    window.settle([second])
     assert window.advance() == at(1)
 
 
@@ -99,7 +99,7 @@ def test_a_position_passed_by_waits_behind_what_is_in_flight() -> None:
     window.pass_by(at(2))
     assert window.advance() == at(0)
 
-    window.settle(first)
+    window.settle([first])
     assert window.advance() == at(2)
 
 
@@ -126,8 +126,8 @@ def test_a_message_settled_twice_counts_once() -> None:
     window.admit(first)
     window.admit(delivery(2))
 
-    window.settle(first)
-    window.settle(first)
+    window.settle([first])
+    window.settle([first])
 
     assert (window.count, window.bytes) == (1, 1)
 

@@ -202,7 +202,7 @@ def test_a_failing_sink_ends_the_run_and_the_next_begins_at_the_settled_position
     rig.sink.fail(Retryable("the broker is away"))
 
     with pytest.raises(Retryable, match="the broker is away"):
-        rig.turn()
+        rig.turn(2)
     rig.loop.drain(20.0)
     settled = rig.position
     rig.again()
@@ -220,7 +220,7 @@ def test_messages_acknowledged_before_one_that_failed_are_counted() -> None:
     rig.sink.fail(Retryable("later"))
 
     with pytest.raises(Retryable):
-        rig.turn()
+        rig.turn(2)
 
     assert rig.counters.acked == 2
     assert rig.window.count == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import deque
 
 import pytest
 
@@ -18,7 +19,7 @@ POISON = Poison("the time is missing", "job-1", "created", "", "t-1", 0)
 def test_a_message_goes_to_the_topic_and_into_the_window() -> None:
     rig = Rig()
 
-    rig.publisher.publish(event(1, transition(0)))
+    rig.publisher.publish(deque([event(1, transition(0))]))
 
     assert (rig.sink.in_flight, rig.window.count, rig.counters.sent, rig.counters.read) == (1, 1, 1, 1)
     assert rig.window.bytes > len(rig.publisher._format.message(transition(0), b"").value)
@@ -27,7 +28,7 @@ def test_a_message_goes_to_the_topic_and_into_the_window() -> None:
 def test_an_event_without_items_is_counted_by_its_reason() -> None:
     rig = Rig()
 
-    rig.publisher.publish(event(1, skipped="delete"))
+    rig.publisher.publish(deque([event(1, skipped="delete")]))
 
     assert rig.counters.skipped == {"delete": 1}
     assert rig.window.advance() == at(1)
@@ -38,7 +39,7 @@ def test_a_poison_is_set_aside_with_its_reason_and_said(caplog: pytest.LogCaptur
     rig = Rig()
 
     with caplog.at_level(logging.WARNING):
-        rig.publisher.publish(event(1, POISON))
+        rig.publisher.publish(deque([event(1, POISON)]))
     rig.sink.acknowledge()
 
     letters = rig.delivered("jobs-dlq")
@@ -52,7 +53,7 @@ def test_a_message_too_large_is_set_aside_with_its_size() -> None:
     rig = Rig(most=250)
     huge = transition(0, "j" * 300)
 
-    rig.publisher.publish(event(1, huge, transition(1)))
+    rig.publisher.publish(deque([event(1, huge, transition(1))]))
     rig.sink.acknowledge()
 
     (letter,) = rig.delivered("jobs-dlq")
@@ -65,7 +66,7 @@ def test_a_message_too_large_stops_the_bridge_where_that_is_asked_for() -> None:
     rig = Rig(most=250, set_aside=False)
 
     with pytest.raises(PoisonEvent, match=r"kafka\.on_oversize"):
-        rig.publisher.publish(event(1, transition(0, "j" * 300)))
+        rig.publisher.publish(deque([event(1, transition(0, "j" * 300))]))
 
     assert rig.sink.sent == 0
 
@@ -74,20 +75,20 @@ def test_without_a_topic_for_dead_letters_a_poison_stops_the_bridge() -> None:
     rig = Rig(topics=("jobs",))
 
     with pytest.raises(PoisonEvent, match="job-bridge topics create"):
-        rig.publisher.publish(event(1, POISON))
+        rig.publisher.publish(deque([event(1, POISON)]))
 
     assert rig.counters.dead_lettered == 0
 
 
 def test_what_is_sent_again_after_a_failure_counts_as_a_possible_duplicate() -> None:
     rig = Rig()
-    rig.publisher.publish(event(1, transition(0), transition(1)))
-    rig.publisher.publish(event(2, transition(2)))
+    rig.publisher.publish(deque([event(1, transition(0), transition(1))]))
+    rig.publisher.publish(deque([event(2, transition(2))]))
     assert rig.counters.possible_duplicates == 0
 
     rig.again()
-    rig.publisher.publish(event(1, transition(0), transition(1)))
-    rig.publisher.publish(event(2, transition(2)))
-    rig.publisher.publish(event(3, transition(3)))
+    rig.publisher.publish(deque([event(1, transition(0), transition(1))]))
+    rig.publisher.publish(deque([event(2, transition(2))]))
+    rig.publisher.publish(deque([event(3, transition(3))]))
 
     assert rig.counters.possible_duplicates == 3

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.source.jobids import JobIds
+from bridge.source.jobids import UNKNOWN, JobIds
 
 
 class Documents:
@@ -28,16 +28,17 @@ def test_what_is_remembered_is_not_looked_up() -> None:
     ids = JobIds(lookup)
     ids.remember("a", "job-a")
 
-    assert ids.find(["a"]) == {"a": "job-a"}
+    assert ids.known("a") == "job-a"
+    assert ids.known("b") is UNKNOWN
     assert lookup.asked == []
 
 
-def test_many_misses_are_one_question() -> None:
+def test_many_misses_are_one_question_and_none_is_no_question() -> None:
     lookup = Documents({key: f"job-{key}" for key in "abc"})
     ids = JobIds(lookup)
-    ids.remember("a", "job-a")
 
-    assert ids.find("abcbc") == {key: f"job-{key}" for key in "abc"}
+    assert ids.find({"b", "c"}) == {"b": "job-b", "c": "job-c"}
+    assert ids.find(set()) == {}
     assert lookup.asked == [["b", "c"]]
     assert ids.lookups == 1
 
@@ -47,25 +48,23 @@ def test_what_was_looked_up_is_remembered() -> None:
     ids = JobIds(lookup)
 
     ids.find(["a"])
-    ids.find(["a"])
 
-    assert ids.lookups == 1
+    assert ids.known("a") == "job-a"
 
 
 def test_a_document_that_is_gone_is_not_in_the_answer_and_asked_for_again() -> None:
     ids = JobIds(Documents({}))
 
     assert ids.find(["a"]) == {}
-    assert ids.find(["a"]) == {}
-    assert ids.lookups == 2
+    assert ids.known("a") is UNKNOWN
 
 
 def test_a_job_without_an_id_is_remembered_as_such() -> None:
     lookup = Documents({"a": None})
     ids = JobIds(lookup)
 
-    assert ids.find(["a"]) == ids.find(["a"]) == {"a": None}
-    assert ids.lookups == 1
+    assert ids.find(["a"]) == {"a": None}
+    assert ids.known("a") is None
 
 
 def test_the_oldest_go_first() -> None:
@@ -73,7 +72,7 @@ def test_the_oldest_go_first() -> None:
     for key in "abc":
         ids.remember(key, key)
 
-    assert ids.find("abc") == {"b": "b", "c": "c"}
+    assert [ids.known(key) for key in "abc"] == [UNKNOWN, "b", "c"]
 
 
 def test_remembering_again_pushes_nobody_out() -> None:
@@ -81,7 +80,7 @@ def test_remembering_again_pushes_nobody_out() -> None:
     for key in "abbb":
         ids.remember(key, key)
 
-    assert ids.find("ab") == {"a": "a", "b": "b"}
+    assert [ids.known(key) for key in "ab"] == ["a", "b"]
 
 
 @given(st.lists(st.sets(st.integers(0, 30), max_size=10)), st.integers(1, 8))

@@ -1,0 +1,179 @@
+"""Hands messages to kafka-python's producer and reports, in order, what became of them.
+
+Its defaults lose or wedge (each found with kafka-python 3.0.12): no bound of its own on memory,
+a batch given up after ``delivery_timeout_ms`` leaves an idempotent producer that never sends
+again, one refused record fails all later ones with the same error, and ``close`` may not close.
+So the window bounds what is in flight, nothing is ever given up, and after any failure the whole
+producer is discarded.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from kafka import KafkaProducer
+from kafka import errors as kafka_errors
+from kafka.partitioner.default import murmur2
+from kafka.producer.future import FutureRecordMetadata
+
+from bridge.config import Config
+from bridge.errors import BridgeError
+from bridge.model.message import Message
+from bridge.model.window import Delivery
+from bridge.sink import terms
+from bridge.sink.errors import discarded
+from bridge.sink.kafka_python.client import connection, made
+from bridge.sink.kafka_python.errors import classify
+from bridge.sink.kafka_python.topics import KafkaPythonTopics
+from bridge.sink.topics import Topic, admitted
+from bridge.sink.words import LastWords
+
+#: As long as a 32 bit timeout can be.
+_NEVER_MS = 2**31 - 1
+_MOST_KEYS = 10_000
+
+
+class _Lane:
+    """One partition: what was handed over and has not been reported, in order."""
+
+    __slots__ = ("number", "sent", "wake")
+
+    def __init__(self, number: int, wake: threading.Event) -> None:
+        self.number = number
+        self.wake = wake
+        self.sent: deque[tuple[FutureRecordMetadata, Delivery]] = deque()
+
+    def append(self, future: FutureRecordMetadata, delivery: Delivery) -> None:
+        if not self.sent:
+            self._await(future)
+        self.sent.append((future, delivery))
+
+    def settle(self, settled: list[Delivery]) -> BaseException | None:
+        """Move what the broker has acknowledged, from the oldest on, to ``settled``; return the first failure."""
+        sent = self.sent
+        moved = False
+        while sent and sent[0][0].is_done:
+            future, delivery = sent[0]
+            if future.exception is not None:
+                failure: BaseException = future.exception
+                return failure
+            settled.append(delivery)
+            sent.popleft()
+            moved = True
+        if sent and moved:
+            self._await(sent[0][0])
+        return None
+
+    def _await(self, future: FutureRecordMetadata) -> None:
+        # Only the oldest wakes the loop: a callback for each message would cost more than the loop itself.
+        future.add_both(self._answered)
+
+    def _answered(self, _: Any) -> None:
+        self.wake.set()
+
+
+class KafkaPythonSink:
+    """One producer for one run of the loop; a context manager. See :class:`bridge.pipeline.ports.Sink`.
+
+    Entering checks the topic and connects. The client answers on a thread of its own, which only
+    sets ``wake``; the answers are collected by ``settled``.
+    """
+
+    def __init__(self, config: Config, dead_letter_topic: str, wake: threading.Event) -> None:
+        self._config = config
+        self._topic = config.kafka.topic
+        self._dead_letter_topic = dead_letter_topic
+        self._wake = wake
+        self._words = LastWords()
+        self._topics: dict[str, Topic] = {}
+        self._lanes: dict[str, list[_Lane]] = {}
+        self._lane_of: dict[tuple[str, bytes], _Lane] = {}
+        self.broken = False
+
+    def __enter__(self) -> Self:
+        self._topics = admitted(KafkaPythonTopics(self._config), self._topic, self._dead_letter_topic)
+        self._lanes = {
+            name: [_Lane(number, self._wake) for number in range(topic.partitions)] for name, topic in self._topics.items()
+        }
+        self._words.install("kafka")
+        try:
+            self._producer: KafkaProducer = made(KafkaProducer, **self._options())
+        except kafka_errors.KafkaError as error:
+            raise self._verdict(error) from error
+        return self
+
+    def _options(self) -> dict[str, Any]:
+        compression, limits = self._config.kafka.compression, [topic.takes() for topic in self._topics.values()]
+        patience = terms.GIVE_UP_SECONDS
+        return connection(self._config) | {
+            "acks": "all",
+            "enable_idempotence": True,
+            "delivery_timeout_ms": _NEVER_MS if patience is None else terms.milliseconds(patience),
+            "linger_ms": 0,
+            "batch_size": min(terms.BATCH_BYTES, *limits),
+            "max_request_size": max(limits),
+            "compression_type": None if compression == "none" else compression,
+            "max_block_ms": terms.milliseconds(terms.REQUEST_SECONDS),
+            "metadata_max_age_ms": terms.milliseconds(terms.METADATA_SECONDS),
+            "metrics_enabled": False,
+        }
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the producer for good: what is still in its buffers is not delivered later."""
+        producer = self._producer
+        # close() alone flushes first, and raises without closing when it cannot.
+        producer._sender.force_close()
+        producer._sender.join(terms.CLOSE_SECONDS)
+        producer._closed = True
+        producer._unregister_cleanup()
+
+    def most(self, topic: str) -> int:
+        """The largest message the topic takes, in bytes; 0 when it was not there when this producer was made."""
+        found = self._topics.get(topic)
+        return found.takes() if found else 0
+
+    def send(self, sendings: Sequence[tuple[Message, Delivery]]) -> None:
+        """Hand messages over. Raises :class:`Retryable` when the producer takes no more."""
+        if self.broken:
+            raise discarded()
+        send = self._producer.send
+        try:
+            for (topic, key, value, headers), delivery in sendings:
+                lane = self._lane(topic, key)
+                lane.append(send(topic, value, key, headers, lane.number), delivery)
+        except (kafka_errors.KafkaError, AssertionError) as error:
+            self.broken = True
+            raise self._verdict(error) from error
+
+    def settled(self) -> list[Delivery]:
+        """The deliveries acknowledged since the last call; raises what a failed one means when there are none, once."""
+        settled: list[Delivery] = []
+        if self.broken:
+            return settled
+        failures = [lane.settle(settled) for lanes in self._lanes.values() for lane in lanes]
+        failure = next(filter(None, failures), None)
+        if failure is not None and not settled:
+            self.broken = True
+            raise self._verdict(failure)
+        return settled
+
+    def complaint(self) -> str:
+        """What the client last said of its troubles; empty when nothing lately."""
+        return self._words.recent()
+
+    def _verdict(self, error: BaseException) -> BridgeError:
+        return classify(error, self._words.recent())
+
+    def _lane(self, topic: str, key: bytes) -> _Lane:
+        """The partition Kafka's default partitioner gives this key; remembered, since the hash is slow in Python."""
+        lane = self._lane_of.get((topic, key))
+        if lane is None:
+            lanes = self._lanes[topic]
+            if len(self._lane_of) >= _MOST_KEYS:
+                self._lane_of.clear()
+            lane = self._lane_of[topic, key] = lanes[int(murmur2(key) & 0x7FFFFFFF) % len(lanes)]
+        return lane

@@ -1,0 +1,69 @@
+"""How any of librdkafka's clients here reaches the brokers."""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from bridge.config import Config
+from bridge.sink import terms
+from bridge.sink.librdkafka.errors import hopeless
+from bridge.sink.words import LastWords, readable
+
+#: The logger librdkafka's own lines go to; they would end on standard error otherwise.
+LOGGER = "librdkafka"
+_LOOK_SECONDS = 0.5
+
+
+def connection(config: Config, words: LastWords) -> dict[str, Any]:
+    """The settings every client shares, in librdkafka's names; its complaints go to ``words``."""
+    kafka = config.kafka
+    options: dict[str, Any] = {
+        "bootstrap.servers": ",".join(kafka.servers()),
+        "client.id": f"job-bridge-{os.getpid()}",
+        "security.protocol": kafka.security_protocol,
+        "socket.timeout.ms": terms.milliseconds(terms.REQUEST_SECONDS),
+        "socket.connection.setup.timeout.ms": terms.milliseconds(terms.REQUEST_SECONDS),
+        "reconnect.backoff.max.ms": terms.milliseconds(terms.RECONNECT_SECONDS),
+        "topic.metadata.refresh.interval.ms": terms.milliseconds(terms.METADATA_SECONDS),
+        "log.connection.close": False,
+        "error_cb": lambda error: words.note(f"{error.name()}: {error.str()}"),
+    }
+    if kafka.security_protocol.startswith("SASL"):
+        options |= {
+            "sasl.mechanism": kafka.sasl_mechanism,
+            "sasl.username": kafka.sasl_username,
+            "sasl.password": kafka.sasl_password.get_secret_value(),
+        }
+    if kafka.security_protocol.endswith("SSL"):
+        files = {
+            "ssl.ca.location": readable("ssl_cafile", kafka.ssl_cafile),
+            "ssl.certificate.location": readable("ssl_certfile", kafka.ssl_certfile),
+            "ssl.key.location": readable("ssl_keyfile", kafka.ssl_keyfile),
+            "ssl.key.password": kafka.ssl_password.get_secret_value(),
+        }
+        options |= {name: value for name, value in files.items() if value}
+    return options
+
+
+def metadata(client: AdminClient, words: LastWords) -> Any:
+    """All topics and brokers, as soon as one broker answers. Raises ``KafkaException`` when none does in time.
+
+    librdkafka tries for ever and answers "timed out" whatever the reason: what it complained of
+    meanwhile tells when waiting is useless. All topics are asked for, never a named one: naming it
+    may create it.
+    """
+    deadline = time.monotonic() + terms.BOOTSTRAP_SECONDS
+    while True:
+        try:
+            return client.list_topics(timeout=min(_LOOK_SECONDS, terms.BOOTSTRAP_SECONDS))
+        except KafkaException:
+            client.poll(0)
+            if time.monotonic() >= deadline or hopeless(words.recent()):
+                raise
+
+
+Reported = Callable[[KafkaError | None, Any], None]

@@ -1,0 +1,149 @@
+"""Hands messages to librdkafka's producer and reports, in order, what became of them.
+
+librdkafka batches, hashes keys and talks to the brokers on threads of its own, outside of Python.
+Its delivery reports come one a message, in order per partition, on the thread that polls for
+them. It may drop a message for good (``message.timeout.ms``) or call the whole producer lost
+(``_FATAL``): so nothing is ever given up, and after any failure the producer is discarded.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from bridge.config import Config
+from bridge.errors import BridgeError
+from bridge.model.message import Message
+from bridge.model.window import Delivery
+from bridge.sink import terms
+from bridge.sink.errors import discarded
+from bridge.sink.librdkafka.client import LOGGER, connection
+from bridge.sink.librdkafka.errors import classify
+from bridge.sink.librdkafka.topics import LibrdkafkaTopics
+from bridge.sink.topics import Topic, admitted
+from bridge.sink.words import LastWords
+
+logger = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.1
+#: The smallest and the largest value librdkafka takes for message.max.bytes, and for its queue in kB.
+_LEAST_BYTES, _MOST_BYTES, _MOST_KBYTES = 1_000, 1_000_000_000, 2_147_483_647
+
+
+class LibrdkafkaSink:
+    """One producer for one run of the loop; a context manager. See :class:`bridge.pipeline.ports.Sink`.
+
+    Entering checks the topic. Delivery reports arrive on a thread that polls for them; it only
+    appends to a queue and sets ``wake``.
+    """
+
+    def __init__(self, config: Config, dead_letter_topic: str, wake: threading.Event) -> None:
+        self._config = config
+        self._topic = config.kafka.topic
+        self._dead_letter_topic = dead_letter_topic
+        self._wake = wake
+        self._words = LastWords()
+        self._topics: dict[str, Topic] = {}
+        self._acknowledged: deque[Delivery] = deque()
+        self._failure: KafkaError | Exception | None = None
+        self._closing = threading.Event()
+        self._poller = threading.Thread(target=self._poll, name="librdkafka-poll", daemon=True)
+        self.broken = False
+
+    def __enter__(self) -> Self:
+        self._topics = admitted(LibrdkafkaTopics(self._config), self._topic, self._dead_letter_topic)
+        self._words.install(LOGGER)
+        self._producer = Producer(connection(self._config, self._words) | self._options(), logger=logging.getLogger(LOGGER))
+        self._poller.start()
+        return self
+
+    def _options(self) -> dict[str, Any]:
+        limits = [topic.takes() for topic in self._topics.values()]
+        patience = terms.GIVE_UP_SECONDS
+        return {
+            "acks": "all",
+            "enable.idempotence": True,
+            # A message that fails stops the producer: what was sent behind it must not arrive before it.
+            "enable.gapless.guarantee": True,
+            # 0 is never.
+            "message.timeout.ms": 0 if patience is None else terms.milliseconds(patience),
+            "request.timeout.ms": terms.milliseconds(terms.REQUEST_SECONDS),
+            "linger.ms": 0,
+            # While one request is on its way the next batches fill: fewer and larger ones, and nothing waits otherwise.
+            "max.in.flight.requests.per.connection": 1,
+            "batch.size": max(1, min(terms.BATCH_BYTES, *limits)),
+            "message.max.bytes": min(_MOST_BYTES, max(_LEAST_BYTES, *limits)),
+            "compression.type": self._config.kafka.compression,
+            # Kafka's default partitioner for messages with a key, as the Java client and kafka-python have it.
+            "partitioner": "murmur2",
+            # The window bounds what is in flight.
+            "queue.buffering.max.messages": 0,
+            "queue.buffering.max.kbytes": _MOST_KBYTES,
+        }
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the producer for good: what is still in its buffers is not delivered later."""
+        self._closing.set()
+        self._producer.purge()
+        self._poller.join(terms.CLOSE_SECONDS)
+        self._producer.flush(0)
+        del self._producer
+
+    def most(self, topic: str) -> int:
+        """The largest message the topic takes, in bytes; 0 when it was not there when this producer was made."""
+        found = self._topics.get(topic)
+        return found.takes() if found else 0
+
+    def send(self, sendings: Sequence[tuple[Message, Delivery]]) -> None:
+        """Hand messages over. Raises :class:`Retryable` when the producer takes no more."""
+        if self.broken:
+            raise discarded()
+        produce, reported = self._producer.produce, self._reported
+        try:
+            for (topic, key, value, headers), delivery in sendings:
+                produce(topic, value, key, on_delivery=partial(reported, delivery), headers=headers)  # type: ignore[arg-type]  # its list is invariant
+        except (KafkaException, BufferError) as error:
+            self.broken = True
+            raise self._verdict(error) from error
+
+    def settled(self) -> list[Delivery]:
+        """The deliveries acknowledged since the last call; raises what a failed one means when there are none, once."""
+        if self.broken:
+            return []
+        failure, acknowledged = self._failure, self._acknowledged
+        settled = [acknowledged.popleft() for _ in range(len(acknowledged))]
+        if failure is not None and not settled:
+            self.broken = True
+            raise self._verdict(failure)
+        return settled
+
+    def complaint(self) -> str:
+        """What the client last said of its troubles; empty when nothing lately."""
+        return self._words.recent()
+
+    def _verdict(self, error: KafkaError | BaseException) -> BridgeError:
+        return classify(error, self._words.recent())
+
+    def _poll(self) -> None:
+        try:
+            while not self._closing.is_set():
+                self._producer.poll(_POLL_SECONDS)
+        except Exception as error:  # the thread must not die unnoticed
+            logger.exception("polling librdkafka failed")
+            self._failure = error
+            self._wake.set()
+
+    def _reported(self, delivery: Delivery, error: KafkaError | None, _message: Any) -> None:
+        if error is None:
+            self._acknowledged.append(delivery)
+        else:
+            self._failure = self._failure or error
+        if not self._wake.is_set():
+            self._wake.set()

@@ -1,0 +1,53 @@
+"""What a Kafka client last said of its troubles: its errors do not carry the reason."""
+
+import logging
+import os
+import time
+from pathlib import Path
+
+from bridge.errors import Misconfigured
+
+logger = logging.getLogger(__name__)
+
+
+class LastWords(logging.Handler):
+    """Keeps what the client last warned of.
+
+    While one is installed, the client's own lines go to this package's debug log only; its
+    reconnection chatter would otherwise drown everything else.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._words = ""
+        self._at = 0.0
+
+    def install(self, name: str) -> "LastWords":
+        """Listen to the client's logger of this name, alone."""
+        library = logging.getLogger(name)
+        library.handlers[:] = [self]
+        library.propagate = False
+        library.setLevel(logging.WARNING)
+        return self
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.note(record.getMessage())
+
+    def note(self, text: str) -> None:
+        """Keep a warning that came another way."""
+        text = " ".join(text.split())[:300]
+        # The end of a story ("bootstrap failed") says less than what led to it.
+        if "ootstrap" not in text:
+            self._words, self._at = text, time.monotonic()
+        logger.debug("%s", text)
+
+    def recent(self, seconds: float = 30.0) -> str:
+        """What was said within the last ``seconds``, else nothing."""
+        return self._words if time.monotonic() - self._at <= seconds else ""
+
+
+def readable(name: str, path: str) -> str:
+    """The path of a file that can be read now: a client would only retry in silence."""
+    if path and not os.access(Path(path), os.R_OK):
+        raise Misconfigured(f"kafka.{name}: cannot read {path}", "Nothing was read or sent", "Check the path and its permissions")
+    return path

@@ -1,0 +1,152 @@
+"""What both drivers do with a real Kafka beyond the protocol of a sink."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+
+import pytest
+from kafka import KafkaProducer
+
+from bridge.demo.process import poll
+from bridge.errors import BridgeError, Misconfigured, Retryable
+from bridge.model.message import Message
+from bridge.sink.driver import driver_of
+from tests.contract.sinks import DRIVERS, Cluster, send, settle
+from tests.factories import delivery, message, settings
+from tests.servers.kafka import Kafka
+
+
+@pytest.fixture(params=DRIVERS)
+def driver(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def cluster(driver: str, kafka: Kafka, topic: str) -> Cluster:
+    return Cluster(driver, kafka, topic)
+
+
+@pytest.fixture
+def behind_a_proxy(driver: str, kafka: Kafka, topic: str) -> tuple[Cluster, Kafka]:
+    return Cluster(driver, kafka, topic, f"127.0.0.1:{kafka.proxy_port}"), kafka
+
+
+def test_nothing_sent_behind_a_message_that_failed_is_written(behind_a_proxy: tuple[Cluster, Kafka]) -> None:
+    """Else a later transition of the job would arrive first, and the failed one after it."""
+    cluster, kafka = behind_a_proxy
+    with kafka.proxy() as proxy, cluster.open() as sink:
+        sink.send([(message("job-0", b"before", cluster.topic), delivery(1))])
+        settle(cluster, sink, lambda found: len(found) == 1)
+        kafka.alter_topic(cluster.topic, max_message_bytes=5_000)
+        proxy.silence()
+        sink.send([(message("job-0", b"x" * 9_000, cluster.topic), delivery(2))])
+        poll(lambda: proxy.counts.held > 0, "the message that will fail, alone on its way")
+        for number in range(100):
+            sink.send([(message("job-0", b"%d" % number, cluster.topic), delivery(3 + number))])
+        proxy.pass_through()
+        with pytest.raises(BridgeError):
+            settle(cluster, sink, lambda _: False)
+        for _ in range(3):  # had it gone on, it would have written by now
+            cluster.pulse(sink)
+
+    assert [value for each in cluster.written() for value in each] == [b"before"]
+
+
+def test_the_partition_is_the_one_kafkas_default_partitioner_gives(cluster: Cluster) -> None:
+    keys = [f"job-{number}-{'ü' * (number % 5)}" for number in range(60)]
+    with cluster.open() as sink:
+        for number, key in enumerate(keys):
+            sink.send([(message(key, key.encode(), cluster.topic), delivery(number))])
+        settle(cluster, sink, lambda found: len(found) == len(keys))
+
+    producer = KafkaProducer(bootstrap_servers=cluster.kafka.bootstrap)
+    for key in keys:
+        producer.send(cluster.topic, b"its own choice", key.encode())
+    producer.close()
+
+    chosen: dict[bytes | None, set[int]] = {}
+    for record in cluster.kafka.read(cluster.topic):
+        chosen.setdefault(record.key, set()).add(record.partition)
+    assert len(chosen) == 60
+    assert {len(each) for each in chosen.values()} == {1}
+    assert {number for each in chosen.values() for number in each} == {0, 1, 2}
+
+
+def test_headers_arrive_as_they_were_given(cluster: Cluster) -> None:
+    headers = [("ce_id", b"t-1"), ("content-type", b"application/json")]
+    with cluster.open() as sink:
+        sink.send([(Message(cluster.topic, b"job-0", b"{}", headers), delivery(1))])
+        settle(cluster, sink, lambda found: len(found) == 1)
+
+    (record,) = cluster.kafka.read(cluster.topic)
+    assert list(record.headers) == headers
+
+
+def test_what_was_not_written_when_a_sink_closes_is_never_delivered(behind_a_proxy: tuple[Cluster, Kafka]) -> None:
+    cluster, kafka = behind_a_proxy
+    with kafka.proxy() as proxy:
+        with cluster.open() as sink:
+            send(cluster, sink, 3)
+            settle(cluster, sink, lambda found: len(found) == 3)
+            proxy.refuse()
+            proxy.reset()
+            sink.send([(message("job-0", b"late", cluster.topic), delivery(9))])
+            before = time.monotonic()
+        assert time.monotonic() - before < 6
+        left = [one.name for one in threading.enumerate() if "network-thread" in one.name or "librdkafka" in one.name]
+        assert left == []
+        proxy.pass_through()
+        with cluster.open() as another:
+            another.send([(message("job-0", b"mark", cluster.topic), delivery(10))])
+            settle(cluster, another, lambda found: len(found) == 1)
+
+    assert proxy.counts.reset > 0
+    values = [value for each in cluster.written() for value in each]
+    assert b"mark" in values and b"late" not in values
+
+
+def test_a_connection_that_breaks_is_mended_without_loss_or_repetition(
+    behind_a_proxy: tuple[Cluster, Kafka]
+) -> None:
+    cluster, kafka = behind_a_proxy
+    with kafka.proxy() as proxy, cluster.open() as sink:
+        sink.send([(message("job-9", b"connected", cluster.topic), delivery(99))])
+        settle(cluster, sink, lambda found: len(found) == 1)
+        for number in range(60):
+            sink.send([(message(f"job-{number % 4}", b"%d" % number, cluster.topic), delivery(number))])
+            if number % 20 == 10:
+                proxy.reset()
+        settle(cluster, sink, lambda found: len(found) == 60)
+
+        assert proxy.counts.reset > 0
+    written = [[value for value in each if value != b"connected"] for each in cluster.written()]
+    assert sorted(value for each in written for value in each) == sorted(b"%d" % number for number in range(60))
+    for each in written:
+        for key in range(4):
+            mine = [int(value) for value in each if int(value) % 4 == key]
+            assert mine == sorted(mine)
+
+
+def test_a_topic_that_is_missing_is_said_before_anything_is_sent(driver: str, kafka: Kafka) -> None:
+    config = settings(kafka__bootstrap_servers=kafka.bootstrap, kafka__topic="nowhere", kafka__driver=driver)
+
+    with pytest.raises(Misconfigured, match="nowhere does not exist"):
+        driver_of(config).sink(config, "nowhere-dlq", threading.Event()).__enter__()
+
+    with kafka.admin() as admin:
+        assert "nowhere" not in admin.list_topics()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the client leaks what did not connect
+def test_a_broker_out_of_reach_is_waited_for(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.sink.terms.BOOTSTRAP_SECONDS", 0.3)
+    config = settings(kafka__bootstrap_servers="127.0.0.1:1", kafka__topic="jobs", kafka__driver=driver)
+
+    with pytest.raises(Retryable) as caught:
+        driver_of(config).sink(config, "jobs-dlq", threading.Event()).__enter__()
+
+    assert caught.value.part == "kafka"
+    del caught
+    gc.collect()
