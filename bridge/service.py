@@ -7,6 +7,7 @@ last settled position), one way to stop (drain within a deadline, store, close i
 import logging
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +77,7 @@ class Service:
         self._form = MessageFormat(
             config.kafka.topic, f"job-bridge/{namespace_of(config)}", cloudevents=config.kafka.headers == "cloudevents"
         )
+        self._executor = ThreadPoolExecutor(1, "checkpoint")
         self._brake = DeadLetterBrake(config.delivery.dead_letters_per_hour)
         self._progress: Progress | None = None
         self._by_time = False
@@ -175,7 +177,7 @@ class Service:
     def _own(self) -> bool:
         """Become or stay the owner of the checkpoint; False when stopped while standing by."""
         if self._progress is not None:
-            self._store.renew()
+            self._progress.renew()
             return True
         while blocker := self._store.acquire():
             if self.status.state != "standby":
@@ -200,7 +202,7 @@ class Service:
         chosen = self._config.checkpoint
         return Progress(
             self._store, checkpoint, CheckpointPolicy(chosen.interval_seconds), chosen.lease_seconds / 3,
-            self._clock, self._counters,
+            self._clock, self._counters, self._executor,
         )
 
     def _resumed(self, origin: Origin, checkpoint: Checkpoint) -> Checkpoint:
@@ -254,7 +256,7 @@ class Service:
         while (left := until - self._clock.monotonic()) > 0 and not self._stop.wait(min(left, step)):
             if self._progress is not None:
                 with suppress(Retryable, NotPermitted):
-                    self._store.renew()
+                    self._progress.renew()
 
     def _set_state(self, state: str, reason: str) -> None:
         self.status.state, self.status.reason = state, reason
@@ -274,6 +276,7 @@ class Service:
             logger.warning("stopped without storing the position: %s; what was sent since is sent again", error)
             return False
         finally:
+            self._executor.shutdown()
             self._source.close()
             self._client.close()
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
@@ -184,6 +185,34 @@ class FakeSink:
             self._broker.place(message.topic, message.key).append(message)
             written.append(delivery)
         return written
+
+
+class Here(Executor):
+    """Does what it is given at once, or when told to with ``later``."""
+
+    def __init__(self) -> None:
+        self.later = False
+        self._waiting: list[Callable[[], None]] = []
+
+    def submit(self, call: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(call(*arguments, **named))
+            except BridgeError as error:
+                future.set_exception(error)
+
+        if self.later:
+            self._waiting.append(run)
+        else:
+            run()
+        return future
+
+    def catch_up(self) -> None:
+        """Do what waits."""
+        while self._waiting:
+            self._waiting.pop(0)()
 
 
 @dataclass

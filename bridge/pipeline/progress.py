@@ -1,6 +1,7 @@
 """Stores the settled position when it is due, and keeps the ownership of the checkpoint meanwhile."""
 
-from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
 
 from bridge.clock import Clock
 from bridge.metrics import Counters
@@ -10,16 +11,27 @@ from bridge.model.position import Position
 from bridge.pipeline.ports import CheckpointStore
 
 
+@dataclass(frozen=True, slots=True)
+class _Save:
+    """A checkpoint on its way to the store, since when, and what was acknowledged by then."""
+
+    checkpoint: Checkpoint
+    began: float
+    acked: int
+    outcome: Future[None]
+
+
 class Progress:
     """The one writer of the checkpoint while the bridge runs; the position never moves backwards.
 
     It outlives a run of the loop: the next run begins at ``position``, which is at or after what
-    is stored.
+    is stored. A save that is due happens on ``executor``, one at a time, so that no message waits
+    for the store; the next call that finds it finished raises what it raised.
     """
 
     def __init__(
         self, store: CheckpointStore, checkpoint: Checkpoint, policy: CheckpointPolicy, renew_seconds: float,
-        clock: Clock, counters: Counters,
+        clock: Clock, counters: Counters, executor: Executor,
     ) -> None:
         self._store = store
         self._stored = checkpoint
@@ -27,6 +39,8 @@ class Progress:
         self._renew_seconds = renew_seconds
         self._clock = clock
         self._counters = counters
+        self._executor = executor
+        self._saving: _Save | None = None
         self._saved = self._renewed = clock.monotonic()
         self._acked = counters.acked
         self.position = checkpoint.position
@@ -37,14 +51,13 @@ class Progress:
         return self._stored
 
     def remember(self, position: Position) -> None:
-        """Take note of the settled position; store it when due. Raises the store's errors."""
+        """Take note of the settled position; begin to store it when due. Raises the store's errors."""
         self.reached(position)
-        elapsed = self._clock.monotonic() - self._saved
-        settled = self._counters.acked != self._acked
-        if self.position > self._stored.position and self._policy.due(elapsed, settled=settled):
-            self.save()
-        else:
-            self.keep()
+        self.keep()  # frozen meanwhile, and replaced? That is to be known before anything else
+        if self._saving is None and self._due():
+            self._begin()
+        if self._saving is not None and self._saving.outcome.done():
+            self._finish()
 
     def reached(self, position: Position) -> None:
         """Take note of the settled position in memory only."""
@@ -52,22 +65,45 @@ class Progress:
 
     def keep(self) -> None:
         """Renew the ownership when that is due. Raises ``Fenced`` when it is gone."""
-        if self._clock.monotonic() - self._renewed >= self._renew_seconds:
-            self._keep(self._store.renew)
+        if self._silent():
+            self._finish()
+        if self._silent():
+            self.renew()
+
+    def renew(self) -> None:
+        """Renew the ownership now. Raises the store's errors, ``Fenced`` when it is gone."""
+        self._finish()
+        began = self._clock.monotonic()
+        self._store.renew()
+        self._renewed = began
 
     def save(self) -> None:
         """Store the settled position now, if it moved."""
-        if self.position <= self._stored.position:
-            return
-        checkpoint = self._stored.moved(self.position, self._clock.now())
-        acked = self._counters.acked
-        self._keep(lambda: self._store.save(checkpoint))
-        self._stored, self._acked = checkpoint, acked
-        self._saved = self._renewed
-        self._counters.checkpoints += 1
+        self._finish()
+        if self.position > self._stored.position:
+            self._begin()
+            self._finish()
 
-    def _keep(self, write: Callable[[], None]) -> None:
-        before = self._clock.monotonic()
-        write()
-        # What the store wrote is at least as new as this moment.
-        self._renewed = before
+    def _due(self) -> bool:
+        elapsed = self._clock.monotonic() - self._saved
+        return self.position > self._stored.position and self._policy.due(elapsed, settled=self._counters.acked != self._acked)
+
+    def _silent(self) -> bool:
+        """Whether the store has confirmed nothing for so long that the ownership is to be renewed."""
+        return self._clock.monotonic() - self._renewed >= self._renew_seconds
+
+    def _begin(self) -> None:
+        checkpoint = self._stored.moved(self.position, self._clock.now())
+        began, acked = self._clock.monotonic(), self._counters.acked
+        self._saving = _Save(checkpoint, began, acked, self._executor.submit(self._store.save, checkpoint))
+
+    def _finish(self) -> None:
+        """Wait for the save under way, if there is one."""
+        if self._saving is None:
+            return
+        saving, self._saving = self._saving, None
+        saving.outcome.result()
+        self._stored, self._acked = saving.checkpoint, saving.acked
+        # What the store wrote is at least as new as the moment it began.
+        self._saved = self._renewed = saving.began
+        self._counters.checkpoints += 1

@@ -16,7 +16,7 @@ from bridge.pipeline.loop import Loop
 from bridge.pipeline.progress import Progress
 from bridge.pipeline.publish import Publisher
 from tests.factories import checkpoint
-from tests.fakes import FakeBroker, FakeClock, FakeSink, FakeStore, FakeStream, FakeWake, Log, Shelf
+from tests.fakes import FakeBroker, FakeClock, FakeSink, FakeStore, FakeStream, FakeWake, Here, Log, Shelf
 
 RENEW_SECONDS = 3.0
 
@@ -47,7 +47,7 @@ class Rig:
             stored = checkpoint(0)
             self.store.save(stored)
         self.progress = Progress(
-            self.store, stored, CheckpointPolicy(), RENEW_SECONDS, self.clock, self.counters
+            self.store, stored, CheckpointPolicy(), RENEW_SECONDS, self.clock, self.counters, Here()
         )
         self._brake = DeadLetterBrake(self._dead_letters)
         self.again()

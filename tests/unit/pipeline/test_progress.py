@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from bridge.errors import Fenced, Retryable
 from bridge.metrics import Counters
+from bridge.model.checkpoint import Checkpoint
 from bridge.model.policy import CheckpointPolicy
 from bridge.pipeline.progress import Progress
 from tests.factories import at, checkpoint
-from tests.fakes import FakeClock, FakeStore, Shelf
+from tests.fakes import FakeClock, FakeStore, Here, Shelf
 
 
 class Desk:
     def __init__(self) -> None:
-        self.clock, self.counters = FakeClock(), Counters()
+        self.clock, self.counters, self.executor = FakeClock(), Counters(), Here()
         self.shelf = Shelf(self.clock)
         self.store = FakeStore(self.shelf)
         self.store.acquire()
+        self.make()
+
+    def make(self) -> None:
         self.progress = Progress(
-            self.store, checkpoint(5), CheckpointPolicy(interval=1.0, idle=10.0), 3.0, self.clock, self.counters
+            self.store, checkpoint(5), CheckpointPolicy(interval=1.0, idle=10.0), 3.0, self.clock, self.counters, self.executor
         )
 
     def settled(self, number: int, after: float = 0.0) -> None:
@@ -105,3 +112,61 @@ def test_who_was_deposed_hears_it_with_the_next_save_or_renewal(desk: Desk) -> N
     desk.clock.advance(3.0)
     with pytest.raises(Fenced):
         desk.progress.remember(at(5))
+
+
+def test_the_loop_does_not_wait_for_a_save_and_begins_no_other_meanwhile(desk: Desk) -> None:
+    desk.executor.later = True
+    desk.settled(6, after=1.0)
+    desk.settled(7, after=1.0)
+    assert desk.shelf.saves == []
+    assert desk.progress.stored.position == at(5)
+
+    desk.executor.catch_up()
+    desk.progress.remember(at(7))
+    assert desk.progress.stored == desk.shelf.saves[0]
+    desk.progress.remember(at(7))
+    desk.executor.catch_up()
+
+    assert [one.position for one in desk.shelf.saves] == [at(6), at(7)]
+
+
+def test_what_a_save_raised_is_raised_by_the_next_turn(desk: Desk) -> None:
+    desk.executor.later = True
+    desk.settled(6, after=1.0)
+    desk.shelf.owner = None
+    desk.executor.catch_up()
+
+    with pytest.raises(Fenced):
+        desk.progress.remember(at(6))
+    assert desk.progress.stored.position == at(5)
+
+
+def test_a_save_at_the_end_waits_for_the_one_under_way(desk: Desk) -> None:
+    with ThreadPoolExecutor(1) as executor:
+        desk.executor = executor  # type: ignore[assignment]
+        desk.make()
+        entered, go_on = threading.Event(), threading.Event()
+
+        def slow(_: Checkpoint) -> None:
+            entered.set()
+            go_on.wait(10)
+
+        desk.store.before_save = slow
+        desk.settled(6, after=1.0)
+        assert entered.wait(10)
+        desk.progress.reached(at(7))
+        threading.Timer(0.01, go_on.set).start()
+
+        desk.progress.save()
+
+    assert [one.position for one in desk.shelf.saves] == [at(6), at(7)]
+
+
+def test_after_a_long_silence_of_the_store_nothing_goes_on_before_it_has_answered(desk: Desk) -> None:
+    desk.settled(6, after=1.0)
+    desk.clock.advance(60.0)
+    desk.shelf.owner = None
+    desk.executor.later = True
+
+    with pytest.raises(Fenced):
+        desk.settled(7)
