@@ -1,1 +1,1 @@
-"""Measures the bridge beside the raw change stream, and prints a table with ratios."""
+"""Measures the bridge beside the raw change stream and beside other connectors; writes docs/benchmarks.md."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
+from bridge.clock import Clock
 from bridge.errors import BridgeError, CheckpointUnusable, Fenced, Retryable
 from bridge.model.checkpoint import Checkpoint, checkpoint_of
 from bridge.model.message import Message
@@ -219,7 +220,7 @@ class Here(Executor):
 class Shelf:
     """What the stores of one name share: the record, who owns it since when, and how often that changed."""
 
-    clock: FakeClock
+    clock: Clock
     lease: float = 10.0
     record: dict[str, Any] | None = None
     owner: FakeStore | None = None

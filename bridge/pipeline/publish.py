@@ -40,14 +40,15 @@ class Publisher:
         They are handed over together: Kafka's clients make larger batches of what comes at once.
         """
         sendings: list[Sending] = []
+        now = self._clock.monotonic()
         try:
             while events and not self._window.full:
-                self._prepare(events.popleft(), sendings)
+                self._prepare(events.popleft(), sendings, now)
         finally:  # what is in the window is sent, also when the next one cannot be
             self._sink.send(sendings)
             self._counters.sent += len(sendings)
 
-    def _prepare(self, event: Event, sendings: list[Sending]) -> None:
+    def _prepare(self, event: Event, sendings: list[Sending], now: float) -> None:
         """Make the messages of ``event``; its position is reached when the last of them is settled."""
         self._counters.read += 1
         if event.skipped:
@@ -58,7 +59,7 @@ class Publisher:
         last = len(event.items) - 1
         for n, item in enumerate(event.items):
             message, size = self._message(item)
-            delivery = Delivery(event.position if n == last else None, size, self._clock.monotonic(), event.committed)
+            delivery = Delivery(event.position if n == last else None, size, now, event.committed)
             self._window.admit(delivery)
             sendings.append((message, delivery))
         if event.position <= self._counters.sent_up_to:

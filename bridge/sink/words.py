@@ -17,14 +17,16 @@ class LastWords(logging.Handler):
     reconnection chatter would otherwise drown everything else.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, useless: str) -> None:
+        """Listen to the client's logger of this name; what has ``useless`` in it says less than what led to it."""
         super().__init__(logging.WARNING)
+        self._name, self._useless = name, useless
         self._words = ""
         self._at = 0.0
 
-    def install(self, name: str) -> "LastWords":
-        """Listen to the client's logger of this name, alone."""
-        library = logging.getLogger(name)
+    def install(self) -> "LastWords":
+        """Be the only one who listens."""
+        library = logging.getLogger(self._name)
         library.handlers[:] = [self]
         library.propagate = False
         library.setLevel(logging.WARNING)
@@ -36,8 +38,7 @@ class LastWords(logging.Handler):
     def note(self, text: str) -> None:
         """Keep a warning that came another way."""
         text = " ".join(text.split())[:300]
-        # The end of a story ("bootstrap failed") says less than what led to it.
-        if "ootstrap" not in text:
+        if self._useless not in text:
             self._words, self._at = text, time.monotonic()
         logger.debug("%s", text)
 

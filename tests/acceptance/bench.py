@@ -29,9 +29,9 @@ class Bench:
     Start load only when a bridge is ready: every transition since the beginning is expected to arrive.
     """
 
-    def __init__(self, mongo: Mongod, kafka: Kafka, database: str, topic: str, folder: Path) -> None:
+    def __init__(self, mongo: Mongod, kafka: Kafka, database: str, topic: str, driver: str, folder: Path) -> None:
         self.mongo, self.kafka = mongo, kafka
-        self.database, self.topic = database, topic
+        self.database, self.topic, self.driver = database, topic, driver
         self.witness = Witness(mongo.uri, database, database)
         self._follower = Follower(kafka.internal, topic)
         self._folder = folder
@@ -61,6 +61,7 @@ class Bench:
             "MONGO_DATABASE": self.database,
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap,
             "KAFKA_TOPIC": self.topic,
+            "KAFKA_DRIVER": self.driver,
             "CHECKPOINT_NAME": self.database,
         }
 

@@ -32,11 +32,17 @@ def topic(kafka: Kafka) -> str:
     return name
 
 
+@pytest.fixture(params=["kafka-python", "librdkafka"])
+def driver(request: pytest.FixtureRequest) -> str:
+    """Every fault is tried with each."""
+    return str(request.param)
+
+
 @pytest.fixture
-def make_bench(kafka: Kafka, database: str, topic: str, tmp_path: Path) -> Iterator[MakeBench]:
+def make_bench(kafka: Kafka, database: str, topic: str, driver: str, tmp_path: Path) -> Iterator[MakeBench]:
     """Makes a bench on a deployment of the test's own."""
     with ExitStack() as stack:
-        yield lambda mongo: stack.enter_context(Bench(mongo, kafka, database, topic, tmp_path))
+        yield lambda mongo: stack.enter_context(Bench(mongo, kafka, database, topic, driver, tmp_path))
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[apache.Kafka]:
 @pytest.fixture(scope="module")
 def topics(kafka: apache.Kafka, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Topics with two replicas, one of which is gone."""
-    names = [f"test-{uuid.uuid4().hex[:12]}" for _ in range(2)]
+    names = [f"test-{uuid.uuid4().hex[:12]}" for _ in range(4)]
     with replica.second_broker(kafka, tmp_path_factory.mktemp("replica") / "second"):
         for name in names:
             replica.create_topic(kafka, name, partitions=3)

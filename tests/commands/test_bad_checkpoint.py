@@ -106,7 +106,7 @@ def without(*names: str) -> Change:
         (replacing(format=2, bridge_version="9.9.0"), "has format 2, this bridge ("),
         (lambda record: {**record, "token": record["token"][:15]}, "damaged: ValueError at no resume token"),
         (lambda record: {**record, "token": record["token"][:24]}, "The stored resume token is none: "),
-        (lambda record: {**record, "token": f"82{'0' * 16}"}, "token and cluster_time, which disagree"),
+        (lambda record: {**record, "token": f"82{'0' * 18}"}, "token and cluster_time, which disagree"),
         (without("cluster_time"), "damaged: KeyError at 'cluster_time'"),
         (without("format"), "damaged: "),
         (replacing(token=7), "damaged: TypeError at 7 where text belongs"),

@@ -64,13 +64,13 @@ def test_servers_that_make_no_sense_are_refused(servers: str, refused: Refused) 
     assert "is not HOST:PORT; several are separated by commas" in ended.complaint
 
 
-@pytest.fixture(scope="module")
-def slow(mongo: Mongod, locked_kafka: Kafka) -> dict[str, Ended]:
+@pytest.fixture(scope="module", params=["kafka-python", "librdkafka"])
+def slow(request: pytest.FixtureRequest, mongo: Mongod, locked_kafka: Kafka) -> dict[str, Ended]:
     """Commands that take ten seconds to give up on Kafka, all at once."""
     port = free_port()
     given = {
         "mongo.uri": mongo.uri, "mongo.database": f"slow-{port}", "checkpoint.name": f"slow-{port}",
-        "kafka.topic": "granted", "kafka.bootstrap_servers": locked_kafka.bootstrap, "http.port": "0", "log.format": "json",
+        "kafka.topic": "granted", "kafka.driver": request.param, "kafka.bootstrap_servers": locked_kafka.bootstrap, "http.port": "0", "log.format": "json",
     }
     wanted: dict[str, tuple[str, dict[str, str]]] = {
         "password": ("run", {**SASL, "kafka.sasl_password": f"wrong-{SECRET}", "checkpoint.name": f"password-{port}"}),
@@ -97,18 +97,23 @@ def test_a_mechanism_the_broker_does_not_offer_is_refused(slow: dict[str, Ended]
     ended = slow["mechanism"]
 
     assert ended.code == 77
-    assert "UnsupportedSaslMechanism" in ended.complaint and "Check kafka.sasl_*" in ended.complaint
+    assert "mechanism" in ended.complaint.lower() and "Check kafka.sasl_*" in ended.complaint
 
 
 @pytest.mark.parametrize(
-    ("what", "words"), [("nobody", "ECONNREFUSED"), ("host", "DNS"), ("plain text", "socket disconnected")]
+    ("what", "words"),
+    [
+        ("nobody", ("ECONNREFUSED", "Connection refused")), ("host", ("DNS", "Failed to resolve")),
+        ("plain text", ("socket disconnected", "disconnected without an answer")),
+    ],
 )
-def test_check_tells_why_no_broker_answers(what: str, words: str, slow: dict[str, Ended]) -> None:
+def test_check_tells_why_no_broker_answers(what: str, words: tuple[str, ...], slow: dict[str, Ended]) -> None:
     ended = slow[what]
 
     failures = [line for line in ended.out.splitlines() if line.startswith("failure")]
     assert ended.code == 75
-    assert len(failures) == 1 and "Kafka is out of reach" in failures[0] and words in failures[0]
+    assert len(failures) == 1 and "Kafka is out of reach" in failures[0]
+    assert any(each in failures[0] for each in words)
     assert "Check kafka.bootstrap_servers and kafka.security_protocol" in failures[0]
     assert "replica set" in ended.out.splitlines()[0]  # the rest is looked at nevertheless
 

@@ -158,7 +158,7 @@ def test_a_time_begins_with_its_second(jobs: Jobs) -> None:
         assert reader.take(3) == expected
 
 
-@pytest.mark.parametrize("rest", ["", "00", "FF" * 20, "2B042C0100296E5A10"])
+@pytest.mark.parametrize("rest", ["00", "FF" * 20, "2B042C0100296E5A10"])
 def test_a_token_that_is_none_is_unusable(jobs: Jobs, rest: str) -> None:
     time = jobs.here().cluster_time
     garbage = Position(f"82{time.seconds:08X}{time.increment:08X}{rest}")

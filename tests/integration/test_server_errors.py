@@ -123,8 +123,8 @@ def test_a_lookup_of_job_ids_that_fails_loses_no_event(jobs: Jobs) -> None:
     jobs.advance(job_id, "download_submitted")
     jobs.source = jobs.another_source()
 
-    with failing(jobs, "find", errorCode=1), pytest.raises(Retryable), jobs.reading(start) as reader:
-        reader.end()
+    with failing(jobs, "find", errorCode=1), jobs.reading(start) as reader:
+        assert type(reader.end()) is Retryable
 
     with jobs.reading(start) as reader:
         assert reader.take(1) == jobs.history(job_id)[1:]

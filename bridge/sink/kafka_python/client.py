@@ -9,7 +9,7 @@ from kafka.net.compat import KafkaNetClient
 from bridge.config import Config
 from bridge.sink import terms
 from bridge.sink.kafka_python.transport import hear_last_answers
-from bridge.sink.words import readable
+from bridge.sink.words import LastWords, readable
 
 
 def connection(config: Config) -> dict[str, Any]:
@@ -37,6 +37,11 @@ def connection(config: Config) -> dict[str, Any]:
         options |= {name: readable(name, getattr(kafka, name)) or None for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile")}
         options["ssl_password"] = kafka.ssl_password.get_secret_value() or None
     return options
+
+
+def last_words() -> LastWords:
+    """What kafka-python warns of."""
+    return LastWords("kafka", useless="ootstrap")
 
 
 def made(factory: Callable[..., Any], **options: Any) -> Any:

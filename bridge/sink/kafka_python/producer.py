@@ -24,11 +24,10 @@ from bridge.model.message import Message
 from bridge.model.window import Delivery
 from bridge.sink import terms
 from bridge.sink.errors import discarded
-from bridge.sink.kafka_python.client import connection, made
+from bridge.sink.kafka_python.client import connection, last_words, made
 from bridge.sink.kafka_python.errors import classify
 from bridge.sink.kafka_python.topics import KafkaPythonTopics
 from bridge.sink.topics import Topic, admitted
-from bridge.sink.words import LastWords
 
 #: As long as a 32 bit timeout can be.
 _NEVER_MS = 2**31 - 1
@@ -86,7 +85,7 @@ class KafkaPythonSink:
         self._topic = config.kafka.topic
         self._dead_letter_topic = dead_letter_topic
         self._wake = wake
-        self._words = LastWords()
+        self._words = last_words()
         self._topics: dict[str, Topic] = {}
         self._lanes: dict[str, list[_Lane]] = {}
         self._lane_of: dict[tuple[str, bytes], _Lane] = {}
@@ -97,7 +96,7 @@ class KafkaPythonSink:
         self._lanes = {
             name: [_Lane(number, self._wake) for number in range(topic.partitions)] for name, topic in self._topics.items()
         }
-        self._words.install("kafka")
+        self._words.install()
         try:
             self._producer: KafkaProducer = made(KafkaProducer, **self._options())
         except kafka_errors.KafkaError as error:

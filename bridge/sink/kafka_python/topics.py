@@ -10,10 +10,9 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from bridge.config import Config
 from bridge.errors import Misconfigured
-from bridge.sink.kafka_python.client import connection, made
+from bridge.sink.kafka_python.client import connection, last_words, made
 from bridge.sink.kafka_python.errors import classify
 from bridge.sink.topics import Topic, number, too_few_brokers
-from bridge.sink.words import LastWords
 
 
 class KafkaPythonTopics:
@@ -21,7 +20,7 @@ class KafkaPythonTopics:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._words = LastWords().install("kafka")
+        self._words = last_words().install()
 
     @contextmanager
     def _admin(self) -> Iterator[KafkaAdminClient]:

@@ -2,10 +2,9 @@
 
 import os
 import time
-from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from bridge.config import Config
@@ -29,7 +28,6 @@ def connection(config: Config, words: LastWords) -> dict[str, Any]:
         "socket.connection.setup.timeout.ms": terms.milliseconds(terms.REQUEST_SECONDS),
         "reconnect.backoff.max.ms": terms.milliseconds(terms.RECONNECT_SECONDS),
         "topic.metadata.refresh.interval.ms": terms.milliseconds(terms.METADATA_SECONDS),
-        "log.connection.close": False,
         "error_cb": lambda error: words.note(f"{error.name()}: {error.str()}"),
     }
     if kafka.security_protocol.startswith("SASL"):
@@ -49,6 +47,11 @@ def connection(config: Config, words: LastWords) -> dict[str, Any]:
     return options
 
 
+def last_words() -> LastWords:
+    """What librdkafka complains of."""
+    return LastWords(LOGGER, useless="ALL_BROKERS_DOWN")
+
+
 def metadata(client: AdminClient, words: LastWords) -> Any:
     """All topics and brokers, as soon as one broker answers. Raises ``KafkaException`` when none does in time.
 
@@ -65,5 +68,3 @@ def metadata(client: AdminClient, words: LastWords) -> Any:
             if time.monotonic() >= deadline or hopeless(words.recent()):
                 raise
 
-
-Reported = Callable[[KafkaError | None, Any], None]

@@ -22,11 +22,10 @@ from bridge.model.message import Message
 from bridge.model.window import Delivery
 from bridge.sink import terms
 from bridge.sink.errors import discarded
-from bridge.sink.librdkafka.client import LOGGER, connection
+from bridge.sink.librdkafka.client import LOGGER, connection, last_words
 from bridge.sink.librdkafka.errors import classify
 from bridge.sink.librdkafka.topics import LibrdkafkaTopics
 from bridge.sink.topics import Topic, admitted
-from bridge.sink.words import LastWords
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ class LibrdkafkaSink:
         self._topic = config.kafka.topic
         self._dead_letter_topic = dead_letter_topic
         self._wake = wake
-        self._words = LastWords()
+        self._words = last_words()
         self._topics: dict[str, Topic] = {}
         self._acknowledged: deque[Delivery] = deque()
         self._failure: KafkaError | Exception | None = None
@@ -57,7 +56,7 @@ class LibrdkafkaSink:
 
     def __enter__(self) -> Self:
         self._topics = admitted(LibrdkafkaTopics(self._config), self._topic, self._dead_letter_topic)
-        self._words.install(LOGGER)
+        self._words.install()
         self._producer = Producer(connection(self._config, self._words) | self._options(), logger=logging.getLogger(LOGGER))
         self._poller.start()
         return self

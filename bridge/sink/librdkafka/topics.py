@@ -10,10 +10,9 @@ from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, New
 
 from bridge.config import Config
 from bridge.sink import terms
-from bridge.sink.librdkafka.client import LOGGER, connection, metadata
+from bridge.sink.librdkafka.client import LOGGER, connection, last_words, metadata
 from bridge.sink.librdkafka.errors import classify
 from bridge.sink.topics import Topic, number, too_few_brokers
-from bridge.sink.words import LastWords
 
 
 class LibrdkafkaTopics:
@@ -21,7 +20,7 @@ class LibrdkafkaTopics:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._words = LastWords().install(LOGGER)
+        self._words = last_words().install()
 
     @contextmanager
     def _admin(self) -> Iterator[AdminClient]:

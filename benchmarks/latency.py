@@ -1,0 +1,87 @@
+"""Writes transitions at an even pace and notes when a consumer has them; a process of its own, to disturb nothing else.
+
+``python -m benchmarks.latency URI DATABASE BOOTSTRAP TOPIC RATE SECONDS`` prints milliseconds as JSON, one for each
+write, from just before it to the arrival of its message.
+"""
+
+import json
+import re
+import sys
+import threading
+import time
+import uuid
+from datetime import datetime, timezone
+from typing import Any
+
+from confluent_kafka import Consumer, TopicPartition
+from pymongo import MongoClient, UpdateOne
+
+from benchmarks.world import PARTITIONS
+from bridge.demo.workload import HAPPY, Step, change, new_job, to_millis
+
+_LATE_SECONDS = 60.0
+#: Single writes a thread keeps up with; above that it writes groups.
+_THREAD_RATE, _SINGLE_RATE = 100, 1000
+_GROUP = 10
+
+
+class Latency:
+    """One measurement; every message is known by the ``trans_id`` in its text, whoever sent it."""
+
+    def __init__(self, uri: str, database: str, bootstrap: str, topic: str) -> None:
+        self._client = MongoClient[Any](uri, w="majority", tz_aware=True)
+        self._jobs = self._client[database].jobs
+        self._mark = f"late-{uuid.uuid4().hex[:8]}-"
+        self._written: dict[int, float] = {}
+        self._arrived: dict[int, float] = {}
+        self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "latency", "enable.auto.commit": False})
+        self._consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
+
+    def measure(self, rate: int, seconds: int) -> list[float]:
+        """Milliseconds, in the order of the writes; what did not arrive is missing."""
+        count = rate * seconds
+        consumer = threading.Thread(target=self._consume, args=(count,), daemon=True)
+        consumer.start()
+        group = 1 if rate <= _SINGLE_RATE else _GROUP
+        writers = max(1, rate // group // _THREAD_RATE)
+        began = time.monotonic() + 0.5
+        threads = [
+            threading.Thread(target=self._write, args=(number, writers, group, rate, count, began)) for number in range(writers)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        consumer.join(_LATE_SECONDS)
+        self._consumer.close()
+        self._client.close()
+        return [(self._arrived[n] - at) * 1000 for n, at in sorted(self._written.items()) if n in self._arrived]
+
+    def _consume(self, count: int) -> None:
+        mark = re.compile(self._mark.encode() + rb"(\d+)")
+        while len(self._arrived) < count:
+            messages = self._consumer.consume(500, 0.05)
+            now = time.monotonic()
+            for message in messages:
+                found = mark.search(message.value() or b"")
+                if found:
+                    self._arrived.setdefault(int(found[1]), now)
+
+    def _write(self, first: int, writers: int, group: int, rate: int, count: int, began: float) -> None:
+        jobs = [new_job("kbase", to_millis(datetime.now(timezone.utc)), []) for _ in range(group)]
+        for job in jobs:
+            self._jobs.insert_one(job)
+        for number in range(first * group, count, writers * group):
+            time.sleep(max(0.0, began + number / rate - time.monotonic()))
+            time_, step = to_millis(datetime.now(timezone.utc)), Step(HAPPY[1 + number % (len(HAPPY) - 1)])
+            now = time.monotonic()
+            self._written |= dict.fromkeys(range(number, number + group), now)
+            updates = [
+                UpdateOne({"_id": job["_id"]}, change(step, time_, f"{self._mark}{number + n:07d}")) for n, job in enumerate(jobs)
+            ]
+            self._jobs.bulk_write(updates, ordered=False)
+
+
+if __name__ == "__main__":
+    *places, asked, lasting = sys.argv[1:]
+    json.dump(Latency(*places).measure(int(asked), int(lasting)), sys.stdout)

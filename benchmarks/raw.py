@@ -1,0 +1,38 @@
+"""The raw limits: the same events drained and thrown away."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from bson import Timestamp
+from pymongo import MongoClient
+
+from benchmarks.world import Backlog
+from bridge.model.profile import PROFILES
+from bridge.source.pipeline import shape
+
+SHAPED = shape(PROFILES["cts"])
+
+
+def watched(uri: str, backlog: Backlog) -> float:
+    """Events a second of ``watch()``, each decoded."""
+    with MongoClient[Any](uri) as client, client[backlog.database].jobs.watch(
+        start_at_operation_time=Timestamp(backlog.start, 0), batch_size=1000, max_await_time_ms=500
+    ) as stream:
+        began = time.monotonic()
+        for _ in range(backlog.events):
+            stream.next()
+        return backlog.events / (time.monotonic() - began)
+
+
+def batches(uri: str, backlog: Backlog, stages: Sequence[Any] = ()) -> float:
+    """Events a second in whole batches that nobody decodes; ``stages`` shape them on the server."""
+    pipeline = [{"$changeStream": {"startAtOperationTime": Timestamp(backlog.start, 0)}}, *stages]
+    wanted = backlog.transitions if stages else backlog.events
+    with MongoClient[Any](uri) as client:
+        began, seen = time.monotonic(), 0
+        with client[backlog.database].jobs.aggregate_raw_batches(pipeline, batchSize=1000, maxAwaitTimeMS=500) as cursor:
+            while seen < wanted:
+                # Each event has one resume token, and nothing else in it is called _data.
+                seen += (cursor.try_next() or b"").count(b"\x02_data\0")
+        return wanted / (time.monotonic() - began)

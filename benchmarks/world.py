@@ -1,0 +1,175 @@
+"""What all contenders share: one MongoDB, one Kafka, the backlogs, and the one way arrivals are counted."""
+
+import itertools
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, Protocol
+
+from kafka import KafkaConsumer, TopicPartition
+from pymongo import MongoClient, UpdateOne
+
+from benchmarks.processes import cpu_seconds, peak_megabytes
+from bridge.demo.backlog import load
+from bridge.demo.mongod import Mongod
+from bridge.demo.workload import HAPPY, Step, change, input_files, new_job, to_millis
+from tests.servers.kafka import Kafka
+
+PARTITIONS = 3
+_LOOK_SECONDS = 0.02
+_PATIENCE_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Transitions in the oplog since ``start`` (Unix seconds); ``events`` counts the noise too."""
+
+    database: str
+    start: int
+    transitions: int
+    events: int
+
+
+class Contender(Protocol):
+    """A process that publishes, entered."""
+
+    @property
+    def pid(self) -> int: ...
+
+
+#: Makes a contender for a database, a topic and a start (None: now).
+Make = Callable[[str, str, int | None], AbstractContextManager[Contender]]
+
+
+@dataclass(slots=True)
+class Run:
+    """One backlog, from the start of the process to the last arrival; seconds since that start."""
+
+    transitions: int
+    arrivals: list[tuple[float, int]] = field(default_factory=list)
+    cpu: float = 0.0
+    cpu_at_half: float = 0.0
+    megabytes: float = 0.0
+    servers_cpu: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def first(self) -> float:
+        return self.arrivals[0][0]
+
+    def rate(self) -> float:
+        """Per second, from the first arrival to the last."""
+        return self._rate(*self.arrivals[0])
+
+    def warm_rate(self) -> float:
+        """Per second, in the second half."""
+        return self._rate(*next(one for one in self.arrivals if one[1] * 2 >= self.transitions))
+
+    def cpu_per_100k(self) -> float:
+        return self.cpu / self.transitions * 100_000
+
+    def warm_cpu_per_100k(self) -> float:
+        done = next(count for _, count in self.arrivals if count * 2 >= self.transitions)
+        return (self.cpu - self.cpu_at_half) / (self.transitions - done) * 100_000
+
+    def _rate(self, begin: float, already: int) -> float:
+        last, count = self.arrivals[-1]
+        return (count - already) / (last - begin) if last > begin else float("nan")
+
+
+class World:
+    """Makes backlogs and topics, and runs contenders."""
+
+    def __init__(self, folder: Path, mongod: Mongod, kafka: Kafka) -> None:
+        self.folder, self.mongod, self.kafka = folder, mongod, kafka
+        self._consumer = KafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=None)
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def backlog(self, jobs: int, transitions: int = 7) -> Backlog:
+        """Jobs of about 2 KB, one insert and ``transitions`` - 1 updates each."""
+        database, start = _fresh(), _now()
+        count = load(self.mongod.uri, database, jobs, transitions)
+        return Backlog(database, start, count, count)
+
+    def updates(self, jobs: int, transitions: int, size: int, noise: int = 0, *, last_only: bool = False) -> Backlog:
+        """Updates of jobs that were inserted before: each a transition, with ``noise`` other updates beside it.
+
+        ``last_only`` writes the same place of the history again and again, so that one job can have any number.
+        """
+        database = _fresh()
+        with MongoClient[Any](self.mongod.uri, tz_aware=True) as client:
+            collection = client[database].jobs
+            now = to_millis(datetime.now(timezone.utc))
+            documents = [new_job("kbase", now, input_files(size)) for _ in range(jobs)]
+            for document in documents:
+                collection.insert_one(document)
+            time.sleep(1.1)  # the start is in whole seconds
+            start = _now()
+            keys = [document["_id"] for document in documents]
+            for chunk in _chunks(_writes(keys, transitions, noise, now, last_only=last_only), 500):
+                collection.bulk_write(chunk)
+        count = jobs * transitions
+        return Backlog(database, start, count, count * (1 + noise))
+
+    def topic(self) -> str:
+        name = f"bench-{uuid.uuid4().hex[:8]}"
+        self.kafka.create_topic(name, partitions=PARTITIONS)
+        self.kafka.create_topic(f"{name}-dlq", partitions=1)
+        return name
+
+    def drain(self, backlog: Backlog, make: Make) -> Run:
+        """Run a contender over a backlog until everything is in the topic."""
+        topic, run = self.topic(), Run(backlog.transitions)
+        before, began = self._servers_cpu(), time.monotonic()
+        with make(backlog.database, topic, backlog.start) as contender:
+            for count in self._counts(topic):
+                if count and (not run.arrivals or count > run.arrivals[-1][1]):
+                    run.arrivals.append((time.monotonic() - began, count))
+                if not run.cpu_at_half and count * 2 >= backlog.transitions:
+                    run.cpu_at_half = cpu_seconds(contender.pid)
+                if count >= backlog.transitions:
+                    break
+                if time.monotonic() - began > _PATIENCE_SECONDS:
+                    raise TimeoutError(f"only {count} of {backlog.transitions} arrived")
+            run.cpu, run.megabytes = cpu_seconds(contender.pid), peak_megabytes(contender.pid)
+        run.servers_cpu = {name: spent - before[name] for name, spent in self._servers_cpu().items()}
+        return run
+
+    def _counts(self, topic: str) -> Iterator[int]:
+        partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        while True:
+            yield sum(self._consumer.end_offsets(partitions).values())
+            time.sleep(_LOOK_SECONDS)
+
+    def _servers_cpu(self) -> Mapping[str, float]:
+        return {"mongod": cpu_seconds(self.mongod.pid()), "kafka": cpu_seconds(self.kafka.child.pid)}
+
+
+def _fresh() -> str:
+    return f"bench-{uuid.uuid4().hex[:8]}"
+
+
+def _now() -> int:
+    return int((datetime.now(timezone.utc) - timedelta(seconds=1)).timestamp())
+
+
+def _writes(keys: Sequence[Any], transitions: int, noise: int, now: datetime, *, last_only: bool) -> Iterator[UpdateOne]:
+    for number in range(transitions):
+        step, time_ = Step(HAPPY[1 + number % (len(HAPPY) - 1)]), now + timedelta(milliseconds=number + 1)
+        for key in keys:
+            update = change(step, time_, str(uuid.uuid4()))
+            if last_only:
+                update = {"$set": {**update["$set"], "transition_times.1": update["$push"]["transition_times"]}}
+            yield UpdateOne({"_id": key}, update)
+            for other in range(noise):
+                yield UpdateOne({"_id": key}, {"$set": {"admin_meta.seen": f"{number}.{other}"}})
+
+
+def _chunks(writes: Iterator[UpdateOne], size: int) -> Iterator[list[UpdateOne]]:
+    while chunk := list(itertools.islice(writes, size)):
+        yield chunk
