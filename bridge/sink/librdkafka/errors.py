@@ -14,8 +14,6 @@ _PERMISSION = frozenset({
 _REFUSALS = ("_AUTHENTICATION", "AUTHORIZATION_FAILED", "SASL authentication error", "Authentication failed",
              "not supported by broker")
 _REFUSED = frozenset({KafkaError.INVALID_RECORD, KafkaError.POLICY_VIOLATION, KafkaError.INVALID_TIMESTAMP})
-#: A broker that expects TLS or a login ends the connection, and librdkafka has nothing to report.
-_SILENT = "disconnected without an answer: is this the right port, with the right kafka.security_protocol?"
 _HOPELESS = (*_REFUSALS, "certificate verify failed", "certificate could not be verified", "Hostname mismatch")
 
 
@@ -30,7 +28,6 @@ def classify(error: KafkaError | BaseException, words: str = "") -> BridgeError:
         error = error.args[0]
     code = error.code() if isinstance(error, KafkaError) else None
     said = f"{error.name()}: {error.str()}" if isinstance(error, KafkaError) else f"{type(error).__name__}: {error}"
-    words = words or (_SILENT if code == KafkaError._TRANSPORT else "")
     text = shortened(f"{said} ({words})" if words and words not in said else said)
     if code in _PERMISSION or any(each in text for each in _REFUSALS):
         return refused(text)
