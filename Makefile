@@ -3,12 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+REF ?= HEAD
 PYTEST_ARGS ?=
+REF ?= HEAD
 # Most tests wait for servers: two at a time fit on two cores, each process with servers of its own.
 PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit faults bench clean
+.PHONY: help run test check unit faults bench bench-peers bench-check clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -29,14 +31,20 @@ unit: $(VENV)/test  ## the tests that need no server
 faults: $(VENV)/test  ## SIGKILL at random and at each named point of the loop, 20 times each
 	FAULT_REPEATS=20 $(BIN)/python -m pytest tests/acceptance/test_kill_points.py tests/acceptance/test_crash.py $(PYTEST_ARGS)
 
-bench: $(VENV)/test  ## rate, memory, latency and start-up, beside the raw change stream
+bench: $(VENV)/bench  ## rate, memory, latency and start-up, beside the raw change stream; five minutes
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-peers: $(VENV)/bench  ## everything, beside other connectors; writes docs/benchmarks.md
+	$(BIN)/python -m benchmarks peers $(ARGS)
+
+bench-check: $(VENV)/bench  ## the working tree beside another commit; REF=main~1
+	$(BIN)/python -m benchmarks check $(REF) $(ARGS)
 
 clean:  ## remove what was made here
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .hypothesis build *.egg-info .coverage*
 
 # One stamp a purpose: packages are installed again when setup.cfg asks for others.
-$(VENV)/demo $(VENV)/test: $(VENV)/%: setup.cfg pyproject.toml | $(BIN)/python
+$(VENV)/demo $(VENV)/test $(VENV)/bench: $(VENV)/%: setup.cfg pyproject.toml | $(BIN)/python
 	@echo "installing into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@

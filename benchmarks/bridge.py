@@ -3,13 +3,15 @@
 import os
 import sys
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
 from bridge.demo.process import Child, free_port
 
 ROOT = Path(__file__).parents[1]
+#: -P: the checkout that is asked for, not the one that is the working directory.
+COMMAND = (sys.executable, "-P", "-m", "bridge", "run")
 
 
 class Bridge:
@@ -21,7 +23,7 @@ class Bridge:
 
     def __init__(
         self, folder: Path, mongo_uri: str, database: str, bootstrap: str, topic: str, start: int | None,
-        settings: Mapping[str, str], code: Path = ROOT,
+        settings: Mapping[str, str], code: Path = ROOT, command: Sequence[str] = COMMAND,
     ) -> None:
         self._port = free_port()
         begin = "now" if start is None else datetime.fromtimestamp(start, timezone.utc).isoformat()
@@ -31,8 +33,8 @@ class Bridge:
         }
         self.settings = {"start.from": "the backlog's beginning" if start else "now", **settings}
         own = {f"JOB_BRIDGE_{name.replace('.', '_').upper()}": value for name, value in given.items()}
-        environment = os.environ | own | {"PYTHONPATH": str(code)}
-        self._child = Child([sys.executable, "-m", "bridge", "run"], folder / f"{topic}.log", environment)
+        environment = os.environ | own | {"PYTHONPATH": os.pathsep.join((str(code), str(ROOT)))}
+        self._child = Child(command, folder / f"{topic}.log", environment)
 
     def __enter__(self) -> "Bridge":
         self._child.start()

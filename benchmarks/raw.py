@@ -31,7 +31,8 @@ def batches(uri: str, backlog: Backlog, stages: Sequence[Any] = ()) -> float:
     wanted = backlog.transitions if stages else backlog.events
     with MongoClient[Any](uri) as client:
         began, seen = time.monotonic(), 0
-        with client[backlog.database].jobs.aggregate_raw_batches(pipeline, batchSize=1000, maxAwaitTimeMS=500) as cursor:
+        cursor: Any = client[backlog.database].jobs.aggregate_raw_batches(pipeline, batchSize=1000, maxAwaitTimeMS=500)
+        with cursor:
             while seen < wanted:
                 # Each event has one resume token, and nothing else in it is called _data.
                 seen += (cursor.try_next() or b"").count(b"\x02_data\0")

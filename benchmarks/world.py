@@ -90,9 +90,12 @@ class World:
     def close(self) -> None:
         self._consumer.close()
 
-    def backlog(self, jobs: int, transitions: int = 7) -> Backlog:
-        """Jobs of about 2 KB, one insert and ``transitions`` - 1 updates each."""
-        database, start = _fresh(), _now()
+    def backlog(self, jobs: int, transitions: int = 7, before: Callable[[str], None] = lambda _: None) -> Backlog:
+        """Jobs of about 2 KB, one insert and ``transitions`` - 1 updates each; ``before`` is called with the database first."""
+        database = _fresh()
+        before(database)
+        time.sleep(2.1)  # the start is in whole seconds
+        start = _now()
         count = load(self.mongod.uri, database, jobs, transitions)
         return Backlog(database, start, count, count)
 
@@ -115,6 +118,11 @@ class World:
                 collection.bulk_write(chunk)
         count = jobs * transitions
         return Backlog(database, start, count, count * (1 + noise))
+
+    def create(self, database: str) -> None:
+        """Make the empty collection of jobs."""
+        with MongoClient[Any](self.mongod.uri) as client:
+            client[database].create_collection("jobs")
 
     def topic(self) -> str:
         name = f"bench-{uuid.uuid4().hex[:8]}"
@@ -140,10 +148,13 @@ class World:
         run.servers_cpu = {name: spent - before[name] for name, spent in self._servers_cpu().items()}
         return run
 
+    def count(self, topic: str) -> int:
+        """How many messages the topic has."""
+        return sum(self._consumer.end_offsets([TopicPartition(topic, number) for number in range(PARTITIONS)]).values())
+
     def _counts(self, topic: str) -> Iterator[int]:
-        partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
         while True:
-            yield sum(self._consumer.end_offsets(partitions).values())
+            yield self.count(topic)
             time.sleep(_LOOK_SECONDS)
 
     def _servers_cpu(self) -> Mapping[str, float]:

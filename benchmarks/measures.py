@@ -1,0 +1,164 @@
+"""What is measured; every figure goes into the results under the name of its contender."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from pymongo import MongoClient
+
+from benchmarks import raw
+from benchmarks.bridge import ROOT, Bridge
+from benchmarks.contenders import DRIVERS, Peers, bridge
+from benchmarks.processes import cpu_seconds
+from benchmarks.results import Results
+from benchmarks.world import Backlog, Make, Run, World
+
+IDLE_SECONDS = 30
+
+
+class Measures:
+    """All measurements on one world."""
+
+    def __init__(self, world: World, results: Results) -> None:
+        self._world, self._results = world, results
+
+    def raw(self, backlog: Backlog, table: str = "throughput") -> None:
+        """The limits, in this round."""
+        uri = self._world.mongod.uri
+        self._results.add(table, "watch()", rate=raw.watched(uri, backlog))
+        self._results.add(table, "raw batches", rate=raw.batches(uri, backlog))
+        self._results.add(table, "raw batches, shaped", rate=raw.batches(uri, backlog, raw.SHAPED))
+
+    def drain(self, table: str, name: str, backlog: Backlog, make: Make) -> Run:
+        """One contender over a backlog."""
+        run = self._world.drain(backlog, make)
+        spent = {f"{server}_cpu": cpu / backlog.transitions * 100_000 for server, cpu in run.servers_cpu.items()}
+        self._results.add(
+            table, name, rate=run.rate(), warm_rate=run.warm_rate(), cpu=run.cpu_per_100k(), warm_cpu=run.warm_cpu_per_100k(),
+            megabytes=run.megabytes, first=run.first, **spent,
+        )
+        return run
+
+    def throughput(self, rounds: int, backlog: Backlog, makes: Mapping[str, Make]) -> None:
+        """The raw limits and every contender in turn, round after round."""
+        for _ in range(rounds):
+            self.raw(backlog)
+            for name, make in makes.items():
+                self.drain("throughput", name, backlog, make)
+
+    def headers(self, rounds: int, backlog: Backlog) -> None:
+        for _ in range(rounds):
+            for driver in DRIVERS:
+                for headers in ("none", "cloudevents"):
+                    self.drain("headers", f"{driver}, {headers}", backlog, bridge(self._world, driver, headers=headers))
+
+    def sizes(self, rounds: int) -> None:
+        """The same transitions of jobs of 1 KB, 100 KB and 2 MB, and among nine other updates each."""
+        backlogs = {
+            "1 KB": self._world.updates(20, 1000, 1_000), "100 KB": self._world.updates(20, 1000, 100_000),
+            "2 MB": self._world.updates(20, 1000, 2_000_000), "1 KB, 90 % noise": self._world.updates(20, 1000, 1_000, noise=9),
+        }
+        for _ in range(rounds):
+            for size, backlog in backlogs.items():
+                uri = self._world.mongod.uri
+                self._results.add("sizes", f"raw batches, {size}", events_rate=raw.batches(uri, backlog))
+                for driver in DRIVERS:
+                    rate = self._world.drain(backlog, bridge(self._world, driver)).rate()
+                    self._results.add("sizes", f"{driver}, {size}", rate=rate, events_rate=rate * backlog.events / backlog.transitions)
+
+    def growth(self, transitions: list[int]) -> None:
+        """Backlogs of any length, and of few and many jobs."""
+        for count in transitions:
+            backlog = self._world.backlog(count // 7)
+            for driver in DRIVERS:
+                self.drain("growth", f"{driver}, {count}", backlog, bridge(self._world, driver))
+        for jobs, backlog in self._spread(transitions[-1] // 5):
+            for driver in DRIVERS:
+                self.drain("jobs", f"{driver}, {jobs}", backlog, bridge(self._world, driver))
+
+    def _spread(self, count: int) -> list[tuple[int, Backlog]]:
+        return [
+            (1, self._world.updates(1, count, 1_000, last_only=True)), (1000, self._world.updates(1000, count // 1000, 1_000, last_only=True)),
+            (count * 5, self._world.backlog(count * 5, 1)),
+        ]
+
+    def latency(self, rate: int, seconds: int, makes: Mapping[str, Make], rounds: int = 1) -> None:
+        """From just before a write to the arrival of its message."""
+        for _ in range(rounds):
+            for name, make in makes.items():
+                database, topic = f"late-{time.monotonic_ns():x}", self._world.topic()
+                self._world.create(database)
+                with make(database, topic, None) as contender:
+                    self._settle(contender)
+                    self._paced(database, topic, min(rate, 200), 3)  # warms both ends
+                    took = self._paced(database, topic, rate, seconds)
+                self._results.add("latency", f"{name}, {rate}/s", p50=_quantile(took, 0.5), p90=_quantile(took, 0.9), p99=_quantile(took, 0.99),
+                                  arrived=len(took) / (rate * seconds))
+                self._results.distribution(f"{name}, {rate}/s", took)
+
+    def _settle(self, contender: Any) -> None:
+        if isinstance(contender, Bridge):
+            contender.await_ready()
+        else:
+            time.sleep(15)
+
+    def _paced(self, database: str, topic: str, rate: int, seconds: int) -> list[float]:
+        places = [self._world.mongod.uri, database, self._world.kafka.bootstrap, topic, str(rate), str(seconds)]
+        command = [sys.executable, "-m", "benchmarks.latency", *places]
+        done = subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
+        return sorted(json.loads(done.stdout))
+
+    def start(self, rounds: int) -> None:
+        """From the start of the process to ``/readyz``, and with one transition waiting to its arrival."""
+        backlog = self._world.backlog(1)
+        for _ in range(rounds):
+            for driver in DRIVERS:
+                run = self._world.drain(backlog, bridge(self._world, driver))
+                self._results.add("start", driver, first=run.first)
+
+    def idle(self) -> None:
+        """CPU and commands to MongoDB of a bridge that has nothing to do."""
+        before = self._commands(IDLE_SECONDS)
+        for driver in DRIVERS:
+            database = f"idle-{time.monotonic_ns():x}"
+            self._world.create(database)
+            with bridge(self._world, driver)(database, self._world.topic(), None) as contender:
+                self._settle(contender)
+                time.sleep(5)
+                spent = cpu_seconds(contender.pid)
+                commands = self._commands(IDLE_SECONDS) - before
+                self._results.add("idle", driver, cpu_share=(cpu_seconds(contender.pid) - spent) / IDLE_SECONDS, commands=commands)
+
+    def _commands(self, seconds: int) -> float:
+        """Commands a second that MongoDB counts, from anybody."""
+        with MongoClient[Any](self._world.mongod.uri) as client:
+            before = _counted(client)
+            time.sleep(seconds)
+            return (_counted(client) - before - 1) / seconds  # the first question counts itself
+
+    def peers(self, rounds: int, jobs: int, kinds: tuple[str, ...]) -> None:
+        """The long backlog with every peer, and a shorter one with the documents looked up."""
+        peers = Peers(self._world)
+        for kind in kinds:
+            self._results.describe(kind, peers.settings(kind, "throughput"))
+        makes = {driver: bridge(self._world, driver) for driver in DRIVERS} | {kind: peers.make(kind) for kind in kinds}
+        self.throughput(rounds, peers.backlog(jobs), makes)
+        backlog = peers.backlog(jobs // 6)
+        for kind in kinds:
+            if kind != "mq-bridge":  # it knows no such setting
+                self.drain("lookup", kind, backlog, peers.make(kind, "lookup"))
+        self.latency(200, 20, {driver: bridge(self._world, driver) for driver in DRIVERS} | {
+            kind: peers.make(kind, "latency") for kind in kinds}, rounds=rounds)
+
+
+def _counted(client: MongoClient[Any]) -> int:
+    counters = client.admin.command("serverStatus")["opcounters"]
+    return sum(int(counters[name]) for name in ("insert", "query", "update", "delete", "getmore", "command"))
+
+
+def _quantile(values: list[float], share: float) -> float:
+    return values[min(len(values) - 1, int(len(values) * share))] if values else float("nan")
