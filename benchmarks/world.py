@@ -20,7 +20,7 @@ from bridge.demo.workload import HAPPY, Step, change, input_files, new_job, to_m
 from tests.servers.kafka import Kafka
 
 PARTITIONS = 3
-_LOOK_SECONDS = 0.02
+_LOOK_SECONDS = 0.04
 _PATIENCE_SECONDS = 300.0
 
 
