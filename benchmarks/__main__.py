@@ -71,7 +71,9 @@ def peers(rounds: int, jobs: int, only: tuple[str, ...], kind: tuple[str, ...]) 
         if not only or "own" in only:
             measures.start(rounds)
             measures.idle()
-            measures.headers(rounds, made.backlog(20_000))
+            backlog = made.backlog(20_000)
+            measures.headers(rounds, backlog)
+            measures.readers(rounds, backlog)
             measures.sizes(rounds)
             results.save()
         if not only or "rates" in only:

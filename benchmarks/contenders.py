@@ -4,7 +4,7 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -12,23 +12,25 @@ from pathlib import Path
 
 from pymongo import MongoClient
 
-from benchmarks.bridge import Bridge
+from benchmarks.bridge import COMMAND, Bridge
 from benchmarks.connect import NAMES, Connect
 from benchmarks.mqbridge import MqBridge
 from benchmarks.world import Backlog, Contender, Make, World
 from bridge.demo.process import poll
 
 DRIVERS = ("librdkafka", "kafka-python")
+#: The same bridge, reading another way.
+WATCHED = (*COMMAND[:3], "benchmarks.watched", "run")
 PEERS = ("mongodb", "debezium", "mq-bridge")
 _PRIME_SECONDS = 60.0
 
 
-def bridge(world: World, driver: str, **settings: str) -> Make:
-    """The bridge with a driver; ``headers="cloudevents"`` is ``kafka.headers``. Without it there are none, as the peers send none."""
-    given = {"kafka.driver": driver, "kafka.headers": settings.get("headers", "none")}
+def bridge(world: World, driver: str, headers: str = "none", command: Sequence[str] = COMMAND) -> Make:
+    """The bridge with a driver; without headers where nothing else is said, as the peers send none."""
+    given = {"kafka.driver": driver, "kafka.headers": headers}
 
     def make(database: str, topic: str, start: int | None) -> AbstractContextManager[Contender]:
-        return Bridge(world.folder, world.mongod.uri, database, world.kafka.bootstrap, topic, start, given)
+        return Bridge(world.folder, world.mongod.uri, database, world.kafka.bootstrap, topic, start, given, command=command)
 
     return make
 

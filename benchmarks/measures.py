@@ -12,7 +12,7 @@ from pymongo import MongoClient
 
 from benchmarks import raw
 from benchmarks.bridge import ROOT, Bridge
-from benchmarks.contenders import DRIVERS, Peers, bridge
+from benchmarks.contenders import DRIVERS, WATCHED, Peers, bridge
 from benchmarks.processes import cpu_seconds
 from benchmarks.results import Results
 from benchmarks.world import Backlog, Make, Run, World
@@ -55,6 +55,13 @@ class Measures:
             for driver in DRIVERS:
                 for headers in ("none", "cloudevents"):
                     self.drain("headers", f"{driver}, {headers}", backlog, bridge(self._world, driver, headers=headers))
+
+    def readers(self, rounds: int, backlog: Backlog) -> None:
+        """Whole batches and ``watch()``, both in the real loop."""
+        for _ in range(rounds):
+            for driver in DRIVERS:
+                self.drain("readers", f"{driver}, raw batches", backlog, bridge(self._world, driver))
+                self.drain("readers", f"{driver}, watch()", backlog, bridge(self._world, driver, command=WATCHED))
 
     def sizes(self, rounds: int) -> None:
         """The same transitions of jobs of 1 KB, 100 KB and 2 MB, and among nine other updates each."""

@@ -37,6 +37,9 @@ def _page(results: Results, plots: list[tuple[str, str]]) -> Iterator[str]:
     yield from _section("CloudEvents headers", ("contender", "transitions/s", "CPU s per 100k"), (
         (f"job-bridge, {name}", _spread(results, "headers", name, "rate", "{:.0f}"), _spread(results, "headers", name, "cpu", "{:.2f}"))
         for name in results.names("headers")))
+    yield from _section("Read with watch(), everything else the same", ("contender", "transitions/s", "CPU s per 100k"), (
+        (f"job-bridge, {name}", _spread(results, "readers", name, "rate", "{:.0f}"), _spread(results, "readers", name, "cpu", "{:.2f}"))
+        for name in results.names("readers")))
     yield from _section("Latency: from just before the write to the arrival at a consumer", ("contender, rate", "p50 ms", "p90", "p99", "arrived"), (
         (_rated(name), *(_spread(results, "latency", name, figure, "{:.1f}") for figure in ("p50", "p90", "p99")), _spread(results, "latency", name, "arrived", "{:.3f}"))
         for name in results.names("latency")))

@@ -30,6 +30,8 @@ TOPIC, DATABASE, PARTITIONS = "job-transitions", "cdmtaskservice", 3
 #: How long to wait for what is still on its way when the jobs have ended.
 LAST_SECONDS = 30.0
 TOTALS_SECONDS = 5.0
+#: The one setting that a demonstration leaves to its user.
+_DRIVER = "JOB_BRIDGE_KAFKA_DRIVER"
 _COLOURS = {"complete": "green", "error": "red", "canceled": "yellow", "created": "cyan"}
 
 
@@ -85,7 +87,7 @@ class _Demo:
             "MONGO_URI": mongod.uri, "MONGO_DATABASE": DATABASE, "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
             "KAFKA_TOPIC": TOPIC, "HTTP_PORT": str(self._port), "LOG_FORMAT": "plain",
         }
-        own = {name: value for name, value in os.environ.items() if not name.startswith("JOB_BRIDGE_")}
+        own = {name: value for name, value in os.environ.items() if name == _DRIVER or not name.startswith("JOB_BRIDGE_")}
         environment = own | {f"JOB_BRIDGE_{name}": value for name, value in settings.items()}
         return Child([sys.executable, "-m", "bridge", "run"], self._folder / "bridge.log", environment)
 

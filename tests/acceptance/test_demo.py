@@ -23,12 +23,12 @@ SUMMARY = re.compile(
 class Demo:
     """``job-bridge demo`` in a session and a temporary folder of its own."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, driver: str = "auto") -> None:
         self._folder = folder
         self._process = subprocess.Popen(
             [sys.executable, "-m", "bridge", "demo", *arguments], text=True, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env=os.environ | {"TMPDIR": str(folder), "HOME": str(folder), "PYTHONUNBUFFERED": "1"},
+            env=os.environ | {"TMPDIR": str(folder), "HOME": str(folder), "PYTHONUNBUFFERED": "1", "JOB_BRIDGE_KAFKA_DRIVER": driver},
         )
 
     def until(self, words: str) -> str:
@@ -73,9 +73,10 @@ def demos(tmp_path: Path) -> Iterator[list[Demo]]:
         demo.end()
 
 
-def test_it_ends_by_itself_with_a_summary(demos: list[Demo], tmp_path: Path) -> None:
+@pytest.mark.parametrize("driver", ["kafka-python", "librdkafka"])
+def test_it_ends_by_itself_with_a_summary(demos: list[Demo], tmp_path: Path, driver: str) -> None:
     began = time.monotonic()
-    demo = Demo(tmp_path, "--jobs", "3", "--rate", "50")
+    demo = Demo(tmp_path, "--jobs", "3", "--rate", "50", driver=driver)
     demos.append(demo)
     assert "/metrics" in demo.until("metrics")
     demo.until("created")
