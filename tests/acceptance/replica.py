@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, UnknownBrokerIdError
 
-from bridge.demo.process import Child, free_ports
+from bridge.demo.process import Child, free_ports, poll
 from tests.servers.kafka import JVM, LOGGING, Kafka, libraries
 
 NODE = 2
@@ -39,8 +39,15 @@ def create_topic(first: Kafka, name: str, partitions: int) -> None:
     """A topic on both brokers, led by the first; timestamps are those of appending."""
     assignments = {number: [1, NODE] for number in range(partitions)}
     topic = {"assignments": assignments, "configs": {"message.timestamp.type": "LogAppendTime"}}
-    with first.admin() as admin:
-        admin.create_topics({name: topic}, wait_for_metadata=True)
+
+    def created() -> bool:
+        # A client may be told to ask the new broker before it has heard of it.
+        with suppress(UnknownBrokerIdError), first.admin() as admin:
+            admin.create_topics({name: topic}, wait_for_metadata=True)
+            return True
+        return False
+
+    poll(created, f"the topic {name}", START_SECONDS)
 
 
 def in_sync(first: Kafka, topics: Sequence[str]) -> int:
