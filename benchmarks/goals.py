@@ -23,17 +23,18 @@ def _backlog(results: Results) -> Iterator[Sequence[str] | None]:
             yield _least(f"{driver}: rate by raw batches", results.ratios("throughput", driver, "raw batches", "rate"), batches)
         best = _best(results, "warm_rate", PEERS, max)
         if best:
-            yield _least(f"{driver}: warm rate by the best peer's", results.ratios("throughput", driver, best, "warm_rate"), warm)
+            yield _least(f"{driver}: warm rate by the best peer's ({best})", results.ratios("throughput", driver, best, "warm_rate"), warm)
 
 
 def _costs(results: Results) -> Iterator[Sequence[str] | None]:
     for driver, cold, warm in (("librdkafka", 1 / 8, 1 / 2), ("kafka-python", 1 / 3, None)):
-        best = _best(results, "cpu", JVM, min)
-        if best:
-            yield _most(f"{driver}: CPU with start-up by the best JVM peer's", results.ratios("throughput", driver, best, "cpu"), cold)
-        best = _best(results, "warm_cpu", JVM, min)
-        if best and warm:
-            yield _most(f"{driver}: CPU warm by the best JVM peer's", results.ratios("throughput", driver, best, "warm_cpu"), warm)
+        for peers, who in ((JVM, "best JVM peer's"), (PEERS, "best peer's")):
+            best = _best(results, "cpu", peers, min)
+            if best:
+                yield _most(f"{driver}: CPU with start-up by the {who} ({best})", results.ratios("throughput", driver, best, "cpu"), cold)
+            best = _best(results, "warm_cpu", peers, min)
+            if best and warm:
+                yield _most(f"{driver}: CPU warm by the {who} ({best})", results.ratios("throughput", driver, best, "warm_cpu"), warm)
     for driver in DRIVERS:
         peaks = [peak for table in ("throughput", "growth", "jobs") for name in results.names(table) if name.split(",")[0] == driver
                  for peak in results.values(table, name, "megabytes")]
@@ -42,9 +43,10 @@ def _costs(results: Results) -> Iterator[Sequence[str] | None]:
         if best:
             yield _most(f"{driver}: peak RSS by the best JVM peer's", results.ratios("throughput", driver, best, "megabytes"), 0.1)
         yield _most(f"{driver}: start to first message, s", results.values("start", driver, "first"), 1.0)
-        best = _best(results, "first", JVM, min)
-        if best:
-            yield _most(f"{driver}: start to first message by the best JVM peer's", results.ratios("throughput", driver, best, "first"), 0.2)
+        for peers, who in ((JVM, "best JVM peer's"), (PEERS, "best peer's")):
+            best = _best(results, "first", peers, min)
+            if best:
+                yield _most(f"{driver}: start to first message by the {who} ({best})", results.ratios("throughput", driver, best, "first"), 0.2)
 
 
 def _latency(results: Results) -> Iterator[Sequence[str] | None]:

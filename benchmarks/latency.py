@@ -19,7 +19,7 @@ from pymongo import MongoClient, UpdateOne
 from benchmarks.world import PARTITIONS
 from bridge.demo.workload import HAPPY, Step, change, new_job, to_millis
 
-_LATE_SECONDS = 60.0
+_LATE_SECONDS = 15.0
 #: Single writes a thread keeps up with; above that it writes groups.
 _THREAD_RATE, _SINGLE_RATE = 100, 1000
 _GROUP = 10
