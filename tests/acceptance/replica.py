@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from kafka.errors import KafkaError, UnknownBrokerIdError
+from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from bridge.demo.process import Child, free_ports, poll
 from tests.servers.kafka import JVM, LOGGING, Kafka, libraries
@@ -41,19 +41,26 @@ def create_topic(first: Kafka, name: str, partitions: int) -> None:
     topic = {"assignments": assignments, "configs": {"message.timestamp.type": "LogAppendTime"}}
 
     def created() -> bool:
-        # A client may be told to ask the new broker before it has heard of it.
-        with suppress(UnknownBrokerIdError), first.admin() as admin:
-            admin.create_topics({name: topic}, wait_for_metadata=True)
+        # The new broker is registered before it listens, and a client may be told to ask it.
+        try:
+            with first.admin() as admin:
+                admin.create_topics({name: topic}, wait_for_metadata=True)
+        except TopicAlreadyExistsError:
             return True
-        return False
+        except KafkaError:
+            return False
+        return True
 
     poll(created, f"the topic {name}", START_SECONDS)
 
 
 def in_sync(first: Kafka, topics: Sequence[str]) -> int:
-    """The largest number of replicas in sync over all partitions of the topics."""
-    with first.admin() as admin:
-        found = admin.describe_topics(list(topics))
+    """The largest number of replicas in sync over all partitions of the topics; 0 while nobody answers."""
+    try:
+        with first.admin() as admin:
+            found = admin.describe_topics(list(topics))
+    except KafkaError:
+        return 0
     return max(len(partition["isr_nodes"]) for topic in found for partition in topic["partitions"])
 
 
