@@ -24,7 +24,8 @@ def _page(results: Results, plots: list[tuple[str, str]]) -> Iterator[str]:
     about = results.about
     yield "# Benchmarks"
     yield ""
-    yield (f"Made by `make bench-peers` on {about['date']}, commit {about['commit']}{' with changes' if about['changed'] else ''}, on {about['cpu']}, {about['cores']} cores, "
+    made = "`make bench-peers`" if any(peer in results.names("throughput") for peer in PEERS) else "the parts of `make bench-peers` that need no other connector"
+    yield (f"Made by {made} on {about['date']}, commit {about['commit']}{' with changes' if about['changed'] else ''}, on {about['cpu']}, {about['cores']} cores, "
            f"{about['memory']}, Python {about['python']}. MongoDB 6.0.5 (a replica set of one), Apache Kafka 4.2.0 (one node, 3 partitions, "
            "acks=all), the contender and the clients all share these cores. Figures are medians of alternating rounds with (lowest - highest); absolute "
            "ones drift from hour to hour, ratios are of the same round. The bridge has all guarantees switched on.")
