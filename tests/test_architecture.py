@@ -40,6 +40,7 @@ HOMES = {
     "bson": ("source", "checkpoint.mongo", "demo"),
     "motor": ("demo",),
     "kafka": ("sink", "checkpoint.kafka", "coordination", "demo"),
+    "confluent_kafka": ("sink",),
     "click": ("cli", "demo.simulator", "demo.play"),
     "prometheus_client": ("metrics", "web"),
     "waitress": ("web",),
