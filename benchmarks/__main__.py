@@ -81,7 +81,7 @@ def peers(rounds: int, jobs: int, only: tuple[str, ...], kind: tuple[str, ...]) 
                 measures.latency(rate, 10, {driver: bridge(made, driver) for driver in DRIVERS})
             results.save()
         if not only or "profile" in only:
-            profile(made, results, made.backlog(20_000))
+            profile(made, results, made.backlog(40_000))
             results.save()
         if not only or "growth" in only:
             measures.growth(BACKLOGS)

@@ -1,50 +1,63 @@
 """The table of where each microsecond goes, for both drivers."""
 
-import json
 import sys
-from functools import partial
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
-from benchmarks.bridge import Bridge
-from benchmarks.contenders import DRIVERS
+import click
+
+from benchmarks.contenders import DRIVERS, bridge
+from benchmarks.processes import TICKS
 from benchmarks.results import Results
+from benchmarks.samples import sampled, seen
 from benchmarks.world import Backlog, World
+from bridge.demo.process import poll
 
-#: Threads that are not Python's, or whose parts say less than their name.
-_THREADS = {"rdk:": "librdkafka's own threads", "librdkafka-poll": "delivery reports", "network-thread": "kafka-python: its sender thread"}
-
-
-class _Profiled(Bridge):
-    """A bridge that writes where its time went when it ends."""
-
-    def __init__(self, world: World, backlog: Backlog, topic: str, driver: str, output: Path) -> None:
-        self.output = output
-        settings = {"kafka.driver": driver, "kafka.headers": "none"}
-        command = [sys.executable, "-P", "-m", "benchmarks.profiled", str(output), "run"]
-        super().__init__(
-            world.folder, world.mongod.uri, backlog.database, world.kafka.bootstrap, topic, backlog.start, settings, command=command
-        )
+_COMMAND = (sys.executable, "-P", "-m", "benchmarks.profiled", "run")
+_PATIENCE_SECONDS = 120.0
+#: CPU seconds of each thread, with its name, by its id.
+Threads = dict[int, tuple[str, float]]
 
 
 def profile(world: World, results: Results, backlog: Backlog) -> None:
-    """Microseconds a message of each part, by driver."""
+    """Microseconds a message of each part, by driver; the start is not in it."""
     for driver in DRIVERS:
-        output = world.folder / f"profile-{driver}.json"
-        world.drain(backlog, partial(_profiled, world, backlog, driver, output))
-        results.profile[driver] = _by_part(json.loads(output.read_text())["threads"], backlog.transitions)
+        output = world.folder / f"profile-{driver}.raw"
+        spent, messages = _watched(world, backlog, driver, output)
+        if not output.exists():
+            click.echo(f"no profile, {output.with_suffix('.log').read_text().strip()}")
+            continue
+        results.profile[driver] = _by_part(spent, output, messages)
 
 
-def _profiled(world: World, backlog: Backlog, driver: str, output: Path, _database: str, topic: str, _start: int | None) -> Bridge:
-    return _Profiled(world, backlog, topic, driver, output)
+def _watched(world: World, backlog: Backlog, driver: str, output: Path) -> tuple[Threads, int]:
+    """CPU seconds of each thread from when the bridge is under way to the last message, and how many messages that were."""
+    topic = world.topic()
+    with bridge(world, driver, command=_COMMAND)(backlog.database, topic, backlog.start) as contender:
+        poll(lambda: world.count(topic) > 0, "the first message", _PATIENCE_SECONDS)
+        with sampled(contender.pid, output):
+            already, before = world.count(topic), _threads(contender.pid)
+            poll(lambda: world.count(topic) >= backlog.transitions, "the last message", _PATIENCE_SECONDS)
+            after = _threads(contender.pid)
+    spent = {thread: (name, cpu - before.get(thread, ("", 0.0))[1]) for thread, (name, cpu) in after.items()}
+    return spent, backlog.transitions - already
 
 
-def _by_part(threads: dict[str, Any], count: int) -> dict[str, float]:
-    parts: dict[str, float] = {}
-    for name, thread in threads.items():
-        micros = thread["cpu"] / count * 1e6
-        label = next((label for mark, label in _THREADS.items() if mark in name), "")
-        seen = {label: 1} if label else thread["seen"] or {"start and the rest": 1}
-        for part, times in seen.items():
-            parts[part] = parts.get(part, 0.0) + micros * times / sum(seen.values())
-    return {part: round(micros, 2) for part, micros in sorted(parts.items(), key=lambda one: -one[1]) if micros >= 0.005}
+def _threads(pid: int) -> Threads:
+    found: Threads = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        stat = (task / "stat").read_text()
+        fields = stat.rpartition(")")[2].split()
+        found[int(task.name)] = (stat[stat.index("(") + 1 : stat.rindex(")")], (int(fields[11]) + int(fields[12])) / TICKS)
+    return found
+
+
+def _by_part(spent: Threads, output: Path, messages: int) -> dict[str, float]:
+    """A thread's CPU, shared out by where it was seen; a thread that runs no Python is a part of its own."""
+    samples, parts = seen(output), Counter[str]()
+    for thread, (name, cpu) in spent.items():
+        own = "librdkafka's own threads" if name.startswith("rdk:") else "threads that were never seen"
+        places = samples.get(thread) or Counter({own: 1})
+        for part, times in places.items():
+            parts[part] += cpu / messages * 1e6 * times / places.total()
+    return {part: round(micros, 2) for part, micros in parts.most_common() if micros >= 0.005}

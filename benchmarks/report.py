@@ -94,8 +94,8 @@ def _profile(results: Results) -> Iterator[str]:
     rows += [("all", *(f"{sum(driver.values()):.2f}" for driver in results.profile.values()))] if rows else []
     yield from _section("Where the time goes: microseconds of CPU for one message", ("part", *results.profile), rows)
     if rows:
-        yield from ("", "A thread's CPU seconds are the kernel's count, divided by the parts in which a sampling profiler saw it. Threads that had ended by then (the reader's, librdkafka's) "
-                    "are missing: they make the difference to the CPU seconds above. The profiler's own disturbance is in the figures, and so is the start, spread over 140 000 messages.")
+        yield from ("", "CPU seconds of each thread (the kernel's count) from the first messages to the last, without the start, shared out by where py-spy saw "
+                    "that thread 200 times a second, from outside. The kernel's part of sending and receiving is with the code that asked for it.")
 
 
 def _near(results: Results) -> Iterator[str]:
