@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kafka.errors import KafkaError, TopicAlreadyExistsError
@@ -29,7 +29,7 @@ def second_broker(first: Kafka, folder: Path) -> Iterator[None]:
     child = Child([*java, "kafka.Kafka", str(settings)], folder / "kafka.log")
     child.start()
     try:
-        child.await_ready(lambda: _registered(first), "the second broker", START_SECONDS)
+        child.await_ready(lambda: _joined(first), "the second broker", START_SECONDS)
         yield
     finally:
         child.kill()
@@ -54,22 +54,31 @@ def create_topic(first: Kafka, name: str, partitions: int) -> None:
     poll(created, f"the topic {name}", START_SECONDS)
 
 
-def in_sync(first: Kafka, topics: Sequence[str]) -> int:
-    """The largest number of replicas in sync over all partitions of the topics; 0 while nobody answers."""
+def alone(first: Kafka, topics: Sequence[str]) -> bool:
+    """Whether the second broker is gone for everybody: from every partition, and from what clients are told to ask.
+
+    A busy controller may have had it out of sync while it still lived.
+    """
     try:
         with first.admin() as admin:
             found = admin.describe_topics(list(topics))
-    except KafkaError:
-        return 0
-    return max(len(partition["isr_nodes"]) for topic in found for partition in topic["partitions"])
-
-
-def _registered(first: Kafka) -> bool:
-    try:
-        with first.admin() as admin:
-            return len(admin.describe_cluster()["brokers"]) > 1
+        there = _takes_part(first)
     except KafkaError:
         return False
+    return not there and all(len(one["isr_nodes"]) == 1 for topic in found for one in topic["partitions"])
+
+
+def _takes_part(first: Kafka) -> bool:
+    """Whether clients are told of the second broker: it registers before that, and is known for long after its death."""
+    with first.admin() as admin:
+        brokers = admin.describe_cluster()["brokers"]
+    return any(broker["broker_id"] == NODE and not broker["is_fenced"] for broker in brokers)
+
+
+def _joined(first: Kafka) -> bool:
+    with suppress(KafkaError):  # who asks is told of a broker that does not listen yet
+        return _takes_part(first)
+    return False
 
 
 def _settings(first: Kafka, folder: Path) -> dict[str, str]:

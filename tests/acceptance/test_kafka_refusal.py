@@ -34,7 +34,7 @@ def topics(kafka: apache.Kafka, tmp_path_factory: pytest.TempPathFactory) -> lis
         for name in names:
             replica.create_topic(kafka, name, partitions=3)
             kafka.create_topic(f"{name}-dlq", partitions=1)
-    poll(lambda: replica.in_sync(kafka, names) == 1, "the loss of a replica")
+    poll(lambda: replica.alone(kafka, names), "the loss of a replica")
     return names
 
 
