@@ -34,6 +34,7 @@ class Latency:
         self._mark = f"late-{uuid.uuid4().hex[:8]}-"
         self._written: dict[int, float] = {}
         self._arrived: dict[int, float] = {}
+        self._over = threading.Event()
         self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "latency", "enable.auto.commit": False})
         self._consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
 
@@ -53,13 +54,15 @@ class Latency:
         for thread in threads:
             thread.join()
         consumer.join(_LATE_SECONDS)
+        self._over.set()  # a consumer that is closed while it is asked may never answer
+        consumer.join()
         self._consumer.close()
         self._client.close()
         return [(self._arrived[n] - at) * 1000 for n, at in sorted(self._written.items()) if n in self._arrived]
 
     def _consume(self, count: int) -> None:
         mark = re.compile(self._mark.encode() + rb"(\d+)")
-        while len(self._arrived) < count:
+        while len(self._arrived) < count and not self._over.is_set():
             # Waiting for several would wait for the last of them.
             message = self._consumer.poll(0.5)
             now = time.monotonic()

@@ -151,6 +151,7 @@ class Measures:
             self._results.describe(kind, peers.settings(kind, "throughput"))
         makes = {driver: bridge(self._world, driver) for driver in DRIVERS} | {kind: peers.make(kind) for kind in kinds}
         self.throughput(rounds, peers.backlog(jobs), makes)
+        self._results.save()
         backlog = peers.backlog(jobs // 6)
         for kind in kinds:
             if kind != "mq-bridge":  # it knows no such setting
