@@ -10,7 +10,7 @@ REF ?= HEAD
 PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit faults bench bench-peers bench-check clean
+.PHONY: help run test check unit faults bench bench-peers bench-modes bench-check clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -36,6 +36,9 @@ bench: $(VENV)/bench  ## rate, memory, latency and start-up, beside the raw chan
 
 bench-peers: $(VENV)/bench  ## everything, beside other connectors; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks peers $(ARGS)
+
+bench-modes: $(VENV)/bench  ## what each delivery mode costs; writes docs/delivery-modes.md
+	$(BIN)/python -m benchmarks modes $(ARGS)
 
 bench-check: $(VENV)/bench  ## the working tree beside another commit; REF=main~1
 	$(BIN)/python -m benchmarks check $(REF) $(ARGS)

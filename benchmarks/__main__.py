@@ -10,6 +10,8 @@ import click
 from benchmarks.compare import compare
 from benchmarks.contenders import DRIVERS, PEERS, bridge
 from benchmarks.measures import Measures
+from benchmarks.modes import modes
+from benchmarks.modes import write as write_modes
 from benchmarks.profile import profile
 from benchmarks.report import write
 from benchmarks.results import Results
@@ -87,6 +89,16 @@ def peers(rounds: int, jobs: int, only: tuple[str, ...], kind: tuple[str, ...]) 
             measures.growth(BACKLOGS)
     results.save()
     write(results)
+
+
+@main.command("modes")
+@click.option("--rounds", default=ROUNDS, show_default=True)
+def modes_(rounds: int) -> None:
+    """Every delivery mode, and docs/delivery-modes.md."""
+    results = Results()
+    with world(4000) as made:
+        modes(made, results, rounds)
+    write_modes(results)
 
 
 @main.command()

@@ -29,7 +29,7 @@ class Bridge:
         begin = "now" if start is None else datetime.fromtimestamp(start, timezone.utc).isoformat()
         given = {
             "mongo.uri": mongo_uri, "mongo.database": database, "kafka.bootstrap_servers": bootstrap, "kafka.topic": topic,
-            "start.from": begin, "checkpoint.name": topic, "http.port": str(self._port), "log.format": "plain", **settings,
+            **({"start.from": begin} if start is not None else {}), "checkpoint.name": topic, "http.port": str(self._port), "log.format": "plain", **settings,
         }
         self.settings = {"start.from": "the backlog's beginning" if start else "now", **settings}
         own = {f"JOB_BRIDGE_{name.replace('.', '_').upper()}": value for name, value in given.items()}

@@ -25,9 +25,11 @@ PEERS = ("mongodb", "debezium", "mq-bridge")
 _PRIME_SECONDS = 60.0
 
 
-def bridge(world: World, driver: str, headers: str = "none", command: Sequence[str] = COMMAND) -> Make:
+def bridge(
+    world: World, driver: str, headers: str = "none", command: Sequence[str] = COMMAND, settings: Mapping[str, str] | None = None
+) -> Make:
     """The bridge with a driver; without headers where nothing else is said, as the peers send none."""
-    given = {"kafka.driver": driver, "kafka.headers": headers}
+    given = {"kafka.driver": driver, "kafka.headers": headers, **(settings or {})}
 
     def make(database: str, topic: str, start: int | None) -> AbstractContextManager[Contender]:
         return Bridge(world.folder, world.mongod.uri, database, world.kafka.bootstrap, topic, start, given, command=command)

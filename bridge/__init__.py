@@ -1,3 +1,23 @@
-"""job-bridge: every state transition of a job in MongoDB becomes one Kafka message."""
+"""job-bridge: every state transition of a job in MongoDB becomes one Kafka message.
+
+``bridge.Notifier`` is for services that tell Kafka themselves; everything else is the command ``job-bridge``.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bridge.errors import SendFailed
+    from bridge.notifier import Notifier
 
 __version__ = "0.1.0"
+__all__ = ["Notifier", "SendFailed", "__version__"]
+
+_HOMES = {"Notifier": "bridge.notifier", "SendFailed": "bridge.errors"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is public when it is asked for: the version must not cost a Kafka client."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'bridge' has no attribute {name!r}")

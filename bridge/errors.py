@@ -38,6 +38,13 @@ class Retryable(BridgeError):
     title = "waiting"
 
 
+class SendFailed(BridgeError):
+    """A message that had to be acknowledged within a deadline was not."""
+
+    exit_code = 75
+    title = "send failed"
+
+
 class Usage(BridgeError):
     """The command line asks for something that makes no sense."""
 

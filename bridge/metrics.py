@@ -24,6 +24,9 @@ _COUNTERS = (
     ("lost", "job_bridge_messages_lost", "Messages given up; always 0 but for fire-and-forget"),
     ("dead_lettered", "job_bridge_messages_dead_lettered", "Transitions set aside to the dead-letter topic"),
     ("recovered", "job_bridge_transitions_recovered", "Transitions published from the jobs' history"),
+    ("latest_only", "job_bridge_recovered_latest_state_only", "Jobs of which only the latest state could be recovered, intermediate ones being unknown"),
+    ("swept", "job_bridge_transitions_swept", "Transitions found by their tags and sent, in a background mode"),
+    ("history_lost", "job_bridge_history_lost", "Times the oplog no longer reached back to the position"),
     ("possible_duplicates", "job_bridge_possible_duplicates", "Messages sent again after a failure of the sink"),
     ("checkpoints", "job_bridge_checkpoints", "Checkpoints stored"),
     ("fenced", "job_bridge_fenced", "Times another bridge took over"),
@@ -39,18 +42,24 @@ GAUGES = {
     "job_bridge_position_timestamp_seconds": "Cluster time of the settled position, Unix time",
     "job_bridge_lag_seconds": "Cluster time of MongoDB's newest write less that of the settled position",
     "job_bridge_oplog_headroom_seconds": "Cluster time of the stored checkpoint less that of the oplog's oldest entry",
+    "job_bridge_recovery_jobs": "Jobs to read in the recovery under way",
+    "job_bridge_recovery_jobs_done": "Jobs read so far in the recovery under way",
+    "job_bridge_recovery_eta_seconds": "How long the recovery under way will go on, by its rate so far",
+    "job_bridge_verified_until_timestamp_seconds": "Up to when the topic was last compared with the jobs' history, Unix time",
+    "job_bridge_verified_missing": "Transitions the last verification missed in the topic",
+    "job_bridge_verified_repeated": "Messages beyond the first of their transition, in the last verification",
 }
 
-STATES = ("starting", "standby", "running", "waiting", "draining", "stopped")
+STATES = ("starting", "standby", "running", "recovering", "waiting", "draining", "stopped")
 
 
 class Counters:
     """What has happened so far. Written by the loop's thread only; reading is safe from anywhere."""
 
     def __init__(self) -> None:
-        self.read = self.sent = self.acked = self.lost = 0
-        self.dead_lettered = self.recovered = self.possible_duplicates = 0
-        self.checkpoints = self.fenced = 0
+        self.read = self.sent = self.settled = self.acked = self.lost = 0
+        self.dead_lettered = self.recovered = self.latest_only = self.swept = self.possible_duplicates = 0
+        self.checkpoints = self.fenced = self.history_lost = 0
         self.skipped: Counter[str] = Counter()
         self.restarts: Counter[str] = Counter()
         self.latency_counts = [0] * (len(BUCKETS) + 1)

@@ -10,9 +10,10 @@ from bridge.errors import BridgeError
 from bridge.model.checkpoint import Checkpoint, Origin
 from bridge.model.position import ClusterTime, position_from
 from bridge.model.profile import namespace_of
+from bridge.parts import opened
 from bridge.pipeline.ports import CheckpointStore
-from bridge.service import opened
-from bridge.sink.driver import driver_of
+from bridge.service import SWEEP_ALONE
+from bridge.sink.driver import Driver, driver_of
 from bridge.sink.topics import DEFAULT_MAX_MESSAGE_BYTES, Topic, missing, unwritable
 from bridge.source.mongo import MongoSource
 
@@ -44,12 +45,20 @@ def _guarded(subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Fi
 
 def _mongo(config: Config) -> Iterator[Finding]:
     with opened(config) as (source, store):
-        deployment = source.cluster.deployment()
+        deployment = source.deployment(streams=not config.keeps_no_position)
         yield Finding("ok", "mongodb", f"{deployment.kind} {deployment.cluster_id.rstrip('/')}, version {deployment.version}")
+        yield Finding("ok", "mode", f"delivery.mode {config.delivery.mode}, the position is kept in {store.where}")
         yield _collection(config, source)
-        yield from _guarded("rights", lambda: _stream(config, source, deployment.cluster_time))
+        if deployment.streams:
+            yield from _guarded("rights", lambda: _stream(config, source, deployment.cluster_time))
+        else:
+            yield Finding("warning", "stream", SWEEP_ALONE, "nothing, if a delay of sweep.every_seconds is enough")
         yield _clock(deployment.cluster_time)
-        yield from _guarded("checkpoint", lambda: _checkpoint(config, source, store))
+        if config.delivery.mode.startswith("background"):
+            yield from _guarded("sweep", lambda: _sweep(source))
+        if not config.keeps_no_position:
+            yield from _guarded("history", lambda: _history(config, source))
+            yield from _guarded("checkpoint", lambda: _checkpoint(config, source, store))
 
 
 def _collection(config: Config, source: MongoSource) -> Finding:
@@ -64,6 +73,30 @@ def _stream(config: Config, source: MongoSource, newest: ClusterTime) -> Iterato
         yield Finding("ok", "rights", f"may read the change stream of {namespace_of(config)}")
     source.ids.find([None])
     yield Finding("ok", "rights", "may look up job ids")
+
+
+def _sweep(source: MongoSource) -> Iterator[Finding]:
+    sweep = source.sweep()
+    sweep.check_rights()
+    yield Finding("ok", "sweep", "may take tags off")
+    missing = sweep.missing_index()
+    if missing:
+        yield Finding("warning", "sweep", f"the index {missing} is missing: each sweep looks at every job", "'job-bridge sweep --create-index' makes it")
+    else:
+        yield Finding("ok", "sweep", "has an index that gives it what is tagged")
+
+
+def _history(config: Config, source: MongoSource) -> Iterator[Finding]:
+    if config.recovery.on_history_lost == "stop":
+        yield Finding("ok", "history", "not used: a lost history stops the bridge (exit 80)")
+        return
+    missing = source.history.missing_index()
+    if missing:
+        yield Finding("warning", "history", f"no index on {missing}: after a lost history MongoDB would sort all jobs", f"make the index {missing} on the collection")
+    else:
+        yield Finding("ok", "history", "a gap can be read from the jobs, by an index on their last update")
+    if source.profile.transitions_field is None:
+        yield Finding("warning", "history", "jobs keep none: after a lost history only the latest state of each can be told")
 
 
 def _clock(newest: ClusterTime) -> Finding:
@@ -103,7 +136,7 @@ def _inside(stored: Checkpoint, origin: Origin, oldest: ClusterTime | None) -> F
     text = f"at {stored.position}, {age} s behind the newest write"
     if oldest is not None and stored.position.cluster_time < oldest:
         return Finding("warning", "checkpoint", f"{text}, before the oplog's oldest entry at {oldest.isoformat()}",
-                       "if 'run' ends with 80, the gap has to be sent again from the jobs")
+                       "what the oplog has forgotten is told by the jobs' history, as recovery.on_history_lost says")
     return Finding("ok", "checkpoint", text)
 
 
@@ -117,6 +150,8 @@ def _kafka(config: Config) -> Iterator[Finding]:
         yield Finding("failure", "topic", error.what, error.todo, error.exit_code)
     else:
         yield from _topic(found[name])
+    if config.verify.every != "never" and name in found:
+        yield from _guarded("verify", lambda: _readable(config, driver, name))
     if dead_letters in found and not found[dead_letters].writable:
         yield Finding("warning", "dead letters", f"this user may not write to {dead_letters}: a message that needs it would stop the bridge",
                       "grant Write on it")
@@ -125,6 +160,14 @@ def _kafka(config: Config) -> Iterator[Finding]:
     else:
         yield Finding("warning", "dead letters", f"no topic {dead_letters}: a message that needs it would stop the bridge",
                       "'job-bridge topics create'")
+
+
+def _readable(config: Config, driver: Driver, topic: str) -> Iterator[Finding]:
+    with driver.reader(config) as reader:
+        reader.count(topic, time.time())
+        for _ in reader.read(topic, time.time() - 1):
+            break
+    yield Finding("ok", "verify", f"may read {topic}")
 
 
 def _topic(topic: Topic) -> Iterator[Finding]:

@@ -6,34 +6,32 @@ last settled position), one way to stop (drain within a deadline, store, close i
 
 import logging
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import replace
-from pathlib import Path
+from contextlib import ExitStack, suppress
 
 from bridge import __version__
-from bridge.checkpoint.file import FileCheckpoint
-from bridge.checkpoint.mongo import MongoCheckpoints
+from bridge.begin import Beginning
 from bridge.clock import Clock, SystemClock
-from bridge.config import Config, parse_time
-from bridge.errors import BridgeError, Fenced, NotPermitted, Retryable
+from bridge.config import Config
+from bridge.errors import BridgeError, Fenced, HistoryLost, NotPermitted, Retryable
 from bridge.logs import Repeated
 from bridge.metrics import Counters, registry
-from bridge.model.checkpoint import Checkpoint, Origin
-from bridge.model.message import MessageFormat
-from bridge.model.policy import Backoff, CheckpointPolicy, DeadLetterBrake
-from bridge.model.position import Position, position_at, position_from
-from bridge.model.profile import namespace_of, profile_of
+from bridge.model.policy import Backoff, DeadLetterBrake
+from bridge.model.profile import namespace_of
 from bridge.model.window import Window
+from bridge.modes import Run, mode_of
+from bridge.parts import make_form, make_source, make_store
+from bridge.pipeline.counting import Counting
 from bridge.pipeline.loop import Loop
-from bridge.pipeline.ports import CheckpointStore
+from bridge.pipeline.ports import Stream
 from bridge.pipeline.progress import Progress
 from bridge.pipeline.publish import Publisher
+from bridge.pipeline.recovery import Recovery, Report
+from bridge.pipeline.sweeping import Nothing
 from bridge.signals import on_stop
 from bridge.sink.driver import driver_of
-from bridge.source.client import Client, state_client
-from bridge.source.mongo import MongoSource
+from bridge.source.client import state_client
+from bridge.verifying import Verifying
 from bridge.web.server import WebServer
 from bridge.web.status import Status
 
@@ -44,21 +42,7 @@ PERMISSION_PATIENCE_SECONDS = 600.0
 #: A run that lasted so long was well: the next failure is waited out from the beginning.
 _WELL_SECONDS = 5.0
 _STANDBY_SECONDS = 0.5
-
-
-def make_store(config: Config, client: Client) -> CheckpointStore:
-    """The checkpoint store the settings ask for; ``client`` stays with the caller."""
-    chosen = config.checkpoint
-    if chosen.store == "file":
-        return FileCheckpoint(Path(chosen.file), chosen.name)
-    return MongoCheckpoints(client, chosen.database, chosen.name, chosen.lease_seconds)
-
-
-@contextmanager
-def opened(config: Config) -> Iterator[tuple[MongoSource, CheckpointStore]]:
-    """The source and the checkpoint store for a command, closed afterwards."""
-    with state_client(config) as client, closing(MongoSource(config, profile_of(config), client)) as source:
-        yield source, make_store(config, client)
+SWEEP_ALONE = "this mongod is a standalone without change streams: transitions are found by the sweep alone"
 
 
 class Service:
@@ -72,15 +56,14 @@ class Service:
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._client = state_client(config)
-        self._source = MongoSource(config, profile_of(config), self._client)
+        self._source = make_source(config, self._client)
         self._store = make_store(config, self._client)
-        self._form = MessageFormat(
-            config.kafka.topic, f"job-bridge/{namespace_of(config)}", cloudevents=config.kafka.headers == "cloudevents"
-        )
+        self._mode = mode_of(config, self._source, self._clock, self._counters)
+        self._beginning = Beginning(config, self._source, self._store, self._clock, streams=self._mode.streams)
+        self._form = make_form(config)
         self._executor = ThreadPoolExecutor(1, "checkpoint")
         self._brake = DeadLetterBrake(config.delivery.dead_letters_per_hour)
         self._progress: Progress | None = None
-        self._by_time = False
         self._was_ready = False
         self._ready_since: float | None = None
         self._refused_since: float | None = None
@@ -89,10 +72,11 @@ class Service:
         self.status = self._make_status()
 
     def _make_status(self) -> Status:
-        status = Status(
-            self._config.checkpoint.name, namespace_of(self._config), self._config.kafka.topic, str(self._driver),
-            self._clock, self._counters,
-        )
+        about = {
+            "name": self._config.checkpoint.name, "namespace": namespace_of(self._config), "topic": self._config.kafka.topic,
+            "driver": str(self._driver), "mode": self._config.delivery.mode,
+        }
+        status = Status(about, self._clock, self._counters)
         status.position = lambda: self._progress.position if self._progress else None
         status.stored = lambda: self._progress.stored if self._progress else None
         status.ask(self._source.cluster.last_write, self._source.cluster.oldest_oplog_entry)
@@ -107,7 +91,7 @@ class Service:
         """Work until stopped; return the exit code. Raises the :class:`BridgeError` that ended it."""
         metrics = registry(self._counters, self.status.gauges, lambda: self.status.state, __version__)
         http = self._config.http
-        with on_stop(self.stop), WebServer(http.host, http.port, self.status, metrics) as web:
+        with on_stop(self.stop), WebServer(http.host, http.port, self.status, metrics) as web, Verifying(self._config, self.status):
             logger.info(
                 "job-bridge %s: %s to topic %s by %s, %s, checkpoint in %s; status at %s", __version__,
                 namespace_of(self._config), self._config.kafka.topic, self._driver, self._config.delivery.mode,
@@ -127,30 +111,69 @@ class Service:
         while not self._stop.is_set():
             self._ready_since = None
             try:
-                return self._run_once()
+                code = self._attempt()
+                if code is None:
+                    continue
+                return code
             except (Retryable, NotPermitted) as error:
                 self._excuse(error)
                 tries = 1 if self._was_well() else tries + 1
             self._wait(backoff.wait(tries))
         return 0
 
+    def _attempt(self) -> int | None:
+        """One run, and its exit code; None when the next is to begin at once, with what the stream has forgotten."""
+        try:
+            return self._run_once()
+        except HistoryLost as error:
+            self._lose(error)
+            return None
+
     def _run_once(self) -> int:
         """One run: own the checkpoint, open both ends, work, and settle what is in flight."""
         if not self._own():
             return 0
         progress = self._progress = self._progress or self._begin()
-        window = Window(progress.position, self._config.delivery.window_messages, self._config.delivery.window_bytes)
+        window = Window(progress.position, self._mode.messages, self._config.delivery.window_bytes)
+        run = Run(progress, self._wake, self._stop, self.status.watch)
         with ExitStack() as stack:
-            sink = stack.enter_context(self._driver.sink(self._config, self._form.dead_letter_topic, self._wake))
-            stream = stack.enter_context(self._source.open(progress.position, self._wake, by_time=self._by_time))
+            driver = stack.enter_context(self._driver.sink(self._config, self._form.dead_letter_topic, self._wake))
+            self.status.watch(window)
+            self.status.complaint = driver.complaint
+            sink = stack.enter_context(self._mode.around_sink(Counting(driver, self._clock, self._counters), run))
+            stream = self._mode.around_stream(self._stream(progress, stack), run)
             publisher = Publisher(
                 sink, window, self._form, self._brake, self._clock, self._counters,
                 set_aside_oversize=self._config.kafka.on_oversize == "dead-letter",
             )
             loop = Loop(stream, sink, window, publisher, progress, self._wake, self._stop, self._clock,
                         self._counters, self._watch)
-            self.status.window, self.status.complaint = window, sink.complaint
             return self._work(loop, window, progress)
+
+    def _stream(self, progress: Progress, stack: ExitStack) -> Stream:
+        """What the position asks for: the change stream, or first the gap before it; nothing where there are no streams."""
+        if not self._source.deployment(streams=self._mode.streams).streams:
+            self.status.notes = [SWEEP_ALONE]
+            logger.warning("%s", SWEEP_ALONE)
+            return Nothing()
+        by_time, self._beginning.by_time = self._beginning.by_time, False
+        gap, self.status.recovery = progress.gap, None
+        if gap is None:
+            return stack.enter_context(self._source.open(progress.position, self._wake, by_time=by_time))
+        history, place = self._source.history, progress.position.place
+        report = self.status.recovery = Report(gap, history.count(gap.since, place), self._clock)
+
+        def follow() -> Stream:
+            stream = stack.enter_context(self._source.open(gap.until, self._wake, by_time=False))
+            logger.info("read %d jobs' history in %.1f s; the change stream goes on behind it", report.done, report.seconds)
+            self.status.recovery = None
+            self._set_state("running", "")
+            return stream
+
+        return Recovery(
+            history.jobs(gap.since, place), gap, progress.position, follow, report, self._counters,
+            latest_only=self._source.profile.transitions_field is None,
+        )
 
     def _work(self, loop: Loop, window: Window, progress: Progress) -> int:
         drain_seconds = self._config.delivery.drain_seconds
@@ -188,42 +211,34 @@ class Service:
         return True
 
     def _begin(self) -> Progress:
-        """Load the checkpoint, or store the first one before anything is read."""
-        origin = self._source.origin()
-        if not self._source.exists():
-            logger.warning("the collection %s does not exist yet: waiting for its first job", namespace_of(self._config))
-        checkpoint = self._store.load()
-        if checkpoint is None:
-            checkpoint = origin.first(self._store.name, self._first_position(origin), self._store.epoch, self._clock.now())
-            self._store.save(checkpoint)
-            logger.info("first start", extra={"position": str(checkpoint.position)})
-        else:
-            checkpoint = self._resumed(origin, checkpoint)
-        chosen = self._config.checkpoint
+        """What is stored, or the first checkpoint."""
         return Progress(
-            self._store, checkpoint, CheckpointPolicy(chosen.interval_seconds), chosen.lease_seconds / 3,
+            self._store, self._beginning.checkpoint(), self._mode.policy, self._config.checkpoint.lease_seconds / 3,
             self._clock, self._counters, self._executor,
         )
 
-    def _resumed(self, origin: Origin, checkpoint: Checkpoint) -> Checkpoint:
-        origin.admit(checkpoint)
-        logger.info("going on from the checkpoint", extra={"position": str(checkpoint.position)})
-        # A token made under other stages may be refused, its cluster time is not.
-        self._by_time = checkpoint.fingerprint != origin.fingerprint and bool(checkpoint.position.token)
-        return replace(checkpoint, fingerprint=origin.fingerprint, mongo_cluster_id=origin.mongo_cluster_id)
-
-    def _first_position(self, origin: Origin) -> Position:
-        start = self._config.start.from_
-        if start == "now":
-            newest = origin.cluster_time
-            return position_from(newest.next())
-        return position_at(parse_time(start))
+    def _lose(self, error: HistoryLost) -> None:
+        """The oplog has forgotten our position: from the next run on the gap is told by the jobs' history."""
+        self._counters.history_lost += 1
+        if not self._mode.positions or self._progress is None:
+            logger.warning("%s; tags tell what is still to be sent: going on from now", error.what)
+            self._progress = None
+            return
+        gap = self._beginning.gap_since(self._progress.position, error)
+        self._progress.lose(gap)
+        logger.warning(
+            "%s. Nothing is skipped: what changed since is published from the jobs' own history, with %g s around it again", error.what,
+            self._config.recovery.margin_seconds, extra={"position": str(self._progress.position)},
+        )
+        if self._source.profile.transitions_field is None:
+            logger.warning("this collection keeps no history: of each job only the latest state can be told, "
+                           "states it went through in between cannot be known")
 
     def _is_ready(self) -> None:
         self._trouble.over(self._clock.monotonic(), "working again")
         self._was_ready, self._refused_since = True, None
         self._ready_since = self._counters.turned = self._clock.monotonic()
-        self._set_state("running", "")
+        self._set_state("recovering" if self.status.recovery else "running", "")
         logger.info("ready")
 
     def _excuse(self, error: BridgeError) -> None:

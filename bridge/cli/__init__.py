@@ -8,12 +8,17 @@ import click
 
 from bridge import __version__
 from bridge.cli.check import check
+from bridge.cli.deadletters import dead_letters
 from bridge.cli.demo import demo
+from bridge.cli.notify import notify
+from bridge.cli.replay import replay
 from bridge.cli.run import run
 from bridge.cli.status import status
+from bridge.cli.sweep import sweep
 from bridge.cli.tail import tail
 from bridge.cli.token import token
 from bridge.cli.topics import topics
+from bridge.cli.verify import verify
 from bridge.errors import BridgeError, Usage
 
 BUG = BridgeError.exit_code
@@ -62,5 +67,5 @@ def main() -> None:
     """
 
 
-for command in (run, check, status, tail, token, topics, demo):
+for command in (run, check, status, tail, verify, replay, notify, sweep, dead_letters, token, topics, demo):
     main.add_command(command)

@@ -15,7 +15,7 @@ from bridge.config.load import option, setting_names
 COMMON = (
     "mongo.uri", "mongo.database", "mongo.collection", "jobs.profile", "kafka.bootstrap_servers", "kafka.topic",
     "kafka.headers", "delivery.mode", "checkpoint.store", "checkpoint.name", "checkpoint.file",
-    "checkpoint.interval_seconds", "start.from", "http.host", "http.port", "log.format", "log.level",
+    "checkpoint.interval_seconds", "start.from", "recovery.on_history_lost", "http.host", "http.port", "log.format", "log.level",
 )
 
 

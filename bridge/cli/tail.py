@@ -1,11 +1,12 @@
 """``job-bridge tail``: prints transitions as they happen."""
 
 import threading
+from datetime import datetime, timezone
 
 import click
 
 from bridge.cli.settings import Config, with_settings
-from bridge.config import parse_time
+from bridge.config import parse_when
 from bridge.errors import Usage
 from bridge.model.message import value_of
 from bridge.model.position import Position, position_at, position_from
@@ -14,7 +15,7 @@ from bridge.signals import on_stop
 
 
 @click.command()
-@click.option("--since", metavar="TIME", help="begin at this ISO 8601 time, as far as the oplog reaches; default: now")
+@click.option("--since", metavar="WHEN", help="begin there: 10m, or an ISO 8601 time with its zone, as far as the oplog reaches; default: now")
 @click.option("--count", type=click.IntRange(1), help="end after so many transitions")
 @with_settings
 def tail(config: Config, since: str | None, count: int | None) -> None:
@@ -24,7 +25,7 @@ def tail(config: Config, since: str | None, count: int | None) -> None:
     Example:
       job-bridge tail --mongo-uri mongodb://localhost:27017/?replicaSet=rs0 --count 10
     """
-    from bridge.service import opened
+    from bridge.parts import opened
 
     stop, wake = threading.Event(), threading.Event()
 
@@ -48,7 +49,7 @@ def tail(config: Config, since: str | None, count: int | None) -> None:
 
 def _position(since: str) -> Position:
     try:
-        return position_at(parse_time(since))
+        return position_at(parse_when(since, datetime.now(timezone.utc)))
     except ValueError as error:
         raise Usage(f"--since: {error}") from None
 

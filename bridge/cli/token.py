@@ -5,14 +5,15 @@ import logging
 import time
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timezone
 
 import click
 
 from bridge.cli.settings import Config, with_settings
-from bridge.config import parse_time
+from bridge.config import parse_when
 from bridge.errors import CheckpointUnusable, Fenced, Retryable, Usage
 from bridge.model.checkpoint import Checkpoint, Origin
-from bridge.model.position import Position, position_at, position_of
+from bridge.model.position import Position, position_at, position_from, position_of
 from bridge.pipeline.ports import CheckpointStore
 
 logger = logging.getLogger("bridge")
@@ -33,7 +34,7 @@ def show(config: Config, as_json: bool) -> None:
     Example:
       job-bridge token show --checkpoint-name job-bridge
     """
-    from bridge.service import opened
+    from bridge.parts import opened
 
     with opened(config) as (_, store):
         stored = store.load()
@@ -48,17 +49,17 @@ def show(config: Config, as_json: bool) -> None:
 
 
 @token.command("set")
-@click.argument("place", metavar="TIME|TOKEN")
+@click.argument("place", metavar="TIME|now|TOKEN")
 @click.option("--yes", is_flag=True, help="do not ask")
 @with_settings
 def set_(config: Config, place: str, yes: bool) -> None:
-    """Let the bridge go on from an ISO 8601 TIME (inclusive) or right after a resume TOKEN.
+    """Let the bridge go on from a TIME (ISO 8601, a duration as 2h, or now; inclusive) or right after a resume TOKEN.
 
     \b
     Example:
       job-bridge token set 2026-03-02T18:00:00+00:00
     """
-    _change(config, _position(place), yes)
+    _change(config, place, yes)
 
 
 @token.command()
@@ -74,19 +75,22 @@ def clear(config: Config, yes: bool) -> None:
     _change(config, None, yes)
 
 
-def _position(place: str) -> Position:
+def _position(place: str, origin: Origin) -> Position:
+    if place == "now":
+        return position_from(origin.cluster_time.next())
     with suppress(ValueError):
         return position_of(place)
     try:
-        return position_at(parse_time(place))
+        return position_at(parse_when(place, datetime.now(timezone.utc)))
     except ValueError as error:
         raise Usage(f"{place!r} is neither a resume token nor a time: {error}") from None
 
 
-def _change(config: Config, position: Position | None, yes: bool) -> None:
-    from bridge.service import opened
+def _change(config: Config, place: str | None, yes: bool) -> None:
+    from bridge.parts import opened
 
     with opened(config) as (source, store):
+        position = _position(place, source.origin()) if place is not None else None
         if blocker := store.acquire():
             raise Fenced(f"A bridge is running: {blocker}", "The checkpoint is as it was", "Stop the bridge first")
         try:
@@ -103,7 +107,7 @@ def _confirm(before: Position | None, unusable: str, position: Position | None, 
     click.echo(f"now:  {before or unusable or 'no checkpoint'}")
     click.echo(f"then: {position or 'no checkpoint: the next start begins with start.from'}")
     if before and position and position > before:
-        click.echo("what lies between the two will not be sent")
+        click.echo("what lies between the two will not be sent by the stream; 'job-bridge replay' can send it from the jobs")
     if not yes:
         click.confirm("Change it?", abort=True)
 

@@ -1,6 +1,6 @@
 """The settings, read once and frozen."""
 
 from bridge.config.load import Config, load
-from bridge.config.sections import parse_time
+from bridge.config.times import parse_duration, parse_time, parse_when
 
-__all__ = ["Config", "load", "parse_time"]
+__all__ = ["Config", "load", "parse_duration", "parse_time", "parse_when"]

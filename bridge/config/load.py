@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bridge.config import sections
@@ -36,8 +36,37 @@ class Config(BaseSettings):
     delivery: sections.Delivery = sections.Delivery()
     checkpoint: sections.CheckpointSettings = sections.CheckpointSettings()
     start: sections.Start = sections.Start()
+    recovery: sections.Recovery = sections.Recovery()
+    sweep: sections.Sweep = sections.Sweep()
+    verify: sections.Verify = sections.Verify()
     http: sections.Http = sections.Http()
     log: sections.Log = sections.Log()
+
+    @property
+    def keeps_no_position(self) -> bool:
+        """Whether tags in the jobs say what is still to be sent, so that no place in the stream has to be stored."""
+        return self.delivery.mode.startswith("background") and not self.bridge_tags
+
+    @property
+    def bridge_tags(self) -> bool:
+        """Whether the bridge itself sets the tags."""
+        return self.delivery.mode == "background-jobs" and self.sweep.tagged_by == "bridge"
+
+    @model_validator(mode="after")
+    def mode_has_what_it_needs(self) -> "Config":
+        """Rules across sections."""
+        mode, ee2 = self.delivery.mode, self.jobs.profile == "ee2"
+        if mode == "background-jobs" and not self.sweep.job_tag:
+            raise ValueError("delivery.mode = background-jobs needs sweep.job_tag, the field of a job that says its state is still to be sent")
+        if mode == "background-jobs" and self.jobs.profile == "custom" and not self.jobs.updated_field:
+            raise ValueError("delivery.mode = background-jobs needs jobs.updated_field, to tell how old a tag is")
+        if mode == "background-transitions" and (ee2 or (self.jobs.profile == "custom" and not self.jobs.transitions_field)):
+            raise ValueError("delivery.mode = background-transitions needs jobs with a history: jobs.transitions_field")
+        if mode == "background-transitions" and not self.sweep.transition_tag:
+            raise ValueError("delivery.mode = background-transitions needs sweep.transition_tag, the field of a transition that is false until it was sent")
+        if self.keeps_no_position and self.start.from_ != "now":
+            raise ValueError(f"start.from = {self.start.from_} has no meaning with delivery.mode = {mode}: the tags say what is to be sent")
+        return self
 
 
 def _layered(*layers: Nested) -> Config:

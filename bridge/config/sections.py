@@ -5,21 +5,12 @@ Read in order of strength: defaults, the TOML file, ``JOB_BRIDGE_SECTION_NAME`` 
 """
 
 import re
-from datetime import datetime, timezone
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-
-def parse_time(text: str) -> datetime:
-    """Read an ISO 8601 time with a zone, as UTC; ``ValueError`` says what is missing."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is no ISO 8601 time such as 2026-03-02T18:04:11+00:00") from None
-    if moment.tzinfo is None:
-        raise ValueError(f"{text!r} has no zone: {text}+00:00 is UTC; add your own offset for local time")
-    return moment.astimezone(timezone.utc)
+from bridge.config.times import parse_duration, parse_time
 
 
 def _topic(name: str) -> str:
@@ -47,8 +38,18 @@ def _field_name(name: str | None) -> str | None:
 
 
 def _start(text: str) -> str:
-    if text != "now":
+    if text not in ("now", "history"):
         parse_time(text)
+    return text
+
+
+def _tag_name(name: str) -> str:
+    return _field_name(name) or ""
+
+
+def _every(text: str) -> str:
+    if text != "never" and parse_duration(text) < timedelta(seconds=1):
+        raise ValueError("a verification begins once a second at most")
     return text
 
 
@@ -83,7 +84,7 @@ class Jobs(Section):
     id_field: FieldName = Field(None, description="field of the job id; _id for the document's own (custom profile)")
     state_field: FieldName = Field(None, description="field of the state (custom profile)")
     transitions_field: FieldName = Field(None, description="array of transitions; empty where no history is kept (custom profile)")
-    updated_field: FieldName = Field(None, description="time of the last update, for profiles without history (custom profile)")
+    updated_field: FieldName = Field(None, description="time of the last update: by it gaps are read from the jobs' history (custom profile)")
     transition_state: FieldName = Field("state", description="name of the state inside a transition (custom profile)")
     transition_time: FieldName = Field("time", description="name of the time inside a transition (custom profile)")
     transition_trans_id: FieldName = Field("trans_id", description="name of the identity inside a transition (custom profile)")
@@ -130,7 +131,9 @@ class Kafka(Section):
 
 
 class Delivery(Section):
-    mode: Literal["at-least-once"] = Field("at-least-once", description="what is promised: nothing lost, few repeated after a failure")
+    mode: Literal["at-least-once", "synchronous", "fire-and-forget", "background-jobs", "background-transitions"] = Field(
+        "at-least-once", description="what is promised, and what keeps the promise; docs/delivery-modes.md compares them")
+    send_timeout_seconds: Positive = Field(35.0, description="how long a message that is waited for may take, in seconds (mode synchronous, job-bridge notify)")
     window_messages: Annotated[int, Field(ge=1)] = Field(10_000, description="most messages in flight; bounds memory and what a crash repeats")
     window_bytes: Annotated[int, Field(ge=1)] = Field(16_777_216, description="most bytes in flight, in bytes")
     drain_seconds: Annotated[float, Field(ge=0)] = Field(20.0, description="how long a stop waits for messages in flight, in seconds")
@@ -147,7 +150,25 @@ class CheckpointSettings(Section):
 
 
 class Start(Section):
-    from_: Annotated[str, AfterValidator(_start)] = Field("now", alias="from", description="where to begin without a checkpoint: now, or an ISO 8601 time with zone")
+    from_: Annotated[str, AfterValidator(_start)] = Field("now", alias="from", description="where to begin without a checkpoint: now, history (all that the jobs tell, once), or an ISO 8601 time with zone")
+
+
+class Recovery(Section):
+    on_history_lost: Literal["recover", "stop"] = Field("recover", description="when the oplog no longer reaches back to the checkpoint: publish the gap from the jobs' own history, or stop (exit 80)")
+    margin_seconds: Annotated[float, Field(ge=0)] = Field(60.0, description="how far the writers' clocks may be apart, in seconds; so much around a gap is sent again")
+
+
+class Sweep(Section):
+    job_tag: Annotated[str, AfterValidator(_tag_name)] = Field("", description="field of a job that is true while its state is still to be sent (mode background-jobs)")
+    tagged_by: Literal["service", "bridge"] = Field("service", description="who sets it: the service with each change of state, or the bridge when it sees one (mode background-jobs)")
+    transition_tag: Annotated[str, AfterValidator(_tag_name)] = Field("notif_sent", description="field of a transition that is false until it was sent (mode background-transitions)")
+    every_seconds: Positive = Field(60.0, description="how often to look for tags, in seconds")
+    older_than_seconds: Annotated[float, Field(ge=0)] = Field(120.0, description="how old what is tagged has to be, in seconds: younger ones are on their way")
+
+
+class Verify(Section):
+    every: Annotated[str, AfterValidator(_every)] = Field("never", description="how often a running bridge compares the jobs' history with the topic: never, or a duration such as 10m")
+    settle_seconds: Annotated[float, Field(ge=0)] = Field(30.0, description="how young a transition may be and still be on its way, in seconds: younger ones are not looked at")
 
 
 class Http(Section):

@@ -1,22 +1,30 @@
 """The checkpoint: a position and everything needed to know that it is ours."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bridge import __version__
 from bridge.errors import CheckpointUnusable
+from bridge.model.gap import Gap
 from bridge.model.position import ClusterTime, Position, cluster_time_of, position_from
+from bridge.model.transition import Transition
 
 #: Raised when a record changes so that an older bridge would misread it.
-FORMAT = 1
+FORMAT = 2
+#: What a record has as long as there is no gap: a bridge that knows of none can go on with it.
+WITHOUT_GAP = 1
 
 _LOST_NOTHING = "Nothing was read or sent, and the checkpoint is as it was"
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """One stored checkpoint. ``sequence`` counts saves; ``saved_at`` is Unix seconds."""
+    """One stored checkpoint. ``sequence`` counts saves; ``saved_at`` is Unix seconds.
+
+    With a ``gap`` the position is a place in its recovery. ``delivered`` is a transition that was
+    settled shortly before the position: a collection that lacks it is older than the checkpoint.
+    """
 
     name: str
     position: Position
@@ -27,24 +35,38 @@ class Checkpoint:
     mongo_cluster_id: str
     bridge_version: str = __version__
     saved_at: float = 0.0
+    gap: Gap | None = None
+    delivered: Transition | None = None
 
-    def moved(self, position: Position, saved_at: float) -> "Checkpoint":
-        """The next checkpoint, at ``position``."""
+    def moved(self, position: Position, saved_at: float, delivered: Transition | None = None) -> "Checkpoint":
+        """The next checkpoint, at ``position``; at the end of the gap there is none any more."""
         return replace(
-            self, position=position, sequence=self.sequence + 1, saved_at=saved_at, bridge_version=__version__
+            self, position=position, sequence=self.sequence + 1, saved_at=saved_at, bridge_version=__version__,
+            gap=None if self.gap and position >= self.gap.until else self.gap, delivered=delivered or self.delivered,
         )
+
+    @property
+    def needed(self) -> Position:
+        """The place from which on the oplog is still needed."""
+        return self.gap.until if self.gap else self.position
 
     def record(self) -> dict[str, Any]:
         """The checkpoint as stored: plain values only."""
-        fields = asdict(self)
-        position = fields.pop("position")
         return {
-            "format": FORMAT,
-            **fields,
-            "token": position.token,
-            "type_bits": position.type_bits,
-            "cluster_time": list(position.cluster_time),
+            "format": FORMAT if self.gap else WITHOUT_GAP,
+            **{name: getattr(self, name) for name in _PLAIN},
+            **_place(self.position),
+            "place": self.position.place,
+            "gap": {"since": self.gap.since, "before": self.gap.before, **_place(self.gap.until)} if self.gap else None,
+            "delivered": self.delivered._asdict() if self.delivered else None,
         }
+
+
+_PLAIN = ("name", "sequence", "epoch", "fingerprint", "namespace", "mongo_cluster_id", "bridge_version", "saved_at")
+
+
+def _place(position: Position) -> dict[str, Any]:
+    return {"token": position.token, "type_bits": position.type_bits, "cluster_time": list(position.cluster_time)}
 
 
 def checkpoint_of(record: Mapping[str, Any], where: str) -> Checkpoint:
@@ -70,17 +92,11 @@ def checkpoint_of(record: Mapping[str, Any], where: str) -> Checkpoint:
 
 
 def _read(record: Mapping[str, Any]) -> Checkpoint:
-    seconds, increment = record["cluster_time"]
-    token, type_bits = _text(record["token"]), _text(record.get("type_bits", ""))
-    time = ClusterTime(_count(seconds, 2**32), _count(increment, 2**32))
-    bytes.fromhex(type_bits)
-    if token and cluster_time_of(token) != time:
-        raise ValueError("token and cluster_time, which disagree")
-    if record["format"] != FORMAT:
+    if record["format"] not in (FORMAT, WITHOUT_GAP) or (record["format"] == WITHOUT_GAP and record.get("gap")):
         raise ValueError("format")
     return Checkpoint(
         name=_text(record["name"]),
-        position=Position(token, type_bits) if token else position_from(time),
+        position=_position(record)._replace(place=_text(record.get("place", ""))),
         sequence=_count(record["sequence"], 2**63),
         epoch=_count(record["epoch"], 2**63),
         fingerprint=_text(record["fingerprint"]),
@@ -88,7 +104,30 @@ def _read(record: Mapping[str, Any]) -> Checkpoint:
         mongo_cluster_id=_text(record["mongo_cluster_id"]),
         bridge_version=_text(record["bridge_version"]),
         saved_at=float(record["saved_at"]),
+        gap=_gap(record["gap"]) if record.get("gap") else None,
+        delivered=_delivered(record["delivered"]) if record.get("delivered") else None,
     )
+
+
+def _position(record: Mapping[str, Any]) -> Position:
+    seconds, increment = record["cluster_time"]
+    token, type_bits = _text(record["token"]), _text(record.get("type_bits", ""))
+    time = ClusterTime(_count(seconds, 2**32), _count(increment, 2**32))
+    bytes.fromhex(type_bits)
+    if token and cluster_time_of(token) != time:
+        raise ValueError("token and cluster_time, which disagree")
+    return Position(token, type_bits) if token else position_from(time)
+
+
+def _gap(record: Mapping[str, Any]) -> Gap:
+    since = record["since"]
+    return Gap(None if since is None else float(since), float(record["before"]), _position(record))
+
+
+def _delivered(record: Mapping[str, Any]) -> Transition:
+    sequence = record["sequence"]
+    job_id, state, time, trans_id = (_text(record[name]) for name in ("job_id", "state", "time", "trans_id"))
+    return Transition(job_id, state, time, trans_id, None if sequence is None else _count(sequence, 2**31))
 
 
 def _text(value: object) -> str:
@@ -117,20 +156,20 @@ class Origin:
         if checkpoint.namespace != self.namespace:
             raise _foreign(f"is of {checkpoint.namespace}, this bridge reads {self.namespace}")
         if not _same_cluster(checkpoint.mongo_cluster_id, self.mongo_cluster_id):
-            raise _foreign(
+            raise restored(
                 f"is of MongoDB cluster {checkpoint.mongo_cluster_id}, this one is {self.mongo_cluster_id}"
             )
         # By seconds: a first position is one tick after the newest write.
         if checkpoint.position.cluster_time.seconds > self.cluster_time.seconds:
-            raise _foreign(
+            raise restored(
                 f"is at {checkpoint.position.cluster_time.isoformat()}, later than this cluster's last write at "
-                f"{self.cluster_time.isoformat()}: the cluster was restored from a backup, or is another one"
+                f"{self.cluster_time.isoformat()}"
             )
 
-    def first(self, name: str, position: Position, epoch: int, saved_at: float) -> Checkpoint:
+    def first(self, name: str, position: Position, epoch: int, saved_at: float, gap: Gap | None = None) -> Checkpoint:
         """Make the first checkpoint of a bridge."""
         return Checkpoint(
-            name, position, 0, epoch, self.fingerprint, self.namespace, self.mongo_cluster_id, saved_at=saved_at
+            name, position, 0, epoch, self.fingerprint, self.namespace, self.mongo_cluster_id, saved_at=saved_at, gap=gap
         )
 
 
@@ -149,4 +188,15 @@ def _foreign(what: str) -> CheckpointUnusable:
         _LOST_NOTHING,
         "Give this bridge a checkpoint.name of its own, or, if you are sure, "
         "'job-bridge token clear' and start again",
+    )
+
+
+def restored(what: str) -> CheckpointUnusable:
+    """The error for data that is not what the checkpoint was made from: two commands could be right, a person knows which."""
+    return CheckpointUnusable(
+        f"The stored checkpoint {what}: the data was restored from a backup, or is that of another cluster",
+        _LOST_NOTHING,
+        "To go on with what is there, telling only what happens from now on: 'job-bridge token set now'. To tell all that its jobs know, "
+        "what Kafka has already among it: 'job-bridge token clear', then 'job-bridge run --start-from history'. "
+        "If it is another cluster by mistake, correct mongo.uri",
     )

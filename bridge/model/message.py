@@ -3,6 +3,7 @@
 The headers are those of the CloudEvents 1.0 Kafka protocol binding in binary content mode.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from json import dumps
 from json.encoder import encode_basestring_ascii as quoted
@@ -34,6 +35,17 @@ class Message(NamedTuple):
         for name, value in self.headers:
             size += len(name) + len(value) + _HEADER_OVERHEAD
         return size
+
+
+class Record(NamedTuple):
+    """One Kafka record as it was read back. ``timestamp`` is Unix seconds, by the topic's kind of timestamp."""
+
+    partition: int
+    offset: int
+    timestamp: float
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
 
 
 def value_of(transition: Transition) -> bytes:

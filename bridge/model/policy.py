@@ -8,12 +8,17 @@ from dataclasses import dataclass
 class CheckpointPolicy:
     """How stale the stored position may be.
 
-    ``interval`` bounds what a crash repeats; ``idle`` is for positions that moved past nothing but
-    noise: they only have to stay inside the oplog.
+    ``interval`` bounds what a crash repeats; 0 stores each position before anything more is sent.
+    ``idle`` is for positions that moved past nothing but noise: they only have to stay inside the oplog.
     """
 
     interval: float = 1.0
     idle: float = 10.0
+
+    @property
+    def at_once(self) -> bool:
+        """Whether nothing may be sent before what was settled is stored."""
+        return self.interval == 0
 
     def due(self, elapsed: float, *, settled: bool) -> bool:
         """Whether to store, ``elapsed`` seconds after the last time; ``settled``: messages were settled since."""

@@ -28,11 +28,13 @@ class Position(NamedTuple):
     order is the order of events (driver specification "change streams", resume token), and bytes 1
     to 8 are the cluster time. With a whole token the stream goes on after exactly that event; with
     the beginning up to the cluster time it begins at that time, inclusive. ``type_bits`` is the
-    token's ``_typeBits`` in hexadecimal, which only unusual types of ``_id`` have.
+    token's ``_typeBits`` in hexadecimal, which only unusual types of ``_id`` have. ``place`` is how
+    far a recovery came that began here; places sort in the order of the recovery, none before any.
     """
 
     key: str
     type_bits: str = ""
+    place: str = ""
 
     @property
     def token(self) -> str:
@@ -46,7 +48,8 @@ class Position(NamedTuple):
 
     def __str__(self) -> str:
         where = f"token {self.token[:24]}..." if self.token else "no token"
-        return f"{self.cluster_time.isoformat()} ({where})"
+        place = f", recovered up to {self.place}" if self.place else ""
+        return f"{self.cluster_time.isoformat()} ({where}{place})"
 
 
 def cluster_time_of(token: str) -> ClusterTime:

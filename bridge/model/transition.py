@@ -10,6 +10,10 @@ from bridge.model.position import Position
 _NAMESPACE = uuid.UUID("5d7b0c52-2a55-5c0e-9f0b-6b1f3c1d7a10")
 
 
+#: Where a message comes from, told in ``ce_origin``.
+STREAM, SWEEP, RECOVERY, REPLAY, NOTIFY, RETRY = b"stream", b"sweep", b"recovery", b"replay", b"notify", b"retry"
+
+
 class Transition(NamedTuple):
     """One state change of one job.
 
@@ -40,13 +44,15 @@ class Event(NamedTuple):
     """One event of the stream; it is done when all its ``items`` are settled.
 
     ``committed`` is the server's wall clock at the commit (Unix seconds; None before MongoDB 6).
-    ``skipped`` says why there are no items, ``""`` when there are.
+    ``skipped`` says why there are no items, ``""`` when there are. ``origin`` says how it was found,
+    as consumers are told in ``ce_origin``: one of the constants below.
     """
 
     position: Position
     items: Sequence[Transition | Poison]
     committed: float | None = None
     skipped: str = ""
+    origin: bytes = STREAM
 
 
 class Batch(NamedTuple):

@@ -1,28 +1,31 @@
 """The window: what was sent and is not yet settled, in stream order."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from bridge.model.position import Position
+from bridge.model.transition import Poison, Transition
 
 
 class Delivery:
     """One message handed to Kafka, or a position without one, until it is settled.
 
     ``position`` is the place in the stream that is reached when this delivery and all before it
-    are settled; None when more messages of the same event follow.
+    are settled; None when more messages of the same event follow. ``item`` is what the message tells.
     """
 
-    __slots__ = ("committed", "position", "sent", "settled", "size")
+    __slots__ = ("committed", "item", "position", "sent", "settled", "size")
 
     def __init__(
-        self, position: Position | None, size: int = 0, sent: float = 0.0, committed: float | None = None
+        self, position: Position | None, size: int = 0, sent: float = 0.0, committed: float | None = None,
+        item: Transition | Poison | None = None,
     ) -> None:
         self.position = position
         self.size = size
         self.settled = False
         self.sent = sent
         self.committed = committed
+        self.item = item
 
 
 class Window:
@@ -39,9 +42,14 @@ class Window:
         self._deliveries: deque[Delivery] = deque()
         self.count = 0
         self.bytes = 0
+        #: The last of the settled prefix that told something.
+        self.delivered: Transition | None = None
 
     def __bool__(self) -> bool:
         return bool(self._deliveries)
+
+    def __iter__(self) -> Iterator[Delivery]:
+        return iter(self._deliveries)
 
     @property
     def full(self) -> bool:
@@ -85,11 +93,14 @@ class Window:
     def advance(self) -> Position:
         """Drop the settled prefix and return the position it reached."""
         deliveries = self._deliveries
-        reached = None
+        reached = item = None
         while deliveries and deliveries[0].settled:
-            reached = deliveries.popleft().position or reached
+            first = deliveries.popleft()
+            reached, item = first.position or reached, first.item or item
         if reached is not None:
             self._reach(reached)
+        if isinstance(item, Transition):
+            self.delivered = item
         return self.position
 
     def _reach(self, position: Position) -> None:

@@ -62,7 +62,7 @@ class Loop:
                 if not self._settle():
                     self._wake.wait(min(PULSE_SECONDS, seconds))
                 self._remember()
-        self._progress.reached(self._window.advance())
+        self._progress.reached(self._window.advance(), self._window.delivered)
         return not self._window
 
     def _read(self) -> bool:
@@ -88,9 +88,9 @@ class Loop:
         settled = self._sink.settled()
         if settled:
             self._window.settle(settled)
-            self._counters.acknowledge([delivery.committed for delivery in settled], self._clock.now())
+            self._counters.settled += len(settled)
         return bool(settled)
 
     def _remember(self) -> None:
         self._counters.turned = self._clock.monotonic()
-        self._progress.remember(self._window.advance())
+        self._progress.remember(self._window.advance(), self._window.delivered)

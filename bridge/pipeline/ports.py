@@ -1,11 +1,11 @@
 """What the pipeline asks of the world; the rooms ``source``, ``sink`` and ``checkpoint`` provide it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from bridge.model.checkpoint import Checkpoint
-from bridge.model.message import Message
-from bridge.model.transition import Batch
+from bridge.model.message import Message, Record
+from bridge.model.transition import Batch, Poison, Transition
 from bridge.model.window import Delivery
 
 #: A message and its place in the window.
@@ -27,8 +27,9 @@ class Stream(Protocol):
 class Sink(Protocol):
     """Takes messages and tells what became of them."""
 
-    #: True once a message failed: nothing more will be settled, the sink is to be discarded.
-    broken: bool
+    @property
+    def broken(self) -> bool:
+        """True once a message failed: nothing more will be settled, the sink is to be discarded."""
 
     def most(self, topic: str) -> int:
         """The largest message the topic takes, in bytes; 0 where there is no such topic."""
@@ -46,6 +47,53 @@ class Sink(Protocol):
         When there are none any more and a message failed, raises the
         :class:`~bridge.errors.BridgeError` it means, once; the sink is broken then, and nothing that was sent behind that message in its partition is written any more.
         """
+
+
+class Reader(Protocol):
+    """Reads a topic back; belongs to no group and leaves no trace."""
+
+    def count(self, topic: str, since: float | None) -> int:
+        """How many records ``read`` would give, about."""
+
+    def read(self, topic: str, since: float | None) -> Iterator[Sequence[Record]]:
+        """All records from ``since`` (Unix seconds; None: the beginning) to the end at this moment, committed ones only.
+
+        Each partition in its order, as they come. Raises the bridge's errors, ``Misconfigured`` where there is no such topic.
+        """
+
+    def kept_since(self, topic: str) -> float | None:
+        """From when on nothing was removed from the topic yet (Unix seconds); None when nothing ever was."""
+
+
+class JobHistory(Protocol):
+    """What one job's document tells of its past, in the order it happened."""
+
+    @property
+    def items(self) -> Sequence[Transition | Poison]: ...
+
+    @property
+    def place(self) -> str:
+        """Sorts jobs by the time of their last update."""
+
+
+class Tags(Protocol):
+    """What says, in the database itself, which transitions are still to be sent."""
+
+    def clear(self, items: Sequence[Transition | Poison]) -> None:
+        """Take the tags of these off, as far as they are still what was sent. Raises the bridge's errors."""
+
+    def earlier(self, items: Sequence[Transition | Poison]) -> Mapping[str, Sequence[Transition | Poison]]:
+        """By job, what is tagged and lies before these in its history; a job without anything is left out."""
+
+    def pending(self, before: float) -> Iterator[Sequence[Transition | Poison]]:
+        """What is tagged and older than ``before`` (Unix seconds): a job's together, in order; read as it is asked for."""
+
+
+class Tagger(Protocol):
+    """Sets tags where the service does not."""
+
+    def put(self, items: Sequence[Transition | Poison]) -> None:
+        """Tag the jobs of these. Raises the bridge's errors."""
 
 
 class CheckpointStore(Protocol):

@@ -1,23 +1,25 @@
 """Stores the settled position when it is due, and keeps the ownership of the checkpoint meanwhile."""
 
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.clock import Clock
 from bridge.metrics import Counters
 from bridge.model.checkpoint import Checkpoint
+from bridge.model.gap import Gap
 from bridge.model.policy import CheckpointPolicy
 from bridge.model.position import Position
+from bridge.model.transition import Transition
 from bridge.pipeline.ports import CheckpointStore
 
 
 @dataclass(frozen=True, slots=True)
 class _Save:
-    """A checkpoint on its way to the store, since when, and what was acknowledged by then."""
+    """A checkpoint on its way to the store, since when, and what was settled by then."""
 
     checkpoint: Checkpoint
     began: float
-    acked: int
+    settled: int
     outcome: Future[None]
 
 
@@ -42,7 +44,8 @@ class Progress:
         self._executor = executor
         self._saving: _Save | None = None
         self._saved = self._renewed = clock.monotonic()
-        self._acked = counters.acked
+        self._settled = counters.settled
+        self._delivered = checkpoint.delivered
         self.position = checkpoint.position
 
     @property
@@ -50,18 +53,32 @@ class Progress:
         """The checkpoint as last stored."""
         return self._stored
 
-    def remember(self, position: Position) -> None:
+    @property
+    def gap(self) -> Gap | None:
+        """What is to be published from history before the stream goes on; None when there is no such gap (any more)."""
+        gap = self._stored.gap
+        return gap if gap and self.position < gap.until else None
+
+    def remember(self, position: Position, delivered: Transition | None = None) -> None:
         """Take note of the settled position; begin to store it when due. Raises the store's errors."""
-        self.reached(position)
+        self.reached(position, delivered)
         self.keep()  # frozen meanwhile, and replaced? That is to be known before anything else
         if self._saving is None and self._due():
             self._begin()
-        if self._saving is not None and self._saving.outcome.done():
+        if self._saving is not None and (self._policy.at_once or self._saving.outcome.done()):
             self._finish()
 
-    def reached(self, position: Position) -> None:
-        """Take note of the settled position in memory only."""
+    def reached(self, position: Position, delivered: Transition | None = None) -> None:
+        """Take note of the settled position, and of a transition shortly before it, in memory only."""
         self.position = max(self.position, position)
+        self._delivered = delivered or self._delivered
+
+    def lose(self, gap: Gap) -> None:
+        """Store that the stream cannot tell what is in ``gap``: it is to be published from history first."""
+        self._finish()
+        whole = self.gap.longer(gap) if self.gap else gap
+        self._begin(gap=whole)
+        self._finish()
 
     def keep(self) -> None:
         """Renew the ownership when that is due. Raises ``Fenced`` when it is gone."""
@@ -86,16 +103,17 @@ class Progress:
 
     def _due(self) -> bool:
         elapsed = self._clock.monotonic() - self._saved
-        return self.position > self._stored.position and self._policy.due(elapsed, settled=self._counters.acked != self._acked)
+        return self.position > self._stored.position and self._policy.due(elapsed, settled=self._counters.settled != self._settled)
 
     def _silent(self) -> bool:
         """Whether the store has confirmed nothing for so long that the ownership is to be renewed."""
         return self._clock.monotonic() - self._renewed >= self._renew_seconds
 
-    def _begin(self) -> None:
-        checkpoint = self._stored.moved(self.position, self._clock.now())
-        began, acked = self._clock.monotonic(), self._counters.acked
-        self._saving = _Save(checkpoint, began, acked, self._executor.submit(self._store.save, checkpoint))
+    def _begin(self, gap: Gap | None = None) -> None:
+        checkpoint = self._stored.moved(self.position, self._clock.now(), self._delivered)
+        checkpoint = replace(checkpoint, gap=gap) if gap else checkpoint
+        began, settled = self._clock.monotonic(), self._counters.settled
+        self._saving = _Save(checkpoint, began, settled, self._executor.submit(self._store.save, checkpoint))
 
     def _finish(self) -> None:
         """Wait for the save under way, if there is one."""
@@ -103,7 +121,7 @@ class Progress:
             return
         saving, self._saving = self._saving, None
         saving.outcome.result()
-        self._stored, self._acked = saving.checkpoint, saving.acked
+        self._stored, self._settled = saving.checkpoint, saving.settled
         # What the store wrote is at least as new as the moment it began.
         self._saved = self._renewed = saving.began
         self._counters.checkpoints += 1

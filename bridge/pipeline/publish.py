@@ -8,7 +8,7 @@ from bridge.errors import PoisonEvent
 from bridge.metrics import Counters
 from bridge.model.message import Message, MessageFormat
 from bridge.model.policy import DeadLetterBrake
-from bridge.model.transition import Event, Poison, Transition
+from bridge.model.transition import RECOVERY, STREAM, Event, Poison, Transition
 from bridge.model.window import Delivery, Window
 from bridge.pipeline.ports import Sending, Sink
 
@@ -22,7 +22,7 @@ class Publisher:
 
     def __init__(
         self, sink: Sink, window: Window, form: MessageFormat, brake: DeadLetterBrake, clock: Clock,
-        counters: Counters, *, set_aside_oversize: bool, origin: bytes = b"stream",
+        counters: Counters, *, set_aside_oversize: bool,
     ) -> None:
         self._sink = sink
         self._window = window
@@ -31,7 +31,6 @@ class Publisher:
         self._clock = clock
         self._counters = counters
         self._set_aside_oversize = set_aside_oversize
-        self._origin = origin
         self._most = sink.most(form.topic)
 
     def publish(self, events: deque[Event]) -> None:
@@ -58,37 +57,39 @@ class Publisher:
             return
         last = len(event.items) - 1
         for n, item in enumerate(event.items):
-            message, size = self._message(item)
-            delivery = Delivery(event.position if n == last else None, size, now, event.committed)
+            message, size = self._message(item, event.origin)
+            delivery = Delivery(event.position if n == last else None, size, now, event.committed, item)
             self._window.admit(delivery)
             sendings.append((message, delivery))
-        if event.position <= self._counters.sent_up_to:
-            self._counters.possible_duplicates += len(event.items)
-        else:
+        if event.position > self._counters.sent_up_to:
             self._counters.sent_up_to = event.position
+        elif event.origin == STREAM:
+            self._counters.possible_duplicates += len(event.items)
+        if event.origin == RECOVERY:
+            self._counters.recovered += len(event.items)
 
-    def _message(self, item: Transition | Poison) -> tuple[Message, int]:
+    def _message(self, item: Transition | Poison, origin: bytes) -> tuple[Message, int]:
         """The message for an item, and its size in bytes."""
         if isinstance(item, Transition):
-            message = self._format.message(item, self._origin)
+            message = self._format.message(item, origin)
             size = message.size()
             if size <= self._most:
                 return message, size
-            message = self._oversize(item, size)
+            message = self._oversize(item, size, origin)
         else:
-            message = self._dead_letter(item)
+            message = self._dead_letter(item, origin)
         return message, message.size()
 
-    def _oversize(self, item: Transition, size: int) -> Message:
+    def _oversize(self, item: Transition, size: int, origin: bytes) -> Message:
         reason = f"the message has {size} bytes, more than topic {self._format.topic} takes"
         if not self._set_aside_oversize:
             raise PoisonEvent(
                 f"Job {item.job_id:.100}: {reason}", _STOPPED,
                 "Raise the topic's max.message.bytes, or set kafka.on_oversize = dead-letter",
             )
-        return self._dead_letter(Poison(reason, item.job_id, item.state, item.time, item.trans_id, item.sequence))
+        return self._dead_letter(Poison(reason, item.job_id, item.state, item.time, item.trans_id, item.sequence), origin)
 
-    def _dead_letter(self, poison: Poison) -> Message:
+    def _dead_letter(self, poison: Poison, origin: bytes) -> Message:
         extra = {"job_id": poison.job_id[:100], "trans_id": poison.trans_id[:100], "reason": poison.reason}
         topic = self._format.dead_letter_topic
         if not self._sink.most(topic):
@@ -103,4 +104,4 @@ class Publisher:
             )
         logger.warning("set aside to %s, not sent", topic, extra=extra)
         self._counters.dead_lettered += 1
-        return self._format.dead_letter(poison, self._origin, self._clock.now())
+        return self._format.dead_letter(poison, origin, self._clock.now())

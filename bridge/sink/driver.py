@@ -13,6 +13,7 @@ from bridge.sink.topics import Topics
 
 if TYPE_CHECKING:
     from bridge.sink.kafka_python import KafkaPythonSink
+    from bridge.sink.kafka_python.reader import TopicReader
     from bridge.sink.librdkafka import LibrdkafkaSink
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ class Driver:
     version: str
     sink: Callable[[Config, str, threading.Event], "AbstractContextManager[KafkaPythonSink | LibrdkafkaSink]"]
     topics: Callable[[Config], Topics]
+    #: One for both: reading back is for commands, and kafka-python is always there.
+    reader: Callable[[Config], "AbstractContextManager[TopicReader]"]
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
@@ -52,10 +55,16 @@ def driver_of(config: Config) -> Driver:
 def _kafka_python() -> Driver:
     from bridge.sink import kafka_python
 
-    return Driver("kafka-python", kafka_python.VERSION, kafka_python.KafkaPythonSink, kafka_python.KafkaPythonTopics)
+    return Driver("kafka-python", kafka_python.VERSION, kafka_python.KafkaPythonSink, kafka_python.KafkaPythonTopics, _reader)
+
+
+def _reader(config: Config) -> "TopicReader":
+    from bridge.sink.kafka_python.reader import TopicReader
+
+    return TopicReader(config)
 
 
 def _librdkafka() -> Driver:
     from bridge.sink import librdkafka
 
-    return Driver("librdkafka", librdkafka.VERSION, librdkafka.LibrdkafkaSink, librdkafka.LibrdkafkaTopics)
+    return Driver("librdkafka", librdkafka.VERSION, librdkafka.LibrdkafkaSink, librdkafka.LibrdkafkaTopics, _reader)

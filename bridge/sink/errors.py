@@ -20,6 +20,12 @@ def refused(text: str) -> NotPermitted:
                         "Check kafka.sasl_* and the ACLs: Describe and Write on the topic and its -dlq", part="kafka")
 
 
+def unreadable(text: str) -> NotPermitted:
+    """The broker does not let this user read the topic."""
+    return NotPermitted(f"Kafka does not let this user read the topic: {text}", "Nothing was read or sent",
+                        "Grant Read on the topic and its -dlq, beside Describe; config/kafka-acls.sh shows it", part="kafka")
+
+
 def unacceptable(text: str) -> PoisonEvent:
     """The broker takes no such message, however often it is sent."""
     return PoisonEvent(f"The broker refuses a message: {text}", _REPLAY,

@@ -19,6 +19,8 @@ AWAIT_MS = 1000
 #: A path that went silent is noticed after the await and so many seconds more.
 _SILENCE_SECONDS = 10
 _CONNECT_MS = 5000
+#: How long a query of the history may be silent.
+_PATIENCE_SECONDS = 300
 
 
 def stream_client(config: Config, *listeners: CommandListener) -> Client:
@@ -29,6 +31,11 @@ def stream_client(config: Config, *listeners: CommandListener) -> Client:
 def state_client(config: Config) -> Client:
     """A client for short commands: each ends within 5 seconds, writes wait for the majority."""
     return _client(config, timeoutMS=_CONNECT_MS, w="majority")
+
+
+def history_client(config: Config) -> Client:
+    """A client for long queries: without an index MongoDB sorts all jobs before it gives the first."""
+    return _client(config, socketTimeoutMS=_PATIENCE_SECONDS * 1000)
 
 
 def _client(config: Config, **options: Any) -> Client:

@@ -7,7 +7,6 @@ from bson.timestamp import Timestamp
 from pymongo import MongoClient, timeout
 from pymongo.errors import OperationFailure, PyMongoError
 
-from bridge.errors import Misconfigured
 from bridge.model.position import ClusterTime
 from bridge.source.client import Document
 from bridge.source.errors import PERMISSION, translated
@@ -30,6 +29,11 @@ class Deployment:
     cluster_id: str
     cluster_time: ClusterTime
 
+    @property
+    def streams(self) -> bool:
+        """Whether it has change streams."""
+        return self.kind != "standalone"
+
 
 class Cluster:
     """Asks the deployment. Every method raises the bridge's errors, except where it says None."""
@@ -38,15 +42,15 @@ class Cluster:
         self._admin = client.admin
 
     def deployment(self) -> Deployment:
-        """Who is there; raises :class:`Misconfigured` for a standalone mongod."""
+        """Who is there."""
         with translated():
             hello = self._admin.command("hello")
             version = str(self._admin.command("buildInfo")["version"])
-        if hello.get("msg") == "isdbgrid":
-            return Deployment("sharded cluster", version, "sharded/", _operation_time(hello))
-        if "setName" not in hello:
-            raise Misconfigured("This mongod is a standalone, not a replica set", "Nothing was read or sent", STANDALONE)
-        identity = f"{hello['setName']}/{self._set_id()}"
+            if hello.get("msg") == "isdbgrid":
+                return Deployment("sharded cluster", version, "sharded/", _operation_time(hello))
+            if "setName" not in hello:
+                return Deployment("standalone", version, "standalone/", ClusterTime(int(hello["localTime"].timestamp())))
+            identity = f"{hello['setName']}/{self._set_id()}"
         return Deployment("replica set", version, identity, _operation_time(hello))
 
     def _set_id(self) -> str:

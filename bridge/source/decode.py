@@ -98,11 +98,11 @@ class Decoder:
                     "the history of a job was written anew: all %d transitions are sent again, "
                     "consumers know them by trans_id", len(raw["a"]), extra={"job_id": str(job_id)[:100]},
                 )
-            return tuple(_transition(job_id, n, one, raw) for n, one in enumerate(raw["a"]))
+            return tuple(transition_of(job_id, n, one, raw) for n, one in enumerate(raw["a"]))
         new = raw["t"]
         if len(new) == 1 and (index := new[0]["k"][self._index :]).isdecimal():
-            return (_transition(job_id, int(index), new[0], raw),)  # nearly every event
-        return tuple(_transition(job_id, n, one, raw) for n, one in self._elements(raw))
+            return (transition_of(job_id, int(index), new[0], raw),)  # nearly every event
+        return tuple(transition_of(job_id, n, one, raw) for n, one in self._elements(raw))
 
     def _elements(self, raw: Raw) -> list[tuple[int, Raw]]:
         """New elements of the history by index; what is set deeper inside one is no transition."""
@@ -120,10 +120,10 @@ class Decoder:
     def _latest(self, raw: Raw, job_id: Any, position: Position) -> Items:
         if "s" not in raw:
             return ()
-        time = _moment(raw.get("u")) or _moment(raw.get("w"))
-        time = time or _moment(position.cluster_time.seconds)
+        time = moment_in(raw.get("u")) or moment_in(raw.get("w"))
+        time = time or moment_in(position.cluster_time.seconds)
         fields = {"s": raw["s"], "d": time}
-        return (_transition(job_id, None, fields, raw, place=tuple(position.cluster_time)),)
+        return (transition_of(job_id, None, fields, raw, place=tuple(position.cluster_time)),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def _completed(element: Raw, raw: Raw) -> Raw:
     return {"s": raw.get("n"), "d": raw.get("w"), **element}
 
 
-def _transition(
+def transition_of(
     job_id: Any, sequence: int | None, fields: Any, raw: Raw, place: object = None
 ) -> Transition | Poison:
     """Make a transition of its three fields, or say why it is none."""
@@ -181,8 +181,8 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _moment(value: Any) -> datetime | None:
-    """A date, or Unix seconds as a number, as the driver gives dates."""
+def moment_in(value: Any) -> datetime | None:
+    """A date, or Unix seconds as a number, as the driver gives dates; None where it is neither."""
     if isinstance(value, datetime):
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pymongo.errors import (
+    BulkWriteError,
     ConfigurationError,
     ConnectionFailure,
     InvalidURI,
@@ -52,6 +53,8 @@ class TokenRefused(Retryable):
 
 def classify(error: PyMongoError) -> BridgeError:
     """Say what the bridge does about ``error``."""
+    if isinstance(error, BulkWriteError):
+        error = _first_of(error)
     if isinstance(error, OperationFailure):
         return _classify_code(error)
     if isinstance(error, (InvalidURI, ConfigurationError)):
@@ -84,10 +87,17 @@ def _classify_code(error: OperationFailure) -> BridgeError:
         return HistoryLost(
             f"The oplog no longer reaches back to the checkpoint: {text}",
             "Transitions between the checkpoint and the oplog's oldest entry cannot be read from the stream",
-            "The jobs still hold them: see 'job-bridge token show' for the time, re-send what is missing, "
-            "then 'job-bridge token set TIME' with a time inside the oplog; enlarge the oplog",
+            "The jobs still hold them: 'job-bridge run --recovery-on-history-lost recover' publishes them and goes on; enlarge the oplog",
         )
     return Retryable(f"MongoDB failed: {text}", _REPLAY, "The bridge tries again by itself", part="mongodb")
+
+
+def _first_of(error: BulkWriteError) -> OperationFailure:
+    """What the first write that failed was refused for; the error itself only counts them."""
+    details = error.details
+    for one in (*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())):
+        return OperationFailure(str(one.get("errmsg")), one.get("code"))
+    return error
 
 
 def _text(error: PyMongoError) -> str:

@@ -1,54 +1,65 @@
-"""The source as the pipeline sees it: preflight, where to start, and the stream after a position."""
+"""The source as the pipeline sees it: preflight, where to start, the stream after a position, and the jobs' history."""
 
 import threading
 
 from pymongo import MongoClient
+from pymongo.collection import Collection
 
 from bridge.config import Config
 from bridge.errors import Misconfigured
 from bridge.model.checkpoint import Origin
 from bridge.model.position import Position
 from bridge.model.profile import Profile, namespace_of
-from bridge.source.client import Document, stream_client
-from bridge.source.cluster import Cluster
+from bridge.source.client import Document, history_client, stream_client
+from bridge.source.cluster import STANDALONE, Cluster, Deployment
 from bridge.source.decode import Decoder
 from bridge.source.errors import translated
+from bridge.source.history import History
 from bridge.source.jobids import JobIds, lookup_in
 from bridge.source.pipeline import fingerprint, shape
 from bridge.source.stream import ChangeStream, PostBatchToken, watched
+from bridge.source.tags import JobTags, Sweep, TransitionTags
 
 
 class MongoSource:
     """The jobs collection of one database.
 
-    ``client`` is for short commands and stays with the caller; the stream has a client of its own.
-    Job ids stay remembered from one stream to the next.
+    ``client`` is for short commands and stays with the caller; the stream and the history have
+    clients of their own. Job ids stay remembered from one stream to the next.
     """
 
     def __init__(self, config: Config, profile: Profile, client: MongoClient[Document]) -> None:
-        self._profile = profile
+        self._config = config
+        self.profile = profile
         self._namespace = namespace_of(config)
-        self._database = config.mongo.database
         self._client = client
         self.cluster = Cluster(client)
         self._post_batch = PostBatchToken()
         self._stream_client = stream_client(config, self._post_batch)
-        collection = watched(client, self._database, profile.collection)
-        self.ids = JobIds(lookup_in(collection, profile.id_field))
+        self._history_client = history_client(config)
+        self.ids = JobIds(lookup_in(self._collection(client), profile.id_field))
+        self.history = History(self._collection(self._history_client), profile)
 
-    def origin(self) -> Origin:
-        """Ask who is there; raises for a standalone and for a view."""
-        deployment = self.cluster.deployment()
+    def origin(self, *, streams: bool = True) -> Origin:
+        """Ask who is there; raises for a view, and for a standalone where ``streams`` are needed."""
+        deployment = self.deployment(streams=streams)
         self.exists()
-        return Origin(self._namespace, deployment.cluster_id, fingerprint(self._profile), deployment.cluster_time)
+        return Origin(self._namespace, deployment.cluster_id, fingerprint(self.profile), deployment.cluster_time)
+
+    def deployment(self, *, streams: bool = True) -> Deployment:
+        """Who is there; raises :class:`Misconfigured` for a standalone where ``streams`` are needed."""
+        deployment = self.cluster.deployment()
+        if streams and not deployment.streams:
+            raise Misconfigured("This mongod is a standalone, not a replica set", "Nothing was read or sent", STANDALONE)
+        return deployment
 
     def exists(self) -> bool:
         """Whether the collection is there: watching one that is not is fine, it may come; a view is not."""
         with translated():
             # A user may see a collection without the right to list: ask for names only, and own ones.
             found = list(
-                self._client.get_database(self._database).list_collections(
-                    filter={"name": self._profile.collection}, nameOnly=True, authorizedCollections=True
+                self._client.get_database(self._config.mongo.database).list_collections(
+                    filter={"name": self.profile.collection}, nameOnly=True, authorizedCollections=True
                 )
             )
         if found and found[0].get("type") == "view":
@@ -58,10 +69,26 @@ class MongoSource:
 
     def open(self, start: Position, wake: threading.Event, *, by_time: bool) -> ChangeStream:
         """The stream after ``start``, to be entered; ``by_time`` when the fields read have changed since."""
-        collection = watched(self._stream_client, self._database, self._profile.collection)
-        decoder = Decoder(self._profile, self.ids)
-        return ChangeStream(collection, self._post_batch, shape(self._profile), decoder, start, wake, by_time=by_time)
+        decoder = Decoder(self.profile, self.ids)
+        return ChangeStream(
+            self._collection(self._stream_client), self._post_batch, shape(self.profile), decoder, start, wake, by_time=by_time
+        )
+
+    def tags(self) -> TransitionTags | JobTags:
+        """The tags of the background mode the settings ask for; those of transitions where they ask for none."""
+        sweep, collection = self._config.sweep, self._collection(self._client)
+        if self._config.delivery.mode == "background-jobs":
+            return JobTags(collection, self.profile, sweep.job_tag)
+        return TransitionTags(collection, self.profile, sweep.transition_tag)
+
+    def sweep(self) -> Sweep:
+        """The sweep of these tags."""
+        return Sweep(self._collection(self._client), self.tags())
 
     def close(self) -> None:
         """Close the stream's client; also ends a reader that hangs on a dead path."""
         self._stream_client.close()
+        self._history_client.close()
+
+    def _collection(self, client: MongoClient[Document]) -> Collection[Document]:
+        return watched(client, self._config.mongo.database, self.profile.collection)

@@ -1,7 +1,7 @@
 """The state of the bridge as others see it: written by the service, only read by the web server."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from bridge import __version__
 from bridge.clock import Clock
@@ -21,11 +21,31 @@ _ASK_AGAIN_SECONDS = 15.0
 Ask = Callable[[], ClusterTime | None]
 
 
+class Recovering(Protocol):
+    """How far a recovery is; ``str()`` says it in words."""
+
+    total: int | None
+    done: int
+
+    @property
+    def eta_seconds(self) -> float | None: ...
+
+    def document(self) -> dict[str, Any]: ...
+
+
+class Verified(NamedTuple):
+    """What the last verification found; ``until`` is Unix seconds."""
+
+    until: float
+    missing: int
+    repeated: int
+
+
 class Status:
     """``state`` is one of :data:`bridge.metrics.STATES`; ``reason`` says why the bridge is not ready."""
 
-    def __init__(self, name: str, namespace: str, topic: str, driver: str, clock: Clock, counters: Counters) -> None:
-        self._about = {"name": name, "namespace": namespace, "topic": topic, "driver": driver, "version": __version__}
+    def __init__(self, about: Mapping[str, str], clock: Clock, counters: Counters) -> None:
+        self._about = {**about, "version": __version__}
         self._clock = clock
         self._counters = counters
         self.state = "starting"
@@ -34,7 +54,15 @@ class Status:
         self.position: Callable[[], Position | None] = lambda: None
         self.stored: Callable[[], Checkpoint | None] = lambda: None
         self.complaint: Callable[[], str] = lambda: ""
+        self.recovery: Recovering | None = None
+        self.verified: Verified | None = None
+        #: What else an operator should know of this deployment.
+        self.notes: list[str] = []
         self._last_write = self._oplog_start = _nobody
+
+    def watch(self, window: Window) -> None:
+        """Tell what is in flight by this window from now on."""
+        self.window = window
 
     def ask(self, last_write: Ask, oplog_start: Ask) -> None:
         """Give the questions to MongoDB that lag and headroom need."""
@@ -43,6 +71,8 @@ class Status:
 
     def reasons(self) -> list[str]:
         """Why the bridge is not ready; empty when it is."""
+        if self.state == "recovering" and self.recovery is not None:
+            return [str(self.recovery)]
         if self.state != "running":
             return [self.reason or self.state]
         age = self._oldest_age()
@@ -53,11 +83,12 @@ class Status:
 
     def alive(self) -> bool:
         """Whether the loop turns; waiting for MongoDB, Kafka or another bridge is alive too."""
-        return self.state != "running" or self._clock.monotonic() - self._counters.turned < HANG_SECONDS
+        return self.state not in ("running", "recovering") or self._clock.monotonic() - self._counters.turned < HANG_SECONDS
 
     def gauges(self) -> Mapping[str, float | None]:
         """The values of :data:`bridge.metrics.GAUGES`, None while unknown."""
-        window, position, stored = self.window, self.position(), self.stored()
+        window, position, stored, recovery = self.window, self.position(), self.stored(), self.recovery
+        verified = self.verified
         return {
             "job_bridge_ready": float(not self.reasons()),
             "job_bridge_in_flight_messages": window.count if window else 0,
@@ -67,8 +98,14 @@ class Status:
             "job_bridge_position_timestamp_seconds": position.cluster_time.seconds if position else None,
             "job_bridge_lag_seconds": _between(position.cluster_time if position else None, self._last_write()),
             "job_bridge_oplog_headroom_seconds": _between(
-                self._oplog_start(), stored.position.cluster_time if stored else None
+                self._oplog_start(), stored.needed.cluster_time if stored else None
             ),
+            "job_bridge_recovery_jobs": recovery.total if recovery else None,
+            "job_bridge_recovery_jobs_done": recovery.done if recovery else None,
+            "job_bridge_recovery_eta_seconds": recovery.eta_seconds if recovery else None,
+            "job_bridge_verified_until_timestamp_seconds": verified.until if verified else None,
+            "job_bridge_verified_missing": verified.missing if verified else None,
+            "job_bridge_verified_repeated": verified.repeated if verified else None,
         }
 
     def document(self) -> dict[str, Any]:
@@ -80,12 +117,15 @@ class Status:
             "state": self.state,
             "ready": not self.reasons(),
             "reasons": self.reasons(),
+            "notes": self.notes,
             "position": str(position) if position else None,
             "checkpoint": {**stored.record(), "token": stored.position.token[:24]} if stored else None,
             "counters": {
                 name: getattr(counted, name)
-                for name in ("read", "sent", "acked", "lost", "dead_lettered", "possible_duplicates", "checkpoints")
+                for name in ("read", "sent", "acked", "lost", "dead_lettered", "recovered", "swept", "possible_duplicates", "checkpoints")
             },
+            "recovery": self.recovery.document() if self.recovery else None,
+            "verified": self.verified._asdict() if self.verified else None,
             "skipped": dict(counted.skipped),
             "restarts": dict(counted.restarts),
             "gauges": self.gauges(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,6 +17,7 @@ from tests.acceptance.follower import Follower
 from tests.acceptance.harness import BridgeProcess
 from tests.acceptance.load import Load
 from tests.acceptance.oracle import Verdict, judge
+from tests.acceptance.ways import Way
 from tests.acceptance.witness import CHECKPOINTS, Witness
 from tests.servers.kafka import Kafka
 
@@ -29,9 +31,9 @@ class Bench:
     Start load only when a bridge is ready: every transition since the beginning is expected to arrive.
     """
 
-    def __init__(self, mongo: Mongod, kafka: Kafka, database: str, topic: str, driver: str, folder: Path) -> None:
+    def __init__(self, mongo: Mongod, kafka: Kafka, database: str, topic: str, way: Way, folder: Path) -> None:
         self.mongo, self.kafka = mongo, kafka
-        self.database, self.topic, self.driver = database, topic, driver
+        self.database, self.topic, self.way = database, topic, way
         self.witness = Witness(mongo.uri, database, database)
         self._follower = Follower(kafka.internal, topic)
         self._folder = folder
@@ -61,12 +63,14 @@ class Bench:
             "MONGO_DATABASE": self.database,
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap,
             "KAFKA_TOPIC": self.topic,
-            "KAFKA_DRIVER": self.driver,
             "CHECKPOINT_NAME": self.database,
+            **self.way.settings(),
         }
 
     def load(self, workload: Workload = BUSY) -> Load:
-        """The job service, to be entered."""
+        """The job service, to be entered; no faster than the way of this bench, and without notes of its own where tags are kept."""
+        rate = self.way.rate or workload.rate
+        workload = replace(workload, rate=min(rate, workload.rate or rate) if rate else None, noise=workload.noise and self.way.positions)
         load = Load(self.mongo.uri, self.database, workload)
         self._loads.append(load)
         return load
@@ -84,6 +88,32 @@ class Bench:
             yield time.time()
         finally:
             self.kafka.start()
+
+    @contextmanager
+    def kafka_paused(self) -> Iterator[None]:
+        """Freezes the broker meanwhile; nobody is told."""
+        self.kafka.pause()
+        try:
+            yield
+        finally:
+            self.kafka.resume()
+
+    @contextmanager
+    def jobs_must(self, validator: Mapping[str, Any]) -> Iterator[None]:
+        """MongoDB refuses every write meanwhile that leaves a job otherwise."""
+        with self.mongo.client(self.mongo.primary_index()) as client:
+            database = client[self.database]
+            if "jobs" not in database.list_collection_names():
+                database.create_collection("jobs")
+            database.command("collMod", "jobs", validator=validator)
+            try:
+                yield
+            finally:
+                database.command("collMod", "jobs", validator={})
+
+    def count(self) -> int:
+        """How many messages the topic has; cheaper than reading them."""
+        return self._follower.count()
 
     def arrived(self) -> set[str]:
         """The transitions in the topic now."""
@@ -110,7 +140,9 @@ class Bench:
     def judge(self) -> Verdict:
         """Compare what is committed with what has arrived now."""
         self.witness.catch_up()
-        return judge(self.witness.transitions, self.acknowledged, self.witness.saves, self._follower.read())
+        return judge(
+            self.witness.transitions, self.acknowledged, self.witness.saves, self._follower.read(), positions=self.way.positions
+        )
 
     def stored(self) -> Mapping[str, Any]:
         """The document of the checkpoint; empty when there is none."""

@@ -12,6 +12,7 @@ import pytest
 
 from bridge.demo.mongod import Mongod
 from tests.acceptance.bench import Bench
+from tests.acceptance.ways import AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, Way
 from tests.servers.kafka import Kafka
 
 MakeBench = Callable[[Mongod], Bench]
@@ -32,17 +33,18 @@ def topic(kafka: Kafka) -> str:
     return name
 
 
-@pytest.fixture(params=["kafka-python", "librdkafka"])
-def driver(request: pytest.FixtureRequest) -> str:
-    """Every fault is tried with each."""
-    return str(request.param)
+@pytest.fixture(params=[AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA], ids=str)
+def way(request: pytest.FixtureRequest) -> Way:
+    """Every fault is tried with each driver; tests that hold for other modes too ask for ``EVERY_WAY`` or ``WITH_POSITION``."""
+    assert isinstance(request.param, Way)
+    return request.param
 
 
 @pytest.fixture
-def make_bench(kafka: Kafka, database: str, topic: str, driver: str, tmp_path: Path) -> Iterator[MakeBench]:
+def make_bench(kafka: Kafka, database: str, topic: str, way: Way, tmp_path: Path) -> Iterator[MakeBench]:
     """Makes a bench on a deployment of the test's own."""
     with ExitStack() as stack:
-        yield lambda mongo: stack.enter_context(Bench(mongo, kafka, database, topic, driver, tmp_path))
+        yield lambda mongo: stack.enter_context(Bench(mongo, kafka, database, topic, way, tmp_path))
 
 
 @pytest.fixture

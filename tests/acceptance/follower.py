@@ -44,6 +44,11 @@ class Follower:
             self._consumer.close()
         self._consumer = None
 
+    def count(self) -> int:
+        """How many messages the topic has at this moment."""
+        consumer = self._consumer = self._consumer or self._joined()
+        return sum(consumer.end_offsets(list(self._next)).values())
+
     def read(self) -> list[Arrival]:
         """Everything up to the end at this moment, each partition in its order."""
         consumer = self._consumer = self._consumer or self._joined()

@@ -17,6 +17,7 @@ from bridge.cli import main
 from bridge.model.window import Window
 from bridge.sink.kafka_python import KafkaPythonSink
 from bridge.sink.librdkafka import LibrdkafkaSink
+from bridge.source.tags import TransitionTags
 
 #: The classes and the method at each point, and whether death comes before the call or after it.
 POINTS: dict[str, tuple[tuple[type[Any], ...], str, bool]] = {
@@ -24,6 +25,8 @@ POINTS: dict[str, tuple[tuple[type[Any], ...], str, bool]] = {
     "after-ack": ((Window,), "settle", True),
     "before-save": ((MongoCheckpoints,), "save", True),
     "after-save": ((MongoCheckpoints,), "save", False),
+    "before-untag": ((TransitionTags,), "clear", True),
+    "after-untag": ((TransitionTags,), "clear", False),
 }
 
 

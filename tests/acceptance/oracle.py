@@ -20,7 +20,7 @@ EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a run; each list names what is wrong."""
+    """What became of a run; each list names what is wrong. ``positions``: whether the mode stores any."""
 
     committed: Sequence[Transition]
     arrived: Sequence[Arrival]
@@ -29,6 +29,7 @@ class Verdict:
     strange: Sequence[str]
     reordered: Sequence[str]
     ahead: Sequence[str]
+    positions: bool = True
 
     @property
     def repeated(self) -> int:
@@ -51,12 +52,17 @@ class Verdict:
     def _recent(self, end: float, seconds: float) -> int:
         return sum(end - 1000 * seconds <= each.at <= end + AFTERLIFE_MILLIS for each in self.arrived)
 
-    def check(self, *, repeated_at_most: int, at_least: int = 100, saves_at_least: int = 1) -> None:
+    def check(
+        self, *, repeated_at_most: int, at_least: int = 100, saves_at_least: int = 1, untagged_at_most: int = 0
+    ) -> None:
         """Fail unless nothing is lost, reordered or remembered too early, and little repeated.
 
         ``at_least`` transitions must have been committed and ``saves_at_least`` positions stored: a run in
-        which nothing happened proves nothing.
+        which nothing happened proves nothing. A mode that keeps tags instead of positions may repeat ``untagged_at_most``
+        more: what was sent when MongoDB could not be told.
         """
+        if not self.positions:
+            saves_at_least, repeated_at_most = 0, repeated_at_most + untagged_at_most
         problems = [
             f"{len(found)} {name}: {'; '.join(found[:EXAMPLES])}"
             for name, found in (
@@ -77,7 +83,8 @@ class Verdict:
 
 
 def judge(
-    committed: Sequence[Transition], acknowledged: Iterable[Commit], saves: Sequence[Save], arrived: Sequence[Arrival]
+    committed: Sequence[Transition], acknowledged: Iterable[Commit], saves: Sequence[Save], arrived: Sequence[Arrival],
+    *, positions: bool = True,
 ) -> Verdict:
     """Compare. ``committed`` is in stream order; ``acknowledged`` is what the writer was told."""
     there = {each.trans_id for each in arrived}
@@ -92,6 +99,7 @@ def judge(
         strange=_strange(committed, arrived),
         reordered=_reordered(committed, arrived),
         ahead=_ahead(committed, saves, arrived),
+        positions=positions,
     )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bridge.demo.process import poll
 from tests.acceptance.bench import Bench
+from tests.acceptance.ways import AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, TAGS
 
 OUTAGE_SECONDS = 30.0
 #: More than the client's buffers and the interpreter's arenas may move.
@@ -11,6 +14,7 @@ NOISE_BYTES = 24 * 2**20
 WINDOW = 500
 
 
+@pytest.mark.parametrize("way", [AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, TAGS], indirect=True, ids=str)
 def test_a_broker_killed_for_half_a_minute_costs_nothing_but_time(bench: Bench) -> None:
     bridge = bench.bridge(DELIVERY_WINDOW_MESSAGES=str(WINDOW)).start().wait_ready()
     with bench.load() as load:

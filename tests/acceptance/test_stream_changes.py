@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 from pymongo import MongoClient
 
-from bridge.demo.mongod import Mongod
-from bridge.demo.process import poll
 from bridge.demo.simulator import Workload
 from bridge.model.position import cluster_time_of
 from tests.acceptance.bench import Bench
-from tests.acceptance.conftest import MakeBench
 
 BATCH = Workload(jobs=40, rate=None)
-HISTORY_LOST = 80
-OPLOG_MEGABYTES = 16
-JUNK = b"x" * 2**20
 #: The names of the profile ``cts``, but for one that is read and not needed: other stages on the server.
 OTHER_FIELDS = {
     "JOBS_PROFILE": "custom",
@@ -75,28 +65,6 @@ def test_a_collection_renamed_while_running_loses_nothing(bench: Bench) -> None:
     verdict.check(repeated_at_most=0, at_least=2 * 40)
 
 
-@pytest.fixture
-def forgetful(tmp_path: Path) -> Iterator[Mongod]:
-    """A node with a small oplog, which keeps little more than the last flush still needs."""
-    with Mongod(tmp_path / "mongod", oplog_megabytes=OPLOG_MEGABYTES, arguments=("--syncdelay", "1")) as server:
-        yield server
-
-
-def test_lost_history_stops_the_bridge_and_says_what_to_do(forgetful: Mongod, make_bench: MakeBench) -> None:
-    bench = make_bench(forgetful)
-    bridge = bench.bridge().start().wait_ready()
-    live(bench)
-    bench.finish(bridge).check(repeated_at_most=0, at_least=40)
-    position, arrived = bench.stored()["cluster_time"], bench.arrived()
-    roll_past(forgetful, position)
-
-    assert bridge.start().wait() == HISTORY_LOST
-
-    assert bench.stored()["cluster_time"] == position
-    assert bench.arrived() == arrived
-    assert any(line.get("exit_code") == HISTORY_LOST and "token set" in line["message"] for line in bridge.log())
-
-
 def stop_at_a_transition(bench: Bench) -> None:
     """Store what the bridge would have, had it stopped right after the last message: its time is then half read."""
     arrived = bench.arrived()
@@ -108,15 +76,3 @@ def live(bench: Bench) -> None:
     """Some jobs from beginning to end."""
     with bench.load(BATCH) as load:
         load.join()
-
-
-def roll_past(mongo: Mongod, position: list[int]) -> None:
-    """Write elsewhere until the oplog begins after ``position``."""
-    with mongo.client(0) as client:
-
-        def rolled() -> bool:
-            client["junk"]["junk"].insert_one({"junk": JUNK})
-            oldest = client["local"]["oplog.rs"].find_one(sort=[("$natural", 1)])
-            return oldest is not None and [oldest["ts"].time, oldest["ts"].inc] > position
-
-        poll(rolled, "a rolled oplog", 120)

@@ -45,6 +45,16 @@ class Jobs:
         self.collection.insert_one(job)
         return str(job.get("id"))
 
+    def past(self, *states: str, ago: float = 600.0, every: float = 1.0, **changed: object) -> Document:
+        """Insert a job that came to its states ``ago`` seconds ago and then one after ``every`` seconds; return it."""
+        now = datetime.now(timezone.utc).replace(microsecond=511_000)
+        times = [now - timedelta(seconds=ago - n * every) for n in range(len(states))]
+        history = [transition(state, time=time) for state, time in zip(states, times, strict=True)]
+        whole = {"id": str(uuid.uuid4()), "state": states[-1], "transition_times": history, "_update_time": times[-1]}
+        job: Document = {**whole, **changed}
+        self.collection.insert_one(job)
+        return job
+
     def move(self, job_id: str, state: object, minute: int = 1, **changed: object) -> None:
         """Append a transition, as the service does."""
         element = transition(state, minute, **changed)

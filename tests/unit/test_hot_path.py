@@ -20,6 +20,7 @@ from bridge.model.policy import CheckpointPolicy, DeadLetterBrake
 from bridge.model.profile import PROFILES
 from bridge.model.transition import Batch
 from bridge.model.window import Delivery, Window
+from bridge.pipeline.counting import Counting
 from bridge.pipeline.loop import Loop
 from bridge.pipeline.ports import Sending
 from bridge.pipeline.progress import Progress
@@ -88,7 +89,7 @@ def test_calls_for_each_transition_are_few() -> None:
         if not window and counters.acked:
             stop.set()
 
-    loop = Loop(Source(), sink, window, publisher, progress, threading.Event(), stop, clock, counters, on_turn)
+    loop = Loop(Source(), Counting(sink, clock, counters), window, publisher, progress, threading.Event(), stop, clock, counters, on_turn)
     calls = counted(loop)
 
     assert counters.acked == JOBS * TRANSITIONS

@@ -25,13 +25,15 @@ def test_every_counter_is_there_from_the_start() -> None:
     found = scrape(Counters())
 
     for name in ("events_read", "messages_sent", "messages_acked", "messages_lost", "messages_dead_lettered",
-                 "transitions_recovered", "possible_duplicates", "checkpoints", "fenced"):
+                 "transitions_recovered", "recovered_latest_state_only", "transitions_swept", "history_lost", "possible_duplicates",
+                 "checkpoints", "fenced"):
         assert found[f"job_bridge_{name}_total", ()] == 0
 
 
 def test_each_counter_tells_its_own_count() -> None:
     counters = Counters()
-    names = ("read", "sent", "acked", "lost", "dead_lettered", "recovered", "possible_duplicates", "checkpoints", "fenced")
+    names = ("read", "sent", "acked", "lost", "dead_lettered", "recovered", "latest_only", "swept", "history_lost",
+             "possible_duplicates", "checkpoints", "fenced")
     for number, name in enumerate(names, start=1):
         setattr(counters, name, number)
 
@@ -39,8 +41,8 @@ def test_each_counter_tells_its_own_count() -> None:
 
     assert found["job_bridge_events_read_total", ()] == 1
     assert found["job_bridge_messages_acked_total", ()] == 3
-    assert found["job_bridge_fenced_total", ()] == 9
-    assert sorted(value for (name, _), value in found.items() if name.endswith("_total")) == list(range(1, 10))
+    assert found["job_bridge_fenced_total", ()] == 12
+    assert sorted(value for (name, _), value in found.items() if name.endswith("_total")) == list(range(1, 13))
 
 
 def test_skipped_events_and_restarts_are_told_by_reason() -> None:

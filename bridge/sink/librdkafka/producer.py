@@ -10,6 +10,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -92,7 +93,8 @@ class LibrdkafkaSink:
         self._closing.set()
         self._producer.purge()
         self._poller.join(terms.CLOSE_SECONDS)
-        self._producer.flush(0)
+        with suppress(KafkaException):  # it calls the producer broken once more: by what is purged
+            self._producer.flush(0)
         del self._producer
 
     def most(self, topic: str) -> int:
@@ -135,7 +137,8 @@ class LibrdkafkaSink:
             while not self._closing.is_set():
                 self._producer.poll(_POLL_SECONDS)
         except Exception as error:  # the thread must not die unnoticed
-            logger.exception("polling librdkafka failed")
+            if not self._closing.is_set():
+                logger.exception("polling librdkafka failed")
             self._failure = error
             self._wake.set()
 

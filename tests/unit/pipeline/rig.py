@@ -12,6 +12,7 @@ from bridge.model.policy import CheckpointPolicy, DeadLetterBrake
 from bridge.model.position import Position
 from bridge.model.transition import Transition
 from bridge.model.window import Window
+from bridge.pipeline.counting import Counting
 from bridge.pipeline.loop import Loop
 from bridge.pipeline.progress import Progress
 from bridge.pipeline.publish import Publisher
@@ -64,8 +65,8 @@ class Rig:
         )
         self._steps: list[Step] = []
         self.loop = Loop(
-            self.stream, self.sink, self.window, self.publisher, self.progress, self.wake, self.stop, self.clock,
-            self.counters, self._on_turn,
+            self.stream, Counting(self.sink, self.clock, self.counters), self.window, self.publisher, self.progress,
+            self.wake, self.stop, self.clock, self.counters, self._on_turn,
         )
 
     def run(self, *steps: Step) -> None:

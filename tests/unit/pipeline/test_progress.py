@@ -30,7 +30,7 @@ class Desk:
         )
 
     def settled(self, number: int, after: float = 0.0) -> None:
-        self.counters.acked += 1
+        self.counters.settled += 1
         self.clock.advance(after)
         self.progress.remember(at(number))
 

@@ -26,7 +26,7 @@ class Desk:
     def __init__(self) -> None:
         self.clock, self.counters = FakeClock(), Counters()
         self.counters.turned = self.clock.monotonic()
-        self.status = Status("bridge", "db.jobs", "jobs", "kafka-python 3", self.clock, self.counters)
+        self.status = Status({"name": "bridge", "namespace": "db.jobs"}, self.clock, self.counters)
         self.status.state, self.status.reason = "running", ""
         self.window = self.status.window = Window(at(0), 10, 100)
 
@@ -59,7 +59,7 @@ def test_a_bridge_that_waits_says_why(desk: Desk) -> None:
 
 
 def test_a_new_bridge_is_alive_and_not_ready() -> None:
-    status = Status("bridge", "db.jobs", "jobs", "kafka-python 3", FakeClock(), Counters())
+    status = Status({"name": "bridge"}, FakeClock(), Counters())
 
     assert status.reasons() == ["starting"]
     assert status.alive()

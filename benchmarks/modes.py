@@ -1,0 +1,103 @@
+"""What each delivery mode costs: rate, latency, and writes to MongoDB for each transition; made into docs/delivery-modes.md."""
+
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient
+
+from benchmarks.contenders import bridge
+from benchmarks.measures import Measures
+from benchmarks.results import ROOT, Results, about
+from benchmarks.world import Backlog, Contender, Make, World
+
+PAGE = ROOT / "docs" / "delivery-modes.md"
+_TEXT = Path(__file__).with_name("modes.md")
+DRIVER = "librdkafka"
+TAG = "to_notify"
+_SWEEP = {"sweep.every_seconds": "1", "sweep.older_than_seconds": "0"}
+MODES: Mapping[str, Mapping[str, str]] = {
+    "fire-and-forget": {"delivery.mode": "fire-and-forget"},
+    "synchronous": {"delivery.mode": "synchronous"},
+    "background-jobs": {"delivery.mode": "background-jobs", "sweep.job_tag": TAG, **_SWEEP},
+    "background-transitions": {"delivery.mode": "background-transitions", **_SWEEP},
+    "at-least-once": {"delivery.mode": "at-least-once"},
+}
+#: Jobs of a backlog, seven transitions each; where one follows the other fewer tell as much.
+_JOBS = {"synchronous": 600}
+_MOST_JOBS = 10_000
+_RATE, _SECONDS = 50, 15
+
+
+def modes(world: World, results: Results, rounds: int) -> None:
+    """All modes in turn, round after round; the figures go into the table ``modes``."""
+    measures = Measures(world, results)
+    for _ in range(rounds):
+        for name, settings in MODES.items():
+            backlog = world.backlog(_JOBS.get(name, _MOST_JOBS))
+            _drained(world, results, name, backlog, settings)
+            measures.latency(_RATE, _SECONDS, {f"mode {name}": bridge(world, DRIVER, settings=settings)})
+
+
+def _drained(world: World, results: Results, name: str, backlog: Backlog, settings: Mapping[str, str]) -> None:
+    """A backlog, and the writes it cost: a stream begins before it, a sweep finds it by its tags."""
+    expected = backlog
+    if name.startswith("background"):
+        expected = _tagged(world.mongod.uri, backlog, by_job=name == "background-jobs")
+    before = _writes(world.mongod.uri)
+    run = world.drain(expected, partial(_swept, bridge(world, DRIVER, settings=settings)) if expected is not backlog else bridge(world, DRIVER, settings=settings))
+    time.sleep(2)  # what is stored or untagged at last counts too
+    spent = (_writes(world.mongod.uri) - before) / expected.transitions
+    results.add("modes", name, rate=run.rate(), writes=spent, cpu=run.cpu_per_100k())
+
+
+def _swept(make: Make, database: str, topic: str, _start: int | None) -> AbstractContextManager[Contender]:
+    return make(database, topic, None)
+
+
+def _tagged(uri: str, backlog: Backlog, *, by_job: bool) -> Backlog:
+    """The same jobs as a service leaves them that tags: each job, or each transition; with the index of the sweep."""
+    with MongoClient[Any](uri, w="majority") as client:
+        jobs = client[backlog.database].jobs
+        if by_job:
+            jobs.update_many({}, {"$set": {TAG: True}})
+            jobs.create_index([(TAG, 1), ("_update_time", 1)], partialFilterExpression={TAG: True})
+            return Backlog(backlog.database, backlog.start, jobs.count_documents({}), backlog.events)
+        unsent = {"transition_times.notif_sent": False}
+        jobs.create_index([("transition_times.notif_sent", 1), ("transition_times.time", 1)], partialFilterExpression=unsent)
+    return backlog
+
+
+def _writes(uri: str) -> int:
+    with MongoClient[Any](uri) as client:
+        counters = client.admin.command("serverStatus")["opcounters"]
+    return int(counters["insert"]) + int(counters["update"]) + int(counters["delete"])
+
+
+def write(results: Results) -> None:
+    """The page: the text by hand, the table by figures."""
+    made = about()
+    head = ("mode", "transitions/s", "p50 ms", "p99 ms", "writes to MongoDB per transition", "CPU s per 100 000")
+    rows = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for name in MODES:
+        latency = f"mode {name}, {_RATE}/s"
+        figures = [
+            _figure(results, "modes", name, "rate", "{:.0f}"), _figure(results, "latency", latency, "p50", "{:.1f}"),
+            _figure(results, "latency", latency, "p99", "{:.1f}"), _figure(results, "modes", name, "writes", "{:.3f}"),
+            _figure(results, "modes", name, "cpu", "{:.1f}"),
+        ]
+        rows.append(f"| `{name}` | " + " | ".join(figures) + " |")
+    note = (f"Made by `make bench-modes` on {made['date']}, commit {made['commit']}, on {made['cpu']}, {made['cores']} cores which MongoDB, Kafka and the "
+            f"bridge share; driver {DRIVER}, no headers. Latency is from just before a write to the arrival at a consumer, {_RATE} writes a second.")
+    PAGE.write_text(_TEXT.read_text().replace("<!-- figures -->", "\n".join([note, "", *rows])))
+
+
+def _figure(results: Results, table: str, name: str, figure: str, form: str) -> str:
+    values = results.values(table, name, figure)
+    if not values:
+        return ""
+    middle = form.format(results.median(table, name, figure))
+    return middle if len(values) == 1 else f"{middle} ({form.format(min(values))} - {form.format(max(values))})"

@@ -1,0 +1,68 @@
+"""Where a bridge begins: at the stored checkpoint, or at a first one that is stored before anything is read."""
+
+import logging
+from dataclasses import replace
+
+from bridge.clock import Clock
+from bridge.config import Config, parse_time
+from bridge.errors import HistoryLost
+from bridge.model.checkpoint import Checkpoint, Origin, restored
+from bridge.model.gap import Gap, all_before, gap_after
+from bridge.model.position import ClusterTime, Position, position_at, position_from
+from bridge.model.profile import namespace_of
+from bridge.pipeline.ports import CheckpointStore
+from bridge.source.mongo import MongoSource
+
+logger = logging.getLogger("bridge")
+
+
+class Beginning:
+    """Finds the checkpoint to begin with. ``streams`` says whether a change stream is needed."""
+
+    def __init__(self, config: Config, source: MongoSource, store: CheckpointStore, clock: Clock, *, streams: bool) -> None:
+        self._config, self._source, self._store, self._clock = config, source, store, clock
+        self._streams = streams
+        #: Whether the stored token was made under other stages: it may be refused then, its cluster time is not.
+        self.by_time = False
+
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint to begin with, stored. Raises ``CheckpointUnusable`` for one that is of other data."""
+        origin = self._source.origin(streams=self._streams)
+        if not self._source.exists():
+            logger.warning("the collection %s does not exist yet: waiting for its first job", namespace_of(self._config))
+        stored = self._store.load()
+        return self._first(origin) if stored is None else self._resumed(origin, stored)
+
+    def gap_since(self, position: Position, error: HistoryLost) -> Gap:
+        """What the stream can no longer tell after ``position``. Raises ``error`` where settings say so."""
+        recovery = self._config.recovery
+        if recovery.on_history_lost == "stop":
+            raise error
+        return gap_after(position, self._now(self._source.origin()), recovery.margin_seconds)
+
+    def _first(self, origin: Origin) -> Checkpoint:
+        start, now, gap = self._config.start.from_, self._now(origin), None
+        position = now if start in ("now", "history") else position_at(parse_time(start))
+        if start == "history":
+            # The place before it: the stream is then read from ``now`` on, once history is told.
+            position, gap = position_from(_before(now.cluster_time)), all_before(now, self._config.recovery.margin_seconds)
+        checkpoint = origin.first(self._store.name, position, self._store.epoch, self._clock.now(), gap)
+        self._store.save(checkpoint)
+        logger.info("first start", extra={"position": str(checkpoint.position)})
+        return checkpoint
+
+    def _resumed(self, origin: Origin, checkpoint: Checkpoint) -> Checkpoint:
+        origin.admit(checkpoint)
+        if checkpoint.delivered is not None and (why := self._source.history.lacks(checkpoint.delivered)):
+            raise restored(why)
+        logger.info("going on from the checkpoint", extra={"position": str(checkpoint.position)})
+        self.by_time = checkpoint.fingerprint != origin.fingerprint and bool(checkpoint.position.token)
+        return replace(checkpoint, fingerprint=origin.fingerprint, mongo_cluster_id=origin.mongo_cluster_id)
+
+    def _now(self, origin: Origin) -> Position:
+        """The place after everything that is committed, taken before anything is read."""
+        return position_from(origin.cluster_time.next())
+
+
+def _before(time: ClusterTime) -> ClusterTime:
+    return ClusterTime(time.seconds - 1) if time.seconds else time

@@ -1,0 +1,167 @@
+"""``job-bridge dead-letters``: what could not be sent, and a second try."""
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+
+import click
+
+from bridge.cli.settings import Config, with_settings
+from bridge.cli.times import when
+from bridge.errors import Retryable, Usage
+from bridge.model.message import Record
+from bridge.model.position import ClusterTime, position_from
+from bridge.model.transition import RETRY, Event, Transition
+from bridge.signals import on_stop
+
+
+class Letter(NamedTuple):
+    """A dead letter: where it is, since when, and what it says."""
+
+    place: str
+    at: str
+    says: dict[str, Any]
+    headers: dict[str, str]
+
+    def text(self, name: str) -> str:
+        return str(self.says.get(name) or "")
+
+
+@click.group("dead-letters")
+def dead_letters() -> None:
+    """List, show and retry what was set aside to the topic of dead letters."""
+
+
+@dead_letters.command("list")
+@click.option("--since", metavar="WHEN", help="from when on: 24h, 7d, or an ISO 8601 time with its zone; default: all that the topic keeps")
+@click.option("--json", "as_json", is_flag=True, help="one JSON document a line")
+@with_settings
+def list_(config: Config, since: str | None, as_json: bool) -> None:
+    """List dead letters, oldest first: place, time, job, state, reason.
+
+    \b
+    Example:
+      job-bridge dead-letters list --since 7d
+    """
+    begin = when("--since", since).timestamp() if since else None
+    found = _letters(config, begin)
+    for letter in found:
+        if as_json:
+            click.echo(json.dumps(_document(letter)))
+        else:
+            click.echo(f"{letter.place:9} {letter.at}  {letter.text('job_id') or '-':36} {letter.text('state') or '-':20} {letter.text('error_dlq')}")
+    if not found and not as_json:
+        click.echo(f"no dead letters in {config.kafka.topic}-dlq", err=True)
+
+
+@dead_letters.command()
+@click.argument("place", metavar="PARTITION:OFFSET")
+@with_settings
+def show(config: Config, place: str) -> None:
+    """Show one dead letter whole, with its headers.
+
+    \b
+    Example:
+      job-bridge dead-letters show 0:15
+    """
+    (letter,) = _chosen(_letters(config, None), [place])
+    click.echo(json.dumps(_document(letter), indent=1))
+
+
+@dead_letters.command()
+@click.argument("places", metavar="PARTITION:OFFSET...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="every dead letter, or with --since the newer ones")
+@click.option("--since", metavar="WHEN", help="with --all: from when on")
+@with_settings
+def retry(config: Config, places: tuple[str, ...], everything: bool, since: str | None) -> int:
+    """Send again what dead letters tell, when its cause is mended: with the transition's own identity, and ce_origin retry.
+
+    The transition is read from the job, and taken from the letter where the job is gone. The letters stay in their topic;
+    retrying twice sends twice, and consumers know it by trans_id. Exits 0 when all were sent, else 75.
+
+    \b
+    Example:
+      job-bridge dead-letters retry 0:15 0:16
+    """
+    if bool(places) == everything:
+        raise Usage("say which: PARTITION:OFFSET, or --all", "Nothing was sent")
+    begin = when("--since", since).timestamp() if since else None
+    letters = _letters(config, begin)
+    return _retry(config, letters if everything else _chosen(letters, places))
+
+
+def _retry(config: Config, letters: Sequence[Letter]) -> int:
+    from bridge.parts import opened, resending
+
+    stop, hopeless = threading.Event(), 0
+    with opened(config) as (source, _), on_stop(stop.set):
+        found: list[Transition] = []
+        for letter in letters:
+            transition = _told(source.history.some([letter.text("job_id")]), letter) or _written(letter)
+            if transition is None:
+                hopeless += 1
+                click.echo(f"{letter.place}: still cannot be sent: {letter.text('error_dlq')}", err=True)
+            else:
+                found.append(transition)
+        with resending(config, stop) as resend:
+            whole = resend.run(Event(position_from(ClusterTime(0)), (one,), origin=RETRY) for one in found)
+            again = resend.counters.dead_lettered
+    if again:
+        click.echo(f"{again} were set aside again", err=True)
+    click.echo(f"{len(found) - again if whole else 'not all'} of {len(letters)} sent to {config.kafka.topic}")
+    return 0 if whole and not (again or hopeless) else Retryable.exit_code
+
+
+def _letters(config: Config, since: float | None) -> list[Letter]:
+    from bridge.sink.driver import driver_of
+
+    with driver_of(config).reader(config) as reader:
+        records = [record for batch in reader.read(f"{config.kafka.topic}-dlq", since) for record in batch]
+    return [_letter(record) for record in sorted(records, key=lambda one: (one.timestamp, one.partition, one.offset))]
+
+
+def _letter(record: Record) -> Letter:
+    says: Any = None
+    with suppress(ValueError):
+        says = json.loads(record.value or b"")
+    at = datetime.fromtimestamp(record.timestamp, timezone.utc).isoformat(timespec="seconds")
+    headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
+    return Letter(f"{record.partition}:{record.offset}", at, says if isinstance(says, dict) else {"error_dlq": "not a dead letter of this bridge"}, headers)
+
+
+def _chosen(letters: Sequence[Letter], places: Sequence[str]) -> list[Letter]:
+    known = {letter.place: letter for letter in letters}
+    unknown = [place for place in places if place not in known]
+    if unknown:
+        raise Usage(f"there is no dead letter at {', '.join(unknown)}", "Nothing was sent", "'job-bridge dead-letters list' shows those there are")
+    return [known[place] for place in places]
+
+
+def _told(jobs: Iterator[Any], letter: Letter) -> Transition | None:
+    """The transition of the letter as its job tells it now."""
+    sequence = letter.headers.get("ce_sequence", "")
+    for job in jobs:
+        for item in job.items:
+            if isinstance(item, Transition) and (
+                item.trans_id == letter.text("trans_id") or (not letter.text("trans_id") and str(item.sequence) == sequence)
+            ):
+                return item
+    return None
+
+
+def _written(letter: Letter) -> Transition | None:
+    """The transition as the letter itself has it, where that is whole."""
+    job_id, state, time, trans_id = (letter.text(name) for name in ("job_id", "state", "time", "trans_id"))
+    try:
+        whole = job_id and state and trans_id and datetime.fromisoformat(time).tzinfo
+    except ValueError:
+        return None
+    sequence = letter.headers.get("ce_sequence", "")
+    return Transition(job_id, state, time, trans_id, int(sequence) if sequence.isdecimal() else None) if whole else None
+
+
+def _document(letter: Letter) -> dict[str, Any]:
+    return {"place": letter.place, "at": letter.at, **letter.says, "headers": letter.headers}

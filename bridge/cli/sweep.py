@@ -1,0 +1,102 @@
+"""``job-bridge sweep``: the background processor alone."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import click
+
+from bridge.cli.progress import bars
+from bridge.cli.settings import Config, with_settings
+from bridge.errors import Misconfigured, NotPermitted, Retryable
+from bridge.logs import Repeated
+from bridge.model.policy import Backoff
+from bridge.signals import on_stop
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="one sweep, then end: for cron")
+@click.option("--create-index", is_flag=True, help="make the index a sweep needs, and end")
+@with_settings
+def sweep(config: Config, once: bool, create_index: bool) -> int:
+    """Send what is tagged and older than sweep.older_than_seconds, and take the tags off; every sweep.every_seconds.
+
+    Needs delivery.mode = background-jobs or background-transitions, and no change stream: it works on a
+    standalone mongod. Two at once lose nothing; they repeat what both held at that moment.
+
+    \b
+    Example:
+      job-bridge sweep --once --delivery-mode background-transitions
+    """
+    if not config.delivery.mode.startswith("background"):
+        raise Misconfigured(
+            f"delivery.mode = {config.delivery.mode} knows no tags", "Nothing was read or sent",
+            "Set it to background-transitions, or to background-jobs with sweep.job_tag",
+        )
+    if create_index:
+        return _create_index(config)
+    stop = threading.Event()
+    with on_stop(stop.set):
+        return _once(config, stop) if once else _again_and_again(config, stop)
+
+
+def _create_index(config: Config) -> int:
+    from bridge.parts import opened
+
+    with opened(config) as (source, _):
+        sweeping = source.sweep()
+        missing = sweeping.missing_index()
+        if missing:
+            sweeping.create_index()
+    click.echo(f"made the index {missing}" if missing else "a sweep has an index already: nothing was changed")
+    return 0
+
+
+def _again_and_again(config: Config, stop: threading.Event) -> int:
+    """Sweep until stopped; failures that pass are waited out."""
+    import logging
+
+    trouble, backoff, tries = Repeated(logging.getLogger("bridge")), Backoff(first=1.0), 0
+    while not stop.is_set():
+        try:
+            code = _once(config, stop)
+            tries = 0
+            trouble.over(time.monotonic(), "sweeping again")
+            if code:
+                return code
+            stop.wait(config.sweep.every_seconds)
+        except (Retryable, NotPermitted) as error:
+            if isinstance(error, NotPermitted) and not tries:
+                raise
+            tries += 1
+            trouble.failed(time.monotonic(), str(error))
+            stop.wait(backoff.wait(tries))
+    return 0
+
+
+def _once(config: Config, stop: threading.Event) -> int:
+    from bridge.model.position import ClusterTime, position_from
+    from bridge.model.transition import SWEEP, Event
+    from bridge.parts import opened, resending
+    from bridge.pipeline.tagged import Held, Tagged
+
+    with opened(config) as (source, _):
+        tags, before = source.tags(), time.time() - config.sweep.older_than_seconds
+        if missing := source.sweep().missing_index():
+            click.echo(f"no index serves the sweep: it looks at every job; 'job-bridge sweep --create-index' makes {missing}", err=True)
+        with bars({"jobs": source.sweep().count(before)}) as advance, resending(config, stop, around=lambda sink: Tagged(sink, tags, Held())) as resend:
+
+            def events(pending: Iterator[Sequence[Any]]) -> Iterator[Event]:
+                for items in pending:
+                    advance("jobs", 1)
+                    yield Event(position_from(ClusterTime(0)), items, origin=SWEEP)
+
+            sent = [0]
+
+            def settled(more: int) -> None:
+                sent[0] += more
+
+            whole = resend.run(events(tags.pending(before)), settled)
+    click.echo(f"{sent[0]} messages sent and untagged" + ("" if whole else "; stopped before the end, the rest keeps its tags"))
+    return 0 if whole else Retryable.exit_code

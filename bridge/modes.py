@@ -1,0 +1,125 @@
+"""The delivery modes: what each puts around the stream and the sink, and when a position is stored.
+
+The loop is the same for all. The four that the design of the CDM Task Service's notifications weighs
+are here, and ``at-least-once``; ``docs/delivery-modes.md`` compares them.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+
+from bridge.clock import Clock
+from bridge.config import Config
+from bridge.metrics import Counters
+from bridge.model.policy import CheckpointPolicy
+from bridge.model.window import Window
+from bridge.pipeline.forgetting import Forgetting
+from bridge.pipeline.onebyone import OneByOne
+from bridge.pipeline.ports import Sink, Stream
+from bridge.pipeline.progress import Progress
+from bridge.pipeline.sweeping import Sweeping, Tagging
+from bridge.pipeline.tagged import Held, Tagged
+from bridge.source.mongo import MongoSource
+from bridge.source.tags import JobTags
+
+logger = logging.getLogger("bridge")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the loop, as a mode sees it. ``show`` tells the status what is in flight, where it is not the window."""
+
+    progress: Progress
+    wake: threading.Event
+    stop: threading.Event
+    show: Callable[[Window], None] = lambda _: None
+
+
+def _sink_itself(sink: Sink, _: Run) -> AbstractContextManager[Sink]:
+    return nullcontext(sink)
+
+
+def _stream_itself(stream: Stream, _: Run) -> Stream:
+    return stream
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """One way to deliver. ``streams`` says whether it needs a change stream; ``positions`` whether it keeps one of it."""
+
+    policy: CheckpointPolicy
+    messages: int
+    around_sink: Callable[[Sink, Run], AbstractContextManager[Sink]] = _sink_itself
+    around_stream: Callable[[Stream, Run], Stream] = _stream_itself
+    streams: bool = True
+    positions: bool = True
+
+
+def mode_of(config: Config, source: MongoSource, clock: Clock, counters: Counters) -> Mode:
+    """The mode ``delivery.mode`` asks for."""
+    return _MODES[config.delivery.mode](config, source, clock, counters)
+
+
+def _at_least_once(config: Config, _source: MongoSource, _clock: Clock, _counters: Counters) -> Mode:
+    return Mode(CheckpointPolicy(config.checkpoint.interval_seconds), config.delivery.window_messages)
+
+
+def _fire_and_forget(config: Config, _source: MongoSource, clock: Clock, counters: Counters) -> Mode:
+    delivery = config.delivery
+
+    @contextmanager
+    def forgetting(sink: Sink, run: Run) -> Iterator[Sink]:
+        flight = Window(run.progress.position, delivery.window_messages, delivery.window_bytes)
+        run.show(flight)
+        around = Forgetting(sink, flight, clock, counters)
+        try:
+            yield around
+        finally:
+            around.drain(delivery.drain_seconds, run.wake)
+
+    policy = CheckpointPolicy(config.checkpoint.interval_seconds)
+    return Mode(policy, delivery.window_messages, around_sink=forgetting)
+
+
+def _synchronous(config: Config, _source: MongoSource, clock: Clock, _counters: Counters) -> Mode:
+    delivery = config.delivery
+
+    def one_by_one(sink: Sink, run: Run) -> AbstractContextManager[Sink]:
+        return nullcontext(OneByOne(
+            sink, clock, run.wake, delivery.send_timeout_seconds, stop=run.stop, drain_seconds=delivery.drain_seconds,
+            meanwhile=run.progress.keep,
+        ))
+
+    return Mode(CheckpointPolicy(0), 1, around_sink=one_by_one)
+
+
+def _background(config: Config, source: MongoSource, clock: Clock, counters: Counters) -> Mode:
+    tags, held = source.tags(), Held()
+    own_tags = isinstance(tags, JobTags) and config.sweep.tagged_by == "bridge"
+
+    def sweeping(stream: Stream, run: Run) -> Stream:
+        if missing := source.sweep().missing_index():
+            logger.warning("no index serves the sweep: it looks at every job; 'job-bridge sweep --create-index' makes %s", missing)
+        around: Stream = Tagging(stream, tags) if own_tags and isinstance(tags, JobTags) else stream
+        return Sweeping(around, tags, held, config.sweep, run.progress.position, clock, counters)
+
+    def tagged(sink: Sink, _: Run) -> AbstractContextManager[Sink]:
+        held.clear()
+        return nullcontext(Tagged(sink, tags, held))
+
+    # Where the bridge sets the tags, what it does not see would never be tagged: it has to know where it was.
+    return Mode(
+        CheckpointPolicy(config.checkpoint.interval_seconds), config.delivery.window_messages, around_sink=tagged,
+        around_stream=sweeping, streams=own_tags, positions=own_tags,
+    )
+
+
+_MODES: dict[str, Callable[[Config, MongoSource, Clock, Counters], Mode]] = {
+    "at-least-once": _at_least_once,
+    "fire-and-forget": _fire_and_forget,
+    "synchronous": _synchronous,
+    "background-jobs": _background,
+    "background-transitions": _background,
+}

@@ -1,0 +1,26 @@
+"""Counts what the broker acknowledged, and how long that took."""
+
+from collections.abc import Sequence
+
+from bridge.clock import Clock
+from bridge.metrics import Counters
+from bridge.model.window import Delivery
+from bridge.pipeline.ports import Sink
+
+
+class Counting:
+    """A sink around a driver's; see :class:`bridge.pipeline.ports.Sink`."""
+
+    def __init__(self, sink: Sink, clock: Clock, counters: Counters) -> None:
+        self._sink, self._clock, self._counters = sink, clock, counters
+        self.most, self.send = sink.most, sink.send
+
+    @property
+    def broken(self) -> bool:
+        return self._sink.broken
+
+    def settled(self) -> Sequence[Delivery]:
+        settled = self._sink.settled()
+        if settled:
+            self._counters.acknowledge([delivery.committed for delivery in settled], self._clock.now())
+        return settled

@@ -1,0 +1,123 @@
+"""What the jobs tell and what the topic has, side by side in a small database of its own.
+
+SQLite keeps it in a temporary file that it deletes itself, with a bounded cache: any number of
+transitions are compared in the same memory.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Self
+
+#: In KiB, negative as SQLite wants it.
+_CACHE = -32_768
+
+_TABLES = """
+PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; PRAGMA locking_mode = EXCLUSIVE;
+CREATE TABLE told (job TEXT, identity TEXT, sequence INTEGER, state TEXT, time TEXT, trans_id TEXT);
+CREATE TABLE arrived (job TEXT, identity TEXT, place INTEGER, at INTEGER, state TEXT, time TEXT);
+CREATE TABLE aside (job TEXT, identity TEXT);
+"""
+_INDEXES = """
+DROP INDEX IF EXISTS told_by; DROP INDEX IF EXISTS arrived_by; DROP INDEX IF EXISTS aside_by;
+CREATE INDEX told_by ON told (job, identity); CREATE INDEX arrived_by ON arrived (job, identity); CREATE INDEX aside_by ON aside (job, identity);
+"""
+_MISSING = """
+FROM told WHERE NOT EXISTS (SELECT 1 FROM arrived a WHERE a.job = told.job AND a.identity = told.identity)
+AND NOT EXISTS (SELECT 1 FROM aside s WHERE s.job = told.job AND s.identity = told.identity)
+"""
+_ASIDE = """
+FROM told WHERE NOT EXISTS (SELECT 1 FROM arrived a WHERE a.job = told.job AND a.identity = told.identity)
+AND EXISTS (SELECT 1 FROM aside s WHERE s.job = told.job AND s.identity = told.identity)
+"""
+_STRANGE = "FROM arrived WHERE NOT EXISTS (SELECT 1 FROM told t WHERE t.job = arrived.job AND t.identity = arrived.identity)"
+#: First arrivals that came after one of the same job that happened later, within a partition.
+_DISORDERED = """
+FROM (
+  SELECT job, identity, state, time, place, at,
+         MIN(at) OVER (PARTITION BY job, place ORDER BY sequence ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS later
+  FROM (SELECT t.job AS job, t.identity AS identity, t.state AS state, t.time AS time, t.sequence AS sequence, a.place AS place, MIN(a.at) AS at
+        FROM told t JOIN arrived a ON a.job = t.job AND a.identity = t.identity GROUP BY t.job, t.identity)
+) WHERE at > later
+"""
+
+
+class Told(NamedTuple):
+    """A transition that a job tells. ``identity`` is what it is compared by."""
+
+    job: str
+    identity: str
+    sequence: int | None
+    state: str
+    time: str
+    trans_id: str
+
+
+class Arrived(NamedTuple):
+    """A message of the topic: partition and offset, and what it says."""
+
+    job: str
+    identity: str
+    partition: int
+    offset: int
+    state: str
+    time: str
+
+
+class Ledger:
+    """A context manager; fill it, ``compare`` it, then ask."""
+
+    def __enter__(self) -> Self:
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.executescript(_TABLES)
+        self._database.execute(f"PRAGMA cache_size = {_CACHE}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+
+    def tell(self, rows: Iterable[Told]) -> None:
+        self._many("INSERT INTO told VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def arrive(self, rows: Iterable[Arrived]) -> None:
+        self._many("INSERT INTO arrived VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def set_aside(self, rows: Iterable[tuple[str, str]]) -> None:
+        self._many("INSERT INTO aside VALUES (?, ?)", rows)
+
+    def compare(self) -> None:
+        """To be called when everything is in."""
+        self._database.executescript(_INDEXES)
+        # A job that is read twice tells the same twice.
+        self._database.execute("DELETE FROM told WHERE rowid NOT IN (SELECT MIN(rowid) FROM told GROUP BY job, identity)")
+
+    def counts(self) -> dict[str, int]:
+        """How many of each kind."""
+        repeated = "SELECT COUNT(*) - COUNT(DISTINCT job || char(10) || identity) FROM arrived"
+        return {
+            "transitions": self._one("SELECT COUNT(*) FROM told"), "messages": self._one("SELECT COUNT(*) FROM arrived"),
+            "missing": self._one(f"SELECT COUNT(*) {_MISSING}"), "repeated": self._one(repeated),
+            "out_of_order": self._one(f"SELECT COUNT(*) {_DISORDERED}"), "strange": self._one(f"SELECT COUNT(*) {_STRANGE}"),
+            "set_aside": self._one(f"SELECT COUNT(*) {_ASIDE}"),
+        }
+
+    def missing(self) -> Iterator[Told]:
+        """Those that are missing, a job's together and in order."""
+        rows = self._database.execute(f"SELECT * {_MISSING} ORDER BY job, sequence, time")
+        return (Told(*row) for row in rows)
+
+    def examples(self, most: int) -> dict[str, list[str]]:
+        """The first few of each kind, in words."""
+        repeated = "FROM arrived GROUP BY job, identity HAVING COUNT(*) > 1"
+        kinds = {"missing": _MISSING, "repeated": repeated, "out_of_order": _DISORDERED, "strange": _STRANGE}
+        return {
+            kind: [" ".join(map(str, row)) for row in self._database.execute(f"SELECT job, state, time, identity {rest} LIMIT {most}")]
+            for kind, rest in kinds.items()
+        }
+
+    def _one(self, query: str) -> int:
+        return int(self._database.execute(query).fetchone()[0])
+
+    def _many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+        self._database.execute("BEGIN")
+        self._database.executemany(statement, rows)
+        self._database.execute("COMMIT")

@@ -1,0 +1,92 @@
+"""Recovery: what the change stream has forgotten, published from the jobs' own history before the stream goes on."""
+
+import logging
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+from bridge.clock import Clock
+from bridge.metrics import Counters
+from bridge.model.gap import Gap
+from bridge.model.position import Position
+from bridge.model.transition import RECOVERY, Batch, Event
+from bridge.pipeline.ports import JobHistory, Stream
+
+logger = logging.getLogger("bridge")
+
+#: Jobs that are read at once.
+_JOBS = 200
+_SAY_SECONDS = 10.0
+
+
+class Report:
+    """How far a recovery is; written by the loop's thread, read by anybody."""
+
+    def __init__(self, gap: Gap, total: int | None, clock: Clock) -> None:
+        self.gap, self.total, self.done = gap, total, 0
+        self._clock = clock
+        self._began = self._said = clock.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes so far."""
+        return self._clock.monotonic() - self._began
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """How long it will go on; None while that is unknown."""
+        if not self.total or not self.done:
+            return None
+        return max(0.0, (self.total - self.done) * self.seconds / self.done)
+
+    def document(self) -> dict[str, Any]:
+        """As ``/status.json`` shows it."""
+        return {
+            "since": self.gap.since, "until": str(self.gap.until), "jobs_done": self.done, "jobs_total": self.total,
+            "eta_seconds": self.eta_seconds,
+        }
+
+    def __str__(self) -> str:
+        eta = self.eta_seconds
+        left = f", about {eta:.0f} s to go" if eta is not None else ""
+        return f"publishing from the jobs' history: {self.done} of {'?' if self.total is None else self.total} jobs read{left}"
+
+    def read(self, jobs: int) -> None:
+        """Note so many jobs more, and say so now and then."""
+        self.done += jobs
+        if self._clock.monotonic() - self._said >= _SAY_SECONDS:
+            self._said = self._clock.monotonic()
+            logger.info("%s", self)
+
+
+class Recovery:
+    """A stream of a gap and then of what follows; see :class:`bridge.pipeline.ports.Stream`.
+
+    Jobs come in the order of their last update, each with its transitions of the gap in their
+    order; one that is updated while the others are read may come twice. The position after the gap is reached when all of it is settled, like any other;
+    ``follow`` opens the stream behind it, and raises what the stream raises.
+    """
+
+    def __init__(
+        self, jobs: Iterator[JobHistory], gap: Gap, start: Position, follow: Callable[[], Stream], report: Report,
+        counters: Counters, *, latest_only: bool,
+    ) -> None:
+        self._jobs, self._gap, self._start, self._follow = jobs, gap, start, follow
+        self._report, self._counters, self._latest_only = report, counters, latest_only
+        self._stream: Stream | None = None
+
+    def read(self) -> Batch | None:
+        if self._stream is not None:
+            return self._stream.read()
+        events = [self._event(job) for job in islice(self._jobs, _JOBS)]
+        if events:
+            self._report.read(len(events))
+            return Batch(events, events[-1].position)
+        self._stream = self._follow()
+        return Batch((), self._gap.until)
+
+    def _event(self, job: JobHistory) -> Event:
+        items = [item for item in job.items if self._gap.holds(item)]
+        if items and self._latest_only:
+            self._counters.latest_only += 1
+        return Event(self._start._replace(place=max(job.place, self._start.place)), items, origin=RECOVERY)

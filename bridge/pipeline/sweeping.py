@@ -1,0 +1,106 @@
+"""Background modes: the change stream from now on, and in between a look for what is still tagged."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Protocol
+
+from bridge.clock import Clock
+from bridge.metrics import Counters
+from bridge.model.position import Position
+from bridge.model.transition import SWEEP, Batch, Event, Poison, Transition
+from bridge.pipeline.ports import Stream, Tagger, Tags
+from bridge.pipeline.tagged import Held
+
+#: Jobs whose earlier transitions are known to be sent or on their way; far more than are under way at once.
+_MOST_KNOWN = 10_000
+#: How many tagged jobs are read at once.
+_JOBS = 200
+
+
+class Nothing:
+    """The stream of a deployment that has none: the sweep finds everything."""
+
+    def read(self) -> Batch | None:
+        return None
+
+
+class Rest(Protocol):
+    """How often to look for tags, and how old they have to be, both in seconds."""
+
+    @property
+    def every_seconds(self) -> float: ...
+
+    @property
+    def older_than_seconds(self) -> float: ...
+
+
+class Sweeping:
+    """A stream of both; see :class:`bridge.pipeline.ports.Stream`.
+
+    It sweeps when the stream has nothing to read, for the first time at once. What is on its way
+    already is left alone. Before the first event of a job come its transitions that are still
+    tagged from before, so that its order is kept.
+    """
+
+    def __init__(
+        self, stream: Stream, tags: Tags, held: Held, rest: Rest, position: Position, clock: Clock, counters: Counters,
+    ) -> None:
+        self._stream, self._tags, self._held, self._rest = stream, tags, held, rest
+        self._position, self._clock, self._counters = position, clock, counters
+        self._pending: Iterator[Sequence[Transition | Poison]] | None = None
+        self._next = clock.monotonic()
+        self._known: set[str] = set()
+
+    def read(self) -> Batch | None:
+        batch = self._stream.read()
+        if batch is None:
+            return self._swept()
+        self._position = batch.position
+        return Batch(self._in_order(batch.events), batch.position)
+
+    def _swept(self) -> Batch | None:
+        """Some jobs that are tagged, each an event at the position where we are."""
+        now = self._clock.monotonic()
+        if self._pending is None:
+            if now < self._next:
+                return None
+            self._next = now + self._rest.every_seconds
+            self._pending = self._tags.pending(self._clock.now() - self._rest.older_than_seconds)
+        found = [*islice(self._pending, _JOBS)]
+        if len(found) < _JOBS:
+            self._pending = None
+        events = [event for items in found if (event := self._left(items))]
+        return Batch(events, self._position) if events else None
+
+    def _in_order(self, events: Sequence[Event]) -> Sequence[Event]:
+        items = [item for event in events for item in event.items]
+        first = {item.job_id: item for item in reversed(items) if item.job_id not in self._known}
+        if not first:
+            return events
+        if len(self._known) > _MOST_KNOWN:
+            self._known.clear()
+        self._known |= first.keys()
+        begun = [item for item in first.values() if item.sequence]
+        before = [self._left(found) for found in self._tags.earlier(begun).values()] if begun else []
+        return [*(event for event in before if event is not None), *events]
+
+    def _left(self, items: Sequence[Transition | Poison]) -> Event | None:
+        """An event of those that are not on their way."""
+        left = [item for item in items if item not in self._held]
+        self._counters.swept += len(left)
+        return Event(self._position, left, origin=SWEEP) if left else None
+
+
+class Tagging:
+    """A stream that tags the jobs of its events before it tells them, where their service does not."""
+
+    def __init__(self, stream: Stream, tagger: Tagger) -> None:
+        self._stream, self._tagger = stream, tagger
+
+    def read(self) -> Batch | None:
+        batch = self._stream.read()
+        if batch is not None:
+            items = [item for event in batch.events for item in event.items]
+            if items:
+                self._tagger.put(items)
+        return batch

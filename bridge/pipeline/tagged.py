@@ -1,0 +1,73 @@
+"""Background modes: a message is settled when Kafka has it and its tag is gone."""
+
+from collections.abc import Sequence
+
+from bridge.errors import BridgeError
+from bridge.model.transition import Poison, Transition
+from bridge.model.window import Delivery
+from bridge.pipeline.ports import Sending, Sink, Tags
+
+Identity = tuple[str, str, int | None]
+
+
+def identity_of(item: Transition | Poison) -> Identity:
+    """By which two readings of one transition are known to be the same."""
+    return item.job_id, item.trans_id, item.sequence
+
+
+class Held:
+    """The transitions that are on their way, from being sent to being untagged."""
+
+    def __init__(self) -> None:
+        self._held: set[Identity] = set()
+
+    def __contains__(self, item: Transition | Poison) -> bool:
+        return identity_of(item) in self._held
+
+    def add(self, item: Transition | Poison) -> None:
+        self._held.add(identity_of(item))
+
+    def clear(self) -> None:
+        """Nothing is on its way any more: what was is sent anew."""
+        self._held.clear()
+
+    def discard(self, item: Transition | Poison) -> None:
+        self._held.discard(identity_of(item))
+
+
+class Tagged:
+    """A sink that removes the tags of what was acknowledged; see :class:`bridge.pipeline.ports.Sink`.
+
+    When that fails the message is there and its tag too: it will be sent again.
+    """
+
+    def __init__(self, sink: Sink, tags: Tags, held: Held) -> None:
+        self._sink, self._tags, self._held = sink, tags, held
+        self._failed = False
+        self.most = sink.most
+
+    @property
+    def broken(self) -> bool:
+        return self._failed or self._sink.broken
+
+    def send(self, sendings: Sequence[Sending]) -> None:
+        for _, delivery in sendings:
+            if delivery.item is not None:
+                self._held.add(delivery.item)
+        self._sink.send(sendings)
+
+    def settled(self) -> Sequence[Delivery]:
+        """What is acknowledged and untagged. Raises what the database raises; then nothing more is settled."""
+        if self._failed:
+            return []
+        settled = self._sink.settled()
+        items = [delivery.item for delivery in settled if delivery.item is not None]
+        try:
+            if items:
+                self._tags.clear(items)
+        except BridgeError:
+            self._failed = True
+            raise
+        for item in items:
+            self._held.discard(item)
+        return settled

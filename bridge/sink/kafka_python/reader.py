@@ -1,0 +1,115 @@
+"""Reads a topic back, from a time on: for comparing, and for dead letters."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka import errors as kafka_errors
+
+from bridge.config import Config
+from bridge.errors import Retryable
+from bridge.model.message import Record
+from bridge.sink import terms
+from bridge.sink.errors import unreadable
+from bridge.sink.kafka_python.client import connection, last_words, made
+from bridge.sink.kafka_python.errors import classify
+from bridge.sink.topics import missing
+
+_POLL_MS = 500
+_RECORDS_AT_ONCE = 5000
+#: No record for so long, with some still to come, and the topic is out of reach.
+_SILENCE_SECONDS = 30.0
+
+
+class TopicReader:
+    """See :class:`bridge.pipeline.ports.Reader`; a context manager."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._words = last_words()
+
+    def __enter__(self) -> Self:
+        self._words.install()
+        with self._translated():
+            self._consumer: KafkaConsumer = made(
+                KafkaConsumer, **connection(self._config), group_id=None, enable_auto_commit=False,
+                isolation_level="read_committed", max_poll_records=_RECORDS_AT_ONCE,
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._consumer.close()
+
+    def count(self, topic: str, since: float | None) -> int:
+        with self._translated():
+            partitions = self._partitions(topic)
+            begins, ends = self._begins(partitions, since), self._consumer.end_offsets(partitions)
+        return sum(max(0, ends[each] - begins[each]) for each in partitions)
+
+    def read(self, topic: str, since: float | None) -> Iterator[Sequence[Record]]:
+        with self._translated():
+            partitions = self._partitions(topic)
+            begins, ends = self._begins(partitions, since), self._consumer.end_offsets(partitions)
+            self._consumer.assign(partitions)
+            for each in partitions:
+                self._consumer.seek(each, begins[each])
+            heard = time.monotonic()
+            while left := [each for each in partitions if self._consumer.position(each) < ends[each]]:
+                batches = self._consumer.poll(timeout_ms=_POLL_MS)
+                if batches:
+                    heard = time.monotonic()
+                    yield [_record(one) for each, batch in batches.items() for one in batch if one.offset < ends[each]]
+                elif time.monotonic() - heard > _SILENCE_SECONDS:
+                    raise Retryable(f"Kafka gives no more of {topic}: {self._words.recent() or len(left)} partition(s) silent",
+                                    "Nothing was sent", "Look at Kafka, then try again", part="kafka")
+
+    def kept_since(self, topic: str) -> float | None:
+        with self._translated():
+            partitions = self._partitions(topic)
+            begins, ends = self._consumer.beginning_offsets(partitions), self._consumer.end_offsets(partitions)
+            cut = [each for each in partitions if begins[each] > 0]
+            if any(begins[each] == ends[each] for each in cut):
+                return time.time()  # a partition from which all was removed
+            return max((self._first(each) for each in cut), default=None)
+
+    def _first(self, partition: TopicPartition) -> float:
+        """When the oldest record of a partition that has some was written."""
+        self._consumer.assign([partition])
+        self._consumer.seek_to_beginning(partition)
+        deadline = time.monotonic() + terms.REQUEST_SECONDS
+        while time.monotonic() < deadline:
+            for batch in self._consumer.poll(timeout_ms=_POLL_MS).values():
+                return float(batch[0].timestamp) / 1000
+        return time.time()
+
+    def _partitions(self, topic: str) -> list[TopicPartition]:
+        # All topics are asked for, never a named one: naming it may create it.
+        if topic not in self._consumer.topics():
+            raise missing(topic)
+        return [TopicPartition(topic, number) for number in sorted(self._consumer.partitions_for_topic(topic) or ())]
+
+    def _begins(self, partitions: list[TopicPartition], since: float | None) -> Mapping[TopicPartition, int]:
+        if since is None:
+            found: Mapping[TopicPartition, int] = self._consumer.beginning_offsets(partitions)
+            return found
+        ends = self._consumer.end_offsets(partitions)
+        times = self._consumer.offsets_for_times(dict.fromkeys(partitions, max(0, int(since * 1000))))
+        return {each: times[each].offset if times.get(each) else ends[each] for each in partitions}
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except kafka_errors.AuthorizationError as error:
+            raise unreadable(type(error).__name__) from error
+        except kafka_errors.KafkaError as error:
+            raise classify(error, self._words.recent()) from error
+
+
+def _record(one: Any) -> Record:
+    return Record(one.partition, one.offset, one.timestamp / 1000, one.key, one.value, one.headers or ())

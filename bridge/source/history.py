@@ -1,0 +1,102 @@
+"""The jobs' own history, read from the collection: in the order of their last update, or by their ids.
+
+Everything is read with majority read concern, as the change stream tells only what a majority has.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+
+from pymongo import ASCENDING, DESCENDING
+from pymongo.collection import Collection
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from bridge.model.gap import moment_of
+from bridge.model.profile import Profile
+from bridge.model.transition import Transition
+from bridge.source.client import Document
+from bridge.source.documents import DATE, NUMBER, Documents, JobHistory, time_in
+from bridge.source.errors import translated
+from bridge.source.plans import scans
+
+_BATCH = 500
+_IDS_AT_ONCE = 500
+_COUNT_MS = 5000
+
+
+class History:
+    """The jobs of one collection; nothing here holds more than a few hundred of them at once.
+
+    ``collection`` is one whose client waits long enough for a collection without index to be sorted.
+    """
+
+    def __init__(self, collection: Collection[Document], profile: Profile) -> None:
+        self._collection = collection.with_options(read_concern=ReadConcern("majority"))
+        self._profile = profile
+        self._documents = Documents(profile)
+
+    def jobs(self, since: float | None = None, place: str = "") -> Iterator[JobHistory]:
+        """Jobs updated at ``since`` (Unix seconds) or later, by the time of their last update; all when it is None.
+
+        With ``place`` it goes on there, inclusive. A job that is updated meanwhile may come twice, and none is left out.
+        Raises the bridge's errors.
+        """
+        order = [(self._profile.updated_field or "_id", ASCENDING)]
+        for query in self._queries(since, place):
+            with translated(), self._collection.find(query, self._documents.fields, sort=order, batch_size=_BATCH) as found:
+                yield from map(self._documents.history, found)
+
+    def some(self, job_ids: Sequence[str]) -> Iterator[JobHistory]:
+        """The jobs with these ids, as far as there are any."""
+        for first in range(0, len(job_ids), _IDS_AT_ONCE):
+            query = self._documents.by_job(job_ids[first : first + _IDS_AT_ONCE])
+            with translated(), self._collection.find(query, self._documents.fields) as found:
+                yield from map(self._documents.history, found)
+
+    def count(self, since: float | None = None, place: str = "") -> int | None:
+        """How many jobs ``jobs`` would give; None when counting takes too long."""
+        try:
+            return sum(self._collection.count_documents(query, maxTimeMS=_COUNT_MS) for query in self._queries(since, place))
+        except PyMongoError:
+            return None
+
+    def missing_index(self) -> str:
+        """The index that reading by time lacks, as MongoDB names it; empty when there is one."""
+        field = self._profile.updated_field
+        if not field:
+            return ""  # read by _id
+        query = next(iter(self._queries(0.0, "")))
+        return f"{field}_1" if scans(self._collection, query, {field: ASCENDING}) else ""
+
+    def lacks(self, delivered: Transition) -> str:
+        """Why this collection is older than one from which ``delivered`` was read; empty when it need not be."""
+        field = self._profile.updated_field
+        if self._profile.transitions_field is None or field is None:
+            return ""
+        job = next(self.some([delivered.job_id]), None)
+        if job is not None:
+            told = {item.trans_id for item in job.items}
+            older = job.updated is not None and job.updated < moment_of(delivered)
+            return "" if delivered.trans_id in told or not older else (
+                f"tells of the state {delivered.state} of job {delivered.job_id:.100}, at {delivered.time}, of which the collection knows nothing")
+        newest = self._newest(field)
+        if newest is None or newest.updated is None or newest.updated >= moment_of(delivered):
+            return ""  # deleted, it seems: others are newer
+        return f"tells of job {delivered.job_id:.100}, at {delivered.time}, and the collection's newest job is older than that"
+
+    def _newest(self, field: str) -> JobHistory | None:
+        with translated():
+            found = self._collection.find_one({}, self._documents.fields, sort=[(field, DESCENDING)])
+        return self._documents.history(found) if found else None
+
+    def _queries(self, since: float | None, place: str) -> Iterator[Document]:
+        """Ranges of the index, in its order: MongoDB compares times of one kind only, and some services keep numbers."""
+        field = self._profile.updated_field
+        if field is None or (since is None and not place):
+            yield {}
+            return
+        kind, reached = time_in(place) if place else (NUMBER, 0.0)
+        begin = since or 0.0
+        if kind == NUMBER:
+            yield {field: {"$gte": max(begin, reached)}}
+        yield {field: {"$gte": datetime.fromtimestamp(max(begin, reached if kind == DATE else 0.0), timezone.utc)}}

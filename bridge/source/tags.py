@@ -1,0 +1,199 @@
+"""Tags in the jobs themselves: which transitions, or which jobs, are still to be sent.
+
+An outbox kept where the state is kept: the service sets a tag with the very write that changes the
+state, and whoever has sent the message takes it off.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+from pymongo import ASCENDING, IndexModel, UpdateOne
+from pymongo.collection import Collection
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from bridge.errors import NotPermitted
+from bridge.model.profile import Profile
+from bridge.model.transition import Poison, Transition, made_trans_id
+from bridge.source.client import Document
+from bridge.source.documents import Documents
+from bridge.source.errors import translated
+from bridge.source.plans import scans
+
+INDEX = "job_bridge_sweep"
+_BATCH = 500
+
+Item = Transition | Poison
+Items = Sequence[Item]
+
+
+class TransitionTags:
+    """A flag in each transition that is false until it was sent, as the CDM Task Service keeps ``notif_sent``.
+
+    See :class:`bridge.pipeline.ports.Tags`.
+    """
+
+    def __init__(self, collection: Collection[Document], profile: Profile, tag: str) -> None:
+        assert profile.transitions_field is not None
+        self._collection = _durable(collection)
+        self._documents = Documents(profile)
+        self._tag, self._time, self._trans_id = tag, profile.transition_time, profile.transition_trans_id
+        self._field, self._state = profile.transitions_field, profile.transition_state
+        self._unsent = {f"{self._field}.{tag}": False}
+
+    def index(self) -> IndexModel:
+        """The index that gives a sweep exactly what it is to send; it holds jobs with a tag only."""
+        keys = [(f"{self._field}.{self._tag}", ASCENDING), (f"{self._field}.{self._time}", ASCENDING)]
+        return IndexModel(keys, name=INDEX, partialFilterExpression=self._unsent)
+
+    def queries(self, before: float) -> Iterator[Document]:
+        """What a sweep asks. The first term is within the second, and lets the planner take the partial index."""
+        one = {self._tag: False, self._time: {"$lt": _date(before)}}
+        yield {**self._unsent, self._field: {"$elemMatch": one}}
+
+    def pending(self, before: float) -> Iterator[Items]:
+        for document in _found(self._collection, self.queries(before), self._documents.fields):
+            last = _date(before).replace(tzinfo=None)
+            tagged = [item for item, one in self._tagged(document) if _older(one.get(self._time), last)]
+            if tagged:
+                yield tagged
+
+    def earlier(self, items: Items) -> Mapping[str, Items]:
+        first = {item.job_id: item.sequence or 0 for item in items}
+        query = {**self._documents.by_job([*first]), **self._unsent}
+        found: dict[str, Items] = {}
+        for document in _found(self._collection, [query], self._documents.fields):
+            tagged = [item for item, _ in self._tagged(document)]
+            before = [item for item in tagged if (item.sequence or 0) < first.get(item.job_id, 0)]
+            if before:
+                found[before[0].job_id] = before
+        return found
+
+    def clear(self, items: Items) -> None:
+        _write(self._collection, [self._sent(item) for item in items if item.job_id])
+
+    def _tagged(self, document: Document) -> Iterator[tuple[Item, Document]]:
+        history = self._documents.history(document)
+        for item, one in zip(history.items, history.elements, strict=True):
+            if isinstance(one, dict) and one.get(self._tag) is False:
+                yield item, one
+
+    def _sent(self, item: Item) -> UpdateOne:
+        """By its identity, wherever it stands; one that has none by its place, if that is still the same."""
+        job = self._documents.by_job([item.job_id])
+        if item.trans_id and item.trans_id != made_trans_id(item.job_id, item.sequence, item.state):
+            return UpdateOne({**job, f"{self._field}.{self._trans_id}": item.trans_id}, {"$set": {f"{self._field}.$.{self._tag}": True}})
+        place = f"{self._field}.{item.sequence}"
+        same = {f"{place}.{self._state}": item.state} if item.state else {}
+        return UpdateOne({**job, f"{place}.{self._tag}": False, **same}, {"$set": {f"{place}.{self._tag}": True}})
+
+
+class JobTags:
+    """A field of the job that is true while its latest state is still to be sent. See :class:`bridge.pipeline.ports.Tags`."""
+
+    def __init__(self, collection: Collection[Document], profile: Profile, tag: str) -> None:
+        assert profile.updated_field is not None
+        self._collection = _durable(collection)
+        self._documents = Documents(profile)
+        self._tag, self._updated = tag, profile.updated_field
+        self._state, self._field = profile.state_field, profile.transitions_field
+
+    def index(self) -> IndexModel:
+        """The index that gives a sweep exactly what it is to send; it holds tagged jobs only."""
+        return IndexModel(
+            [(self._tag, ASCENDING), (self._updated, ASCENDING)], name=INDEX, partialFilterExpression={self._tag: True}
+        )
+
+    def queries(self, before: float) -> Iterator[Document]:
+        """What a sweep asks, one for each kind of time; a job without time is old."""
+        for older in ({"$lt": _date(before)}, {"$lt": before}, None):
+            yield {self._tag: True, self._updated: older}
+
+    def pending(self, before: float) -> Iterator[Items]:
+        for document in _found(self._collection, self.queries(before), self._documents.fields):
+            history = self._documents.history(document)
+            if history.items:
+                yield [history.items[-1]]
+
+    def earlier(self, items: Items) -> Mapping[str, Items]:
+        return {}  # states in between may be skipped
+
+    def clear(self, items: Items) -> None:
+        latest = {item.job_id: item for item in items}
+        _write(self._collection, [self._sent(item) for item in latest.values() if item.job_id])
+
+    def put(self, items: Items) -> None:
+        job_ids = [*{item.job_id for item in items if item.job_id}]
+        with translated():
+            self._collection.update_many(self._documents.by_job(job_ids), {"$set": {self._tag: True}})
+
+    def _sent(self, item: Item) -> UpdateOne:
+        """Only if the state is still the one sent, also where a later transition brought it back to that."""
+        same: Document = {self._state: item.state, self._tag: True}
+        if self._field is not None and item.sequence is not None:
+            same[f"{self._field}.{item.sequence + 1}"] = {"$exists": False}
+        return UpdateOne({**self._documents.by_job([item.job_id]), **same}, {"$unset": {self._tag: ""}})
+
+
+class Sweepable(Protocol):
+    """Tags that can be looked for."""
+
+    def index(self) -> IndexModel: ...
+
+    def queries(self, before: float) -> Iterator[Document]: ...
+
+
+class Sweep:
+    """What can be said and done about the sweep of ``tags`` in ``collection``, but for sending."""
+
+    def __init__(self, collection: Collection[Document], tags: Sweepable) -> None:
+        self._collection, self._tags = _durable(collection), tags
+
+    def count(self, before: float) -> int:
+        """How many jobs a sweep would find."""
+        with translated():
+            return sum(self._collection.count_documents(query) for query in self._tags.queries(before))
+
+    def missing_index(self) -> str:
+        """The index a sweep lacks, empty when it need not look at every job."""
+        return INDEX if any(scans(self._collection, query) for query in self._tags.queries(0.0)) else ""
+
+    def create_index(self) -> None:
+        """Make it; MongoDB builds it without stopping the service."""
+        with translated():
+            self._collection.create_indexes([self._tags.index()])
+
+    def check_rights(self) -> None:
+        """Raise what taking tags off would raise for want of rights; changes nothing."""
+        _write(self._collection, [UpdateOne({"_id": None, "never": True}, {"$set": {"checked": True}})])
+
+
+def _durable(collection: Collection[Document]) -> Collection[Document]:
+    return collection.with_options(read_concern=ReadConcern("majority"), write_concern=WriteConcern("majority"))
+
+
+def _date(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)
+
+
+def _older(time: Any, than: datetime) -> bool:
+    """Whether a time is before ``than``; what is no time is old."""
+    return not isinstance(time, datetime) or time < than
+
+
+def _found(collection: Collection[Document], queries: Any, fields: Document) -> Iterator[Document]:
+    for query in queries:
+        with translated(), collection.find(query, fields, batch_size=_BATCH) as found:
+            yield from found
+
+
+def _write(collection: Collection[Document], updates: Sequence[UpdateOne]) -> None:
+    if not updates:
+        return
+    try:
+        with translated():
+            collection.bulk_write(updates, ordered=False)
+    except NotPermitted as error:
+        raise NotPermitted(error.what, "Nothing is lost: the tags are still there, and what was sent is sent again",
+                           "Grant update on the collection: a background mode takes tags off", part="mongodb") from None

@@ -1,0 +1,108 @@
+"""Verifies while the bridge runs: now and then ``job-bridge verify`` as a process of its own, at the lowest priority.
+
+In a process of its own it takes neither the interpreter from the loop nor memory from the bridge,
+and the system runs it when nobody else wants the processor.
+"""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from types import TracebackType
+from typing import Any, Self
+
+from pydantic import SecretStr
+
+from bridge.config import Config, parse_duration
+from bridge.config.load import PREFIX, setting_names, variable
+from bridge.web.status import Status, Verified
+
+logger = logging.getLogger("bridge")
+
+_POLL_SECONDS = 0.5
+
+
+class Verifying:
+    """A background task, from entering to leaving; does nothing where ``verify.every`` is never.
+
+    Each verification begins where the last one ended and looks no further than the position up to which
+    the loop has delivered, less ``verify.settle_seconds``. The status is told what was found.
+    """
+
+    def __init__(self, config: Config, status: Status) -> None:
+        self._config, self._status = config, status
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="verifying", daemon=True)
+
+    def __enter__(self) -> Self:
+        if self._config.verify.every != "never":
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        every = parse_duration(self._config.verify.every).total_seconds()
+        begin = time.time() - every
+        while not self._stop.wait(every):
+            position = self._status.position()
+            end = min(time.time(), position.cluster_time.seconds if position else 0.0) - self._config.verify.settle_seconds
+            if end > begin and self._verified(begin, end):
+                begin = end
+
+    def _verified(self, begin: float, end: float) -> bool:
+        """One verification; False when it could not be made, so that the next one covers its time too."""
+        times = ["--from", _iso(begin), "--to", _iso(end)]
+        command = [sys.executable, "-m", "bridge", "verify", *times, "--json", "--low-priority"]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment(self._config), text=True)
+        while True:
+            try:
+                output, errors = child.communicate(timeout=_POLL_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                if self._stop.is_set():
+                    child.terminate()
+        if self._stop.is_set():
+            return False
+        try:
+            self._tell(json.loads(output), " ".join(times))
+        except ValueError:
+            logger.warning("the verification could not be made, the next one covers its time too: %s", " ".join(errors.split())[-400:])
+            return False
+        return True
+
+    def _tell(self, found: Mapping[str, Any], times: str) -> None:
+        self._status.verified = Verified(found["until"], found["missing"], found["repeated"])
+        if found["missing"]:
+            logger.error(
+                "Kafka lacks %d of %d transitions, the first: %s. The jobs still hold them: 'job-bridge verify %s --repair' sends them",
+                found["missing"], found["transitions"], "; ".join(found["examples"]["missing"][:3]), times,
+            )
+
+
+def _environment(config: Config) -> dict[str, str]:
+    """Ours, with every setting that was given as a variable: where it came from does not matter then."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    settings = {}
+    for name in setting_names():
+        section, _, key = name.partition(".")
+        key = "from_" if key == "from" else key
+        chosen = getattr(config, section)
+        if key in chosen.model_fields_set:
+            value = getattr(chosen, key)
+            settings[variable(name)] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    return clean | settings
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat()

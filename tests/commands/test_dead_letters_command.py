@@ -1,0 +1,118 @@
+"""``dead-letters``: listed, shown, and sent again when the cause is mended."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.commands.conftest import Start
+from tests.commands.jobs import Jobs, header, set_aside, told, transition, values
+from tests.commands.running import Settings, command
+from tests.servers.kafka import Kafka
+
+HUGE = "x" * 2_000_000
+
+
+@pytest.fixture
+def letters(start: Start, jobs: Jobs) -> tuple[str, str]:
+    """Two jobs of which a transition was set aside: one too large, one without a time."""
+    with start() as bridge:
+        bridge.await_ready()
+        large, timeless = jobs.add(), jobs.add()
+        jobs.move(large, HUGE, trans_id="the-huge-one")
+        jobs.move(timeless, "running", time=None, trans_id="the-timeless-one")
+        bridge.await_acked(4)
+        assert bridge.stop() == 0
+    return large, timeless
+
+
+def listed(settings: Settings, *arguments: str) -> list[dict[str, str]]:
+    ended = command("dead-letters", "list", "--json", *arguments, settings=settings)
+    assert ended.code == 0
+    return [json.loads(line) for line in ended.out.splitlines()]
+
+
+def test_they_are_listed_with_place_and_reason(letters: tuple[str, str], settings: Settings) -> None:
+    found = listed(settings)
+
+    assert [one["job_id"] for one in found] == list(letters)
+    assert [one["place"] for one in found] == ["0:0", "0:1"]
+    assert "more than topic" in found[0]["error_dlq"] and "the time is missing" in found[1]["error_dlq"]
+    lines = command("dead-letters", "list", settings=settings).out.splitlines()
+    assert len(lines) == 2 and lines[1].startswith("0:1 ") and letters[1] in lines[1] and "the time is missing" in lines[1]
+    assert listed(settings, "--since", "1h") == found
+
+
+def test_one_is_shown_whole(letters: tuple[str, str], settings: Settings) -> None:
+    ended = command("dead-letters", "show", "0:1", settings=settings)
+
+    shown = json.loads(ended.out)
+    assert (ended.code, shown["job_id"], shown["trans_id"]) == (0, letters[1], "the-timeless-one")
+    assert shown["headers"]["ce_subject"] == letters[1]
+
+
+def test_one_whose_cause_is_mended_is_sent_with_its_identity(
+    letters: tuple[str, str], settings: Settings, kafka: Kafka, topic: str, jobs: Jobs
+) -> None:
+    kafka.alter_topic(topic, max_message_bytes=4_000_000)
+
+    ended = command("dead-letters", "retry", "0:0", settings=settings)
+
+    assert (ended.code, ended.out) == (0, f"1 of 1 sent to {topic}\n")
+    record = next(one for one in kafka.read(topic) if header(one, "ce_origin") == b"retry")
+    (value,) = values([record])
+    # Whole, as the job has it, not shortened as in the letter.
+    assert (value["job_id"], value["state"], value["trans_id"]) == (letters[0], HUGE, "the-huge-one")
+    assert header(record, "ce_id") == b"the-huge-one" and header(record, "ce_sequence") == b"1"
+    assert len(set_aside(kafka, topic)) == 2
+
+
+def test_one_whose_cause_is_as_it_was_stays_a_dead_letter(
+    letters: tuple[str, str], settings: Settings, kafka: Kafka, topic: str, jobs: Jobs
+) -> None:
+    ended = command("dead-letters", "retry", "--all", settings=settings)
+
+    assert ended.code == 75
+    assert "0:1: still cannot be sent: the time is missing" in ended.err
+    assert "1 were set aside again" in ended.err
+    assert told(kafka, topic, letters[0]) == ["created"]
+
+    jobs.update(letters[1], {"$set": {"transition_times.1": transition("running", 1, trans_id="the-timeless-one")}})
+    assert command("dead-letters", "retry", "0:1", settings=settings).code == 0
+    assert told(kafka, topic, letters[1]) == ["created", "running"]
+
+
+def test_one_whose_job_is_gone_is_sent_as_the_letter_has_it(
+    start: Start, settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
+    kafka.alter_topic(topic, max_message_bytes=300)
+    with start(kafka__headers="none") as bridge:
+        bridge.await_ready()
+        job_id = jobs.add()
+        jobs.move(job_id, "s" * 200, trans_id="the-large-one")
+        bridge.await_acked(2)
+        assert bridge.stop() == 0
+    jobs.collection.delete_many({})
+    kafka.alter_topic(topic, max_message_bytes=4_000)
+
+    assert command("dead-letters", "retry", "0:0", settings=settings).code == 0
+
+    assert told(kafka, topic, job_id) == ["created", "s" * 200]
+
+
+@pytest.mark.parametrize("arguments", [("retry",), ("retry", "0:0", "--all"), ("retry", "0:99"), ("show", "9:9")])
+def test_what_is_not_there_or_unclear_is_refused(arguments: tuple[str, ...], settings: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+    ended = command("dead-letters", *arguments, settings=settings)
+
+    assert ended.code == 64
+    assert kafka.read(topic) == []
+
+
+def test_none_is_said(settings: Settings, jobs: Jobs) -> None:
+    ended = command("dead-letters", "list", settings=settings)
+
+    assert (ended.code, ended.out) == (0, "")
+    assert "no dead letters" in ended.err
+
+

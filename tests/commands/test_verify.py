@@ -1,0 +1,186 @@
+"""``verify``: says what Kafka lacks, and sends it when asked."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from bridge.demo.mongod import Client
+from tests.commands.conftest import Start
+from tests.commands.jobs import GOOD, Jobs, header, told
+from tests.commands.running import Bridge, Settings, command
+from tests.servers.kafka import Kafka
+
+
+@pytest.fixture
+def given(settings: Settings) -> dict[str, str]:
+    return {**settings, "verify.settle_seconds": "0"}
+
+
+def found(settings: Settings, *arguments: str) -> dict[str, Any]:
+    """What ``verify --json`` found, and its exit code."""
+    ended = command("verify", "--json", *arguments, settings=settings)
+    assert ended.code in (0, 75), ended.err
+    documents = [json.loads(line) for line in ended.out.splitlines()]
+    return {**documents[-1], "code": ended.code}
+
+
+def counts(document: dict[str, Any]) -> dict[str, int]:
+    kinds = ("transitions", "messages", "missing", "repeated", "out_of_order", "strange", "set_aside")
+    return {kind: document[kind] for kind in kinds if document[kind]}
+
+
+def replayed(settings: Settings, *arguments: str) -> None:
+    assert command("replay", *arguments, settings=settings).code == 0
+
+
+def test_when_kafka_has_everything_it_says_so(given: Settings, jobs: Jobs) -> None:
+    for _ in range(5):
+        jobs.past(*GOOD)
+    replayed(given, "--since", "1h")
+
+    document = found(given)
+
+    assert (document["code"], counts(document)) == (0, {"transitions": 15, "messages": 15})
+
+
+def test_what_is_missing_is_named_and_sent_in_order_when_asked(given: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+    whole, half, none = (jobs.past(*GOOD) for _ in range(3))
+    replayed(given, "--job", whole["id"])
+    replayed(given, "--job", half["id"], "--state", "created")
+
+    document = found(given)
+    assert (document["code"], counts(document)) == (75, {"transitions": 9, "messages": 4, "missing": 5})
+    named = " ".join(document["examples"]["missing"])
+    assert half["id"] in named and none["id"] in named and whole["id"] not in named
+    assert len(kafka.read(topic)) == 4
+
+    document = found(given, "--repair")
+
+    assert (document["code"], document["repaired"], counts(document)) == (0, 5, {"transitions": 9, "messages": 9})
+    assert told(kafka, topic, half["id"]) == told(kafka, topic, none["id"]) == list(GOOD)
+    assert {header(one, "ce_origin") for one in kafka.read(topic)} == {b"replay"}
+
+
+def test_what_is_repeated_or_strange_is_counted_and_is_no_failure(given: Settings, jobs: Jobs) -> None:
+    kept, gone = jobs.past(*GOOD), jobs.past(*GOOD)
+    replayed(given, "--since", "1h")
+    replayed(given, "--job", kept["id"], "--state", "complete")
+    jobs.collection.delete_one({"id": gone["id"]})
+
+    document = found(given)
+
+    assert (document["code"], counts(document)) == (0, {"transitions": 3, "messages": 7, "repeated": 1, "strange": 3})
+
+
+def test_only_the_asked_time_is_compared(given: Settings, jobs: Jobs) -> None:
+    now = datetime.now(timezone.utc)
+    jobs.past(*GOOD, ago=7200)
+    recent = jobs.past(*GOOD, ago=600)
+
+    document = found(given, "--from", (now - timedelta(hours=1)).isoformat(), "--to", "5m")
+
+    assert counts(document) == {"transitions": 3, "missing": 3}
+    assert all(recent["id"] in one for one in document["examples"]["missing"])
+
+
+def test_what_is_still_on_its_way_is_left_out(given: dict[str, str], jobs: Jobs) -> None:
+    jobs.past(*GOOD, ago=10, every=0)
+    given["verify.settle_seconds"] = "60"
+
+    assert counts(found(given)) == {}
+    assert counts(found({**given, "verify.settle_seconds": "5"})) == {"transitions": 3, "missing": 3}
+
+
+def test_a_dead_letter_is_not_missing(given: Settings, jobs: Jobs, kafka: Kafka, topic: str, start: Start) -> None:
+    with start() as bridge:
+        bridge.await_ready()
+        jobs.past("created", "x" * 2_000_000, "complete", ago=10)
+        bridge.await_acked(3)
+
+    document = found(given)
+
+    assert (document["code"], counts(document)) == (0, {"transitions": 3, "messages": 2, "set_aside": 1})
+
+
+def test_a_person_reads_what_a_program_reads(given: Settings, jobs: Jobs) -> None:
+    job = jobs.past(*GOOD)
+
+    ended = command("verify", settings=given)
+
+    assert ended.code == 75
+    lines = [line.split() for line in ended.out.splitlines()]
+    assert ["missing", "3"] in lines and ["out", "of", "order", "0"] in lines
+    assert job["id"] in ended.out and "'job-bridge verify --repair' sends what is missing" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--since", "2026-03-02T18:00:00"), "has no zone: write 2026-03-02T18:00:00+00:00 for UTC, or "),
+        (("--since", "yesterday"), "no ISO 8601 time such as"),
+        (("--since", "1h", "--from", "2h"), "--since and --from say the same"),
+        (("--from", "1h", "--to", "2h"), "before it begins"),
+    ],
+)
+def test_a_time_that_is_none_is_refused(arguments: tuple[str, ...], words: str, given: Settings) -> None:
+    ended = command("verify", *arguments, settings=given)
+
+    assert ended.code == 64
+    assert words in ended.complaint
+
+
+def test_a_topic_that_is_not_there_is_a_configuration_error(given: Settings) -> None:
+    ended = command("verify", settings={**given, "kafka.topic": "nowhere"})
+
+    assert ended.code == 78
+    assert "The topic nowhere does not exist" in ended.complaint
+
+
+def test_what_the_topic_no_longer_keeps_is_not_missed(given: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+    old = jobs.past(*GOOD, ago=3600)
+    replayed(given, "--since", "2h")
+    with kafka.admin() as admin:
+        from kafka import TopicPartition
+
+        ends = {TopicPartition(topic, one.partition): one.offset + 1 for one in kafka.read(topic)}
+        admin.delete_records(ends)
+
+    ended = command("verify", "--since", "2h", "--json", settings=given)
+
+    assert ended.code == 0
+    assert f"the topic {topic} has removed what is older than" in ended.err
+    assert old["id"] not in ended.out
+
+
+def test_a_running_bridge_verifies_by_itself_and_says_what_kafka_lacks(
+    given: Settings, jobs: Jobs, start: Start, client: Client, database: str
+) -> None:
+    with start(verify__every="2s", verify__settle_seconds="0") as bridge:
+        bridge.await_ready()
+        jobs.past(*GOOD, ago=0, every=0)
+        bridge.await_acked(3)
+        bridge.wait_until(lambda: (bridge.status()["verified"] or {}).get("missing") == 0, "a verification")
+        assert bridge.metrics()["job_bridge_verified_missing"] == 0
+        # One that the stream never told: written before the bridge was there, by its time.
+        unseen(jobs, bridge)
+        bridge.wait_until(lambda: (bridge.status()["verified"] or {}).get("missing", 0) > 0, "something missing")
+        line = bridge.await_line("Kafka lacks")
+        assert "--repair' sends them" in line
+        until = bridge.metrics()["job_bridge_verified_until_timestamp_seconds"]
+        assert datetime.now(timezone.utc).timestamp() - until < 60
+        assert bridge.stop() == 0
+
+
+def unseen(jobs: Jobs, bridge: Bridge) -> None:
+    """A transition that happens without any event of it: its collection is written under another name, and renamed."""
+    database = jobs.collection.database
+    hidden = Jobs(database["hidden"])
+    hidden.past(*GOOD, ago=-1, every=0)
+    acked = bridge.status()["counters"]["acked"]
+    database["hidden"].rename("jobs", dropTarget=True)
+    jobs.past("created", ago=-1)
+    bridge.await_acked(acked + 1)

@@ -1,0 +1,207 @@
+"""Verification: what is missing, repeated, out of order or strange, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.errors import Misconfigured
+from bridge.model.message import Record, value_of
+from bridge.model.transition import REPLAY, Poison, Transition
+from bridge.pipeline.ledger import Ledger
+from bridge.pipeline.verification import Findings, Span, Verification, repairs
+from tests.factories import BASE, job
+
+SPAN = Span(BASE, BASE + 1000)
+MARGIN = 60.0
+
+
+class Job(NamedTuple):
+    items: Sequence[Transition | Poison]
+    place: str = ""
+
+
+class Topics:
+    """What Kafka holds, and from when on it was asked for."""
+
+    def __init__(self, **topics: list[Record]) -> None:
+        self._topics = topics
+        self.asked: list[float | None] = []
+
+    def count(self, topic: str, since: float | None) -> int:
+        return len(self._topics[topic])
+
+    def read(self, topic: str, since: float | None) -> Iterator[Sequence[Record]]:
+        self.asked.append(since)
+        if topic not in self._topics:
+            raise Misconfigured(f"no topic {topic}")
+        yield self._topics[topic]
+
+    def kept_since(self, topic: str) -> float | None:
+        return None
+
+
+def happened(number: int, second: float, sequence: int = 0) -> Transition:
+    time = datetime.fromtimestamp(BASE + second, timezone.utc).isoformat()
+    return Transition(job(number), f"s{sequence}", time, f"{number}/{sequence}", sequence)
+
+
+def sent(*transitions: Transition, partition: int = 0, begin: int = 0) -> list[Record]:
+    return [
+        Record(partition, begin + offset, 0.0, b"", value_of(one), ()) for offset, one in enumerate(transitions)
+    ]
+
+
+def compared(
+    jobs: Sequence[Job], records: list[Record], letters: list[Record] | None = None, *, by_state: bool = False
+) -> tuple[Findings, list[Transition]]:
+    topics = Topics(jobs=records, **({"jobs-dlq": letters} if letters is not None else {}))
+    with Ledger() as ledger:
+        found = Verification(ledger, SPAN, margin=MARGIN, by_state=by_state).run(iter(jobs), topics, "jobs", "jobs-dlq")
+        items = [item for event in repairs(ledger) for item in event.items if isinstance(item, Transition)]
+    assert topics.asked == [SPAN.since - MARGIN] * 2
+    return found, items
+
+
+A, B, C = (happened(1, 10 + n, n) for n in range(3))
+D = happened(2, 20)
+
+
+def kinds(found: Findings) -> dict[str, int]:
+    return {kind: count for kind, count in found.counts.items() if count}
+
+
+def test_when_all_is_there_nothing_is_found() -> None:
+    found, missing = compared([Job([A, B, C]), Job([D])], sent(A, D, B, C))
+
+    assert kinds(found) == {"transitions": 4, "messages": 4}
+    assert found.complete and missing == []
+
+
+def test_what_the_topic_lacks_is_missing_and_repaired_in_order() -> None:
+    found, missing = compared([Job([A, B, C]), Job([D])], sent(B))
+
+    assert kinds(found) == {"transitions": 4, "messages": 1, "missing": 3}
+    assert not found.complete
+    assert missing == [A, C, D]
+    assert found.examples["missing"][0] == f"{A.job_id} {A.state} {A.time} {A.trans_id}"
+
+
+def test_a_repair_says_that_it_is_a_replay() -> None:
+    with Ledger() as ledger:
+        Verification(ledger, SPAN, margin=MARGIN, by_state=False).run(iter([Job([A])]), Topics(jobs=[]), "jobs", "jobs-dlq")
+        assert [event.origin for event in repairs(ledger)] == [REPLAY]
+
+
+def test_a_message_beyond_the_first_is_repeated() -> None:
+    found, _ = compared([Job([A, B])], sent(A, B, A, A, B))
+
+    assert kinds(found) == {"transitions": 2, "messages": 5, "repeated": 3}
+    assert len(found.examples["repeated"]) == 2
+
+
+def test_a_first_arrival_after_a_later_one_is_out_of_order() -> None:
+    found, _ = compared([Job([A, B, C]), Job([D])], sent(A, C, D, B))
+
+    assert kinds(found) == {"transitions": 4, "messages": 4, "out_of_order": 1}
+    (example,) = found.examples["out_of_order"]
+    # Named is the one that came too late, by what its job tells.
+    assert example.startswith(f"{B.job_id} {B.state}")
+
+
+def test_a_repeat_of_an_earlier_one_is_in_order() -> None:
+    found, _ = compared([Job([A, B, C])], sent(A, B, C, A, B))
+
+    assert kinds(found) == {"transitions": 3, "messages": 5, "repeated": 2}
+
+
+def test_partitions_are_not_compared_with_each_other() -> None:
+    records = sent(A, partition=0, begin=900) + sent(D, partition=1, begin=5)
+    found, _ = compared([Job([A]), Job([D])], records)
+
+    assert found.counts["out_of_order"] == 0
+
+
+def test_a_message_no_job_explains_is_strange() -> None:
+    unreadable = Record(0, 7, 0.0, None, b"hello", ())
+    found, _ = compared([Job([A])], [*sent(A, B), unreadable, unreadable._replace(offset=8, value=None)])
+
+    assert kinds(found) == {"transitions": 1, "messages": 4, "strange": 3}
+
+
+def test_what_happened_outside_of_the_span_is_not_looked_at() -> None:
+    early, late = happened(1, -5, 3), happened(1, 1005, 4)
+    found, missing = compared([Job([early, A, late])], sent(happened(3, -5), A, happened(3, 1005)))
+
+    assert kinds(found) == {"transitions": 1, "messages": 1}
+    assert missing == []
+
+
+def test_a_dead_letter_is_set_aside_and_not_missing() -> None:
+    letter = Record(0, 0, 0.0, b"", json.dumps({"job_id": A.job_id, "trans_id": A.trans_id, "error_dlq": "too large"}).encode(), ())
+    found, missing = compared([Job([A, B])], sent(B), [letter, letter._replace(value=b"?")])
+
+    assert kinds(found) == {"transitions": 2, "messages": 1, "set_aside": 1}
+    assert missing == []
+
+
+def test_a_job_that_is_read_twice_is_told_once() -> None:
+    found, _ = compared([Job([A]), Job([A, B])], sent(A, B))
+
+    assert kinds(found) == {"transitions": 2, "messages": 2}
+
+
+def test_what_cannot_be_sent_is_not_expected() -> None:
+    found, _ = compared([Job([A, Poison("the time is missing", A.job_id)])], sent(A))
+
+    assert kinds(found) == {"transitions": 1, "messages": 1}
+
+
+def test_without_a_history_jobs_are_compared_by_their_latest_state() -> None:
+    latest = A._replace(state="complete", trans_id="made of the update's time")
+    before = A._replace(state="running", trans_id="made of the cluster time")
+    found, _ = compared([Job([latest])], sent(before, latest._replace(trans_id="made of the cluster time too")), by_state=True)
+    assert kinds(found) == {"transitions": 1, "messages": 2}
+
+    found, missing = compared([Job([latest])], sent(before), by_state=True)
+    assert found.counts["missing"] == 1
+    assert missing == [latest]
+
+
+def test_half_a_character_is_no_reason_to_fail() -> None:
+    half = Record(0, 0, 0.0, b"", json.dumps({"job_id": "\ud800", "state": "s", "time": A.time, "trans_id": "t"}).encode(), ())
+    found, _ = compared([Job([A])], [half, *sent(A, begin=1)])
+
+    assert kinds(found) == {"transitions": 1, "messages": 2, "strange": 1}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 5), st.integers(1, 6), st.randoms(use_true_random=False), st.data())
+def test_any_loss_and_any_repeat_is_counted(jobs: int, transitions: int, shuffle: random.Random, data: st.DataObject) -> None:
+    told = [[happened(number, 10 + n, n) for n in range(transitions)] for number in range(jobs)]
+    everything = [one for each in told for one in each]
+    lost = data.draw(st.sets(st.sampled_from(everything)))
+    repeats = data.draw(st.lists(st.sampled_from(everything), max_size=5).map(lambda found: [one for one in found if one not in lost]))
+    arrived = [one for one in everything if one not in lost]
+
+    found, missing = compared([Job(each) for each in told], sent(*arrived, *repeats))
+
+    assert set(missing) == lost and len(missing) == len(lost)
+    assert found.counts["repeated"] == len(repeats)
+    assert found.counts["out_of_order"] == found.counts["strange"] == 0
+
+
+@pytest.mark.parametrize("count", [3000])
+def test_more_than_fits_a_chunk_is_compared_whole(count: int) -> None:
+    told = [happened(number, 10) for number in range(count)]
+    found, missing = compared([Job([one]) for one in told], sent(*told[:-1]))
+
+    assert found.counts["transitions"] == count
+    assert missing == [told[-1]]
