@@ -10,7 +10,7 @@ import click
 from benchmarks.compare import compare
 from benchmarks.contenders import DRIVERS, PEERS, bridge
 from benchmarks.measures import Measures
-from benchmarks.modes import modes
+from benchmarks.modes import modes, recovery, verification
 from benchmarks.modes import write as write_modes
 from benchmarks.profile import profile
 from benchmarks.report import write
@@ -98,6 +98,8 @@ def modes_(rounds: int) -> None:
     results = Results()
     with world(4000) as made:
         modes(made, results, rounds)
+        recovery(made, results, rounds)
+        verification(made, results, rounds)
     write_modes(results)
 
 

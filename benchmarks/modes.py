@@ -1,4 +1,4 @@
-"""What each delivery mode costs: rate, latency, and writes to MongoDB for each transition; made into docs/delivery-modes.md."""
+"""What each delivery mode costs, and recovery and verification beside it; made into docs/delivery-modes.md."""
 
 import time
 from collections.abc import Mapping
@@ -30,6 +30,10 @@ MODES: Mapping[str, Mapping[str, str]] = {
 _JOBS = {"synchronous": 600}
 _MOST_JOBS = 10_000
 _RATE, _SECONDS = 50, 15
+VERIFIED_RATE = 200
+VERIFIED: Mapping[str, Mapping[str, str]] = {
+    "verify never": {}, "verify every 2 s": {"verify.every": "2s", "verify.settle_seconds": "1"},
+}
 
 
 def modes(world: World, results: Results, rounds: int) -> None:
@@ -40,6 +44,23 @@ def modes(world: World, results: Results, rounds: int) -> None:
             backlog = world.backlog(_JOBS.get(name, _MOST_JOBS))
             _drained(world, results, name, backlog, settings)
             measures.latency(_RATE, _SECONDS, {f"mode {name}": bridge(world, DRIVER, settings=settings)})
+
+
+def recovery(world: World, results: Results, rounds: int) -> None:
+    """The same transitions from the stream, and from the jobs' history."""
+    backlog = world.backlog(2 * _MOST_JOBS)
+    for _ in range(rounds):
+        streamed = world.drain(backlog, bridge(world, DRIVER))
+        told = world.drain(backlog, partial(_swept, bridge(world, DRIVER, settings={"start.from": "history"})))
+        results.add("recovery", "from the stream", rate=streamed.rate(), cpu=streamed.cpu_per_100k())
+        results.add("recovery", "from history", rate=told.rate(), cpu=told.cpu_per_100k())
+
+
+def verification(world: World, results: Results, rounds: int) -> None:
+    """The loop's latency while it verifies again and again, and without."""
+    for _ in range(rounds):
+        for name, settings in VERIFIED.items():
+            Measures(world, results).latency(VERIFIED_RATE, _SECONDS, {name: bridge(world, DRIVER, settings=settings)})
 
 
 def _drained(world: World, results: Results, name: str, backlog: Backlog, settings: Mapping[str, str]) -> None:
@@ -92,7 +113,24 @@ def write(results: Results) -> None:
         rows.append(f"| `{name}` | " + " | ".join(figures) + " |")
     note = (f"Made by `make bench-modes` on {made['date']}, commit {made['commit']}, on {made['cpu']}, {made['cores']} cores which MongoDB, Kafka and the "
             f"bridge share; driver {DRIVER}, no headers. Latency is from just before a write to the arrival at a consumer, {_RATE} writes a second.")
-    PAGE.write_text(_TEXT.read_text().replace("<!-- figures -->", "\n".join([note, "", *rows])))
+    text = _TEXT.read_text().replace("<!-- figures -->", "\n".join([note, "", *rows]))
+    PAGE.write_text(text.replace("<!-- recovery -->", _recovered(results)).replace("<!-- verification -->", _verified(results)))
+
+
+def _recovered(results: Results) -> str:
+    rows = ["| transitions | a second | CPU s per 100 000 |", "|---|---|---|"]
+    rows += [f"| {name} | {_figure(results, 'recovery', name, 'rate', '{:.0f}')} | {_figure(results, 'recovery', name, 'cpu', '{:.2f}')} |"
+             for name in results.names("recovery")]
+    ratios = results.ratios("recovery", "from history", "from the stream", "rate")
+    return "\n".join([*rows, "", f"Round by round, history by stream: {', '.join(f'{ratio:.2f}' for ratio in ratios)}."])
+
+
+def _verified(results: Results) -> str:
+    rows = [f"| latency at {VERIFIED_RATE}/s | p50 ms | p90 | p99 |", "|---|---|---|---|"]
+    for name in VERIFIED:
+        figures = [_figure(results, "latency", f"{name}, {VERIFIED_RATE}/s", figure, "{:.1f}") for figure in ("p50", "p90", "p99")]
+        rows.append(f"| {name} | {' | '.join(figures)} |")
+    return "\n".join(rows)
 
 
 def _figure(results: Results, table: str, name: str, figure: str, form: str) -> str:

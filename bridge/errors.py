@@ -80,6 +80,13 @@ class HistoryLost(BridgeError):
     title = "history lost"
 
 
+class Unreadable(HistoryLost):
+    """An event the server can never hand over; the stream cannot be read past it, but the jobs' history tells what it told."""
+
+    exit_code = 82
+    title = "poison event"
+
+
 class PoisonEvent(BridgeError):
     """An event that can neither be sent nor set aside."""
 

@@ -17,6 +17,10 @@ allow() {
 allow --operation Describe --operation Write --topic "$TOPIC" "$@"
 allow --operation Describe --operation Write --topic "$TOPIC-dlq" "$@"
 
+# Optional: lets 'job-bridge verify' (and verify.every) and 'job-bridge dead-letters' read the topics back; no group is used.
+allow --operation Read --topic "$TOPIC" "$@"
+allow --operation Read --topic "$TOPIC-dlq" "$@"
+
 # Optional: tells max.message.bytes, so that a larger message is set aside in its place; without it Kafka's default is assumed.
 allow --operation DescribeConfigs --topic "$TOPIC" "$@"
 allow --operation DescribeConfigs --topic "$TOPIC-dlq" "$@"

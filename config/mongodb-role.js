@@ -18,6 +18,16 @@ admin.createRole({
   "roles": []
 });
 
+// Only for delivery.mode = background-jobs or background-transitions: the bridge takes tags off the jobs. The index of the sweep is made
+// by an administrator ('job-bridge sweep --create-index' needs createIndex besides).
+admin.createRole({
+  "role": "jobBridgeBackground",
+  "privileges": [
+    {"resource": {"db": "cdmtaskservice", "collection": "jobs"}, "actions": ["find", "changeStream", "update"]}
+  ],
+  "roles": []
+});
+
 // Optional. serverStatus tells how far back the oplog reaches: without it there is no headroom metric and no warning
 // before history is lost. replSetGetConfig tells one replica set from another of the same name: without it a checkpoint
 // is compared by the name of the set alone.

@@ -83,6 +83,7 @@ def _once(config: Config, stop: threading.Event) -> int:
 
     with opened(config) as (source, _):
         tags, before = source.tags(), time.time() - config.sweep.older_than_seconds
+        source.sweep().check_rights()
         if missing := source.sweep().missing_index():
             click.echo(f"no index serves the sweep: it looks at every job; 'job-bridge sweep --create-index' makes {missing}", err=True)
         with bars({"jobs": source.sweep().count(before)}) as advance, resending(config, stop, around=lambda sink: Tagged(sink, tags, Held())) as resend:

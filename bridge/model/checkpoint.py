@@ -198,5 +198,5 @@ def restored(what: str) -> CheckpointUnusable:
         _LOST_NOTHING,
         "To go on with what is there, telling only what happens from now on: 'job-bridge token set now'. To tell all that its jobs know, "
         "what Kafka has already among it: 'job-bridge token clear', then 'job-bridge run --start-from history'. "
-        "If it is another cluster by mistake, correct mongo.uri",
+        "If it is another cluster by mistake, correct mongo.uri; if on purpose, give the bridge a checkpoint.name of its own",
     )

@@ -1,7 +1,8 @@
 """Synchronous: one message at a time, each acknowledged within a deadline, or the bridge ends."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from bridge.clock import Clock
 from bridge.errors import BridgeError, SendFailed
@@ -30,17 +31,13 @@ class OneByOne:
 
     def send(self, sendings: Sequence[Sending]) -> None:
         """Raises :class:`SendFailed`, naming the job, the state and the cause; what was acknowledged before is settled."""
+        self.broken = True  # until the last one is acknowledged
         for message, delivery in sendings:
-            try:
+            with _naming(delivery):
                 self._sink.send([(message, delivery)])
-                self._await(delivery)
-            except SendFailed:
-                self.broken = True
-                raise
-            except BridgeError as error:
-                self.broken = True
-                raise send_failed(delivery, error.what) from error
+            self._await(delivery)
             self._acknowledged.append(delivery)
+        self.broken = False
 
     def settled(self) -> Sequence[Delivery]:
         acknowledged, self._acknowledged = self._acknowledged, []
@@ -50,8 +47,9 @@ class OneByOne:
         deadline, stopped = self._clock.monotonic() + self._seconds, None
         while True:
             self._wake.clear()
-            if delivery in self._sink.settled():
-                return
+            with _naming(delivery):
+                if delivery in self._sink.settled():
+                    return
             if self._stop.is_set() and stopped is None:
                 stopped = self._clock.monotonic()
                 deadline = min(deadline, stopped + self._drain_seconds)
@@ -60,6 +58,15 @@ class OneByOne:
                 raise send_failed(delivery, f"Kafka did not acknowledge it within {self._seconds:g} s")
             self._wake.wait(min(left, _PULSE_SECONDS))
             self._meanwhile()
+
+
+@contextmanager
+def _naming(delivery: Delivery) -> Iterator[None]:
+    """What Kafka's client raises, with the name of the message."""
+    try:
+        yield
+    except BridgeError as error:
+        raise send_failed(delivery, error.what) from error
 
 
 def send_failed(delivery: Delivery, cause: str) -> SendFailed:

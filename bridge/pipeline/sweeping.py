@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from math import inf
 from typing import Protocol
 
 from bridge.clock import Clock
@@ -38,14 +39,16 @@ class Sweeping:
     """A stream of both; see :class:`bridge.pipeline.ports.Stream`.
 
     It sweeps when the stream has nothing to read, for the first time at once. What is on its way
-    already is left alone. Before the first event of a job come its transitions that are still
-    tagged from before, so that its order is kept.
+    already is left alone, and so is what happened after the stream's position: the stream is going to
+    tell it. Before the first event of a job come its transitions that are still tagged from before, so
+    that its order is kept.
     """
 
     def __init__(
         self, stream: Stream, tags: Tags, held: Held, rest: Rest, position: Position, clock: Clock, counters: Counters,
     ) -> None:
         self._stream, self._tags, self._held, self._rest = stream, tags, held, rest
+        self._alone = isinstance(stream, Nothing)
         self._position, self._clock, self._counters = position, clock, counters
         self._pending: Iterator[Sequence[Transition | Poison]] | None = None
         self._next = clock.monotonic()
@@ -65,12 +68,16 @@ class Sweeping:
             if now < self._next:
                 return None
             self._next = now + self._rest.every_seconds
-            self._pending = self._tags.pending(self._clock.now() - self._rest.older_than_seconds)
+            self._pending = self._tags.pending(min(self._clock.now() - self._rest.older_than_seconds, self._read_up_to))
         found = [*islice(self._pending, _JOBS)]
         if len(found) < _JOBS:
             self._pending = None
         events = [event for items in found if (event := self._left(items))]
         return Batch(events, self._position) if events else None
+
+    @property
+    def _read_up_to(self) -> float:
+        return inf if self._alone else self._position.cluster_time.seconds
 
     def _in_order(self, events: Sequence[Event]) -> Sequence[Event]:
         items = [item for event in events for item in event.items]

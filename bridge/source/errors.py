@@ -24,8 +24,8 @@ from bridge.errors import (
     HistoryLost,
     Misconfigured,
     NotPermitted,
-    PoisonEvent,
     Retryable,
+    Unreadable,
 )
 
 #: Unauthorized, AuthenticationFailed, AtlasError (bad auth), ReauthenticationRequired.
@@ -39,7 +39,7 @@ TOKEN_CORRUPT = frozenset({
     9, 15, 40647, 40648, 40649, 50788, 50793, 50794, 50795, 50796, 50811, 50854, 50855, 50870, 50872,
     51055, 51056, 51057,
 })
-#: BSONObjectTooLarge: the event is over 16 MB, and will be each time.
+#: BSONObjectTooLarge: the event is over 16 MB as it is read (docs/limits.md), and will be each time.
 TOO_LARGE = frozenset({10334})
 #: CommandNotSupportedOnView, $changeStream on a standalone, unknown stage or field, illegal operation.
 MISCONFIGURED = frozenset({166, 40573, 40324, 40415, 20, 72, 47})
@@ -77,8 +77,8 @@ def _classify_code(error: OperationFailure) -> BridgeError:
         return CheckpointUnusable(f"The stored resume token is none: {text}", "Nothing was read or sent",
                                   "'job-bridge token set TIME' with a time before the damage")
     if code in TOO_LARGE:
-        return PoisonEvent(f"An event is larger than 16 MB: {text}", "The bridge cannot read past it; nothing is lost so far",
-                           "'job-bridge token set TIME' with a time after it, and re-send that job's transition")
+        return Unreadable(f"An event is larger than MongoDB can hand over: {text}", "The stream cannot be read past it; nothing is lost so far",
+                          "The jobs tell what it told: 'job-bridge run --recovery-on-history-lost recover' publishes that and goes on behind it")
     if code in MISCONFIGURED:
         return Misconfigured(f"This change stream cannot be opened: {text}", "Nothing was read or sent",
                              "Watch a collection (not a view) of a replica set or a sharded cluster")
@@ -101,8 +101,8 @@ def _first_of(error: BulkWriteError) -> OperationFailure:
 
 
 def _text(error: PyMongoError) -> str:
-    """The error in one short line: the server selection error repeats whole topologies."""
-    text = str(error).split(", full error:")[0].split(", Timeout:")[0]
+    """The error in one short line: server selection repeats whole topologies, a refusal the whole command."""
+    text = str(error).split(", full error:")[0].split(", Timeout:")[0].split(" to execute command")[0]
     return " ".join(text.split())[:300]
 
 

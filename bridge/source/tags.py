@@ -74,9 +74,10 @@ class TransitionTags:
         _write(self._collection, [self._sent(item) for item in items if item.job_id])
 
     def _tagged(self, document: Document) -> Iterator[tuple[Item, Document]]:
+        """What is tagged and can be sent: the rest would be set aside anew by each sweep."""
         history = self._documents.history(document)
         for item, one in zip(history.items, history.elements, strict=True):
-            if isinstance(one, dict) and one.get(self._tag) is False:
+            if isinstance(item, Transition) and one.get(self._tag) is False:
                 yield item, one
 
     def _sent(self, item: Item) -> UpdateOne:
@@ -113,7 +114,7 @@ class JobTags:
     def pending(self, before: float) -> Iterator[Items]:
         for document in _found(self._collection, self.queries(before), self._documents.fields):
             history = self._documents.history(document)
-            if history.items:
+            if history.items and isinstance(history.items[-1], Transition):
                 yield [history.items[-1]]
 
     def earlier(self, items: Items) -> Mapping[str, Items]:

@@ -32,7 +32,7 @@ SOME = Workload(jobs=40, rate=None)
 #: Small enough that what was delivered before is left out, large enough for one machine's clock.
 MARGIN = 2.0
 LAST, OF_LAST = Workload(jobs=1, rate=None), 9
-JOBS, TRANSITIONS = 50_000, 7
+JOBS, TRANSITIONS = 50_000, 2
 
 
 @pytest.fixture
@@ -114,8 +114,8 @@ def test_a_kill_in_the_middle_of_a_recovery_goes_on_where_it_was(bench: Bench) -
     live(bench)
     bench.await_arrival()
     assert bridge.terminate() == 0
-    for _ in range(40):  # jobs of one load have one update time
-        load(bench.mongo.uri, bench.database, 500, 4)
+    for _ in range(30):  # jobs of one load have one update time
+        load(bench.mongo.uri, bench.database, 500, 3)
     roll_past(bench.mongo, bench.stored()["cluster_time"])
     kills = 0
     while kills < 3:

@@ -44,6 +44,7 @@ def client(mongo: Mongod) -> Iterator[Client]:
 def jobs(client: Client, database: str) -> Jobs:
     """The jobs collection, existing and empty."""
     client[database].create_collection("jobs")
+    client[database]["jobs"].create_index("_update_time")
     return Jobs(client[database]["jobs"])
 
 

@@ -103,7 +103,7 @@ def without(*names: str) -> Change:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (replacing(format=2, bridge_version="9.9.0"), "has format 2, this bridge ("),
+        (replacing(format=3, bridge_version="9.9.0"), "has format 3, this bridge ("),
         (lambda record: {**record, "token": record["token"][:15]}, "damaged: ValueError at no resume token"),
         (lambda record: {**record, "token": record["token"][:24]}, "The stored resume token is none: "),
         (lambda record: {**record, "token": f"82{'0' * 18}"}, "token and cluster_time, which disagree"),

@@ -178,7 +178,7 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
         (["run", "now"], "unexpected extra argument"),
         (["run", "--config", "/"], "is a directory"),
         (["tail", "--count", "0"], "--count"),
-        (["token", "set"], "Missing argument 'TIME|TOKEN'"),
+        (["token", "set"], "Missing argument 'TIME|now|TOKEN'"),
         (["topics", "create", "--partitions", "none"], "--partitions"),
     ],
 )

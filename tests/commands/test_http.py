@@ -22,6 +22,7 @@ METRICS = {
     "job_bridge_checkpoints": "counter", "job_bridge_fenced": "counter", "job_bridge_events_skipped": "counter",
     "job_bridge_restarts": "counter", "job_bridge_delivery_latency_seconds": "histogram", "job_bridge_ready": "gauge",
     "job_bridge_in_flight_messages": "gauge", "job_bridge_in_flight_bytes": "gauge",
+    "job_bridge_recovered_latest_state_only": "counter", "job_bridge_transitions_swept": "counter", "job_bridge_history_lost": "counter",
     "job_bridge_in_flight_oldest_seconds": "gauge", "job_bridge_last_checkpoint_timestamp_seconds": "gauge",
     "job_bridge_position_timestamp_seconds": "gauge", "job_bridge_lag_seconds": "gauge",
     "job_bridge_oplog_headroom_seconds": "gauge", "job_bridge_state": "gauge", "job_bridge_build_info": "gauge",

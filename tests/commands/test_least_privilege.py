@@ -55,12 +55,14 @@ def root(locked_mongo: Mongod) -> Iterator[Client]:
         "deaf": without(needed, "changeStream"),
         "blind": [without(needed, "find")[0], needed[1]],
         "forgetful": without(without(needed, "update"), "insert"),
+        "background": roles()["jobBridgeBackground"]["privileges"],
     }
     with MongoClient[Any](locked_mongo.root_uri) as client:
         for name, privileges in users.items():
             client.admin.command("createRole", name, privileges=privileges, roles=[])
             client.admin.command("createUser", name, pwd=f"{name}-{SECRET}", roles=[name])
         client["cdmtaskservice"].create_collection("jobs")
+        client["cdmtaskservice"]["jobs"].create_index("_update_time")
         yield client
 
 
@@ -114,7 +116,7 @@ def test_the_scripts_grant_no_more_than_they_say() -> None:
     operations = {one.name for _, each in grants() for one in each}
 
     assert actions == {"find", "changeStream", "insert", "update", "serverStatus", "replSetGetConfig"}
-    assert operations == {"DESCRIBE", "WRITE", "DESCRIBE_CONFIGS"}
+    assert operations == {"DESCRIBE", "WRITE", "READ", "DESCRIBE_CONFIGS"}
     assert {topic for topic, _ in grants()} == {"$TOPIC", "$TOPIC-dlq"}
     assert all(role["roles"] == [] for role in roles().values())
 
@@ -222,3 +224,26 @@ def test_a_right_taken_away_is_waited_for_and_the_message_arrives_once_it_is_bac
         root.admin.command("grantPrivilegesToRole", "plain", privileges=[roles()["jobBridge"]["privileges"][1]])
         bridge.await_ready()
         poll(lambda: told(granted, TOPIC, job_id)[-len(GOOD) :] == list(GOOD), "the job", 30)
+
+
+def test_the_background_role_suffices_for_a_sweep_and_the_other_does_not(rights: Settings, root: Client, granted: Kafka) -> None:
+    given = {**as_users(rights, mongo="background"), "delivery.mode": "background-transitions"}
+    job = Jobs(root["cdmtaskservice"]["jobs"]).past(*GOOD)
+
+    refused = command("sweep", "--once", settings={**given, **as_users(rights, mongo="whole")})
+    assert refused.code == 77
+    assert "Grant update on the collection" in refused.complaint
+    checked = command("check", settings={**given, **as_users(rights, mongo="whole")})
+    assert checked.code == 77 and "Grant update on the collection" in checked.out
+
+    assert command("check", settings=given).code == 0
+    assert command("sweep", "--once", settings=given).code == 0
+    assert told(granted, TOPIC, job["id"])[-len(GOOD) :] == list(GOOD)
+
+
+def test_reading_the_topic_back_needs_the_right_to(rights: Settings, root: Client, granted: Kafka) -> None:
+    ended = command("verify", settings=as_users(rights, kafka="plain"))
+
+    assert ended.code == 77
+    assert "Kafka does not let this user read the topic" in ended.complaint and "Grant Read on the topic" in ended.complaint
+    assert command("verify", settings=as_users(rights)).code in (0, 75)

@@ -111,10 +111,31 @@ def test_going_forward_says_what_will_be_missed(settings: Settings, start: Start
     assert "what lies between the two will not be sent" in ended.out
 
 
-@pytest.mark.parametrize("place", ["yesterday", "82zz", "2026-03-02T18:00:00", "8212", "", "now"])
+@pytest.mark.parametrize("place", ["yesterday", "82zz", "2026-03-02T18:00:00", "8212", ""])
 def test_what_is_neither_a_time_nor_a_token_is_usage(place: str, settings: Settings) -> None:
     ended: Ended = command("token", "set", place, "--yes", settings=settings)
 
     assert ended.code == 64
     assert f"{place!r} is neither a resume token nor a time" in ended.complaint
     assert shown(settings) is None
+
+
+def test_now_is_the_place_after_everything_that_is_committed(
+    settings: Settings, jobs: Jobs, start: Start, kafka: Kafka, topic: str
+) -> None:
+    before = jobs.good()
+
+    assert command("token", "set", "now", "--yes", settings=settings).code == 0
+    with start() as bridge:
+        bridge.await_ready()
+        after = jobs.good()
+        bridge.await_acked(len(GOOD))
+
+    assert told(kafka, topic, before) == [] and told(kafka, topic, after) == list(GOOD)
+
+
+def test_a_mode_that_keeps_no_position_has_none_to_set(settings: Settings) -> None:
+    ended = command("token", "set", "now", "--yes", settings={**settings, "delivery.mode": "background-transitions"})
+
+    assert ended.code == 64
+    assert "keeps no position" in ended.complaint

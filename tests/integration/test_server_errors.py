@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bridge.demo.mongod import Mongod
-from bridge.errors import BridgeError, HistoryLost, NotPermitted, PoisonEvent, Retryable
+from bridge.errors import BridgeError, HistoryLost, NotPermitted, Retryable, Unreadable
 from bridge.model.position import position_from
 from tests.integration.jobs import Jobs, Seen
 
@@ -19,7 +19,7 @@ PASSING = (
     13436,
 )
 FINAL: list[tuple[int, type[BridgeError]]] = [
-    (286, HistoryLost), (136, HistoryLost), (13, NotPermitted), (10334, PoisonEvent),
+    (286, HistoryLost), (136, HistoryLost), (13, NotPermitted), (10334, Unreadable),
 ]
 
 

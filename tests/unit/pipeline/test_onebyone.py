@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from bridge.errors import NotPermitted, Retryable, SendFailed
+from bridge.errors import Fenced, NotPermitted, Retryable, SendFailed
 from bridge.model.window import Delivery
 from bridge.pipeline.onebyone import OneByOne
 from bridge.pipeline.ports import Sending
@@ -97,6 +97,19 @@ def test_what_was_acknowledged_before_a_failure_is_settled(desk: Desk) -> None:
         desk.sink.send(sent)
 
     assert list(desk.sink.settled()) == [sent[0][1]]
+
+
+def test_who_was_deposed_while_it_waited_hears_that_and_nothing_else(desk: Desk) -> None:
+    def deposed() -> None:
+        raise Fenced("another bridge took over")
+
+    sink = OneByOne(
+        desk.kafka, desk.clock, desk.wake, SECONDS, stop=desk.stop, drain_seconds=DRAIN_SECONDS, meanwhile=deposed
+    )
+
+    with pytest.raises(Fenced):
+        sink.send(desk.sendings(1))
+    assert sink.broken
 
 
 def test_a_stop_shortens_the_wait(desk: Desk) -> None:

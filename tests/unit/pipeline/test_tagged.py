@@ -12,7 +12,7 @@ from bridge.model.transition import SWEEP, Batch, Event, Poison, Transition
 from bridge.model.window import Delivery
 from bridge.pipeline.sweeping import Nothing, Sweeping, Tagging
 from bridge.pipeline.tagged import Held, Tagged
-from tests.factories import at, message, transition
+from tests.factories import BASE, at, message, transition
 from tests.fakes import FakeBroker, FakeClock, FakeSink, FakeStream, Log
 
 Item = Transition | Poison
@@ -109,7 +109,7 @@ def test_the_first_sweep_comes_at_once_and_the_next_when_it_is_due() -> None:
     desk = Desk(FIRST, SECOND, OTHER)
 
     assert desk.read() == [(SWEEP, [FIRST.trans_id, SECOND.trans_id]), (SWEEP, [OTHER.trans_id])]
-    assert desk.tags.asked == [desk.clock.now() - 120.0]
+    assert desk.tags.asked == [min(desk.clock.now() - 120.0, BASE)]
     assert desk.read() == []
 
     desk.clock.advance(59.0)
@@ -167,6 +167,23 @@ def test_a_deployment_without_streams_is_swept_alone() -> None:
 
     assert desk.read() == [(SWEEP, [FIRST.trans_id])]
     assert desk.read() == []
+
+
+def test_what_the_stream_is_going_to_tell_is_not_swept() -> None:
+    desk = Desk()
+    desk.clock.time += 10_000
+    desk.read()
+    desk.log.append(OTHER)
+    desk.read()
+    desk.clock.advance(60.0)
+    desk.read()
+
+    # Only what happened before the position of the stream, however old the rest is.
+    assert desk.tags.asked == [BASE, BASE + 1]
+
+    alone = Sweeping(Nothing(), desk.tags, desk.held, Rest(), at(0), desk.clock, desk.counters)
+    alone.read()
+    assert desk.tags.asked[-1] == desk.clock.now() - 120.0
 
 
 def test_tags_the_bridge_sets_are_there_before_the_events_are_told() -> None:

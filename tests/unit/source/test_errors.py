@@ -25,8 +25,8 @@ from bridge.errors import (
     HistoryLost,
     Misconfigured,
     NotPermitted,
-    PoisonEvent,
     Retryable,
+    Unreadable,
 )
 from bridge.source.errors import TokenRefused, classify, translated
 
@@ -41,7 +41,7 @@ CODES: list[tuple[type[BridgeError], tuple[int, ...]]] = [
     (HistoryLost, (286, 136)),
     (TokenRefused, (280, 260)),
     (CheckpointUnusable, (9, 15, 40647, 40648, 40649, 50788, 50795, 50796, 50811, 50854, 51055, 51057)),
-    (PoisonEvent, (10334,)),
+    (Unreadable, (10334,)),
     (Misconfigured, (166, 40573, 40324, 40415, 20, 72, 47)),
 ]
 
