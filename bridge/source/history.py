@@ -66,7 +66,7 @@ class History:
         if not field:
             return ""  # read by _id
         query = next(iter(self._queries(0.0, "")))
-        return f"{field}_1" if scans(self._collection, query, {field: ASCENDING}) else ""
+        return f"{field}_1" if scans(self._collection, query, sort={field: ASCENDING}) else ""
 
     def lacks(self, delivered: Transition) -> str:
         """Why this collection is older than one from which ``delivered`` was read; empty when it need not be."""

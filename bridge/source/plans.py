@@ -9,19 +9,28 @@ from bridge.source.client import Document
 from bridge.source.errors import translated
 
 
-def scans(collection: Collection[Document], query: Mapping[str, Any], sort: Mapping[str, int] | None = None) -> bool:
-    """Whether the query looks at every document, or sorts in memory."""
-    command = {"find": collection.name, "filter": query, **({"sort": dict(sort)} if sort else {})}
+def scans(collection: Collection[Document], query: Mapping[str, Any], **options: Any) -> bool:
+    """Whether the query looks at every document, or sorts in memory; ``options`` are those of ``find``."""
+    return any(stage["stage"] in ("COLLSCAN", "SORT") for stage in _plan(collection, query, options))
+
+
+def partial(collection: Collection[Document], query: Mapping[str, Any]) -> bool:
+    """Whether only indexes of some documents are used, those of a partial index."""
+    stages = _plan(collection, query, {})
+    return all(stage.get("isPartial") for stage in stages if stage["stage"] in ("IXSCAN", "COLLSCAN"))
+
+
+def _plan(collection: Collection[Document], query: Mapping[str, Any], options: Mapping[str, Any]) -> list[Document]:
+    command = {"find": collection.name, "filter": query, **options}
     with translated():
-        plan = collection.database.command("explain", command, verbosity="queryPlanner")
-    return not {"COLLSCAN", "SORT"}.isdisjoint(_stages(plan))
+        return list(_stages(collection.database.command("explain", command, verbosity="queryPlanner")))
 
 
-def _stages(plan: Any) -> Iterator[str]:
+def _stages(plan: Any) -> Iterator[Document]:
     """The stages of the winning plan, also those of each shard."""
     if isinstance(plan, dict):
         if isinstance(plan.get("stage"), str):
-            yield plan["stage"]
+            yield plan
         for name, inner in plan.items():
             if name != "rejectedPlans":
                 yield from _stages(inner)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from pymongo import ASCENDING, IndexModel, UpdateOne
 from pymongo.collection import Collection
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -18,11 +19,13 @@ from bridge.model.profile import Profile
 from bridge.model.transition import Poison, Transition, made_trans_id
 from bridge.source.client import Document
 from bridge.source.documents import Documents
-from bridge.source.errors import translated
-from bridge.source.plans import scans
+from bridge.source.errors import classify, translated
+from bridge.source.plans import partial
 
 INDEX = "job_bridge_sweep"
 _BATCH = 500
+#: BadValue, which the server gives for a hint that names no index.
+_NO_SUCH_HINT = 2
 
 Item = Transition | Poison
 Items = Sequence[Item]
@@ -63,7 +66,9 @@ class TransitionTags:
         first = {item.job_id: item.sequence or 0 for item in items}
         query = {**self._documents.by_job([*first]), **self._unsent}
         found: dict[str, Items] = {}
-        for document in _found(self._collection, [query], self._documents.fields):
+        with translated():
+            documents = list(self._collection.find(query, self._documents.fields))
+        for document in documents:
             tagged = [item for item, _ in self._tagged(document)]
             before = [item for item in tagged if (item.sequence or 0) < first.get(item.job_id, 0)]
             if before:
@@ -154,11 +159,14 @@ class Sweep:
     def count(self, before: float) -> int:
         """How many jobs a sweep would find."""
         with translated():
-            return sum(self._collection.count_documents(query) for query in self._tags.queries(before))
+            options: Document = {"hint": INDEX} if _has_index(self._collection) else {}
+            return sum(self._collection.count_documents(query, **options) for query in self._tags.queries(before))
 
     def missing_index(self) -> str:
-        """The index a sweep lacks, empty when it need not look at every job."""
-        return INDEX if any(scans(self._collection, query) for query in self._tags.queries(0.0)) else ""
+        """The index a sweep lacks; empty when there is that, or one of the service's that holds tagged jobs only."""
+        if _has_index(self._collection):
+            return ""
+        return "" if all(partial(self._collection, query) for query in self._tags.queries(0.0)) else INDEX
 
     def create_index(self) -> None:
         """Make it; MongoDB builds it without stopping the service."""
@@ -184,9 +192,22 @@ def _older(time: Any, than: datetime) -> bool:
 
 
 def _found(collection: Collection[Document], queries: Any, fields: Document) -> Iterator[Document]:
+    """By our index where it is there: MongoDB might take one on the time alone, and look at every job."""
+    hint = INDEX if _has_index(collection) else None
     for query in queries:
-        with translated(), collection.find(query, fields, batch_size=_BATCH) as found:
+        with translated(), collection.find(query, fields, batch_size=_BATCH, hint=hint) as found:
             yield from found
+
+
+def _has_index(collection: Collection[Document]) -> bool:
+    """Whether our index is there; asked in a way that needs no right but to find."""
+    try:
+        collection.find_one({"_id": None}, hint=INDEX)
+    except PyMongoError as error:
+        if not isinstance(error, OperationFailure) or error.code != _NO_SUCH_HINT:
+            raise classify(error) from error
+        return False
+    return True
 
 
 def _write(collection: Collection[Document], updates: Sequence[UpdateOne]) -> None:
