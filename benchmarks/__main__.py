@@ -10,7 +10,7 @@ import click
 from benchmarks.compare import compare
 from benchmarks.contenders import DRIVERS, PEERS, bridge
 from benchmarks.measures import Measures
-from benchmarks.modes import modes, recovery, verification
+from benchmarks.modes import comparison, modes, recovery, verification
 from benchmarks.modes import write as write_modes
 from benchmarks.profile import profile
 from benchmarks.report import write
@@ -100,6 +100,7 @@ def modes_(rounds: int) -> None:
         modes(made, results, rounds)
         recovery(made, results, rounds)
         verification(made, results, rounds)
+        comparison(made, results, 1_000_000)
     write_modes(results)
 
 

@@ -1,5 +1,10 @@
 """What each delivery mode costs, and recovery and verification beside it; made into docs/delivery-modes.md."""
 
+import contextlib
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -11,8 +16,10 @@ from pymongo import MongoClient
 
 from benchmarks.contenders import bridge
 from benchmarks.measures import Measures
+from benchmarks.processes import peak_megabytes
 from benchmarks.results import ROOT, Results, about
 from benchmarks.world import Backlog, Contender, Make, World
+from bridge.demo.process import poll
 
 PAGE = ROOT / "docs" / "delivery-modes.md"
 _TEXT = Path(__file__).with_name("modes.md")
@@ -61,6 +68,29 @@ def verification(world: World, results: Results, rounds: int) -> None:
     for _ in range(rounds):
         for name, settings in VERIFIED.items():
             Measures(world, results).latency(VERIFIED_RATE, _SECONDS, {name: bridge(world, DRIVER, settings=settings)})
+
+
+def comparison(world: World, results: Results, transitions: int) -> None:
+    """``verify`` over a million transitions that Kafka has: how long, and how much memory at most."""
+    backlog, topic = world.backlog(transitions // 7), world.topic()
+    with bridge(world, DRIVER, settings={"start.from": "history"})(backlog.database, topic, None):
+        poll(lambda: world.count(topic) >= backlog.transitions, "all messages", 300)
+    settings = {
+        "mongo.uri": world.mongod.uri, "mongo.database": backlog.database, "kafka.bootstrap_servers": world.kafka.bootstrap,
+        "kafka.topic": topic, "verify.settle_seconds": "0",
+    }
+    own = {f"JOB_BRIDGE_{name.replace('.', '_').upper()}": value for name, value in settings.items()}
+    began, peak = time.monotonic(), 0.0
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bridge", "verify", "--json"], env=os.environ | own, cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    while process.poll() is None:
+        with contextlib.suppress(OSError, ValueError):  # gone between two looks
+            peak = max(peak, peak_megabytes(process.pid))
+        time.sleep(0.1)
+    found = json.loads(process.communicate()[0])
+    assert found["transitions"] == found["messages"] == backlog.transitions and not found["missing"], found
+    results.add("comparison", f"{backlog.transitions} transitions", seconds=time.monotonic() - began, megabytes=peak)
 
 
 def _drained(world: World, results: Results, name: str, backlog: Backlog, settings: Mapping[str, str]) -> None:
@@ -114,7 +144,13 @@ def write(results: Results) -> None:
     note = (f"Made by `make bench-modes` on {made['date']}, commit {made['commit']}, on {made['cpu']}, {made['cores']} cores which MongoDB, Kafka and the "
             f"bridge share; driver {DRIVER}, no headers. Latency is from just before a write to the arrival at a consumer, {_RATE} writes a second.")
     text = _TEXT.read_text().replace("<!-- figures -->", "\n".join([note, "", *rows]))
-    PAGE.write_text(text.replace("<!-- recovery -->", _recovered(results)).replace("<!-- verification -->", _verified(results)))
+    PAGE.write_text(text.replace("<!-- recovery -->", _recovered(results)).replace("<!-- verification -->", _verified(results)).replace("<!-- comparison -->", _compared(results)))
+
+
+def _compared(results: Results) -> str:
+    return "\n".join(
+        f"`verify` compared {name} with the topic in {_figure(results, 'comparison', name, 'seconds', '{:.0f}')} s, with "
+        f"{_figure(results, 'comparison', name, 'megabytes', '{:.0f}')} MB of memory at most." for name in results.names("comparison"))
 
 
 def _recovered(results: Results) -> str:

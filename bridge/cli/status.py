@@ -38,7 +38,9 @@ def status(config: Config, as_json: bool) -> int:
 def _show(document: dict[str, object]) -> None:
     ready = "ready" if document["ready"] else "not ready: " + "; ".join(document["reasons"])  # type: ignore[arg-type]
     click.echo(f"{document['name']} {document['version']}: {document['state']}, {ready}")
-    click.echo(f"  {document['namespace']} to {document['topic']} by {document['driver']}")
+    click.echo(f"  {document['namespace']} to {document['topic']} by {document['driver']}, {document['mode']}")
+    for note in document["notes"]:  # type: ignore[attr-defined]
+        click.echo(f"  {note}")
     click.echo(f"  position    {document['position'] or 'none yet'}")
     for group in ("counters", "gauges"):
         for name, value in document[group].items():  # type: ignore[attr-defined]

@@ -76,7 +76,7 @@ class MessageFormat:
         headers: Headers = []
         if self._cloudevents:
             headers = self._headers(transition.trans_id, key, transition.time, transition.sequence, origin)
-        return Message(self.topic, key, value_of(transition), headers)
+        return tuple.__new__(Message, (self.topic, key, value_of(transition), headers))  # half the time of Message(...)
 
     def dead_letter(self, poison: Poison, origin: bytes, now: float) -> Message:
         """Make the dead letter: what is known of the transition, shortened, and ``error_dlq``."""

@@ -10,7 +10,7 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 
 from bridge.model.position import Position
 from bridge.model.profile import Profile
-from bridge.model.transition import Event, Poison, Transition, made_trans_id
+from bridge.model.transition import STREAM, Event, Poison, Transition, made_trans_id
 from bridge.source.jobids import UNKNOWN, JobIds
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,9 @@ _WHOLE = ("insert", "replace")
 #: The driver's dates are UTC and naive.
 _EPOCH = datetime(1970, 1, 1)
 
+#: Makes a named tuple in half the time its own class takes, for what is made a million times.
+_new = tuple.__new__
+
 Raw = dict[str, Any]
 Items = tuple[Transition | Poison, ...]
 
@@ -51,6 +54,8 @@ class Decoder:
         self._profile = profile
         self._ids = ids
         self._id_is_key = profile.id_field == "_id"
+        self._time: Any = None
+        self._committed: float | None = None
         #: Where the index begins in the path of an element of the history.
         self._index = len(f"{profile.transitions_field}.")
         self._fields = {
@@ -81,13 +86,16 @@ class Decoder:
         return raw.get("j")
 
     def _event(self, raw: Raw, job_id: Any) -> Event:
-        token, time, operation = raw["_id"], raw.get("w"), raw["o"]
-        position = Position(token["_data"]) if len(token) == 1 else position_in(token)
-        committed = (time - _EPOCH).total_seconds() if isinstance(time, datetime) else None
+        token, operation = raw["_id"], raw["o"]
+        position = _new(Position, (token["_data"], "", "")) if len(token) == 1 else position_in(token)
+        if (time := raw.get("w")) != self._time:  # events that were committed together come one after the other
+            self._time = time
+            self._committed = (time - _EPOCH).total_seconds() if isinstance(time, datetime) else None
+        committed = self._committed
         if operation != "update" and operation not in _WHOLE:
             return Event(position, (), committed, _skipped(operation, raw))
         items = self._items(raw, job_id, position)
-        return Event(position, items, committed, "" if items else "no_transition")
+        return _new(Event, (position, items, committed, "" if items else "no_transition", STREAM))
 
     def _items(self, raw: Raw, job_id: Any, position: Position) -> Items:
         if self._profile.transitions_field is None:
@@ -156,7 +164,7 @@ def transition_of(
     if isinstance(job_id, str) and isinstance(state, str) and isinstance(time, datetime):
         if not (isinstance(trans_id, str) and trans_id):
             trans_id = made_trans_id(job_id, sequence if place is None else place, state)
-        return Transition(job_id, state, f"{time.isoformat()}+00:00", trans_id, sequence)
+        return _new(Transition, (job_id, state, f"{time.isoformat()}+00:00", trans_id, sequence))
     reason = _reason(job_id, state, time, raw)
     return Poison(reason, _text(job_id), _text(state), _text(time), _text(trans_id), sequence)
 

@@ -21,7 +21,7 @@ MakeBench = Callable[[Mongod], Bench]
 @pytest.fixture(scope="session")
 def repeats() -> int:
     """How often each fault with chance in it is repeated."""
-    return int(os.environ.get("FAULT_REPEATS", "3"))
+    return int(os.environ.get("FAULT_REPEATS", "2"))
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def topic(kafka: Kafka) -> str:
 
 @pytest.fixture(params=[AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA], ids=str)
 def way(request: pytest.FixtureRequest) -> Way:
-    """Every fault is tried with each driver; tests that hold for other modes too ask for ``EVERY_WAY`` or ``WITH_POSITION``."""
+    """Every fault is tried with each driver; tests that hold for other modes too ask for ``EVERY_WAY``."""
     assert isinstance(request.param, Way)
     return request.param
 

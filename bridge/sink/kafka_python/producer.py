@@ -15,7 +15,6 @@ from typing import Any, Self
 
 from kafka import KafkaProducer
 from kafka import errors as kafka_errors
-from kafka.partitioner.default import murmur2
 from kafka.producer.future import FutureRecordMetadata
 
 from bridge.config import Config
@@ -27,11 +26,11 @@ from bridge.sink.errors import discarded
 from bridge.sink.kafka_python.client import connection, last_words, made
 from bridge.sink.kafka_python.errors import classify
 from bridge.sink.kafka_python.topics import KafkaPythonTopics
+from bridge.sink.lanes import Lanes
 from bridge.sink.topics import Topic, admitted
 
 #: As long as a 32 bit timeout can be.
 _NEVER_MS = 2**31 - 1
-_MOST_KEYS = 10_000
 
 
 class _Lane:
@@ -87,15 +86,12 @@ class KafkaPythonSink:
         self._wake = wake
         self._words = last_words()
         self._topics: dict[str, Topic] = {}
-        self._lanes: dict[str, list[_Lane]] = {}
-        self._lane_of: dict[tuple[str, bytes], _Lane] = {}
         self.broken = False
 
     def __enter__(self) -> Self:
         self._topics = admitted(KafkaPythonTopics(self._config), self._topic, self._dead_letter_topic)
-        self._lanes = {
-            name: [_Lane(number, self._wake) for number in range(topic.partitions)] for name, topic in self._topics.items()
-        }
+        partitions = {name: topic.partitions for name, topic in self._topics.items()}
+        self._lanes = Lanes(partitions, lambda number: _Lane(number, self._wake))
         self._words.install()
         try:
             self._producer: KafkaProducer = made(KafkaProducer, **self._options())
@@ -139,10 +135,10 @@ class KafkaPythonSink:
         """Hand messages over. Raises :class:`Retryable` when the producer takes no more."""
         if self.broken:
             raise discarded()
-        send = self._producer.send
+        send, lane_of = self._producer.send, self._lanes.of
         try:
             for (topic, key, value, headers), delivery in sendings:
-                lane = self._lane(topic, key)
+                lane = lane_of(topic, key)
                 lane.append(send(topic, value, key, headers, lane.number), delivery)
         except (kafka_errors.KafkaError, AssertionError) as error:
             self.broken = True
@@ -153,7 +149,7 @@ class KafkaPythonSink:
         settled: list[Delivery] = []
         if self.broken:
             return settled
-        failures = [lane.settle(settled) for lanes in self._lanes.values() for lane in lanes]
+        failures = [lane.settle(settled) for lane in self._lanes.all]
         failure = next(filter(None, failures), None)
         if failure is not None and not settled:
             self.broken = True
@@ -166,13 +162,3 @@ class KafkaPythonSink:
 
     def _verdict(self, error: BaseException) -> BridgeError:
         return classify(error, self._words.recent())
-
-    def _lane(self, topic: str, key: bytes) -> _Lane:
-        """The partition Kafka's default partitioner gives this key; remembered, since the hash is slow in Python."""
-        lane = self._lane_of.get((topic, key))
-        if lane is None:
-            lanes = self._lanes[topic]
-            if len(self._lane_of) >= _MOST_KEYS:
-                self._lane_of.clear()
-            lane = self._lane_of[topic, key] = lanes[int(murmur2(key) & 0x7FFFFFFF) % len(lanes)]
-        return lane

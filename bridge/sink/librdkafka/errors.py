@@ -17,6 +17,10 @@ _REFUSED = frozenset({KafkaError.INVALID_RECORD, KafkaError.POLICY_VIOLATION, Ka
 _HOPELESS = (*_REFUSALS, "certificate verify failed", "certificate could not be verified", "Hostname mismatch")
 
 
+#: What the client says for each error of a broker that means something else than to try again.
+_CAUSES = {KafkaError(code).str(): code for code in (*_REFUSED, KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.TOPIC_AUTHORIZATION_FAILED)}
+
+
 def hopeless(words: str) -> bool:
     """Whether what the client complained of will not pass by waiting a little."""
     return any(each in words for each in _HOPELESS)
@@ -29,6 +33,8 @@ def classify(error: KafkaError | BaseException, words: str = "") -> BridgeError:
     code = error.code() if isinstance(error, KafkaError) else None
     said = f"{error.name()}: {error.str()}" if isinstance(error, KafkaError) else f"{type(error).__name__}: {error}"
     text = shortened(f"{said} ({words})" if words and words not in said else said)
+    # What comes behind a message that failed fails by the gapless guarantee, and only tells of the cause.
+    code = next((cause for told, cause in _CAUSES.items() if told in text), code)
     if code in _PERMISSION or any(each in text for each in _REFUSALS):
         return refused(text)
     if code in _REFUSED:

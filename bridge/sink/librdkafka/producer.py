@@ -1,17 +1,22 @@
 """Hands messages to librdkafka's producer and reports, in order, what became of them.
 
-librdkafka batches, hashes keys and talks to the brokers on threads of its own, outside of Python.
-Its delivery reports come one a message, in order per partition, on the thread that polls for
-them. It may drop a message for good (``message.timeout.ms``) or call the whole producer lost
-(``_FATAL``): so nothing is ever given up, and after any failure the producer is discarded.
+librdkafka batches and talks to the brokers on threads of its own, outside of Python. It may drop a
+message for good (``message.timeout.ms``) or call the whole producer lost (``_FATAL``): so nothing is
+ever given up, and after any failure the producer is discarded.
+
+Its delivery reports come in order per partition. With the gapless guarantee a message that fails
+takes all behind it in its partition with it, so of the messages of one partition that are handed
+over together only the last is asked about: its report is that of all. A report for each would cost
+as much as handing it over.
 """
 
 import logging
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,6 +28,7 @@ from bridge.model.message import Message
 from bridge.model.window import Delivery
 from bridge.sink import terms
 from bridge.sink.errors import discarded
+from bridge.sink.lanes import Lanes
 from bridge.sink.librdkafka.client import LOGGER, connection, last_words
 from bridge.sink.librdkafka.errors import classify
 from bridge.sink.librdkafka.topics import LibrdkafkaTopics
@@ -33,6 +39,27 @@ logger = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1
 #: The smallest and the largest value librdkafka takes for message.max.bytes, and for its queue in kB.
 _LEAST_BYTES, _MOST_BYTES, _MOST_KBYTES = 1_000, 1_000_000_000, 2_147_483_647
+
+
+class _Lane:
+    """One partition: what was handed over and is not acknowledged, in order."""
+
+    __slots__ = ("_done", "number", "sent")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.sent: deque[Delivery] = deque()
+        self._done = 0
+
+    def report(self, reported: Callable[["_Lane", int, KafkaError | None, Any], None]) -> Callable[[KafkaError | None, Any], None]:
+        """What is to be called when all that was handed over by now is acknowledged."""
+        return partial(reported, self, self._done + len(self.sent))
+
+    def up_to(self, handed: int) -> list[Delivery]:
+        """Take out what is acknowledged, given by how many ever were handed over by then."""
+        settled = [self.sent.popleft() for _ in range(handed - self._done)]
+        self._done = handed
+        return settled
 
 
 class LibrdkafkaSink:
@@ -49,7 +76,7 @@ class LibrdkafkaSink:
         self._wake = wake
         self._words = last_words()
         self._topics: dict[str, Topic] = {}
-        self._acknowledged: deque[Delivery] = deque()
+        self._reports: deque[tuple[_Lane, int]] = deque()
         self._failure: KafkaError | Exception | None = None
         self._closing = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="librdkafka-poll", daemon=True)
@@ -57,6 +84,7 @@ class LibrdkafkaSink:
 
     def __enter__(self) -> Self:
         self._topics = admitted(LibrdkafkaTopics(self._config), self._topic, self._dead_letter_topic)
+        self._lanes = Lanes({name: topic.partitions for name, topic in self._topics.items()}, _Lane)
         self._words.install()
         self._producer = Producer(connection(self._config, self._words) | self._options(), logger=logging.getLogger(LOGGER))
         self._poller.start()
@@ -79,8 +107,6 @@ class LibrdkafkaSink:
             "batch.size": max(1, min(terms.BATCH_BYTES, *limits)),
             "message.max.bytes": min(_MOST_BYTES, max(_LEAST_BYTES, *limits)),
             "compression.type": self._config.kafka.compression,
-            # Kafka's default partitioner for messages with a key, as the Java client and kafka-python have it.
-            "partitioner": "murmur2",
             # The window bounds what is in flight.
             "queue.buffering.max.messages": 0,
             "queue.buffering.max.kbytes": _MOST_KBYTES,
@@ -106,10 +132,15 @@ class LibrdkafkaSink:
         """Hand messages over. Raises :class:`Retryable` when the producer takes no more."""
         if self.broken:
             raise discarded()
-        produce, reported = self._producer.produce, self._reported
+        produce, lane_of = self._producer.produce, self._lanes.of
+        lanes = [lane_of(topic, key) for (topic, key, _, _), _ in sendings]
+        last = dict(zip(lanes, count(), strict=False))  # of each lane the number of its last message
         try:
-            for (topic, key, value, headers), delivery in sendings:
-                produce(topic, value, key, on_delivery=partial(reported, delivery), headers=headers)  # type: ignore[arg-type]  # its list is invariant
+            for number, ((topic, key, value, headers), delivery) in enumerate(sendings):
+                lane = lanes[number]
+                lane.sent.append(delivery)
+                report = lane.report(self._reported) if last[lane] == number else None
+                produce(topic, value, key, lane.number, report, headers=headers)  # type: ignore[arg-type]  # its list is invariant
         except (KafkaException, BufferError) as error:
             self.broken = True
             raise self._verdict(error) from error
@@ -118,8 +149,10 @@ class LibrdkafkaSink:
         """The deliveries acknowledged since the last call; raises what a failed one means when there are none, once."""
         if self.broken:
             return []
-        failure, acknowledged = self._failure, self._acknowledged
-        settled = [acknowledged.popleft() for _ in range(len(acknowledged))]
+        failure, settled = self._failure, list[Delivery]()
+        for _ in range(len(self._reports)):
+            lane, handed = self._reports.popleft()
+            settled += lane.up_to(handed)
         if failure is not None and not settled:
             self.broken = True
             raise self._verdict(failure)
@@ -142,9 +175,9 @@ class LibrdkafkaSink:
             self._failure = error
             self._wake.set()
 
-    def _reported(self, delivery: Delivery, error: KafkaError | None, _message: Any) -> None:
+    def _reported(self, lane: "_Lane", handed: int, error: KafkaError | None, _message: Any) -> None:
         if error is None:
-            self._acknowledged.append(delivery)
+            self._reports.append((lane, handed))
         else:
             self._failure = self._failure or error
         if not self._wake.is_set():
