@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Callable, Mapping
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 #: Keys that are remembered: far more jobs than are under way at once.
 _MOST_KEYS = 10_000
@@ -12,25 +12,23 @@ _MULTIPLIER, _SEED = 0x5BD1E995, 0x9747B28C
 Lane = TypeVar("Lane")
 
 
-class Lanes(Generic[Lane]):
-    """A lane for each partition of each topic, made by ``make`` with the partition's number.
+class Lanes(dict[tuple[str, bytes], Lane]):
+    """The lane of a topic and a key, ``lanes[topic, key]``; one for each partition, made by ``make`` with its number.
 
     One job is in one lane, with whichever driver: messages of a lane are written in the order of their sending.
     """
 
     def __init__(self, partitions: Mapping[str, int], make: Callable[[int], Lane]) -> None:
+        super().__init__()
         self._lanes = {topic: [make(number) for number in range(count)] for topic, count in partitions.items()}
-        self._of: dict[tuple[str, bytes], Lane] = {}
         self.all = [lane for lanes in self._lanes.values() for lane in lanes]
 
-    def of(self, topic: str, key: bytes) -> Lane:
-        """The lane of a key."""
-        lane = self._of.get((topic, key))
-        if lane is None:
-            if len(self._of) >= _MOST_KEYS:
-                self._of.clear()
-            lanes = self._lanes[topic]
-            lane = self._of[topic, key] = lanes[(murmur2(key) & 0x7FFFFFFF) % len(lanes)]
+    def __missing__(self, place: tuple[str, bytes]) -> Lane:
+        if len(self) >= _MOST_KEYS:
+            self.clear()
+        topic, key = place
+        lanes = self._lanes[topic]
+        lane = self[place] = lanes[(murmur2(key) & 0x7FFFFFFF) % len(lanes)]
         return lane
 
 

@@ -135,10 +135,10 @@ class KafkaPythonSink:
         """Hand messages over. Raises :class:`Retryable` when the producer takes no more."""
         if self.broken:
             raise discarded()
-        send, lane_of = self._producer.send, self._lanes.of
+        send, lanes = self._producer.send, self._lanes
         try:
             for (topic, key, value, headers), delivery in sendings:
-                lane = lane_of(topic, key)
+                lane = lanes[topic, key]
                 lane.append(send(topic, value, key, headers, lane.number), delivery)
         except (kafka_errors.KafkaError, AssertionError) as error:
             self.broken = True

@@ -24,16 +24,16 @@ def test_a_key_known_from_the_java_client() -> None:
 def test_a_lane_is_the_partition_of_its_key(key: bytes, partitions: int) -> None:
     made = Lanes({"jobs": partitions, "jobs-dlq": 1}, lambda number: number)
 
-    assert made.of("jobs", key) == made.of("jobs", key) == (theirs(key) & 0x7FFFFFFF) % partitions
-    assert made.of("jobs-dlq", key) == 0
+    assert made["jobs", key] == made["jobs", key] == (theirs(key) & 0x7FFFFFFF) % partitions
+    assert made["jobs-dlq", key] == 0
 
 
 def test_what_is_remembered_is_bounded_and_forgetting_changes_nothing() -> None:
     made = Lanes({"jobs": 7}, lambda number: number)
     keys = [b"%d" % number for number in range(lanes._MOST_KEYS + 50)]
 
-    first = [made.of("jobs", key) for key in keys]
+    first = [made["jobs", key] for key in keys]
 
-    assert len(made._of) <= lanes._MOST_KEYS
-    assert [made.of("jobs", key) for key in keys] == first
+    assert len(made) <= lanes._MOST_KEYS
+    assert [made["jobs", key] for key in keys] == first
     assert sorted(made.all) == list(range(7))
