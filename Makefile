@@ -5,7 +5,6 @@ BIN := $(VENV)/bin
 ARGS ?=
 REF ?= HEAD
 PYTEST_ARGS ?=
-REF ?= HEAD
 # Most tests wait for servers: two at a time fit on two cores, each process with servers of its own.
 PROCESSES ?= 2
 
