@@ -27,7 +27,7 @@ DRIVER = "librdkafka"
 TAG = "to_notify"
 _SWEEP = {"sweep.every_seconds": "1", "sweep.older_than_seconds": "0"}
 MODES: Mapping[str, Mapping[str, str]] = {
-    "fire-and-forget": {"delivery.mode": "fire-and-forget"},
+    "fire-and-forget": {"delivery.mode": "fire-and-forget", "delivery.window_messages": "100000"},
     "synchronous": {"delivery.mode": "synchronous"},
     "background-jobs": {"delivery.mode": "background-jobs", "sweep.job_tag": TAG, **_SWEEP},
     "background-transitions": {"delivery.mode": "background-transitions", **_SWEEP},
