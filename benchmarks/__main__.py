@@ -119,4 +119,5 @@ def report() -> None:
     write(Results.load())
 
 
-main()
+if __name__ == "__main__":
+    main()

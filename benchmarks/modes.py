@@ -95,13 +95,13 @@ def comparison(world: World, results: Results, transitions: int) -> None:
 
 def _drained(world: World, results: Results, name: str, backlog: Backlog, settings: Mapping[str, str]) -> None:
     """A backlog, and the writes it cost: a stream begins before it, a sweep finds it by its tags."""
-    expected = backlog
+    make = bridge(world, DRIVER, settings=settings)
     if name.startswith("background"):
-        expected = _tagged(world.mongod.uri, backlog, by_job=name == "background-jobs")
+        backlog, make = _tagged(world.mongod.uri, backlog, by_job=name == "background-jobs"), partial(_swept, make)
     before = _writes(world.mongod.uri)
-    run = world.drain(expected, partial(_swept, bridge(world, DRIVER, settings=settings)) if expected is not backlog else bridge(world, DRIVER, settings=settings))
+    run = world.drain(backlog, make)
     time.sleep(2)  # what is stored or untagged at last counts too
-    spent = (_writes(world.mongod.uri) - before) / expected.transitions
+    spent = (_writes(world.mongod.uri) - before) / backlog.transitions
     results.add("modes", name, rate=run.rate(), writes=spent, cpu=run.cpu_per_100k())
 
 
