@@ -1,7 +1,6 @@
 """``job-bridge verify``: whether Kafka has every transition."""
 
 import json
-import os
 import threading
 import time
 from datetime import datetime, timezone
@@ -16,7 +15,6 @@ from bridge.errors import Retryable
 from bridge.pipeline.verification import Findings, Span
 
 _KINDS = ("missing", "repeated", "out_of_order", "strange", "set_aside")
-_LOWEST = 19
 
 
 @click.command()
@@ -25,10 +23,9 @@ _LOWEST = 19
 @click.option("--to", "end", metavar="WHEN", help="up to when; default: now. The last verify.settle_seconds are left out")
 @click.option("--repair", is_flag=True, help="send what is missing, in order, with ce_origin replay, and compare again")
 @click.option("--json", "as_json", is_flag=True, help="the findings as one JSON document")
-@click.option("--low-priority", is_flag=True, help="leave the processor to others")
 @with_settings
 def verify(
-    config: Config, since: str | None, begin: str | None, end: str | None, repair: bool, as_json: bool, low_priority: bool
+    config: Config, since: str | None, begin: str | None, end: str | None, repair: bool, as_json: bool
 ) -> int:
     """Compare the jobs' own history with the topic, by job and trans_id; change nothing unless asked to repair.
 
@@ -47,8 +44,6 @@ def verify(
     """
     asked = span(since, begin, end, "24h")
     assert asked is not None
-    if low_priority:
-        os.nice(_LOWEST)
     until = min(asked[1].timestamp(), time.time() - config.verify.settle_seconds)
     findings = _compared(config, Span(asked[0].timestamp(), until), repair, as_json)
     return 0 if findings.complete else Retryable.exit_code
