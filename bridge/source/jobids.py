@@ -1,5 +1,6 @@
 """Job ids: an update event names its job by ``_id`` only, so inserts are remembered and misses looked up."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -24,13 +25,14 @@ class JobIds:
     def __init__(self, lookup: Lookup, most: int = MOST) -> None:
         self._lookup = lookup
         self._most = most
-        self._known: dict[Any, Any] = {}
+        #: A plain dict looks longer for its oldest entry the more were taken from its front.
+        self._known: OrderedDict[Any, Any] = OrderedDict()
         self.lookups = 0
 
     def remember(self, key: Any, job_id: Any) -> None:
         """Note the job id of the document ``key``."""
         if len(self._known) >= self._most and key not in self._known:
-            del self._known[next(iter(self._known))]
+            self._known.popitem(last=False)
         self._known[key] = job_id
 
     def known(self, key: Any) -> Any:
