@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 ARGS ?=
 REF ?= HEAD
 PYTEST_ARGS ?=
-# Most tests wait for servers: two at a time fit on two cores, each process with servers of its own.
-PROCESSES ?= 2
+# Most tests wait for servers: three at a time fit on two cores, each process with servers of its own.
+PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check unit faults bench bench-peers bench-modes bench-check clean
