@@ -86,7 +86,7 @@ def peers(rounds: int, jobs: int, only: tuple[str, ...], kind: tuple[str, ...]) 
             profile(made, results, made.backlog(40_000))
             results.save()
         if not only or "growth" in only:
-            measures.growth(BACKLOGS)
+            measures.growth(rounds, BACKLOGS)
     results.save()
     write(results)
 

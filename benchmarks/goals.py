@@ -66,10 +66,10 @@ def _rest(results: Results) -> Iterator[Sequence[str] | None]:
             yield _least(f"{driver}: rate of {size} jobs by 1 KB", results.ratios("sizes", f"{driver}, {size}", f"{driver}, 1 KB", "rate"), 0.8)
         for table, what in (("growth", "backlogs"), ("jobs", "numbers of jobs")):
             names = [name for name in results.names(table) if name.startswith(f"{driver}, ")]
-            rates = [results.median(table, name, "rate") or 0.0 for name in names]
+            rates = [results.median(table, name, "of_raw") or 0.0 for name in names]
             peaks = [results.median(table, name, "megabytes") or 0.0 for name in names]
-            if len(names) > 1:
-                yield _least(f"{driver}: slowest by fastest over {what}", [min(rates) / max(rates)], 0.9)
+            if len(names) > 1 and max(rates):
+                yield _least(f"{driver}: slowest by fastest over {what}, each by raw batches, shaped", [min(rates) / max(rates)], 0.9)
                 yield _most(f"{driver}: difference of peak RSS over {what}, MB", [max(peaks) - min(peaks)], 10)
 
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pymongo import MongoClient
@@ -74,21 +74,28 @@ class Measures:
                     rate = self._world.drain(backlog, bridge(self._world, driver)).rate()
                     self._results.add("sizes", f"{driver}, {size}", rate=rate, events_rate=rate * backlog.events / backlog.transitions)
 
-    def growth(self, transitions: list[int]) -> None:
-        """Backlogs of any length, and of few and many jobs."""
-        for count in transitions:
-            backlog = self._world.backlog(count // 7)
-            for driver in DRIVERS:
-                self.drain("growth", f"{driver}, {count}", backlog, bridge(self._world, driver))
-        for jobs, backlog in self._spread(transitions[-1] // 5):
-            for driver in DRIVERS:
-                self.drain("jobs", f"{driver}, {jobs}", backlog, bridge(self._world, driver))
+    def growth(self, rounds: int, transitions: list[int]) -> None:
+        """Backlogs of any length, and of few and many jobs.
 
-    def _spread(self, count: int) -> list[tuple[int, Backlog]]:
-        return [
-            (1, self._world.updates(1, count, 1_000, last_only=True)), (1000, self._world.updates(1000, count // 1000, 1_000, last_only=True)),
-            (count * 5, self._world.backlog(count * 5, 1)),
-        ]
+        One after the other: what is written behind a backlog is read too, before its last batch is whole.
+        """
+        for count in transitions:
+            self._beside(rounds, "growth", count, self._world.backlog(count // 7))
+        for jobs, backlog in self._spread(transitions[-1] // 5):
+            self._beside(rounds, "jobs", jobs, backlog)
+
+    def _beside(self, rounds: int, table: str, size: int, backlog: Backlog) -> None:
+        """Both drivers, and right beside them what the server gives: the machine is not as fast all the time."""
+        for _ in range(rounds):
+            limit = raw.batches(self._world.mongod.uri, backlog, raw.SHAPED)
+            for driver in DRIVERS:
+                run = self._world.drain(backlog, bridge(self._world, driver))
+                self._results.add(table, f"{driver}, {size}", rate=run.rate(), of_raw=run.rate() / limit, megabytes=run.megabytes)
+
+    def _spread(self, count: int) -> Iterator[tuple[int, Backlog]]:
+        yield 1, self._world.updates(1, count, 1_000, last_only=True)
+        yield 1000, self._world.updates(1000, count // 1000, 1_000, last_only=True)
+        yield count * 5, self._world.backlog(count * 5, 1)
 
     def latency(self, rate: int, seconds: int, makes: Mapping[str, Make], rounds: int = 1) -> None:
         """From just before a write to the arrival of its message."""

@@ -50,8 +50,8 @@ def _page(results: Results, plots: list[tuple[str, str]]) -> Iterator[str]:
     yield from _section("Idle", ("contender", "CPU of a core", "commands/s to MongoDB"), (
         (f"job-bridge, {name}", _spread(results, "idle", name, "cpu_share", "{:.2%}"), _spread(results, "idle", name, "commands", "{:.2f}"))
         for name in results.names("idle")))
-    yield from _section("Growth", ("driver, transitions of backlog", "transitions/s", "peak MB"), _grown(results, "growth"))
-    yield from _section("Distinct jobs in a backlog of 1 000 000 or its fifth", ("driver, jobs", "transitions/s", "peak MB"), _grown(results, "jobs"))
+    yield from _section("Growth", ("driver, transitions of backlog", "transitions/s", "of raw batches, shaped", "peak MB"), _grown(results, "growth"))
+    yield from _section("Distinct jobs in a backlog of 1 000 000 or its fifth", ("driver, jobs", "transitions/s", "of raw batches, shaped", "peak MB"), _grown(results, "jobs"))
     yield from _profile(results)
     yield from _near(results)
     for caption, name in plots:
@@ -80,7 +80,8 @@ def _throughput(results: Results, name: str) -> Sequence[str]:
 
 
 def _grown(results: Results, table: str) -> Rows:
-    return ((name, _spread(results, table, name, "rate", "{:.0f}"), _spread(results, table, name, "megabytes", "{:.0f}")) for name in results.names(table))
+    figures = (("rate", "{:.0f}"), ("of_raw", "{:.2f}"), ("megabytes", "{:.0f}"))
+    return ((name, *(_spread(results, table, name, figure, form) for figure, form in figures)) for name in results.names(table))
 
 
 def _rated(name: str) -> str:
