@@ -9,7 +9,7 @@ import pytest
 
 from tests.acceptance.bench import Bench
 from tests.acceptance.killpoints import POINTS, command
-from tests.acceptance.ways import AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS, TAGS
+from tests.acceptance.ways import TAGS, WITH_POSITION
 
 #: Twenty repetitions on a busy machine.
 pytestmark = pytest.mark.timeout(900)
@@ -20,15 +20,11 @@ FATAL_CALLS = {
 }
 #: A run needs as many transitions, however early its processes died.
 AT_LEAST = 100
-#: Where messages go, what is stored, and what is untagged: each driver has its say in the first only.
-OF_MESSAGES, OF_SAVES, OF_TAGS = ("before-send", "after-ack"), ("before-save", "after-save"), ("before-untag", "after-untag")
-assert {*OF_MESSAGES, *OF_SAVES, *OF_TAGS} == POINTS.keys()
+OF_TAGS = ("before-untag", "after-untag")
 
 
-@pytest.mark.parametrize(("point", "way"), [
-    *((point, way) for point in OF_MESSAGES for way in (AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS)),
-    *((point, way) for point in OF_SAVES for way in (AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS)),
-], indirect=["way"], ids=str)
+@WITH_POSITION
+@pytest.mark.parametrize("point", [point for point in POINTS if point not in OF_TAGS])
 def test_nothing_is_lost_when_it_is_killed(bench: Bench, repeats: int, point: str) -> None:
     bridge = bench.bridge().start().wait_ready()
     assert bridge.terminate() == 0
@@ -45,7 +41,7 @@ def test_nothing_is_lost_when_it_is_killed(bench: Bench, repeats: int, point: st
 
 
 @pytest.mark.parametrize("way", [TAGS], indirect=True, ids=str)
-@pytest.mark.parametrize("point", [*OF_MESSAGES, *OF_TAGS])
+@pytest.mark.parametrize("point", ["before-send", "after-ack", *OF_TAGS])
 def test_nothing_is_lost_when_it_is_killed_and_tags_tell_what_is_left(bench: Bench, repeats: int, point: str) -> None:
     bridge = bench.bridge()
     with bench.load() as load:

@@ -7,7 +7,9 @@ from pymongo import MongoClient
 from bridge.demo.simulator import Workload
 from bridge.model.position import cluster_time_of
 from tests.acceptance.bench import Bench
+from tests.acceptance.ways import WITH_POSITION
 
+pytestmark = WITH_POSITION
 BATCH = Workload(jobs=40, rate=None)
 #: The names of the profile ``cts``, but for one that is read and not needed: other stages on the server.
 OTHER_FIELDS = {

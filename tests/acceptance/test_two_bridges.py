@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.acceptance.bench import Bench
+from tests.acceptance.ways import WITH_POSITION
 
+pytestmark = WITH_POSITION
 FENCED = 76
 AT_ONCE_SECONDS = 3.0
 #: The default: shorter ones a busy machine can miss between two renewals.

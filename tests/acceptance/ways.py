@@ -36,4 +36,6 @@ TAGS = Way("background-transitions", "kafka-python", positions=False)
 
 #: For tests that ask a mode only to lose nothing and to keep the order.
 EVERY_WAY = pytest.mark.parametrize("way", [AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS, TAGS], indirect=True, ids=str)
+#: And for what concerns the stored position.
+WITH_POSITION = pytest.mark.parametrize("way", [AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS], indirect=True, ids=str)
 ONE_WAY = pytest.mark.parametrize("way", [AT_LEAST_ONCE_LIBRDKAFKA], indirect=True, ids=str)
