@@ -48,13 +48,15 @@ class Beginning:
             position, gap = position_from(_before(now.cluster_time)), all_before(now, self._config.recovery.margin_seconds)
         checkpoint = origin.first(self._store.name, position, self._store.epoch, self._clock.now(), gap)
         self._store.save(checkpoint)
-        logger.info("first start", extra={"position": str(checkpoint.position)})
+        first = "first start: all history is published first" if gap else "first start"
+        logger.info("%s", first, extra={"position": str(checkpoint.position)})
         return checkpoint
 
     def _resumed(self, origin: Origin, checkpoint: Checkpoint) -> Checkpoint:
         origin.admit(checkpoint)
         if checkpoint.delivered is not None and (why := self._source.history.lacks(checkpoint.delivered)):
-            raise restored(why)
+            time = checkpoint.position.cluster_time.isoformat()
+            raise restored(why, f". If it was only deleted: 'job-bridge token set {time}' goes on where it was")
         logger.info("going on from the checkpoint", extra={"position": str(checkpoint.position)})
         self.by_time = checkpoint.fingerprint != origin.fingerprint and bool(checkpoint.position.token)
         return replace(checkpoint, fingerprint=origin.fingerprint, mongo_cluster_id=origin.mongo_cluster_id)

@@ -33,7 +33,7 @@ from bridge.sink.driver import driver_of
 from bridge.source.client import state_client
 from bridge.verifying import Verifying
 from bridge.web.server import WebServer
-from bridge.web.status import Status
+from bridge.web.status import Recovering, Status
 
 logger = logging.getLogger("bridge")
 
@@ -161,18 +161,15 @@ class Service:
         if gap is None:
             return stack.enter_context(self._source.open(progress.position, self._wake, by_time=by_time))
         history, place = self._source.history, progress.position.place
-        report = self.status.recovery = Report(gap, history.count(gap.since, place), self._clock)
-
-        def follow() -> Stream:
-            stream = stack.enter_context(self._source.open(gap.until, self._wake, by_time=False))
-            logger.info("read %d jobs' history in %.1f s; the change stream goes on behind it", report.done, report.seconds)
-            self.status.recovery = None
-            self._set_state("running", "")
-            return stream
-
+        report = self.status.recovery = Report(gap, history.count(gap.since, place, gap.back), self._clock)
+        latest_only = self._source.profile.transitions_field is None
+        if latest_only:
+            logger.warning("this collection keeps no history: of each job only the latest state can be told, "
+                           "states it went through in between cannot be known")
         return Recovery(
-            history.jobs(gap.since, place), gap, progress.position, follow, report, self._counters,
-            latest_only=self._source.profile.transitions_field is None,
+            history.jobs(gap.since, place, gap.back), gap, progress.position,
+            lambda: stack.enter_context(self._source.open(gap.until, self._wake, by_time=False)),
+            report, self._counters, latest_only=latest_only,
         )
 
     def _work(self, loop: Loop, window: Window, progress: Progress) -> int:
@@ -230,16 +227,13 @@ class Service:
             "%s. Nothing is skipped: what changed since is published from the jobs' own history, with %g s around it again", error.what,
             self._config.recovery.margin_seconds, extra={"position": str(self._progress.position)},
         )
-        if self._source.profile.transitions_field is None:
-            logger.warning("this collection keeps no history: of each job only the latest state can be told, "
-                           "states it went through in between cannot be known")
 
     def _is_ready(self) -> None:
         self._trouble.over(self._clock.monotonic(), "working again")
         self._was_ready, self._refused_since = True, None
         self._ready_since = self._counters.turned = self._clock.monotonic()
         self._set_state("recovering" if self.status.recovery else "running", "")
-        logger.info("ready")
+        logger.info("%s", self.status.recovery or "ready")
 
     def _excuse(self, error: BridgeError) -> None:
         """Note a failure that is waited out; raise it when it is not to be."""
@@ -253,12 +247,19 @@ class Service:
         self._set_state("waiting", str(error))
 
     def _watch(self) -> None:
-        """Called at each turn of the loop: says so when Kafka takes nothing, and when it does again."""
-        now, reasons = self._clock.monotonic(), self.status.reasons()
-        if reasons:
-            self._stall.failed(now, f"{reasons[0]}. Nothing is lost: reading waits")
+        """Called at each turn of the loop: says so when Kafka takes nothing, when it does again, and when a gap is published."""
+        if self.status.recovery and self._progress and self._progress.gap is None:
+            self._recovered(self.status.recovery)
+        now, stalled = self._clock.monotonic(), self.status.stalled()
+        if stalled:
+            self._stall.failed(now, f"{stalled}. Nothing is lost: reading waits")
         else:
             self._stall.over(now, "Kafka acknowledges again")
+
+    def _recovered(self, recovery: Recovering) -> None:
+        self.status.recovery = None
+        self._set_state("running", "")
+        logger.info("published %d jobs' history in %.1f s, the change stream goes on behind it: ready", recovery.done, recovery.seconds)
 
     def _was_well(self) -> bool:
         since = self._ready_since

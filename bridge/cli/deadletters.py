@@ -29,6 +29,16 @@ class Letter(NamedTuple):
     def text(self, name: str) -> str:
         return str(self.says.get(name) or "")
 
+    @property
+    def sequence(self) -> str:
+        return self.headers.get("ce_sequence", "")
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The same for all letters of one transition; of one that names no job, its reason names the document."""
+        job_id, trans_id = self.text("job_id"), self.text("trans_id")
+        return (job_id, trans_id or f"{self.sequence} {self.text('state')} {self.text('time')}", "" if job_id else self.text("error_dlq"))
+
 
 @click.group("dead-letters")
 def dead_letters() -> None:
@@ -79,8 +89,9 @@ def show(config: Config, place: str) -> None:
 def retry(config: Config, places: tuple[str, ...], everything: bool, since: str | None) -> int:
     """Send again what dead letters tell, when its cause is mended: with the transition's own identity, and ce_origin retry.
 
-    The transition is read from the job, and taken from the letter where the job is gone. The letters stay in their topic;
-    retrying twice sends twice, and consumers know it by trans_id. Exits 0 when all were sent, else 75.
+    The transition is read from the job, and taken from the letter where the job is gone; of several letters of one
+    transition only the last counts. The letters stay in their topic: retrying twice sends twice, and consumers know it by trans_id.
+    Exits 0 when all were sent, else 75.
 
     \b
     Example:
@@ -90,7 +101,8 @@ def retry(config: Config, places: tuple[str, ...], everything: bool, since: str 
         raise Usage("say which: PARTITION:OFFSET, or --all", "Nothing was sent")
     begin = when("--since", since).timestamp() if since else None
     letters = _letters(config, begin)
-    return _retry(config, letters if everything else _chosen(letters, places))
+    chosen = letters if everything else _chosen(letters, places)
+    return _retry(config, [*{letter.identity: letter for letter in chosen}.values()])
 
 
 def _retry(config: Config, letters: Sequence[Letter]) -> int:
@@ -103,7 +115,7 @@ def _retry(config: Config, letters: Sequence[Letter]) -> int:
             transition = _told(source.history.some([letter.text("job_id")]), letter) or _written(letter)
             if transition is None:
                 hopeless += 1
-                click.echo(f"{letter.place}: still cannot be sent: {letter.text('error_dlq')}", err=True)
+                click.echo(f"{letter.place}: still cannot be sent: {letter.text('error_dlq')}{_advice(letter)}", err=True)
             else:
                 found.append(transition)
         with resending(config, stop) as resend:
@@ -113,6 +125,10 @@ def _retry(config: Config, letters: Sequence[Letter]) -> int:
         click.echo(f"{again} were set aside again", err=True)
     click.echo(f"{len(found) - again if whole else 'not all'} of {len(letters)} sent to {config.kafka.topic}")
     return 0 if whole and not (again or hopeless) else Retryable.exit_code
+
+
+def _advice(letter: Letter) -> str:
+    return "" if letter.text("job_id") else ". The letter names no job: once the job has an id, 'job-bridge replay --job ID' sends it"
 
 
 def _letters(config: Config, since: float | None) -> list[Letter]:
@@ -141,15 +157,16 @@ def _chosen(letters: Sequence[Letter], places: Sequence[str]) -> list[Letter]:
 
 
 def _told(jobs: Iterator[Any], letter: Letter) -> Transition | None:
-    """The transition of the letter as its job tells it now."""
-    sequence = letter.headers.get("ce_sequence", "")
-    for job in jobs:
-        for item in job.items:
-            if isinstance(item, Transition) and (
-                item.trans_id == letter.text("trans_id") or (not letter.text("trans_id") and str(item.sequence) == sequence)
-            ):
-                return item
-    return None
+    """The transition of the letter as its job tells it now; where no history is kept, the job's latest if it is to the same state."""
+    return next((item for job in jobs for item in job.items if isinstance(item, Transition) and _is_of(item, letter)), None)
+
+
+def _is_of(item: Transition, letter: Letter) -> bool:
+    if letter.text("trans_id"):
+        return item.trans_id == letter.text("trans_id")
+    if item.sequence is None:
+        return item.state == letter.text("state")
+    return str(item.sequence) == letter.sequence
 
 
 def _written(letter: Letter) -> Transition | None:
@@ -159,8 +176,7 @@ def _written(letter: Letter) -> Transition | None:
         whole = job_id and state and trans_id and datetime.fromisoformat(time).tzinfo
     except ValueError:
         return None
-    sequence = letter.headers.get("ce_sequence", "")
-    return Transition(job_id, state, time, trans_id, int(sequence) if sequence.isdecimal() else None) if whole else None
+    return Transition(job_id, state, time, trans_id, int(letter.sequence) if letter.sequence.isdecimal() else None) if whole else None
 
 
 def _document(letter: Letter) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def _change(config: Config, place: str | None, yes: bool) -> None:
             raise Fenced(f"A bridge is running: {blocker}", "The checkpoint is as it was", "Stop the bridge first")
         try:
             before, unusable = _load(store)
-            _confirm(before.position if before else None, unusable, position, yes)
+            _confirm(before, unusable, position, yes)
             store.replace(_made(source.origin(), store, before, position) if position else None)
             logger.warning("the checkpoint was changed by hand", extra={"position": str(position)})
         finally:
@@ -103,10 +103,12 @@ def _change(config: Config, place: str | None, yes: bool) -> None:
                 store.release()
 
 
-def _confirm(before: Position | None, unusable: str, position: Position | None, yes: bool) -> None:
-    click.echo(f"now:  {before or unusable or 'no checkpoint'}")
+def _confirm(before: Checkpoint | None, unusable: str, position: Position | None, yes: bool) -> None:
+    click.echo(f"now:  {before.position if before else unusable or 'no checkpoint'}")
     click.echo(f"then: {position or 'no checkpoint: the next start begins with start.from'}")
-    if before and position and position > before:
+    if before and before.gap:
+        click.echo("history is being published: what is not yet will not be any more; 'job-bridge replay' can send it from the jobs")
+    elif before and position and position > before.position:
         click.echo("what lies between the two will not be sent by the stream; 'job-bridge replay' can send it from the jobs")
     if not yes:
         click.confirm("Change it?", abort=True)

@@ -57,7 +57,7 @@ class Checkpoint:
             **{name: getattr(self, name) for name in _PLAIN},
             **_place(self.position),
             "place": self.position.place,
-            "gap": {"since": self.gap.since, "before": self.gap.before, **_place(self.gap.until)} if self.gap else None,
+            "gap": _bounds(self.gap) if self.gap else None,
             "delivered": self.delivered._asdict() if self.delivered else None,
         }
 
@@ -67,6 +67,10 @@ _PLAIN = ("name", "sequence", "epoch", "fingerprint", "namespace", "mongo_cluste
 
 def _place(position: Position) -> dict[str, Any]:
     return {"token": position.token, "type_bits": position.type_bits, "cluster_time": list(position.cluster_time)}
+
+
+def _bounds(gap: Gap) -> dict[str, Any]:
+    return {"since": gap.since, "before": gap.before, "back": gap.back, **_place(gap.until)}
 
 
 def checkpoint_of(record: Mapping[str, Any], where: str) -> Checkpoint:
@@ -121,7 +125,7 @@ def _position(record: Mapping[str, Any]) -> Position:
 
 def _gap(record: Mapping[str, Any]) -> Gap:
     since = record["since"]
-    return Gap(None if since is None else float(since), float(record["before"]), _position(record))
+    return Gap(None if since is None else float(since), float(record["before"]), _position(record), float(record.get("back", 0.0)))
 
 
 def _delivered(record: Mapping[str, Any]) -> Transition:
@@ -191,12 +195,15 @@ def _foreign(what: str) -> CheckpointUnusable:
     )
 
 
-def restored(what: str) -> CheckpointUnusable:
-    """The error for data that is not what the checkpoint was made from: two commands could be right, a person knows which."""
+def restored(what: str, else_: str = "") -> CheckpointUnusable:
+    """The error for data that is not what the checkpoint was made from: two commands could be right, a person knows which.
+
+    ``else_`` is what else it could be, and what to do then.
+    """
     return CheckpointUnusable(
         f"The stored checkpoint {what}: the data was restored from a backup, or is that of another cluster",
         _LOST_NOTHING,
         "To go on with what is there, telling only what happens from now on: 'job-bridge token set now'. To tell all that its jobs know, "
         "what Kafka has already among it: 'job-bridge token clear', then 'job-bridge run --start-from history'. "
-        "If it is another cluster by mistake, correct mongo.uri; if on purpose, give the bridge a checkpoint.name of its own",
+        f"If it is another cluster by mistake, correct mongo.uri; if on purpose, give the bridge a checkpoint.name of its own{else_}",
     )

@@ -12,12 +12,14 @@ class Gap:
     """What to publish from history, and the position from which the stream tells the rest.
 
     ``since`` and ``before`` bound the transitions' own times (Unix seconds); ``since`` is None for
-    all history. Both hold the margin for clock differences between writers.
+    all history. Both hold the margin for clock differences between writers. ``back`` is how far before the place
+    it has reached a recovery reads again when it goes on, in seconds.
     """
 
     since: float | None
     before: float
     until: Position
+    back: float = 0.0
 
     def holds(self, item: Transition | Poison) -> bool:
         """Whether ``item`` belongs to the gap; what has no time may, so it does."""
@@ -27,8 +29,8 @@ class Gap:
         return (self.since is None or moment >= self.since) and moment < self.before
 
     def longer(self, other: "Gap") -> "Gap":
-        """This gap and the one right after it."""
-        return replace(self, before=other.before, until=other.until)
+        """This gap and the one right after it: where this was read already, writers may have been late by the margin."""
+        return replace(self, before=other.before, until=other.until, back=other.before - other.until.cluster_time.seconds)
 
 
 def gap_after(position: Position, until: Position, margin: float) -> Gap:

@@ -63,5 +63,5 @@ class Batch(NamedTuple):
 
 
 def made_trans_id(job_id: str, place: object, state: str) -> str:
-    """Make the identity of a transition that has none, from its ``place`` (sequence or cluster time)."""
+    """Make the identity of a transition that has none, from its ``place`` in the job's history: its sequence, or its time where none is kept."""
     return str(uuid.uuid5(_NAMESPACE, f"{job_id}\n{place}\n{state}"))

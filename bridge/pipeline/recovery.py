@@ -9,7 +9,7 @@ from bridge.clock import Clock
 from bridge.metrics import Counters
 from bridge.model.gap import Gap
 from bridge.model.position import Position
-from bridge.model.transition import RECOVERY, Batch, Event
+from bridge.model.transition import RECOVERY, Batch, Event, Transition
 from bridge.pipeline.ports import JobHistory, Stream
 
 logger = logging.getLogger("bridge")
@@ -62,7 +62,7 @@ class Report:
 class Recovery:
     """A stream of a gap and then of what follows; see :class:`bridge.pipeline.ports.Stream`.
 
-    Jobs come in the order of their last update, each with its transitions of the gap in their
+    Jobs come in the order of their last update, those without one first, each with its transitions of the gap in their
     order; one that is updated while the others are read may come twice. The position after the gap is reached when all of it is settled, like any other;
     ``follow`` opens the stream behind it, and raises what the stream raises.
     """
@@ -87,6 +87,6 @@ class Recovery:
 
     def _event(self, job: JobHistory) -> Event:
         items = [item for item in job.items if self._gap.holds(item)]
-        if items and self._latest_only:
+        if self._latest_only and any(isinstance(item, Transition) for item in items):
             self._counters.latest_only += 1
         return Event(self._start._replace(place=max(job.place, self._start.place)), items, origin=RECOVERY)

@@ -131,7 +131,7 @@ class Decoder:
         time = moment_in(raw.get("u")) or moment_in(raw.get("w"))
         time = time or moment_in(position.cluster_time.seconds)
         fields = {"s": raw["s"], "d": time}
-        return (transition_of(job_id, None, fields, raw, place=tuple(position.cluster_time)),)
+        return (transition_of(job_id, None, fields, raw),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +155,15 @@ def _completed(element: Raw, raw: Raw) -> Raw:
     return {"s": raw.get("n"), "d": raw.get("w"), **element}
 
 
-def transition_of(
-    job_id: Any, sequence: int | None, fields: Any, raw: Raw, place: object = None
-) -> Transition | Poison:
+def transition_of(job_id: Any, sequence: int | None, fields: Any, raw: Raw) -> Transition | Poison:
     """Make a transition of its three fields, or say why it is none."""
     fields = fields if isinstance(fields, dict) else {}
     state, time, trans_id = fields.get("s"), fields.get("d"), fields.get("i")
     if isinstance(job_id, str) and isinstance(state, str) and isinstance(time, datetime):
+        text = f"{time.isoformat()}+00:00"
         if not (isinstance(trans_id, str) and trans_id):
-            trans_id = made_trans_id(job_id, sequence if place is None else place, state)
-        return _new(Transition, (job_id, state, f"{time.isoformat()}+00:00", trans_id, sequence))
+            trans_id = made_trans_id(job_id, text if sequence is None else sequence, state)
+        return _new(Transition, (job_id, state, text, trans_id, sequence))
     reason = _reason(job_id, state, time, raw)
     return Poison(reason, _text(job_id), _text(state), _text(time), _text(trans_id), sequence)
 

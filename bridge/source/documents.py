@@ -19,7 +19,7 @@ class JobHistory(NamedTuple):
     """The transitions of one job in their order; where no history is kept, its latest state as the only one.
 
     ``elements`` are the same as they stand in the document, empty where it keeps none. ``updated`` is the time of
-    its last update in Unix seconds, None where there is none. ``place`` sorts jobs by it.
+    its last update in Unix seconds, None where there is none. ``place`` sorts jobs by it, empty where there is none.
     """
 
     job_id: str
@@ -49,8 +49,8 @@ class Documents:
         place = "" if seconds is None else place_of(DATE if isinstance(updated, datetime) else NUMBER, seconds)
         elements, raw = self._elements(document), {"k": document.get("_id")}
         if self._profile.transitions_field is None:
-            latest = {"s": document.get(self._profile.state_field), "d": moment}
-            return JobHistory(_text(job_id), [transition_of(job_id, None, latest, raw, place=place)], [], seconds, place)
+            latest = {"s": document.get(self._profile.state_field), "d": moment or updated}
+            return JobHistory(_text(job_id), [transition_of(job_id, None, latest, raw)], [], seconds, place)
         items = [transition_of(job_id, n, self._picked(one), raw) for n, one in enumerate(elements)]
         return JobHistory(_text(job_id), items, elements, seconds, place)
 

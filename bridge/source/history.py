@@ -3,7 +3,7 @@
 Everything is read with majority read concern, as the change stream tells only what a majority has.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 
 from pymongo import ASCENDING, DESCENDING
@@ -15,13 +15,15 @@ from bridge.model.gap import moment_of
 from bridge.model.profile import Profile
 from bridge.model.transition import Transition
 from bridge.source.client import Document
-from bridge.source.documents import DATE, NUMBER, Documents, JobHistory, time_in
+from bridge.source.documents import DATE, Documents, JobHistory, time_in
 from bridge.source.errors import translated
 from bridge.source.plans import scans
 
 _BATCH = 500
 _IDS_AT_ONCE = 500
 _COUNT_MS = 5000
+#: BSON types of an update time that is neither number nor date nor missing.
+_ODD_TYPES = ["string", "object", "binData", "objectId", "bool", "timestamp", "regex"]
 
 
 class History:
@@ -35,14 +37,15 @@ class History:
         self._profile = profile
         self._documents = Documents(profile)
 
-    def jobs(self, since: float | None = None, place: str = "") -> Iterator[JobHistory]:
+    def jobs(self, since: float | None = None, place: str = "", back: float = 0.0) -> Iterator[JobHistory]:
         """Jobs updated at ``since`` (Unix seconds) or later, by the time of their last update; all when it is None.
 
-        With ``place`` it goes on there, inclusive. A job that is updated meanwhile may come twice, and none is left out.
-        Raises the bridge's errors.
+        First those without a usable update time: they may have been updated at any. With ``place`` it goes on there,
+        inclusive, and with ``back`` what was updated up to so many seconds before is read again. A job that is updated meanwhile
+        may come twice, and none is left out. Raises the bridge's errors.
         """
         order = [(self._profile.updated_field or "_id", ASCENDING)]
-        for query in self._queries(since, place):
+        for query in self._queries(*_back_from(since, place, back)):
             with translated(), self._collection.find(query, self._documents.fields, sort=order, batch_size=_BATCH) as found:
                 yield from map(self._documents.history, found)
 
@@ -53,10 +56,11 @@ class History:
             with translated(), self._collection.find(query, self._documents.fields) as found:
                 yield from map(self._documents.history, found)
 
-    def count(self, since: float | None = None, place: str = "") -> int | None:
+    def count(self, since: float | None = None, place: str = "", back: float = 0.0) -> int | None:
         """How many jobs ``jobs`` would give; None when counting takes too long."""
+        queries = self._queries(*_back_from(since, place, back))
         try:
-            return sum(self._collection.count_documents(query, maxTimeMS=_COUNT_MS) for query in self._queries(since, place))
+            return sum(self._collection.count_documents(query, maxTimeMS=_COUNT_MS) for query in queries)
         except PyMongoError:
             return None
 
@@ -65,7 +69,7 @@ class History:
         field = self._profile.updated_field
         if not field:
             return ""  # read by _id
-        query = next(iter(self._queries(0.0, "")))
+        *_, query = self._queries(0.0, "")
         return f"{field}_1" if scans(self._collection, query, sort={field: ASCENDING}) else ""
 
     def lacks(self, delivered: Transition) -> str:
@@ -90,13 +94,32 @@ class History:
         return self._documents.history(found) if found else None
 
     def _queries(self, since: float | None, place: str) -> Iterator[Document]:
-        """Ranges of the index, in its order: MongoDB compares times of one kind only, and some services keep numbers."""
+        """Ranges of the index: MongoDB compares times of one kind only, and some services keep numbers."""
         field = self._profile.updated_field
-        if field is None or (since is None and not place):
+        if field is None:
             yield {}
             return
-        kind, reached = time_in(place) if place else (NUMBER, 0.0)
+        kind, reached = time_in(place) if place else ("", 0.0)
+        if not kind:
+            yield {"$or": [{field: None}, {field: {"$type": _ODD_TYPES}}]}
         begin = since or 0.0
-        if kind == NUMBER:
-            yield {field: {"$gte": max(begin, reached)}}
-        yield {field: {"$gte": datetime.fromtimestamp(max(begin, reached if kind == DATE else 0.0), timezone.utc)}}
+        if kind != DATE:
+            yield {field: _from(max(begin, reached), "number", lambda seconds: seconds)}
+        yield {field: _from(max(begin, reached if kind == DATE else 0.0), "date", _date)}
+
+
+def _from(seconds: float, kind: str, value: Callable[[float], object]) -> Document:
+    """Everything of a kind at or after a time; also what is before 1970 where there is none."""
+    return {"$gte": value(seconds)} if seconds > 0 else {"$type": kind}
+
+
+def _date(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)
+
+
+def _back_from(since: float | None, place: str, back: float) -> tuple[float | None, str]:
+    """Where to begin to go back so far from a place: dates come last, so all kinds were read once when they are reached."""
+    if not (place and back):
+        return since, place
+    kind, reached = time_in(place)
+    return (max(since or 0.0, reached - back) if kind == DATE else since), ""

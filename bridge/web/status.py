@@ -28,6 +28,9 @@ class Recovering(Protocol):
     done: int
 
     @property
+    def seconds(self) -> float: ...
+
+    @property
     def eta_seconds(self) -> float | None: ...
 
     def document(self) -> dict[str, Any]: ...
@@ -71,15 +74,18 @@ class Status:
 
     def reasons(self) -> list[str]:
         """Why the bridge is not ready; empty when it is."""
-        if self.state == "recovering" and self.recovery is not None:
-            return [str(self.recovery)]
-        if self.state != "running":
+        if self.state not in ("running", "recovering"):
             return [self.reason or self.state]
+        recovery = str(self.recovery) if self.state == "recovering" and self.recovery is not None else ""
+        return [reason for reason in (recovery, self.stalled()) if reason]
+
+    def stalled(self) -> str:
+        """What to say when Kafka takes nothing; empty when it does."""
         age = self._oldest_age()
-        if age is not None and age > STALL_SECONDS:
-            words = self.complaint()
-            return [f"Kafka has acknowledged nothing for {age:.0f} s" + (f" ({words})" if words else "")]
-        return []
+        if age is None or age <= STALL_SECONDS:
+            return ""
+        words = self.complaint()
+        return f"Kafka has acknowledged nothing for {age:.0f} s" + (f" ({words})" if words else "")
 
     def alive(self) -> bool:
         """Whether the loop turns; waiting for MongoDB, Kafka or another bridge is alive too."""

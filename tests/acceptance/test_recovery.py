@@ -64,9 +64,20 @@ def stopped_and_forgotten(bench: Bench, **settings: str) -> BridgeProcess:
     assert bridge.terminate() == 0
     time.sleep(2 * MARGIN)
     live(bench)
+    without_update_time(bench)
     bench.witness.catch_up()
     roll_past(bench.mongo, bench.stored()["cluster_time"])
     return bridge
+
+
+def without_update_time(bench: Bench) -> None:
+    """Three of the latest jobs have none that is of use, as a careless service leaves them."""
+    with MongoClient[Any](bench.mongo.uri) as client:
+        jobs = client[bench.database].jobs
+        latest = jobs.find().sort("_update_time", -1).limit(3)
+        changes: list[dict[str, Any]] = [{"$unset": {"_update_time": 1}}, {"$set": {"_update_time": None}}, {"$set": {"_update_time": "now"}}]
+        for job, change in zip(latest, changes, strict=True):
+            assert jobs.update_one({"_id": job["_id"]}, change).modified_count == 1
 
 
 def origins(bench: Bench) -> Counter[str]:

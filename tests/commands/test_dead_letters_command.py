@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
+from bridge.cli.deadletters import Letter, _told
+from bridge.model.transition import Transition
 from tests.commands.conftest import Start
 from tests.commands.jobs import Jobs, header, set_aside, told, transition, values
 from tests.commands.running import Settings, command
@@ -81,6 +84,39 @@ def test_one_whose_cause_is_as_it_was_stays_a_dead_letter(
     jobs.update(letters[1], {"$set": {"transition_times.1": transition("running", 1, trans_id="the-timeless-one")}})
     assert command("dead-letters", "retry", "0:1", settings=settings).code == 0
     assert told(kafka, topic, letters[1]) == ["created", "running"]
+
+
+def test_however_often_it_is_tried_it_is_one_transition(letters: tuple[str, str], settings: Settings, kafka: Kafka, topic: str) -> None:
+    for tries in range(1, 4):
+        assert command("dead-letters", "retry", "--all", settings=settings).code == 75
+        assert len(set_aside(kafka, topic)) == len(letters) + tries
+    kafka.alter_topic(topic, max_message_bytes=4_000_000)
+
+    ended = command("dead-letters", "retry", "--all", settings=settings)
+
+    assert f"1 of 2 sent to {topic}\n" in ended.out
+    assert told(kafka, topic, letters[0]) == ["created", HUGE]
+
+
+def test_one_that_names_no_job_says_what_sends_it(start: Start, settings: Settings, jobs: Jobs) -> None:
+    with start() as bridge:
+        bridge.await_ready()
+        jobs.add(id=None)
+        bridge.await_acked(1)
+        assert bridge.stop() == 0
+
+    ended = command("dead-letters", "retry", "--all", settings=settings)
+
+    assert ended.code == 75
+    assert "'job-bridge replay --job ID' sends it" in ended.err
+
+
+def test_of_a_job_without_history_the_state_tells_which_it_is() -> None:
+    letter = Letter("0:0", "", {"job_id": "a", "state": "running", "time": "", "trans_id": ""}, {})
+    latest = [Transition("a", "running", "2026-03-02T00:00:00+00:00", "made", None)]
+
+    assert _told(iter([SimpleNamespace(items=latest)]), letter) == latest[0]
+    assert _told(iter([SimpleNamespace(items=[latest[0]._replace(state="complete")])]), letter) is None
 
 
 def test_one_whose_job_is_gone_is_sent_as_the_letter_has_it(

@@ -111,6 +111,22 @@ def test_going_forward_says_what_will_be_missed(settings: Settings, start: Start
     assert "what lies between the two will not be sent" in ended.out
 
 
+def test_a_change_while_history_is_published_says_what_becomes_of_the_rest(settings: Settings, jobs: Jobs, start: Start) -> None:
+    jobs.good()
+    with start(start__from="history", kafka__bootstrap_servers="127.0.0.1:1") as bridge:
+        bridge.await_line("all history is published first")
+        bridge.stop()
+    record = shown(settings)
+    assert record and record["gap"]
+
+    ended = command("token", "set", "1h", settings=settings, answer="n\n")
+
+    assert ended.code == 130
+    assert "history is being published: what is not yet will not be any more" in ended.out
+    after = shown(settings)
+    assert after and after["gap"] == record["gap"]
+
+
 @pytest.mark.parametrize("place", ["yesterday", "82zz", "2026-03-02T18:00:00", "8212", ""])
 def test_what_is_neither_a_time_nor_a_token_is_usage(place: str, settings: Settings) -> None:
     ended: Ended = command("token", "set", place, "--yes", settings=settings)

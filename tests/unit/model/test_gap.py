@@ -42,7 +42,7 @@ def test_what_has_no_time_belongs_to_it() -> None:
 def test_a_gap_and_the_next_are_one_gap() -> None:
     later = gap_after(GAP.until, position_from(ClusterTime(END + 500)), MARGIN)
 
-    assert GAP.longer(later) == Gap(GAP.since, later.before, later.until)
+    assert GAP.longer(later) == Gap(GAP.since, later.before, later.until, back=MARGIN + 1)
 
 
 def test_a_moment_is_that_of_the_text() -> None:

@@ -162,7 +162,7 @@ def test_a_stream_that_was_lost_meanwhile_makes_the_gap_longer() -> None:
     later = position_from(ClusterTime(BASE + 300))
     desk.rig.progress.lose(gap_after(desk.rig.progress.position, later, 10.0))
 
-    assert desk.rig.progress.gap == Gap(GAP.since, BASE + 311.0, later)
+    assert desk.rig.progress.gap == Gap(GAP.since, BASE + 311.0, later, back=11.0)
     desk.failure = None
     desk.again()
     acknowledged(desk)

@@ -251,7 +251,7 @@ def test_a_profile_without_history_gives_the_latest_state() -> None:
 
     time = datetime(2025, 3, 4, 17, 58, 31, 123_000, tzinfo=timezone.utc)
     assert found == Transition(
-        str(key), "running", time.isoformat(), made_trans_id(str(key), (BASE + 1, 1), "running"), None
+        str(key), "running", time.isoformat(), made_trans_id(str(key), time.isoformat(), "running"), None
     )
 
 

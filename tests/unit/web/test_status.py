@@ -14,8 +14,10 @@ from prometheus_client import CollectorRegistry
 
 from bridge.errors import Misconfigured
 from bridge.metrics import Counters
+from bridge.model.gap import Gap
 from bridge.model.position import ClusterTime
 from bridge.model.window import Delivery, Window
+from bridge.pipeline.recovery import Report
 from bridge.web.server import WebServer, application
 from bridge.web.status import HANG_SECONDS, STALL_SECONDS, Status
 from tests.factories import BASE, at, checkpoint, token
@@ -74,6 +76,18 @@ def test_messages_without_an_acknowledgement_for_long_mean_not_ready(desk: Desk)
 
     desk.clock.advance(1.0)
     assert desk.status.reasons() == ["Kafka has acknowledged nothing for 31 s (connection refused)"]
+
+
+def test_a_recovery_says_how_far_it_is_and_whether_kafka_takes_it(desk: Desk) -> None:
+    desk.status.state = "recovering"
+    desk.status.recovery = Report(Gap(None, 0.0, at(9)), 10, desk.clock)
+    desk.window.admit(Delivery(at(1), 1, sent=desk.clock.monotonic()))
+    assert desk.status.stalled() == "", "what is under way is no trouble"
+
+    desk.clock.advance(STALL_SECONDS + 1)
+
+    assert desk.status.stalled().startswith("Kafka has acknowledged nothing for 31 s")
+    assert desk.status.reasons() == ["publishing from the jobs' history: 0 of 10 jobs read", desk.status.stalled()]
 
 
 def test_a_loop_that_does_not_turn_is_not_alive(desk: Desk) -> None:
