@@ -190,6 +190,29 @@ def test_a_new_deployment_publishes_all_history_once_and_goes_on(bench: Bench) -
     assert origins(bench)["recovery"] == first["recovery"]
 
 
+def test_what_was_written_late_while_history_was_published_is_told_by_the_next_round(bench: Bench) -> None:
+    for _ in range(10):  # jobs of one load have one update time
+        load(bench.mongo.uri, bench.database, 300, 2)
+    bridge = bench.bridge(START_FROM="history", DELIVERY_WINDOW_MESSAGES="100", CHECKPOINT_INTERVAL_SECONDS="0.05").start()
+    poll(lambda: bench.stored().get("place") not in ("", None), "progress", 60)
+    bridge.kill()
+    reached = bench.stored()
+    assert reached["gap"] is not None
+    late = datetime.fromtimestamp(int(reached["place"][1:], 16) / 1e6 - 20, timezone.utc)
+    with MongoClient[Any](bench.mongo.uri) as client:
+        transition = {"state": "created", "time": late, "trans_id": "late", "notif_sent": False}
+        client[bench.database].jobs.insert_one({"id": "late", "state": "created", "transition_times": [transition], "_update_time": late})
+    roll_past(bench.mongo, reached["gap"]["cluster_time"])
+
+    bridge.start()
+    poll(lambda: bench.stored()["gap"] is None, "the end of the recovery", 120)
+    assert bridge.wait_ready().terminate() == 0
+
+    assert bridge.said("The oplog no longer reaches back")
+    arrived = {json.loads(record.value or b"")["trans_id"] for record in bench.kafka.read(bench.topic)}
+    assert "late" in arrived and len(arrived) == 10 * 300 * 2 + 1
+
+
 def test_of_jobs_without_history_the_latest_state_is_told_and_the_rest_owned_up_to(bench: Bench) -> None:
     profile = {"JOBS_PROFILE": "ee2", "RECOVERY_MARGIN_SECONDS": "0"}
     with MongoClient[Any](bench.mongo.uri) as client:
