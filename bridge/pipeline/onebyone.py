@@ -6,10 +6,13 @@ from contextlib import contextmanager
 
 from bridge.clock import Clock
 from bridge.errors import BridgeError, SendFailed
+from bridge.model.transition import Poison, Transition
 from bridge.model.window import Delivery
 from bridge.pipeline.ports import Sending, Sink
 
 _PULSE_SECONDS = 0.25
+_AGAIN = "Nothing is lost: it is sent again at the next start, and may then be there twice"
+_LOOK = "Look at Kafka, then start again"
 
 
 class OneByOne:
@@ -55,7 +58,7 @@ class OneByOne:
                 deadline = min(deadline, stopped + self._drain_seconds)
             left = deadline - self._clock.monotonic()
             if left <= 0:
-                raise send_failed(delivery, f"Kafka did not acknowledge it within {self._seconds:g} s")
+                raise send_failed(delivery.item, f"Kafka did not acknowledge it within {self._seconds:g} s")
             self._wake.wait(min(left, _PULSE_SECONDS))
             self._meanwhile()
 
@@ -66,14 +69,10 @@ def _naming(delivery: Delivery) -> Iterator[None]:
     try:
         yield
     except BridgeError as error:
-        raise send_failed(delivery, error.what) from error
+        raise send_failed(delivery.item, error.what) from error
 
 
-def send_failed(delivery: Delivery, cause: str) -> SendFailed:
-    """The error for a message that was not acknowledged."""
-    item = delivery.item
+def send_failed(item: Transition | Poison | None, cause: str, data: str = _AGAIN, todo: str = _LOOK) -> SendFailed:
+    """The error for a message that was not acknowledged: ``data`` is what it means for it, by default in a running bridge."""
     job_id, state = (item.job_id, item.state) if item else ("", "")
-    return SendFailed(
-        f"Job {job_id:.100}, state {state:.100}: the message was not delivered: {cause}",
-        "Nothing is lost: it is sent again at the next start, and may then be there twice", "Look at Kafka, then start again",
-    )
+    return SendFailed(f"Job {job_id:.100}, state {state:.100}: the message was not acknowledged: {cause}", data, todo)

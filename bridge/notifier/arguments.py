@@ -1,0 +1,79 @@
+"""What a service gives the notifier, checked before anything is handed over.
+
+A wrong type is a ``TypeError``, a wrong value a ``ValueError``, a wrong setting a ``Misconfigured``; each names the argument.
+"""
+
+import math
+import re
+import threading
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from bridge.config import Config, load
+from bridge.config.load import setting_names
+from bridge.errors import Misconfigured
+from bridge.model.transition import Transition, made_trans_id
+
+#: Beyond it threads cannot wait.
+_LONGEST_SECONDS = threading.TIMEOUT_MAX / 2
+
+
+def transition_of(job_id: str, state: str, time: datetime, trans_id: str) -> Transition:
+    """The transition as it is sent: its time in UTC, in milliseconds, and an identity where it has none."""
+    for name, text in (("job_id", job_id), ("state", state)):
+        if not text_of(name, text):
+            raise ValueError(f"{name} is empty")
+    if not isinstance(time, datetime):
+        raise TypeError(f"time is {time!r:.100}, not a datetime")
+    if time.utcoffset() is None:
+        raise ValueError(f"time {time.isoformat()} has no zone")
+    try:
+        utc = time.astimezone(timezone.utc)
+    except OverflowError:
+        raise ValueError(f"time {time.isoformat()} is out of range in UTC") from None
+    text = utc.replace(microsecond=utc.microsecond // 1000 * 1000).isoformat()
+    return Transition(job_id, state, text, text_of("trans_id", trans_id) or made_trans_id(job_id, text, state))
+
+
+def text_of(name: str, value: Any) -> str:
+    """The argument of this name, which is text."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is {value!r:.100}, not a str")
+    return value
+
+
+def seconds_of(value: Any) -> float:
+    """``timeout_seconds``, no longer than a thread can wait."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"timeout_seconds is {value!r:.100}, not a number of seconds")
+    if not 0 < value < math.inf:  # nor is nan
+        raise ValueError(f"timeout_seconds is {value!r}, not a finite number of seconds above 0")
+    return min(value, _LONGEST_SECONDS)
+
+
+def count_of(value: Any) -> int:
+    """``window_messages``."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"window_messages is {value!r:.100}, not an int")
+    if value < 1:
+        raise ValueError(f"window_messages is {value}, not 1 or more")
+    return value
+
+
+def settings_of(given: Mapping[str, Any]) -> Config:
+    """The settings with these of the section ``kafka``; what is wrong is named by its keyword."""
+    known = [name.removeprefix("kafka.") for name in setting_names() if name.startswith("kafka.")]
+    for name in given:
+        if name not in known:
+            raise TypeError(f"Notifier has no argument {name!r}; those of the section kafka are {', '.join(known)}")
+
+    def keyword(found: re.Match[str]) -> str:
+        name = found[1].replace("-", "_")
+        return name if name in known else found[0]
+
+    try:
+        return load(None, {f"kafka.{name}": value for name, value in given.items()}, {})
+    except Misconfigured as error:
+        what = re.sub(r"(?:--kafka-|\bkafka\.)([a-z_-]+)", keyword, error.what)
+        raise Misconfigured(what, "Nothing was sent", "Change what was given to Notifier") from None
