@@ -1,11 +1,13 @@
 """``job-bridge notify``: sends one state change, and waits until Kafka has it."""
 
+import threading
+
 import click
 
 from bridge.cli.settings import Config, with_settings
-from bridge.errors import Usage
+from bridge.errors import Retryable, Usage
 from bridge.model.profile import namespace_of
-from bridge.model.transition import Transition
+from bridge.model.transition import Poison, Transition
 
 
 @click.command()
@@ -15,22 +17,31 @@ from bridge.model.transition import Transition
 def notify(config: Config, job_id: str, state: str | None) -> None:
     """Send a job's latest transition again, or that to a state, and wait for the acknowledgement.
 
-    Its identity is that of the job's history, its ce_origin is notify. Exits 75 when Kafka does not
-    acknowledge it within delivery.send_timeout_seconds.
+    Its identity is that of the job's history, its ce_origin is notify. Exits 75 when Kafka cannot be
+    reached, or does not acknowledge it, within delivery.send_timeout_seconds.
 
     \b
     Example:
       job-bridge notify 6e7f6e1c-8f0e-4e4e-9d39-0b7e0a6b1c11 --state complete
     """
-    from bridge.notifier import Notifier
-
     transition = _wanted(config, job_id, state)
-    with Notifier(
-        **config.kafka.model_dump(), timeout_seconds=config.delivery.send_timeout_seconds,
-        source=f"job-bridge/{namespace_of(config)}",
-    ) as notifier:
-        notifier.send(transition)
+    _send(config, transition)
     click.echo(f"sent to {config.kafka.topic}: job {transition.job_id}, state {transition.state}, trans_id {transition.trans_id}")
+
+
+def _send(config: Config, transition: Transition) -> None:
+    from bridge.notifier import Notifier
+    from bridge.pipeline.onebyone import send_failed
+
+    try:
+        with Notifier(
+            # The setting may be infinite, the argument not.
+            **config.kafka.model_dump(), timeout_seconds=min(config.delivery.send_timeout_seconds, threading.TIMEOUT_MAX),
+            source=f"job-bridge/{namespace_of(config)}",
+        ) as notifier:
+            notifier.send(transition)
+    except Retryable as error:  # Kafka was not reached: it does not know which message it is about
+        raise send_failed(transition, error.what, error.data, error.todo) from error
 
 
 def _wanted(config: Config, job_id: str, state: str | None) -> Transition:
@@ -40,10 +51,12 @@ def _wanted(config: Config, job_id: str, state: str | None) -> Transition:
         job = next(source.history.some([job_id]), None)
     if job is None:
         raise Usage(f"there is no job {job_id} in {namespace_of(config)}", "Nothing was sent")
-    found = [item for item in job.items if isinstance(item, Transition) and state in (None, item.state)]
+    to, told = "" if state is None else f" to {state}", ", ".join(item.state for item in job.items) or "none"
+    found = [item for item in job.items if state in (None, item.state)]
     if not found:
-        told = ", ".join(item.state for item in job.items) or "none"
-        raise Usage(f"job {job_id} has no transition{f' to {state}' if state else ''} that can be sent", "Nothing was sent", f"Its states: {told}")
-    return found[-1]
-
-
+        raise Usage(f"job {job_id} has no transition{to}", "Nothing was sent", f"Its states: {told}")
+    latest = found[-1]
+    if isinstance(latest, Poison):  # an older one would pass for the latest
+        raise Usage(f"the latest transition{to} of job {job_id} cannot be sent: {latest.reason}", "Nothing was sent",
+                    f"Correct it in the job, or name another state with --state; its states: {told}")
+    return latest
