@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,12 +17,11 @@ from bridge.model.window import Delivery
 from bridge.notifier.arguments import count_of, seconds_of, settings_of, text_of, transition_of
 from bridge.pipeline.onebyone import send_failed
 from bridge.sink.driver import driver_of
-from bridge.sink.terms import CLOSE_SECONDS
 
 logger = logging.getLogger("bridge")
 
 _PULSE_SECONDS = 0.25
-#: What leaving may take beyond the deadline: enough to close a producer that is well.
+#: What leaving takes beyond the deadline: enough to close a producer that is well.
 _MOMENT_SECONDS = 1.0
 #: Somebody may be waiting: the next try is never far away.
 _MOST_SECONDS = 2.0
@@ -103,7 +101,7 @@ class Notifier:
             if self._waits:
                 self._await_producer()
         except BaseException:
-            self._close(0.0)
+            self._close()
             raise
         self._inside = True
         return self
@@ -112,11 +110,10 @@ class Notifier:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Wait for what is on its way, ``timeout_seconds`` at most, and a moment for the producer to close."""
-        deadline = time.monotonic() + self._seconds
         with self._less:
             self._inside = False
             self._less.wait_for(lambda: not self._backlog(), self._seconds)
-        self._close(max(0.0, deadline - time.monotonic()))
+        self._close()
 
     def notify(self, job_id: str, state: str, time: datetime, trans_id: str = "") -> None:
         """Send one state change; ``time`` has a zone, ``trans_id`` is made of the rest where it is empty.
@@ -263,11 +260,11 @@ class Notifier:
         self.lost += count
         logger.warning("messages are lost, as fire-and-forget allows: %s; %d so far", reason, self.lost)
 
-    def _close(self, seconds: float) -> None:
+    def _close(self) -> None:
         self._closing.set()
         self._wake.set()
-        # A worker that still looks for Kafka then is left behind: it sends nothing any more.
-        self._worker.join(min(seconds, CLOSE_SECONDS) + _MOMENT_SECONDS)
+        # A worker that still looks for Kafka then, or cannot close, is left behind: it sends nothing any more.
+        self._worker.join(_MOMENT_SECONDS)
         with self._less:
             left = deque([*self._flight, *self._asked])
             self._flight.clear()

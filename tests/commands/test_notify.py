@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
+from dataclasses import replace
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 
 import bridge
 from bridge import Notifier, SendFailed
+from bridge.config import Config
 from bridge.demo.process import free_port, poll
 from bridge.errors import Misconfigured, Retryable
+from bridge.sink.driver import Driver, driver_of
 from tests.commands.jobs import GOOD, Jobs, header, told, values
-from tests.commands.running import SECRET, Settings, command
+from tests.commands.running import SECRET, Ended, Settings, command
 from tests.servers.kafka import Kafka
 
 DRIVERS = ("kafka-python", "librdkafka")
@@ -58,8 +63,53 @@ def test_without_an_acknowledgement_the_command_fails_and_names_it(settings: Set
 
     ended = command("notify", job["id"], settings={**settings, "kafka.bootstrap_servers": f"127.0.0.1:{free_port()}"})
 
+    assert_unsent(ended, job["id"])
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_the_command_fails_within_the_time_it_was_given(
+    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str, driver: str
+) -> None:
+    job = jobs.past(*GOOD)
+    hasty = {**settings, "delivery.send_timeout_seconds": "1", "kafka.driver": driver}
+    kafka.pause()
+    try:
+        began = time.monotonic()
+        ended = command("notify", job["id"], settings=hasty)
+        # Beside it, the start of the program; the clients alone would look for 10 s and more.
+        assert time.monotonic() - began < 9
+    finally:
+        kafka.resume()
+
+    assert_unsent(ended, job["id"])
+
+
+def assert_unsent(ended: Ended, job_id: str) -> None:
+    """It ended as one who may be tried again, and the line says what is true of a command."""
     assert ended.code == 75
-    assert "Kafka is out of reach" in ended.complaint
+    assert f"Job {job_id}, state complete: " in ended.complaint and "Kafka is out of reach" in ended.complaint
+    assert "Nothing was sent. Check bootstrap_servers" in ended.complaint
+    assert "by itself" not in ended.complaint and "next start" not in ended.complaint
+
+
+def test_a_time_without_end_is_one_too(settings: Settings, jobs: Jobs) -> None:
+    job = jobs.past(*GOOD)
+
+    assert command("notify", job["id"], settings={**settings, "delivery.send_timeout_seconds": "inf"}).code == 0
+
+
+def test_an_older_transition_is_not_sent_for_a_latest_that_cannot_be(settings: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+    job = jobs.past("created", "running", "created")
+    jobs.move(job["id"], "running", time="yesterday")
+
+    latest = command("notify", job["id"], settings=settings)
+    running = command("notify", job["id"], "--state", "running", settings=settings)
+
+    assert latest.code == running.code == 64
+    assert "the latest transition of job" in latest.complaint and "the time is str, not a date" in latest.complaint
+    assert "the latest transition to running of job" in running.complaint and "the time is str, not a date" in running.complaint
+    assert kafka.read(topic) == []
+    assert command("notify", job["id"], "--state", "created", settings=settings).code == 0
 
 
 @pytest.fixture(params=DRIVERS)
@@ -95,27 +145,40 @@ def test_many_threads_may_notify_at_once(kafka: Kafka, topic: str, driver: str) 
 
 
 def test_a_broker_that_stops_answering_is_an_error_in_time_and_over_when_it_answers(kafka: Kafka, topic: str, driver: str) -> None:
-    with Notifier(kafka.bootstrap, topic, driver=driver, timeout_seconds=2) as notifier:
+    with Notifier(kafka.bootstrap, topic, driver=driver, timeout_seconds=5) as notifier:
         notifier.notify("job-1", "created", NOW)
         kafka.pause()
         try:
-            began = time.monotonic()
-            with pytest.raises(SendFailed, match=r"Job job-1, state running: .*within 2 s"):
-                notifier.notify("job-1", "running", NOW)
-            assert 2 <= time.monotonic() - began < 4
+            error = unanswered(notifier, "running", 5)
+            assert "Whether Kafka has it is unknown, and nobody sends it again" in error and "trans_id" in error
+            assert "next start" not in error
         finally:
             kafka.resume()
-        poll(lambda: sent(notifier, "complete"), "a message after the outage", 60)
+        notifier.notify("job-1", "complete", NOW)
 
     assert told(kafka, topic, "job-1")[-1] == "complete"
 
 
-def sent(notifier: Notifier, state: str) -> bool:
-    try:
+def test_each_message_has_its_own_time_also_behind_one_that_was_not_answered(kafka: Kafka, topic: str, driver: str) -> None:
+    with Notifier(kafka.bootstrap, topic, driver=driver, timeout_seconds=2) as notifier:
+        kafka.pause()
+        try:
+            unanswered(notifier, "created", 2)
+            error = unanswered(notifier, "running", 2)
+            assert "It was not sent, and nobody sends it later" in error
+        finally:
+            kafka.resume()
+
+    assert "running" not in told(kafka, topic, "job-1")
+
+
+def unanswered(notifier: Notifier, state: str, seconds: int) -> str:
+    """Notify, and return the error that came when the time was over."""
+    began = time.monotonic()
+    with pytest.raises(SendFailed, match=rf"Job job-1, state {state}: .*within {seconds} s") as raised:
         notifier.notify("job-1", state, NOW)
-    except SendFailed:
-        return False
-    return True
+    assert seconds <= time.monotonic() - began < seconds + 2
+    return str(raised.value)
 
 
 def test_fire_and_forget_returns_at_once_and_counts_what_is_lost(kafka: Kafka, topic: str, driver: str) -> None:
@@ -129,9 +192,35 @@ def test_fire_and_forget_returns_at_once_and_counts_what_is_lost(kafka: Kafka, t
                 notifier.notify(f"job-{number}", "created", NOW)
             assert time.monotonic() - began < 1
             assert notifier.lost == 150
+        assert time.monotonic() - began < 4
     finally:
         kafka.resume()
     assert notifier.lost == 200
+
+
+def test_fire_and_forget_says_once_why_nothing_arrives_and_sends_it_when_it_can(
+    kafka: Kafka, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, driver: str
+) -> None:
+    name, tries = f"late-{uuid.uuid4().hex[:12]}", []
+
+    def counting(config: Config) -> Driver:
+        chosen = driver_of(config)
+
+        def sink(*given: Any) -> Any:
+            tries.append(time.monotonic())
+            return chosen.sink(*given)
+
+        return replace(chosen, sink=sink)
+
+    monkeypatch.setattr("bridge.notifier.notifier.driver_of", counting)
+    with Notifier(kafka.bootstrap, name, mode="fire-and-forget", driver=driver) as notifier:
+        notifier.notify("job-1", "created", NOW)
+        poll(lambda: len(tries) > 3, "several tries", 60)
+        kafka.create_topic(name)
+
+    (said,) = [line for line in caplog.messages if f"The topic {name} does not exist" in line]
+    assert "10000 messages wait" in said and "topics create" in said
+    assert notifier.lost == 0 and told(kafka, name, "job-1") == ["created"]
 
 
 def test_fire_and_forget_delivers_when_all_is_well(kafka: Kafka, topic: str, driver: str) -> None:
@@ -141,6 +230,14 @@ def test_fire_and_forget_delivers_when_all_is_well(kafka: Kafka, topic: str, dri
 
     assert notifier.lost == 0
     assert told(kafka, topic, "job-0") == [f"s{number}" for number in range(0, 200, 7)]
+
+
+@pytest.mark.parametrize("seconds", [1e300, 10**400])
+def test_a_time_longer_than_threads_can_wait_is_one_too(kafka: Kafka, topic: str, seconds: float) -> None:
+    with Notifier(kafka.bootstrap, topic, timeout_seconds=seconds) as notifier:
+        notifier.notify("job-1", "created", NOW)
+
+    assert told(kafka, topic, "job-1") == ["created"]
 
 
 def test_entering_says_what_is_wrong(kafka: Kafka) -> None:

@@ -73,6 +73,7 @@ def test_no_answer_in_time_is_an_error_that_names_job_state_and_cause(desk: Desk
         desk.sink.send(desk.sendings(2))
 
     assert raised.value.exit_code == 75
+    assert "sent again at the next start" in raised.value.data and "start again" in raised.value.todo
     assert desk.clock.monotonic() - began == pytest.approx(SECONDS, abs=0.5)
     assert desk.sink.broken
     assert desk.kafka.sent == 1

@@ -1,0 +1,134 @@
+"""The notifier without Kafka: where it may be used, what it refuses, and how long it looks for Kafka."""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from bridge import Notifier
+from bridge.demo.process import free_port
+from bridge.errors import Misconfigured, Retryable
+from bridge.model.transition import Transition
+
+NOW = datetime(2026, 3, 2, 20, 31, 2, 511_273, tzinfo=timezone.utc)
+GOOD: dict[str, Any] = {"job_id": "job-1", "state": "created", "time": NOW}
+DRIVERS = ("kafka-python", "librdkafka")
+MODES = ("synchronous", "fire-and-forget")
+SECRET = "canary-Yw3k"
+#: What a machine with other work may add.
+SLACK_SECONDS = 3.0
+
+
+def nowhere(**changed: Any) -> Notifier:
+    """A notifier whose Kafka is not there."""
+    return Notifier(f"127.0.0.1:{free_port()}", **{"timeout_seconds": 0.2, **changed})
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_before_it_is_entered_it_refuses_at_once(mode: str) -> None:
+    notifier = nowhere(mode=mode, timeout_seconds=60)
+    began = time.monotonic()
+
+    with pytest.raises(RuntimeError, match="use it inside a with block"):
+        notifier.notify(**GOOD)
+
+    assert time.monotonic() - began < 1
+
+
+def test_after_it_was_left_it_refuses_and_loses_nothing_more() -> None:
+    with nowhere(mode="fire-and-forget") as notifier:
+        pass
+
+    with pytest.raises(RuntimeError, match="use it inside a with block"):
+        notifier.notify(**GOOD)
+    assert notifier.lost == 0
+
+
+def test_one_that_could_not_be_entered_refuses_too() -> None:
+    notifier = nowhere()
+    with pytest.raises(Retryable), notifier:
+        pass
+
+    with pytest.raises(RuntimeError, match="use it inside a with block"):
+        notifier.notify(**GOOD)
+
+
+def test_it_is_entered_once() -> None:
+    with nowhere(mode="fire-and-forget") as notifier, pytest.raises(RuntimeError, match="make a new one"), notifier:
+        pass
+    with pytest.raises(RuntimeError, match="make a new one"), notifier:
+        pass
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_entering_looks_for_kafka_as_long_as_it_was_told(driver: str) -> None:
+    began = time.monotonic()
+
+    with pytest.raises(Retryable, match=r"Kafka is out of reach.* 0\.2 s\. Nothing was sent\. Check bootstrap_servers") as raised:
+        nowhere(driver=driver).__enter__()
+
+    assert time.monotonic() - began < 1 + SLACK_SECONDS
+    assert "by itself" not in str(raised.value)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_fire_and_forget_is_left_in_time_and_counts_what_it_leaves(driver: str) -> None:
+    with nowhere(driver=driver, mode="fire-and-forget") as notifier:
+        notifier.notify(**GOOD)
+        began = time.monotonic()
+
+    assert time.monotonic() - began < 1 + SLACK_SECONDS
+    assert notifier.lost == 1
+
+
+@pytest.mark.parametrize(("name", "value", "kind"), [
+    ("timeout_seconds", 0, ValueError), ("timeout_seconds", -1.5, ValueError), ("timeout_seconds", math.nan, ValueError),
+    ("timeout_seconds", math.inf, ValueError), ("timeout_seconds", "35", TypeError), ("timeout_seconds", None, TypeError),
+    ("timeout_seconds", True, TypeError), ("window_messages", 0, ValueError), ("window_messages", -1, ValueError),
+    ("window_messages", 1.5, TypeError), ("window_messages", True, TypeError), ("source", None, TypeError),
+    ("bogus", 1, TypeError),
+])
+def test_an_argument_that_makes_no_sense_is_refused_by_its_name(name: str, value: object, kind: type[Exception]) -> None:
+    with pytest.raises(kind, match=name):
+        Notifier(**{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "value", "kind"), [
+    ("job_id", "", ValueError), ("job_id", None, TypeError), ("job_id", b"job-1", TypeError), ("state", "", ValueError),
+    ("state", 5, TypeError), ("trans_id", None, TypeError), ("trans_id", 7, TypeError), ("time", "2026-03-02", TypeError),
+    ("time", NOW.replace(tzinfo=None), ValueError),
+    ("time", datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))), ValueError),
+])
+def test_a_change_that_makes_no_sense_is_refused_by_what_is_wrong(name: str, value: object, kind: type[Exception]) -> None:
+    with pytest.raises(kind, match=f"^{name} "):
+        nowhere().notify(**{**GOOD, name: value})
+
+
+def test_a_transition_is_one() -> None:
+    with pytest.raises(TypeError, match="not a Transition"):
+        nowhere().send(("job-1", "created"))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^trans_id "):
+        nowhere().send(Transition("job-1", "created", "2026-03-02T20:31:02+00:00", None))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("given", "words"), [
+    ({"topic": "a_b"}, r"topic: Illegal character '_'"),
+    ({"driver": "java"}, r"driver: .*not 'java'"),
+    ({"bootstrap_servers": 5}, r"bootstrap_servers: .*not 5"),
+    ({"bootstrap_servers": "kafka.example.org"}, r"bootstrap_servers: 'kafka\.example\.org' is not HOST:PORT"),
+    ({"security_protocol": "SASL_SSL"}, r" security_protocol = SASL_SSL needs sasl_username and sasl_password"),
+    ({"sasl_password": 5}, r"sasl_password: "),
+])
+def test_a_wrong_setting_is_named_by_its_keyword(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(Misconfigured, match=words) as raised:
+        Notifier(**{**given, "ssl_password": SECRET})
+
+    assert "--kafka" not in str(raised.value) and SECRET not in str(raised.value)
+
+
+def test_a_topic_is_taken_without_the_space_around_it() -> None:
+    assert Notifier(topic=" job-transitions ")._form.topic == "job-transitions"
