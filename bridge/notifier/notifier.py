@@ -217,8 +217,8 @@ class Notifier:
             asked = list(self._asked)
             self._asked.clear()
             self._flight.extend(asked)
-        for one in asked:
-            one.handed = True
+            for one in asked:
+                one.handed = True
         return asked
 
     def _answered(self, deliveries: Sequence[Delivery]) -> None:
