@@ -6,43 +6,52 @@ transitions are compared in the same memory.
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from types import TracebackType
 from typing import NamedTuple, Self
+
+from bridge.errors import Retryable
 
 #: In KiB, negative as SQLite wants it.
 _CACHE = -32_768
 
 _TABLES = """
 PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; PRAGMA locking_mode = EXCLUSIVE;
-CREATE TABLE told (job TEXT, identity TEXT, sequence INTEGER, state TEXT, time TEXT, trans_id TEXT);
-CREATE TABLE arrived (job TEXT, identity TEXT, place INTEGER, at INTEGER, state TEXT, time TEXT);
-CREATE TABLE aside (job TEXT, identity TEXT);
+CREATE TABLE told (job TEXT, identity TEXT, sequence INTEGER, state TEXT, time TEXT, trans_id TEXT, reason TEXT);
+CREATE TABLE arrived (job TEXT, identity TEXT, place INTEGER, at INTEGER, written REAL, state TEXT, time TEXT);
+CREATE TABLE aside (job TEXT, identity TEXT, state TEXT, time TEXT, due INTEGER);
 """
 _INDEXES = """
 DROP INDEX IF EXISTS told_by; DROP INDEX IF EXISTS arrived_by; DROP INDEX IF EXISTS aside_by;
-CREATE INDEX told_by ON told (job, identity); CREATE INDEX arrived_by ON arrived (job, identity); CREATE INDEX aside_by ON aside (job, identity);
+CREATE INDEX told_by ON told (job, identity); CREATE INDEX arrived_by ON arrived (job, identity, place, at); CREATE INDEX aside_by ON aside (job, identity);
 """
 _MISSING = """
 FROM told WHERE NOT EXISTS (SELECT 1 FROM arrived a WHERE a.job = told.job AND a.identity = told.identity)
 AND NOT EXISTS (SELECT 1 FROM aside s WHERE s.job = told.job AND s.identity = told.identity)
 """
+#: Each once, however often it was set aside; what was sent since is in Kafka.
 _ASIDE = """
-FROM told WHERE NOT EXISTS (SELECT 1 FROM arrived a WHERE a.job = told.job AND a.identity = told.identity)
-AND EXISTS (SELECT 1 FROM aside s WHERE s.job = told.job AND s.identity = told.identity)
+FROM (SELECT job, identity, MIN(state) AS state, MIN(time) AS time FROM aside WHERE due GROUP BY job, identity) AS letter
+WHERE NOT EXISTS (SELECT 1 FROM arrived a WHERE a.job = letter.job AND a.identity = letter.identity)
 """
 _STRANGE = "FROM arrived WHERE NOT EXISTS (SELECT 1 FROM told t WHERE t.job = arrived.job AND t.identity = arrived.identity)"
+#: Where each transition arrived first: offsets tell the order within a partition, times which partition was the first.
+_FIRST = """
+SELECT job, identity, place, at, ROW_NUMBER() OVER (PARTITION BY job, identity ORDER BY written, at) AS nth
+FROM (SELECT job, identity, place, MIN(at) AS at, written FROM arrived GROUP BY job, identity, place)
+"""
 #: First arrivals that came after one of the same job that happened later, within a partition.
-_DISORDERED = """
+_DISORDERED = f"""
 FROM (
   SELECT job, identity, state, time, place, at,
          MIN(at) OVER (PARTITION BY job, place ORDER BY sequence ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS later
-  FROM (SELECT t.job AS job, t.identity AS identity, t.state AS state, t.time AS time, t.sequence AS sequence, a.place AS place, MIN(a.at) AS at
-        FROM told t JOIN arrived a ON a.job = t.job AND a.identity = t.identity GROUP BY t.job, t.identity)
+  FROM (SELECT t.job AS job, t.identity AS identity, t.state AS state, t.time AS time, t.sequence AS sequence, a.place AS place, a.at AS at
+        FROM told t JOIN ({_FIRST}) a ON a.job = t.job AND a.identity = t.identity WHERE a.nth = 1)
 ) WHERE at > later
 """
 
 
 class Told(NamedTuple):
-    """A transition that a job tells. ``identity`` is what it is compared by."""
+    """A transition that a job tells. ``identity`` is what it is compared by; ``reason`` says why it cannot be sent, if so."""
 
     job: str
     identity: str
@@ -50,39 +59,57 @@ class Told(NamedTuple):
     state: str
     time: str
     trans_id: str
+    reason: str = ""
 
 
 class Arrived(NamedTuple):
-    """A message of the topic: partition and offset, and what it says."""
+    """A message of the topic: partition, offset and when it was written (Unix seconds), and what it says."""
 
     job: str
     identity: str
     partition: int
     offset: int
+    written: float
     state: str
     time: str
 
 
+class Letter(NamedTuple):
+    """A dead letter, and whether it belongs to the time that is compared; one that does not still explains what is not in the topic."""
+
+    job: str
+    identity: str
+    state: str
+    time: str
+    due: bool
+
+
 class Ledger:
-    """A context manager; fill it, ``compare`` it, then ask."""
+    """A context manager; fill it, ``compare`` it, then ask. Inside it, SQLite's own errors become ``Retryable`` at its end."""
 
     def __enter__(self) -> Self:
         self._database = sqlite3.connect("", isolation_level=None)
-        self._database.executescript(_TABLES)
-        self._database.execute(f"PRAGMA cache_size = {_CACHE}")
+        try:
+            self._database.executescript(_TABLES)
+            self._database.execute(f"PRAGMA cache_size = {_CACHE}")
+        except sqlite3.Error as error:
+            self._database.close()
+            raise _no_room(error) from error
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._database.close()
+        if isinstance(error, sqlite3.Error):
+            raise _no_room(error) from error
 
     def tell(self, rows: Iterable[Told]) -> None:
-        self._many("INSERT INTO told VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._many("INSERT INTO told VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def arrive(self, rows: Iterable[Arrived]) -> None:
-        self._many("INSERT INTO arrived VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._many("INSERT INTO arrived VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def set_aside(self, rows: Iterable[tuple[str, str]]) -> None:
-        self._many("INSERT INTO aside VALUES (?, ?)", rows)
+    def set_aside(self, rows: Iterable[Letter]) -> None:
+        self._many("INSERT INTO aside VALUES (?, ?, ?, ?, ?)", rows)
 
     def compare(self) -> None:
         """To be called when everything is in."""
@@ -108,7 +135,7 @@ class Ledger:
     def examples(self, most: int) -> dict[str, list[str]]:
         """The first few of each kind, in words."""
         repeated = "FROM arrived GROUP BY job, identity HAVING COUNT(*) > 1"
-        kinds = {"missing": _MISSING, "repeated": repeated, "out_of_order": _DISORDERED, "strange": _STRANGE}
+        kinds = {"missing": _MISSING, "repeated": repeated, "out_of_order": _DISORDERED, "strange": _STRANGE, "set_aside": _ASIDE}
         return {
             kind: [" ".join(map(str, row)) for row in self._database.execute(f"SELECT job, state, time, identity {rest} LIMIT {most}")]
             for kind, rest in kinds.items()
@@ -121,3 +148,10 @@ class Ledger:
         self._database.execute("BEGIN")
         self._database.executemany(statement, rows)
         self._database.execute("COMMIT")
+
+
+def _no_room(error: sqlite3.Error) -> Retryable:
+    return Retryable(
+        f"The temporary database in which jobs and topic are compared gave up: {error}", "Comparing changed nothing",
+        "Make room in the temporary folder, or name another one in SQLITE_TMPDIR or TMPDIR, then try again",
+    )

@@ -10,13 +10,14 @@ from bridge.errors import Misconfigured
 from bridge.model.gap import moment_of
 from bridge.model.message import Record
 from bridge.model.position import ClusterTime, position_from
-from bridge.model.transition import REPLAY, Event, Transition
-from bridge.pipeline.ledger import Arrived, Ledger, Told
+from bridge.model.transition import REPLAY, Event, Poison, Transition
+from bridge.pipeline.ledger import Arrived, Ledger, Letter, Told
 from bridge.pipeline.ports import JobHistory, Reader
 
 #: Jobs or messages that are handled at once.
 _AT_ONCE = 1000
 _EXAMPLES = 10
+_NAMES = ("job_id", "state", "time", "trans_id")
 
 Advance = Callable[[str, int], None]
 
@@ -60,7 +61,7 @@ class Verification:
         for chunk in _chunks(jobs):
             self._ledger.tell(told for job in chunk for told in self._told(job))
             self._advance("jobs", len(chunk))
-        for records in reader.read(topic, self._begin):
+        for records in reader.read(topic, self.begin):
             self._ledger.arrive(arrived for record in records if (arrived := self._arrived(record)))
             self._advance("messages", len(records))
         self._set_aside(reader, dead_letters)
@@ -71,47 +72,81 @@ class Verification:
         return Findings(self._span, counts, examples)
 
     @property
-    def _begin(self) -> float:
+    def begin(self) -> float:
+        """From when on the topics are read: the writers' clocks may differ."""
         return self._span.since - self._margin
 
     def _told(self, job: JobHistory) -> Iterator[Told]:
         for item in job.items:
-            if isinstance(item, Transition) and self._span.holds(moment_of(item)):
-                identity = item.state if self._by_state else item.trans_id
-                yield Told(item.job_id, identity, item.sequence, item.state, item.time, item.trans_id)
+            if isinstance(item, Transition):
+                if self._span.holds(moment_of(item)):
+                    yield Told(item.job_id, self._identity(*item[1:4]), item.sequence, item.state, item.time, item.trans_id)
+            elif told := self._unsendable(item):
+                yield told
+
+    def _unsendable(self, item: Poison) -> Told | None:
+        """What cannot be sent belongs into the dead letters, where it can be known again there."""
+        identity, moment = self._identity(item.state, item.time, item.trans_id), _moment(item.time)
+        if not (item.job_id and identity) or moment is None or not self._span.holds(moment):
+            return None
+        job, *fields = map(_plain, (item.job_id, identity, item.state, item.time, item.trans_id, item.reason))
+        return Told(job, fields[0], item.sequence, *fields[1:])
+
+    def _identity(self, state: str, time: str, trans_id: str) -> str:
+        """What a transition is known by on both sides; empty where there is nothing."""
+        if self._by_state:
+            return state
+        return trans_id or (f"{state} at {time}" if state and time else "")
 
     def _arrived(self, record: Record) -> Arrived | None:
-        """A message about the span; one that cannot be read is a message that no job explains."""
-        try:
-            value = json.loads(record.value or b"")
-            job, state, time, trans_id = (_plain(value[name]) for name in ("job_id", "state", "time", "trans_id"))
-            moment = datetime.fromisoformat(time).timestamp()
-        except (ValueError, KeyError, TypeError, OverflowError):
-            return Arrived("?", f"{record.partition}:{record.offset}", record.partition, record.offset, "unreadable", "")
+        """A message about the span; one that cannot be read is a message that no job explains, of the time it was written."""
+        says = _says(record)
+        moment, at = _moment(says.get("time", "")), (record.partition, record.offset, record.timestamp)
+        if len(says) < len(_NAMES) or moment is None:
+            return Arrived("?", f"{at[0]}:{at[1]}", *at, "unreadable", "") if self._span.holds(record.timestamp) else None
         if not self._span.holds(moment):
             return None
-        return Arrived(job, state if self._by_state else trans_id, record.partition, record.offset, state, time)
+        return Arrived(says["job_id"], says["state" if self._by_state else "trans_id"], *at, says["state"], says["time"])
 
     def _set_aside(self, reader: Reader, topic: str) -> None:
         try:
-            for records in reader.read(topic, self._begin):
-                self._ledger.set_aside(letter for record in records if (letter := self._letter(record)))
+            for records in reader.read(topic, self.begin):
+                self._ledger.set_aside(map(self._letter, records))
         except Misconfigured:
             return  # without that topic nothing was set aside
 
-    def _letter(self, record: Record) -> tuple[str, str] | None:
-        try:
-            value: dict[str, Any] = json.loads(record.value or b"")
-            return _plain(value["job_id"]), _plain(value["state" if self._by_state else "trans_id"])
-        except (ValueError, KeyError, TypeError):
-            return None
+    def _letter(self, record: Record) -> Letter:
+        """A dead letter; where it does not say when its transition happened, it is of the time it was written."""
+        says = _says(record)
+        job, state, time, trans_id = (says.get(name, "") for name in _NAMES)
+        identity, moment = self._identity(state, time, trans_id), _moment(time)
+        due = self._span.holds(record.timestamp if moment is None else moment)
+        return Letter(job or "?", identity or f"{record.partition}:{record.offset}", state, time, due)
 
 
 def repairs(ledger: Ledger) -> Iterator[Event]:
-    """The missing transitions as events to publish, each job's in order."""
+    """The missing transitions as events to publish, each job's in order; what cannot be sent is set aside by that."""
     for told in ledger.missing():
-        transition = Transition(told.job, told.state, told.time, told.trans_id, told.sequence)
-        yield Event(position_from(ClusterTime(0)), (transition,), origin=REPLAY)
+        known = (told.job, told.state, told.time, told.trans_id, told.sequence)
+        item = Poison(told.reason, *known) if told.reason else Transition(*known)
+        yield Event(position_from(ClusterTime(0)), (item,), origin=REPLAY)
+
+
+def _says(record: Record) -> dict[str, str]:
+    """The four fields of a message as text, as far as it has them; anybody may have written it, and anything."""
+    try:
+        value: Any = json.loads(record.value or b"")
+        return {name: _plain(value[name]) for name in _NAMES if name in value} if isinstance(value, dict) else {}
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _moment(time: str) -> float | None:
+    """Unix seconds of an ISO 8601 time; None where it is none."""
+    try:
+        return datetime.fromisoformat(time).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _plain(value: Any) -> str:

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.errors import Misconfigured
-from bridge.model.message import Record, value_of
+from bridge.errors import Misconfigured, Retryable
+from bridge.model.message import MessageFormat, Record, value_of
 from bridge.model.transition import REPLAY, Poison, Transition
-from bridge.pipeline.ledger import Ledger
+from bridge.pipeline.ledger import Ledger, Told
 from bridge.pipeline.verification import Findings, Span, Verification, repairs
 from tests.factories import BASE, job
 
@@ -53,19 +53,27 @@ def happened(number: int, second: float, sequence: int = 0) -> Transition:
     return Transition(job(number), f"s{sequence}", time, f"{number}/{sequence}", sequence)
 
 
-def sent(*transitions: Transition, partition: int = 0, begin: int = 0) -> list[Record]:
+def sent(*transitions: Transition, partition: int = 0, begin: int = 0, written: float = BASE + 100) -> list[Record]:
     return [
-        Record(partition, begin + offset, 0.0, b"", value_of(one), ()) for offset, one in enumerate(transitions)
+        Record(partition, begin + offset, written + offset, b"", value_of(one), ()) for offset, one in enumerate(transitions)
     ]
+
+
+def letter(item: Transition | Poison, *, offset: int = 0, written: float = BASE + 200) -> Record:
+    """The dead letter of ``item``."""
+    if isinstance(item, Transition):
+        item = Poison("too large", *item)
+    made = MessageFormat("jobs", "job-bridge/test", cloudevents=False).dead_letter(item, REPLAY, written)
+    return Record(0, offset, written, made.key, made.value, made.headers)
 
 
 def compared(
     jobs: Sequence[Job], records: list[Record], letters: list[Record] | None = None, *, by_state: bool = False
-) -> tuple[Findings, list[Transition]]:
+) -> tuple[Findings, list[Transition | Poison]]:
     topics = Topics(jobs=records, **({"jobs-dlq": letters} if letters is not None else {}))
     with Ledger() as ledger:
         found = Verification(ledger, SPAN, margin=MARGIN, by_state=by_state).run(iter(jobs), topics, "jobs", "jobs-dlq")
-        items = [item for event in repairs(ledger) for item in event.items if isinstance(item, Transition)]
+        items = [item for event in repairs(ledger) for item in event.items]
     assert topics.asked == [SPAN.since - MARGIN] * 2
     return found, items
 
@@ -129,11 +137,50 @@ def test_partitions_are_not_compared_with_each_other() -> None:
     assert found.counts["out_of_order"] == 0
 
 
-def test_a_message_no_job_explains_is_strange() -> None:
-    unreadable = Record(0, 7, 0.0, None, b"hello", ())
-    found, _ = compared([Job([A])], [*sent(A, B), unreadable, unreadable._replace(offset=8, value=None)])
+@pytest.mark.parametrize("again", [-50.0, 50.0], ids=["read first", "read last"])
+def test_a_repeat_in_another_partition_is_in_order_whatever_its_offset_is(again: float) -> None:
+    first = sent(A, B, C, partition=0, begin=900)
+    repeat = sent(C, B, A, partition=1, begin=5, written=BASE + 150)
+    found, _ = compared([Job([A, B, C])], [*repeat, *first] if again < 0 else [*first, *repeat])
 
-    assert kinds(found) == {"transitions": 1, "messages": 4, "strange": 3}
+    assert kinds(found) == {"transitions": 3, "messages": 6, "repeated": 3}
+
+
+def test_what_came_first_in_another_partition_is_not_compared_there() -> None:
+    found, _ = compared([Job([A, B, C])], [*sent(B, A, C, partition=0, begin=900), *sent(A, partition=1, written=BASE + 50)])
+
+    assert kinds(found) == {"transitions": 3, "messages": 4, "repeated": 1}
+
+
+def test_within_a_partition_offsets_tell_the_order_and_not_the_clocks_of_those_who_wrote() -> None:
+    fast, slow = sent(A, B, begin=0), sent(A, begin=9, written=BASE + 1)
+    found, _ = compared([Job([A, B])], [*fast, *slow])
+    assert found.counts["out_of_order"] == 0
+
+    found, _ = compared([Job([A, B])], [*sent(B, begin=0), *sent(A, begin=9, written=BASE + 1)])
+    assert found.counts["out_of_order"] == 1
+
+
+def unreadable(value: bytes | None, *, offset: int = 0, written: float = BASE + 300) -> Record:
+    return Record(0, 7000 + offset, written, None, value, ())
+
+
+#: Deeper than Python reads JSON, and than it writes a list.
+DEEP = b"[" * 200_000
+NESTED = b'{"job_id": ' + b"[" * 5000 + b"]" * 5000 + b', "state": "s", "time": "t", "trans_id": "i"}'
+
+
+def test_a_message_no_job_explains_is_strange() -> None:
+    odd = [unreadable(value, offset=n) for n, value in enumerate((b"hello", None, DEEP, NESTED, b"7"))]
+    found, _ = compared([Job([A])], [*sent(A, B), *odd])
+
+    assert kinds(found) == {"transitions": 1, "messages": 7, "strange": 6}
+
+
+def test_a_message_that_cannot_be_read_is_of_the_time_it_was_written() -> None:
+    found, _ = compared([Job([A])], [*sent(A), unreadable(b"hello", written=BASE - 1), unreadable(b"hello", written=BASE + 1001)])
+
+    assert kinds(found) == {"transitions": 1, "messages": 1}
 
 
 def test_what_happened_outside_of_the_span_is_not_looked_at() -> None:
@@ -145,10 +192,41 @@ def test_what_happened_outside_of_the_span_is_not_looked_at() -> None:
 
 
 def test_a_dead_letter_is_set_aside_and_not_missing() -> None:
-    letter = Record(0, 0, 0.0, b"", json.dumps({"job_id": A.job_id, "trans_id": A.trans_id, "error_dlq": "too large"}).encode(), ())
-    found, missing = compared([Job([A, B])], sent(B), [letter, letter._replace(value=b"?")])
+    found, missing = compared([Job([A, B])], sent(B), [letter(A), letter(A, offset=1)])
 
     assert kinds(found) == {"transitions": 2, "messages": 1, "set_aside": 1}
+    assert found.examples["set_aside"] == [f"{A.job_id} {A.state} {A.time} {A.trans_id}"]
+    assert missing == []
+
+
+def test_every_dead_letter_of_the_span_is_set_aside_whatever_the_jobs_tell() -> None:
+    timeless = Poison("the time is missing", job(3), "created", "", "3/0", 0)
+    unknown = Poison("the job was deleted before its id could be looked up", "", "created", A.time, "4/0", 0)
+    strangers = [unreadable(value, offset=n) for n, value in enumerate((b"?", DEEP))]
+    found, _ = compared([Job([A])], sent(A), [letter(timeless), letter(unknown, offset=1), *strangers])
+
+    assert kinds(found) == {"transitions": 1, "messages": 1, "set_aside": 4}
+    assert f"{job(3)} created  3/0" in found.examples["set_aside"]
+
+
+def test_a_dead_letter_of_another_time_or_that_was_sent_since_is_not_set_aside() -> None:
+    timeless = Poison("the time is missing", job(3), "created", "", "3/0", 0)
+    others = [letter(happened(2, -5)), letter(happened(2, 1005)), letter(timeless, written=BASE - 5), unreadable(b"?", written=BASE - 5)]
+    found, _ = compared([Job([A])], sent(A), [letter(A), *others])
+
+    assert kinds(found) == {"transitions": 1, "messages": 1}
+
+
+@pytest.mark.parametrize("trans_id", ["1/7", ""])
+def test_what_cannot_be_sent_is_missing_until_it_is_set_aside(trans_id: str) -> None:
+    poison = Poison("the state is int, not text", A.job_id, "7", B.time, trans_id, 1)
+
+    found, missing = compared([Job([A, poison, C])], sent(A, C))
+    assert kinds(found) == {"transitions": 3, "messages": 2, "missing": 1}
+    assert missing == [poison]
+
+    found, missing = compared([Job([A, poison, C])], sent(A, C), [letter(poison)])
+    assert kinds(found) == {"transitions": 3, "messages": 2, "set_aside": 1}
     assert missing == []
 
 
@@ -158,10 +236,27 @@ def test_a_job_that_is_read_twice_is_told_once() -> None:
     assert kinds(found) == {"transitions": 2, "messages": 2}
 
 
-def test_what_cannot_be_sent_is_not_expected() -> None:
-    found, _ = compared([Job([A, Poison("the time is missing", A.job_id)])], sent(A))
+@pytest.mark.parametrize(
+    "poison",
+    [
+        Poison("the time is missing", A.job_id, "created", "", "1/7"), Poison("the state is missing", A.job_id, "", A.time),
+        Poison("the job id is missing", "", "created", A.time, "1/7"),
+        Poison("the state is int, not text", A.job_id, "7", "2001-01-01T00:00:00+00:00", "1/7"),
+    ],
+    ids=["no time", "nothing to know it by", "no job", "another time"],
+)
+def test_what_cannot_be_sent_nor_placed_is_not_expected(poison: Poison) -> None:
+    found, _ = compared([Job([A, poison])], sent(A))
 
     assert kinds(found) == {"transitions": 1, "messages": 1}
+
+
+def test_when_the_temporary_folder_is_full_it_says_so_in_one_line() -> None:
+    with pytest.raises(Retryable, match=r"database or disk is full\. Comparing changed nothing\. Make room .* SQLITE_TMPDIR") as raised, Ledger() as ledger:
+        ledger._database.execute("PRAGMA max_page_count = 10")
+        for number in range(1000):
+            ledger.tell([Told(job(number), "i", 0, "s", A.time, "i")])
+    assert raised.value.exit_code == 75
 
 
 def test_without_a_history_jobs_are_compared_by_their_latest_state() -> None:
