@@ -1,13 +1,16 @@
 """``job-bridge replay``: publishes again what the jobs tell."""
 
+import math
+import re
+import shlex
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from itertools import islice
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from bridge.cli.progress import bars
 from bridge.cli.settings import Config, with_settings
@@ -20,18 +23,24 @@ from bridge.model.transition import REPLAY, Event, Transition
 from bridge.signals import on_stop
 
 _INTERRUPTED = 130
-_SHOWN = 5
+#: Jobs that are looked up, and put into the asked order, at once.
+_AT_ONCE = 500
+#: Jobs a second below which a replay would never end: once in ten days.
+_SLOWEST = 1e-6
+#: Places in the order of the jobs that are no times of an ordinary kind; only we write them.
+_PLACE = re.compile(r"[a-z][0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """Which transitions; None and empty are all. ``updated`` leaves out jobs that were last updated before."""
+    """Which transitions; None and empty are all. ``updated`` and ``place`` leave out jobs that come before them in the order of updates."""
 
     job_ids: Sequence[str]
     since: float | None
     until: float | None
     states: Sequence[str]
     updated: float | None
+    place: str = ""
 
     @property
     def begin(self) -> float | None:
@@ -49,7 +58,7 @@ class _Wanted:
 @click.option("--job", "job_ids", metavar="ID", multiple=True, help="only this job; may be given again")
 @click.option("--since", metavar="WHEN", help="from when on: 24h, 7d, or an ISO 8601 time with its zone")
 @click.option("--from", "begin", metavar="WHEN", help="the same, for use with --to")
-@click.option("--to", "end", metavar="WHEN", help="up to when; default: now")
+@click.option("--to", "end", metavar="WHEN", help="up to when, alone or with --from; default: now")
 @click.option("--state", "states", metavar="S", multiple=True, help="only transitions to this state; may be given again")
 @click.option("--updated-from", "updated", metavar="WHEN", help="leave out jobs last updated before: an interrupted replay tells when to go on")
 @click.option("--topic", help="another topic than kafka.topic")
@@ -69,13 +78,22 @@ def replay(
       job-bridge replay --from 2026-03-02T18:00:00+00:00 --to 2026-03-02T19:00:00+00:00 --state complete
       job-bridge replay --job 6e7f6e1c-8f0e-4e4e-9d39-0b7e0a6b1c11 --dry-run
     """
-    asked = span(since, begin, end)
-    if not (job_ids or asked or states):
-        raise Usage("say what to replay: --job, --from or --since, or --state")
-    begin_at, end_at = (asked[0].timestamp(), asked[1].timestamp() if end else None) if asked else (None, None)
-    go_on = when("--updated-from", updated).timestamp() if updated else None
-    wanted = _Wanted(job_ids, begin_at, end_at, states, go_on)
+    first, last = span(since, begin, end)
+    if not (job_ids or first or end or states):
+        raise Usage("say what to replay: --job, --from, --since or --to, or --state")
+    if not (rate == 0 or _SLOWEST <= rate < math.inf):
+        raise Usage(f"--rate: {rate} is no number of jobs a second: 0 is as fast as it goes, else {_SLOWEST:f} and more")
+    wanted = _Wanted(
+        tuple(dict.fromkeys(job_ids)), first.timestamp() if first else None, last.timestamp() if end else None, states, *_reached(updated)
+    )
     return _replay(_to(config, topic), wanted, dry_run, rate)
+
+
+def _reached(updated: str | None) -> tuple[float | None, str]:
+    """What ``--updated-from`` says: a time, or a place that an interrupted replay printed."""
+    if updated is None or _PLACE.fullmatch(updated):
+        return None, updated or ""
+    return when("--updated-from", updated).timestamp(), ""
 
 
 def _to(config: Config, topic: str | None) -> Config:
@@ -86,7 +104,9 @@ def _to(config: Config, topic: str | None) -> Config:
     try:
         kafka = Kafka.model_validate({**config.kafka.model_dump(), "topic": topic})
     except ValueError as error:
-        raise Usage(f"--topic: {error}") from None
+        problem: Any = error  # pydantic's, whose own text has many lines
+        words = str(problem.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")
+        raise Usage(f"--topic: {words}", "Nothing was sent") from None
     return config.model_copy(update={"kafka": kafka})
 
 
@@ -96,9 +116,9 @@ def _replay(config: Config, wanted: _Wanted, dry_run: bool, rate: float) -> int:
     stop = threading.Event()
     with opened(config) as (source, _), on_stop(stop.set):
         history, ids = source.history, wanted.job_ids
-        jobs = history.some(ids) if ids else history.jobs(wanted.begin)
-        total = len(ids) if ids else history.count(wanted.begin)
+        total = len(ids) if ids else history.count(wanted.begin, wanted.place)
         with bars({"jobs": total}) as advance:
+            jobs = _asked(history, ids) if ids else _updated(history, wanted)
             events = _events(jobs, wanted, lambda: advance("jobs", 1))
             if dry_run:
                 return _print(events, stop)
@@ -113,17 +133,37 @@ def _replay(config: Config, wanted: _Wanted, dry_run: bool, rate: float) -> int:
         click.echo(f"{sent[0]} messages sent to {config.kafka.topic}")
     if ids and total and not sent[0]:
         click.echo("no transition of these jobs was found", err=True)
-    if not whole:
-        click.echo(f"stopped; to go on: {_rest(wanted, reached)}", err=True)
+    if not whole and (rest := _rest(wanted, reached)):
+        click.echo(f"stopped; to go on: {rest}", err=True)
         return _INTERRUPTED
     return 0
 
 
-def _events(jobs: Iterator[Any], wanted: _Wanted, done: Any) -> Iterator[Event]:
-    """A job an event; its position says which job it is, by its number among the asked or by the time of its last update."""
-    for number, job in enumerate(jobs, 1):
-        place = f"{number:016x}" if wanted.job_ids else job.place
-        items = [item for item in job.items if wanted.holds(item)]
+#: A place, and the jobs that are done when it is reached.
+_Step = tuple[str, Sequence[Any]]
+
+
+def _asked(history: Any, ids: Sequence[str]) -> Iterator[_Step]:
+    """The jobs in the order in which they were asked for, each with the number of ids that are done then."""
+    for begin in range(0, len(ids), _AT_ONCE):
+        chunk = ids[begin : begin + _AT_ONCE]
+        found: dict[str, list[Any]] = {}
+        for job in history.some(chunk):
+            found.setdefault(job.job_id, []).append(job)
+        # First those that MongoDB knows by another spelling: whoever stops before the end of them begins the chunk again.
+        if other := [job for name in found.keys() - set(chunk) for job in found[name]]:
+            yield f"{begin:016x}", other
+        yield from ((f"{number:016x}", found.get(name, ())) for number, name in enumerate(chunk, begin + 1))
+
+
+def _updated(history: Any, wanted: _Wanted) -> Iterator[_Step]:
+    return ((job.place, (job,)) for job in history.jobs(wanted.begin, wanted.place))
+
+
+def _events(steps: Iterator[_Step], wanted: _Wanted, done: Any) -> Iterator[Event]:
+    """A job an event, whose position says what is done with it: the place of its step."""
+    for place, jobs in steps:
+        items = [item for job in jobs for item in job.items if wanted.holds(item)]
         done()
         yield Event(position_from(ClusterTime(0))._replace(place=place), items, origin=REPLAY)
 
@@ -142,21 +182,45 @@ def _print(events: Iterator[Event], stop: threading.Event) -> int:
 
 
 def _rest(wanted: _Wanted, reached: Position) -> str:
-    """The command that goes on behind what Kafka has."""
-    states = "".join(f" --state {state}" for state in wanted.states)
-    until = f" --to {_iso(wanted.until)}" if wanted.until is not None else ""
-    since = f" --from {_iso(wanted.since)}" if wanted.since is not None else ""
+    """The command that goes on behind what Kafka has; empty when nothing is left."""
+    changed: dict[str, Sequence[str]] = {"since": (), "begin": _iso(wanted.since), "end": _iso(wanted.until)}
     if wanted.job_ids:
-        left = wanted.job_ids[int(reached.place or "0", 16) :]
-        jobs = "".join(f" --job {job_id}" for job_id in islice(left, _SHOWN))
-        more = f"  (and {len(left) - _SHOWN} more)" if len(left) > _SHOWN else ""
-        return f"job-bridge replay{jobs}{since}{until}{states}{more}"
-    from bridge.source.documents import time_in
-
-    updated = time_in(reached.place)[1] if reached.place else wanted.updated
-    go_on = f" --updated-from {_iso(updated)}" if updated is not None else ""
-    return f"job-bridge replay{since}{until}{states}{go_on}"
+        changed["job_ids"] = wanted.job_ids[int(reached.place or "0", 16) :]
+        return _again(changed) if changed["job_ids"] else ""
+    if updated := _go_on(reached.place):
+        changed["updated"] = (updated,)
+    return _again(changed)
 
 
-def _iso(seconds: float | None) -> str:
-    return datetime.fromtimestamp(seconds or 0.0, timezone.utc).isoformat()
+def _go_on(place: str) -> str:
+    """What ``--updated-from`` is to be; empty where nothing is safe to leave out.
+
+    Dates are the last of MongoDB's kinds of times, so only behind them does a time say what is left.
+    """
+    from bridge.source.documents import DATE, time_in
+
+    if not _PLACE.fullmatch(place) or not (seconds := time_in(place)[1]):
+        return ""  # a job without a time, or one from before there were any, of which there may be more
+    return "".join(_iso(seconds)) if place.startswith(DATE) else place
+
+
+def _again(changed: Mapping[str, Sequence[str]]) -> str:
+    """This command line once more, as a shell reads it, with other values where something changed."""
+    context = click.get_current_context()
+    words = ["job-bridge", "replay"]
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        given = context.params.get(name) if context.get_parameter_source(name) is ParameterSource.COMMANDLINE else ()
+        for value in changed.get(name, given if isinstance(given, tuple) else (given,)):
+            words += [parameter.opts[0], _without_secrets(value) if name == "mongo_uri" else str(value)]
+    return shlex.join(words)
+
+
+def _without_secrets(uri: str) -> str:
+    """No output holds a password: whoever gave it puts it back."""
+    uri = re.sub(r"(?<=://)([^/@:]*):[^/]*@", r"\1:PASSWORD@", uri)
+    return re.sub(r"(?i)(password=|token:)[^&,]*", r"\1PASSWORD", uri)
+
+
+def _iso(seconds: float | None) -> Sequence[str]:
+    return () if seconds is None else (datetime.fromtimestamp(seconds, timezone.utc).isoformat(),)

@@ -14,19 +14,16 @@ def when(option: str, text: str) -> datetime:
         raise Usage(f"{option}: {error}") from None
 
 
-def span(since: str | None, begin: str | None, end: str | None, default: str | None = None) -> tuple[datetime, datetime] | None:
-    """From ``--since``, or ``--from`` to ``--to`` (now where it is missing); None where none is given and there is no default.
+def span(since: str | None, begin: str | None, end: str | None, default: str | None = None) -> tuple[datetime | None, datetime]:
+    """From ``--since`` or ``--from`` (None where neither is given and there is no default) to ``--to`` (now where it is missing).
 
     Raises ``Usage`` for both at once and for an end before the beginning.
     """
     if since and begin:
         raise Usage("--since and --from say the same: give one")
-    first = begin or since or default
-    if first is None:
-        if end:
-            raise Usage("--to needs --from")
-        return None
-    found = when("--from" if begin else "--since", first), when("--to", end) if end else datetime.now(timezone.utc)
-    if found[0] > found[1]:
-        raise Usage(f"the time ends at {found[1].isoformat()}, before it begins at {found[0].isoformat()}")
-    return found
+    asked = begin or since or default
+    first = when("--from" if begin else "--since", asked) if asked else None
+    last = when("--to", end) if end else datetime.now(timezone.utc)
+    if first and first > last:
+        raise Usage(f"the time ends at {last.isoformat()}, before it begins at {first.isoformat()}")
+    return first, last

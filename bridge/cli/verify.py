@@ -43,7 +43,7 @@ def verify(
       job-bridge verify --since 24h --repair
     """
     asked = span(since, begin, end, "24h")
-    assert asked is not None
+    assert asked[0] is not None
     until = min(asked[1].timestamp(), time.time() - config.verify.settle_seconds)
     findings = _compared(config, Span(asked[0].timestamp(), until), repair, as_json)
     return 0 if findings.complete else Retryable.exit_code
