@@ -11,7 +11,7 @@ import click
 from bridge.cli.progress import bars
 from bridge.cli.settings import Config, with_settings
 from bridge.cli.times import span
-from bridge.errors import Retryable
+from bridge.errors import Retryable, Usage
 from bridge.pipeline.verification import Findings, Span
 
 _KINDS = ("missing", "repeated", "out_of_order", "strange", "set_aside")
@@ -34,7 +34,7 @@ def verify(
     repeated      messages beyond the first of their transition
     out of order  first arrivals that came after one that happened later, of the same job
     strange       messages that no job explains
-    set aside     dead letters
+    set aside     dead letters that were not sent since
 
     Exits 0 when nothing is missing, else 75.
 
@@ -42,67 +42,88 @@ def verify(
     Example:
       job-bridge verify --since 24h --repair
     """
-    asked = span(since, begin, end, "24h")
-    assert asked[0] is not None
-    until = min(asked[1].timestamp(), time.time() - config.verify.settle_seconds)
-    findings = _compared(config, Span(asked[0].timestamp(), until), repair, as_json)
-    return 0 if findings.complete else Retryable.exit_code
+    first, last = span(since, begin, end, "24h")
+    assert first is not None
+    asked = Span(first.timestamp(), min(last.timestamp(), time.time() - config.verify.settle_seconds))
+    if asked.until < asked.since:
+        raise Usage(
+            f"nothing is left to compare from {_iso(asked.since)} on: the last {config.verify.settle_seconds:g} seconds are left out "
+            "(verify.settle_seconds), they may still be on their way", "Nothing was compared", "Ask for an earlier time")
+    return 0 if _verified(config, asked, repair, as_json).complete else Retryable.exit_code
 
 
-def _compared(config: Config, asked: Span, repair: bool, as_json: bool) -> Findings:
-    """Compare, and print what was found; where it is to be repaired, compare again afterwards."""
-    from bridge.parts import opened, resending
+def _verified(config: Config, asked: Span, repair: bool, as_json: bool) -> Findings:
+    """Compare, and print what was found; where it is to be repaired, send and compare again. A program hears the last word only."""
+    from bridge.parts import opened
     from bridge.pipeline.ledger import Ledger
-    from bridge.pipeline.verification import Verification, repairs
     from bridge.sink.driver import driver_of
 
-    topic, sent = config.kafka.topic, 0
+    topic, sent = config.kafka.topic, None
     with opened(config) as (source, _), driver_of(config).reader(config) as reader:
         looked = _kept(asked, reader.kept_since(topic), topic)
-        by_state = source.profile.transitions_field is None
-
-        def compared(ledger: Ledger) -> Findings:
-            totals = {"jobs": source.history.count(looked.since), "messages": reader.count(topic, looked.since)}
-            with bars(totals) as advance:
-                check = Verification(ledger, looked, margin=config.recovery.margin_seconds, by_state=by_state, advance=advance)
-                return check.run(source.history.jobs(looked.since), reader, topic, f"{topic}-dlq")
-
         with Ledger() as ledger:
-            findings = compared(ledger)
+            findings = _compared(config, source, reader, looked, ledger)
             if repair and not findings.complete:
-                _show(findings, topic, as_json)
-                with resending(config, threading.Event()) as resend, bars({"sent": findings.counts["missing"]}) as advance:
-                    resend.run(repairs(ledger), lambda more: advance("sent", more))
-                sent = findings.counts["missing"]
-        if sent:
+                if not as_json:
+                    _tell(findings, topic)
+                sent = _repaired(config, ledger, findings.counts["missing"])
+        if sent is not None:
             with Ledger() as ledger:
-                findings = compared(ledger)
+                findings = _compared(config, source, reader, looked, ledger)
     _show(findings, topic, as_json, sent)
     return findings
+
+
+def _compared(config: Config, source: Any, reader: Any, looked: Span, ledger: Any) -> Findings:
+    from bridge.pipeline.verification import Verification
+
+    topic, margin, by_state = config.kafka.topic, config.recovery.margin_seconds, source.profile.transitions_field is None
+    totals = {"jobs": source.history.count(looked.since), "messages": reader.count(topic, looked.since - margin)}
+    with bars(totals) as advance:
+        check = Verification(ledger, looked, margin=margin, by_state=by_state, advance=advance)
+        return check.run(source.history.jobs(looked.since), reader, topic, f"{topic}-dlq")
+
+
+def _repaired(config: Config, ledger: Any, missing: int) -> int:
+    """Send what is missing; how many were sent, without those that were set aside."""
+    from bridge.parts import resending
+    from bridge.pipeline.verification import repairs
+
+    with resending(config, threading.Event()) as resend, bars({"sent": missing}) as advance:
+        resend.run(repairs(ledger), lambda more: advance("sent", more))
+        return missing - resend.counters.dead_lettered
 
 
 def _kept(asked: Span, kept_since: float | None, topic: str) -> Span:
     if kept_since is None or kept_since <= asked.since:
         return asked
+    if kept_since >= asked.until:
+        raise Usage(
+            f"the topic {topic} has removed everything up to {_iso(asked.until)}: it has messages from {_iso(kept_since)} on",
+            "Nothing was compared", "Ask for a time after that; 'job-bridge replay' sends an older one again")
     click.echo(f"the topic {topic} has removed what is older than {_iso(kept_since)}: compared from then on", err=True)
-    return Span(kept_since, max(kept_since, asked.until))
+    return Span(kept_since, asked.until)
 
 
-def _show(findings: Findings, topic: str, as_json: bool, sent: int = 0) -> None:
+def _show(findings: Findings, topic: str, as_json: bool, sent: int | None) -> None:
     if as_json:
-        click.echo(json.dumps(_document(findings, sent)))
+        click.echo(json.dumps(_document(findings, sent or 0)))
         return
-    counts = findings.counts
-    if sent:
+    if sent is not None:
         click.echo(f"sent {sent} that were missing; compared again:")
+    _tell(findings, topic)
+    if not findings.complete and sent is None:
+        click.echo("'job-bridge verify --repair' sends what is missing; without it nothing was sent")
+
+
+def _tell(findings: Findings, topic: str) -> None:
+    counts = findings.counts
     click.echo(f"{_iso(findings.span.since)} to {_iso(findings.span.until)}: {counts['transitions']} transitions of the jobs, "
                f"{counts['messages']} messages of {topic}")
     for kind in _KINDS:
         click.echo(f"  {kind.replace('_', ' '):13} {counts[kind]}")
         for example in findings.examples.get(kind, ()):
             click.echo(f"      {example}")
-    if not findings.complete and not sent:
-        click.echo("'job-bridge verify --repair' sends what is missing; without it nothing was sent")
 
 
 def _document(findings: Findings, sent: int) -> dict[str, Any]:

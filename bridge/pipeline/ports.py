@@ -62,7 +62,10 @@ class Reader(Protocol):
         """
 
     def kept_since(self, topic: str) -> float | None:
-        """From when on nothing was removed from the topic yet (Unix seconds); None when nothing ever was."""
+        """From when on nothing was removed from the topic yet (Unix seconds); None when nothing ever was.
+
+        A partition from which everything was removed tells nothing of when, and has no say. Raises the bridge's errors.
+        """
 
 
 class JobHistory(Protocol):

@@ -61,7 +61,7 @@ class Verification:
         for chunk in _chunks(jobs):
             self._ledger.tell(told for job in chunk for told in self._told(job))
             self._advance("jobs", len(chunk))
-        for records in reader.read(topic, self.begin):
+        for records in reader.read(topic, self._begin):
             self._ledger.arrive(arrived for record in records if (arrived := self._arrived(record)))
             self._advance("messages", len(records))
         self._set_aside(reader, dead_letters)
@@ -72,7 +72,7 @@ class Verification:
         return Findings(self._span, counts, examples)
 
     @property
-    def begin(self) -> float:
+    def _begin(self) -> float:
         """From when on the topics are read: the writers' clocks may differ."""
         return self._span.since - self._margin
 
@@ -110,7 +110,7 @@ class Verification:
 
     def _set_aside(self, reader: Reader, topic: str) -> None:
         try:
-            for records in reader.read(topic, self.begin):
+            for records in reader.read(topic, self._begin):
                 self._ledger.set_aside(map(self._letter, records))
         except Misconfigured:
             return  # without that topic nothing was set aside

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from kafka import KafkaProducer, TopicPartition
 
 from bridge.demo.mongod import Client
 from tests.commands.conftest import Start
-from tests.commands.jobs import GOOD, Jobs, header, told
+from tests.commands.jobs import GOOD, Jobs, header, set_aside, told
 from tests.commands.running import Bridge, Settings, command
 from tests.servers.kafka import Kafka
 
@@ -140,20 +141,105 @@ def test_a_topic_that_is_not_there_is_a_configuration_error(given: Settings) -> 
     assert "The topic nowhere does not exist" in ended.complaint
 
 
-def test_what_the_topic_no_longer_keeps_is_not_missed(given: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
-    old = jobs.past(*GOOD, ago=3600)
-    replayed(given, "--since", "2h")
+def removed(kafka: Kafka, topic: str) -> None:
+    """Remove all that the topic has, as its retention does."""
     with kafka.admin() as admin:
-        from kafka import TopicPartition
+        admin.delete_records({TopicPartition(topic, one.partition): one.offset + 1 for one in kafka.read(topic)})
 
-        ends = {TopicPartition(topic, one.partition): one.offset + 1 for one in kafka.read(topic)}
-        admin.delete_records(ends)
 
-    ended = command("verify", "--since", "2h", "--json", settings=given)
+@pytest.fixture
+def narrow(given: dict[str, str], kafka: Kafka, topic: str) -> dict[str, str]:
+    """Settings of a topic with one partition."""
+    name = given["kafka.topic"] = f"{topic}-narrow"
+    kafka.create_topic(name, partitions=1)
+    kafka.create_topic(f"{name}-dlq", partitions=1)
+    return given
+
+
+def test_what_the_topic_no_longer_keeps_is_not_missed(narrow: dict[str, str], jobs: Jobs, kafka: Kafka) -> None:
+    old, topic = jobs.past(*GOOD, ago=3600), narrow["kafka.topic"]
+    replayed(narrow, "--since", "2h")
+    removed(kafka, topic)
+    new = jobs.past(*GOOD, ago=0, every=0)
+    replayed(narrow, "--job", new["id"])
+
+    ended = command("verify", "--since", "2h", "--json", settings=narrow)
 
     assert ended.code == 0
     assert f"the topic {topic} has removed what is older than" in ended.err
     assert old["id"] not in ended.out
+
+    ended = command("verify", "--from", "2h", "--to", "10m", "--json", settings=narrow)
+
+    assert ended.code == 64
+    assert f"the topic {topic} has removed everything up to " in ended.complaint and "Nothing was compared" in ended.complaint
+    assert ended.out == ""
+
+
+def test_a_partition_that_lost_everything_is_no_reason_to_compare_nothing(given: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+    lost = jobs.past(*GOOD, ago=3600)
+    replayed(given, "--since", "2h")
+    removed(kafka, topic)
+
+    document = found(given, "--since", "2h")
+
+    assert (document["code"], counts(document)) == (75, {"transitions": 3, "missing": 3})
+    assert lost["id"] in document["examples"]["missing"][0]
+
+
+@pytest.mark.parametrize("arguments", [
+    ("--since", "0s"), ("--since", "10s"), ("--from", "2099-01-01T00:00:00Z", "--to", "2099-01-02T00:00:00Z"),
+])
+def test_a_time_of_which_nothing_is_left_is_refused(arguments: tuple[str, ...], given: dict[str, str]) -> None:
+    given["verify.settle_seconds"] = "30"
+
+    ended = command("verify", "--json", *arguments, settings=given)
+
+    assert (ended.code, ended.out) == (64, "")
+    assert "the last 30 seconds are left out (verify.settle_seconds)" in ended.complaint
+    assert "Nothing was compared" in ended.complaint
+
+
+def test_a_repair_is_one_document_for_a_program_and_says_to_a_person_what_it_does(given: Settings, jobs: Jobs) -> None:
+    jobs.past(*GOOD)
+    ended = command("verify", "--repair", "--json", settings=given)
+    assert ended.code == 0
+    assert {"missing": 0, "repaired": 3}.items() <= json.loads(ended.out).items()
+
+    jobs.past(*GOOD)
+    ended = command("verify", "--repair", settings=given)
+    assert ended.code == 0
+    assert [line.split()[1] for line in ended.out.splitlines() if "  missing " in line] == ["3", "0"]
+    assert "sent 3 that were missing; compared again:" in ended.out
+    assert "sends what is missing" not in ended.out
+
+
+def test_what_cannot_be_sent_and_was_not_is_missing_and_repaired_into_the_dead_letters(
+    given: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
+    job = jobs.past(*GOOD)
+    jobs.collection.update_one({"id": job["id"]}, {"$set": {"transition_times.1.state": 7}})
+    replayed(given, "--job", job["id"])
+
+    document = found(given)
+    assert (document["code"], counts(document)) == (75, {"transitions": 3, "messages": 2, "missing": 1})
+
+    document = found(given, "--repair")
+    assert (document["code"], counts(document)) == (0, {"transitions": 3, "messages": 2, "set_aside": 1})
+    assert [one["error_dlq"].partition(";")[0] for one in set_aside(kafka, topic)] == ["the state is int, not text"]
+
+
+def test_what_others_wrote_into_the_topics_is_no_reason_to_fail(given: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+    jobs.past(*GOOD)
+    replayed(given, "--since", "1h")
+    producer = KafkaProducer(bootstrap_servers=kafka.internal)
+    for each in (topic, f"{topic}-dlq"):
+        producer.send(each, b"[" * 200_000).get(30)
+    producer.close()
+
+    document = found(given)
+
+    assert (document["code"], counts(document)) == (0, {"transitions": 3, "messages": 4, "strange": 1, "set_aside": 1})
 
 
 def test_a_running_bridge_verifies_by_itself_and_says_what_kafka_lacks(

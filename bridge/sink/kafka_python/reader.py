@@ -65,27 +65,32 @@ class TopicReader:
                     heard = time.monotonic()
                     yield [_record(one) for each, batch in batches.items() for one in batch if one.offset < ends[each]]
                 elif time.monotonic() - heard > _SILENCE_SECONDS:
-                    raise Retryable(f"Kafka gives no more of {topic}: {self._words.recent() or len(left)} partition(s) silent",
-                                    "Nothing was sent", "Look at Kafka, then try again", part="kafka")
+                    raise self._silent(topic, len(left))
 
     def kept_since(self, topic: str) -> float | None:
         with self._translated():
             partitions = self._partitions(topic)
             begins, ends = self._consumer.beginning_offsets(partitions), self._consumer.end_offsets(partitions)
-            cut = [each for each in partitions if begins[each] > 0]
-            if any(begins[each] == ends[each] for each in cut):
-                return time.time()  # a partition from which all was removed
-            return max((self._first(each) for each in cut), default=None)
+            # One from which all was removed does not say when that ended: what it had is better called missing than left out.
+            cut = [each for each in partitions if 0 < begins[each] < ends[each]]
+            found = [self._first(topic, each, ends[each]) for each in cut]
+        return max((moment for moment in found if moment is not None), default=None)
 
-    def _first(self, partition: TopicPartition) -> float:
-        """When the oldest record of a partition that has some was written."""
+    def _first(self, topic: str, partition: TopicPartition, end: int) -> float | None:
+        """When the oldest record of a partition was written; None where only marks of transactions are left."""
         self._consumer.assign([partition])
         self._consumer.seek_to_beginning(partition)
         deadline = time.monotonic() + terms.REQUEST_SECONDS
-        while time.monotonic() < deadline:
+        while self._consumer.position(partition) < end:
             for batch in self._consumer.poll(timeout_ms=_POLL_MS).values():
                 return float(batch[0].timestamp) / 1000
-        return time.time()
+            if time.monotonic() > deadline:
+                raise self._silent(topic, 1)
+        return None
+
+    def _silent(self, topic: str, partitions: int) -> Retryable:
+        return Retryable(f"Kafka gives no more of {topic}: {self._words.recent() or partitions} partition(s) silent",
+                         "Nothing was sent", "Look at Kafka, then try again", part="kafka")
 
     def _partitions(self, topic: str) -> list[TopicPartition]:
         # All topics are asked for, never a named one: naming it may create it.
