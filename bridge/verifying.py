@@ -65,7 +65,8 @@ class Verifying:
         """One verification; False when it could not be made, so that the next one covers its time too."""
         times = ["--from", _iso(begin), "--to", _iso(end)]
         command = [sys.executable, "-m", "bridge", "verify", *times, "--json"]
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment(self._config), text=True)
+        # In a session of its own: a Ctrl-C is for us, and it is us who end it.
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment(self._config), text=True, start_new_session=True)
         _lower(child.pid)
         while True:
             try:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -259,6 +262,28 @@ def test_a_running_bridge_verifies_by_itself_and_says_what_kafka_lacks(
         until = bridge.metrics()["job_bridge_verified_until_timestamp_seconds"]
         assert datetime.now(timezone.utc).timestamp() - until < 60
         assert bridge.stop() == 0
+
+
+def test_a_ctrl_c_is_for_the_bridge_which_then_ends_the_verification(given: Settings, jobs: Jobs, start: Start) -> None:
+    with start(verify__every="1s", verify__settle_seconds="0") as bridge:
+        bridge.await_ready()
+        jobs.past(*GOOD, ago=0, every=0)
+        seen: dict[int, int] = {}
+        bridge.wait_until(lambda: bool(seen.update(verifications(bridge)) or seen), "a verification that runs")
+        (child,) = seen
+        assert seen[child] == child  # a terminal tells only the bridge's group
+        bridge.process.send_signal(signal.SIGINT)
+
+        assert bridge.process.wait(30) == 0
+        assert not Path(f"/proc/{child}").exists()
+        assert not any("could not be made" in line for line in bridge.messages())
+
+
+def verifications(bridge: Bridge) -> dict[int, int]:
+    """The processes in which it verifies at this moment, and the group of each."""
+    tasks = Path(f"/proc/{bridge.process.pid}/task").iterdir()
+    children = [int(number) for task in tasks for number in (task / "children").read_text().split()]
+    return {child: os.getpgid(child) for child in children if b"verify" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")}
 
 
 def unseen(jobs: Jobs, bridge: Bridge) -> None:
