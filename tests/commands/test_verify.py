@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import re
 import signal
+import subprocess
+import sys
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -15,7 +20,7 @@ from kafka import KafkaProducer, TopicPartition
 from bridge.demo.mongod import Client
 from tests.commands.conftest import Start
 from tests.commands.jobs import GOOD, Jobs, header, set_aside, told
-from tests.commands.running import Bridge, Settings, command
+from tests.commands.running import ROOT, Bridge, Settings, assert_clean, command, environment
 from tests.servers.kafka import Kafka
 
 
@@ -262,6 +267,35 @@ def test_a_running_bridge_verifies_by_itself_and_says_what_kafka_lacks(
         until = bridge.metrics()["job_bridge_verified_until_timestamp_seconds"]
         assert datetime.now(timezone.utc).timestamp() - until < 60
         assert bridge.stop() == 0
+
+
+def test_the_bar_counts_the_messages_that_are_read(given: Settings, jobs: Jobs) -> None:
+    # Those of the margin before the span are read too.
+    replayed(given, "--job", jobs.past(*GOOD)["id"])
+    since = datetime.now(timezone.utc).isoformat()
+    replayed(given, "--job", jobs.past(*GOOD)["id"])
+
+    shown = on_a_terminal("verify", "--since", since, settings=given)
+
+    assert re.findall(r"messages .*?(\d+)/(\d+)", shown)[-1] == ("6", "6")
+
+
+def on_a_terminal(*arguments: str, settings: Settings) -> str:
+    """What a person sees on standard error."""
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bridge", *arguments], env=environment(settings), cwd=ROOT,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs,
+        )
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # so a terminal tells that nobody writes to it any more
+            while part := screen.read(4096):
+                shown += part
+    process.wait(30)
+    assert_clean(shown.decode())
+    return shown.decode()
 
 
 def test_a_ctrl_c_is_for_the_bridge_which_then_ends_the_verification(given: Settings, jobs: Jobs, start: Start) -> None:

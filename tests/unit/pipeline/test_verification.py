@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.errors import Misconfigured, Retryable
+from bridge.errors import Misconfigured
 from bridge.model.message import MessageFormat, Record, value_of
 from bridge.model.transition import REPLAY, Poison, Transition
-from bridge.pipeline.ledger import Ledger, Told
+from bridge.pipeline.ledger import Ledger
 from bridge.pipeline.verification import Findings, Span, Verification, repairs
 from tests.factories import BASE, job
 
@@ -249,14 +249,6 @@ def test_what_cannot_be_sent_nor_placed_is_not_expected(poison: Poison) -> None:
     found, _ = compared([Job([A, poison])], sent(A))
 
     assert kinds(found) == {"transitions": 1, "messages": 1}
-
-
-def test_when_the_temporary_folder_is_full_it_says_so_in_one_line() -> None:
-    with pytest.raises(Retryable, match=r"database or disk is full\. Comparing changed nothing\. Make room .* SQLITE_TMPDIR") as raised, Ledger() as ledger:
-        ledger._database.execute("PRAGMA max_page_count = 10")
-        for number in range(1000):
-            ledger.tell([Told(job(number), "i", 0, "s", A.time, "i")])
-    assert raised.value.exit_code == 75
 
 
 def test_without_a_history_jobs_are_compared_by_their_latest_state() -> None:

@@ -1,0 +1,58 @@
+"""Which jobs a replay takes in which order, and what is left of them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import pytest
+
+from bridge.cli.replay import _asked, _go_on
+from bridge.source.documents import DATE, NUMBER, place_of
+
+
+class Job(NamedTuple):
+    job_id: str
+
+
+class History:
+    """Jobs as MongoDB gives them: in its own order, by ids in any case."""
+
+    def __init__(self, *job_ids: str) -> None:
+        self._job_ids = job_ids
+
+    def some(self, job_ids: Sequence[str]) -> Iterator[Job]:
+        wanted = {one.lower() for one in job_ids}
+        return (Job(one) for one in self._job_ids if one in wanted)
+
+
+def test_wherever_it_stops_all_jobs_before_the_place_were_taken_and_none_behind_it() -> None:
+    known = [f"job-{n}" for n in range(1200)]
+    asked = [*known, *(f"nobody-{n}" for n in range(300))]
+    random.Random(7).shuffle(asked)
+    taken: set[str] = set()
+
+    for place, jobs in _asked(History(*known), asked):
+        taken |= {job.job_id for job in jobs}
+        assert taken == set(asked[: int(place, 16)]) & set(known)
+    assert taken == set(known)
+
+
+def test_a_job_that_is_known_by_another_spelling_is_taken_before_anything_is_done() -> None:
+    steps = list(_asked(History("abc", "def"), ["def", "ABC", "nobody"]))
+
+    assert [(int(place, 16), [job.job_id for job in jobs]) for place, jobs in steps] == [(0, ["abc"]), (1, ["def"]), (2, []), (3, [])]
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        (place_of(DATE, 1_772_474_400.5), "2026-03-02T18:00:00.500000+00:00"),
+        (place_of(NUMBER, 1_772_474_400.5), place_of(NUMBER, 1_772_474_400.5)),
+        ("", ""), (place_of(NUMBER, -5.0), ""), (place_of(DATE, 0.0), ""), ("something else", ""),
+    ],
+    ids=["date", "number", "no time", "before 1970", "1970", "unknown"],
+)
+def test_what_is_left_out_is_what_lies_before_for_certain(place: str, words: str) -> None:
+    assert _go_on(place) == words
