@@ -131,7 +131,7 @@ def _replay(config: Config, wanted: _Wanted, dry_run: bool, rate: float) -> int:
                 whole = resend.run(events, settled)
                 reached = resend.window.position
         click.echo(f"{sent[0]} messages sent to {config.kafka.topic}")
-    if ids and total and not sent[0]:
+    if whole and ids and not sent[0]:
         click.echo("no transition of these jobs was found", err=True)
     if not whole and (rest := _rest(wanted, reached)):
         click.echo(f"stopped; to go on: {rest}", err=True)
