@@ -14,10 +14,11 @@ def scans(collection: Collection[Document], query: Mapping[str, Any], **options:
     return any(stage["stage"] in ("COLLSCAN", "SORT") for stage in _plan(collection, query, options))
 
 
-def partial(collection: Collection[Document], query: Mapping[str, Any]) -> bool:
-    """Whether only indexes of some documents are used, those of a partial index."""
-    stages = _plan(collection, query, {})
-    return all(stage.get("isPartial") for stage in stages if stage["stage"] in ("IXSCAN", "COLLSCAN"))
+def partial(collection: Collection[Document], query: Mapping[str, Any], **options: Any) -> bool:
+    """Whether only indexes of some documents are used, those of a partial index; ``options`` are those of ``find``."""
+    reading = [stage for stage in _plan(collection, query, options) if stage["stage"] in ("IXSCAN", "COLLSCAN")]
+    # A collection that does not exist is read by no stage, and has no index.
+    return bool(reading) and all(stage.get("isPartial") for stage in reading)
 
 
 def _plan(collection: Collection[Document], query: Mapping[str, Any], options: Mapping[str, Any]) -> list[Document]:

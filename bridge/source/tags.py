@@ -6,15 +6,17 @@ state, and whoever has sent the message takes it off.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from math import nan
 from typing import Any, Protocol
 
+from bson.min_key import MinKey
 from pymongo import ASCENDING, IndexModel, UpdateOne
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from bridge.errors import NotPermitted
+from bridge.errors import Misconfigured, NotPermitted
 from bridge.model.profile import Profile
 from bridge.model.transition import Poison, Transition, made_trans_id
 from bridge.source.client import Document
@@ -22,10 +24,16 @@ from bridge.source.documents import Documents
 from bridge.source.errors import classify, translated
 from bridge.source.plans import partial
 
-INDEX = "job_bridge_sweep"
 _BATCH = 500
+#: The types that are neither date, number nor null. Not "array": it would read every tagged job, and what is in one is found by its type.
+_NO_TIME = [
+    "string", "object", "binData", "undefined", "objectId", "bool", "regex", "dbPointer", "javascript", "symbol",
+    "javascriptWithScope", "timestamp", "minKey", "maxKey",
+]
 #: BadValue, which the server gives for a hint that names no index.
 _NO_SUCH_HINT = 2
+#: IndexOptionsConflict, which the server gives for an index that is there under another name.
+_OTHER_NAME = 85
 
 Item = Transition | Poison
 Items = Sequence[Item]
@@ -43,12 +51,18 @@ class TransitionTags:
         self._documents = Documents(profile)
         self._tag, self._time, self._trans_id = tag, profile.transition_time, profile.transition_trans_id
         self._field, self._state = profile.transitions_field, profile.transition_state
-        self._unsent = {f"{self._field}.{tag}": False}
+        self._tag_path, self._time_path = f"{self._field}.{tag}", f"{self._field}.{self._time}"
+        self._unsent = {self._tag_path: False}
 
     def index(self) -> IndexModel:
         """The index that gives a sweep exactly what it is to send; it holds jobs with a tag only."""
-        keys = [(f"{self._field}.{self._tag}", ASCENDING), (f"{self._field}.{self._time}", ASCENDING)]
-        return IndexModel(keys, name=INDEX, partialFilterExpression=self._unsent)
+        return _index(self._tag_path, self._time_path, False)
+
+    def bounds(self, before: float) -> Document:
+        """Where in the index that stands: tag and time of one transition. The planner may choose the bounds of the tag alone."""
+        least, end = (False, MinKey()), (False, _date(before))
+        paths = (self._tag_path, self._time_path)
+        return {"min": dict(zip(paths, least, strict=True)), "max": dict(zip(paths, end, strict=True))}
 
     def queries(self, before: float) -> Iterator[Document]:
         """What a sweep asks. The first term is within the second, and lets the planner take the partial index."""
@@ -56,7 +70,7 @@ class TransitionTags:
         yield {**self._unsent, self._field: {"$elemMatch": one}}
 
     def pending(self, before: float) -> Iterator[Items]:
-        for document in _found(self._collection, self.queries(before), self._documents.fields):
+        for document in _found(self._collection, self, before, self._documents.fields):
             last = _date(before).replace(tzinfo=None)
             tagged = [item for item, one in self._tagged(document) if _older(one.get(self._time), last)]
             if tagged:
@@ -107,17 +121,20 @@ class JobTags:
 
     def index(self) -> IndexModel:
         """The index that gives a sweep exactly what it is to send; it holds tagged jobs only."""
-        return IndexModel(
-            [(self._tag, ASCENDING), (self._updated, ASCENDING)], name=INDEX, partialFilterExpression={self._tag: True}
-        )
+        return _index(self._tag, self._updated, True)
+
+    def bounds(self, before: float) -> Document:
+        """None are needed: a job has one tag and one time, and each query is a range of the index."""
+        return {}
 
     def queries(self, before: float) -> Iterator[Document]:
-        """What a sweep asks, one for each kind of time; a job without time is old."""
-        for older in ({"$lt": _date(before)}, {"$lt": before}, None):
+        """What a sweep asks, one for each kind of time; a job without time is old, and so is one whose time is none."""
+        times: Sequence[Document] = {"$lt": _date(before)}, {"$lt": before}, {"$in": [None, nan, []]}, {"$type": _NO_TIME}
+        for older in times:
             yield {self._tag: True, self._updated: older}
 
     def pending(self, before: float) -> Iterator[Items]:
-        for document in _found(self._collection, self.queries(before), self._documents.fields):
+        for document in _found(self._collection, self, before, self._documents.fields):
             history = self._documents.history(document)
             if history.items and isinstance(history.items[-1], Transition):
                 yield [history.items[-1]]
@@ -143,9 +160,11 @@ class JobTags:
 
 
 class Sweepable(Protocol):
-    """Tags that can be looked for."""
+    """Tags that can be looked for; ``bounds`` are options of ``find`` by their index."""
 
     def index(self) -> IndexModel: ...
+
+    def bounds(self, before: float) -> Document: ...
 
     def queries(self, before: float) -> Iterator[Document]: ...
 
@@ -158,20 +177,25 @@ class Sweep:
 
     def count(self, before: float) -> int:
         """How many jobs a sweep would find."""
-        with translated():
-            options: Document = {"hint": INDEX} if _has_index(self._collection) else {}
-            return sum(self._collection.count_documents(query, **options) for query in self._tags.queries(before))
+        return sum(1 for _ in _found(self._collection, self._tags, before, {"_id": 1}))
 
     def missing_index(self) -> str:
         """The index a sweep lacks; empty when there is that, or one of the service's that holds tagged jobs only."""
-        if _has_index(self._collection):
-            return ""
-        return "" if all(partial(self._collection, query) for query in self._tags.queries(0.0)) else INDEX
+        name = _name(self._tags)
+        # Where there is no collection MongoDB takes any hint, but its plan reads no index.
+        options = {"hint": name} if _has_index(self._collection, name) else {}
+        return "" if all(partial(self._collection, query, **options) for query in self._tags.queries(0.0)) else name
 
     def create_index(self) -> None:
-        """Make it; MongoDB builds it without stopping the service."""
-        with translated():
+        """Make it; MongoDB builds it without stopping the service. Raises :class:`Misconfigured` where it has another name."""
+        try:
             self._collection.create_indexes([self._tags.index()])
+        except PyMongoError as error:
+            if not isinstance(error, OperationFailure) or error.code != _OTHER_NAME:
+                raise classify(error) from error
+            said = (error.details or {}).get("errmsg", "")
+            raise Misconfigured(f"The sweep's index is there under another name: {said}", "Nothing was changed; a sweep knows its index by the name",
+                                "Drop that index, then 'job-bridge sweep --create-index' again") from None
 
     def check_rights(self) -> None:
         """Raise what taking tags off would raise for want of rights; changes nothing."""
@@ -191,18 +215,32 @@ def _older(time: Any, than: datetime) -> bool:
     return not isinstance(time, datetime) or time < than
 
 
-def _found(collection: Collection[Document], queries: Any, fields: Document) -> Iterator[Document]:
+def _index(tag: str, time: str, tagged: bool) -> IndexModel:
+    """The index on ``tag`` and ``time``, of what is tagged only.
+
+    Its name says what it is made of, by characters that no field has: a hint to an index with another
+    filter hides jobs without an error, and to read what an index is made of takes a right that we do not ask for.
+    """
+    return IndexModel([(tag, ASCENDING), (time, ASCENDING)], name=f"job_bridge_sweep-{tag}-{time}", partialFilterExpression={tag: tagged})
+
+
+def _name(tags: Sweepable) -> str:
+    return str(tags.index().document["name"])
+
+
+def _found(collection: Collection[Document], tags: Sweepable, before: float, fields: Document) -> Iterator[Document]:
     """By our index where it is there: MongoDB might take one on the time alone, and look at every job."""
-    hint = INDEX if _has_index(collection) else None
-    for query in queries:
-        with translated(), collection.find(query, fields, batch_size=_BATCH, hint=hint) as found:
+    name = _name(tags)
+    options = {"hint": name, **tags.bounds(before)} if _has_index(collection, name) else {}
+    for query in tags.queries(before):
+        with translated(), collection.find(query, fields, batch_size=_BATCH, **options) as found:
             yield from found
 
 
-def _has_index(collection: Collection[Document]) -> bool:
-    """Whether our index is there; asked in a way that needs no right but to find."""
+def _has_index(collection: Collection[Document], name: str) -> bool:
+    """Whether our index is there, if the collection is; asked in a way that needs no right but to find."""
     try:
-        collection.find_one({"_id": None}, hint=INDEX)
+        collection.find_one({"_id": None}, hint=name)
     except PyMongoError as error:
         if not isinstance(error, OperationFailure) or error.code != _NO_SUCH_HINT:
             raise classify(error) from error
