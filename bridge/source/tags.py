@@ -100,10 +100,14 @@ class TransitionTags:
                 yield item, one
 
     def _sent(self, item: Item) -> UpdateOne:
-        """By its identity, wherever it stands; one that has none by its place, if that is still the same."""
+        """By its identity, wherever it stands and as often; one that has none by its place, if that is still the same."""
         job = self._documents.by_job([item.job_id])
         if item.trans_id and item.trans_id != made_trans_id(item.job_id, item.sequence, item.state):
-            return UpdateOne({**job, f"{self._field}.{self._trans_id}": item.trans_id}, {"$set": {f"{self._field}.$.{self._tag}": True}})
+            same, sent = {f"{self._field}.{self._trans_id}": item.trans_id}, {f"{self._field}.$[one].{self._tag}": True}
+            one = {f"one.{self._trans_id}": item.trans_id}
+            if isinstance(item, Transition):  # another state of the same identity may still be on its way
+                one[f"one.{self._state}"] = item.state
+            return UpdateOne({**job, **same}, {"$set": sent}, array_filters=[one])
         place = f"{self._field}.{item.sequence}"
         same = {f"{place}.{self._state}": item.state} if item.state else {}
         return UpdateOne({**job, f"{place}.{self._tag}": False, **same}, {"$set": {f"{place}.{self._tag}": True}})

@@ -85,6 +85,17 @@ def test_a_transition_without_identity_is_noted_by_its_place(given: Settings, jo
     assert len({value["trans_id"] for value in values(kafka.read(topic))}) == 3
 
 
+def test_transitions_of_one_identity_are_all_noted(given: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+    history = [transition(state, trans_id="twice") for state in GOOD[:2]] + [transition(GOOD[2])]
+    job_id = jobs.add(transition_times=history, state="complete")
+
+    assert swept(given) == 3
+
+    assert unsent(jobs) == []
+    assert swept(given) == 0
+    assert told(kafka, topic, job_id) == list(GOOD)
+
+
 def test_old_transitions_without_the_flag_are_left_alone(given: Settings, jobs: Jobs) -> None:
     jobs.add(transition_times=[transition(state, notif_sent=None) for state in GOOD], state="complete")
 

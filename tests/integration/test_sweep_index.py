@@ -159,6 +159,18 @@ def test_by_the_index_it_finds_the_same_whatever_the_time_is(few: Jobs, time: An
     assert Sweep(few, tags).count(BEFORE) == 1
 
 
+def test_all_that_tell_the_same_are_untagged_and_another_state_of_that_identity_is_not(few: Jobs) -> None:
+    states = ("created", "created", "running")
+    history = [{"state": state, "time": NOW, "trans_id": "same", "notif_sent": False} for state in states]
+    few.insert_one({"id": "job-1", "transition_times": history})
+    tags = TransitionTags(few, CTS, "notif_sent")
+    (items,) = tags.pending(NOW.timestamp() + 1)
+
+    tags.clear(items[:1])
+
+    assert [item.state for items in tags.pending(NOW.timestamp() + 1) for item in items] == ["running"]
+
+
 @pytest.mark.parametrize("index", [False, True])
 @pytest.mark.parametrize("time", [
     "yesterday", True, {"at": 7}, [], ["yesterday"], float("nan"), Regex("x"), Timestamp(7, 7), ObjectId(), b"x", MaxKey(), MinKey(), None, 7, "missing",
