@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import click
@@ -36,9 +36,12 @@ def sweep(config: Config, once: bool, create_index: bool) -> int:
         )
     if create_index:
         return _create_index(config)
+    from bridge.parts import opened
+
     stop = threading.Event()
-    with on_stop(stop.set):
-        return _once(config, stop) if once else _again_and_again(config, stop)
+    with on_stop(stop.set), opened(config) as (source, _):
+        tags = source.tags()  # they know what was sent in vain, from one sweep to the next
+        return _once(config, source, tags, stop) if once else _again_and_again(config, source, tags, stop)
 
 
 def _create_index(config: Config) -> int:
@@ -53,14 +56,14 @@ def _create_index(config: Config) -> int:
     return 0
 
 
-def _again_and_again(config: Config, stop: threading.Event) -> int:
+def _again_and_again(config: Config, source: Any, tags: Any, stop: threading.Event) -> int:
     """Sweep until stopped; failures that pass are waited out."""
     import logging
 
     trouble, backoff, tries = Repeated(logging.getLogger("bridge")), Backoff(first=1.0), 0
     while not stop.is_set():
         try:
-            code = _once(config, stop)
+            code = _once(config, source, tags, stop)
             tries = 0
             trouble.over(time.monotonic(), "sweeping again")
             if code:
@@ -75,29 +78,28 @@ def _again_and_again(config: Config, stop: threading.Event) -> int:
     return 0
 
 
-def _once(config: Config, stop: threading.Event) -> int:
-    from bridge.model.position import ClusterTime, position_from
-    from bridge.model.transition import SWEEP, Event
-    from bridge.parts import opened, resending
+def _once(config: Config, source: Any, tags: Any, stop: threading.Event) -> int:
+    from bridge.parts import resending
     from bridge.pipeline.tagged import Held, Tagged
 
-    with opened(config) as (source, _):
-        tags, before = source.tags(), time.time() - config.sweep.older_than_seconds
-        source.sweep().check_rights()
-        if missing := source.sweep().missing_index():
-            click.echo(f"no index serves the sweep: it looks at every job; 'job-bridge sweep --create-index' makes {missing}", err=True)
-        with bars({"jobs": source.sweep().count(before)}) as advance, resending(config, stop, around=lambda sink: Tagged(sink, tags, Held())) as resend:
+    sweeping, before, sent = source.sweep(), time.time() - config.sweep.older_than_seconds, [0]
+    sweeping.check_rights()
+    if missing := sweeping.missing_index():
+        click.echo(f"no index serves the sweep: it looks at every job; 'job-bridge sweep --create-index' makes {missing}", err=True)
 
-            def events(pending: Iterator[Sequence[Any]]) -> Iterator[Event]:
-                for items in pending:
-                    advance("jobs", 1)
-                    yield Event(position_from(ClusterTime(0)), items, origin=SWEEP)
+    def settled(more: int) -> None:
+        sent[0] += more
 
-            sent = [0]
-
-            def settled(more: int) -> None:
-                sent[0] += more
-
-            whole = resend.run(events(tags.pending(before)), settled)
-    click.echo(f"{sent[0]} messages sent and untagged" + ("" if whole else "; stopped before the end, the rest keeps its tags"))
+    with bars({"jobs": sweeping.count(before)}) as advance, resending(config, stop, around=lambda sink: Tagged(sink, tags, Held())) as resend:
+        whole = resend.run(_events(tags.pending(before), advance), settled)
+    click.echo(f"{sent[0]} messages sent" + ("" if whole else "; stopped before the end, the rest keeps its tags"))
     return 0 if whole else Retryable.exit_code
+
+
+def _events(pending: Iterator[Sequence[Any]], advance: Callable[[str, int], None]) -> Iterator[Any]:
+    from bridge.model.position import ClusterTime, position_from
+    from bridge.model.transition import SWEEP, Event
+
+    for items in pending:
+        advance("jobs", 1)
+        yield Event(position_from(ClusterTime(0)), items, origin=SWEEP)

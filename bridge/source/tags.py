@@ -4,6 +4,7 @@ An outbox kept where the state is kept: the service sets a tag with the very wri
 state, and whoever has sent the message takes it off.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from math import nan
@@ -24,7 +25,11 @@ from bridge.source.documents import Documents
 from bridge.source.errors import classify, translated
 from bridge.source.plans import partial
 
+logger = logging.getLogger(__name__)
+
 _BATCH = 500
+#: Jobs that are remembered for their state being another than their history's last.
+_MOST_ODD = 10_000
 #: The types that are neither date, number nor null. Not "array": it would read every tagged job, and what is in one is found by its type.
 _NO_TIME = [
     "string", "object", "binData", "undefined", "objectId", "bool", "regex", "dbPointer", "javascript", "symbol",
@@ -122,6 +127,8 @@ class JobTags:
         self._documents = Documents(profile)
         self._tag, self._updated = tag, profile.updated_field
         self._state, self._field = profile.state_field, profile.transitions_field
+        #: Last transitions that are not their job's state, whose tag stays; and whether they were sent.
+        self._odd: dict[Item, bool] = {}
 
     def index(self) -> IndexModel:
         """The index that gives a sweep exactly what it is to send; it holds tagged jobs only."""
@@ -138,10 +145,11 @@ class JobTags:
             yield {self._tag: True, self._updated: older}
 
     def pending(self, before: float) -> Iterator[Items]:
+        """A job whose state and history disagree keeps its tag, and is told until it is sent once by this object."""
         for document in _found(self._collection, self, before, self._documents.fields):
-            history = self._documents.history(document)
-            if history.items and isinstance(history.items[-1], Transition):
-                yield [history.items[-1]]
+            last = next(reversed(self._documents.history(document).items), None)
+            if isinstance(last, Transition) and not self._sent_in_vain(last, document.get(self._state)):
+                yield [last]
 
     def earlier(self, items: Items) -> Mapping[str, Items]:
         return {}  # states in between may be skipped
@@ -149,11 +157,24 @@ class JobTags:
     def clear(self, items: Items) -> None:
         latest = {item.job_id: item for item in items}
         _write(self._collection, [self._sent(item) for item in latest.values() if item.job_id])
+        self._odd |= {item: True for item in items if item in self._odd}
 
     def put(self, items: Items) -> None:
         job_ids = [*{item.job_id for item in items if item.job_id}]
         with translated():
             self._collection.update_many(self._documents.by_job(job_ids), {"$set": {self._tag: True}})
+
+    def _sent_in_vain(self, last: Transition, state: Any) -> bool:
+        """Whether it was sent and its tag stays, since the job says that it is in another state; says so the first time."""
+        if last.state == state:
+            return False
+        if last not in self._odd:
+            if len(self._odd) >= _MOST_ODD:
+                self._odd.clear()
+            self._odd[last] = False
+            logger.warning("job %.100s is in state %.100s and its history ends with %.100s: that is sent once, and the tag stays; "
+                           "correct the one or the other", last.job_id, state, last.state)
+        return self._odd[last]
 
     def _sent(self, item: Item) -> UpdateOne:
         """Only if the state is still the one sent, also where a later transition brought it back to that."""

@@ -42,7 +42,7 @@ def swept(settings: Settings) -> int:
     """One sweep; how many messages it sent."""
     ended = command("sweep", "--once", settings=settings)
     assert ended.code == 0, ended.err
-    assert ended.out.endswith("messages sent and untagged\n")
+    assert ended.out.endswith("messages sent\n")
     return int(ended.out.split()[0])
 
 
@@ -136,6 +136,28 @@ def test_a_job_of_a_collection_without_history_is_swept_too(
 
     assert told(kafka, topic, str(key)) == ["running"]
     assert TAG not in (client[database]["ee2_jobs"].find_one({"_id": key}) or {})
+
+
+def test_a_job_whose_state_and_history_disagree_is_named_and_sent_once_in_a_run(
+    by_job: Settings, jobs: Jobs, kafka: Kafka, topic: str, tmp_path: Path
+) -> None:
+    odd = jobs.past(*GOOD, state="error", **{TAG: True})
+    said = tmp_path / "said"
+    with said.open("w") as file, subprocess.Popen(
+        [sys.executable, "-m", "bridge", "sweep"], env=environment({**by_job, "sweep.every_seconds": "0.3"}), cwd=ROOT, stdout=file, stderr=file,
+    ) as process:
+        poll(lambda: said.read_text().count("messages sent\n") >= 4, "four sweeps", 60)
+        process.terminate()
+
+    assert process.returncode == 0
+    assert told(kafka, topic, odd["id"]) == ["complete"]
+    assert said.read_text().count("1 messages sent") == 1
+    assert said.read_text().count(f"job {odd['id']} is in state error and its history ends with complete") == 1
+    assert jobs.collection.count_documents({TAG: True}) == 1
+
+    jobs.update(odd["id"], {"$set": {"state": "complete"}})
+    assert swept(by_job) == 1
+    assert jobs.collection.count_documents({TAG: True}) == 0
 
 
 @pytest.mark.parametrize("mode", ["transitions", "jobs"])
