@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 
 from bridge.config.times import parse_duration, parse_time
 
+_YEAR = 366 * 24 * 3600
+
 
 def _topic(name: str) -> str:
     bad = re.search(r"[^a-zA-Z0-9-]", name)
@@ -48,13 +50,17 @@ def _tag_name(name: str) -> str:
 
 
 def _every(text: str) -> str:
-    if text != "never" and parse_duration(text) < timedelta(seconds=1):
-        raise ValueError("a verification begins once a second at most")
+    every = parse_duration(text) if text != "never" else timedelta(days=1)
+    if not timedelta(seconds=1) <= every <= timedelta(seconds=_YEAR):
+        raise ValueError(f"a verification begins once a second at most, and once a year at least, not every {text}")
     return text
 
 
 FieldName = Annotated[str | None, AfterValidator(_field_name)]
-Positive = Annotated[float, Field(gt=0)]
+#: Seconds to wait, and how old something is in seconds. Bounded, because what is added to a time or handed to a timer has an end.
+Wait = Annotated[float, Field(ge=0, le=_YEAR, allow_inf_nan=False)]
+Age = Annotated[float, Field(ge=0, le=10 * _YEAR, allow_inf_nan=False)]
+Interval = Annotated[Wait, Field(gt=0)]
 
 
 class Section(BaseModel):
@@ -133,10 +139,10 @@ class Kafka(Section):
 class Delivery(Section):
     mode: Literal["at-least-once", "synchronous", "fire-and-forget", "background-jobs", "background-transitions"] = Field(
         "at-least-once", description="what is promised, and what keeps the promise; docs/delivery-modes.md compares them")
-    send_timeout_seconds: Positive = Field(35.0, description="how long a message that is waited for may take, in seconds (mode synchronous, job-bridge notify)")
+    send_timeout_seconds: Interval = Field(35.0, description="how long a message that is waited for may take, in seconds (mode synchronous, job-bridge notify)")
     window_messages: Annotated[int, Field(ge=1)] = Field(10_000, description="most messages in flight; bounds memory and what a crash repeats")
     window_bytes: Annotated[int, Field(ge=1)] = Field(16_777_216, description="most bytes in flight, in bytes")
-    drain_seconds: Annotated[float, Field(ge=0)] = Field(20.0, description="how long a stop waits for messages in flight, in seconds")
+    drain_seconds: Wait = Field(20.0, description="how long a stop waits for messages in flight, in seconds")
     dead_letters_per_hour: Annotated[int, Field(ge=0)] = Field(100, description="more dead letters in an hour stop the bridge (exit 82)")
 
 
@@ -145,8 +151,8 @@ class CheckpointSettings(Section):
     name: str = Field("job-bridge", description="name of the checkpoint; bridges of one name are one bridge and its stand-ins", min_length=1)
     database: str = Field("job_bridge", description="database of the collection job_bridge_checkpoints (store mongo)", min_length=1)
     file: str = Field("job-bridge.checkpoint.json", description="path of the file (store file)", min_length=1)
-    interval_seconds: Positive = Field(1.0, description="how often to store it, in seconds; bounds what a crash repeats")
-    lease_seconds: Annotated[float, Field(ge=1)] = Field(10.0, description="a stand-in takes over when the owner has not renewed for so many seconds (store mongo)")
+    interval_seconds: Interval = Field(1.0, description="how often to store it, in seconds; bounds what a crash repeats")
+    lease_seconds: Annotated[Wait, Field(ge=1)] = Field(10.0, description="a stand-in takes over when the owner has not renewed for so many seconds (store mongo)")
 
 
 class Start(Section):
@@ -155,20 +161,20 @@ class Start(Section):
 
 class Recovery(Section):
     on_history_lost: Literal["recover", "stop"] = Field("recover", description="when the oplog no longer reaches back to the checkpoint: publish the gap from the jobs' own history, or stop (exit 80)")
-    margin_seconds: Annotated[float, Field(ge=0)] = Field(60.0, description="how far the writers' clocks may be apart, in seconds; so much around a gap is sent again")
+    margin_seconds: Age = Field(60.0, description="how far the writers' clocks may be apart, in seconds; so much around a gap is sent again")
 
 
 class Sweep(Section):
     job_tag: Annotated[str, AfterValidator(_tag_name)] = Field("", description="field of a job that is true while its state is still to be sent (mode background-jobs)")
     tagged_by: Literal["service", "bridge"] = Field("service", description="who sets it: the service with each change of state, or the bridge when it sees one (mode background-jobs)")
     transition_tag: Annotated[str, AfterValidator(_tag_name)] = Field("notif_sent", description="field of a transition that is false until it was sent (mode background-transitions)")
-    every_seconds: Positive = Field(60.0, description="how often to look for tags, in seconds")
-    older_than_seconds: Annotated[float, Field(ge=0)] = Field(120.0, description="how old what is tagged has to be, in seconds: younger ones are on their way")
+    every_seconds: Interval = Field(60.0, description="how often to look for tags, in seconds")
+    older_than_seconds: Age = Field(120.0, description="how old what is tagged has to be, in seconds: younger ones are on their way")
 
 
 class Verify(Section):
     every: Annotated[str, AfterValidator(_every)] = Field("never", description="how often a running bridge compares the jobs' history with the topic: never, or a duration such as 10m")
-    settle_seconds: Annotated[float, Field(ge=0)] = Field(30.0, description="how young a transition may be and still be on its way, in seconds: younger ones are not looked at")
+    settle_seconds: Age = Field(30.0, description="how young a transition may be and still be on its way, in seconds: younger ones are not looked at")
 
 
 class Http(Section):

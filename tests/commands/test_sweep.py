@@ -21,9 +21,6 @@ from tests.commands.running import ROOT, Settings, command, environment
 from tests.servers.kafka import Kafka
 
 TAG = "to_notify"
-#: The names of the indexes say what they are made of.
-OF_TRANSITIONS = "job_bridge_sweep-transition_times.notif_sent-transition_times.time"
-OF_JOBS = f"job_bridge_sweep-{TAG}-_update_time"
 
 
 @pytest.fixture
@@ -201,53 +198,6 @@ def test_it_sweeps_again_and_again_until_stopped(given: Settings, jobs: Jobs, ka
     assert process.wait(30) == 0
 
 
-def test_without_an_index_it_says_so_and_makes_one_when_asked(given: Settings, by_job: Settings, jobs: Jobs) -> None:
-    for settings, name in ((given, OF_TRANSITIONS), (by_job, OF_JOBS)):
-        jobs.collection.drop_indexes()
-        assert "no index serves the sweep" in command("sweep", "--once", settings=settings).err
-        checked = command("check", settings=settings)
-        assert f"the index {name} is missing" in checked.out and "job-bridge sweep --create-index" in checked.out
-
-        made = command("sweep", "--create-index", settings=settings)
-
-        assert (made.code, made.out) == (0, f"made the index {name}\n")
-        assert name in jobs.collection.index_information()
-        assert "no index" not in command("sweep", "--once", settings=settings).err
-        assert f"{name} is missing" not in command("check", settings=settings).out
-        again = command("sweep", "--create-index", settings=settings)
-        assert again.out == "a sweep has an index already: nothing was changed\n"
-
-
-@pytest.mark.parametrize(("wanted", "there"), [("transitions", "jobs"), ("jobs", "transitions"), ("jobs", "another tag")])
-def test_the_index_of_another_mode_or_tag_hides_nothing(
-    wanted: str, there: str, given: Settings, by_job: Settings, jobs: Jobs, kafka: Kafka, topic: str
-) -> None:
-    ways = {"transitions": given, "jobs": by_job, "another tag": {**by_job, "sweep.job_tag": "another_tag"}}
-    settings, count = ways[wanted], 3 if wanted == "transitions" else 1
-    command("sweep", "--create-index", settings=ways[there])
-    jobs.past(*GOOD, **{TAG: True})
-
-    assert swept(settings) == count
-
-    name = OF_TRANSITIONS if wanted == "transitions" else OF_JOBS
-    assert f"the index {name} is missing" in command("check", settings=settings).out
-    assert command("sweep", "--create-index", settings=settings).out == f"made the index {name}\n"
-    jobs.past(*GOOD, **{TAG: True})
-    assert swept(settings) == count
-
-
-def test_where_there_is_no_collection_there_is_no_index_and_it_is_made_with_one(
-    given: Settings, by_job: Settings, client: Client, database: str
-) -> None:
-    for settings, name in ((given, OF_TRANSITIONS), (by_job, OF_JOBS)):
-        client[database].drop_collection("jobs")
-        assert f"the index {name} is missing" in command("check", settings=settings).out
-
-        assert command("sweep", "--create-index", settings=settings).out == f"made the index {name}\n"
-
-        assert name in client[database]["jobs"].index_information()
-
-
 def test_other_modes_have_nothing_to_sweep(settings: Settings) -> None:
     ended = command("sweep", "--once", settings=settings)
 
@@ -262,6 +212,8 @@ def test_other_modes_have_nothing_to_sweep(settings: Settings) -> None:
         ({"delivery.mode": "background-jobs", "sweep.job_tag": "a.b"}, "no plain field name"),
         ({"delivery.mode": "background-transitions", "jobs.profile": "ee2"}, "needs jobs with a history"),
         ({"delivery.mode": "background-transitions", "start.from": "history"}, "has no meaning with JOB_BRIDGE_DELIVERY_MODE"),
+        ({"delivery.mode": "background-transitions", "sweep.every_seconds": "inf"}, "JOB_BRIDGE_SWEEP_EVERY_SECONDS: Input should be a finite number"),
+        ({"delivery.mode": "background-transitions", "sweep.older_than_seconds": "1e12"}, "JOB_BRIDGE_SWEEP_OLDER_THAN_SECONDS: Input should be less"),
         ({"delivery.mode": "exactly-once"}, "JOB_BRIDGE_DELIVERY_MODE"),
     ],
 )

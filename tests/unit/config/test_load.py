@@ -79,6 +79,30 @@ def test_all_problems_are_told_at_once_by_the_names_they_were_given_by(file: Pat
         assert part in said
 
 
+SECONDS = sorted(name for name, field in setting_names().items() if field.annotation is float)
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e12", "-1"])
+@pytest.mark.parametrize("name", SECONDS)
+def test_seconds_without_end_are_refused_by_name(name: str, value: str) -> None:
+    said = problems(None, None, **{name: value})
+
+    assert said.startswith(f"1 problem(s) in the settings: {option(name)}: Input should be ")
+    assert said.endswith(f", not '{value}'")
+
+
+def test_all_seconds_are_bounded_and_a_year_is_not_too_long() -> None:
+    assert len(SECONDS) == 8 and all(name.endswith("_seconds") for name in SECONDS)
+    load(None, dict.fromkeys(SECONDS, 365 * 24 * 3600), {})
+    load(None, {"verify.every": "365d"}, {})
+    load(None, {"sweep.older_than_seconds": 10 * 365 * 24 * 3600}, {})
+
+
+@pytest.mark.parametrize("every", ["400d", "1000000w", "0.5s"])
+def test_a_verification_that_is_due_too_seldom_or_too_often_is_refused(every: str) -> None:
+    assert f"once a second at most, and once a year at least, not every {every}" in problems(None, verify__every=every)
+
+
 @pytest.mark.parametrize(
     ("text", "near"),
     [

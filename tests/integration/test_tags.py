@@ -1,0 +1,150 @@
+"""What is tagged is found whatever its time is, by an index or without, and untagged once it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from bson.int64 import Int64
+from bson.max_key import MaxKey
+from bson.min_key import MinKey
+from bson.objectid import ObjectId
+from bson.regex import Regex
+from bson.timestamp import Timestamp
+from pymongo import MongoClient
+
+from bridge.demo.mongod import Mongod
+from bridge.errors import Misconfigured
+from bridge.source.decode import OPTIONS
+from bridge.source.tags import JobTags, Sweep, TransitionTags
+from tests.integration.test_sweep_index import BEFORE, CTS, NOW, TAG, Document, Jobs, Tags, job, name_of, tags_of
+
+
+@pytest.fixture
+def few(mongo: Mongod, database: str) -> Iterator[Jobs]:
+    """An empty collection that does not exist yet."""
+    with MongoClient[Document](mongo.uri) as client:
+        yield client[database].get_collection("jobs", codec_options=OPTIONS)
+        client.drop_database(database)
+
+
+@pytest.mark.parametrize("time", [None, "yesterday", 7, 7.5, True, Int64(7), {"at": 7}, [], "missing"])
+def test_by_the_index_it_finds_the_same_whatever_the_time_is(few: Jobs, time: Any) -> None:
+    def history(number: int, ago: float, **changed: Any) -> Document:
+        element = {"state": "created", "time": NOW - timedelta(seconds=ago), "trans_id": f"{number}", "notif_sent": False} | changed
+        return {name: value for name, value in element.items() if value != "missing"}
+
+    few.insert_many([
+        {"id": "odd", "transition_times": [history(0, 600, time=time)]},
+        {"id": "beside an old one", "transition_times": [history(1, 600, time=time), history(2, 600)]},
+        {"id": "beside a young one", "transition_times": [history(3, 600, time=time), history(4, 10)]},
+        {"id": "beside one that was sent", "transition_times": [history(5, 600, time=time), history(6, 600, notif_sent=True)]},
+    ])
+    tags = tags_of(few, TransitionTags)
+
+    without = list(tags.pending(BEFORE))
+    Sweep(few, tags).create_index()
+
+    assert list(tags.pending(BEFORE)) == without
+    assert [item.trans_id for items in without for item in items] == ["2"]
+    assert Sweep(few, tags).count(BEFORE) == 1
+
+
+def test_all_that_tell_the_same_are_untagged_and_another_state_of_that_identity_is_not(few: Jobs) -> None:
+    states = ("created", "created", "running")
+    history = [{"state": state, "time": NOW, "trans_id": "same", "notif_sent": False} for state in states]
+    few.insert_one({"id": "job-1", "transition_times": history})
+    tags = TransitionTags(few, CTS, "notif_sent")
+    (items,) = tags.pending(NOW.timestamp() + 1)
+
+    tags.clear(items[:1])
+
+    assert [item.state for items in tags.pending(NOW.timestamp() + 1) for item in items] == ["running"]
+
+
+def test_a_job_whose_state_and_history_disagree_is_told_until_it_is_sent(few: Jobs, caplog: pytest.LogCaptureFixture) -> None:
+    few.insert_one(job(1, ago=600, tagged=True) | {"state": "error"})
+    tags = JobTags(few, CTS, TAG)
+    told = [items for _ in range(2) for items in tags.pending(BEFORE)]
+    assert len(told) == 2  # the first may have been on its way when the run failed
+
+    tags.clear(told[-1])
+
+    assert list(tags.pending(BEFORE)) == []
+    assert [record.getMessage() for record in caplog.records] == [
+        "job job-1 is in state error and its history ends with complete: that is sent once, and the tag stays; correct the one or the other"
+    ]
+    few.update_one({}, {"$set": {"state": "complete"}})
+    tags.clear(*tags.pending(BEFORE))
+    assert few.count_documents({TAG: True}) == 0
+
+
+@pytest.mark.parametrize("index", [False, True])
+@pytest.mark.parametrize("time", [
+    "yesterday", True, {"at": 7}, [], ["yesterday"], float("nan"), Regex("x"), Timestamp(7, 7), ObjectId(), b"x", MaxKey(), MinKey(), None, 7, "missing",
+])
+def test_a_tagged_job_whose_time_is_none_is_old(few: Jobs, time: Any, index: bool) -> None:
+    whole = job(1, ago=10, tagged=True) | {"_update_time": time}
+    few.insert_many([{name: value for name, value in whole.items() if value != "missing"}, job(2, ago=10, tagged=True)])
+    tags = tags_of(few, JobTags)
+    if index:
+        Sweep(few, tags).create_index()
+
+    assert [item.job_id for items in tags.pending(BEFORE) for item in items] == ["job-1"]
+
+
+@pytest.mark.parametrize("index", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "other", "other_tag"),
+    [
+        (TransitionTags, JobTags, TAG), (JobTags, TransitionTags, "notif_sent"),
+        (TransitionTags, TransitionTags, "was_sent"), (JobTags, JobTags, "a_tag"),
+    ],
+)
+def test_an_index_of_other_tags_is_not_taken_for_the_right_one(
+    few: Jobs, kind: type[Tags], other: type[Tags], other_tag: str, index: bool
+) -> None:
+    few.insert_one(job(1, ago=600, tagged=True))
+    Sweep(few, tags_of(few, other, other_tag)).create_index()
+    tags = tags_of(few, kind)
+    sweep = Sweep(few, tags)
+    assert sweep.missing_index() == name_of(tags)
+    if index:
+        sweep.create_index()
+        assert sweep.missing_index() == ""
+
+    assert sweep.count(BEFORE) == len(list(tags.pending(BEFORE))) == 1
+
+
+def test_each_setting_that_makes_another_index_gives_it_another_name(few: Jobs) -> None:
+    names = [
+        name_of(tags_of(few, JobTags, tag, replace(CTS, updated_field=time)))
+        for tag, time in (("a", "b_c"), ("a_b", "c"), ("a", "c"))
+    ] + [
+        name_of(tags_of(few, TransitionTags, tag, replace(CTS, transitions_field=field, transition_time=time)))
+        for tag, field, time in (("a", "b", "c"), ("b", "b", "c"), ("a", "c", "c"), ("a", "b", "d"))
+    ]
+
+    assert len({*names}) == len(names)
+
+
+@pytest.mark.parametrize("kind", [TransitionTags, JobTags])
+def test_a_collection_that_does_not_exist_has_no_index_and_is_made_with_one(few: Jobs, kind: type[Tags]) -> None:
+    sweep = Sweep(few, tags_of(few, kind))
+    assert sweep.missing_index()
+
+    sweep.create_index()
+
+    assert sweep.missing_index() == ""
+    assert name_of(tags_of(few, kind)) in few.index_information()
+
+
+def test_an_index_that_is_there_under_another_name_is_named(few: Jobs) -> None:
+    tags = tags_of(few, JobTags)
+    few.create_index([(TAG, 1), ("_update_time", 1)], name="mine", partialFilterExpression={TAG: True})
+
+    with pytest.raises(Misconfigured, match=r"under another name: .*mine"):
+        Sweep(few, tags).create_index()
