@@ -141,7 +141,7 @@ def _letters(config: Config, since: float | None) -> list[Letter]:
 
 def _letter(record: Record) -> Letter:
     says: Any = None
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):  # anybody may have written it
         says = json.loads(record.value or b"")
     at = datetime.fromtimestamp(record.timestamp, timezone.utc).isoformat(timespec="seconds")
     headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}

@@ -1,7 +1,5 @@
 """``job-bridge notify``: sends one state change, and waits until Kafka has it."""
 
-import threading
-
 import click
 
 from bridge.cli.settings import Config, with_settings
@@ -35,8 +33,7 @@ def _send(config: Config, transition: Transition) -> None:
 
     try:
         with Notifier(
-            # The setting may be infinite, the argument not.
-            **config.kafka.model_dump(), timeout_seconds=min(config.delivery.send_timeout_seconds, threading.TIMEOUT_MAX),
+            **config.kafka.model_dump(), timeout_seconds=config.delivery.send_timeout_seconds,
             source=f"job-bridge/{namespace_of(config)}",
         ) as notifier:
             notifier.send(transition)

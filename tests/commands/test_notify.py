@@ -92,12 +92,6 @@ def assert_unsent(ended: Ended, job_id: str) -> None:
     assert "by itself" not in ended.complaint and "next start" not in ended.complaint
 
 
-def test_a_time_without_end_is_one_too(settings: Settings, jobs: Jobs) -> None:
-    job = jobs.past(*GOOD)
-
-    assert command("notify", job["id"], settings={**settings, "delivery.send_timeout_seconds": "inf"}).code == 0
-
-
 def test_an_older_transition_is_not_sent_for_a_latest_that_cannot_be(settings: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
     job = jobs.past("created", "running", "created")
     jobs.move(job["id"], "running", time="yesterday")
