@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 REF ?= HEAD
 PYTEST_ARGS ?=
-# Most tests wait for servers: three at a time fit on two cores, each process with servers of its own.
+# Most tests wait for servers: three at a time fit on two cores, each process with servers of its own; files in their order, the long ones first.
 PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
@@ -18,7 +18,7 @@ run: $(VENV)/demo  ## the bridge on an embedded MongoDB and broker; ARGS="--jobs
 	@$(BIN)/job-bridge demo $(ARGS)
 
 test: check  ## all checks and all tests, with coverage
-	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --cov --cov-report=term $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(PYTEST_ARGS)
 
 check: $(VENV)/test  ## ruff and mypy
 	$(BIN)/ruff check bridge tests benchmarks

@@ -21,7 +21,7 @@ MakeBench = Callable[[Mongod], Bench]
 @pytest.fixture(scope="session")
 def repeats() -> int:
     """How often each fault with chance in it is repeated."""
-    return int(os.environ.get("FAULT_REPEATS", "3"))
+    return int(os.environ.get("FAULT_REPEATS", "2"))
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def test_all_seconds_are_bounded_and_a_year_is_not_too_long() -> None:
     load(None, {"sweep.older_than_seconds": 10 * 365 * 24 * 3600}, {})
 
 
-@pytest.mark.parametrize("every", ["400d", "1000000w", "0.5s"])
+@pytest.mark.parametrize("every", ["400d", "0.5s"])
 def test_a_verification_that_is_due_too_seldom_or_too_often_is_refused(every: str) -> None:
     assert f"once a second at most, and once a year at least, not every {every}" in problems(None, verify__every=every)
 
