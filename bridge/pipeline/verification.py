@@ -121,7 +121,8 @@ class Verification:
         job, state, time, trans_id = (says.get(name, "") for name in _NAMES)
         identity, moment = self._identity(state, time, trans_id), _moment(time)
         due = self._span.holds(record.timestamp if moment is None else moment)
-        return Letter(job or "?", identity or f"{record.partition}:{record.offset}", state, time, due)
+        # A place in another topic: not to be taken for that of a message that cannot be read.
+        return Letter(job or "?", identity or f"dead letter {record.partition}:{record.offset}", state, time, due)
 
 
 def repairs(ledger: Ledger) -> Iterator[Event]:

@@ -239,7 +239,7 @@ def test_what_others_wrote_into_the_topics_is_no_reason_to_fail(given: Settings,
     replayed(given, "--since", "1h")
     producer = KafkaProducer(bootstrap_servers=kafka.internal)
     for each in (topic, f"{topic}-dlq"):
-        producer.send(each, b"[" * 200_000).get(30)
+        producer.send(each, b"[" * 200_000, partition=0).get(30)
     producer.close()
 
     document = found(given)

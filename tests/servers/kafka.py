@@ -27,7 +27,7 @@ from kafka.admin import (
 )
 from kafka.errors import KafkaError
 
-from bridge.demo.process import Child, ServerError, free_ports, listening
+from bridge.demo.process import Child, ServerError, free_ports, listening, poll
 from tests.servers.proxy import TcpProxy
 from tests.servers.records import Record, read
 
@@ -35,6 +35,7 @@ VERSION = "4.2.0"
 POM = Path(__file__).with_name("pom.xml")
 CACHE = Path(__file__).parents[2] / ".cache" / f"kafka-{VERSION}"
 START_SECONDS = 90
+TOPIC_SECONDS = 30
 REQUEST_MILLIS = 10_000
 #: Starting matters more than peak speed; the heap suffices for what tests send.
 JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
@@ -146,6 +147,8 @@ class Kafka:
         topic = {"num_partitions": partitions, "replication_factor": 1, "configs": _dotted(configs)}
         with self.admin() as admin:
             admin.create_topics({name: topic})
+            # The controller answers, and the broker learns of it a moment later.
+            poll(lambda: name in admin.list_topics(), f"topic {name}", TOPIC_SECONDS)
 
     def delete_topic(self, name: str) -> None:
         with self.admin() as admin:

@@ -209,6 +209,12 @@ def test_every_dead_letter_of_the_span_is_set_aside_whatever_the_jobs_tell() -> 
     assert f"{job(3)} created  3/0" in found.examples["set_aside"]
 
 
+def test_a_place_in_the_topic_is_not_one_among_the_dead_letters() -> None:
+    found, _ = compared([Job([A])], [*sent(A), unreadable(b"?")], [unreadable(b"?")])
+
+    assert kinds(found) == {"transitions": 1, "messages": 2, "strange": 1, "set_aside": 1}
+
+
 def test_a_dead_letter_of_another_time_or_that_was_sent_since_is_not_set_aside() -> None:
     timeless = Poison("the time is missing", job(3), "created", "", "3/0", 0)
     others = [letter(happened(2, -5)), letter(happened(2, 1005)), letter(timeless, written=BASE - 5), unreadable(b"?", written=BASE - 5)]
