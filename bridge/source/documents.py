@@ -1,7 +1,8 @@
 """A job's document, read for what it tells of its own past."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timezone
+from math import nan
 from typing import Any, NamedTuple
 
 from bson.objectid import ObjectId
@@ -13,6 +14,12 @@ from bridge.source.decode import moment_in, transition_of
 
 #: Kinds of update times, as MongoDB sorts them.
 NUMBER, DATE = "n", "t"
+#: Conditions on a field that is no time of use, as ranges of an index. Not of type "array": that would read every job, and
+#: what is in one is found by its type.
+NO_TIME: Sequence[Document] = ({"$in": [None, nan, []]}, {"$type": [
+    "string", "object", "binData", "undefined", "objectId", "bool", "regex", "dbPointer", "javascript", "symbol",
+    "javascriptWithScope", "timestamp", "minKey", "maxKey",
+]})
 
 
 class JobHistory(NamedTuple):
@@ -73,6 +80,11 @@ class Documents:
 
 
 _EPOCH = datetime(1970, 1, 1)
+
+
+def date_of(seconds: float) -> datetime:
+    """Unix seconds as a query has them."""
+    return datetime.fromtimestamp(seconds, timezone.utc)
 
 
 def place_of(kind: str, seconds: float) -> str:

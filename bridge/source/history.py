@@ -3,8 +3,8 @@
 Everything is read with majority read concern, as the change stream tells only what a majority has.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timezone
+from collections.abc import Iterator, Sequence
+from math import inf
 
 from pymongo import ASCENDING, DESCENDING
 from pymongo.collection import Collection
@@ -15,15 +15,13 @@ from bridge.model.gap import moment_of
 from bridge.model.profile import Profile
 from bridge.model.transition import Transition
 from bridge.source.client import Document
-from bridge.source.documents import DATE, Documents, JobHistory, time_in
+from bridge.source.documents import DATE, NO_TIME, Documents, JobHistory, date_of, time_in
 from bridge.source.errors import translated
 from bridge.source.plans import scans
 
 _BATCH = 500
 _IDS_AT_ONCE = 500
 _COUNT_MS = 5000
-#: BSON types of an update time that is neither number nor date nor missing.
-_ODD_TYPES = ["string", "object", "binData", "objectId", "bool", "timestamp", "regex"]
 
 
 class History:
@@ -101,20 +99,13 @@ class History:
             return
         kind, reached = time_in(place) if place else ("", 0.0)
         if not kind:
-            yield {"$or": [{field: None}, {field: {"$type": _ODD_TYPES}}]}
+            yield {"$or": [{field: condition} for condition in NO_TIME]}
         begin = since or 0.0
+        # From 0 on is from whenever, also before 1970; not a number is in the first.
         if kind != DATE:
-            yield {field: _from(max(begin, reached), "number", lambda seconds: seconds)}
-        yield {field: _from(max(begin, reached if kind == DATE else 0.0), "date", _date)}
-
-
-def _from(seconds: float, kind: str, value: Callable[[float], object]) -> Document:
-    """Everything of a kind at or after a time; also what is before 1970 where there is none."""
-    return {"$gte": value(seconds)} if seconds > 0 else {"$type": kind}
-
-
-def _date(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, timezone.utc)
+            yield {field: {"$gte": max(begin, reached) or -inf}}
+        dates = max(begin, reached if kind == DATE else 0.0)
+        yield {field: {"$gte": date_of(dates)} if dates else {"$type": "date"}}
 
 
 def _back_from(since: float | None, place: str, back: float) -> tuple[float | None, str]:

@@ -6,8 +6,7 @@ state, and whoever has sent the message takes it off.
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
-from math import nan
+from datetime import datetime
 from typing import Any, Protocol
 
 from bson.min_key import MinKey
@@ -21,7 +20,7 @@ from bridge.errors import Misconfigured, NotPermitted
 from bridge.model.profile import Profile
 from bridge.model.transition import Poison, Transition, made_trans_id
 from bridge.source.client import Document
-from bridge.source.documents import Documents
+from bridge.source.documents import NO_TIME, Documents, date_of
 from bridge.source.errors import classify, translated
 from bridge.source.plans import partial
 
@@ -30,11 +29,6 @@ logger = logging.getLogger(__name__)
 _BATCH = 500
 #: Jobs that are remembered for their state being another than their history's last.
 _MOST_ODD = 10_000
-#: The types that are neither date, number nor null. Not "array": it would read every tagged job, and what is in one is found by its type.
-_NO_TIME = [
-    "string", "object", "binData", "undefined", "objectId", "bool", "regex", "dbPointer", "javascript", "symbol",
-    "javascriptWithScope", "timestamp", "minKey", "maxKey",
-]
 #: BadValue, which the server gives for a hint that names no index.
 _NO_SUCH_HINT = 2
 #: IndexOptionsConflict, which the server gives for an index that is there under another name.
@@ -65,18 +59,18 @@ class TransitionTags:
 
     def bounds(self, before: float) -> Document:
         """Where in the index that stands: tag and time of one transition. The planner may choose the bounds of the tag alone."""
-        least, end = (False, MinKey()), (False, _date(before))
+        least, end = (False, MinKey()), (False, date_of(before))
         paths = (self._tag_path, self._time_path)
         return {"min": dict(zip(paths, least, strict=True)), "max": dict(zip(paths, end, strict=True))}
 
     def queries(self, before: float) -> Iterator[Document]:
         """What a sweep asks. The first term is within the second, and lets the planner take the partial index."""
-        one = {self._tag: False, self._time: {"$lt": _date(before)}}
+        one = {self._tag: False, self._time: {"$lt": date_of(before)}}
         yield {**self._unsent, self._field: {"$elemMatch": one}}
 
     def pending(self, before: float) -> Iterator[Items]:
         for document in _found(self._collection, self, before, self._documents.fields):
-            last = _date(before).replace(tzinfo=None)
+            last = date_of(before).replace(tzinfo=None)
             tagged = [item for item, one in self._tagged(document) if _older(one.get(self._time), last)]
             if tagged:
                 yield tagged
@@ -140,8 +134,7 @@ class JobTags:
 
     def queries(self, before: float) -> Iterator[Document]:
         """What a sweep asks, one for each kind of time; a job without time is old, and so is one whose time is none."""
-        times: Sequence[Document] = {"$lt": _date(before)}, {"$lt": before}, {"$in": [None, nan, []]}, {"$type": _NO_TIME}
-        for older in times:
+        for older in ({"$lt": date_of(before)}, {"$lt": before}, *NO_TIME):
             yield {self._tag: True, self._updated: older}
 
     def pending(self, before: float) -> Iterator[Items]:
@@ -229,10 +222,6 @@ class Sweep:
 
 def _durable(collection: Collection[Document]) -> Collection[Document]:
     return collection.with_options(read_concern=ReadConcern("majority"), write_concern=WriteConcern("majority"))
-
-
-def _date(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, timezone.utc)
 
 
 def _older(time: Any, than: datetime) -> bool:

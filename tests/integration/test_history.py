@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 from bson.decimal128 import Decimal128
+from bson.min_key import MinKey
 from bson.timestamp import Timestamp
 from pymongo import ASCENDING, MongoClient
 from pymongo.collection import Collection
@@ -23,7 +25,7 @@ MISSING = object()
 #: Update times by job, those without a usable one first.
 ODD: dict[str, Any] = {
     "missing": MISSING, "null": None, "text": NOW.isoformat(), "flag": True, "id": ObjectId(), "counter": Timestamp(1, 1),
-    "bytes": b"late",
+    "bytes": b"late", "no number": math.nan, "empty list": [], "least": MinKey(),
 }
 NUMBERS: dict[str, Any] = {
     "unusable": 1e15, "old number": NOW.timestamp() - 900, "number": NOW.timestamp(), "later number": NOW.timestamp() + 5,
