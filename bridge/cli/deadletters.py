@@ -3,7 +3,6 @@
 import json
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ import click
 from bridge.cli.settings import Config, with_settings
 from bridge.cli.times import when
 from bridge.errors import Retryable, Usage
-from bridge.model.message import Record
+from bridge.model.message import Record, fields_of
 from bridge.model.position import ClusterTime, position_from
 from bridge.model.transition import RETRY, Event, Transition
 from bridge.signals import on_stop
@@ -140,12 +139,10 @@ def _letters(config: Config, since: float | None) -> list[Letter]:
 
 
 def _letter(record: Record) -> Letter:
-    says: Any = None
-    with suppress(ValueError, RecursionError):  # anybody may have written it
-        says = json.loads(record.value or b"")
+    says = fields_of(record.value)
     at = datetime.fromtimestamp(record.timestamp, timezone.utc).isoformat(timespec="seconds")
     headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
-    return Letter(f"{record.partition}:{record.offset}", at, says if isinstance(says, dict) else {"error_dlq": "not a dead letter of this bridge"}, headers)
+    return Letter(f"{record.partition}:{record.offset}", at, {"error_dlq": "not a dead letter of this bridge"} if says is None else says, headers)
 
 
 def _chosen(letters: Sequence[Letter], places: Sequence[str]) -> list[Letter]:

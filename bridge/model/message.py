@@ -5,9 +5,9 @@ The headers are those of the CloudEvents 1.0 Kafka protocol binding in binary co
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from json import dumps
+from json import dumps, loads
 from json.encoder import encode_basestring_ascii as quoted
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bridge.model.transition import Poison, Transition
 
@@ -54,6 +54,15 @@ def value_of(transition: Transition) -> bytes:
         f'{{"job_id": {quoted(transition.job_id)}, "state": {quoted(transition.state)}, '
         f'"time": "{transition.time}", "trans_id": {quoted(transition.trans_id)}}}'
     ).encode()
+
+
+def fields_of(value: bytes | None) -> dict[str, Any] | None:
+    """The fields of a message that was read back; None where it has none: anybody may have written it, and anything."""
+    try:
+        read = loads(value or b"")
+    except (ValueError, RecursionError):
+        return None
+    return read if isinstance(read, dict) else None
 
 
 class MessageFormat:

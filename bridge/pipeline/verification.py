@@ -1,6 +1,5 @@
 """Verification: compares what the jobs tell of a time with what the topic has of it, by job and ``trans_id``."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +7,7 @@ from typing import Any, NamedTuple
 
 from bridge.errors import Misconfigured
 from bridge.model.gap import moment_of
-from bridge.model.message import Record
+from bridge.model.message import Record, fields_of
 from bridge.model.position import ClusterTime, position_from
 from bridge.model.transition import REPLAY, Event, Poison, Transition
 from bridge.pipeline.ledger import Arrived, Ledger, Letter, Told
@@ -135,10 +134,10 @@ def repairs(ledger: Ledger) -> Iterator[Event]:
 
 def _says(record: Record) -> dict[str, str]:
     """The four fields of a message as text, as far as it has them; anybody may have written it, and anything."""
+    value = fields_of(record.value) or {}
     try:
-        value: Any = json.loads(record.value or b"")
-        return {name: _plain(value[name]) for name in _NAMES if name in value} if isinstance(value, dict) else {}
-    except (ValueError, RecursionError):
+        return {name: _plain(value[name]) for name in _NAMES if name in value}
+    except RecursionError:  # read by C, and written deeper than Python does
         return {}
 
 
