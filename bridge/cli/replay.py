@@ -123,15 +123,10 @@ def _replay(config: Config, wanted: _Wanted, dry_run: bool, rate: float) -> int:
             if dry_run:
                 return _print(events, stop)
             with resending(config, stop, rate) as resend:
-                sent = [0]
-
-                def settled(more: int) -> None:
-                    sent[0] += more
-
-                whole = resend.run(events, settled)
-                reached = resend.window.position
-        click.echo(f"{sent[0]} messages sent to {config.kafka.topic}")
-    if whole and ids and not sent[0]:
+                whole = resend.run(events)
+                reached, sent = resend.window.position, resend.counters.settled
+        click.echo(f"{sent} messages sent to {config.kafka.topic}")
+    if whole and ids and not sent:
         click.echo("no transition of these jobs was found", err=True)
     if not whole and (rest := _rest(wanted, reached)):
         click.echo(f"stopped; to go on: {rest}", err=True)
@@ -183,7 +178,7 @@ def _print(events: Iterator[Event], stop: threading.Event) -> int:
 
 def _rest(wanted: _Wanted, reached: Position) -> str:
     """The command that goes on behind what Kafka has; empty when nothing is left."""
-    changed: dict[str, Sequence[str]] = {"since": (), "begin": _iso(wanted.since), "end": _iso(wanted.until)}
+    changed: dict[str, Sequence[str]] = {"since": (), "begin": _given(wanted.since), "end": _given(wanted.until)}
     if wanted.job_ids:
         changed["job_ids"] = wanted.job_ids[int(reached.place or "0", 16) :]
         return _again(changed) if changed["job_ids"] else ""
@@ -201,7 +196,7 @@ def _go_on(place: str) -> str:
 
     if not _PLACE.fullmatch(place) or not (seconds := time_in(place)[1]):
         return ""  # a job without a time, or one from before there were any, of which there may be more
-    return "".join(_iso(seconds)) if place.startswith(DATE) else place
+    return _iso(seconds) if place.startswith(DATE) else place
 
 
 def _again(changed: Mapping[str, Sequence[str]]) -> str:
@@ -222,5 +217,9 @@ def _without_secrets(uri: str) -> str:
     return re.sub(r"(?i)(password=|token:)[^&,]*", r"\1PASSWORD", uri)
 
 
-def _iso(seconds: float | None) -> Sequence[str]:
-    return () if seconds is None else (datetime.fromtimestamp(seconds, timezone.utc).isoformat(),)
+def _given(seconds: float | None) -> Sequence[str]:
+    return () if seconds is None else (_iso(seconds),)
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat()

@@ -82,17 +82,14 @@ def _once(config: Config, source: Any, tags: Any, stop: threading.Event) -> int:
     from bridge.parts import resending
     from bridge.pipeline.tagged import Held, Tagged
 
-    sweeping, before, sent = source.sweep(), time.time() - config.sweep.older_than_seconds, [0]
+    sweeping, before = source.sweep(), time.time() - config.sweep.older_than_seconds
     sweeping.check_rights()
     if missing := sweeping.missing_index():
         click.echo(f"no index serves the sweep: it looks at every job; 'job-bridge sweep --create-index' makes {missing}", err=True)
 
-    def settled(more: int) -> None:
-        sent[0] += more
-
     with bars({"jobs": sweeping.count(before)}) as advance, resending(config, stop, around=lambda sink: Tagged(sink, tags, Held())) as resend:
-        whole = resend.run(_events(tags.pending(before), advance), settled)
-    click.echo(f"{sent[0]} messages sent" + ("" if whole else "; stopped before the end, the rest keeps its tags"))
+        whole = resend.run(_events(tags.pending(before), advance))
+    click.echo(f"{resend.counters.settled} messages sent" + ("" if whole else "; stopped before the end, the rest keeps its tags"))
     return 0 if whole else Retryable.exit_code
 
 

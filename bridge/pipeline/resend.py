@@ -78,5 +78,6 @@ class Resend:
         found = self._sink.settled()
         self.window.settle(found)
         self.window.advance()
+        self.counters.settled += len(found)
         if found:
             self._settled(len(found))
