@@ -95,7 +95,7 @@ class Verifying:
 
 def _lower(pid: int) -> None:
     """Let a process of ours run only when nobody else wants the processor, or, where the system knows no such thing, hardly."""
-    with suppress(ProcessLookupError):  # it has ended already
+    with suppress(OSError):  # it has ended already, or the system does not let us: it works all the same
         if hasattr(os, "SCHED_IDLE"):
             os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
         else:
