@@ -1,7 +1,7 @@
 """``python -m benchmarks``: all measurements, by command."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from benchmarks.modes import comparison, modes, recovery, verification
 from benchmarks.modes import write as write_modes
 from benchmarks.profile import profile
 from benchmarks.report import write
-from benchmarks.results import Results
+from benchmarks.results import FILE, Results
 from benchmarks.world import World
 from bridge.demo.mongod import Mongod
 from tests.servers.kafka import Kafka
@@ -22,6 +22,11 @@ from tests.servers.kafka import Kafka
 ROUNDS = 3
 RATES = (10, 100, 1000, 5000)
 BACKLOGS = [50_000, 200_000, 1_000_000]
+#: The tables of each part of ``make bench-peers``.
+PARTS = {
+    "peers": ("throughput", "lookup"), "own": ("start", "idle", "headers", "readers", "sizes"), "latency": ("latency",),
+    "profile": (), "growth": ("growth", "jobs"),
+}
 
 
 @contextmanager
@@ -60,35 +65,36 @@ def short(measures: Measures, made: World) -> None:
 @main.command()
 @click.option("--rounds", default=ROUNDS, show_default=True)
 @click.option("--jobs", default=60_000, show_default=True, help="of the long backlog; 7 transitions each")
-@click.option("--only", type=click.Choice(["peers", "own", "growth", "rates", "profile"]), multiple=True, help="parts; the others stay as they were")
+@click.option("--only", type=click.Choice(list(PARTS)), multiple=True, help="parts; the others stay as they were")
 @click.option("--kind", type=click.Choice(PEERS), multiple=True, default=PEERS)
 def peers(rounds: int, jobs: int, only: tuple[str, ...], kind: tuple[str, ...]) -> None:
     """Everything, the other connectors too, and docs/benchmarks.md."""
-    results = Results.load() if only and Path("docs/benchmarks.json").exists() else Results()
+    results = Results.load() if only and FILE.exists() else Results()
     with world(12_000) as made:
         measures = Measures(made, results)
-        if not only or "peers" in only:
-            measures.peers(rounds, jobs, kind)
-            results.save()
-        if not only or "own" in only:
-            measures.start(rounds)
-            measures.idle()
-            backlog = made.backlog(20_000)
-            measures.headers(rounds, backlog)
-            measures.readers(rounds, backlog)
-            measures.sizes(rounds)
-            results.save()
-        if not only or "rates" in only:
-            for rate in RATES:
-                measures.latency(rate, 10, {driver: bridge(made, driver) for driver in DRIVERS})
-            results.save()
-        if not only or "profile" in only:
-            profile(made, results, made.backlog(40_000))
-            results.save()
-        if not only or "growth" in only:
-            measures.growth(rounds, BACKLOGS)
-    results.save()
+        parts: dict[str, Callable[[], None]] = {
+            "peers": lambda: measures.peers(rounds, jobs, kind),
+            "own": lambda: own(measures, made, rounds),
+            "latency": lambda: measures.latencies(RATES, min(rounds, 2), kind),
+            "profile": lambda: profile(made, results, made.backlog(40_000)),
+            "growth": lambda: measures.growth(rounds, BACKLOGS),
+        }
+        for part, measure in parts.items():
+            if not only or part in only:
+                results.begin(part, PARTS[part])
+                measure()
+                results.save()
     write(results)
+
+
+def own(measures: Measures, made: World, rounds: int) -> None:
+    """What the bridge does in other circumstances, beside itself."""
+    measures.start(rounds)
+    measures.idle()
+    backlog = made.backlog(20_000)
+    measures.headers(rounds, backlog)
+    measures.readers(rounds, backlog)
+    measures.sizes(rounds)
 
 
 @main.command("modes")

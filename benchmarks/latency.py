@@ -1,7 +1,7 @@
 """Writes transitions at an even pace and notes when a consumer has them; a process of its own, to disturb nothing else.
 
-``python -m benchmarks.latency URI DATABASE BOOTSTRAP TOPIC RATE SECONDS`` prints milliseconds as JSON, one for each
-write, from just before it to the arrival of its message.
+``python -m benchmarks.latency URI DATABASE BOOTSTRAP TOPIC RATE SECONDS`` prints two figures for each write as JSON, in
+milliseconds: from just before it to the arrival of its message, and what of that was after the write was acknowledged.
 """
 
 import json
@@ -33,13 +33,17 @@ class Latency:
         self._jobs = self._client[database].jobs
         self._mark = f"late-{uuid.uuid4().hex[:8]}-"
         self._written: dict[int, float] = {}
+        self._acknowledged: dict[int, float] = {}
         self._arrived: dict[int, float] = {}
         self._over = threading.Event()
         self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "latency", "enable.auto.commit": False})
         self._consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
 
-    def measure(self, rate: int, seconds: int) -> list[float]:
-        """Milliseconds, in the order of the writes; what did not arrive is missing."""
+    def measure(self, rate: int, seconds: int) -> list[tuple[float, float]]:
+        """Milliseconds, in the order of the writes; what did not arrive is missing.
+
+        A message that arrives before its write is acknowledged took nothing after it.
+        """
         count = rate * seconds
         consumer = threading.Thread(target=self._consume, args=(count,), daemon=True)
         consumer.start()
@@ -58,7 +62,10 @@ class Latency:
         consumer.join()
         self._consumer.close()
         self._client.close()
-        return [(self._arrived[n] - at) * 1000 for n, at in sorted(self._written.items()) if n in self._arrived]
+        return [
+            ((self._arrived[n] - at) * 1000, max(0.0, self._arrived[n] - self._acknowledged[n]) * 1000)
+            for n, at in sorted(self._written.items()) if n in self._arrived
+        ]
 
     def _consume(self, count: int) -> None:
         mark = re.compile(self._mark.encode() + rb"(\d+)")
@@ -78,12 +85,13 @@ class Latency:
         for number in range(first * group, count, writers * group):
             time.sleep(max(0.0, began + number / rate - time.monotonic()))
             time_, step = to_millis(datetime.now(timezone.utc)), Step(HAPPY[1 + number % (len(HAPPY) - 1)])
-            now = time.monotonic()
-            self._written |= dict.fromkeys(range(number, number + group), now)
+            mine = range(number, number + group)
+            self._written |= dict.fromkeys(mine, time.monotonic())
             updates = [
                 UpdateOne({"_id": job["_id"]}, change(step, time_, f"{self._mark}{number + n:07d}")) for n, job in enumerate(jobs)
             ]
             self._jobs.bulk_write(updates, ordered=False)
+            self._acknowledged |= dict.fromkeys(mine, time.monotonic())
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pymongo import MongoClient
@@ -106,8 +106,10 @@ class Measures:
                 with make(database, topic, None) as contender:
                     self._settle(contender)
                     self._paced(database, topic, min(rate, 200), 3)  # warms both ends
-                    took = self._paced(database, topic, rate, seconds)
+                    paced = self._paced(database, topic, rate, seconds)
+                took, after = (sorted(one[n] for one in paced) for n in (0, 1))
                 quantiles = {f"p{share}": _quantile(took, share / 100) for share in (50, 90, 99)} if took else {}
+                quantiles |= {f"after_p{share}": _quantile(after, share / 100) for share in (50, 99)} if after else {}
                 self._results.add("latency", f"{name}, {rate}/s", arrived=len(took) / (rate * seconds), **quantiles)
                 self._results.distribution(f"{name}, {rate}/s", took)
 
@@ -117,11 +119,12 @@ class Measures:
         else:
             time.sleep(12)
 
-    def _paced(self, database: str, topic: str, rate: int, seconds: int) -> list[float]:
+    def _paced(self, database: str, topic: str, rate: int, seconds: int) -> list[tuple[float, float]]:
         places = [self._world.mongod.uri, database, self._world.kafka.bootstrap, topic, str(rate), str(seconds)]
         command = [sys.executable, "-m", "benchmarks.latency", *places]
         done = subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
-        return sorted(json.loads(done.stdout))
+        found: list[tuple[float, float]] = json.loads(done.stdout)
+        return found
 
     def start(self, rounds: int) -> None:
         """From the start of the process to ``/readyz``, and with one transition waiting to its arrival."""
@@ -163,8 +166,13 @@ class Measures:
         for kind in kinds:
             if kind != "mq-bridge":  # it knows no such setting
                 self.drain("lookup", kind, backlog, peers.make(kind, "lookup"))
-        self.latency(200, 15, {driver: bridge(self._world, driver) for driver in DRIVERS} | {
-            kind: peers.make(kind, "latency") for kind in kinds}, rounds=min(rounds, 2))
+
+    def latencies(self, rates: Sequence[int], rounds: int, kinds: tuple[str, ...]) -> None:
+        """Every peer at 200 writes a second, and the bridge at other rates."""
+        peers, own = Peers(self._world), {driver: bridge(self._world, driver) for driver in DRIVERS}
+        self.latency(200, 15, own | {kind: peers.make(kind, "latency") for kind in kinds}, rounds)
+        for rate in rates:
+            self.latency(rate, 10, own)
 
 
 def _counted(client: MongoClient[Any]) -> int:

@@ -47,6 +47,13 @@ class Results:
         found: dict[str, Any] = self._document["profile"]
         return found
 
+    def begin(self, part: str, tables: Sequence[str]) -> None:
+        """Forget what an earlier run has of these tables, and note when and of which commit they are made now."""
+        for table in tables:
+            self._document["tables"].pop(table, None)
+        now = about()
+        self._document["about"].setdefault("parts", {})[part] = {name: now[name] for name in ("date", "commit", "changed")}
+
     def add(self, table: str, name: str, **figures: float) -> None:
         """Note one round's figures, and print them."""
         kept = self._document["tables"].setdefault(table, {}).setdefault(name, {})
