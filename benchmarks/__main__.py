@@ -106,7 +106,8 @@ def modes_(rounds: int) -> None:
         modes(made, results, rounds)
         recovery(made, results, rounds)
         verification(made, results, rounds)
-        comparison(made, results, 1_000_000)
+        for transitions in (100_000, 1_000_000):
+            comparison(made, results, transitions)
     write_modes(results)
 
 

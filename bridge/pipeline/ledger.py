@@ -1,7 +1,7 @@
 """What the jobs tell and what the topic has, side by side in a small database of its own.
 
-SQLite keeps it in a temporary file that it deletes itself, with a bounded cache: any number of
-transitions are compared in the same memory.
+SQLite keeps it in a temporary file that it deletes itself, with a bounded cache, and sorts in as
+much: any number of transitions are compared in bounded memory.
 """
 
 import sqlite3
