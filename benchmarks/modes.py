@@ -71,7 +71,7 @@ def verification(world: World, results: Results, rounds: int) -> None:
 
 
 def comparison(world: World, results: Results, transitions: int) -> None:
-    """``verify`` over a million transitions that Kafka has: how long, and how much memory at most."""
+    """``verify`` over transitions that Kafka has: how long, and how much memory at most."""
     backlog, topic = world.backlog(transitions // 7), world.topic()
     with bridge(world, DRIVER, settings={"start.from": "history"})(backlog.database, topic, None):
         poll(lambda: world.count(topic) >= backlog.transitions, "all messages", 300)
@@ -148,7 +148,7 @@ def write(results: Results) -> None:
 
 
 def _compared(results: Results) -> str:
-    return "\n".join(
+    return " ".join(
         f"`verify` compared {name} with the topic in {_figure(results, 'comparison', name, 'seconds', '{:.0f}')} s, with "
         f"{_figure(results, 'comparison', name, 'megabytes', '{:.0f}')} MB of memory at most." for name in results.names("comparison"))
 

@@ -26,7 +26,7 @@ def _page(results: Results, plots: list[tuple[str, str]]) -> Iterator[str]:
     yield "# Benchmarks"
     yield ""
     made = "`make bench-peers`" if any(peer in results.names("throughput") for peer in PEERS) else "the parts of `make bench-peers` that need no other connector"
-    yield (f"Made by {made} on {about['date']}, commit {about['commit']}{' with changes' if about['changed'] else ''}, on {about['cpu']}, {about['cores']} cores, "
+    yield (f"Made by {made} on {_when(about)}, on {about['cpu']}, {about['cores']} cores, "
            f"{about['memory']}, Python {about['python']}. MongoDB 6.0.5 (a replica set of one), Apache Kafka 4.2.0 (one node, 3 partitions, "
            "acks=all), the contender and the clients all share these cores. Figures are medians of alternating rounds with (lowest - highest); absolute "
            "ones drift from hour to hour, ratios are of the same round. The bridge has all guarantees switched on.")
@@ -66,12 +66,16 @@ def _page(results: Results, plots: list[tuple[str, str]]) -> Iterator[str]:
     yield from _ahead(results)
 
 
+def _when(made: Mapping[str, Any]) -> str:
+    return f"{made['date']}, commit {made['commit']}{' with changes' if made['changed'] else ''}"
+
+
 def _others(about: Mapping[str, Any]) -> Iterator[str]:
     """Which parts were made at another time than the rest."""
     for part, made in about.get("parts", {}).items():
         if (made["date"], made["commit"]) != (about["date"], about["commit"]):
             yield ""
-            yield f"The part `{part}` was made on {made['date']}, commit {made['commit']}{' with changes' if made['changed'] else ''}."
+            yield f"The part `{part}` was made on {_when(made)}."
 
 
 def _section(name: str, head: Sequence[str], rows: Rows) -> Iterator[str]:
