@@ -50,9 +50,9 @@ class Record(NamedTuple):
 
 def value_of(transition: Transition) -> bytes:
     """Encode the four keys as ``json.dumps`` does by default: order, separators, ASCII escapes."""
+    job_id, state, time, trans_id, _ = transition
     return (
-        f'{{"job_id": {quoted(transition.job_id)}, "state": {quoted(transition.state)}, '
-        f'"time": "{transition.time}", "trans_id": {quoted(transition.trans_id)}}}'
+        f'{{"job_id": {quoted(job_id)}, "state": {quoted(state)}, "time": "{time}", "trans_id": {quoted(trans_id)}}}'
     ).encode()
 
 

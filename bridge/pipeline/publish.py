@@ -49,24 +49,25 @@ class Publisher:
 
     def _prepare(self, event: Event, sendings: list[Sending], now: float) -> None:
         """Make the messages of ``event``; its position is reached when the last of them is settled."""
+        position, items, committed, skipped, origin = event
         self._counters.read += 1
-        if event.skipped:
-            self._counters.skip(event.skipped)
-        if not event.items:
-            self._window.pass_by(event.position)
+        if skipped:
+            self._counters.skip(skipped)
+        if not items:
+            self._window.pass_by(position)
             return
-        last = len(event.items) - 1
-        for n, item in enumerate(event.items):
-            message, size = self._message(item, event.origin)
-            delivery = Delivery(event.position if n == last else None, size, now, event.committed, item)
+        for item in items:
+            message, size = self._message(item, origin)
+            delivery = Delivery(None, size, now, committed, item)
             self._window.admit(delivery)
             sendings.append((message, delivery))
-        if event.position > self._counters.sent_up_to:
-            self._counters.sent_up_to = event.position
-        elif event.origin == STREAM:
-            self._counters.possible_duplicates += len(event.items)
-        if event.origin == RECOVERY:
-            self._counters.recovered += len(event.items)
+        delivery.position = position
+        if position > self._counters.sent_up_to:
+            self._counters.sent_up_to = position
+        elif origin == STREAM:
+            self._counters.possible_duplicates += len(items)
+        if origin == RECOVERY:
+            self._counters.recovered += len(items)
 
     def _message(self, item: Transition | Poison, origin: bytes) -> tuple[Message, int]:
         """The message for an item, and its size in bytes."""

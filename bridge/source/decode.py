@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any
 
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -33,6 +34,8 @@ _COLLECTION = {
 _WHOLE = ("insert", "replace")
 #: The driver's dates are UTC and naive.
 _EPOCH = datetime(1970, 1, 1)
+#: How the text of a time ends, by its milliseconds.
+_FRACTIONS = ("+00:00", *(f".{millis:03}000+00:00" for millis in range(1, 1000)))
 
 #: Makes a named tuple in half the time its own class takes, for what is made a million times.
 _new = tuple.__new__
@@ -160,7 +163,7 @@ def transition_of(job_id: Any, sequence: int | None, fields: Any, raw: Raw) -> T
     fields = fields if isinstance(fields, dict) else {}
     state, time, trans_id = fields.get("s"), fields.get("d"), fields.get("i")
     if isinstance(job_id, str) and isinstance(state, str) and isinstance(time, datetime):
-        text = f"{time.isoformat()}+00:00"
+        text = _iso(time)
         if not (isinstance(trans_id, str) and trans_id):
             trans_id = made_trans_id(job_id, text if sequence is None else sequence, state)
         return _new(Transition, (job_id, state, text, trans_id, sequence))
@@ -184,8 +187,19 @@ def _reason(job_id: Any, state: Any, time: Any, raw: Raw) -> str:
 
 def _text(value: Any) -> str:
     if isinstance(value, datetime):
-        return f"{value.isoformat()}+00:00"
+        return _iso(value)
     return "" if value is None else str(value)
+
+
+def _iso(time: datetime) -> str:
+    """``isoformat`` of a time of BSON, in half its time: those of one second share most of the text."""
+    since = time - _EPOCH
+    return _second(since.days, since.seconds) + _FRACTIONS[since.microseconds // 1000]
+
+
+@lru_cache(256)
+def _second(days: int, seconds: int) -> str:
+    return (_EPOCH + timedelta(days, seconds)).isoformat()
 
 
 def moment_in(value: Any) -> datetime | None:

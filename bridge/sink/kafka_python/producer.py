@@ -91,7 +91,7 @@ class KafkaPythonSink:
     def __enter__(self) -> Self:
         self._topics = admitted(KafkaPythonTopics(self._config), self._topic, self._dead_letter_topic)
         partitions = {name: topic.partitions for name, topic in self._topics.items()}
-        self._lanes = Lanes(partitions, lambda number: _Lane(number, self._wake))
+        self._lanes = Lanes(partitions, lambda _, number: _Lane(number, self._wake))
         self._words.install()
         try:
             self._producer: KafkaProducer = made(KafkaProducer, **self._options())
@@ -135,10 +135,10 @@ class KafkaPythonSink:
         """Hand messages over. Raises :class:`Retryable` when the producer takes no more."""
         if self.broken:
             raise discarded()
-        send, lanes = self._producer.send, self._lanes
+        send = self._producer.send
+        lanes = self._lanes.of([(topic, key) for (topic, key, _, _), _ in sendings])
         try:
-            for (topic, key, value, headers), delivery in sendings:
-                lane = lanes[topic, key]
+            for lane, ((topic, key, value, headers), delivery) in zip(lanes, sendings, strict=True):
                 lane.append(send(topic, value, key, headers, lane.number), delivery)
         except (kafka_errors.KafkaError, AssertionError) as error:
             self.broken = True

@@ -13,7 +13,7 @@ as much as handing it over.
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
@@ -39,26 +39,9 @@ _POLL_SECONDS = 0.1
 #: The smallest and the largest value librdkafka takes for message.max.bytes, and for its queue in kB.
 _LEAST_BYTES, _MOST_BYTES, _MOST_KBYTES = 1_000, 1_000_000_000, 2_147_483_647
 
-
-class _Lane:
-    """One partition: what was handed over and is not acknowledged, in order."""
-
-    __slots__ = ("_done", "number", "sent")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.sent: deque[Delivery] = deque()
-        self._done = 0
-
-    def report(self, reported: Callable[["_Lane", int, KafkaError | None, Any], None]) -> Callable[[KafkaError | None, Any], None]:
-        """What is to be called when all that was handed over by now is acknowledged."""
-        return partial(reported, self, self._done + len(self.sent))
-
-    def up_to(self, handed: int) -> list[Delivery]:
-        """Take out what is acknowledged, given by how many ever were handed over by then."""
-        settled = [self.sent.popleft() for _ in range(handed - self._done)]
-        self._done = handed
-        return settled
+_Sending = tuple[Message, Delivery]
+#: Topic and number.
+_Partition = tuple[str, int]
 
 
 class LibrdkafkaSink:
@@ -75,7 +58,7 @@ class LibrdkafkaSink:
         self._wake = wake
         self._words = last_words()
         self._topics: dict[str, Topic] = {}
-        self._reports: deque[tuple[_Lane, int]] = deque()
+        self._reports: deque[list[Delivery]] = deque()
         self._failure: KafkaError | Exception | None = None
         self._closing = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="librdkafka-poll", daemon=True)
@@ -83,7 +66,7 @@ class LibrdkafkaSink:
 
     def __enter__(self) -> Self:
         self._topics = admitted(LibrdkafkaTopics(self._config), self._topic, self._dead_letter_topic)
-        self._lanes = Lanes({name: topic.partitions for name, topic in self._topics.items()}, _Lane)
+        self._lanes = Lanes({name: topic.partitions for name, topic in self._topics.items()}, lambda topic, number: (topic, number))
         self._words.install()
         self._producer = Producer(connection(self._config, self._words) | self._options(), logger=logging.getLogger(LOGGER))
         self._poller.start()
@@ -127,25 +110,38 @@ class LibrdkafkaSink:
         found = self._topics.get(topic)
         return found.takes() if found else 0
 
-    def send(self, sendings: Sequence[tuple[Message, Delivery]]) -> None:
+    def send(self, sendings: Sequence[_Sending]) -> None:
         """Hand messages over. Raises :class:`Retryable` when the producer takes no more."""
         if self.broken:
             raise discarded()
-        produce, known = self._producer.produce, self._lanes
-        lanes = [known[topic, key] for (topic, key, _, _), _ in sendings]
-        last = dict(zip(lanes, sendings, strict=True))  # of each lane
         try:
-            for lane, sending in zip(lanes, sendings, strict=True):
-                (topic, key, value, headers), delivery = sending
-                lane.sent.append(delivery)
-                report = lane.report(self._reported) if last[lane] is sending else None
-                if headers:
-                    produce(topic, value, key, lane.number, report, headers=headers)  # type: ignore[arg-type]  # its list is invariant
-                else:  # an empty list costs as much as a third of the rest
-                    produce(topic, value, key, lane.number, report)
+            for (topic, partition), together in self._by_partition(sendings).items():
+                self._hand_over(topic, partition, together)
         except (KafkaException, BufferError) as error:
             self.broken = True
             raise self._verdict(error) from error
+
+    def _by_partition(self, sendings: Sequence[_Sending]) -> Mapping[_Partition, list[_Sending]]:
+        """What goes to each partition, in its order, to be handed over in a row.
+
+        The client begins to send with the first message it gets: of messages in a row it makes one or two requests.
+        """
+        lanes = self._lanes.of([(topic, key) for (topic, key, _, _), _ in sendings])
+        found: dict[_Partition, list[_Sending]] = {lane: [] for lane in lanes}
+        for lane, sending in zip(lanes, sendings, strict=True):
+            found[lane].append(sending)
+        return found
+
+    def _hand_over(self, topic: str, partition: int, sendings: Sequence[_Sending]) -> None:
+        produce, last = self._producer.produce, sendings[-1]
+        reported = partial(self._reported, [delivery for _, delivery in sendings])
+        for sending in sendings:
+            _, key, value, headers = sending[0]
+            report = reported if sending is last else None
+            if headers:
+                produce(topic, value, key, partition, report, headers=headers)  # type: ignore[arg-type]  # its list is invariant
+            else:  # an empty list costs as much as a third of the rest
+                produce(topic, value, key, partition, report)
 
     def settled(self) -> list[Delivery]:
         """The deliveries acknowledged since the last call; raises what a failed one means when there are none, once."""
@@ -153,8 +149,7 @@ class LibrdkafkaSink:
             return []
         failure, settled = self._failure, list[Delivery]()
         for _ in range(len(self._reports)):
-            lane, handed = self._reports.popleft()
-            settled += lane.up_to(handed)
+            settled += self._reports.popleft()
         if failure is not None and not settled:
             self.broken = True
             raise self._verdict(failure)
@@ -177,9 +172,9 @@ class LibrdkafkaSink:
             self._failure = error
             self._wake.set()
 
-    def _reported(self, lane: "_Lane", handed: int, error: KafkaError | None, _message: Any) -> None:
+    def _reported(self, deliveries: list[Delivery], error: KafkaError | None, _message: Any) -> None:
         if error is None:
-            self._reports.append((lane, handed))
+            self._reports.append(deliveries)
         else:
             self._failure = self._failure or error
         if not self._wake.is_set():

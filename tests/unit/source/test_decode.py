@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from bson import ObjectId
 from bson.datetime_ms import DatetimeMS
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from bridge.model.position import ClusterTime
 from bridge.model.profile import PROFILES, Profile
@@ -45,6 +47,15 @@ def test_a_new_element_gives_its_transition_with_the_id_looked_up() -> None:
     expected = Transition("job-0", "job_submitted", (NOON + timedelta(milliseconds=3)).isoformat(), "t-3", 3)
 
     assert item(pushed(1, 3)) == expected
+
+
+@given(st.datetimes())
+@example(datetime(1969, 12, 31, 23, 59, 59, 999_000))
+@example(datetime(2026, 3, 2, 12))
+def test_a_time_is_told_as_python_tells_it(time: datetime) -> None:
+    time = time.replace(microsecond=time.microsecond // 1000 * 1000)  # BSON knows no more
+
+    assert item(inserted(1, {**element(0), "d": time})).time == time.replace(tzinfo=timezone.utc).isoformat()
 
 
 def test_elements_of_one_event_come_by_their_index_not_by_their_text() -> None:
