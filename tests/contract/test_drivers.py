@@ -8,6 +8,7 @@ import time
 
 import pytest
 from kafka import KafkaProducer
+from kafka.net.compat import KafkaNetClient
 
 from bridge.demo.process import poll
 from bridge.errors import BridgeError, Misconfigured, Retryable
@@ -72,6 +73,29 @@ def test_the_partition_is_the_one_kafkas_default_partitioner_gives(cluster: Clus
     assert len(chosen) == 60
     assert {len(each) for each in chosen.values()} == {1}
     assert {number for each in chosen.values() for number in each} == {0, 1, 2}
+
+
+def test_kafka_pythons_sender_is_woken_once_for_all_that_is_handed_over_together(
+    kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Woken at the first message of each batch it sends that one alone, and the loop waits for the interpreter."""
+    wakes: list[object] = []
+    wakeup = KafkaNetClient.wakeup
+
+    def counted(client: KafkaNetClient) -> None:
+        wakes.append(client)
+        wakeup(client)
+
+    monkeypatch.setattr(KafkaNetClient, "wakeup", counted)
+    cluster = Cluster("kafka-python", kafka, topic)
+    together = [(message(f"job-{number % 20}", b"{}", topic), delivery(number)) for number in range(60)]
+    with cluster.open() as sink:
+        for expected in (1, 2):
+            sink.send(together)
+            assert len(wakes) == expected
+            settle(cluster, sink, lambda found: len(found) == 60)
+
+    assert sum(map(len, cluster.written())) == 120
 
 
 def test_headers_arrive_as_they_were_given(cluster: Cluster) -> None:

@@ -44,7 +44,7 @@ def last_words() -> LastWords:
     return LastWords("kafka", useless="ootstrap")
 
 
-def made(factory: Callable[..., Any], **options: Any) -> Any:
+def made(factory: Callable[..., Any], kafka_client: Callable[..., KafkaNetClient] = KafkaNetClient, **options: Any) -> Any:
     """Make a client of kafka-python, and leave nothing behind when its constructor raises.
 
     The constructor connects; when no broker answers it raises and forgets its thread and sockets,
@@ -54,7 +54,7 @@ def made(factory: Callable[..., Any], **options: Any) -> Any:
     networks: list[KafkaNetClient] = []
 
     def network(**config: Any) -> KafkaNetClient:
-        networks.append(KafkaNetClient(**config))
+        networks.append(kafka_client(**config))
         return networks[-1]
 
     try:

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from kafka import KafkaProducer
 from kafka import errors as kafka_errors
+from kafka.net.compat import KafkaNetClient
 from kafka.producer.future import FutureRecordMetadata
 
 from bridge.config import Config
@@ -31,6 +32,22 @@ from bridge.sink.topics import Topic, admitted
 
 #: As long as a 32 bit timeout can be.
 _NEVER_MS = 2**31 - 1
+
+
+class _Client(KafkaNetClient):  # type: ignore[misc]  # it has no types
+    """Wakes the sender once for all that is handed over together.
+
+    The producer wakes its sender, a thread in Python too, at the first message of each batch: that one would be
+    sent alone, and so on, and each time the loop would wait for the interpreter. Asking for metadata wakes the
+    network itself, so a hand-over that has to wait for it does not wait in vain.
+    """
+
+    #: While a hand-over is under way.
+    held = False
+
+    def wakeup(self) -> None:
+        if not self.held:
+            super().wakeup()
 
 
 class _Lane:
@@ -113,7 +130,12 @@ class KafkaPythonSink:
             "max_block_ms": terms.milliseconds(terms.REQUEST_SECONDS),
             "metadata_max_age_ms": terms.milliseconds(terms.METADATA_SECONDS),
             "metrics_enabled": False,
+            "kafka_client": self._connected,
         }
+
+    def _connected(self, **options: Any) -> _Client:
+        self._client = _Client(**options)
+        return self._client
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -137,12 +159,16 @@ class KafkaPythonSink:
             raise discarded()
         send = self._producer.send
         lanes = self._lanes.of([(topic, key) for (topic, key, _, _), _ in sendings])
+        self._client.held = True
         try:
             for lane, ((topic, key, value, headers), delivery) in zip(lanes, sendings, strict=True):
                 lane.append(send(topic, value, key, headers, lane.number), delivery)
         except (kafka_errors.KafkaError, AssertionError) as error:
             self.broken = True
             raise self._verdict(error) from error
+        finally:
+            self._client.held = False
+            self._client.wakeup()
 
     def settled(self) -> list[Delivery]:
         """The deliveries acknowledged since the last call; raises what a failed one means when there are none, once."""
