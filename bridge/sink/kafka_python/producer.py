@@ -158,7 +158,7 @@ class KafkaPythonSink:
         if self.broken:
             raise discarded()
         send = self._producer.send
-        lanes = self._lanes.of([(topic, key) for (topic, key, _, _), _ in sendings])
+        lanes = self._lanes.of([message[:2] for message, _ in sendings])
         self._client.held = True
         try:
             for lane, ((topic, key, value, headers), delivery) in zip(lanes, sendings, strict=True):

@@ -126,7 +126,7 @@ class LibrdkafkaSink:
 
         The client begins to send with the first message it gets: of messages in a row it makes one or two requests.
         """
-        lanes = self._lanes.of([(topic, key) for (topic, key, _, _), _ in sendings])
+        lanes = self._lanes.of([message[:2] for message, _ in sendings])
         found: dict[_Partition, list[_Sending]] = {lane: [] for lane in lanes}
         for lane, sending in zip(lanes, sendings, strict=True):
             found[lane].append(sending)
