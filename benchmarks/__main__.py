@@ -54,7 +54,7 @@ def main(context: click.Context) -> None:
 def short(measures: Measures, made: World) -> None:
     """What needs no peers."""
     measures.start(ROUNDS)
-    measures.idle()
+    measures.idle(1)
     measures.latency(200, 15, {driver: bridge(made, driver) for driver in DRIVERS})
     backlog = made.backlog(20_000)
     measures.throughput(ROUNDS, backlog, {driver: bridge(made, driver) for driver in DRIVERS})
@@ -90,7 +90,7 @@ def peers(rounds: int, jobs: int, only: tuple[str, ...], kind: tuple[str, ...]) 
 def own(measures: Measures, made: World, rounds: int) -> None:
     """What the bridge does in other circumstances, beside itself."""
     measures.start(rounds)
-    measures.idle()
+    measures.idle(rounds)
     backlog = made.backlog(20_000)
     measures.headers(rounds, backlog)
     measures.readers(rounds, backlog)

@@ -134,10 +134,10 @@ class Measures:
                 run = self._world.drain(backlog, bridge(self._world, driver))
                 self._results.add("start", driver, first=run.first)
 
-    def idle(self) -> None:
-        """CPU and commands to MongoDB of a bridge that has nothing to do."""
+    def idle(self, rounds: int) -> None:
+        """CPU and commands to MongoDB of a bridge that has nothing to do; every five minutes mongod adds some of its own."""
         before = self._commands(IDLE_SECONDS)
-        for driver in DRIVERS:
+        for driver in DRIVERS * rounds:
             database = f"idle-{time.monotonic_ns():x}"
             self._world.create(database)
             with bridge(self._world, driver)(database, self._world.topic(), None) as contender:
