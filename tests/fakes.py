@@ -16,8 +16,7 @@ from bridge.model.checkpoint import Checkpoint, checkpoint_of
 from bridge.model.message import Message
 from bridge.model.position import Position
 from bridge.model.transition import Batch, Event, Poison, Transition
-from bridge.model.window import Delivery
-from bridge.pipeline.ports import Sending
+from bridge.model.window import Delivery, Sending
 from tests.factories import at, event
 
 

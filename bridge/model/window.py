@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 
+from bridge.model.message import Message
 from bridge.model.position import Position
 from bridge.model.transition import Poison, Transition
 
@@ -26,6 +27,10 @@ class Delivery:
         self.sent = sent
         self.committed = committed
         self.item = item
+
+
+#: A message and its place in the window.
+Sending = tuple[Message, Delivery]
 
 
 class Window:

@@ -9,8 +9,8 @@ from bridge.clock import Clock
 from bridge.errors import BridgeError
 from bridge.logs import Repeated
 from bridge.metrics import Counters
-from bridge.model.window import Delivery, Window
-from bridge.pipeline.ports import Sending, Sink
+from bridge.model.window import Delivery, Sending, Window
+from bridge.pipeline.ports import Sink
 
 logger = logging.getLogger("bridge")
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from bridge.clock import Clock
 from bridge.errors import BridgeError, SendFailed
 from bridge.model.transition import Poison, Transition
-from bridge.model.window import Delivery
-from bridge.pipeline.ports import Sending, Sink
+from bridge.model.window import Delivery, Sending
+from bridge.pipeline.ports import Sink
 
 _PULSE_SECONDS = 0.25
 _AGAIN = "Nothing is lost: it is sent again at the next start, and may then be there twice"

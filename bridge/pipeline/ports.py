@@ -4,12 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from bridge.model.checkpoint import Checkpoint
-from bridge.model.message import Message, Record
+from bridge.model.message import Record
 from bridge.model.transition import Batch, Poison, Transition
-from bridge.model.window import Delivery
-
-#: A message and its place in the window.
-Sending = tuple[Message, Delivery]
+from bridge.model.window import Delivery, Sending
 
 
 class Stream(Protocol):

@@ -9,8 +9,8 @@ from bridge.metrics import Counters
 from bridge.model.message import Message, MessageFormat
 from bridge.model.policy import DeadLetterBrake
 from bridge.model.transition import RECOVERY, STREAM, Event, Poison, Transition
-from bridge.model.window import Delivery, Window
-from bridge.pipeline.ports import Sending, Sink
+from bridge.model.window import Delivery, Sending, Window
+from bridge.pipeline.ports import Sink
 
 logger = logging.getLogger(__name__)
 

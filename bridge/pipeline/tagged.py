@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from bridge.errors import BridgeError
 from bridge.model.transition import Poison, Transition
-from bridge.model.window import Delivery
-from bridge.pipeline.ports import Sending, Sink, Tags
+from bridge.model.window import Delivery, Sending
+from bridge.pipeline.ports import Sink, Tags
 
 Identity = tuple[str, str, int | None]
 

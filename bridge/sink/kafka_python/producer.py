@@ -20,8 +20,7 @@ from kafka.producer.future import FutureRecordMetadata
 
 from bridge.config import Config
 from bridge.errors import BridgeError
-from bridge.model.message import Message
-from bridge.model.window import Delivery
+from bridge.model.window import Delivery, Sending
 from bridge.sink import terms
 from bridge.sink.errors import discarded
 from bridge.sink.kafka_python.client import connection, last_words, made
@@ -153,7 +152,7 @@ class KafkaPythonSink:
         found = self._topics.get(topic)
         return found.takes() if found else 0
 
-    def send(self, sendings: Sequence[tuple[Message, Delivery]]) -> None:
+    def send(self, sendings: Sequence[Sending]) -> None:
         """Hand messages over. Raises :class:`Retryable` when the producer takes no more."""
         if self.broken:
             raise discarded()

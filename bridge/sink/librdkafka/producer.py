@@ -12,7 +12,7 @@ as much as handing it over.
 
 import logging
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -23,8 +23,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from bridge.config import Config
 from bridge.errors import BridgeError
-from bridge.model.message import Message
-from bridge.model.window import Delivery
+from bridge.model.window import Delivery, Sending
 from bridge.sink import terms
 from bridge.sink.errors import discarded
 from bridge.sink.lanes import Lanes
@@ -39,7 +38,6 @@ _POLL_SECONDS = 0.1
 #: The smallest and the largest value librdkafka takes for message.max.bytes, and for its queue in kB.
 _LEAST_BYTES, _MOST_BYTES, _MOST_KBYTES = 1_000, 1_000_000_000, 2_147_483_647
 
-_Sending = tuple[Message, Delivery]
 #: Topic and number.
 _Partition = tuple[str, int]
 
@@ -110,7 +108,7 @@ class LibrdkafkaSink:
         found = self._topics.get(topic)
         return found.takes() if found else 0
 
-    def send(self, sendings: Sequence[_Sending]) -> None:
+    def send(self, sendings: Sequence[Sending]) -> None:
         """Hand messages over. Raises :class:`Retryable` when the producer takes no more."""
         if self.broken:
             raise discarded()
@@ -121,18 +119,18 @@ class LibrdkafkaSink:
             self.broken = True
             raise self._verdict(error) from error
 
-    def _by_partition(self, sendings: Sequence[_Sending]) -> Mapping[_Partition, list[_Sending]]:
+    def _by_partition(self, sendings: Sequence[Sending]) -> Mapping[_Partition, list[Sending]]:
         """What goes to each partition, in its order, to be handed over in a row.
 
         The client begins to send with the first message it gets: of messages in a row it makes one or two requests.
         """
         lanes = self._lanes.of([message[:2] for message, _ in sendings])
-        found: dict[_Partition, list[_Sending]] = {lane: [] for lane in lanes}
+        found = defaultdict[_Partition, list[Sending]](list)
         for lane, sending in zip(lanes, sendings, strict=True):
             found[lane].append(sending)
         return found
 
-    def _hand_over(self, topic: str, partition: int, sendings: Sequence[_Sending]) -> None:
+    def _hand_over(self, topic: str, partition: int, sendings: Sequence[Sending]) -> None:
         produce, last = self._producer.produce, sendings[-1]
         reported = partial(self._reported, [delivery for _, delivery in sendings])
         for sending in sendings:

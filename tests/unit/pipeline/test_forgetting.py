@@ -8,9 +8,8 @@ import pytest
 
 from bridge.errors import Retryable
 from bridge.metrics import Counters
-from bridge.model.window import Window
+from bridge.model.window import Sending, Window
 from bridge.pipeline.forgetting import Forgetting
-from bridge.pipeline.ports import Sending
 from tests.factories import at, delivery, message
 from tests.fakes import FakeBroker, FakeClock, FakeSink, FakeWake
 

@@ -7,9 +7,8 @@ import threading
 import pytest
 
 from bridge.errors import Fenced, NotPermitted, Retryable, SendFailed
-from bridge.model.window import Delivery
+from bridge.model.window import Delivery, Sending
 from bridge.pipeline.onebyone import OneByOne
-from bridge.pipeline.ports import Sending
 from tests.factories import at, message, transition
 from tests.fakes import FakeBroker, FakeClock, FakeSink, FakeWake
 
