@@ -163,7 +163,8 @@ def transition_of(job_id: Any, sequence: int | None, fields: Any, raw: Raw) -> T
     fields = fields if isinstance(fields, dict) else {}
     state, time, trans_id = fields.get("s"), fields.get("d"), fields.get("i")
     if isinstance(job_id, str) and isinstance(state, str) and isinstance(time, datetime):
-        text = _iso(time)
+        since = time - _EPOCH  # isoformat in half its time: those of one second share most of the text
+        text = _second(since.days, since.seconds) + _FRACTIONS[since.microseconds // 1000]
         if not (isinstance(trans_id, str) and trans_id):
             trans_id = made_trans_id(job_id, text if sequence is None else sequence, state)
         return _new(Transition, (job_id, state, text, trans_id, sequence))
@@ -187,14 +188,8 @@ def _reason(job_id: Any, state: Any, time: Any, raw: Raw) -> str:
 
 def _text(value: Any) -> str:
     if isinstance(value, datetime):
-        return _iso(value)
+        return f"{value.isoformat()}+00:00"
     return "" if value is None else str(value)
-
-
-def _iso(time: datetime) -> str:
-    """``isoformat`` of a time of BSON, in half its time: those of one second share most of the text."""
-    since = time - _EPOCH
-    return _second(since.days, since.seconds) + _FRACTIONS[since.microseconds // 1000]
 
 
 @lru_cache(256)
