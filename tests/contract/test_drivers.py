@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gc
+import pydoc
 import threading
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from confluent_kafka.admin import AdminClient
 from kafka import KafkaProducer
 from kafka.net.compat import KafkaNetClient
 
@@ -14,7 +18,7 @@ from bridge.demo.process import poll
 from bridge.errors import BridgeError, Misconfigured, Retryable
 from bridge.model.message import Message
 from bridge.sink.driver import driver_of
-from tests.contract.sinks import DRIVERS, Cluster, send, settle
+from tests.contract.sinks import DRIVERS, MOST, Cluster, send, settle
 from tests.factories import delivery, message, settings
 from tests.servers.kafka import Kafka
 
@@ -174,3 +178,54 @@ def test_a_broker_out_of_reach_is_waited_for(driver: str, monkeypatch: pytest.Mo
     assert caught.value.part == "kafka"
     del caught
     gc.collect()
+
+
+@pytest.fixture(scope="module")
+def forgotten(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A broker whose controller takes it for dead eight seconds out of ten: it answers, that there is no broker."""
+    times = {"broker.session.timeout.ms": "2000", "broker.heartbeat.interval.ms": "10000"}
+    with Kafka(tmp_path_factory.mktemp("forgotten"), properties=times) as server:
+        server.create_topic("jobs", max_message_bytes=MOST)
+        yield server
+
+
+def test_a_broker_that_is_taken_for_dead_is_waited_for(
+    driver: str, forgotten: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one is for a moment after a pause; asked for more, it lets a client wait for fifteen seconds."""
+    topics = driver_of(config := settings(
+        kafka__bootstrap_servers=forgotten.bootstrap, kafka__topic="jobs", kafka__driver=driver
+    )).topics(config)
+    watcher = AdminClient({"bootstrap.servers": forgotten.internal})
+    poll(lambda: bool(watcher.list_topics(timeout=1).brokers), "the broker, alive")
+    poll(lambda: not watcher.list_topics(timeout=1).brokers, "the broker, taken for dead")
+
+    with monkeypatch.context() as patch, pytest.raises(Retryable, match=r"knows of none that is up|No broker metadata"):
+        patch.setattr("bridge.sink.terms.BOOTSTRAP_SECONDS", 0.5)
+        topics.describe("jobs")
+    assert not watcher.list_topics(timeout=1).brokers
+    found = topics.describe("jobs")
+
+    assert watcher.list_topics(timeout=1).brokers
+    assert found["jobs"].max_message_bytes == MOST
+
+
+def test_no_answer_is_not_taken_for_a_missing_right(
+    driver: str, behind_a_proxy: tuple[Cluster, Kafka], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster, kafka = behind_a_proxy
+    place = {"kafka-python": "bridge.sink.kafka_python.topics._configs", "librdkafka": "bridge.sink.librdkafka.topics._within"}[driver]
+    asked: Any = pydoc.locate(place)
+
+    with kafka.proxy() as proxy:
+
+        def silent(*arguments: object) -> object:
+            proxy.silence()
+            return asked(*arguments)
+
+        monkeypatch.setattr("bridge.sink.terms.REQUEST_SECONDS", 1.0)
+        monkeypatch.setattr(place, silent)
+        with pytest.raises(Retryable):
+            driver_of(cluster.config).topics(cluster.config).describe(cluster.topic)
+
+        assert proxy.counts.held > 0

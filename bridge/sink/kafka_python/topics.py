@@ -59,14 +59,19 @@ class KafkaPythonTopics:
 
 
 def _configs(admin: KafkaAdminClient, names: list[str]) -> Mapping[str, Any]:
-    """The topics' settings; empty where the user may not see them or the broker does not tell."""
+    """The topics' settings; empty where the user may not see them or the broker has no such request.
+
+    Raises ``KafkaError`` when it did not answer: that tells nothing of the user's rights.
+    """
     if not names:
         return {}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
     try:
         found: Mapping[str, Any] = admin.describe_configs(resources, config_filter="all").get("topic", {})
         return found
-    except (kafka_errors.KafkaError, ValueError):
+    except (kafka_errors.KafkaError, ValueError) as error:
+        if getattr(error, "retriable", False):
+            raise
         return {}
 
 

@@ -4,7 +4,7 @@ import os
 import time
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from bridge.config import Config
@@ -15,6 +15,7 @@ from bridge.sink.words import LastWords, readable
 #: The logger librdkafka's own lines go to; they would end on standard error otherwise.
 LOGGER = "librdkafka"
 _LOOK_SECONDS = 0.5
+_PAUSE_SECONDS = 0.1
 
 
 def connection(config: Config, words: LastWords) -> dict[str, Any]:
@@ -58,13 +59,22 @@ def metadata(client: AdminClient, words: LastWords) -> Any:
     librdkafka tries for ever and answers "timed out" whatever the reason: what it complained of
     meanwhile tells when waiting is useless. All topics are asked for, never a named one: naming it
     may create it.
+
+    A broker that lost touch with its controller, as after a pause, answers that there is no broker:
+    until it is back, every other request would only run into its time limit.
     """
     deadline = time.monotonic() + terms.BOOTSTRAP_SECONDS
     while True:
         try:
-            return client.list_topics(timeout=min(_LOOK_SECONDS, terms.BOOTSTRAP_SECONDS))
+            return _look(client)
         except KafkaException:
-            client.poll(0)
+            client.poll(_PAUSE_SECONDS)
             if time.monotonic() >= deadline or hopeless(words.recent()):
                 raise
 
+
+def _look(client: AdminClient) -> Any:
+    found = client.list_topics(timeout=min(_LOOK_SECONDS, terms.BOOTSTRAP_SECONDS))
+    if not found.brokers:
+        raise KafkaException(KafkaError(KafkaError.BROKER_NOT_AVAILABLE, "the broker that answers knows of none that is up"))
+    return found

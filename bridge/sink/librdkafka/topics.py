@@ -14,6 +14,8 @@ from bridge.sink.librdkafka.client import LOGGER, connection, last_words, metada
 from bridge.sink.librdkafka.errors import classify
 from bridge.sink.topics import Topic, number, too_few_brokers
 
+_UNANSWERED = frozenset({KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.REQUEST_TIMED_OUT})
+
 
 class LibrdkafkaTopics:
     """See :class:`bridge.sink.topics.Topics`."""
@@ -57,10 +59,15 @@ def _within() -> dict[str, float]:
 
 
 def _answer(future: Any) -> Any:
-    """What the broker tells; None where the user may not know it or the broker has no such request."""
+    """What the broker tells; None where the user may not know it or the broker has no such request.
+
+    Raises ``KafkaException`` when it did not answer: that tells nothing of the user's rights.
+    """
     try:
         return future.result()
-    except KafkaException:
+    except KafkaException as error:
+        if error.args[0].code() in _UNANSWERED:
+            raise
         return None
 
 
