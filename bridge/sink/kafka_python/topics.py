@@ -69,9 +69,11 @@ def _configs(admin: KafkaAdminClient, names: list[str]) -> Mapping[str, Any]:
     try:
         found: Mapping[str, Any] = admin.describe_configs(resources, config_filter="all").get("topic", {})
         return found
-    except (kafka_errors.KafkaError, ValueError) as error:
-        if getattr(error, "retriable", False):
+    except kafka_errors.KafkaError as error:
+        if error.retriable:
             raise
+        return {}
+    except ValueError:
         return {}
 
 
