@@ -20,7 +20,7 @@ from bridge.demo.process import poll
 
 DRIVERS = ("librdkafka", "kafka-python")
 #: The same bridge, reading another way.
-WATCHED = (*COMMAND[:3], "benchmarks.watched", "run")
+OTHERWISE = {"raw batches": (*COMMAND[:3], "benchmarks.otherwise", "raw", "run"), "watch()": (*COMMAND[:3], "benchmarks.otherwise", "watch", "run")}
 PEERS = ("mongodb", "debezium", "mq-bridge")
 _PRIME_SECONDS = 60.0
 

@@ -12,7 +12,7 @@ from pymongo import MongoClient
 
 from benchmarks import raw
 from benchmarks.bridge import ROOT, Bridge
-from benchmarks.contenders import DRIVERS, WATCHED, Peers, bridge
+from benchmarks.contenders import DRIVERS, OTHERWISE, Peers, bridge
 from benchmarks.processes import cpu_seconds
 from benchmarks.results import Results
 from benchmarks.world import Backlog, Make, Run, World
@@ -57,11 +57,12 @@ class Measures:
                     self.drain("headers", f"{driver}, {headers}", backlog, bridge(self._world, driver, headers=headers))
 
     def readers(self, rounds: int, backlog: Backlog) -> None:
-        """Whole batches and ``watch()``, both in the real loop."""
+        """A cursor read by commands, PyMongo's of raw batches and ``watch()``, all in the real loop."""
         for _ in range(rounds):
             for driver in DRIVERS:
-                self.drain("readers", f"{driver}, raw batches", backlog, bridge(self._world, driver))
-                self.drain("readers", f"{driver}, watch()", backlog, bridge(self._world, driver, command=WATCHED))
+                self.drain("readers", f"{driver}, commands", backlog, bridge(self._world, driver))
+                for way, command in OTHERWISE.items():
+                    self.drain("readers", f"{driver}, {way}", backlog, bridge(self._world, driver, command=command))
 
     def sizes(self, rounds: int) -> None:
         """The same transitions of jobs of 1 KB, 100 KB and 2 MB, and among nine other updates each."""

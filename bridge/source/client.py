@@ -5,10 +5,10 @@ from typing import Any
 
 from pymongo import MongoClient
 from pymongo.errors import InvalidURI, PyMongoError
-from pymongo.monitoring import CommandListener
 
 from bridge.config import Config
 from bridge.errors import Misconfigured
+from bridge.source.cursor import SameServer
 from bridge.source.errors import classify
 
 Document = dict[str, Any]
@@ -23,9 +23,9 @@ _CONNECT_MS = 5000
 _PATIENCE_SECONDS = 300
 
 
-def stream_client(config: Config, *listeners: CommandListener) -> Client:
-    """A client for the change stream: no deadline on a command, one on the silence of its socket."""
-    return _client(config, socketTimeoutMS=AWAIT_MS + _SILENCE_SECONDS * 1000, event_listeners=list(listeners))
+def stream_client(config: Config) -> Client:
+    """A client for the change stream: no deadline on a command, one on the silence of its socket, and one server for all."""
+    return _client(config, socketTimeoutMS=AWAIT_MS + _SILENCE_SECONDS * 1000, server_selector=SameServer())
 
 
 def state_client(config: Config) -> Client:

@@ -17,7 +17,7 @@ from bridge.source.errors import translated
 from bridge.source.history import History
 from bridge.source.jobids import JobIds, lookup_in
 from bridge.source.pipeline import fingerprint, shape
-from bridge.source.stream import ChangeStream, PostBatchToken, watched
+from bridge.source.stream import ChangeStream, watched
 from bridge.source.tags import JobTags, Sweep, TransitionTags
 
 
@@ -34,8 +34,7 @@ class MongoSource:
         self._namespace = namespace_of(config)
         self._client = client
         self.cluster = Cluster(client)
-        self._post_batch = PostBatchToken()
-        self._stream_client = stream_client(config, self._post_batch)
+        self._stream_client = stream_client(config)
         self._history_client = history_client(config)
         self.ids = JobIds(lookup_in(self._collection(client), profile.id_field))
         self.history = History(self._collection(self._history_client), profile)
@@ -70,9 +69,7 @@ class MongoSource:
     def open(self, start: Position, wake: threading.Event, *, by_time: bool) -> ChangeStream:
         """The stream after ``start``, to be entered; ``by_time`` when the fields read have changed since."""
         decoder = Decoder(self.profile, self.ids)
-        return ChangeStream(
-            self._collection(self._stream_client), self._post_batch, shape(self.profile), decoder, start, wake, by_time=by_time
-        )
+        return ChangeStream(self._collection(self._stream_client), shape(self.profile), decoder, start, wake, by_time=by_time)
 
     def tags(self) -> TransitionTags | JobTags:
         """The tags of the background mode the settings ask for; those of transitions where they ask for none."""

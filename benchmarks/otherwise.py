@@ -1,0 +1,92 @@
+"""The bridge as it is, but with a cursor of PyMongo's: ``python -m benchmarks.otherwise watch run``, or ``raw``.
+
+Shows what a cursor read by commands is worth in the real loop. Not for use: the tests are not run on it.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import bson
+from pymongo import monitoring
+
+from bridge.cli import main
+from bridge.source import cursor, stream
+from bridge.source.decode import OPTIONS
+
+#: Its names are what is changed.
+reading: Any = stream
+_AWAIT_MS = 1000
+
+
+class Watch:
+    """``watch()``: each event decoded, its token kept before the next may be read."""
+
+    def __init__(self, collection: Any) -> None:
+        self._collection = collection
+
+    def open(self, stages: Sequence[Any]) -> Any:
+        (place, value), = stages[0]["$changeStream"].items()
+        start = {{"startAfter": "start_after", "startAtOperationTime": "start_at_operation_time"}[place]: value}
+        self._cursor = self._collection.watch(stages[1:], batch_size=cursor.BATCH_SIZE, max_await_time_ms=_AWAIT_MS, **start)
+        return self.more(_AWAIT_MS)
+
+    def more(self, _: int) -> Any:
+        events = list(self._found())
+        return events, self._cursor.resume_token, int(self._cursor.alive)
+
+    def _found(self) -> Iterator[Any]:
+        for _ in range(cursor.BATCH_SIZE):
+            if (event := self._cursor.try_next()) is None:
+                return
+            yield event
+
+    def close(self) -> None:
+        self._cursor.close()
+
+    @staticmethod
+    def unpacked(answer: Any) -> cursor.Unpacked:
+        return cursor.Unpacked(*answer)
+
+
+class Raw(monitoring.CommandListener):
+    """``aggregate_raw_batches``: whole answers, taken apart and put together again before the next may be asked for."""
+
+    token: Any = None
+
+    def __init__(self, collection: Any) -> None:
+        self._collection = collection
+
+    def open(self, stages: Sequence[Any]) -> Any:
+        self._cursor = self._collection.aggregate_raw_batches(stages, batchSize=cursor.BATCH_SIZE, maxAwaitTimeMS=_AWAIT_MS)
+        return self.more(_AWAIT_MS)
+
+    def more(self, _: int) -> Any:
+        return self._cursor.try_next() or b"", Raw.token, int(self._cursor.alive)
+
+    def close(self) -> None:
+        self._cursor.close()
+
+    @staticmethod
+    def unpacked(answer: Any) -> cursor.Unpacked:
+        data, token, cursor_id = answer
+        return cursor.Unpacked(bson.decode_all(data, OPTIONS), token, cursor_id)
+
+    def started(self, event: Any) -> None:
+        pass
+
+    def failed(self, event: Any) -> None:
+        pass
+
+    def succeeded(self, event: Any) -> None:
+        """Only the monitoring of commands tells the token after the events."""
+        if event.command_name in ("aggregate", "getMore"):
+            Raw.token = event.reply.get("cursor", {}).get("postBatchResumeToken") or Raw.token
+
+
+if __name__ == "__main__":
+    way: Any = {"watch": Watch, "raw": Raw}[sys.argv.pop(1)]
+    if way is Raw:
+        monitoring.register(Raw(None))
+    reading.Cursor, reading.unpacked = way, way.unpacked
+    main()

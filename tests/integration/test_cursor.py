@@ -1,0 +1,146 @@
+"""What a cursor owes the server: one session, and to be forgotten when it is closed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from bson.timestamp import Timestamp
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
+
+from bridge.demo.mongod import Mongod
+from bridge.source.cursor import BATCH_SIZE, Cursor, unpacked
+
+Document = dict[str, Any]
+
+
+class Heard(CommandListener):
+    """The commands a client sent."""
+
+    def __init__(self) -> None:
+        self.commands: list[Document] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        self.commands.append(dict(event.command))
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        pass
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        pass
+
+
+class Place:
+    """A collection with events, and a client of its own to read them with."""
+
+    def __init__(self, uri: str, database: str) -> None:
+        self.heard = Heard()
+        self.client = MongoClient[Document](uri, event_listeners=[self.heard])
+        self.jobs = self.client[database]["jobs"]
+        self.others = MongoClient[Document](uri)
+        # Read behind a write of our own: what others wrote before it is not in the way.
+        time: Timestamp = self.others[database].command({"insert": "jobs", "documents": [{}]})["operationTime"]
+        self.stages: list[Document] = [{"$changeStream": {"startAtOperationTime": Timestamp(time.time, time.inc + 1)}}]
+
+    def write(self, count: int) -> list[Any]:
+        return list(self.others[self.jobs.database.name]["jobs"].insert_many([{} for _ in range(count)]).inserted_ids)
+
+    def cursors(self) -> list[int]:
+        """The idle cursors the server has for the collection."""
+        stages: list[Document] = [{"$currentOp": {"idleCursors": True}}, {"$match": {"ns": self.jobs.full_name, "type": "idleCursor"}}]
+        return [one["cursor"]["cursorId"] for one in self.others.admin.aggregate(stages)]
+
+    def close(self) -> None:
+        self.client.close()
+        self.others.close()
+
+
+@pytest.fixture
+def place(mongo: Mongod, database: str) -> Iterator[Place]:
+    place = Place(mongo.uri, database)
+    yield place
+    place.close()
+
+
+def test_all_its_commands_are_of_one_session(place: Place) -> None:
+    cursor = Cursor(place.jobs)
+    cursor.open(place.stages)
+    # Another operation between two of its own would get the session of an implicit one.
+    with place.client.start_session() as session:
+        place.jobs.find_one({}, session=session)
+        cursor.more(1)
+    cursor.close()
+
+    sent = [one for one in place.heard.commands if next(iter(one)) in ("aggregate", "getMore", "killCursors")]
+    assert [next(iter(one)) for one in sent] == ["aggregate", "getMore", "killCursors"]
+    assert len({bytes(one["lsid"]["id"]) for one in sent}) == 1
+
+
+def test_events_come_once_and_in_order_whatever_the_number_of_answers(place: Place) -> None:
+    written = place.write(BATCH_SIZE * 2 + 10)
+    cursor = Cursor(place.jobs)
+    answers = [unpacked(cursor.open(place.stages))]
+    while sum(len(one.events) for one in answers) < len(written):
+        answers.append(unpacked(cursor.more(1000)))
+    cursor.close()
+
+    events = [event for answer in answers for event in answer.events]
+    assert [event["documentKey"]["_id"] for event in events] == written
+    assert [len(answer.events) for answer in answers] == [BATCH_SIZE, BATCH_SIZE, 10]
+    for answer in answers:
+        assert answer.token is not None
+        assert answer.token["_data"] >= answer.events[-1]["_id"]["_data"]
+
+
+def test_an_answer_comes_with_the_write_and_not_at_the_end_of_the_wait(place: Place) -> None:
+    cursor = Cursor(place.jobs)
+    answer = unpacked(cursor.open(place.stages))
+    assert answer.events == []
+    writing = threading.Timer(0.2, place.write, [1])
+    writing.start()
+
+    answer = unpacked(cursor.more(60_000))
+
+    writing.join()
+    assert len(answer.events) == 1
+    cursor.close()
+
+
+def test_a_closed_cursor_is_forgotten_by_the_server(place: Place) -> None:
+    cursor = Cursor(place.jobs)
+    cursor.open(place.stages)
+    assert len(place.cursors()) == 1
+
+    cursor.close()
+
+    assert place.cursors() == []
+
+
+def test_a_cursor_that_failed_is_not_asked_to_be_killed(place: Place) -> None:
+    cursor = Cursor(place.jobs)
+    cursor.open(place.stages)
+    place.others[place.jobs.database.name].command("killCursors", "jobs", cursors=place.cursors())
+
+    with pytest.raises(OperationFailure) as caught:
+        cursor.more(1)
+    cursor.close()
+
+    assert caught.value.code == 43
+    assert next(iter(place.heard.commands[-1])) == "getMore"
+
+
+def test_the_end_of_the_collection_ends_the_cursor(place: Place) -> None:
+    cursor = Cursor(place.jobs)
+    cursor.open(place.stages)
+    place.others[place.jobs.database.name]["jobs"].drop()
+
+    answer = unpacked(cursor.more(60_000))
+    while answer.id:
+        answer = unpacked(cursor.more(60_000))
+
+    assert answer.events[-1]["operationType"] == "invalidate"
+    cursor.close()
