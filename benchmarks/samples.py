@@ -31,6 +31,7 @@ PARTS = (
     ("bson/", "BSON to dicts"),
     ("pymongo/", "reading the socket"),
     ("bridge/source/stream", "BSON to dicts"),
+    ("bridge/source/cursor", "BSON to dicts"),
     ("bridge/source/", "transitions of events"),
     ("bridge/model/position", "transitions of events"),
     ("bridge/model/transition", "transitions of events"),

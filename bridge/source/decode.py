@@ -109,7 +109,7 @@ class Decoder:
                     "the history of a job was written anew: all %d transitions are sent again, "
                     "consumers know them by trans_id", len(raw["a"]), extra={"job_id": str(job_id)[:100]},
                 )
-            return tuple(transition_of(job_id, n, one, raw) for n, one in enumerate(raw["a"]))
+            return tuple([transition_of(job_id, n, one, raw) for n, one in enumerate(raw["a"])])
         new = raw["t"]
         if len(new) == 1 and (index := new[0]["k"][self._index :]).isdecimal():
             return (transition_of(job_id, int(index), new[0], raw),)  # nearly every event

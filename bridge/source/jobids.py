@@ -31,9 +31,9 @@ class JobIds:
 
     def remember(self, key: Any, job_id: Any) -> None:
         """Note the job id of the document ``key``."""
-        if len(self._known) >= self._most and key not in self._known:
-            self._known.popitem(last=False)
         self._known[key] = job_id
+        if len(self._known) > self._most:
+            self._known.popitem(last=False)
 
     def known(self, key: Any) -> Any:
         """The job id of the document ``key`` as remembered, else :data:`UNKNOWN`."""
