@@ -40,7 +40,7 @@ def _page(results: Results, plots: list[tuple[str, str]]) -> Iterator[str]:
     yield from _section("CloudEvents headers", ("contender", "transitions/s", "CPU s per 100k"), (
         (f"job-bridge, {name}", _spread(results, "headers", name, "rate", "{:.0f}"), _spread(results, "headers", name, "cpu", "{:.2f}"))
         for name in results.names("headers")))
-    yield from _section("Read with watch(), everything else the same", ("contender", "transitions/s", "CPU s per 100k"), (
+    yield from _section("The change stream read in three ways, everything else the same", ("contender", "transitions/s", "CPU s per 100k"), (
         (f"job-bridge, {name}", _spread(results, "readers", name, "rate", "{:.0f}"), _spread(results, "readers", name, "cpu", "{:.2f}"))
         for name in results.names("readers")))
     yield from _section("Latency: from just before the write to the arrival at a consumer", ("contender, rate", "p50 ms", "p90", "p99", "after the write's acknowledgement: p50", "p99", "arrived"), (

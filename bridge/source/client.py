@@ -25,7 +25,7 @@ _PATIENCE_SECONDS = 300
 
 def stream_client(config: Config) -> Client:
     """A client for the change stream: no deadline on a command, one on the silence of its socket, and one server for all."""
-    return _client(config, socketTimeoutMS=AWAIT_MS + _SILENCE_SECONDS * 1000, server_selector=SameServer())
+    return _client(config, timeoutMS=None, socketTimeoutMS=AWAIT_MS + _SILENCE_SECONDS * 1000, server_selector=SameServer())
 
 
 def state_client(config: Config) -> Client:
@@ -35,7 +35,7 @@ def state_client(config: Config) -> Client:
 
 def history_client(config: Config) -> Client:
     """A client for long queries: without an index MongoDB sorts all jobs before it gives the first."""
-    return _client(config, socketTimeoutMS=_PATIENCE_SECONDS * 1000)
+    return _client(config, timeoutMS=None, socketTimeoutMS=_PATIENCE_SECONDS * 1000)
 
 
 def _client(config: Config, **options: Any) -> Client:
