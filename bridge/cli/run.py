@@ -13,8 +13,6 @@ logger = logging.getLogger("bridge")
 
 #: A thread that has an answer to hand over waits at most so long for the interpreter.
 _SWITCH_SECONDS = 0.0005
-#: More than what the window and the batches ahead hold: else each collection would look through all of it in vain.
-_COLLECT_AFTER = 100_000
 
 
 @click.command()
@@ -40,12 +38,6 @@ def run(config: Config) -> int:
 
 
 def _settle_down() -> None:
-    """Set the interpreter up for a process that does nothing but move messages.
-
-    What is imported by now stays, and the path of a message makes no cycles; collecting every 700
-    objects, as is the default, would take a sixth of the time.
-    """
-    gc.collect()
+    """Set the interpreter up for a process that does nothing but move messages: what is imported by now stays, and is not looked through."""
     gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER, 20, 100)
     sys.setswitchinterval(_SWITCH_SECONDS)

@@ -39,18 +39,18 @@ class Publisher:
         They are handed over together: Kafka's clients make larger batches of what comes at once.
         """
         sendings: list[Sending] = []
-        now = self._clock.monotonic()
+        now, waiting = self._clock.monotonic(), len(events)
         try:
             while events and not self._window.full:
                 self._prepare(events.popleft(), sendings, now)
         finally:  # what is in the window is sent, also when the next one cannot be
+            self._counters.read += waiting - len(events)
             self._sink.send(sendings)
             self._counters.sent += len(sendings)
 
     def _prepare(self, event: Event, sendings: list[Sending], now: float) -> None:
         """Make the messages of ``event``; its position is reached when the last of them is settled."""
         position, items, committed, skipped, origin = event
-        self._counters.read += 1
         if skipped:
             self._counters.skip(skipped)
         if not items:
