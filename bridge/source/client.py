@@ -1,14 +1,15 @@
 """Makes the MongoDB clients: one for the stream, one for everything with a deadline."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from pymongo import MongoClient
 from pymongo.errors import InvalidURI, PyMongoError
+from pymongo.server_description import ServerDescription
 
 from bridge.config import Config
 from bridge.errors import Misconfigured
-from bridge.source.cursor import SameServer
 from bridge.source.errors import classify
 
 Document = dict[str, Any]
@@ -23,25 +24,44 @@ _CONNECT_MS = 5000
 _PATIENCE_SECONDS = 300
 
 
+class SameServer:
+    """A server selector that stays with the server it chose: a cursor lives on one mongos only.
+
+    Where that server is gone, or is no longer the primary, the next is chosen; it does not know
+    the cursor, and says so.
+    """
+
+    def __init__(self) -> None:
+        self._address: tuple[str, int | None] | None = None
+
+    def __call__(self, servers: Sequence[ServerDescription]) -> Sequence[ServerDescription]:
+        same = [one for one in servers if one.address == self._address]
+        if not same and servers:
+            same = [min(servers, key=lambda one: one.round_trip_time or 0)]
+            self._address = same[0].address
+        return same
+
+
 def stream_client(config: Config) -> Client:
     """A client for the change stream: no deadline on a command, one on the silence of its socket, and one server for all."""
-    return _client(config, timeoutMS=None, socketTimeoutMS=AWAIT_MS + _SILENCE_SECONDS * 1000, server_selector=SameServer())
+    return _client(config, socketTimeoutMS=AWAIT_MS + _SILENCE_SECONDS * 1000, server_selector=SameServer())
 
 
 def state_client(config: Config) -> Client:
     """A client for short commands: each ends within 5 seconds, writes wait for the majority."""
-    return _client(config, timeoutMS=_CONNECT_MS, w="majority")
+    return _client(config, deadline_ms=_CONNECT_MS, w="majority")
 
 
 def history_client(config: Config) -> Client:
     """A client for long queries: without an index MongoDB sorts all jobs before it gives the first."""
-    return _client(config, timeoutMS=None, socketTimeoutMS=_PATIENCE_SECONDS * 1000)
+    return _client(config, socketTimeoutMS=_PATIENCE_SECONDS * 1000)
 
 
-def _client(config: Config, **options: Any) -> Client:
-    """Make a client; a warning of PyMongo's about the URI (a misspelt option) is an error here,
+def _client(config: Config, deadline_ms: int | None = None, **options: Any) -> Client:
+    """Make a client; ``deadline_ms`` is that of each command, whatever the URI says.
 
-    because it would otherwise be ignored: ``tsl=true`` would mean no TLS.
+    A warning of PyMongo's about the URI (a misspelt option) is an error here, because it would
+    otherwise be ignored: ``tsl=true`` would mean no TLS.
     """
     mongo = config.mongo
     if mongo.username:
@@ -52,7 +72,7 @@ def _client(config: Config, **options: Any) -> Client:
         warnings.simplefilter("error")
         try:
             return MongoClient(
-                mongo.uri.get_secret_value(), appname="job-bridge", connect=False, readPreference="primary",
+                mongo.uri.get_secret_value(), appname="job-bridge", connect=False, readPreference="primary", timeoutMS=deadline_ms,
                 connectTimeoutMS=_CONNECT_MS, serverSelectionTimeoutMS=_CONNECT_MS, **options,
             )
         except InvalidURI as error:

@@ -3,46 +3,26 @@
 PyMongo's own cursor takes an answer apart before it asks for the next. Here the bytes are handed on
 and the next is asked for at once, so that the server works meanwhile (docs/benchmarks.md has both,
 measured in the loop). What a cursor is owed is kept: all its commands are of one session, and go to
-one server (driver specifications "driver sessions" and "server selection"; see :class:`SameServer`).
+one server (driver specifications "driver sessions" and "server selection"; see :class:`bridge.source.client.SameServer`).
 """
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import bson
-from bson.int64 import Int64
 from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
-from pymongo.server_description import ServerDescription
 
+from bridge.source.client import Document
 from bridge.source.decode import OPTIONS
 
-Document = dict[str, Any]
 #: A reply of the server as it came, BSON.
 Answer = bytes | memoryview
 
 BATCH_SIZE = 1000
 _RAW = OPTIONS.with_options(document_class=RawBSONDocument)
-
-
-class SameServer:
-    """A server selector that stays with the server it chose: a cursor lives on one mongos only.
-
-    Where that server is gone, or is no longer the primary, the next is chosen; it does not know
-    the cursor, and says so.
-    """
-
-    def __init__(self) -> None:
-        self._address: tuple[str, int | None] | None = None
-
-    def __call__(self, servers: Sequence[ServerDescription]) -> Sequence[ServerDescription]:
-        same = [one for one in servers if one.address == self._address]
-        if not same and servers:
-            same = [min(servers, key=lambda one: one.round_trip_time or 0)]
-            self._address = same[0].address
-        return same
 
 
 class Cursor:
@@ -51,12 +31,12 @@ class Cursor:
     def __init__(self, collection: Collection[Document]) -> None:
         self._database, self._name = collection.database, collection.name
         self._session = self._database.client.start_session(causal_consistency=False)
-        self._id = Int64(0)
+        self._id = 0
 
     def open(self, stages: Sequence[Document]) -> Answer:
         """Open it; the first answer, with what is there: the server waits for nothing."""
         answer = self._command({"aggregate": self._name, "pipeline": list(stages), "cursor": {"batchSize": BATCH_SIZE}})
-        self._id = Int64(unpacked(answer).id)
+        self._id = unpacked(answer).id
         return answer
 
     def more(self, await_ms: int) -> Answer:
@@ -76,7 +56,7 @@ class Cursor:
         try:
             reply: RawBSONDocument = self._database.command(command, codec_options=_RAW, session=self._session)
         except PyMongoError:
-            self._id = Int64(0)  # the server has ended it too, or is not there to be told
+            self._id = 0  # the server has ended it too, or is not there to be told
             raise
         return reply.raw
 

@@ -73,18 +73,17 @@ class Decoder:
         """The job id of each event, or why there is none; what is not remembered is looked up at once."""
         if self._id_is_key:
             return [str(raw.get("k")) for raw in raws]
-        known = self._ids.known
-        ids = [known(raw["k"]) if raw["o"] == "update" and "j" not in raw else self._told(raw) for raw in raws]
-        missing = [raw["k"] for raw, job_id in zip(raws, ids, strict=True) if job_id is UNKNOWN]
+        ids = [self._known(raw) for raw in raws]
+        missing = {raw["k"] for raw, known in zip(raws, ids, strict=True) if known is UNKNOWN}
         if missing:
-            found = self._ids.find({key for key in missing if type(key) is not dict})
-            looked_up = iter([_COMPOSITE if type(key) is dict else found.get(key, _GONE) for key in missing])
-            ids = [next(looked_up) if job_id is UNKNOWN else job_id for job_id in ids]
+            found = self._ids.find(missing)
+            ids = [found.get(raw["k"], _GONE) if known is UNKNOWN else known for raw, known in zip(raws, ids, strict=True)]
         return ids
 
-    def _told(self, raw: Raw) -> Any:
-        """The job id an event tells itself; remembered for those that do not."""
+    def _known(self, raw: Raw) -> Any:
         key = raw.get("k")  # a drop has none
+        if raw["o"] == "update" and "j" not in raw:
+            return _COMPOSITE if type(key) is dict else self._ids.known(key)
         if ("j" in raw or raw["o"] in _WHOLE) and type(key) is not dict:
             self._ids.remember(key, raw.get("j"))
         return raw.get("j")

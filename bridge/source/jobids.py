@@ -36,11 +36,8 @@ class JobIds:
             self._known.popitem(last=False)
 
     def known(self, key: Any) -> Any:
-        """The job id of the document ``key`` as remembered, else :data:`UNKNOWN`, as of a key that is itself a document."""
-        try:
-            return self._known.get(key, UNKNOWN)
-        except TypeError:  # it has no hash
-            return UNKNOWN
+        """The job id of the document ``key`` as remembered, else :data:`UNKNOWN`."""
+        return self._known.get(key, UNKNOWN)
 
     def find(self, keys: Collection[Any]) -> Mapping[Any, Any]:
         """Look up and remember the job ids of these documents, in one query; those that are gone are not in the answer."""

@@ -3,7 +3,7 @@
 from pymongo.hello import Hello
 from pymongo.server_description import ServerDescription
 
-from bridge.source.cursor import SameServer
+from bridge.source.client import SameServer
 
 
 def mongos(port: int, seconds_away: float) -> ServerDescription:
