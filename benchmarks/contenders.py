@@ -20,7 +20,7 @@ from bridge.demo.process import poll
 
 DRIVERS = ("librdkafka", "kafka-python")
 #: The same bridge, reading another way.
-OTHERWISE = {"raw batches": (*COMMAND[:3], "benchmarks.otherwise", "raw", "run"), "watch()": (*COMMAND[:3], "benchmarks.otherwise", "watch", "run")}
+OTHERWISE = {way: (*COMMAND[:3], "benchmarks.otherwise", name, "run") for way, name in (("raw batches", "raw"), ("watch()", "watch"))}
 PEERS = ("mongodb", "debezium", "mq-bridge")
 _PRIME_SECONDS = 60.0
 

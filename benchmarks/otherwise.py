@@ -19,11 +19,20 @@ reading: Any = stream
 _AWAIT_MS = 1000
 
 
-class Watch:
-    """``watch()``: each event decoded, its token kept before the next may be read."""
+class Theirs:
+    """A cursor of PyMongo's in the place of ours."""
+
+    _cursor: Any
 
     def __init__(self, collection: Any) -> None:
         self._collection = collection
+
+    def close(self) -> None:
+        self._cursor.close()
+
+
+class Watch(Theirs):
+    """``watch()``: each event decoded, its token kept before the next may be read."""
 
     def open(self, stages: Sequence[Any]) -> Any:
         (place, value), = stages[0]["$changeStream"].items()
@@ -41,36 +50,15 @@ class Watch:
                 return
             yield event
 
-    def close(self) -> None:
-        self._cursor.close()
-
     @staticmethod
     def unpacked(answer: Any) -> cursor.Unpacked:
         return cursor.Unpacked(*answer)
 
 
-class Raw(monitoring.CommandListener):
-    """``aggregate_raw_batches``: whole answers, taken apart and put together again before the next may be asked for."""
+class PostBatchToken(monitoring.CommandListener):
+    """Only the monitoring of commands tells the token after the events of a raw batch."""
 
     token: Any = None
-
-    def __init__(self, collection: Any) -> None:
-        self._collection = collection
-
-    def open(self, stages: Sequence[Any]) -> Any:
-        self._cursor = self._collection.aggregate_raw_batches(stages, batchSize=cursor.BATCH_SIZE, maxAwaitTimeMS=_AWAIT_MS)
-        return self.more(_AWAIT_MS)
-
-    def more(self, _: int) -> Any:
-        return self._cursor.try_next() or b"", Raw.token, int(self._cursor.alive)
-
-    def close(self) -> None:
-        self._cursor.close()
-
-    @staticmethod
-    def unpacked(answer: Any) -> cursor.Unpacked:
-        data, token, cursor_id = answer
-        return cursor.Unpacked(bson.decode_all(data, OPTIONS), token, cursor_id)
 
     def started(self, event: Any) -> None:
         pass
@@ -79,14 +67,32 @@ class Raw(monitoring.CommandListener):
         pass
 
     def succeeded(self, event: Any) -> None:
-        """Only the monitoring of commands tells the token after the events."""
         if event.command_name in ("aggregate", "getMore"):
-            Raw.token = event.reply.get("cursor", {}).get("postBatchResumeToken") or Raw.token
+            self.token = event.reply.get("cursor", {}).get("postBatchResumeToken") or self.token
+
+
+after = PostBatchToken()
+
+
+class Raw(Theirs):
+    """``aggregate_raw_batches``: whole answers, taken apart and put together again before the next may be asked for."""
+
+    def open(self, stages: Sequence[Any]) -> Any:
+        self._cursor = self._collection.aggregate_raw_batches(stages, batchSize=cursor.BATCH_SIZE, maxAwaitTimeMS=_AWAIT_MS)
+        return self.more(_AWAIT_MS)
+
+    def more(self, _: int) -> Any:
+        return self._cursor.try_next() or b"", after.token, int(self._cursor.alive)
+
+    @staticmethod
+    def unpacked(answer: Any) -> cursor.Unpacked:
+        data, token, cursor_id = answer
+        return cursor.Unpacked(bson.decode_all(data, OPTIONS), token, cursor_id)
 
 
 if __name__ == "__main__":
-    way: Any = {"watch": Watch, "raw": Raw}[sys.argv.pop(1)]
+    way: type[Watch | Raw] = {"watch": Watch, "raw": Raw}[sys.argv.pop(1)]
     if way is Raw:
-        monitoring.register(Raw(None))
+        monitoring.register(after)
     reading.Cursor, reading.unpacked = way, way.unpacked
     main()
