@@ -1,0 +1,52 @@
+"""When the reader asks for the next answer: at once in a backlog, a moment later where little comes."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.demo.mongod import Mongod
+from bridge.demo.workload import new_job
+from bridge.source import stream
+from bridge.source.cursor import BATCH_SIZE, Answer, Cursor
+from tests.integration.jobs import Jobs, now
+
+#: Longer than any test takes, so that who asks has not waited.
+FOREVER_SECONDS = 600.0
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Each time the reader asks; after a small answer it waits for ever."""
+    asked: list[int] = []
+    more = Cursor.more
+
+    def counted(cursor: Cursor, await_ms: int) -> Answer:
+        asked.append(await_ms)
+        return more(cursor, await_ms)
+
+    monkeypatch.setattr(Cursor, "more", counted)
+    monkeypatch.setattr(stream, "_HEAD_START_SECONDS", FOREVER_SECONDS)
+    return asked
+
+
+def test_after_a_small_answer_the_loop_has_a_head_start_that_ends_with_the_stream(
+    mongo: Mongod, database: str, asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "AWAIT_MS", 10_000)  # the answer is the one with the job, however slow this machine
+    with Jobs(mongo.uri, database) as jobs, jobs.reading() as reader:
+        jobs.insert()
+        reader.take(1)
+
+    assert not reader.stream._reader.is_alive()
+    assert len(asked) == 1
+
+
+def test_in_a_backlog_the_next_answer_is_asked_for_at_once(mongo: Mongod, database: str, asked: list[int]) -> None:
+    with Jobs(mongo.uri, database) as jobs:
+        start = jobs.here()
+        jobs.documents.insert_many([new_job("kbase", now(), []) for _ in range(3 * BATCH_SIZE)])
+
+        with jobs.reading(start) as reader:
+            reader.take(3 * BATCH_SIZE)
+
+    assert len(asked) >= 2
