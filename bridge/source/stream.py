@@ -33,8 +33,8 @@ logger = logging.getLogger(__name__)
 #: How many answers the reader may be ahead of the loop.
 AHEAD = 2
 
-#: An answer of no more bytes, some tens of events, is all there was: what comes next is still to be written.
-_SMALL_BYTES = 16 * 1024
+#: An answer of no more bytes, some ten events, is all there was: what comes next is still to be written.
+_SMALL_BYTES = 4 * 1024
 #: For so long the interpreter is left to the messages of a small answer, before the next is asked for: to ask at once
 #: takes them 0.2 ms (docs/benchmarks.md).
 _HEAD_START_SECONDS = 0.001
