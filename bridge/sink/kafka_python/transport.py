@@ -3,7 +3,8 @@
 - A broker's last answer is heard before the end of the connection. It is thrown away when both come in one read: a
   broker that refuses a password answers and closes at once, and the client would only ever say "socket disconnected".
 - A request is written when it is made, as asyncio's transports do, and only what the socket does not take waits for it.
-  Each would wait, through two more rounds of the sender: 0.2 ms of a message's way (docs/benchmarks.md).
+  Each would wait, through two more rounds of the sender: 0.2 ms of a message's way (docs/benchmarks.md). One thread
+  makes all writes of a connection, the one of its event loop.
 """
 
 import time
