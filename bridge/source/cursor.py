@@ -1,7 +1,7 @@
 """The cursor of a change stream, read by commands: its answers come whole, and as bytes.
 
 PyMongo's own cursor takes an answer apart before it asks for the next. Here the bytes are handed on
-and the next is asked for at once, so that the server works meanwhile (docs/benchmarks.md has both,
+and the next can be asked for at once, so that the server works meanwhile (docs/benchmarks.md has both,
 measured in the loop). What a cursor is owed is kept: all its commands are of one session, and go to
 one server (driver specifications "driver sessions" and "server selection"; see :class:`bridge.source.client.SameServer`).
 """
