@@ -40,7 +40,12 @@ def _guarded(subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Fi
     try:
         yield from look()
     except BridgeError as error:
-        yield Finding("failure", subject, error.what, error.todo, error.exit_code)
+        yield _failure(subject, error)
+
+
+def _failure(subject: str, error: BridgeError) -> Finding:
+    """What ``run`` would end with, or wait for: what happened and what it means for the data."""
+    return Finding("failure", subject, ". ".join(filter(None, (error.what, error.data))), error.todo, error.exit_code)
 
 
 def _mongo(config: Config) -> Iterator[Finding]:
@@ -146,8 +151,7 @@ def _kafka(config: Config) -> Iterator[Finding]:
     found = driver.topics(config).describe(name, dead_letters)
     yield Finding("ok", "kafka", f"answers {driver} at {config.kafka.bootstrap_servers}")
     if name not in found:
-        error = missing(name)
-        yield Finding("failure", "topic", error.what, error.todo, error.exit_code)
+        yield _failure("topic", missing(name))
     else:
         yield from _topic(found[name])
     if config.verify.every != "never" and name in found:
@@ -173,8 +177,7 @@ def _readable(config: Config, driver: Driver, topic: str) -> Iterator[Finding]:
 def _topic(topic: Topic) -> Iterator[Finding]:
     yield Finding("ok", "topic", f"{topic.name}, {topic.partitions} partition(s), {topic.replicas} replica(s)")
     if not topic.writable:
-        error = unwritable(topic.name)
-        yield Finding("failure", "topic", error.what, error.todo, error.exit_code)
+        yield _failure("topic", unwritable(topic.name))
     if topic.max_message_bytes is None:
         yield Finding("warning", "topic", "its settings cannot be seen; "
                       f"max.message.bytes is taken to be {DEFAULT_MAX_MESSAGE_BYTES}", "grant DescribeConfigs on the topic")
