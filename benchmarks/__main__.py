@@ -75,7 +75,7 @@ def peers(rounds: int, jobs: int, only: tuple[str, ...], kind: tuple[str, ...]) 
         parts: dict[str, Callable[[], None]] = {
             "peers": lambda: measures.peers(rounds, jobs, kind),
             "own": lambda: own(measures, made, rounds),
-            "latency": lambda: measures.latencies(RATES, min(rounds, 2), kind),
+            "latency": lambda: measures.latencies(RATES, rounds, kind),
             "profile": lambda: profile(made, results, made.backlog(40_000)),
             "growth": lambda: measures.growth(rounds, BACKLOGS),
         }

@@ -164,16 +164,15 @@ class Measures:
         self.throughput(rounds, peers.backlog(jobs), makes)
         self._results.save()
         backlog = peers.backlog(jobs // 6)
-        for kind in kinds:
-            if kind != "mq-bridge":  # it knows no such setting
-                self.drain("lookup", kind, backlog, peers.make(kind, "lookup"))
+        for kind in [kind for kind in kinds if kind != "mq-bridge"] * rounds:  # it knows no such setting
+            self.drain("lookup", kind, backlog, peers.make(kind, "lookup"))
 
     def latencies(self, rates: Sequence[int], rounds: int, kinds: tuple[str, ...]) -> None:
         """Every peer at 200 writes a second, and the bridge at other rates."""
         peers, own = Peers(self._world), {driver: bridge(self._world, driver) for driver in DRIVERS}
         self.latency(200, 15, own | {kind: peers.make(kind, "latency") for kind in kinds}, rounds)
         for rate in rates:
-            self.latency(rate, 10, own)
+            self.latency(rate, 10, own, rounds)
 
 
 def _counted(client: MongoClient[Any]) -> int:
