@@ -74,10 +74,10 @@ class Decoder:
         if self._id_is_key:
             return [str(raw.get("k")) for raw in raws]
         ids = [self._known(raw) for raw in raws]
-        missing = {raw["k"] for raw, known in zip(raws, ids, strict=True) if known is UNKNOWN}
+        missing = [raw["k"] for raw, known in zip(raws, ids, strict=True) if known is UNKNOWN]
         if missing:
-            found = self._ids.find(missing)
-            ids = [found.get(raw["k"], _GONE) if known is UNKNOWN else known for raw, known in zip(raws, ids, strict=True)]
+            found = iter(self._ids.find(missing, _GONE))
+            ids = [next(found) if known is UNKNOWN else known for known in ids]
         return ids
 
     def _known(self, raw: Raw) -> Any:

@@ -10,28 +10,12 @@ import pytest
 from bson.timestamp import Timestamp
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
-from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from bridge.demo.mongod import Mongod
 from bridge.source.cursor import BATCH_SIZE, Cursor, unpacked
+from tests.integration.heard import Heard
 
 Document = dict[str, Any]
-
-
-class Heard(CommandListener):
-    """The commands a client sent."""
-
-    def __init__(self) -> None:
-        self.commands: list[Document] = []
-
-    def started(self, event: CommandStartedEvent) -> None:
-        self.commands.append(dict(event.command))
-
-    def succeeded(self, event: CommandSucceededEvent) -> None:
-        pass
-
-    def failed(self, event: CommandFailedEvent) -> None:
-        pass
 
 
 class Place:

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from pymongo import MongoClient
 
 from bridge.demo.mongod import Mongod
 from bridge.errors import Misconfigured
 from bridge.model.transition import Transition, made_trans_id
+from bridge.source.cursor import BATCH_SIZE
 from bridge.source.jobids import JobIds, lookup_in
+from tests.integration.heard import Heard
 from tests.integration.jobs import Jobs, now, seen
 
 
@@ -127,9 +130,21 @@ def test_a_lookup_asks_for_the_id_alone_and_finds_it(mongo: Mongod, database: st
         missing = ObjectId()
         ids = JobIds(lookup_in(jobs.documents, "id"), most=1)
 
-        assert ids.find([document["_id"], missing]) == {document["_id"]: job_id}
+        assert ids.find([missing, document["_id"]], "gone") == ["gone", job_id]
         plan = jobs.documents.find({"_id": {"$in": [document["_id"]]}}, {"id": 1}).explain()
         assert "IXSCAN" in str(plan["queryPlanner"]["winningPlan"])
+
+
+def test_the_ids_of_a_whole_batch_are_one_question_and_one_answer(mongo: Mongod, database: str) -> None:
+    heard = Heard()
+    with MongoClient[dict[str, Any]](mongo.uri, event_listeners=[heard]) as client:
+        documents = client[database].jobs
+        keys = documents.insert_many([{"id": f"job-{number}"} for number in range(BATCH_SIZE)]).inserted_ids
+        heard.commands.clear()
+
+        assert JobIds(lookup_in(documents, "id")).find(keys) == [f"job-{number}" for number in range(BATCH_SIZE)]
+
+        assert [next(iter(command)) for command in heard.commands] == ["find"]
 
 
 def test_a_standalone_is_refused_and_the_way_out_named(tmp_path_factory: pytest.TempPathFactory, database: str) -> None:

@@ -44,7 +44,7 @@ class Source:
         for index in range(TRANSITIONS):
             raws += [pushed(len(raws) + 1 + number, index, key=key) for number, key in enumerate(keys)]
         self._data: bytes | None = b"".join(bson.encode(raw) for raw in raws)
-        self._decoder = Decoder(PROFILES["cts"], JobIds(lambda _: {}))
+        self._decoder = Decoder(PROFILES["cts"], JobIds(lambda _: []))
 
     def read(self) -> Batch | None:
         data, self._data = self._data, None

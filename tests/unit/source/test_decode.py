@@ -22,7 +22,7 @@ from tests.factories import BASE, NAIVE_NOON, NOON, Raw, at, element, inserted, 
 
 def decoded(*raws: Raw, profile: str = "cts", jobs: dict[Any, Any] | None = None) -> list[Event]:
     known = {"key": "job-0"} if jobs is None else jobs
-    ids = JobIds(lambda keys: {key: known[key] for key in keys if key in known})
+    ids = JobIds(lambda keys: [(key, known[key]) for key in keys if key in known])
     return Decoder(PROFILES[profile], ids).decode(raws)
 
 
@@ -193,9 +193,9 @@ def test_a_job_whose_own_id_is_a_document_is_sent_by_its_insert_and_set_aside_by
 def test_the_ids_of_a_batch_are_looked_up_at_once_and_inserts_remembered() -> None:
     asked = []
 
-    def lookup(keys: list[Any]) -> dict[Any, Any]:
+    def lookup(keys: list[Any]) -> list[tuple[Any, Any]]:
         asked.append(sorted(keys))
-        return {key: f"job-{key}" for key in keys}
+        return [(key, f"job-{key}") for key in reversed(keys)]
 
     decoder = Decoder(PROFILES["cts"], JobIds(lookup))
     found = decoder.decode(
@@ -289,6 +289,6 @@ def test_a_profile_may_name_everything_otherwise() -> None:
         1, "update", t=[{"k": "log.2", "s": "x", "d": NAIVE_NOON, "i": "u"}, {"k": "log.0.to", "v": "y"}, {"k": "log.0.uid", "v": "v"}]
     )
 
-    (found,) = Decoder(profile, JobIds(lambda keys: dict.fromkeys(keys, "job-0"))).decode([raw])
+    (found,) = Decoder(profile, JobIds(lambda keys: [(key, "job-0") for key in keys])).decode([raw])
 
     assert [(one.state, one.trans_id, one.sequence) for one in found.items] == [("y", "v", 0), ("x", "u", 2)]

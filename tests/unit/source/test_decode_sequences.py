@@ -88,7 +88,7 @@ def test_any_sequence_of_writes_gives_exactly_its_transitions_in_order(
     service = Service()
     for write in writes:
         service.write(*write)
-    decoder = Decoder(PROFILES["cts"], JobIds(lambda keys: {key: service.ids[key] for key in keys}, most))
+    decoder = Decoder(PROFILES["cts"], JobIds(lambda keys: [(key, service.ids[key]) for key in keys], most))
 
     events, left, turn = [], service.raws, 0
     while left:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import pytest
+from bson.objectid import ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,9 +20,9 @@ class Documents:
         self.documents = documents
         self.asked: list[list[Any]] = []
 
-    def __call__(self, keys: list[Any]) -> Mapping[Any, Any]:
+    def __call__(self, keys: list[Any]) -> Iterable[tuple[Any, Any]]:
         self.asked.append(sorted(keys))
-        return {key: self.documents[key] for key in keys if key in self.documents}
+        return [(key, self.documents[key]) for key in keys if key in self.documents]
 
 
 def test_what_is_remembered_is_not_looked_up() -> None:
@@ -37,8 +39,8 @@ def test_many_misses_are_one_question_and_none_is_no_question() -> None:
     lookup = Documents({key: f"job-{key}" for key in "abc"})
     ids = JobIds(lookup)
 
-    assert ids.find({"b", "c"}) == {"b": "job-b", "c": "job-c"}
-    assert ids.find(set()) == {}
+    assert ids.find(["c", "b", "c"]) == ["job-c", "job-b", "job-c"]
+    assert ids.find([]) == []
     assert lookup.asked == [["b", "c"]]
     assert ids.lookups == 1
 
@@ -52,10 +54,10 @@ def test_what_was_looked_up_is_remembered() -> None:
     assert ids.known("a") == "job-a"
 
 
-def test_a_document_that_is_gone_is_not_in_the_answer_and_asked_for_again() -> None:
-    ids = JobIds(Documents({}))
+def test_a_document_that_is_gone_is_told_as_such_and_asked_for_again() -> None:
+    ids = JobIds(Documents({"b": "job-b"}))
 
-    assert ids.find(["a"]) == {}
+    assert ids.find(["a", "b"], "gone") == ["gone", "job-b"]
     assert ids.known("a") is UNKNOWN
 
 
@@ -63,8 +65,30 @@ def test_a_job_without_an_id_is_remembered_as_such() -> None:
     lookup = Documents({"a": None})
     ids = JobIds(lookup)
 
-    assert ids.find(["a"]) == {"a": None}
+    assert ids.find(["a"], "gone") == [None]
     assert ids.known("a") is None
+
+
+KEY = ObjectId()
+
+
+@pytest.mark.parametrize(("key", "other"), [(KEY, KEY.binary), (KEY, str(KEY)), (True, 1), (1, "1")])
+def test_what_python_or_we_might_take_for_equal_are_two_documents(key: Any, other: Any) -> None:
+    ids = JobIds(Documents({}))
+    ids.remember(key, "job-a")
+    ids.remember(other, "job-b")
+
+    assert [ids.known(key), ids.known(other)] == ["job-a", "job-b"]
+
+
+def test_a_key_is_known_again_when_the_next_event_tells_it() -> None:
+    ids = JobIds(lambda keys: [(ObjectId(keys[0].binary), "job-b")])
+    ids.remember(KEY, "job-a")
+    other = ObjectId()
+
+    assert ids.known(ObjectId(KEY.binary)) == "job-a"
+    assert ids.find([other]) == ["job-b"]
+    assert ids.known(ObjectId(other.binary)) == "job-b"
 
 
 def test_the_oldest_go_first() -> None:
@@ -89,5 +113,5 @@ def test_any_use_answers_right_and_keeps_no_more_than_allowed(questions: list[se
     ids = JobIds(Documents(documents), most)
 
     for keys in questions:
-        assert ids.find(keys) == {key: documents[key] for key in keys if key in documents}
+        assert ids.find(list(keys)) == [documents.get(key) for key in keys]
         assert len(ids._known) <= most
