@@ -83,8 +83,8 @@ class Decoder:
     def _known(self, raw: Raw) -> Any:
         key = raw.get("k")  # a drop has none
         if raw["o"] == "update" and "j" not in raw:
-            return _COMPOSITE if type(key) is dict else self._ids.known(key)
-        if ("j" in raw or raw["o"] in _WHOLE) and type(key) is not dict:
+            return self._ids.known(key)
+        if "j" in raw or raw["o"] in _WHOLE:
             self._ids.remember(key, raw.get("j"))
         return raw.get("j")
 
@@ -148,7 +148,6 @@ class _NoId:
 
 
 _GONE = _NoId("the job was deleted before its id could be looked up")
-_COMPOSITE = _NoId("the job's _id is itself a document, by which no job id can be looked up")
 
 
 def _completed(element: Raw, raw: Raw) -> Raw:

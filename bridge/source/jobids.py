@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import bson
 from bson.objectid import ObjectId
 from pymongo import collection as pymongo
 
@@ -55,12 +56,15 @@ class JobIds:
 
 
 def _place(key: Any) -> Any:
-    """What stands for ``key`` in a dict: an ObjectId compares itself in Python, which takes five times as long as its bytes do.
+    """What stands for ``key`` in a dict: anything can be an ``_id``, not everything can be in a dict.
 
-    Other keys go with their type: MongoDB tells ``true`` from 1, a dict does not.
+    An ObjectId compares itself in Python, which takes five times as long as its bytes do. Of other keys the BSON tells
+    exactly what MongoDB does: ``true`` is not 1. It is never 12 bytes long, and no text is bytes.
     """
     kind = type(key)
-    return key.binary if kind is ObjectId else (kind, key)
+    if kind is ObjectId:
+        return key.binary
+    return key if kind is str else bson.encode({"_id": key})
 
 
 def lookup_in(collection: pymongo.Collection[dict[str, Any]], id_field: str) -> Lookup:

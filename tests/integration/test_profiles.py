@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from bson import ObjectId
+from bson import Code, Decimal128, Int64, ObjectId
 from pymongo import MongoClient
 
 from bridge.demo.mongod import Mongod
@@ -145,6 +145,24 @@ def test_the_ids_of_a_whole_batch_are_one_question_and_one_answer(mongo: Mongod,
         assert JobIds(lookup_in(documents, "id")).find(keys) == [f"job-{number}" for number in range(BATCH_SIZE)]
 
         assert [next(iter(command)) for command in heard.commands] == ["find"]
+
+
+def test_a_job_is_found_by_any_id_that_mongodb_takes(mongo: Mongod, database: str) -> None:
+    key = ObjectId()
+    keys = [
+        key, key.binary, str(key), True, 1, Int64(2), 0.5, float("nan"), None, now(), Decimal128("1.5"), Code("f()"), {"site": 1, "job": Int64(2)}, "",
+    ]
+    with Jobs(mongo.uri, database) as jobs:
+        job_ids = [jobs.insert(_id=each) for each in keys]
+        start = jobs.here()
+        for state in ("download_submitted", "job_submitting"):
+            for job_id in job_ids:
+                jobs.advance(job_id, state)
+        jobs.source = jobs.another_source()
+
+        with jobs.reading(start) as reader:
+            assert [one.job_id for one in reader.take(2 * len(job_ids))] == job_ids * 2
+        assert jobs.source.ids.lookups == 1
 
 
 def test_a_standalone_is_refused_and_the_way_out_named(tmp_path_factory: pytest.TempPathFactory, database: str) -> None:

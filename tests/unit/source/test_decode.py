@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from copy import deepcopy
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from bson import ObjectId
+from bson import Code, Decimal128, ObjectId
 from bson.datetime_ms import DatetimeMS
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -180,14 +181,15 @@ def test_a_job_deleted_before_its_id_was_looked_up_is_poison() -> None:
     assert (found.job_id, found.trans_id) == ("", "t-1")
 
 
-def test_a_job_whose_own_id_is_a_document_is_sent_by_its_insert_and_set_aside_by_its_updates() -> None:
-    composite = {"site": 1, "job": 2}
+@pytest.mark.parametrize("key", [{"site": 1, "job": 2}, Decimal128("1.5"), Code("f()"), float("nan"), None])
+def test_a_job_may_have_any_id_of_its_own(key: Any) -> None:
+    decoder = Decoder(PROFILES["cts"], JobIds(lambda keys: [(each, "job-2") for each in keys]))
 
-    assert item(inserted(1, element(0), key=composite)) == Transition("job-0", "created", NOON.isoformat(), "t-0", 0)
-    found = item(pushed(2, 1, key=composite))
+    events = decoder.decode(
+        [inserted(1, element(0), key=key, job_id="job-1"), pushed(2, 1, key=deepcopy(key)), pushed(3, 1, key={"other": key})]
+    )
 
-    assert isinstance(found, Poison)
-    assert "_id is itself a document" in found.reason
+    assert [one.items[0].job_id for one in events] == ["job-1", "job-1", "job-2"]
 
 
 def test_the_ids_of_a_batch_are_looked_up_at_once_and_inserts_remembered() -> None:
