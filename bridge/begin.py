@@ -62,7 +62,7 @@ class Beginning:
         return replace(checkpoint, fingerprint=origin.fingerprint, mongo_cluster_id=origin.mongo_cluster_id)
 
     def _now(self, origin: Origin) -> Position:
-        """The place after everything that is committed, taken before anything is read."""
+        """The place after everything that is written, taken before anything is read; what of that a majority has not yet, history waits for."""
         return position_from(origin.cluster_time.next())
 
 

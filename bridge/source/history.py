@@ -40,12 +40,16 @@ class History:
 
         First those without a usable update time: they may have been updated at any. With ``place`` it goes on there,
         inclusive, and with ``back`` what was updated up to so many seconds before is read again. A job that is updated meanwhile
-        may come twice, and none is left out. Raises the bridge's errors.
+        may come twice, and none is left out: what the primary has when it begins, and a majority not yet, is waited for (MongoDB
+        manual, "causal consistency"), since a stream that goes on behind the history does not tell it. Raises the bridge's errors.
         """
         order = [(self._profile.updated_field or "_id", ASCENDING)]
-        for query in self._queries(*_back_from(since, place, back)):
-            with translated(), self._collection.find(query, self._documents.fields, sort=order, batch_size=_BATCH) as found:
-                yield from map(self._documents.history, found)
+        with translated(), self._collection.database.client.start_session(causal_consistency=True) as session:
+            self._collection.database.command("ping", session=session)  # its answer has the time that is waited for
+            for query in self._queries(*_back_from(since, place, back)):
+                found = self._collection.find(query, self._documents.fields, sort=order, batch_size=_BATCH, session=session)
+                with found:
+                    yield from map(self._documents.history, found)
 
     def some(self, job_ids: Sequence[str]) -> Iterator[JobHistory]:
         """The jobs with these ids, as far as there are any."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -14,8 +16,11 @@ from bson.min_key import MinKey
 from bson.timestamp import Timestamp
 from pymongo import ASCENDING, MongoClient
 from pymongo.collection import Collection
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
 
 from bridge.demo.mongod import Mongod
+from bridge.demo.process import poll
 from bridge.model.profile import PROFILES
 from bridge.source.history import History
 from bridge.source.plans import scans
@@ -84,6 +89,45 @@ def test_going_back_reads_again_what_may_have_been_written_late(history: History
     assert names(history, None, place) == ["later date"]
     assert set(names(history, None, place, 60.0)) == EVERY.keys() - OLD
     assert names(history, NOW.timestamp() + 4, place, 60.0)[-1:] == ["later date"]
+
+
+@contextmanager
+def replication_held(server: Mongod) -> Iterator[None]:
+    """The other nodes apply nothing meanwhile, so no new write is a majority's."""
+    others = [number for number in range(3) if number != server.primary_index()]
+
+    def switch(mode: str) -> None:
+        for number in others:
+            with server.client(number) as client:
+                client.admin.command("configureFailPoint", "rsSyncApplyStop", mode=mode)
+
+    switch("alwaysOn")
+    try:
+        yield
+    finally:
+        switch("off")
+
+
+def test_what_a_majority_has_not_yet_is_waited_for(tmp_path_factory: pytest.TempPathFactory, database: str) -> None:
+    folder = tmp_path_factory.mktemp("majority")
+    with (
+        Mongod(folder, nodes=3, arguments=("--setParameter", "enableTestCommands=1")) as server,
+        MongoClient[dict[str, Any]](server.uri, w=1) as client, ThreadPoolExecutor() as pool,
+    ):
+        jobs = client[database].jobs
+        jobs.with_options(write_concern=WriteConcern("majority")).insert_one({"id": "old", "_update_time": NOW})
+
+        def reads() -> bool:
+            with client.admin.aggregate([{"$currentOp": {}}, {"$match": {"command.find": "jobs", "command.$db": database}}]) as found:
+                return next(found, None) is not None
+
+        with replication_held(server):
+            jobs.insert_one({"id": "new", "_update_time": NOW})
+            assert [job["id"] for job in jobs.with_options(read_concern=ReadConcern("majority")).find()] == ["old"]
+            told = pool.submit(names, History(jobs, PROFILES["cts"]))
+            poll(lambda: told.done() or reads(), "history to be read")
+
+        assert told.result() == ["old", "new"]
 
 
 def test_nothing_is_looked_at_without_the_index(jobs: Collection[dict[str, Any]], history: History) -> None:
