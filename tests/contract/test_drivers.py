@@ -7,6 +7,8 @@ import pydoc
 import threading
 import time
 from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +19,9 @@ from kafka.net.compat import KafkaNetClient
 from bridge.demo.process import poll
 from bridge.errors import BridgeError, Misconfigured, Retryable
 from bridge.model.message import Message
+from bridge.pipeline.ports import Sink
 from bridge.sink.driver import driver_of
-from tests.contract.sinks import DRIVERS, MOST, Cluster, send, settle
+from tests.contract.sinks import DRIVERS, MOST, PATIENCE_SECONDS, Cluster, send, settle
 from tests.factories import delivery, message, settings
 from tests.servers.kafka import Kafka
 
@@ -57,6 +60,67 @@ def test_nothing_sent_behind_a_message_that_failed_is_written(behind_a_proxy: tu
             cluster.pulse(sink)
 
     assert [value for each in cluster.written() for value in each] == [b"before"]
+
+
+def lose_last_batches(partition: Path, kept: int) -> None:
+    """What a power cut may do to a partition of a broker that is stopped: only its first batches are left."""
+    log = partition / f"{0:020}.log"
+    data, end = log.read_bytes(), 0
+    for _ in range(kept):
+        end += 12 + int.from_bytes(data[end + 8 : end + 12], "big")
+    assert end < len(data), "nothing to lose"
+    log.write_bytes(data[:end])
+    for pattern in ("*.snapshot", "*.index", "*.timeindex"):
+        for file in partition.glob(pattern):
+            file.unlink()
+
+
+def test_nothing_is_written_behind_a_failure_when_the_broker_lost_records(
+    cluster: Cluster, kafka: Kafka, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It finds that they are out of sequence; a new epoch would let what is behind them in."""
+    with cluster.open() as sink:
+        for number in range(5):
+            sink.send([(message("job-0", b"%d" % number, cluster.topic), delivery(number))])
+            settle(cluster, sink, lambda found: len(found) == 1)
+        kafka.kill()
+        (partition,) = (log.parent for log in (kafka.folder / "data").glob(f"{cluster.topic}-[0-9]/*.log") if log.stat().st_size)
+        lose_last_batches(partition, 3)
+        # Of more than one batch.
+        sink.send([(message("job-0", b"%d" % number + b"x" * 40_000, cluster.topic), delivery(number)) for number in range(5, 25)])
+        kafka.start()
+        with pytest.raises(Retryable):
+            settle(cluster, sink, lambda _: False)
+        for _ in range(3):  # had it gone on, it would have written by now
+            cluster.pulse(sink)
+
+    assert [value for each in cluster.written() for value in each] == [b"0", b"1", b"2"]
+    assert not [each for each in caplog.records if each.exc_info and each.name.startswith("bridge")], "no traceback for what is expected"
+
+
+def test_a_topic_made_anew_with_fewer_partitions_is_looked_at_again(
+    driver: str, kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.sink.terms.METADATA_SECONDS", 1.0)
+    cluster, number = Cluster(driver, kafka, topic), count(1)
+
+    def send_more(place: Cluster, sink: Sink) -> None:
+        sink.send([(message(f"job-{key}", b"%d" % next(number), topic), delivery(key)) for key in range(20)])
+        place.pulse(sink)
+        sink.settled()
+
+    with cluster.open() as sink:
+        send_more(cluster, sink)
+        kafka.delete_topic(topic)
+        kafka.create_topic(topic, partitions=1)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        with pytest.raises(Retryable):
+            while time.monotonic() < deadline:
+                send_more(cluster, sink)
+
+    with cluster.open() as sink:
+        sink.send([(message("job-1", b"after", topic), delivery(1))])
+        settle(cluster, sink, lambda found: len(found) == 1)
 
 
 def test_the_partition_is_the_one_kafkas_default_partitioner_gives(cluster: Cluster) -> None:

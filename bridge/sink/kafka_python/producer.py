@@ -2,9 +2,9 @@
 
 Its defaults lose or wedge (each found with kafka-python 3.0.12): no bound of its own on memory,
 a batch given up after ``delivery_timeout_ms`` leaves an idempotent producer that never sends
-again, one refused record fails all later ones with the same error, and ``close`` may not close.
-So the window bounds what is in flight, nothing is ever given up, and after any failure the whole
-producer is discarded.
+again, one refused record fails all later ones with the same error, what is behind a batch that is out
+of sequence is sent under a new epoch, and ``close`` may not close. So the window bounds what is in flight,
+nothing is ever given up, and after any failure the producer sends nothing more and is discarded.
 """
 
 import threading
@@ -113,6 +113,8 @@ class KafkaPythonSink:
             self._producer: KafkaProducer = made(KafkaProducer, **self._options())
         except kafka_errors.KafkaError as error:
             raise self._verdict(error) from error
+        # KIP-360: a broker that lost records makes it begin a new epoch, with what is behind the batch that failed.
+        self._producer._transaction_manager._NEEDS_EPOCH_BUMP_ERRORS = frozenset()
         return self
 
     def _options(self) -> dict[str, Any]:
@@ -162,7 +164,7 @@ class KafkaPythonSink:
         try:
             for lane, ((topic, key, value, headers), delivery) in zip(lanes, sendings, strict=True):
                 lane.append(send(topic, value, key, headers, lane.number), delivery)
-        except (kafka_errors.KafkaError, AssertionError) as error:
+        except (kafka_errors.KafkaError, AssertionError, ValueError) as error:  # ValueError: the topic has fewer partitions now
             self.broken = True
             raise self._verdict(error) from error
         finally:

@@ -166,7 +166,7 @@ class LibrdkafkaSink:
             while not self._closing.is_set():
                 self._producer.poll(_POLL_SECONDS)
         except Exception as error:  # the thread must not die unnoticed
-            if not self._closing.is_set():
+            if not (self._closing.is_set() or isinstance(error, KafkaException)):  # its fatal errors come this way too
                 logger.exception("polling librdkafka failed")
             self._failure = error
             self._wake.set()
