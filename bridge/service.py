@@ -32,6 +32,7 @@ from bridge.signals import on_stop
 from bridge.sink.driver import driver_of
 from bridge.source.client import state_client
 from bridge.verifying import Verifying
+from bridge.waiting import Stopped, Waiting
 from bridge.web.server import WebServer
 from bridge.web.status import Recovering, Status
 
@@ -63,6 +64,7 @@ class Service:
         self._form = make_form(config)
         self._executor = ThreadPoolExecutor(1, "checkpoint")
         self._brake = DeadLetterBrake(config.delivery.dead_letters_per_hour)
+        self._waiting = Waiting(self._stop, self._clock, self._keep)
         self._progress: Progress | None = None
         self._was_ready = False
         self._ready_since: float | None = None
@@ -118,7 +120,7 @@ class Service:
             except (Retryable, NotPermitted) as error:
                 self._excuse(error)
                 tries = 1 if self._was_well() else tries + 1
-            self._wait(backoff.wait(tries))
+            self._waiting.wait(backoff.wait(tries))
         return 0
 
     def _attempt(self) -> int | None:
@@ -128,6 +130,8 @@ class Service:
         except HistoryLost as error:
             self._lose(error)
             return None
+        except Stopped:
+            return 0
 
     def _run_once(self) -> int:
         """One run: own the checkpoint, open both ends, work, and settle what is in flight."""
@@ -137,7 +141,7 @@ class Service:
         window = Window(progress.position, self._mode.messages, self._config.delivery.window_bytes)
         run = Run(progress, self._wake, self._stop, self.status.watch)
         with ExitStack() as stack:
-            driver = stack.enter_context(self._driver.sink(self._config, self._form.dead_letter_topic, self._wake))
+            driver = self._waiting.enter(stack, self._driver.sink(self._config, self._form.dead_letter_topic, self._wake))
             self.status.watch(window)
             self.status.complaint = driver.complaint
             sink = stack.enter_context(self._mode.around_sink(Counting(driver, self._clock, self._counters), run))
@@ -159,16 +163,16 @@ class Service:
         by_time, self._beginning.by_time = self._beginning.by_time, False
         gap, self.status.recovery = progress.gap, None
         if gap is None:
-            return stack.enter_context(self._source.open(progress.position, self._wake, by_time=by_time))
+            return self._waiting.enter(stack, self._source.open(progress.position, self._wake, by_time=by_time))
         history, place = self._source.history, progress.position.place
-        report = self.status.recovery = Report(gap, history.count(gap.since, place, gap.back), self._clock)
+        report = self.status.recovery = Report(gap, self._waiting.do(lambda: history.count(gap.since, place, gap.back)), self._clock)
         latest_only = self._source.profile.transitions_field is None
         if latest_only:
             logger.warning("this collection keeps no history: of each job only the latest state can be told, "
                            "states it went through in between cannot be known")
         return Recovery(
             history.jobs(gap.since, place, gap.back), gap, progress.position,
-            lambda: stack.enter_context(self._source.open(gap.until, self._wake, by_time=False)),
+            lambda: self._waiting.enter(stack, self._source.open(gap.until, self._wake, by_time=False)),
             report, self._counters, latest_only=latest_only,
         )
 
@@ -176,7 +180,8 @@ class Service:
         drain_seconds = self._config.delivery.drain_seconds
         self._is_ready()
         try:
-            loop.run()
+            with suppress(Stopped):
+                loop.run()
         except Fenced:
             raise
         except BridgeError as error:
@@ -265,14 +270,11 @@ class Service:
         since = self._ready_since
         return since is not None and self._clock.monotonic() - since > _WELL_SECONDS
 
-    def _wait(self, seconds: float) -> None:
-        """Wait, hear a stop, and keep the ownership of the checkpoint meanwhile."""
-        until = self._clock.monotonic() + seconds
-        step = self._config.checkpoint.lease_seconds / 3
-        while (left := until - self._clock.monotonic()) > 0 and not self._stop.wait(min(left, step)):
-            if self._progress is not None:
-                with suppress(Retryable, NotPermitted):
-                    self._progress.renew()
+    def _keep(self) -> None:
+        """Keep the ownership of the checkpoint, whatever takes long. Raises ``Fenced``."""
+        if self._progress is not None:
+            with suppress(Retryable, NotPermitted):
+                self._progress.keep()
 
     def _set_state(self, state: str, reason: str) -> None:
         self.status.state, self.status.reason = state, reason

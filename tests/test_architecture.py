@@ -21,7 +21,7 @@ FLOORS = (
     ("demo",),
     ("preflight",),
     ("service",),
-    ("begin", "modes", "notifier", "verifying"),
+    ("begin", "modes", "notifier", "verifying", "waiting"),
     ("parts",),
     ("pipeline",),
     ("source", "sink", "checkpoint", "coordination", "web"),

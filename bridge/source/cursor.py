@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import bson
 from bson.raw_bson import RawBSONDocument
+from pymongo import timeout
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
@@ -22,6 +23,8 @@ from bridge.source.decode import OPTIONS
 Answer = bytes | memoryview
 
 BATCH_SIZE = 1000
+#: How long an opening may take; a path that goes silent meanwhile is noticed by PyMongo's monitor of the server.
+OPEN_SECONDS = 3600
 _RAW = OPTIONS.with_options(document_class=RawBSONDocument)
 
 
@@ -34,8 +37,13 @@ class Cursor:
         self._id = 0
 
     def open(self, stages: Sequence[Document]) -> Answer:
-        """Open it; the first answer, with what is there: the server waits for nothing."""
-        answer = self._command({"aggregate": self._name, "pipeline": list(stages), "cursor": {"batchSize": BATCH_SIZE}})
+        """Open it; the first answer, with what is there: the server waits for nothing.
+
+        But it looks through the oplog until it has a batch or is at the end, and that may take minutes: a third of a
+        million of others' entries a second.
+        """
+        with timeout(OPEN_SECONDS):
+            answer = self._command({"aggregate": self._name, "pipeline": list(stages), "cursor": {"batchSize": BATCH_SIZE}})
         self._id = unpacked(answer).id
         return answer
 

@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bridge.demo.process import free_port, poll
 from tests.acceptance.bench import Bench
 from tests.acceptance.ways import WITH_POSITION
 
@@ -46,6 +47,20 @@ def test_a_first_that_stops_hands_over_without_repeating(bench: Bench) -> None:
 
     bench.finish(second).check(repeated_at_most=0, at_least=300)
     assert bench.stored()["owner"] is None
+
+
+def test_a_first_that_waits_for_kafka_longer_than_its_lease_stays_the_owner(bench: Bench) -> None:
+    away = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}", "CHECKPOINT_LEASE_SECONDS": "3"}
+    first = bench.bridge(**away).start()
+    poll(lambda: first.said("first start"), "the checkpoint")
+    began, epoch = time.monotonic(), bench.stored()["epoch"]
+    bench.bridge(**away).start().wait_unready("standing by")
+
+    first.wait_unready("Kafka is out of reach")
+
+    assert time.monotonic() - began > 3, "it waited no longer than its lease"
+    assert bench.stored()["epoch"] == epoch, "the other one took over"
+    assert first.terminate() == 0
 
 
 def test_an_owner_on_another_host_is_given_its_lease(bench: Bench) -> None:

@@ -69,7 +69,7 @@ def test_a_job_without_an_id_is_remembered_as_such() -> None:
     assert ids.known("a") is None
 
 
-KEY = ObjectId()
+KEY = ObjectId("6b08167d43c82fb391be9ae4")
 
 
 @pytest.mark.parametrize(("key", "other"), [(KEY, KEY.binary), (KEY, str(KEY)), (True, 1), (1, "1")])
