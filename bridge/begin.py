@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bridge.clock import Clock
 from bridge.config import Config, parse_time
-from bridge.errors import HistoryLost
+from bridge.errors import HistoryLost, Misconfigured
 from bridge.model.checkpoint import Checkpoint, Origin, restored
 from bridge.model.gap import Gap, all_before, gap_after
 from bridge.model.position import ClusterTime, Position, position_at, position_from
@@ -43,6 +43,9 @@ class Beginning:
     def _first(self, origin: Origin) -> Checkpoint:
         start, now, gap = self._config.start.from_, self._now(origin), None
         position = now if start in ("now", "history") else position_at(parse_time(start))
+        if position > now:
+            raise Misconfigured(f"start.from = {start} is in the future: MongoDB is at {now.cluster_time.isoformat()}",
+                                "Nothing was read or sent", "Set a time that has been, now or history")
         if start == "history":
             # The place before it: the stream is then read from ``now`` on, once history is told.
             position, gap = position_from(_before(now.cluster_time)), all_before(now, self._config.recovery.margin_seconds)

@@ -99,6 +99,8 @@ class FileCheckpoint:
     def replace(self, checkpoint: Checkpoint | None) -> None:
         """Overwrite or (None) remove the checkpoint by hand, as the owner after ``acquire``."""
         self.renew()
+        if self._path.exists() and not self._path.is_file():
+            raise Misconfigured(f"{self._path} is no file", "It is as it was", "Check checkpoint.file")
         if checkpoint is None:
             self._path.unlink(missing_ok=True)
         else:

@@ -55,7 +55,7 @@ def list_(config: Config, since: str | None, as_json: bool) -> None:
     Example:
       job-bridge dead-letters list --since 7d
     """
-    begin = when("--since", since).timestamp() if since else None
+    begin = when("--since", since).timestamp() if since is not None else None
     found = _letters(config, begin)
     for letter in found:
         if as_json:
@@ -98,7 +98,7 @@ def retry(config: Config, places: tuple[str, ...], everything: bool, since: str 
     """
     if bool(places) == everything:
         raise Usage("say which: PARTITION:OFFSET, or --all", "Nothing was sent")
-    begin = when("--since", since).timestamp() if since else None
+    begin = when("--since", since).timestamp() if since is not None else None
     letters = _letters(config, begin)
     chosen = letters if everything else _chosen(letters, places)
     return _retry(config, [*{letter.identity: letter for letter in chosen}.values()])

@@ -19,11 +19,11 @@ def span(since: str | None, begin: str | None, end: str | None, default: str | N
 
     Raises ``Usage`` for both at once and for an end before the beginning.
     """
-    if since and begin:
+    if since is not None and begin is not None:
         raise Usage("--since and --from say the same: give one")
-    asked = begin or since or default
-    first = when("--from" if begin else "--since", asked) if asked else None
-    last = when("--to", end) if end else datetime.now(timezone.utc)
+    asked = next((each for each in (begin, since, default) if each is not None), None)
+    first = when("--from" if begin is not None else "--since", asked) if asked is not None else None
+    last = when("--to", end) if end is not None else datetime.now(timezone.utc)
     if first and first > last:
         raise Usage(f"the time ends at {last.isoformat()}, before it begins at {first.isoformat()}")
     return first, last

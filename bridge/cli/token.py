@@ -81,9 +81,13 @@ def _position(place: str, origin: Origin) -> Position:
     with suppress(ValueError):
         return position_of(place)
     try:
-        return position_at(parse_when(place, datetime.now(timezone.utc)))
+        position = position_at(parse_when(place, datetime.now(timezone.utc)))
     except ValueError as error:
-        raise Usage(f"{place!r} is neither a resume token nor a time: {error}") from None
+        raise Usage(f"{place!r} is neither a resume token nor a time to go on from: {error}", "The checkpoint is as it was") from None
+    if position > position_from(origin.cluster_time.next()):
+        raise Usage(f"{place} is in the future: MongoDB is at {origin.cluster_time.isoformat()}", "The checkpoint is as it was",
+                    "'job-bridge token set now' goes on from here")
+    return position
 
 
 def _change(config: Config, place: str | None, yes: bool) -> None:

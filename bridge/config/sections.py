@@ -40,9 +40,27 @@ def _field_name(name: str | None) -> str | None:
 
 
 def _start(text: str) -> str:
-    if text not in ("now", "history"):
-        parse_time(text)
+    if text not in ("now", "history") and not 1970 < parse_time(text).year < 2106:
+        raise ValueError(f"{text} is no time of MongoDB's oplog: those are from 1970 to 2106")
     return text
+
+
+def _database(name: str) -> str:
+    if name in ("admin", "local", "config"):
+        raise ValueError(f"{name!r} is a database of MongoDB's own, which has no change streams")
+    return _database_name(name)
+
+
+def _database_name(name: str) -> str:
+    if not name or len(name.encode()) > 63 or set(name) & set('/\\. "$\0'):
+        raise ValueError(f"{name!r} is no name of a MongoDB database: up to 63 bytes, without any of /\\. \"$")
+    return name
+
+
+def _collection(name: str) -> str:
+    if name and (name.startswith((".", "system.")) or name.endswith(".") or ".." in name or set(name) & set("$\0")):
+        raise ValueError(f"{name!r} is no name of a collection with jobs: without $, no dot at an end nor two in a row, not system.*")
+    return name
 
 
 def _tag_name(name: str) -> str:
@@ -75,8 +93,8 @@ class Mongo(Section):
     )
     username: str = Field("", description="user, when not in the URI; both or neither of the two")
     password: SecretStr = Field(SecretStr(""), description="password; authSource is the database unless the URI says otherwise")
-    database: str = Field("cdmtaskservice", description="database of the jobs collection", min_length=1)
-    collection: str = Field("", description="collection; empty: the profile's (jobs for cts, ee2_jobs for ee2)")
+    database: Annotated[str, AfterValidator(_database)] = Field("cdmtaskservice", description="database of the jobs collection")
+    collection: Annotated[str, AfterValidator(_collection)] = Field("", description="collection; empty: the profile's (jobs for cts, ee2_jobs for ee2)")
 
     @model_validator(mode="after")
     def both_or_neither(self) -> "Mongo":
@@ -149,7 +167,7 @@ class Delivery(Section):
 class CheckpointSettings(Section):
     store: Literal["mongo", "file"] = Field("mongo", description="where the position is kept: MongoDB, or one local file")
     name: str = Field("job-bridge", description="name of the checkpoint; bridges of one name are one bridge and its stand-ins", min_length=1)
-    database: str = Field("job_bridge", description="database of the collection job_bridge_checkpoints (store mongo)", min_length=1)
+    database: Annotated[str, AfterValidator(_database_name)] = Field("job_bridge", description="database of the collection job_bridge_checkpoints (store mongo)")
     file: str = Field("job-bridge.checkpoint.json", description="path of the file (store file)", min_length=1)
     interval_seconds: Interval = Field(1.0, description="how often to store it, in seconds; bounds what a crash repeats")
     lease_seconds: Annotated[Wait, Field(ge=1)] = Field(10.0, description="a stand-in takes over when the owner has not renewed for so many seconds (store mongo)")

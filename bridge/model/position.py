@@ -72,5 +72,11 @@ def position_from(time: ClusterTime) -> Position:
 
 
 def position_at(moment: datetime) -> Position:
-    """Make the position of a time: everything committed in that second or later comes after it."""
-    return position_from(ClusterTime(int(moment.timestamp())))
+    """Make the position of a time: everything committed in that second or later comes after it.
+
+    ``ValueError`` for one that no cluster time has: they are seconds since 1970, in 32 bits.
+    """
+    seconds = int(moment.timestamp())
+    if not 0 < seconds < 2**32:
+        raise ValueError(f"{moment.isoformat()} is no time of MongoDB's oplog: those are from 1970 to 2106")
+    return position_from(ClusterTime(seconds))

@@ -15,6 +15,7 @@ from pymongo.errors import (
     InvalidURI,
     OperationFailure,
     PyMongoError,
+    ServerSelectionTimeoutError,
 )
 
 from bridge.errors import (
@@ -28,8 +29,9 @@ from bridge.errors import (
     Unreadable,
 )
 
+AUTHENTICATION_FAILED = 18
 #: Unauthorized, AuthenticationFailed, AtlasError (bad auth), ReauthenticationRequired.
-PERMISSION = frozenset({13, 18, 8000, 391})
+PERMISSION = frozenset({13, AUTHENTICATION_FAILED, 8000, 391})
 #: ChangeStreamHistoryLost, CappedPositionLost.
 HISTORY_LOST = frozenset({286, 136})
 #: ChangeStreamFatalError, InvalidResumeToken: this token cannot be resumed from, its time can.
@@ -44,6 +46,7 @@ TOO_LARGE = frozenset({10334})
 #: CommandNotSupportedOnView, $changeStream on a standalone, unknown stage or field, illegal operation.
 MISCONFIGURED = frozenset({166, 40573, 40324, 40415, 20, 72, 47})
 
+_REFUSED = "Authentication failed"
 _REPLAY = "Nothing is lost: the bridge goes on from the last stored position"
 
 
@@ -60,6 +63,8 @@ def classify(error: PyMongoError) -> BridgeError:
     if isinstance(error, (InvalidURI, ConfigurationError)):
         return Misconfigured(f"The MongoDB settings do not work: {_text(error)}", "Nothing was read or sent",
                              "Correct mongo.uri")
+    if isinstance(error, ServerSelectionTimeoutError) and _REFUSED in str(error):  # the monitor was told so, while no server was known
+        return _classify_code(OperationFailure(_REFUSED, AUTHENTICATION_FAILED))
     if isinstance(error, ConnectionFailure):
         return Retryable(f"MongoDB is out of reach: {_text(error)}", _REPLAY,
                          MONGODB_AWAY, part="mongodb")

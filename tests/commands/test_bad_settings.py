@@ -37,6 +37,22 @@ def file(folder: Path, text: str | bytes) -> Path:
     return path
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        *(("mongo.database", value, "no name of a MongoDB database") for value in ("a b", "a.b", "$x", 'a"b', "x" * 64)),
+        *(("mongo.database", value, "MongoDB's own") for value in ("admin", "local", "config")),
+        ("checkpoint.database", "a b", "no name of a MongoDB database"),
+        *(("mongo.collection", value, "no name of a collection") for value in ("a$b", ".x", "x.", "a..b", "system.profile")),
+        *(("start.from", value, "from 1970 to 2106") for value in ("1950-01-01T00:00:00Z", "9999-01-01T00:00:00Z")),
+    ],
+)
+def test_what_mongodb_has_no_place_or_time_for_is_refused(name: str, value: str, words: str) -> None:
+    said = complaint(settings={name: value})
+
+    assert f"JOB_BRIDGE_{name.replace('.', '_').upper()}: " in said and words in said
+
+
 def test_every_problem_is_told_at_once_by_the_name_it_was_given(tmp_path: Path) -> None:
     path = file(tmp_path, BROKEN)
     given = {
@@ -187,6 +203,23 @@ def test_a_command_line_that_makes_no_sense_is_usage(arguments: list[str], words
 
     assert ended.code == 64
     assert words in ended.err and "--help" in ended.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("replay", "--from", "", "--dry-run"), ("replay", "--since", "", "--dry-run"), ("replay", "--from", "1h", "--to", "", "--dry-run"),
+        ("verify", "--since", ""), ("tail", "--since", ""), ("dead-letters", "list", "--since", ""),
+        ("dead-letters", "retry", "--all", "--since", ""), ("tail", "--since", "36500d"),
+    ],
+)
+def test_a_time_that_is_none_never_means_all_of_it(arguments: tuple[str, ...], settings: Settings) -> None:
+    """A shell's variable that is not set."""
+    ended = command(*arguments, settings=settings)
+
+    assert ended.code == 64
+    assert ended.out == ""
+    assert "is no ISO 8601 time" in ended.complaint or "from 1970 to 2106" in ended.complaint
 
 
 def test_a_port_in_use_is_refused_before_anything_is_touched(settings: Settings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -100,12 +100,41 @@ def test_a_position_is_set_before_the_first_start(given: Settings, start: Start,
     assert told(kafka, topic, job_id) == list(GOOD)
 
 
+@pytest.mark.parametrize("time", ["36500d", "1969-12-31T00:00:00Z", "9999-01-01T00:00:00Z", "2050-01-01T00:00:00Z", ""])
+def test_a_time_that_no_event_can_have_is_refused(time: str, given: Settings) -> None:
+    ended = command("token", "set", time, "--yes", settings=given)
+
+    assert ended.code == 64
+    assert "The checkpoint is as it was" in ended.complaint
+    assert shown(given) is None
+
+
+def test_a_start_in_the_future_is_refused_and_nothing_stored(given: Settings, topic: str) -> None:
+    ended = command("run", settings={**given, "start.from": "2050-01-01T00:00:00Z"})
+
+    assert ended.code == 78
+    assert "start.from = 2050-01-01T00:00:00Z is in the future" in ended.complaint
+    assert shown(given) is None
+
+
+@pytest.mark.parametrize("arguments", [("token", "clear"), ("token", "set", "1h")])
+def test_what_is_no_file_is_not_replaced(arguments: tuple[str, ...], settings: Settings, tmp_path: Path) -> None:
+    device = tmp_path / "device"
+    device.symlink_to("/dev/null")
+
+    ended = command(*arguments, "--yes", settings={**settings, "checkpoint.store": "file", "checkpoint.file": str(device)})
+
+    assert ended.code == 78
+    assert f"{device} is no file. It is as it was" in ended.complaint
+    assert device.is_symlink()
+
+
 def test_going_forward_says_what_will_be_missed(settings: Settings, start: Start) -> None:
-    with start() as bridge:
+    with start(start__from=(datetime.now(timezone.utc) - timedelta(hours=1)).isoformat()) as bridge:
         bridge.await_ready()
         assert bridge.stop() == 0
 
-    ended = command("token", "set", "2036-01-01T00:00:00Z", settings=settings, answer="n\n")
+    ended = command("token", "set", "now", settings=settings, answer="n\n")
 
     assert ended.code == 130
     assert "what lies between the two will not be sent" in ended.out

@@ -83,6 +83,15 @@ def test_what_time_may_cure_is_waited_out(error: PyMongoError) -> None:
     assert verdict.part == "mongodb"
 
 
+def test_a_refusal_is_heard_where_the_driver_waits_for_a_server() -> None:
+    """Its monitor was refused, and the operation knows only that no server is known."""
+    error = ServerSelectionTimeoutError(
+        "localhost:27017: Authentication failed., full error: {'ok': 0.0, 'code': 18}, Timeout: 5.0s, Topology Description: <...>"
+    )
+
+    assert isinstance(classify(error), NotPermitted)
+
+
 @pytest.mark.parametrize("error", [InvalidURI("x"), ConfigurationError("x")])
 def test_settings_that_do_not_work_are_not_waited_out(error: PyMongoError) -> None:
     assert type(classify(error)) is Misconfigured
