@@ -108,8 +108,13 @@ class FileCheckpoint:
 
     def check_rights(self) -> None:
         """Raises :class:`Misconfigured` when the file cannot be written."""
-        where = self._path if self._path.exists() else self._path.absolute().parent
-        if not os.access(where, os.W_OK) or not os.access(self._path.absolute().parent, os.W_OK):
+        try:
+            folder = self._path.absolute().parent
+            folder.stat()
+            where = self._path if self._path.exists() else folder
+        except OSError as error:
+            raise self._unwritable(error) from None
+        if not os.access(where, os.W_OK) or not os.access(folder, os.W_OK):
             raise self._unwritable(PermissionError(13, "Permission denied"))
 
     def _open_lock(self) -> int:

@@ -1,17 +1,23 @@
 """The command line: one file a command."""
 
+import errno
 import gc
+import io
 import logging
+import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
 import click
 
 from bridge import __version__
-from bridge.errors import BridgeError, Usage
+from bridge.errors import BridgeError, Retryable, Usage
 
 BUG = BridgeError.exit_code
+#: What a disk says that takes no more.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 #: In the order of the help. A command's file and function are called as it is.
 COMMANDS = (
     "run", "check", "status", "tail", "verify", "replay", "notify", "sweep", "dead-letters", "token", "topics", "demo",
@@ -36,7 +42,9 @@ class _Group(click.Group):
     def main(self, *arguments: Any, **options: Any) -> Any:
         gc.set_threshold(_COLLECT_AFTER, 20, 100)
         options["standalone_mode"] = False
+        _open_streams()
         try:
+            _check_text(sys.argv)
             code = super().main(*arguments, **options)
         except click.exceptions.Abort:
             sys.exit(130)
@@ -49,12 +57,35 @@ class _Group(click.Group):
         except BrokenPipeError:
             sys.stderr.close()
             sys.exit(0)
-        except Exception:
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in _FULL:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # it would be tried again at the end
+                click.echo(f"job-bridge: cannot write: {error.strerror}. What was done is done; the rest of the output is missing", err=True)
+                sys.exit(Retryable.exit_code)
             logging.getLogger("bridge").exception(
                 "this is a bug: nothing is lost, the next start goes on from the last stored position"
             )
             sys.exit(BUG)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _open_streams() -> None:
+    """They may be closed, or know only a few letters."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    for each in arguments:
+        try:
+            each.encode()
+        except UnicodeEncodeError:
+            raise Usage(f"{each!r} is no text in this locale's encoding ({sys.getfilesystemencoding()})", "Nothing was read or sent",
+                        "Give UTF-8, in a locale that has it") from None
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

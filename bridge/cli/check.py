@@ -1,6 +1,7 @@
 """``job-bridge check``: every precondition, one line each."""
 
 import json
+import os
 from dataclasses import asdict
 
 import click
@@ -11,7 +12,7 @@ _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="a list of {level, subject, text, todo}")
+@click.option("--json", "as_json", is_flag=True, help="a list of {level, subject, text, todo, exit_code}")
 @with_settings
 def check(config: Config, as_json: bool) -> int:
     """Look at every precondition without changing anything; one line each: ok, warning or failure, and what to do.
@@ -29,7 +30,9 @@ def check(config: Config, as_json: bool) -> int:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:
         for finding in findings:
-            level = click.style(f"{finding.level:8}", fg=_COLOURS[finding.level])
+            level = f"{finding.level:8}"
+            if not os.environ.get("NO_COLOR"):  # no-color.org
+                level = click.style(level, fg=_COLOURS[finding.level])
             todo = f" -> {finding.todo}" if finding.todo else ""
             click.echo(f"{level} {finding.subject:12} {finding.text}{todo}")
     return next((finding.exit_code for finding in findings if finding.level == "failure"), 0)

@@ -140,7 +140,7 @@ def _from_file(path: Path | None) -> Nested:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise Misconfigured(f"Cannot read the settings file {path}: {reason}", "Nothing was read or sent",
                             "Check the path and its permissions") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise Misconfigured(f"The settings file {path} is no TOML: {error}", "Nothing was read or sent",
                             "Text values need quotes, and each [section] stands once") from None
 

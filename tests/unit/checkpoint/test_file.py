@@ -148,5 +148,10 @@ def test_a_folder_that_is_missing_is_said(tmp_path: Path) -> None:
 
     with pytest.raises(Misconfigured, match="No such file or directory"):
         store.acquire()
-    with pytest.raises(Misconfigured):
+    with pytest.raises(Misconfigured, match="No such file or directory"):
         store.check_rights()
+
+
+def test_a_name_that_is_too_long_is_said(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="File name too long"):
+        FileCheckpoint(tmp_path / ("x" * 300), "bridge").check_rights()
