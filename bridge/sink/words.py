@@ -17,10 +17,10 @@ class LastWords(logging.Handler):
     reconnection chatter would otherwise drown everything else.
     """
 
-    def __init__(self, name: str, useless: str) -> None:
-        """Listen to the client's logger of this name; what has ``useless`` in it says less than what led to it."""
+    def __init__(self, name: str, *useless: str, less: str = "") -> None:
+        """Listen to the client's logger of this name; what has one of ``useless`` in it says nothing, and ``less`` less than what led to it."""
         super().__init__(logging.WARNING)
-        self._name, self._useless = name, useless
+        self._name, self._useless, self._less = name, useless, less
         self._words = ""
         self._at = 0.0
 
@@ -38,7 +38,7 @@ class LastWords(logging.Handler):
     def note(self, text: str) -> None:
         """Keep a warning that came another way."""
         text = " ".join(text.split())[:300]
-        if self._useless not in text:
+        if not any(each in text for each in self._useless) and not (self._less and self._less in text and self.recent()):
             self._words, self._at = text, time.monotonic()
         logger.debug("%s", text)
 

@@ -41,7 +41,7 @@ def connection(config: Config) -> dict[str, Any]:
 
 def last_words() -> LastWords:
     """What kafka-python warns of."""
-    return LastWords("kafka", useless="ootstrap")
+    return LastWords("kafka", "ootstrap", "in the clear", less="Request timed out")
 
 
 def made(factory: Callable[..., Any], kafka_client: Callable[..., KafkaNetClient] = KafkaNetClient, **options: Any) -> Any:

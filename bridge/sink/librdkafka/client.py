@@ -50,7 +50,7 @@ def connection(config: Config, words: LastWords) -> dict[str, Any]:
 
 def last_words() -> LastWords:
     """What librdkafka complains of."""
-    return LastWords(LOGGER, useless="ALL_BROKERS_DOWN")
+    return LastWords(LOGGER, "ALL_BROKERS_DOWN")
 
 
 def metadata(client: AdminClient, words: LastWords) -> Any:
