@@ -63,6 +63,14 @@ class Verifying:
 
     def _verified(self, begin: float, end: float) -> bool:
         """One verification; False when it could not be made, so that the next one covers its time too."""
+        try:
+            return self._verify(begin, end)
+        except (OSError, ValueError, KeyError) as error:  # no process to be had, or not its words
+            logger.warning("the verification could not be made, the next one covers its time too: %s", " ".join(str(error).split())[-400:])
+            return False
+
+    def _verify(self, begin: float, end: float) -> bool:
+        """False when it was stopped; ``ValueError`` with what it said when that is no verdict."""
         times = ["--from", _iso(begin), "--to", _iso(end)]
         command = [sys.executable, "-m", "bridge", "verify", *times, "--json"]
         # In a session of its own: a Ctrl-C is for us, and it is us who end it.
@@ -77,11 +85,9 @@ class Verifying:
                     child.terminate()
         if self._stop.is_set():
             return False
-        try:
-            self._tell(json.loads(output), " ".join(times))
-        except ValueError:
-            logger.warning("the verification could not be made, the next one covers its time too: %s", " ".join(errors.split())[-400:])
-            return False
+        if not output.startswith("{"):
+            raise ValueError(errors)
+        self._tell(json.loads(output), " ".join(times))
         return True
 
     def _tell(self, found: Mapping[str, Any], times: str) -> None:
