@@ -29,10 +29,9 @@ def check(config: Config, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:
+        colour = False if os.environ.get("NO_COLOR") else None  # no-color.org; None: as the terminal has it
         for finding in findings:
-            level = f"{finding.level:8}"
-            if not os.environ.get("NO_COLOR"):  # no-color.org
-                level = click.style(level, fg=_COLOURS[finding.level])
+            level = click.style(f"{finding.level:8}", fg=_COLOURS[finding.level])
             todo = f" -> {finding.todo}" if finding.todo else ""
-            click.echo(f"{level} {finding.subject:12} {finding.text}{todo}")
+            click.echo(f"{level} {finding.subject:12} {finding.text}{todo}", color=colour)
     return next((finding.exit_code for finding in findings if finding.level == "failure"), 0)

@@ -76,15 +76,16 @@ def clear(config: Config, yes: bool) -> None:
 
 
 def _position(place: str, origin: Origin) -> Position:
+    now = position_from(origin.cluster_time.next())
     if place == "now":
-        return position_from(origin.cluster_time.next())
+        return now
     with suppress(ValueError):
         return position_of(place)
     try:
         position = position_at(parse_when(place, datetime.now(timezone.utc)))
     except ValueError as error:
         raise Usage(f"{place!r} is neither a resume token nor a time to go on from: {error}", "The checkpoint is as it was") from None
-    if position > position_from(origin.cluster_time.next()):
+    if position > now:
         raise Usage(f"{place} is in the future: MongoDB is at {origin.cluster_time.isoformat()}", "The checkpoint is as it was",
                     "'job-bridge token set now' goes on from here")
     return position

@@ -24,7 +24,7 @@ Answer = bytes | memoryview
 
 BATCH_SIZE = 1000
 #: How long an opening may take; a path that goes silent meanwhile is noticed by PyMongo's monitor of the server.
-OPEN_SECONDS = 3600
+_OPEN_SECONDS = 3600
 _RAW = OPTIONS.with_options(document_class=RawBSONDocument)
 
 
@@ -42,7 +42,7 @@ class Cursor:
         But it looks through the oplog until it has a batch or is at the end, and that may take minutes: a third of a
         million of others' entries a second.
         """
-        with timeout(OPEN_SECONDS):
+        with timeout(_OPEN_SECONDS):
             answer = self._command({"aggregate": self._name, "pipeline": list(stages), "cursor": {"batchSize": BATCH_SIZE}})
         self._id = unpacked(answer).id
         return answer

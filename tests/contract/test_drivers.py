@@ -7,7 +7,6 @@ import pydoc
 import threading
 import time
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -99,24 +98,23 @@ def test_nothing_is_written_behind_a_failure_when_the_broker_lost_records(
 
 
 def test_a_topic_made_anew_with_fewer_partitions_is_looked_at_again(
-    driver: str, kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bridge.sink.terms.METADATA_SECONDS", 1.0)
-    cluster, number = Cluster(driver, kafka, topic), count(1)
 
-    def send_more(place: Cluster, sink: Sink) -> None:
-        sink.send([(message(f"job-{key}", b"%d" % next(number), topic), delivery(key)) for key in range(20)])
-        place.pulse(sink)
+    def send_more(sink: Sink) -> None:
+        sink.send([(message(f"job-{key}", b"", topic), delivery(key)) for key in range(20)])
+        cluster.pulse(sink)
         sink.settled()
 
     with cluster.open() as sink:
-        send_more(cluster, sink)
+        send_more(sink)
         kafka.delete_topic(topic)
         kafka.create_topic(topic, partitions=1)
         deadline = time.monotonic() + PATIENCE_SECONDS
         with pytest.raises(Retryable):
             while time.monotonic() < deadline:
-                send_more(cluster, sink)
+                send_more(sink)
 
     with cluster.open() as sink:
         sink.send([(message("job-1", b"after", topic), delivery(1))])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 from bridge.demo.mongod import Mongod
 from bridge.errors import BridgeError, CheckpointUnusable, HistoryLost, Misconfigured, Retryable
 from bridge.model.position import ClusterTime, Position, position_at, position_from
-from bridge.source.client import AWAIT_MS
 from bridge.source.stream import StreamEnded
 from tests.integration.jobs import Jobs, Seen, now, seen
 
@@ -260,21 +258,3 @@ def test_more_than_one_batch_is_read_in_order(jobs: Jobs) -> None:
 
     assert [one.trans_id for one in found] == [f"t{n}" for n in range(2500)]
     assert max(len(batch.events) for batch in reader.batches) == 1000
-
-
-def test_an_opening_may_take_longer_than_a_path_may_be_silent(
-    tmp_path_factory: pytest.TempPathFactory, database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """MongoDB looks through all that others wrote before it answers; here it is made slow."""
-    monkeypatch.setattr("bridge.source.client._SILENCE_SECONDS", 0)
-    arguments = ("--setParameter", "enableTestCommands=1")
-    with Mongod(tmp_path_factory.mktemp("slow"), arguments=arguments) as server, Jobs(server.uri, database) as jobs:
-        start = jobs.here()
-        expected = jobs.many(2)
-        slow = {"failCommands": ["aggregate"], "blockConnection": True, "blockTimeMS": 2 * AWAIT_MS, "appName": "job-bridge"}
-        jobs.client.admin.command("configureFailPoint", "failCommand", mode={"times": 1}, data=slow)
-        began = time.monotonic()
-
-        with jobs.reading(start) as reader:
-            assert time.monotonic() - began > AWAIT_MS / 1000, "it was slow"
-            assert reader.take(2) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from bridge.demo.mongod import Mongod
 from bridge.errors import BridgeError, HistoryLost, NotPermitted, Retryable, Unreadable
 from bridge.model.position import position_from
+from bridge.source.client import AWAIT_MS
 from tests.integration.jobs import Jobs, Seen
 
 #: What the driver specification calls resumable, and what passes besides.
@@ -147,3 +149,17 @@ def test_a_lookup_that_fails_in_the_middle_hands_over_no_half_batch(jobs: Jobs) 
         rest.take(len(written) - len(reader.seen))
 
     assert reader.seen + rest.seen == written
+
+
+def test_an_opening_may_take_longer_than_a_path_may_be_silent(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MongoDB looks through all that others wrote before it answers; here it is made slow."""
+    monkeypatch.setattr("bridge.source.client._SILENCE_SECONDS", 0)
+    jobs.source = jobs.another_source()
+    start = jobs.here()
+    expected = jobs.many(2)
+    with failing(jobs, "aggregate", blockConnection=True, blockTimeMS=2 * AWAIT_MS):
+        began = time.monotonic()
+
+        with jobs.reading(start) as reader:
+            assert time.monotonic() - began > AWAIT_MS / 1000, "it was slow"
+            assert reader.take(2) == expected

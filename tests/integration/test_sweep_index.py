@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 from pymongo.collection import Collection
-from pymongo.monitoring import CommandListener, CommandStartedEvent
+from pymongo.monitoring import CommandStartedEvent
 
 from bridge.demo.mongod import Mongod
 from bridge.demo.workload import indexes
@@ -21,6 +21,7 @@ from bridge.model.profile import PROFILES, Profile
 from bridge.source.decode import OPTIONS
 from bridge.source.history import History
 from bridge.source.tags import JobTags, Sweep, TransitionTags
+from tests.integration.heard import Heard
 
 JOBS, CHUNK = 200_000, 5_000
 OLD, YOUNG = 400, 100
@@ -35,20 +36,13 @@ Jobs = Collection[Document]
 Tags = TransitionTags | JobTags
 
 
-class Finds(CommandListener):
+class Finds(Heard):
     """The finds that were sent, as MongoDB can explain them."""
-
-    def __init__(self) -> None:
-        self.commands: list[Document] = []
 
     def started(self, event: CommandStartedEvent) -> None:
         if event.command_name == "find":
             kept = ("find", "filter", "projection", "hint", "min", "max")
             self.commands.append({name: event.command[name] for name in kept if name in event.command})
-
-    def succeeded(self, event: object) -> None: ...
-
-    def failed(self, event: object) -> None: ...
 
 
 FINDS = Finds()
