@@ -69,8 +69,7 @@ class Service:
         self._was_ready = False
         self._ready_since: float | None = None
         self._refused_since: float | None = None
-        self._trouble = Repeated(logger)
-        self._stall = Repeated(logger)
+        self._trouble, self._stall = Repeated(logger), Repeated(logger)
         self.status = self._make_status()
 
     def _make_status(self) -> Status:
@@ -113,10 +112,9 @@ class Service:
         while not self._stop.is_set():
             self._ready_since = None
             try:
-                code = self._attempt()
-                if code is None:
-                    continue
-                return code
+                if (code := self._attempt()) is not None:
+                    return code
+                continue
             except (Retryable, NotPermitted) as error:
                 self._excuse(error)
                 tries = 1 if self._was_well() else tries + 1
@@ -137,7 +135,7 @@ class Service:
         """One run: own the checkpoint, open both ends, work, and settle what is in flight."""
         if not self._own():
             return 0
-        progress = self._progress = self._progress or self._begin()
+        progress = self._progress = self._progress or self._waiting.do(self._begin)
         window = Window(progress.position, self._mode.messages, self._config.delivery.window_bytes)
         run = Run(progress, self._wake, self._stop, self.status.watch)
         with ExitStack() as stack:
@@ -171,7 +169,7 @@ class Service:
             logger.warning("this collection keeps no history: of each job only the latest state can be told, "
                            "states it went through in between cannot be known")
         return Recovery(
-            history.jobs(gap.since, place, gap.back), gap, progress.position,
+            self._waiting.taking(history.jobs(gap.since, place, gap.back)), gap, progress.position,
             lambda: self._waiting.enter(stack, self._source.open(gap.until, self._wake, by_time=False)),
             report, self._counters, latest_only=latest_only,
         )
@@ -189,10 +187,10 @@ class Service:
             loop.drain(drain_seconds)
             raise
         self._set_state("draining", "stopping")
-        if loop.drain(drain_seconds):
-            progress.save()
-            return 0
+        drained = loop.drain(drain_seconds)
         progress.save()
+        if drained:
+            return 0
         logger.error(
             "stopped with %d messages that Kafka did not acknowledge within %.0f s: nothing is lost, "
             "they are sent again at the next start", window.count, drain_seconds,
@@ -267,14 +265,16 @@ class Service:
         logger.info("published %d jobs' history in %.1f s, the change stream goes on behind it: ready", recovery.done, recovery.seconds)
 
     def _was_well(self) -> bool:
-        since = self._ready_since
-        return since is not None and self._clock.monotonic() - since > _WELL_SECONDS
+        return self._ready_since is not None and self._clock.monotonic() - self._ready_since > _WELL_SECONDS
 
     def _keep(self) -> None:
-        """Keep the ownership of the checkpoint, whatever takes long. Raises ``Fenced``."""
-        if self._progress is not None:
-            with suppress(Retryable, NotPermitted):
+        """Keep the ownership of the checkpoint, whatever takes long, and be alive. Raises ``Fenced``."""
+        self._counters.turned = self._clock.monotonic()
+        with suppress(Retryable, NotPermitted):
+            if self._progress is not None:
                 self._progress.keep()
+            elif self._store.epoch:
+                self._store.renew()
 
     def _set_state(self, state: str, reason: str) -> None:
         self.status.state, self.status.reason = state, reason

@@ -1,9 +1,10 @@
 """Waiting, and doing what may take long: meanwhile a stop is heard, and the checkpoint stays ours."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, ExitStack
+from itertools import islice
 from typing import TypeVar
 
 from bridge.clock import Clock
@@ -34,6 +35,10 @@ class Waiting:
         """Enter ``part`` on a thread of its own, to be left with ``stack``. Raises what it raises, :class:`Stopped` when asked to stop."""
         return self.do(lambda: stack.enter_context(part))
 
+    def taking(self, source: Iterator[Found]) -> Callable[[int], list[Found]]:
+        """What gives the next ones of ``source``, so many at most; it raises like ``enter``. Nobody else may read ``source``."""
+        return lambda most: self.do(lambda: list(islice(source, most)))
+
     def do(self, call: Callable[[], Found]) -> Found:
         """Call on a thread of its own. Raises what it raises, and :class:`Stopped`: what is half done then ends with the process."""
         outcome = Future[Found]()
@@ -44,7 +49,7 @@ class Waiting:
             except BaseException as error:  # noqa: BLE001 - raised where it is waited for
                 outcome.set_exception(error)
 
-        threading.Thread(target=done, name="opening", daemon=True).start()
+        threading.Thread(target=done, name="waited-for", daemon=True).start()
         while not wait([outcome], _PULSE_SECONDS).done:
             if self._stop.is_set():
                 raise Stopped

@@ -1,8 +1,7 @@
 """Recovery: what the change stream has forgotten, published from the jobs' own history before the stream goes on."""
 
 import logging
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bridge.clock import Clock
@@ -63,22 +62,22 @@ class Recovery:
     """A stream of a gap and then of what follows; see :class:`bridge.pipeline.ports.Stream`.
 
     Jobs come in the order of their last update, those without one first, each with its transitions of the gap in their
-    order; one that is updated while the others are read may come twice. The position after the gap is reached when all of it is settled, like any other;
-    ``follow`` opens the stream behind it, and raises what the stream raises.
+    order; one that is updated while the others are read may come twice. ``more`` gives the next of them, so many at most, none when all were
+    given. The position after the gap is reached when all of it is settled, like any other; ``follow`` opens the stream behind it. What they raise is raised.
     """
 
     def __init__(
-        self, jobs: Iterator[JobHistory], gap: Gap, start: Position, follow: Callable[[], Stream], report: Report,
+        self, more: Callable[[int], Sequence[JobHistory]], gap: Gap, start: Position, follow: Callable[[], Stream], report: Report,
         counters: Counters, *, latest_only: bool,
     ) -> None:
-        self._jobs, self._gap, self._start, self._follow = jobs, gap, start, follow
+        self._more, self._gap, self._start, self._follow = more, gap, start, follow
         self._report, self._counters, self._latest_only = report, counters, latest_only
         self._stream: Stream | None = None
 
     def read(self) -> Batch | None:
         if self._stream is not None:
             return self._stream.read()
-        events = [self._event(job) for job in islice(self._jobs, _JOBS)]
+        events = [self._event(job) for job in self._more(_JOBS)]
         if events:
             self._report.read(len(events))
             return Batch(events, events[-1].position)

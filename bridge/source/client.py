@@ -20,8 +20,8 @@ AWAIT_MS = 1000
 #: A path that went silent is noticed after the await and so many seconds more.
 _SILENCE_SECONDS = 10
 _CONNECT_MS = 5000
-#: How long a query of the history may be silent.
-_PATIENCE_SECONDS = 300
+#: How long a query of the history may be silent: without an index MongoDB looks through all jobs before it answers.
+_PATIENCE_SECONDS = 3600
 
 
 class SameServer:

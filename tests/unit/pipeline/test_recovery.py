@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from itertools import islice
 from typing import NamedTuple
 
 import pytest
@@ -53,8 +54,9 @@ class Desk:
         rig.again()
         assert gap is not None
         self.report = Report(gap, len(self.jobs), rig.clock)
+        jobs = self._read(rig.progress.position)
         self.stream = Recovery(
-            self._read(rig.progress.position), gap, rig.progress.position, self._follow, self.report, rig.counters,
+            lambda most: list(islice(jobs, most)), gap, rig.progress.position, self._follow, self.report, rig.counters,
             latest_only=False,
         )
         rig.stream = self.stream  # type: ignore[assignment]
