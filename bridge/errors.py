@@ -27,7 +27,7 @@ class BridgeError(Exception):
 #: What to do while MongoDB is out of reach, whoever finds out first.
 MONGODB_AWAY = (
     "Check mongo.uri, the replicaSet in it and that a primary is up; a standalone mongod becomes a replica set with "
-    "--replSet rs0 and, once, rs.initiate(); the bridge tries again by itself"
+    "--replSet rs0 and, once, rs.initiate(); a running bridge tries again by itself"
 )
 
 

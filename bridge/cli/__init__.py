@@ -16,6 +16,8 @@ from bridge import __version__
 from bridge.errors import BridgeError, Retryable, Usage
 
 BUG = BridgeError.exit_code
+#: As a shell has it for what a signal ended: SIGINT, and SIGPIPE where whoever reads the output has seen enough.
+INTERRUPTED, UNHEARD = 130, 141
 #: What a disk says that takes no more.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 #: In the order of the help. A command's file and function are called as it is.
@@ -47,19 +49,16 @@ class _Group(click.Group):
             _check_text(sys.argv)
             code = super().main(*arguments, **options)
         except click.exceptions.Abort:
-            sys.exit(130)
+            sys.exit(INTERRUPTED)
         except click.ClickException as error:
             error.show()
             sys.exit(Usage.exit_code)
         except BridgeError as error:
             click.echo(f"job-bridge: {error.title}: {error}", err=True)
             sys.exit(error.exit_code)
-        except BrokenPipeError:
-            sys.stderr.close()
-            sys.exit(0)
         except Exception as error:
             if isinstance(error, OSError) and error.errno in _FULL:
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # it would be tried again at the end
+                _write_no_more()
                 click.echo(f"job-bridge: cannot write: {error.strerror}. What was done is done; the rest of the output is missing", err=True)
                 sys.exit(Retryable.exit_code)
             logging.getLogger("bridge").exception(
@@ -67,6 +66,18 @@ class _Group(click.Group):
             )
             sys.exit(BUG)
         sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except BrokenPipeError:  # click would end with 1, which says nothing
+            _write_no_more()
+            return UNHEARD
+
+
+def _write_no_more() -> None:
+    """What is not written yet would be tried again at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _open_streams() -> None:
@@ -101,5 +112,5 @@ def main() -> None:
     \b
     Exit codes: 0 clean, 64 usage, 70 bug, 75 try again, 76 another bridge took
     over, 77 not permitted, 78 configuration, 80 history lost, 82 poison event,
-    83 checkpoint unusable.
+    83 checkpoint unusable; 130 interrupted, 141 nobody reads the output.
     """

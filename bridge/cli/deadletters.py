@@ -11,7 +11,7 @@ import click
 from bridge.cli.settings import Config, with_settings
 from bridge.cli.times import when
 from bridge.errors import Retryable, Usage
-from bridge.model.message import Record, fields_of
+from bridge.model.message import KEPT, TOO_LARGE, Record, fields_of
 from bridge.model.position import ClusterTime, position_from
 from bridge.model.transition import RETRY, Event, Transition
 from bridge.signals import on_stop
@@ -167,13 +167,15 @@ def _is_of(item: Transition, letter: Letter) -> bool:
 
 
 def _written(letter: Letter) -> Transition | None:
-    """The transition as the letter itself has it, where that is whole."""
-    job_id, state, time, trans_id = (letter.text(name) for name in ("job_id", "state", "time", "trans_id"))
+    """The transition as the letter itself has it, where that is whole: a letter has all as text, also what was none, and shortened."""
+    fields = job_id, state, time, trans_id = [letter.text(name) for name in ("job_id", "state", "time", "trans_id")]
+    if not (letter.text("error_dlq").startswith(TOO_LARGE) and all(0 < len(text) < KEPT for text in fields)):
+        return None
     try:
-        whole = job_id and state and trans_id and datetime.fromisoformat(time).tzinfo
+        dated = datetime.fromisoformat(time).tzinfo
     except ValueError:
         return None
-    return Transition(job_id, state, time, trans_id, int(letter.sequence) if letter.sequence.isdecimal() else None) if whole else None
+    return Transition(job_id, state, time, trans_id, int(letter.sequence) if letter.sequence.isdecimal() else None) if dated else None
 
 
 def _document(letter: Letter) -> dict[str, Any]:

@@ -16,7 +16,9 @@ EVENT_TYPE = b"us.kbase.job.transition"
 _RECORD_OVERHEAD = 91
 _HEADER_OVERHEAD = 10
 #: The longest text of a field that a dead letter repeats.
-_KEPT = 500
+KEPT = 500
+#: How the reason begins where nothing but the size is wrong: then the letter has a whole transition, unless it was shortened.
+TOO_LARGE = "the message has"
 
 Headers = list[tuple[str, bytes]]
 
@@ -89,8 +91,8 @@ class MessageFormat:
 
     def dead_letter(self, poison: Poison, origin: bytes, now: float) -> Message:
         """Make the dead letter: what is known of the transition, shortened, and ``error_dlq``."""
-        kept = {name: getattr(poison, name)[:_KEPT] for name in ("job_id", "state", "time", "trans_id")}
-        value = dumps({**kept, "error_dlq": poison.reason[:_KEPT]}).encode()
+        kept = {name: getattr(poison, name)[:KEPT] for name in ("job_id", "state", "time", "trans_id")}
+        value = dumps({**kept, "error_dlq": poison.reason[:KEPT]}).encode()
         key = kept["job_id"].encode("utf-8", "replace")
         headers: Headers = []
         if self._cloudevents:

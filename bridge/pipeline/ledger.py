@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from bridge.errors import Retryable
+from bridge.model.message import KEPT
 
 #: In KiB, negative as SQLite wants it.
 _CACHE = -32_768
@@ -24,9 +25,10 @@ _INDEXES = """
 DROP INDEX IF EXISTS told_by; DROP INDEX IF EXISTS arrived_by; DROP INDEX IF EXISTS aside_by;
 CREATE INDEX told_by ON told (job, identity); CREATE INDEX arrived_by ON arrived (job, identity, place, at); CREATE INDEX aside_by ON aside (job, identity);
 """
-_MISSING = """
+#: A dead letter has its texts shortened.
+_MISSING = f"""
 FROM told WHERE NOT EXISTS (SELECT 1 FROM arrived a WHERE a.job = told.job AND a.identity = told.identity)
-AND NOT EXISTS (SELECT 1 FROM aside s WHERE s.job = told.job AND s.identity = told.identity)
+AND NOT EXISTS (SELECT 1 FROM aside s WHERE s.job = substr(told.job, 1, {KEPT}) AND s.identity = substr(told.identity, 1, {KEPT}))
 """
 #: Each once, however often it was set aside; what was sent since is in Kafka.
 _ASIDE = """
@@ -109,7 +111,7 @@ class Ledger:
         self._many("INSERT INTO arrived VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def set_aside(self, rows: Iterable[Letter]) -> None:
-        self._many("INSERT INTO aside VALUES (?, ?, ?, ?, ?)", rows)
+        self._many(f"INSERT INTO aside VALUES (substr(?, 1, {KEPT}), substr(?, 1, {KEPT}), ?, ?, ?)", rows)
 
     def compare(self) -> None:
         """To be called when everything is in."""

@@ -6,7 +6,7 @@ from collections import deque
 from bridge.clock import Clock
 from bridge.errors import PoisonEvent
 from bridge.metrics import Counters
-from bridge.model.message import Message, MessageFormat
+from bridge.model.message import TOO_LARGE, Message, MessageFormat
 from bridge.model.policy import DeadLetterBrake
 from bridge.model.transition import RECOVERY, STREAM, Event, Poison, Transition
 from bridge.model.window import Delivery, Sending, Window
@@ -82,7 +82,7 @@ class Publisher:
         return message, message.size()
 
     def _oversize(self, item: Transition, size: int, origin: bytes) -> Message:
-        reason = f"the message has {size} bytes, more than topic {self._format.topic} takes"
+        reason = f"{TOO_LARGE} {size} bytes, more than topic {self._format.topic} takes"
         if not self._set_aside_oversize:
             raise PoisonEvent(
                 f"Job {item.job_id:.100}: {reason}", _STOPPED,

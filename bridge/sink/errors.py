@@ -8,8 +8,8 @@ sent again in order. Each driver has a table of its own from its errors to these
 from bridge.errors import BridgeError, Misconfigured, NotPermitted, PoisonEvent, Retryable
 
 _REPLAY = "Nothing is lost: what was not acknowledged is sent again, in order"
-_AGAIN = "The bridge tries again by itself"
-_AWAY = "Check kafka.bootstrap_servers and kafka.security_protocol; the bridge tries again by itself"
+_AGAIN = "A running bridge tries again by itself"
+_AWAY = "Check kafka.bootstrap_servers and kafka.security_protocol; a running bridge tries again by itself"
 
 _UNTRUSTED = ("CERTIFICATE_VERIFY_FAILED", "certificate verify failed", "Hostname mismatch", "certificate could not be verified")
 

@@ -137,6 +137,36 @@ def test_one_whose_job_is_gone_is_sent_as_the_letter_has_it(
     assert told(kafka, topic, job_id) == ["created", "s" * 200]
 
 
+def test_what_was_no_text_is_not_sent_as_text(start: Start, settings: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+    with start() as bridge:
+        bridge.await_ready()
+        jobs.add(id=7)
+        bridge.await_acked(1)
+        assert bridge.stop() == 0
+
+    ended = command("dead-letters", "retry", "--all", settings=settings)
+
+    assert ended.code == 75
+    assert "0:0: still cannot be sent: the job id is int, not text" in ended.err
+    assert kafka.read(topic) == []
+
+
+def test_nor_is_what_the_letter_has_shortened(start: Start, settings: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+    kafka.alter_topic(topic, max_message_bytes=1_000)
+    with start() as bridge:
+        bridge.await_ready()
+        job_id = jobs.add()
+        jobs.move(job_id, "running", trans_id="t" * 1_000)
+        bridge.await_acked(2)
+        assert bridge.stop() == 0
+    jobs.collection.delete_many({})
+    kafka.alter_topic(topic, max_message_bytes=4_000)
+
+    assert command("dead-letters", "retry", "--all", settings=settings).code == 75
+
+    assert told(kafka, topic, job_id) == ["created"]
+
+
 @pytest.mark.parametrize("arguments", [("retry",), ("retry", "0:0", "--all"), ("retry", "0:99"), ("show", "9:9")])
 def test_what_is_not_there_or_unclear_is_refused(arguments: tuple[str, ...], settings: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
     ended = command("dead-letters", *arguments, settings=settings)

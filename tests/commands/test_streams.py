@@ -35,6 +35,17 @@ def test_a_full_disk_is_said_in_one_line(arguments: tuple[str, ...], tmp_path: P
     ]
 
 
+def test_output_that_nobody_reads_ends_it_without_a_word(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    settings = {"checkpoint.store": "file", "checkpoint.file": str(tmp_path / "none.json")}
+    with open(writer, "w") as unheard:
+        done = subprocess.run(
+            [*BRIDGE, "token", "show"], env=environment(settings), text=True, stdout=unheard, stderr=subprocess.PIPE, timeout=60, cwd=ROOT, check=False)
+
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 def test_closed_streams_are_no_matter() -> None:
     assert ended('"$@" 2>&-', "run", WRONG).returncode == 78
     assert ended('"$@" >&-', "run", WRONG).returncode == 78

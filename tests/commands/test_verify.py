@@ -112,6 +112,19 @@ def test_a_dead_letter_is_not_missing(given: Settings, jobs: Jobs, kafka: Kafka,
     assert (document["code"], counts(document)) == (0, {"transitions": 3, "messages": 2, "set_aside": 1})
 
 
+def test_nor_is_one_whose_identity_was_shortened(given: Settings, jobs: Jobs, kafka: Kafka, topic: str, start: Start) -> None:
+    kafka.alter_topic(topic, max_message_bytes=1_000)
+    with start() as bridge:
+        bridge.await_ready()
+        job = jobs.past("created", "running", ago=10)
+        jobs.move(job["id"], "complete", trans_id="t" * 1_000, time=job["transition_times"][-1]["time"])
+        bridge.await_acked(3)
+
+    document = found(given)
+
+    assert (document["code"], counts(document)) == (0, {"transitions": 3, "messages": 2, "set_aside": 1})
+
+
 def test_a_person_reads_what_a_program_reads(given: Settings, jobs: Jobs) -> None:
     job = jobs.past(*GOOD)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dns.exception
+import dns.resolver
 import pytest
 from pymongo.errors import (
     AutoReconnect,
@@ -28,7 +30,9 @@ from bridge.errors import (
     Retryable,
     Unreadable,
 )
+from bridge.source.client import state_client
 from bridge.source.errors import TokenRefused, classify, translated
+from tests.factories import settings
 
 #: The driver specification's list of resumable errors, and what servers are known to send besides.
 PASSING = (
@@ -49,6 +53,20 @@ CODES: list[tuple[type[BridgeError], tuple[int, ...]]] = [
 @pytest.mark.parametrize(("verdict", "code"), [(verdict, code) for verdict, codes in CODES for code in codes])
 def test_each_code_has_its_verdict(verdict: type[BridgeError], code: int) -> None:
     assert type(classify(OperationFailure("the server says", code))) is verdict
+
+
+@pytest.mark.parametrize(("answer", "verdict"), [
+    (dns.resolver.NoNameservers, Retryable), (dns.exception.Timeout, Retryable), (dns.resolver.NXDOMAIN, Misconfigured),
+], ids=lambda one: one.__name__)
+def test_a_name_server_that_does_not_answer_is_waited_for(answer: type[Exception], verdict: type[BridgeError], monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(*_: object, **__: object) -> None:
+        raise answer
+
+    monkeypatch.setattr(dns.resolver, "resolve", resolve)
+    with state_client(settings(mongo__uri="mongodb+srv://jobs.example.com/")) as client, pytest.raises(PyMongoError) as raised:
+        client.admin.command("ping")
+
+    assert type(classify(raised.value)) is verdict
 
 
 def test_a_code_nobody_knows_is_tried_again() -> None:
