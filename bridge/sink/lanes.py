@@ -30,16 +30,12 @@ class Lanes(Generic[Lane]):
         try:
             return [known[place] for place in places]
         except KeyError:
-            new = self._find([place for place in dict.fromkeys(places) if place not in known])
-        lanes = [new[place] if place in new else known[place] for place in places]
-        if len(known) + len(new) > _MOST_KEYS:
-            known.clear()
-        known |= new
-        return lanes
+            if len(known) + len(places) > _MOST_KEYS:
+                known.clear()
+            self._find([place for place in dict.fromkeys(places) if place not in known])
+        return [known[place] for place in places]
 
-    def _find(self, places: Sequence[Place]) -> dict[Place, Lane]:
-        found = {}
+    def _find(self, places: Sequence[Place]) -> None:
         for place, number in zip(places, murmur2([key for _, key in places]), strict=True):
             lanes = self._lanes[place[0]]
-            found[place] = lanes[(number & 0x7FFFFFFF) % len(lanes)]
-        return found
+            self._known[place] = lanes[(number & 0x7FFFFFFF) % len(lanes)]

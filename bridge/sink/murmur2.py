@@ -2,7 +2,6 @@
 
 import struct
 from collections.abc import Sequence
-from itertools import groupby
 
 _MULTIPLIER, _SEED = 0x5BD1E995, 0x9747B28C
 
@@ -12,14 +11,17 @@ def murmur2(keys: Sequence[bytes]) -> list[int]:
 
     Many keys of one length take a tenth of the time of as many calls, since Python then works on long numbers.
     """
+    lengths = set(map(len, keys))
+    if len(lengths) == 1:  # as identities have
+        return _of_one_length(keys, *lengths)
     hashes: dict[bytes, int] = {}
-    for length, group in groupby(sorted(keys, key=len), len):
-        alike = list(group)
+    for length in lengths:
+        alike = [key for key in keys if len(key) == length]
         hashes |= zip(alike, _of_one_length(alike, length), strict=True)
     return [hashes[key] for key in keys]
 
 
-def _of_one_length(keys: Sequence[bytes], length: int) -> Sequence[int]:
+def _of_one_length(keys: Sequence[bytes], length: int) -> list[int]:
     """All keys in one number, of which each has 64 bits, the lower half for a word.
 
     A product of two words fills no more than these 64 bits; the upper half is masked away after each product, and after
@@ -48,4 +50,4 @@ def _of_one_length(keys: Sequence[bytes], length: int) -> Sequence[int]:
     if whole < length:
         value = times(value ^ words(whole))
     value = mixed(times(mixed(value, 13)), 15)
-    return struct.unpack(f"<{count}Q", value.to_bytes(8 * count, "little"))
+    return list(struct.unpack(f"<{count}Q", value.to_bytes(8 * count, "little")))

@@ -1,6 +1,5 @@
 """Job ids: an update event names its job by ``_id`` only, so inserts are remembered and misses looked up."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ Lookup = Callable[[list[Any]], Iterable[tuple[Any, Any]]]
 
 
 class JobIds:
-    """A bounded cache of ``_id`` to job id; the oldest entries go first.
+    """A bounded cache of ``_id`` to job id, two at least: the older half goes when ``most`` are remembered.
 
     What is remembered is whatever the document holds, also None or a number: whether it is a
     usable id is for the decoder to say.
@@ -27,20 +26,23 @@ class JobIds:
 
     def __init__(self, lookup: Lookup, most: int = MOST) -> None:
         self._lookup = lookup
-        self._most = most
-        #: A plain dict looks longer for its oldest entry the more were taken from its front.
-        self._known: OrderedDict[Any, Any] = OrderedDict()
+        self._half = max(1, most // 2)
+        #: Dropping a dict takes half the time of dropping its oldest entry again and again.
+        self._latest: dict[Any, Any] = {}
+        self._before: dict[Any, Any] = {}
         self.lookups = 0
 
     def remember(self, key: Any, job_id: Any) -> None:
         """Note the job id of the document ``key``."""
-        self._known[_place(key)] = job_id
-        if len(self._known) > self._most:
-            self._known.popitem(last=False)
+        place = key.binary if type(key) is ObjectId else _place(key)  # a call less for nearly all
+        if len(self._latest) >= self._half and place not in self._latest:
+            self._before, self._latest = self._latest, {}
+        self._latest[place] = job_id
 
     def known(self, key: Any) -> Any:
         """The job id of the document ``key`` as remembered, else :data:`UNKNOWN`."""
-        return self._known.get(key.binary if type(key) is ObjectId else _place(key), UNKNOWN)  # a call less for nearly all
+        place = key.binary if type(key) is ObjectId else _place(key)
+        return self._latest[place] if place in self._latest else self._before.get(place, UNKNOWN)
 
     def find(self, keys: Sequence[Any], gone: Any = None) -> list[Any]:
         """Look up and remember the job ids of these documents, in one query; the id of each, ``gone`` where it is not there."""
@@ -48,10 +50,10 @@ class JobIds:
             return []
         self.lookups += 1
         places = list(map(_place, keys))
-        found = {_place(key): job_id for key, job_id in self._lookup(list(dict(zip(places, keys, strict=True)).values()))}
-        self._known.update(found)
-        while len(self._known) > self._most:
-            self._known.popitem(last=False)
+        found = {}
+        for key, job_id in self._lookup(list(dict(zip(places, keys, strict=True)).values())):
+            found[_place(key)] = job_id
+            self.remember(key, job_id)
         return [found.get(place, gone) for place in places]
 
 
