@@ -1,9 +1,12 @@
 """Looks at every precondition of ``run`` and says what to do about each; changes nothing."""
 
+import errno
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from bridge.config import Config
 from bridge.errors import BridgeError
@@ -16,6 +19,7 @@ from bridge.service import SWEEP_ALONE
 from bridge.sink.driver import Driver, driver_of
 from bridge.sink.topics import DEFAULT_MAX_MESSAGE_BYTES, Topic, missing, unwritable
 from bridge.source.mongo import MongoSource
+from bridge.web.server import unservable
 
 _HOUR = 3600
 
@@ -32,8 +36,9 @@ class Finding:
 
 
 def preflight(config: Config) -> list[Finding]:
-    """All findings, MongoDB first. A part that cannot be reached is one failure, the rest goes on."""
-    return [*_guarded("mongodb", lambda: _mongo(config)), *_guarded("kafka", lambda: _kafka(config))]
+    """All findings, MongoDB first, then Kafka, then HTTP. A part that cannot be reached is one failure, the rest goes on."""
+    looks = {"mongodb": _mongo, "kafka": _kafka, "http": _http}
+    return [finding for subject, look in looks.items() for finding in _guarded(subject, partial(look, config))]
 
 
 def _guarded(subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -196,3 +201,18 @@ def _topic(topic: Topic) -> Iterator[Finding]:
         hours = topic.retention_ms / 1000 / _HOUR
         level, todo = ("warning", "a consumer away for longer misses messages") if hours < 24 else ("ok", "")
         yield Finding(level, "topic", f"keeps messages {hours:.0f} hours", todo)
+
+
+def _http(config: Config) -> Iterator[Finding]:
+    host, port = config.http.host, config.http.port
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+    except (OSError, UnicodeError) as error:
+        if getattr(error, "errno", None) != errno.EADDRINUSE:
+            raise unservable(host, port, error) from None
+        yield Finding("warning", "http", f"{host}:{port} is taken", "nothing, if by the running bridge: 'job-bridge status' asks it; else set http.port")
+    else:
+        yield Finding("ok", "http", f"can be served on {host}:{port}")

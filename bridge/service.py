@@ -96,7 +96,7 @@ class Service:
             logger.info(
                 "job-bridge %s: %s to topic %s by %s, %s, checkpoint in %s; status at %s", __version__,
                 namespace_of(self._config), self._config.kafka.topic, self._driver, self._config.delivery.mode,
-                self._store.where, web.url,
+                self._store.where, http.url(web.port),
             )
             try:
                 code = self._run_until_stopped()

@@ -20,9 +20,10 @@ def status(config: Config, as_json: bool) -> int:
     Example:
       job-bridge status --http-port 9595
     """
-    url = f"http://{config.http.host}:{config.http.port}/status.json"
+    url = f"{config.http.url(config.http.port)}/status.json"
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy of the environment is for other hosts
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:
+        with direct.open(url, timeout=5) as response:
             document = json.load(response)
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)

@@ -199,6 +199,10 @@ class Http(Section):
     host: str = Field("127.0.0.1", description="address of /metrics, /livez, /readyz and /status.json", min_length=1)
     port: Annotated[int, Field(ge=0, le=65535)] = Field(9595, description="its port; 0: any free one, named in the log")
 
+    def url(self, port: int) -> str:
+        """Where that port is on this host, as a browser has it."""
+        return f"http://[{self.host}]:{port}" if ":" in self.host else f"http://{self.host}:{port}"
+
 
 class Log(Section):
     format: Literal["auto", "plain", "json"] = Field("auto", description="auto is plain on a terminal, json otherwise")

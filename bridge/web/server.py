@@ -46,6 +46,12 @@ def _page(path: str, status: Status) -> tuple[str, str, bytes]:
     return "404 Not Found", "text/plain", b"/metrics /livez /readyz /status.json\n"
 
 
+def unservable(host: str, port: int, error: Exception) -> Misconfigured:
+    """What it means that nobody can listen there."""
+    reason = getattr(error, "strerror", None) or str(error)
+    return Misconfigured(f"Cannot serve HTTP on {host}:{port}: {reason}", "Nothing was read or sent", "Set http.port or http.host, or stop what holds the port")
+
+
 class WebServer:
     """Serves from a thread of its own, from entering to leaving."""
 
@@ -56,10 +62,9 @@ class WebServer:
                 channel_timeout=30, connection_limit=100, max_request_body_size=1024,
             )
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise Misconfigured(f"Cannot serve HTTP on {host}:{port}: {reason}", "Nothing was read or sent",
-                                "Set http.port or http.host, or stop what holds the port") from None
-        self.url = f"http://{host}:{getattr(self._server, 'effective_port', port)}"
+            raise unservable(host, port, error) from None
+        several = getattr(self._server, "effective_listen", None)  # where the host has two addresses, as localhost
+        self.port = int(several[0][1] if several else self._server.effective_port)
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     def __enter__(self) -> Self:

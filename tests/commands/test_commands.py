@@ -135,6 +135,17 @@ def test_check_looks_at_the_stored_position(settings: Settings, start: Start) ->
         assert "behind the newest write" in ended.out and "the stream opens there" in ended.out
 
 
+def test_check_looks_whether_http_can_be_served(settings: Settings, start: Start) -> None:
+    port = str(free_port())
+    with start(http__port=port) as bridge:
+        bridge.await_ready()
+        taken = command("check", settings={**settings, "http.port": port})
+        elsewhere = command("check", settings={**settings, "http.host": "192.0.2.1"})
+
+    assert taken.code == 0 and f"127.0.0.1:{port} is taken -> nothing, if by the running bridge" in taken.out
+    assert elsewhere.code == 78 and "Cannot serve HTTP on 192.0.2.1:0: Cannot assign requested address" in elsewhere.out
+
+
 def test_status_tells_how_a_running_bridge_is(settings: Settings, start: Start, jobs: Jobs, topic: str) -> None:
     port = str(free_port())
     with start(http__port=port) as bridge:
@@ -142,7 +153,7 @@ def test_status_tells_how_a_running_bridge_is(settings: Settings, start: Start, 
         jobs.good()
         bridge.await_acked(len(GOOD))
 
-        told = command("status", "--http-port", port, settings={})
+        told = command("status", "--http-port", port, settings={"http_proxy": "http://127.0.0.1:1"})
         whole = command("status", "--json", settings={"http.port": port})
 
         assert told.code == whole.code == 0

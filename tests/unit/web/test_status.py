@@ -20,7 +20,7 @@ from bridge.model.window import Delivery, Window
 from bridge.pipeline.recovery import Report
 from bridge.web.server import WebServer, application
 from bridge.web.status import HANG_SECONDS, STALL_SECONDS, Status
-from tests.factories import BASE, at, checkpoint, token
+from tests.factories import BASE, at, checkpoint, settings, token
 from tests.fakes import FakeClock
 
 
@@ -183,12 +183,24 @@ def test_any_other_path_is_answered_with_those_there_are(desk: Desk) -> None:
 def test_a_port_that_is_taken_is_said() -> None:
     status = Desk().status
     with WebServer("127.0.0.1", 0, status, CollectorRegistry()) as web:
-        port = int(web.url.rpartition(":")[2])
+        port = web.port
         with pytest.raises(Misconfigured, match=rf"127\.0\.0\.1:{port}: Address already in use"):
             WebServer("127.0.0.1", port, status, CollectorRegistry())
     gc.collect()
 
 
+@pytest.mark.parametrize(("host", "url"), [
+    ("127.0.0.1", "http://127.0.0.1:80"), ("::1", "http://[::1]:80"), ("bridge.example.com", "http://bridge.example.com:80"),
+])
+def test_an_address_is_told_as_a_browser_takes_it(host: str, url: str) -> None:
+    assert settings(http__host=host).http.url(80) == url
+
+
+def test_on_a_host_with_several_addresses_the_port_is_one_that_is_served(desk: Desk) -> None:
+    with WebServer("localhost", 0, desk.status, CollectorRegistry()) as web:
+        assert web.port > 0
+
+
 def test_what_is_served_is_the_status(desk: Desk) -> None:
-    with WebServer("127.0.0.1", 0, desk.status, CollectorRegistry()) as web, urlopen(f"{web.url}/readyz") as answer:
+    with WebServer("127.0.0.1", 0, desk.status, CollectorRegistry()) as web, urlopen(f"http://127.0.0.1:{web.port}/readyz") as answer:
         assert (answer.status, answer.read()) == (200, b"ready\n")
