@@ -7,6 +7,12 @@ Drivers' exceptions are translated where they enter (``source/errors.py``, ``sin
 """
 
 
+def one_line(text: str) -> str:
+    """Return ``text`` as one line that moves no cursor: white space is a space, what cannot be printed an escape."""
+    line = " ".join(text.split())
+    return line if line.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
+
+
 class BridgeError(Exception):
     """A failure a person can meet: what happened, what it means for the data, what to do.
 
@@ -20,7 +26,7 @@ class BridgeError(Exception):
 
     def __init__(self, what: str, data: str = "", todo: str = "", *, part: str = "bridge") -> None:
         self.part = part
-        self.what, self.data, self.todo = (" ".join(part.split()).rstrip(".") for part in (what, data, todo))
+        self.what, self.data, self.todo = (one_line(part).rstrip(".") for part in (what, data, todo))
         super().__init__(". ".join(part for part in (self.what, self.data, self.todo) if part))
 
 

@@ -8,6 +8,8 @@ from typing import Any, TextIO
 
 from pythonjsonlogger.json import JsonFormatter
 
+from bridge.errors import one_line
+
 #: Fields of a line, given as ``extra=``; whatever else a record carries is not printed.
 FIELDS = ("job_id", "trans_id", "position", "exit_code", "reason")
 #: A failure that goes on is one line each so many seconds.
@@ -45,8 +47,8 @@ class _Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         stamp = time.strftime("%H:%M:%S", time.localtime(record.created))
         fields = "".join(f" {name}={value}" for name, value in fields_of(record).items())
-        message = " ".join(record.getMessage().split())
-        line = f"{stamp}.{int(record.msecs):03d} {record.levelname.lower():7} {message}{fields}"
+        line = one_line(f"{record.getMessage()}{fields}")
+        line = f"{stamp}.{int(record.msecs):03d} {record.levelname.lower():7} {line}"
         if record.exc_info:
             line = f"{line}\n{self.formatException(record.exc_info)}"
         return line

@@ -10,7 +10,7 @@ import click
 
 from bridge.cli.settings import Config, with_settings
 from bridge.cli.times import when
-from bridge.errors import Retryable, Usage
+from bridge.errors import Retryable, Usage, one_line
 from bridge.model.message import KEPT, TOO_LARGE, Record, fields_of
 from bridge.model.position import ClusterTime, position_from
 from bridge.model.transition import RETRY, Event, Transition
@@ -61,7 +61,8 @@ def list_(config: Config, since: str | None, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps(_document(letter)))
         else:
-            click.echo(f"{letter.place:9} {letter.at}  {letter.text('job_id') or '-':36} {letter.text('state') or '-':20} {letter.text('error_dlq')}")
+            job, state, reason = (one_line(letter.text(name)) or "-" for name in ("job_id", "state", "error_dlq"))
+            click.echo(f"{letter.place:9} {letter.at}  {job:36} {state:20} {reason}")
     if not found and not as_json:
         click.echo(f"no dead letters in {config.kafka.topic}-dlq", err=True)
 
@@ -114,7 +115,7 @@ def _retry(config: Config, letters: Sequence[Letter]) -> int:
             transition = _told(source.history.some([letter.text("job_id")]), letter) or _written(letter)
             if transition is None:
                 hopeless += 1
-                click.echo(f"{letter.place}: still cannot be sent: {letter.text('error_dlq')}{_advice(letter)}", err=True)
+                click.echo(one_line(f"{letter.place}: still cannot be sent: {letter.text('error_dlq')}{_advice(letter)}"), err=True)
             else:
                 found.append(transition)
         with resending(config, stop) as resend:

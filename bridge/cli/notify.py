@@ -3,7 +3,7 @@
 import click
 
 from bridge.cli.settings import Config, with_settings
-from bridge.errors import Retryable, Usage
+from bridge.errors import Retryable, Usage, one_line
 from bridge.model.profile import namespace_of
 from bridge.model.transition import Poison, Transition
 
@@ -24,7 +24,7 @@ def notify(config: Config, job_id: str, state: str | None) -> None:
     """
     transition = _wanted(config, job_id, state)
     _send(config, transition)
-    click.echo(f"sent to {config.kafka.topic}: job {transition.job_id}, state {transition.state}, trans_id {transition.trans_id}")
+    click.echo(one_line(f"sent to {config.kafka.topic}: job {transition.job_id}, state {transition.state}, trans_id {transition.trans_id}"))
 
 
 def _send(config: Config, transition: Transition) -> None:

@@ -7,7 +7,7 @@ import click
 
 from bridge.cli.settings import Config, with_settings
 from bridge.config import parse_when
-from bridge.errors import Usage
+from bridge.errors import Usage, one_line
 from bridge.model.message import value_of
 from bridge.model.position import Position, position_at, position_from
 from bridge.model.transition import Batch, Transition
@@ -60,7 +60,7 @@ def _print(batch: Batch, left: int) -> int:
         for item in event.items:
             if left == 0:
                 return 0
-            text = value_of(item).decode() if isinstance(item, Transition) else f"cannot be sent: {item.reason}"
+            text = value_of(item).decode() if isinstance(item, Transition) else one_line(f"cannot be sent: {item.reason}")
             click.echo(text)
             left -= 1
     return left

@@ -11,7 +11,7 @@ import click
 from bridge.cli.progress import bars
 from bridge.cli.settings import Config, with_settings
 from bridge.cli.times import span
-from bridge.errors import Retryable, Usage
+from bridge.errors import Retryable, Usage, one_line
 from bridge.pipeline.verification import Findings, Span
 
 _KINDS = ("missing", "repeated", "out_of_order", "strange", "set_aside")
@@ -123,7 +123,7 @@ def _tell(findings: Findings, topic: str) -> None:
     for kind in _KINDS:
         click.echo(f"  {kind.replace('_', ' '):13} {counts[kind]}")
         for example in findings.examples.get(kind, ()):
-            click.echo(f"      {example}")
+            click.echo(f"      {one_line(example)}")
 
 
 def _document(findings: Findings, sent: int) -> dict[str, Any]:

@@ -47,6 +47,19 @@ def test_they_are_listed_with_place_and_reason(letters: tuple[str, str], setting
     assert listed(settings, "--since", "1h") == found
 
 
+def test_what_a_job_holds_moves_no_cursor(start: Start, settings: Settings, jobs: Jobs) -> None:
+    with start() as bridge:
+        bridge.await_ready()
+        jobs.move(jobs.add(), "run\x1b[2Jning\nnext", time=None)
+        bridge.await_acked(2)
+        assert bridge.stop() == 0
+
+    listing = command("dead-letters", "list", settings=settings)
+
+    assert listing.out.count("\n") == 1 and r" run\x1b[2Jning next " in listing.out
+    assert [one["state"] for one in listed(settings)] == ["run\x1b[2Jning\nnext"]
+
+
 def test_one_is_shown_whole(letters: tuple[str, str], settings: Settings) -> None:
     ended = command("dead-letters", "show", "0:1", settings=settings)
 

@@ -62,9 +62,9 @@ def test_a_plain_line_is_one_line_whatever_the_message_holds() -> None:
     stream = io.StringIO()
     set_up("plain", "info", stream)
 
-    logging.getLogger("bridge").info("one\ntwo\r\n  three")
+    logging.getLogger("bridge").info("one\ntwo\r\n  thr\x1b[2Jee")
 
-    assert stream.getvalue().endswith("one two three\n")
+    assert stream.getvalue().endswith("one two thr\\x1b[2Jee\n")
     assert stream.getvalue().count("\n") == 1
 
 
