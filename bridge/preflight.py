@@ -101,7 +101,9 @@ def _history(config: Config, source: MongoSource) -> Iterator[Finding]:
         yield Finding("ok", "history", "not used: a lost history stops the bridge (exit 80)")
         return
     missing = source.history.missing_index()
-    if missing:
+    if source.profile.updated_field and not source.exists():
+        yield Finding("ok", "history", f"to be looked at when the collection exists: it wants an index on {source.profile.updated_field}")
+    elif missing:
         yield Finding("warning", "history", f"no index on {missing}: after a lost history MongoDB would sort all jobs", f"make the index {missing} on the collection")
     else:
         yield Finding("ok", "history", "a gap can be read from the jobs, by an index on their last update")

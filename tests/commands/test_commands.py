@@ -120,6 +120,7 @@ def test_check_tells_warnings_from_failures(settings: Settings, kafka: Kafka, to
     assert [each["text"] for each in failures] == ["min.insync.replicas 2 with 1 replica(s): no write can succeed"]
     assert ended.code == failures[0]["exit_code"] == 75
     assert {each["subject"] for each in warnings} == {"collection", "topic", "dead letters"}
+    assert "when the collection exists: it wants an index on _update_time" in ended.out
     assert all(each["todo"] for each in failures + warnings)
 
 
