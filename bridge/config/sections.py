@@ -150,6 +150,15 @@ class Kafka(Section):
             raise ValueError(f"kafka.security_protocol = {self.security_protocol} needs kafka.sasl_username and kafka.sasl_password")
         return self
 
+    @model_validator(mode="after")
+    def nothing_is_given_in_vain(self) -> "Kafka":
+        unused = [name for name, part in (
+            ("sasl_username", "SASL"), ("sasl_password", "SASL"), ("ssl_cafile", "SSL"), ("ssl_certfile", "SSL"), ("ssl_keyfile", "SSL"), ("ssl_password", "SSL"),
+        ) if getattr(self, name) not in ("", SecretStr("")) and part not in self.security_protocol]
+        if unused:
+            raise ValueError(f"kafka.{unused[0]} is not used with kafka.security_protocol = {self.security_protocol}: brokers would be spoken to without it")
+        return self
+
     def servers(self) -> list[str]:
         return [server.strip() for server in self.bootstrap_servers.split(",") if server.strip()]
 
