@@ -63,10 +63,10 @@ class Memory:
 
 
 class Cluster:
-    def __init__(self, driver: str, kafka: Kafka, topic: str, bootstrap: str = "") -> None:
+    def __init__(self, driver: str, kafka: Kafka, topic: str, bootstrap: str = "", **others: str) -> None:
         self.kafka, self.topic, self.wake = kafka, topic, threading.Event()
         self.config = settings(
-            kafka__bootstrap_servers=bootstrap or kafka.bootstrap, kafka__topic=topic, kafka__driver=driver
+            kafka__bootstrap_servers=bootstrap or kafka.bootstrap, kafka__topic=topic, kafka__driver=driver, **others
         )
         for name in (topic, f"{topic}-dlq"):
             kafka.alter_topic(name, max_message_bytes=MOST)

@@ -172,6 +172,11 @@ class Kafka:
         with self.admin() as admin:
             admin.create_acls(grants)
 
+    def know(self, users: Mapping[str, str]) -> None:
+        """Users and their passwords from the next start on."""
+        self._users = dict(users)
+        self._write_settings()
+
     def _answers(self) -> bool:
         if not listening(self._internal):
             return False
@@ -184,14 +189,18 @@ class Kafka:
 
     def _prepare(self) -> Child:
         self.folder.mkdir(parents=True, exist_ok=True)
-        settings = self.folder / "server.properties"
-        settings.write_text("".join(f"{name}={value}\n" for name, value in self._settings().items()))
+        settings = self._write_settings()
         java = ["java", *JVM, *LOGGING, "-cp", f"{libraries()}/*"]
         cluster = f"--cluster-id={_cluster_id()}"
         command = [*java, "kafka.tools.StorageTool", "format", cluster, "--config", str(settings)]
         with (self.folder / "format.log").open("wb") as log:
             subprocess.run(command, check=True, stdout=log, stderr=subprocess.STDOUT)
         return Child([*java, "kafka.Kafka", str(settings)], self.folder / "kafka.log")
+
+    def _write_settings(self) -> Path:
+        settings = self.folder / "server.properties"
+        settings.write_text("".join(f"{name}={value}\n" for name, value in self._settings().items()))
+        return settings
 
     def _settings(self) -> dict[str, str]:
         return {

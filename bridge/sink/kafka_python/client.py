@@ -8,7 +8,7 @@ from kafka.net.compat import KafkaNetClient
 
 from bridge.config import Config
 from bridge.sink import terms
-from bridge.sink.kafka_python.transport import mend_transports
+from bridge.sink.kafka_python.transport import mend_connections
 from bridge.sink.words import LastWords, readable
 
 
@@ -50,7 +50,7 @@ def made(factory: Callable[..., Any], kafka_client: Callable[..., KafkaNetClient
     The constructor connects; when no broker answers it raises and forgets its thread and sockets,
     which would pile up with each try while Kafka is away.
     """
-    mend_transports()
+    mend_connections()
     networks: list[KafkaNetClient] = []
 
     def network(**config: Any) -> KafkaNetClient:

@@ -29,6 +29,7 @@ from bridge.sink.kafka_python.topics import KafkaPythonTopics
 from bridge.sink.lanes import Lanes
 from bridge.sink.topics import Topic, admitted
 
+_LOOK_MS = 100.0
 #: As long as a 32 bit timeout can be.
 _NEVER_MS = 2**31 - 1
 
@@ -47,6 +48,14 @@ class _Client(KafkaNetClient):  # type: ignore[misc]  # it has no types
     def wakeup(self) -> None:
         if not self.held:
             super().wakeup()
+
+    def connection_delay(self, node_id: int) -> float:
+        """How long the sender may wait for a broker that takes nothing now, in milliseconds.
+
+        It is given seconds, and none while it connects or has enough in flight: it would look again and again instead of
+        waiting, which an answer or a connection ends anyway.
+        """
+        return max(float(super().connection_delay(node_id)) * 1000, _LOOK_MS)
 
 
 class _Lane:

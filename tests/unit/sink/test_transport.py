@@ -10,7 +10,7 @@ import pytest
 from kafka.net.selector import NetworkSelector
 from kafka.net.transport import KafkaTCPTransport
 
-from bridge.sink.kafka_python.transport import mend_transports
+from bridge.sink.kafka_python.transport import mend_connections
 
 #: More than the sockets hold between them.
 LARGE = 8 * 1024 * 1024
@@ -22,7 +22,7 @@ class Ends:
     _sensors = None
 
     def __init__(self) -> None:
-        mend_transports()
+        mend_connections()
         here, self.there = socket.socketpair()
         here.setblocking(False)
         self.there.settimeout(20)

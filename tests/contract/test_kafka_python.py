@@ -1,0 +1,109 @@
+"""kafka-python's sender waits where there is nothing it could do: it looks for work again and again otherwise, on a whole core."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from kafka.admin import ACLOperation, ResourceType
+from kafka.producer.sender import Sender
+
+from bridge.demo.process import poll
+from bridge.sink.kafka_python.producer import KafkaPythonSink
+from tests.contract.sinks import Cluster, settle
+from tests.factories import delivery, message
+from tests.servers.kafka import Kafka
+
+DRIVER = "kafka-python"
+PULSES, MOST_TURNS = 4, 100
+#: More partitions of one broker, each of which has one batch on its way, than requests are sent before one is answered.
+PARTITIONS, MESSAGES = 12, 60
+
+Turns = Callable[[Cluster, KafkaPythonSink], int]
+
+
+def opened(cluster: Cluster) -> KafkaPythonSink:
+    return KafkaPythonSink(cluster.config, f"{cluster.topic}-dlq", cluster.wake)
+
+
+@pytest.fixture
+def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
+    """Counts how often the sender looks for work in two seconds."""
+    seen: list[object] = []
+    look = Sender._send_producer_data
+
+    def counted(sender: Sender) -> object:
+        seen.append(sender)
+        return look(sender)
+
+    monkeypatch.setattr(Sender, "_send_producer_data", counted)
+
+    def count(cluster: Cluster, sink: KafkaPythonSink) -> int:
+        before = len(seen)
+        for _ in range(PULSES):
+            cluster.pulse(sink)
+        return len(seen) - before
+
+    return count
+
+
+def test_while_no_broker_can_be_reached(kafka: Kafka, topic: str, turns: Turns) -> None:
+    cluster = Cluster(DRIVER, kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
+    with kafka.proxy() as proxy, opened(cluster) as sink:
+        sink.send([(message("job-0", b"before", topic), delivery(1))])
+        settle(cluster, sink, lambda found: len(found) == 1)
+        proxy.refuse()
+        proxy.reset()
+        sink.send([(message("job-0", b"meanwhile", topic), delivery(2))])
+        poll(lambda: bool(sink.complaint()), "the loss of the connection")
+
+        assert turns(cluster, sink) < MOST_TURNS
+
+        proxy.pass_through()
+        settle(cluster, sink, lambda found: len(found) == 1)
+
+
+def test_while_nothing_more_may_be_in_flight(kafka: Kafka, turns: Turns) -> None:
+    topic = f"test-{uuid.uuid4().hex[:12]}"
+    for name, partitions in ((topic, PARTITIONS), (f"{topic}-dlq", 1)):
+        kafka.create_topic(name, partitions)
+    cluster = Cluster(DRIVER, kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
+    with kafka.proxy() as proxy, opened(cluster) as sink:
+        sink.send([(message("job-0", b"before", topic), delivery(1))])
+        settle(cluster, sink, lambda found: len(found) == 1)
+        proxy.silence()
+        for number in range(MESSAGES):
+            sink.send([(message(f"job-{number}", b"%d" % number, topic), delivery(2 + number))])
+            cluster.wake.wait(0.02)  # else some are on their way together
+        assert any(each.paused for each in sink._client._manager._conns.values()), "more may be sent"
+
+        assert turns(cluster, sink) < MOST_TURNS
+
+        proxy.pass_through()
+        settle(cluster, sink, lambda found: len(found) == MESSAGES)
+
+
+def test_while_the_broker_refuses_the_password(tmp_path: Path, turns: Turns) -> None:
+    login = {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "PLAIN", "sasl_username": "bridge", "sasl_password": "right"}
+    with Kafka(tmp_path, users={"bridge": "right"}) as kafka:
+        for name in ("jobs", "jobs-dlq"):
+            kafka.create_topic(name)
+            kafka.allow("bridge", ResourceType.TOPIC, name, ACLOperation.DESCRIBE, ACLOperation.DESCRIBE_CONFIGS, ACLOperation.WRITE)
+        cluster = Cluster(DRIVER, kafka, "jobs", **{f"kafka__{name}": value for name, value in login.items()})
+        with opened(cluster) as sink:
+            sink.send([(message("job-0", b"before", "jobs"), delivery(1))])
+            settle(cluster, sink, lambda found: len(found) == 1)
+            kafka.kill()
+            kafka.know({"bridge": "another"})
+            kafka.start()
+            sink.send([(message("job-0", b"meanwhile", "jobs"), delivery(2))])
+            poll(lambda: "SaslAuthenticationFailed" in sink.complaint(), "the refusal")
+
+            assert turns(cluster, sink) < MOST_TURNS
+
+            kafka.kill()
+            kafka.know({"bridge": "right"})
+            kafka.start()
+            settle(cluster, sink, lambda found: len(found) == 1)
