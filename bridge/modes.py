@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from bridge.clock import Clock
 from bridge.config import Config
@@ -35,6 +37,8 @@ class Run:
     wake: threading.Event
     stop: threading.Event
     show: Callable[[Window], None] = lambda _: None
+    #: What gives the next ones of a source that may take long, while the checkpoint is kept and a stop is heard.
+    taking: Callable[[Iterator[Any]], Callable[[int], list[Any]]] = lambda source: lambda most: list(islice(source, most))
 
 
 def _sink_itself(sink: Sink, _: Run) -> AbstractContextManager[Sink]:
@@ -103,7 +107,7 @@ def _background(config: Config, source: MongoSource, clock: Clock, counters: Cou
         if missing := source.sweep().missing_index():
             logger.warning("no index serves the sweep: it looks at every job; 'job-bridge sweep --create-index' makes %s", missing)
         around: Stream = Tagging(stream, tags) if own_tags and isinstance(tags, JobTags) else stream
-        return Sweeping(around, tags, held, config.sweep, run.progress.position, clock, counters)
+        return Sweeping(around, tags, held, config.sweep, run.progress.position, clock, counters, run.taking)
 
     def tagged(sink: Sink, _: Run) -> AbstractContextManager[Sink]:
         held.clear()

@@ -137,7 +137,7 @@ class Service:
             return 0
         progress = self._progress = self._progress or self._waiting.do(self._begin)
         window = Window(progress.position, self._mode.messages, self._config.delivery.window_bytes)
-        run = Run(progress, self._wake, self._stop, self.status.watch)
+        run = Run(progress, self._wake, self._stop, self.status.watch, self._waiting.taking)
         with ExitStack() as stack:
             driver = self._waiting.enter(stack, self._driver.sink(self._config, self._form.dead_letter_topic, self._wake))
             self.status.watch(window)

@@ -123,6 +123,8 @@ class Jobs(Section):
                 raise ValueError(f"jobs.{given[0]} needs jobs.profile = custom")
         elif not (self.id_field and self.state_field):
             raise ValueError("jobs.profile = custom needs jobs.id_field and jobs.state_field")
+        elif not (self.transition_state and self.transition_time and self.transition_trans_id):
+            raise ValueError("jobs.transition_state, jobs.transition_time and jobs.transition_trans_id name fields: none can be empty")
         return self
 
 

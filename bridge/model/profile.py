@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from bridge.config import Config
+from bridge.errors import Misconfigured
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,20 @@ PROFILES = {
 
 
 def profile_of(config: Config) -> Profile:
-    """The profile in force, with the collection that was asked for."""
+    """The profile in force, with the collection that was asked for. Raises ``Misconfigured`` where a tag would overwrite what the service keeps."""
+    profile, sweep = _profile_of(config), config.sweep
+    kept = {
+        "background-jobs": ("job_tag", (profile.id_field, profile.state_field, profile.transitions_field, profile.updated_field)),
+        "background-transitions": ("transition_tag", (profile.transition_state, profile.transition_time, profile.transition_trans_id)),
+    }
+    name, taken = kept.get(config.delivery.mode, ("job_tag", ()))
+    if (tag := getattr(sweep, name)) in taken:
+        raise Misconfigured(f"sweep.{name} = {tag} is where the service itself keeps something: the bridge would overwrite it",
+                            "Nothing was read, sent or changed", "Name a field that is there for the tag only")
+    return profile
+
+
+def _profile_of(config: Config) -> Profile:
     jobs, collection = config.jobs, config.mongo.collection
     if jobs.profile != "custom":
         shipped = PROFILES[jobs.profile]

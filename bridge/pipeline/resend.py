@@ -56,8 +56,7 @@ class Resend:
             self._wake.clear()
             if not self.window.full:
                 self._publisher.publish(waiting)
-            self._settle()
-            if waiting:
+            if not self._settle() and waiting:
                 self._wake.wait(_PULSE_SECONDS)
 
     def _finish(self) -> bool:
@@ -65,19 +64,20 @@ class Resend:
         stopped = None
         while self.window:
             self._wake.clear()
-            self._settle()
+            settled = self._settle()
             if self._stop.is_set():
                 stopped = stopped or self._clock.monotonic()
                 if self._clock.monotonic() - stopped > self._drain_seconds:
                     return False
-            if self.window:
+            if self.window and not settled:
                 self._wake.wait(_PULSE_SECONDS)
         return True
 
-    def _settle(self) -> None:
+    def _settle(self) -> bool:
         found = self._sink.settled()
         self.window.settle(found)
         self.window.advance()
         self.counters.settled += len(found)
         if found:
             self._settled(len(found))
+        return bool(found)

@@ -1,6 +1,6 @@
 """Background modes: the change stream from now on, and in between a look for what is still tagged."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from math import inf
 from typing import Protocol
@@ -16,6 +16,9 @@ from bridge.pipeline.tagged import Held
 _MOST_KNOWN = 10_000
 #: How many tagged jobs are read at once.
 _JOBS = 200
+
+Items = Sequence[Transition | Poison]
+More = Callable[[int], Sequence[Items]]
 
 
 class Nothing:
@@ -41,39 +44,52 @@ class Sweeping:
     It sweeps when the stream has nothing to read, for the first time at once. What is on its way
     already is left alone, and so is what happened after the stream's position: the stream is going to
     tell it. Before the first event of a job come its transitions that are still tagged from before, so
-    that its order is kept.
+    that its order is kept; and what was read of a job before the stream told of it is left to the next sweep.
     """
 
     def __init__(
         self, stream: Stream, tags: Tags, held: Held, rest: Rest, position: Position, clock: Clock, counters: Counters,
+        taking: Callable[[Iterator[Items]], More] = lambda found: lambda most: [*islice(found, most)],
     ) -> None:
         self._stream, self._tags, self._held, self._rest = stream, tags, held, rest
         self._alone = isinstance(stream, Nothing)
         self._position, self._clock, self._counters = position, clock, counters
-        self._pending: Iterator[Sequence[Transition | Poison]] | None = None
+        self._taking = taking
+        #: Gives the next that are tagged, while there is a sweep.
+        self._more: More | None = None
         self._next = clock.monotonic()
         self._known: set[str] = set()
+        #: Jobs the stream told of since this sweep began: what it still holds of them may be older.
+        self._told: set[str] = set()
 
     def read(self) -> Batch | None:
         batch = self._stream.read()
         if batch is None:
             return self._swept()
         self._position = batch.position
+        if self._more is not None:
+            self._tell(batch.events)
         return Batch(self._in_order(batch.events), batch.position)
 
     def _swept(self) -> Batch | None:
         """Some jobs that are tagged, each an event at the position where we are."""
         now = self._clock.monotonic()
-        if self._pending is None:
+        if self._more is None:
             if now < self._next:
                 return None
             self._next = now + self._rest.every_seconds
-            self._pending = self._tags.pending(min(self._clock.now() - self._rest.older_than_seconds, self._read_up_to))
-        found = [*islice(self._pending, _JOBS)]
+            self._told.clear()
+            self._more = self._taking(self._tags.pending(min(self._clock.now() - self._rest.older_than_seconds, self._read_up_to)))
+        found = self._more(_JOBS)
         if len(found) < _JOBS:
-            self._pending = None
-        events = [event for items in found if (event := self._left(items))]
+            self._more = None
+        events = [event for items in found if items[0].job_id not in self._told and (event := self._left(items))]
         return Batch(events, self._position) if events else None
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        self._told.update(item.job_id for event in events for item in event.items)
+        if len(self._told) > _MOST_KNOWN:  # so much happens: what is left is looked for anew
+            self._more, self._next = None, self._clock.monotonic()
 
     @property
     def _read_up_to(self) -> float:
@@ -91,7 +107,7 @@ class Sweeping:
         before = [self._left(found) for found in self._tags.earlier(begun).values()] if begun else []
         return [*(event for event in before if event is not None), *events]
 
-    def _left(self, items: Sequence[Transition | Poison]) -> Event | None:
+    def _left(self, items: Items) -> Event | None:
         """An event of those that are not on their way."""
         left = [item for item in items if item not in self._held]
         self._counters.swept += len(left)

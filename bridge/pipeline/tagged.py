@@ -1,11 +1,15 @@
 """Background modes: a message is settled when Kafka has it and its tag is gone."""
 
+from collections import deque
 from collections.abc import Sequence
 
 from bridge.errors import BridgeError
 from bridge.model.transition import Poison, Transition
 from bridge.model.window import Delivery, Sending
 from bridge.pipeline.ports import Sink, Tags
+
+#: Tags that are taken off at once: so many within one write's deadline, also in large documents.
+_AT_ONCE = 500
 
 Identity = tuple[str, str, int | None]
 
@@ -44,6 +48,7 @@ class Tagged:
     def __init__(self, sink: Sink, tags: Tags, held: Held) -> None:
         self._sink, self._tags, self._held = sink, tags, held
         self._failed = False
+        self._acknowledged: deque[Delivery] = deque()
         self.most = sink.most
 
     @property
@@ -57,10 +62,12 @@ class Tagged:
         self._sink.send(sendings)
 
     def settled(self) -> Sequence[Delivery]:
-        """What is acknowledged and untagged. Raises what the database raises; then nothing more is settled."""
+        """What is acknowledged and untagged, a part at a time. Raises what the database raises; then nothing more is settled."""
         if self._failed:
             return []
-        settled = self._sink.settled()
+        if not self._acknowledged:
+            self._acknowledged.extend(self._sink.settled())
+        settled = [self._acknowledged.popleft() for _ in range(min(_AT_ONCE, len(self._acknowledged)))]
         items = [delivery.item for delivery in settled if delivery.item is not None]
         try:
             if items:

@@ -1,5 +1,6 @@
 """A job's document, read for what it tells of its own past."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from math import nan
@@ -20,6 +21,10 @@ NO_TIME: Sequence[Document] = ({"$in": [None, nan, []]}, {"$type": [
     "string", "object", "binData", "undefined", "objectId", "bool", "regex", "dbPointer", "javascript", "symbol",
     "javascriptWithScope", "timestamp", "minKey", "maxKey",
 ]})
+
+
+#: A text that may stand for a 64 bit number.
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 
 
 class JobHistory(NamedTuple):
@@ -66,7 +71,8 @@ class Documents:
         field = self._profile.id_field
         if field != "_id":
             return {field: {"$in": list(job_ids)}}
-        return {"_id": {"$in": [*job_ids, *(ObjectId(one) for one in job_ids if ObjectId.is_valid(one))]}}
+        numbers = [int(one) for one in job_ids if _NUMBER.fullmatch(one)]
+        return {"_id": {"$in": [*job_ids, *(ObjectId(one) for one in job_ids if ObjectId.is_valid(one)), *numbers]}}
 
     def _elements(self, document: Document) -> Sequence[Any]:
         found = document.get(self._profile.transitions_field or "")

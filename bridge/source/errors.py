@@ -49,8 +49,15 @@ MISCONFIGURED = frozenset({166, 40573, 40324, 40415, 20, 72, 47})
 #: What a name server's answers are called in dnspython; whatever else it raises, there was none.
 _ANSWERS = frozenset({"NXDOMAIN", "NoAnswer", "YXDOMAIN"})
 _NAMES = "Check the name server of this machine; a running bridge tries again by itself"
+#: DocumentValidationFailure.
+_INVALID = 121
+_EXAMPLES = 3
 _REFUSED = "Authentication failed"
 _REPLAY = "Nothing is lost: the bridge goes on from the last stored position"
+
+
+class Refused(BridgeError):
+    """Some documents of a bulk write do not pass the collection's validator; all others are written."""
 
 
 class TokenRefused(Retryable):
@@ -60,6 +67,8 @@ class TokenRefused(Retryable):
 def classify(error: PyMongoError) -> BridgeError:
     """Say what the bridge does about ``error``."""
     if isinstance(error, BulkWriteError):
+        if invalid := _invalid_in(error):
+            return invalid
         error = _first_of(error)
     if isinstance(error, OperationFailure):
         return _classify_code(error)
@@ -105,6 +114,15 @@ def _classify_code(error: OperationFailure) -> BridgeError:
 def _is_unanswered(error: BaseException | None) -> bool:
     """Whether the name of a ``mongodb+srv`` URI found no name server that answers; PyMongo calls that configuration, too."""
     return type(error).__module__.startswith("dns.") and type(error).__name__ not in _ANSWERS
+
+
+def _invalid_in(error: BulkWriteError) -> Refused | None:
+    """What is to be said where nothing but documents that are not valid stood in the way."""
+    found = error.details.get("writeErrors", ())
+    if error.details.get("writeConcernErrors") or not found or any(one.get("code") != _INVALID for one in found):
+        return None
+    jobs = ", ".join(f"{one.get('op', {}).get('q', '')!s:.100}" for one in found[:_EXAMPLES])
+    return Refused(f"MongoDB does not let {len(found)} job(s) be written, as they do not pass the collection's validator ({jobs})")
 
 
 def _first_of(error: BulkWriteError) -> OperationFailure:

@@ -73,14 +73,14 @@ class MongoSource:
 
     def tags(self) -> TransitionTags | JobTags:
         """The tags of the background mode the settings ask for; those of transitions where they ask for none."""
-        sweep, collection = self._config.sweep, self._collection(self._client)
+        sweep, collection, patient = self._config.sweep, self._collection(self._client), self._collection(self._history_client)
         if self._config.delivery.mode == "background-jobs":
-            return JobTags(collection, self.profile, sweep.job_tag)
-        return TransitionTags(collection, self.profile, sweep.transition_tag)
+            return JobTags(collection, self.profile, sweep.job_tag, patient)
+        return TransitionTags(collection, self.profile, sweep.transition_tag, patient)
 
     def sweep(self) -> Sweep:
         """The sweep of these tags."""
-        return Sweep(self._collection(self._client), self.tags())
+        return Sweep(self._collection(self._history_client), self.tags())
 
     def close(self) -> None:
         """Close the stream's client; also ends a reader that hangs on a dead path."""

@@ -6,7 +6,8 @@ state, and whoever has sent the message takes it off.
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any, Protocol
 
 from bson.min_key import MinKey
@@ -21,7 +22,7 @@ from bridge.model.profile import Profile
 from bridge.model.transition import Poison, Transition, made_trans_id
 from bridge.source.client import Document
 from bridge.source.documents import NO_TIME, Documents, date_of
-from bridge.source.errors import classify, translated
+from bridge.source.errors import Refused, classify, translated
 from bridge.source.plans import partial
 
 logger = logging.getLogger(__name__)
@@ -41,12 +42,12 @@ Items = Sequence[Item]
 class TransitionTags:
     """A flag in each transition that is false until it was sent, as the CDM Task Service keeps ``notif_sent``.
 
-    See :class:`bridge.pipeline.ports.Tags`.
+    See :class:`bridge.pipeline.ports.Tags`. A sweep is read from ``patient``, the same collection by a client that waits longer.
     """
 
-    def __init__(self, collection: Collection[Document], profile: Profile, tag: str) -> None:
+    def __init__(self, collection: Collection[Document], profile: Profile, tag: str, patient: Collection[Document] | None = None) -> None:
         assert profile.transitions_field is not None
-        self._collection = _durable(collection)
+        self._collection, self._patient = _durable(collection), _durable(collection if patient is None else patient)
         self._documents = Documents(profile)
         self._tag, self._time, self._trans_id = tag, profile.transition_time, profile.transition_trans_id
         self._field, self._state = profile.transitions_field, profile.transition_state
@@ -69,9 +70,10 @@ class TransitionTags:
         yield {**self._unsent, self._field: {"$elemMatch": one}}
 
     def pending(self, before: float) -> Iterator[Items]:
-        for document in _found(self._collection, self, before, self._documents.fields):
-            last = date_of(before).replace(tzinfo=None)
-            tagged = [item for item, one in self._tagged(document) if _older(one.get(self._time), last)]
+        last = date_of(before).replace(tzinfo=None)
+        for document in _found(self._patient, self, before, self._documents.fields):
+            # Not one behind another that is too young: it would come first.
+            tagged = [item for item, _ in takewhile(lambda pair: _older(pair[1].get(self._time), last), self._tagged(document))]
             if tagged:
                 yield tagged
 
@@ -113,11 +115,11 @@ class TransitionTags:
 
 
 class JobTags:
-    """A field of the job that is true while its latest state is still to be sent. See :class:`bridge.pipeline.ports.Tags`."""
+    """A field of the job that is true while its latest state is still to be sent. See :class:`TransitionTags`."""
 
-    def __init__(self, collection: Collection[Document], profile: Profile, tag: str) -> None:
+    def __init__(self, collection: Collection[Document], profile: Profile, tag: str, patient: Collection[Document] | None = None) -> None:
         assert profile.updated_field is not None
-        self._collection = _durable(collection)
+        self._collection, self._patient = _durable(collection), _durable(collection if patient is None else patient)
         self._documents = Documents(profile)
         self._tag, self._updated = tag, profile.updated_field
         self._state, self._field = profile.state_field, profile.transitions_field
@@ -138,10 +140,16 @@ class JobTags:
             yield {self._tag: True, self._updated: older}
 
     def pending(self, before: float) -> Iterator[Items]:
-        """A job whose state and history disagree keeps its tag, and is told until it is sent once by this object."""
-        for document in _found(self._collection, self, before, self._documents.fields):
-            last = next(reversed(self._documents.history(document).items), None)
-            if isinstance(last, Transition) and not self._sent_in_vain(last, document.get(self._state)):
+        """A job whose state and history disagree keeps its tag, and is told until it is sent once by this object.
+
+        One that cannot be sent is told, to be set aside, where its tag can be taken off then.
+        """
+        for document in _found(self._patient, self, before, self._documents.fields):
+            history, state = self._documents.history(document), document.get(self._state)
+            last = next(reversed(history.items), None)
+            if isinstance(last, Transition) and not self._sent_in_vain(last, state):
+                yield [last]
+            if isinstance(last, Poison) and history.job_id and last.state == state:
                 yield [last]
 
     def earlier(self, items: Items) -> Mapping[str, Items]:
@@ -170,9 +178,11 @@ class JobTags:
         return self._odd[last]
 
     def _sent(self, item: Item) -> UpdateOne:
-        """Only if the state is still the one sent, also where a later transition brought it back to that."""
+        """Only if the state is still the one sent, also where a later transition brought it back to that: without a history its time tells."""
         same: Document = {self._state: item.state, self._tag: True}
-        if self._field is not None and item.sequence is not None:
+        if self._field is None:
+            same |= _within_a_millisecond(self._updated, item)
+        elif item.sequence is not None:
             same[f"{self._field}.{item.sequence + 1}"] = {"$exists": False}
         return UpdateOne({**self._documents.by_job([item.job_id]), **same}, {"$unset": {self._tag: ""}})
 
@@ -229,6 +239,16 @@ def _older(time: Any, than: datetime) -> bool:
     return not isinstance(time, datetime) or time < than
 
 
+def _within_a_millisecond(field: str, item: Item) -> Document:
+    """That ``field`` is the time of a transition, which is cut to milliseconds; it may be a date or a number of seconds."""
+    if isinstance(item, Poison):
+        return {}
+    time = datetime.fromisoformat(item.time)
+    begin, end = time - timedelta(microseconds=1), time + timedelta(milliseconds=1)  # a number was rounded before
+    ends: list[tuple[Any, Any]] = [(begin, end), (begin.timestamp(), end.timestamp())]
+    return {"$or": [{field: {"$gte": begin, "$lt": end}} for begin, end in ends]}
+
+
 def _index(tag: str, time: str, tagged: bool) -> IndexModel:
     """The index on ``tag`` and ``time``, of what is tagged only.
 
@@ -268,6 +288,8 @@ def _write(collection: Collection[Document], updates: Sequence[UpdateOne]) -> No
     try:
         with translated():
             collection.bulk_write(updates, ordered=False)
+    except Refused as error:
+        logger.warning("%s: the messages are sent, their tags stay, and each sweep sends them again", error.what)
     except NotPermitted as error:
         raise NotPermitted(error.what, "Nothing is lost: the tags are still there, and what was sent is sent again",
                            "Grant update on the collection: a background mode takes tags off", part="mongodb") from None

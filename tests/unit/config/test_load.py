@@ -184,6 +184,7 @@ def test_no_secret_is_in_an_error(name: str, file: Path) -> None:
         ({"kafka__ssl_cafile": "ca.pem", "kafka__sasl_username": "me", "kafka__sasl_password": "canary",
           "kafka__security_protocol": "SASL_PLAINTEXT"}, "--kafka-ssl-cafile is not used with --kafka-security-protocol = SASL_PLAINTEXT"),
         ({"jobs__profile": "custom"}, "needs jobs.id_field and jobs.state_field"),
+        ({"jobs__profile": "custom", "jobs__id_field": "a", "jobs__state_field": "s", "jobs__transition_trans_id": ""}, "none can be empty"),
         ({"jobs__id_field": "x"}, "--jobs-id-field needs jobs.profile = custom"),
         ({"jobs__profile": "custom", "jobs__id_field": "a.b", "jobs__state_field": "s"}, "no plain field name"),
         ({"start__from": "yesterday"}, "no ISO 8601 time"),

@@ -126,6 +126,36 @@ def test_a_sweep_leaves_alone_what_is_on_its_way() -> None:
     assert desk.read() == [(SWEEP, [SECOND.trans_id])]
 
 
+def test_what_was_read_of_a_job_before_the_stream_told_of_it_is_left_to_the_next_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be older than what the stream told meanwhile, and would be the last a consumer hears."""
+    monkeypatch.setattr("bridge.pipeline.sweeping._JOBS", 1)
+    desk = Desk(OTHER, FIRST)
+    monkeypatch.setattr(desk.tags, "earlier", lambda _: {})  # states in between may be skipped
+    sweep = [desk.read()]
+    desk.log.append(SECOND)
+    stream = desk.read()
+
+    sweep += [desk.read(), desk.read()]
+    desk.clock.advance(Rest.every_seconds)
+    again = [desk.read(), desk.read()]
+
+    assert sweep == [[(SWEEP, [OTHER.trans_id])], [], []]
+    assert [trans_ids for _, trans_ids in stream] == [[SECOND.trans_id]]
+    assert [(SWEEP, [FIRST.trans_id])] in again
+
+
+def test_tags_are_taken_off_a_part_at_a_time_and_none_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that Kafka acknowledged together would be one write, which may take longer than a write may."""
+    monkeypatch.setattr("bridge.pipeline.tagged._AT_ONCE", 2)
+    desk = Desk(FIRST, SECOND, THIRD, OTHER)
+    sent = desk.send(FIRST, SECOND, THIRD)
+    desk.kafka.acknowledge(3)
+
+    assert [desk.sink.settled(), desk.tags.tagged] == [sent[:2], [THIRD, OTHER]]
+    assert [desk.sink.settled(), desk.tags.tagged] == [sent[2:], [OTHER]]
+    assert desk.sink.settled() == []
+
+
 def test_a_sweep_does_not_move_the_position() -> None:
     desk = Desk(FIRST)
     desk.log.append(OTHER)
