@@ -66,7 +66,7 @@ class Service:
         self._brake = DeadLetterBrake(config.delivery.dead_letters_per_hour)
         self._waiting = Waiting(self._stop, self._clock, self._keep)
         self._progress: Progress | None = None
-        self._was_ready = False
+        self._was_ready, self._unacknowledged = False, 0
         self._ready_since: float | None = None
         self._refused_since: float | None = None
         self._trouble, self._stall = Repeated(logger), Repeated(logger)
@@ -93,11 +93,8 @@ class Service:
         metrics = registry(self._counters, self.status.gauges, lambda: self.status.state, __version__)
         http = self._config.http
         with on_stop(self.stop), WebServer(http.host, http.port, self.status, metrics) as web, Verifying(self._config, self.status):
-            logger.info(
-                "job-bridge %s: %s to topic %s by %s, %s, checkpoint in %s; status at %s", __version__,
-                namespace_of(self._config), self._config.kafka.topic, self._driver, self._config.delivery.mode,
-                self._store.where, http.url(web.port),
-            )
+            logger.info("job-bridge %s: %s to topic %s by %s, %s, checkpoint in %s; status at %s", __version__, namespace_of(self._config),
+                        self._config.kafka.topic, self._driver, self._config.delivery.mode, self._store.where, http.url(web.port))
             try:
                 code = self._run_until_stopped()
             except Fenced:
@@ -119,7 +116,7 @@ class Service:
                 self._excuse(error)
                 tries = 1 if self._was_well() else tries + 1
             self._waiting.wait(backoff.wait(tries))
-        return 0
+        return self._stopped()
 
     def _attempt(self) -> int | None:
         """One run, and its exit code; None when the next is to begin at once, with what the stream has forgotten."""
@@ -129,7 +126,7 @@ class Service:
             self._lose(error)
             return None
         except Stopped:
-            return 0
+            return self._stopped()
 
     def _run_once(self) -> int:
         """One run: own the checkpoint, open both ends, work, and settle what is in flight."""
@@ -175,7 +172,6 @@ class Service:
         )
 
     def _work(self, loop: Loop, window: Window, progress: Progress) -> int:
-        drain_seconds = self._config.delivery.drain_seconds
         self._is_ready()
         try:
             with suppress(Stopped):
@@ -184,17 +180,23 @@ class Service:
             raise
         except BridgeError as error:
             self._set_state("waiting", str(error))
-            loop.drain(drain_seconds)
+            self._drain(loop, window)
             raise
         self._set_state("draining", "stopping")
-        drained = loop.drain(drain_seconds)
+        self._drain(loop, window)
         progress.save()
-        if drained:
+        return self._stopped()
+
+    def _drain(self, loop: Loop, window: Window) -> None:
+        loop.drain(self._config.delivery.drain_seconds)
+        self._unacknowledged = window.count
+
+    def _stopped(self) -> int:
+        """The exit code of a stop, and a word of what Kafka has not taken."""
+        if not self._unacknowledged:
             return 0
-        logger.error(
-            "stopped with %d messages that Kafka did not acknowledge within %.0f s: nothing is lost, "
-            "they are sent again at the next start", window.count, drain_seconds,
-        )
+        logger.error("stopped with %d messages that Kafka did not acknowledge within %.0f s: nothing is lost, they are sent again at the next start",
+                     self._unacknowledged, self._config.delivery.drain_seconds)
         return Retryable.exit_code
 
     def _own(self) -> bool:
@@ -226,10 +228,8 @@ class Service:
             return
         gap = self._beginning.gap_since(self._progress.position, error)
         self._progress.lose(gap)
-        logger.warning(
-            "%s. Nothing is skipped: what changed since is published from the jobs' own history, with %g s around it again", error.what,
-            self._config.recovery.margin_seconds, extra={"position": str(self._progress.position)},
-        )
+        logger.warning("%s. Nothing is skipped: what changed since is published from the jobs' own history, with %g s around it again",
+                       error.what, self._config.recovery.margin_seconds, extra={"position": str(self._progress.position)})
 
     def _is_ready(self) -> None:
         self._trouble.over(self._clock.monotonic(), "working again")

@@ -1,5 +1,6 @@
 """Waiting, and doing what may take long: meanwhile a stop is heard, and the checkpoint stays ours."""
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
@@ -26,7 +27,8 @@ class Waiting:
         self._stop, self._clock, self._keep = stop, clock, keep
 
     def wait(self, seconds: float) -> None:
-        """Let so many seconds pass, fewer when a stop is asked for."""
+        """Let so many seconds pass, fewer when a stop is asked for. First what failed goes: Kafka's clients leave threads and sockets in cycles."""
+        gc.collect()
         until = self._clock.monotonic() + seconds
         while (left := until - self._clock.monotonic()) > 0 and not self._stop.wait(min(left, _PULSE_SECONDS)):
             self._keep()
@@ -42,16 +44,21 @@ class Waiting:
     def do(self, call: Callable[[], Found]) -> Found:
         """Call on a thread of its own. Raises what it raises, and :class:`Stopped`: what is half done then ends with the process."""
         outcome = Future[Found]()
+        threading.Thread(target=_call, args=(call, outcome), name="waited-for", daemon=True).start()
+        try:
+            while not wait([outcome], _PULSE_SECONDS).done:
+                if self._stop.is_set():
+                    raise Stopped
+                self._keep()
+            return outcome.result()
+        finally:
+            del outcome  # its error's traceback has this frame, and with it the client that failed: a cycle
 
-        def done() -> None:
-            try:
-                outcome.set_result(call())
-            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
-                outcome.set_exception(error)
 
-        threading.Thread(target=done, name="waited-for", daemon=True).start()
-        while not wait([outcome], _PULSE_SECONDS).done:
-            if self._stop.is_set():
-                raise Stopped
-            self._keep()
-        return outcome.result()
+def _call(call: Callable[[], Found], outcome: Future[Found]) -> None:
+    try:
+        outcome.set_result(call())
+    except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+        outcome.set_exception(error)
+    finally:
+        del outcome  # as above

@@ -60,13 +60,15 @@ def _verified(config: Config, asked: Span, repair: bool, as_json: bool) -> Findi
 
     topic, sent = config.kafka.topic, None
     with opened(config) as (source, _), driver_of(config).reader(config) as reader:
-        looked = _kept(asked, reader.kept_since(topic), topic)
-        with Ledger() as ledger:
-            findings = _compared(config, source, reader, looked, ledger)
-            if repair and not findings.complete:
-                if not as_json:
-                    _tell(findings, topic)
-                sent = _repaired(config, ledger, findings.counts["missing"])
+        looked, before = _kept(asked, reader.kept_since(topic), topic), None
+        while looked != before:  # again, where the topic removed meanwhile what is called missing
+            with Ledger() as ledger:
+                findings, before = _compared(config, source, reader, looked, ledger), looked
+                looked = looked if findings.complete else _kept(looked, reader.kept_since(topic), topic)
+                if repair and not findings.complete and looked == before:
+                    if not as_json:
+                        _tell(findings, topic)
+                    sent = _repaired(config, ledger, findings.counts["missing"])
         if sent is not None:
             with Ledger() as ledger:
                 findings = _compared(config, source, reader, looked, ledger)

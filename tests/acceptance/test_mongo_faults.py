@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.demo.mongod import Mongod
+from bridge.demo.process import poll
 from tests.acceptance.bench import Bench
 from tests.acceptance.conftest import MakeBench
 from tests.acceptance.ways import AT_LEAST_ONCE_LIBRDKAFKA, EVERY_WAY
@@ -101,6 +102,24 @@ def test_a_stop_while_mongodb_is_away_does_not_pass_for_clean(lone: Mongod, make
 
     verdict.check(repeated_at_most=len(verdict.committed), at_least=100, saves_at_least=1)
     assert verdict.repeated > 0
+
+
+def test_nor_does_one_with_messages_that_kafka_has_not_taken_when_the_run_ended(lone: Mongod, make_bench: MakeBench) -> None:
+    bench = make_bench(lone)
+    bridge = bench.bridge(DELIVERY_DRAIN_SECONDS="1").start().wait_ready()
+    with bench.load() as load:
+        load.await_commits(100)
+        with bench.kafka_paused():
+            poll(lambda: bridge.metric("job_bridge_in_flight_messages") > 0, "messages in flight")
+            lone.kill()
+            bridge.wait_unready("out of reach")
+            assert bridge.terminate() == TRY_AGAIN
+        lone.start_node()
+        load.await_commits(50)
+
+    assert "that Kafka did not acknowledge" in bridge.log_tail()
+    verdict = bench.finish(bridge.start().wait_ready())
+    verdict.check(repeated_at_most=len(verdict.committed), at_least=150)
 
 
 @EVERY_WAY

@@ -4,10 +4,12 @@ import gc
 import os
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from bridge.clock import SystemClock
 from bridge.config import Config, load
 from bridge.demo.mongod import Mongod
 from bridge.demo.process import free_port
@@ -18,6 +20,7 @@ from bridge.sink import terms
 from bridge.sink.driver import driver_of
 from bridge.source.client import state_client
 from bridge.source.mongo import MongoSource
+from bridge.waiting import Waiting
 from tests.servers.kafka import Kafka
 
 
@@ -30,16 +33,20 @@ ATTEMPTS = 6
 
 def _held() -> int:
     gc.collect()
+    return _counted()
+
+
+def _counted() -> int:
     return len(os.listdir("/proc/self/task")) + len(os.listdir("/proc/self/fd"))
 
 
-def _leaves_nothing(attempt: Callable[[], None]) -> None:
+def _leaves_nothing(attempt: Callable[[], None], held: Callable[[], int] = _held) -> None:
     """Other tests' servers come and go: what counts is that not every attempt leaves something."""
     attempt()
-    before = _held()
+    before = held()
     for _ in range(ATTEMPTS):
         attempt()
-    assert _held() - before < ATTEMPTS
+    assert held() - before < ATTEMPTS
 
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="file descriptors are counted in /proc")
@@ -58,6 +65,25 @@ def test_a_broker_that_is_away_leaves_nothing_behind(driver: str, monkeypatch: p
             pass
 
     _leaves_nothing(attempt)
+
+
+@DRIVERS
+def test_nor_does_a_broker_that_is_waited_for_as_the_bridge_does(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It collects garbage seldom, so nothing may be left to that."""
+    monkeypatch.setattr(terms, "BOOTSTRAP_SECONDS", 0.2)
+    config = _config(kafka__bootstrap_servers=f"127.0.0.1:{free_port()}", kafka__driver=driver)
+    waiting = Waiting(threading.Event(), SystemClock(), lambda: None)
+
+    def attempt() -> None:
+        with ExitStack() as stack, pytest.raises(Retryable):
+            waiting.enter(stack, driver_of(config).sink(config, "t-dlq", threading.Event()))
+        waiting.wait(0.01)
+
+    gc.disable()
+    try:
+        _leaves_nothing(attempt, _counted)
+    finally:
+        gc.enable()
 
 
 @DRIVERS

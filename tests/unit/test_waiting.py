@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
 from bridge.clock import SystemClock
+from bridge.demo.process import poll
 from bridge.errors import Fenced
 from bridge.waiting import Stopped, Waiting
 
@@ -49,6 +52,28 @@ def test_who_lost_the_checkpoint_waits_no_longer() -> None:
         Waiting(threading.Event(), SystemClock(), lost).do(lambda: over.wait(PATIENCE_SECONDS))
 
     over.set()
+
+
+def test_what_fails_is_gone_with_its_error() -> None:
+    """Else a client that could not be opened stays, with its threads and sockets, until garbage is collected."""
+
+    class Client:
+        pass
+
+    clients = []
+
+    def fails() -> None:
+        client = Client()
+        clients.append(weakref.ref(client))
+        raise KeyError("why")
+
+    gc.disable()
+    try:
+        with suppress(KeyError):
+            Waiting(threading.Event(), SystemClock(), nothing).do(fails)
+        poll(lambda: clients[0]() is None, "the end of the thread", 5)
+    finally:
+        gc.enable()
 
 
 def test_what_is_entered_is_left_with_the_stack_and_what_fails_says_so() -> None:

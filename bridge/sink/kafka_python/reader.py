@@ -37,6 +37,7 @@ class TopicReader:
             self._consumer: KafkaConsumer = made(
                 KafkaConsumer, **connection(self._config), group_id=None, enable_auto_commit=False,
                 isolation_level="read_committed", max_poll_records=_RECORDS_AT_ONCE,
+                auto_offset_reset="earliest",  # what was removed meanwhile is passed over, not all that is behind it
             )
         return self
 

@@ -14,6 +14,7 @@ from bridge.sink.words import LastWords, readable
 
 #: The logger librdkafka's own lines go to; they would end on standard error otherwise.
 LOGGER = "librdkafka"
+#: How long to wait for the first answer, and then twice as long each time: a wrong password is found soon, a large cluster too.
 _LOOK_SECONDS = 0.5
 _PAUSE_SECONDS = 0.1
 
@@ -50,7 +51,7 @@ def connection(config: Config, words: LastWords) -> dict[str, Any]:
 
 def last_words() -> LastWords:
     """What librdkafka complains of."""
-    return LastWords(LOGGER, "ALL_BROKERS_DOWN")
+    return LastWords(LOGGER, "ALL_BROKERS_DOWN", "CONFWARN")
 
 
 def metadata(client: AdminClient, words: LastWords) -> Any:
@@ -63,18 +64,19 @@ def metadata(client: AdminClient, words: LastWords) -> Any:
     A broker that lost touch with its controller, as after a pause, answers that there is no broker:
     until it is back, every other request would only run into its time limit.
     """
-    deadline = time.monotonic() + terms.BOOTSTRAP_SECONDS
+    deadline, patience = time.monotonic() + terms.BOOTSTRAP_SECONDS, _LOOK_SECONDS
     while True:
         try:
-            return _look(client)
+            return _look(client, min(patience, max(_PAUSE_SECONDS, deadline - time.monotonic())))
         except KafkaException:
             client.poll(_PAUSE_SECONDS)
             if time.monotonic() >= deadline or hopeless(words.recent()):
                 raise
+        patience *= 2
 
 
-def _look(client: AdminClient) -> Any:
-    found = client.list_topics(timeout=min(_LOOK_SECONDS, terms.BOOTSTRAP_SECONDS))
+def _look(client: AdminClient, seconds: float) -> Any:
+    found = client.list_topics(timeout=seconds)
     if not found.brokers:
         raise KafkaException(KafkaError(KafkaError.BROKER_NOT_AVAILABLE, "the broker that answers knows of none that is up"))
     return found

@@ -1,0 +1,34 @@
+"""A topic that is read while Kafka removes its oldest messages."""
+
+from __future__ import annotations
+
+import pytest
+from kafka import KafkaProducer, TopicPartition
+
+from bridge.sink.driver import driver_of
+from tests.factories import settings
+from tests.servers.kafka import Kafka
+
+#: More than is fetched at once.
+MESSAGES, SIZE, REMOVED = 80, 100_000, 60
+
+
+def test_what_is_removed_meanwhile_is_passed_over_and_the_rest_is_read(kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.sink.kafka_python.reader._RECORDS_AT_ONCE", 1)
+    producer = KafkaProducer(bootstrap_servers=kafka.internal)
+    for _ in range(MESSAGES):
+        producer.send(topic, b"x" * SIZE, partition=0)
+    producer.flush(30)
+    producer.close()
+    config = settings(kafka__bootstrap_servers=kafka.bootstrap, kafka__topic=topic)
+
+    with driver_of(config).reader(config) as reader:
+        batches = reader.read(topic, None)
+        read = [one.offset for one in next(iter(batches))]
+        with kafka.admin() as admin:
+            admin.delete_records({TopicPartition(topic, 0): REMOVED})
+        read += [one.offset for batch in batches for one in batch]
+
+    assert read == sorted(set(read))
+    assert len(read) < MESSAGES, "nothing was removed before it was read"
+    assert set(range(REMOVED, MESSAGES)) <= set(read)
