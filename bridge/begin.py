@@ -42,10 +42,7 @@ class Beginning:
 
     def _first(self, origin: Origin) -> Checkpoint:
         start, now, gap = self._config.start.from_, self._now(origin), None
-        position = now if start in ("now", "history") else position_at(parse_time(start))
-        if position > now:
-            raise Misconfigured(f"start.from = {start} is in the future: MongoDB is at {now.cluster_time.isoformat()}",
-                                "Nothing was read or sent", "Set a time that has been, now or history")
+        position = first_position(start, now)
         if start == "history":
             # The place before it: the stream is then read from ``now`` on, once history is told.
             position, gap = position_from(_before(now.cluster_time)), all_before(now, self._config.recovery.margin_seconds)
@@ -60,13 +57,24 @@ class Beginning:
         if checkpoint.delivered is not None and (why := self._source.history.lacks(checkpoint.delivered)):
             time = checkpoint.position.cluster_time.isoformat()
             raise restored(why, f". If it was only deleted: 'job-bridge token set {time}' goes on where it was")
-        logger.info("going on from the checkpoint", extra={"position": str(checkpoint.position)})
+        start = self._config.start.from_
+        unused = "" if start == "now" else f"; start.from = {start} is for a first start, which this is not ('job-bridge token clear' makes the next one)"
+        logger.info("going on from the checkpoint%s", unused, extra={"position": str(checkpoint.position)})
         self.by_time = checkpoint.fingerprint != origin.fingerprint and bool(checkpoint.position.token)
         return replace(checkpoint, fingerprint=origin.fingerprint, mongo_cluster_id=origin.mongo_cluster_id)
 
     def _now(self, origin: Origin) -> Position:
         """The place after everything that is written, taken before anything is read; what of that a majority has not yet, history waits for."""
         return position_from(origin.cluster_time.next())
+
+
+def first_position(start: str, now: Position) -> Position:
+    """Where ``start.from`` begins to read the stream. Raises ``Misconfigured`` for a time that has not been."""
+    position = now if start in ("now", "history") else position_at(parse_time(start))
+    if position > now:
+        raise Misconfigured(f"start.from = {start} is in the future: MongoDB is at {now.cluster_time.isoformat()}",
+                            "Nothing was read or sent", "Set a time that has been, now or history")
+    return position
 
 
 def _before(time: ClusterTime) -> ClusterTime:

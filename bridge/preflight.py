@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from bridge.begin import first_position
 from bridge.config import Config
 from bridge.errors import BridgeError
 from bridge.model.checkpoint import Checkpoint, Origin
@@ -125,10 +126,13 @@ def _checkpoint(config: Config, source: MongoSource, store: CheckpointStore) -> 
     stored = store.load()
     oldest, newest = source.cluster.oldest_oplog_entry(), source.cluster.last_write()
     yield _oplog(oldest, newest)
+    origin, start = source.origin(), config.start.from_
     if stored is None:
-        yield Finding("ok", "checkpoint", f"none yet: the first start begins with start.from = {config.start.from_}")
+        first_position(start, position_from(origin.cluster_time.next()))
+        yield Finding("ok", "checkpoint", f"none yet: the first start begins with start.from = {start}")
         return
-    origin = source.origin()
+    if start != "now":
+        yield Finding("warning", "checkpoint", f"start.from = {start} is not used: there is a checkpoint", "nothing; 'job-bridge token clear' makes the next start a first one")
     origin.admit(stored)
     yield _inside(stored, origin, oldest)
     with source.open(stored.position, threading.Event(), by_time=stored.fingerprint != origin.fingerprint):

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: the first asks for a clean stop, the second ends the process at once."""
+"""SIGTERM, SIGINT and SIGHUP: the first asks for a clean stop, the second ends the process at once."""
 
 import signal
 import threading
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from types import FrameType
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @contextmanager
@@ -16,12 +16,14 @@ def on_stop(callback: Callable[[], None]) -> Iterator[None]:
 
     The handler itself only puts into a ``SimpleQueue`` (which is re-entrant): it runs between two
     bytecodes of the main thread, which may hold the very lock the callback needs. After the first
-    signal both have their default action again, so a second one kills.
+    signal all have their default action again, so a second one kills. A SIGHUP that ``nohup`` has
+    made to be ignored is ignored.
     """
+    numbers = [each for each in _SIGNALS if each != signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN]
     asked: SimpleQueue[bool] = SimpleQueue()
 
     def handle(_number: int, _frame: FrameType | None) -> None:
-        for number in _SIGNALS:
+        for number in numbers:
             signal.signal(number, signal.SIG_DFL)
         asked.put(True)
 
@@ -29,7 +31,7 @@ def on_stop(callback: Callable[[], None]) -> Iterator[None]:
         if asked.get():
             callback()
 
-    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    before = {number: signal.signal(number, handle) for number in numbers}
     waiter = threading.Thread(target=wait, name="signals", daemon=True)
     waiter.start()
     try:

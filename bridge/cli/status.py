@@ -1,5 +1,6 @@
 """``job-bridge status``: what a running bridge says of itself."""
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -8,6 +9,9 @@ import click
 
 from bridge.cli.settings import Config, with_settings
 from bridge.errors import Retryable
+
+#: What ``/status.json`` of a bridge has, as far as it is shown.
+_TOLD = {"name", "version", "state", "ready", "reasons", "namespace", "topic", "driver", "mode", "notes", "position", "counters", "gauges"}
 
 
 @click.command()
@@ -25,7 +29,9 @@ def status(config: Config, as_json: bool) -> int:
     try:
         with direct.open(url, timeout=5) as response:
             document = json.load(response)
-    except (OSError, ValueError) as error:
+        if not (isinstance(document, dict) and document.keys() >= _TOLD):
+            raise ValueError("something else does")
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise Retryable(f"No bridge answers at {url}: {reason}", "This says nothing about the data",
                         "Check that it runs, and http.host and http.port") from None

@@ -36,7 +36,10 @@ def tail(config: Config, since: str | None, count: int | None) -> None:
     left = count if count is not None else -1
     with opened(config) as (source, _), on_stop(end):
         newest = source.origin().cluster_time
-        start = _position(since) if since is not None else position_from(newest.next())
+        now = position_from(newest.next())
+        start = _position(since) if since is not None else now
+        if start > now:
+            raise Usage(f"--since: {since} is in the future: MongoDB is at {newest.isoformat()}")
         with source.open(start, wake, by_time=False) as stream:
             while not stop.is_set() and left != 0:
                 wake.clear()

@@ -22,6 +22,9 @@ PREFIX = "JOB_BRIDGE_"
 #: Names in the environment that are no settings: the settings file, and the programs of the demo.
 _OTHER = (f"{PREFIX}CONFIG", f"{PREFIX}MONGOD", f"{PREFIX}TANSU")
 
+#: What Kubernetes tells each container of a service called job-bridge, or job-bridge-something.
+_SERVICE_LINK = re.compile(rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)=.*|{PREFIX}(\w+_)?PORT=(tcp|udp|sctp)://.*")
+
 Nested = dict[str, dict[str, Any]]
 
 
@@ -198,7 +201,7 @@ def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
     known |= {f"{variable(name)}_FILE" for name, field in fields.items() if field.annotation is SecretStr}
     # In another case a name is not ours, and would be without effect.
     ours = (name for name in environment if name.upper().startswith(PREFIX))
-    found = (name for name in ours if name not in known and name not in _OTHER)
+    found = (name for name in ours if name not in known and name not in _OTHER and not _SERVICE_LINK.fullmatch(f"{name}={environment[name]}"))
     return [f"{name} is unknown{_nearest(name.upper(), known)}" for name in found]
 
 

@@ -6,9 +6,9 @@ Read in order of strength: defaults, the TOML file, ``JOB_BRIDGE_SECTION_NAME`` 
 
 import re
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from bridge.config.times import parse_duration, parse_time
 
@@ -85,6 +85,14 @@ class Section(BaseModel):
     """Frozen, and closed: an unknown name is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def not_yes_or_no(cls, value: Any) -> Any:
+        """True would pass for the number 1."""
+        if isinstance(value, bool):
+            raise ValueError("true and false are no values here")
+        return value
 
 
 class Mongo(Section):

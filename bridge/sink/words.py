@@ -1,11 +1,7 @@
 """What a Kafka client last said of its troubles: its errors do not carry the reason."""
 
 import logging
-import os
 import time
-from pathlib import Path
-
-from bridge.errors import Misconfigured
 
 logger = logging.getLogger(__name__)
 
@@ -45,10 +41,3 @@ class LastWords(logging.Handler):
     def recent(self, seconds: float = 30.0) -> str:
         """What was said within the last ``seconds``, else nothing."""
         return self._words if time.monotonic() - self._at <= seconds else ""
-
-
-def readable(name: str, path: str) -> str:
-    """The path of a file that can be read now: a client would only retry in silence."""
-    if path and not os.access(Path(path), os.R_OK):
-        raise Misconfigured(f"kafka.{name}: cannot read {path}", "Nothing was read or sent", "Check the path and its permissions")
-    return path

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import click
@@ -186,6 +188,28 @@ def test_status_of_something_else_is_no_bridge(mongo_port: int) -> None:
     assert "No bridge answers" in ended.complaint
 
 
+@pytest.mark.parametrize("answer", [
+    b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{\"status\": \"ok\"}", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}",
+], ids=["no HTTP", "another document", "a list", "cut short"])
+def test_nor_is_anything_else_that_answers(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        ended = command("status", settings={"http.port": str(server.getsockname()[1])})
+        thread.join()
+
+    assert ended.code == 75
+    assert "No bridge answers" in ended.complaint
+
+
 @pytest.fixture
 def mongo_port(client: Client) -> int:
     assert client.address
@@ -240,6 +264,30 @@ def test_tail_refuses_what_is_no_time(since: str, settings: Settings) -> None:
 
     assert ended.code == 64
     assert f"--since: '{since}'" in ended.complaint
+
+
+def test_a_time_that_has_not_been_is_refused(settings: Settings, jobs: Jobs) -> None:
+    future = "2099-01-01T00:00:00+00:00"
+    tail = command("tail", "--since", future, settings=settings)
+    check = command("check", "--start-from", future, settings=settings)
+
+    assert tail.code == 64 and f"--since: {future} is in the future" in tail.complaint
+    assert check.code == 78 and f"start.from = {future} is in the future" in check.out
+
+
+def test_where_a_first_start_would_begin_is_said_not_to_be_used_when_it_is_none(settings: Settings, start: Start) -> None:
+    with start() as bridge:
+        bridge.await_ready()
+        assert bridge.stop() == 0
+
+    check = command("check", "--start-from", "history", settings=settings)
+    with start(start__from="history") as bridge:
+        bridge.await_ready()
+        said = " ".join(bridge.messages())
+        assert bridge.stop() == 0
+
+    assert check.code == 0 and "start.from = history is not used: there is a checkpoint" in check.out
+    assert "start.from = history is for a first start, which this is not" in said
 
 
 def test_topics_are_made_once(settings: Settings, kafka: Kafka, topic: str) -> None:

@@ -15,6 +15,7 @@ import signal, sys, threading
 from bridge.signals import on_stop
 
 asked = threading.Event()
+signal.signal(signal.SIGHUP, signal.SIG_IGN if sys.argv[1] == "nohup" else signal.SIG_DFL)  # whatever these tests run under
 
 def callback():
     print("asked on", threading.current_thread().name, flush=True)
@@ -48,7 +49,7 @@ def line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_the_first_signal_calls_back_on_a_thread_of_its_own(number: signal.Signals) -> None:
     with child("end") as process:
         process.send_signal(number)
@@ -58,7 +59,7 @@ def test_the_first_signal_calls_back_on_a_thread_of_its_own(number: signal.Signa
         assert process.wait(10) == 0
 
 
-@pytest.mark.parametrize(("first", "second"), [(signal.SIGTERM, signal.SIGINT), (signal.SIGINT, signal.SIGTERM)])
+@pytest.mark.parametrize(("first", "second"), [(signal.SIGTERM, signal.SIGINT), (signal.SIGINT, signal.SIGHUP), (signal.SIGHUP, signal.SIGTERM)])
 def test_the_second_signal_kills_whichever_it_is(first: signal.Signals, second: signal.Signals) -> None:
     with child("hang") as process:
         process.send_signal(first)
@@ -68,6 +69,16 @@ def test_the_second_signal_kills_whichever_it_is(first: signal.Signals, second: 
         process.send_signal(second)
 
         assert process.wait(10) == -second
+
+
+def test_a_hangup_that_is_to_be_ignored_is_ignored() -> None:
+    with child("nohup") as process:
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+
+        assert line(process) == "asked on signals\n"
+        assert line(process) == "restored True True\n"
+        assert process.wait(10) == 0
 
 
 def test_without_a_signal_nothing_is_called_and_all_is_as_before() -> None:

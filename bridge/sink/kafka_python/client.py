@@ -9,7 +9,8 @@ from kafka.net.compat import KafkaNetClient
 from bridge.config import Config
 from bridge.sink import terms
 from bridge.sink.kafka_python.transport import mend_connections
-from bridge.sink.words import LastWords, readable
+from bridge.sink.tls import check_files
+from bridge.sink.words import LastWords
 
 
 def connection(config: Config) -> dict[str, Any]:
@@ -34,7 +35,8 @@ def connection(config: Config) -> dict[str, Any]:
             "sasl_plain_password": kafka.sasl_password.get_secret_value(),
         }
     if kafka.security_protocol.endswith("SSL"):
-        options |= {name: readable(name, getattr(kafka, name)) or None for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile")}
+        check_files(kafka)
+        options |= {name: getattr(kafka, name) or None for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile")}
         options["ssl_password"] = kafka.ssl_password.get_secret_value() or None
     return options
 

@@ -10,7 +10,8 @@ from confluent_kafka.admin import AdminClient
 from bridge.config import Config
 from bridge.sink import terms
 from bridge.sink.librdkafka.errors import hopeless
-from bridge.sink.words import LastWords, readable
+from bridge.sink.tls import check_files
+from bridge.sink.words import LastWords
 
 #: The logger librdkafka's own lines go to; they would end on standard error otherwise.
 LOGGER = "librdkafka"
@@ -39,10 +40,9 @@ def connection(config: Config, words: LastWords) -> dict[str, Any]:
             "sasl.password": kafka.sasl_password.get_secret_value(),
         }
     if kafka.security_protocol.endswith("SSL"):
+        check_files(kafka)
         files = {
-            "ssl.ca.location": readable("ssl_cafile", kafka.ssl_cafile),
-            "ssl.certificate.location": readable("ssl_certfile", kafka.ssl_certfile),
-            "ssl.key.location": readable("ssl_keyfile", kafka.ssl_keyfile),
+            "ssl.ca.location": kafka.ssl_cafile, "ssl.certificate.location": kafka.ssl_certfile, "ssl.key.location": kafka.ssl_keyfile,
             "ssl.key.password": kafka.ssl_password.get_secret_value(),
         }
         options |= {name: value for name, value in files.items() if value}

@@ -173,6 +173,24 @@ def test_no_secret_is_in_an_error(name: str, file: Path) -> None:
     assert "hunter2" not in problems(file)
 
 
+def test_what_kubernetes_tells_of_a_service_of_this_name_is_no_setting() -> None:
+    told = {
+        "JOB_BRIDGE_SERVICE_HOST": "10.43.0.7", "JOB_BRIDGE_SERVICE_PORT": "9595", "JOB_BRIDGE_SERVICE_PORT_METRICS": "9595",
+        "JOB_BRIDGE_PORT": "tcp://10.43.0.7:9595", "JOB_BRIDGE_PORT_9595_TCP": "tcp://10.43.0.7:9595", "JOB_BRIDGE_PORT_9595_TCP_PROTO": "tcp",
+        "JOB_BRIDGE_PORT_9595_TCP_ADDR": "10.43.0.7", "JOB_BRIDGE_METRICS_SERVICE_HOST": "10.43.0.8", "JOB_BRIDGE_METRICS_PORT": "tcp://10.43.0.8:9595",
+    }
+
+    assert load(None, {}, told) == load(None, {}, {})
+    assert "JOB_BRIDGE_PORT is unknown" in problems(None, {"JOB_BRIDGE_PORT": "9595"})
+
+
+@pytest.mark.parametrize(("section", "name"), [("delivery", "window_messages"), ("http", "port"), ("delivery", "drain_seconds"), ("kafka", "topic")])
+def test_yes_and_no_are_no_values(section: str, name: str, file: Path) -> None:
+    file.write_text(f"[{section}]\n{name} = true\n")
+
+    assert f"{section}.{name}: true and false are no values here" in problems(file)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
