@@ -67,5 +67,6 @@ def resending(
             set_aside_oversize=config.kafka.on_oversize == "dead-letter",
         )
         yield Resend(
-            sink, publisher, window, wake, stop, clock, counters, drain_seconds=config.delivery.drain_seconds, rate=rate
+            sink, publisher, window, wake, stop, clock, counters, drain_seconds=config.delivery.drain_seconds, rate=rate,
+            complaint=driver.complaint,
         )

@@ -5,6 +5,7 @@ import gc
 import io
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -73,6 +74,16 @@ class _Group(click.Group):
         except BrokenPipeError:  # click would end with 1, which says nothing
             _write_no_more()
             return UNHEARD
+        except Retryable as error:
+            raise (error if context.invoked_subcommand in ("run", "demo") else _ended_by(error)) from None
+
+
+def _ended_by(error: Retryable) -> Retryable:
+    """The same, from a command that ends with it: what a running bridge does then, it does not."""
+    todo = re.sub("(; )?a running bridge tries again by itself$", "", error.todo, flags=re.IGNORECASE)
+    if todo == error.todo:
+        return error
+    return Retryable(error.what, "What was done before that stays done, nothing else was", f"{todo}, then try again" if todo else "Try again", part=error.part)
 
 
 def _write_no_more() -> None:

@@ -22,5 +22,5 @@ def demo(jobs: int | None, rate: float, size: int, crash: bool, seed: int | None
         from bridge.demo.play import Play, play
     except ImportError as error:
         raise Misconfigured(f"The demo needs the package {error.name}", "Nothing was started",
-                            "pip install 'job-bridge[demo]', or 'make run'") from None
+                            "'make run', or pip install '.[demo]' in the folder of the source") from None
     return play(Play(jobs=jobs, rate=rate, size=size, crash=crash, seed=seed))

@@ -3,6 +3,9 @@
 import click
 
 from bridge.cli.settings import Config, with_settings
+from bridge.errors import Misconfigured, NotPermitted, PoisonEvent
+
+_STAYS = "Nothing was sent, and a topic that was there before stays as it is"
 
 
 @click.group()
@@ -24,6 +27,11 @@ def create(config: Config, partitions: int, replicas: int) -> None:
     from bridge.sink.driver import driver_of
 
     names = {config.kafka.topic: partitions, f"{config.kafka.topic}-dlq": 1}
-    made = driver_of(config).topics(config).create(names, replicas)
+    try:
+        made = driver_of(config).topics(config).create(names, replicas)
+    except PoisonEvent as error:  # what refuses a message refuses a topic, too: the broker's policy
+        raise Misconfigured(f"The broker makes no such topic: {error.what.partition(': ')[2]}", _STAYS, "Ask for other --partitions or --replicas") from None
+    except NotPermitted as error:
+        raise NotPermitted(error.what, _STAYS, "Check kafka.sasl_*, and grant Create on the cluster or on both topics") from None
     for name, count in names.items():
         click.echo(f"{name}: created with {count} partition(s)" if name in made else f"{name}: is there already")

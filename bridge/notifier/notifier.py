@@ -1,6 +1,7 @@
 """The notifier: a worker that owns the producer, and the letters callers give it."""
 
 import logging
+import os
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -58,7 +59,7 @@ class Notifier:
     ``sasl_username``... One that is unknown, and an argument of a wrong type, is a ``TypeError``; a wrong number a
     ``ValueError``; a wrong setting a :class:`~bridge.errors.Misconfigured`.
 
-    It is entered once, and works inside its ``with`` block only: otherwise ``RuntimeError``. Entering a synchronous one
+    It is entered once, and works inside its ``with`` block and in that process only: otherwise ``RuntimeError``. Entering a synchronous one
     connects, within ``timeout_seconds``, and raises :class:`~bridge.errors.BridgeError` when the topic is not there or
     Kafka cannot be reached. Leaving waits for what is on its way, ``timeout_seconds`` and a moment at most.
 
@@ -95,7 +96,7 @@ class Notifier:
         with self._less:
             if self._entered:
                 raise RuntimeError("This Notifier was entered before, and can be only once: make a new one for each with block")
-            self._entered = True
+            self._entered, self._process = True, os.getpid()
         self._worker.start()
         try:
             if self._waits:
@@ -127,6 +128,8 @@ class Notifier:
     def send(self, transition: Transition) -> None:
         """The same for a transition as it was read; see ``notify``."""
         letter = self._letter(transition)
+        if self._inside and os.getpid() != self._process:  # threads do not come along
+            raise RuntimeError("This Notifier was entered by the process that this one was forked from, and nothing was sent: enter one in each process")
         with self._less:
             if not self._inside:
                 raise RuntimeError("This Notifier is not open, and nothing was sent: use it inside a with block")

@@ -1,19 +1,25 @@
 """Publishes given events once and waits until all of them are settled: for replays, repairs and retries."""
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import islice
 
 from bridge.clock import Clock
+from bridge.logs import Repeated
 from bridge.metrics import Counters
 from bridge.model.transition import Event
 from bridge.model.window import Window
 from bridge.pipeline.ports import Sink
 from bridge.pipeline.publish import Publisher
 
+logger = logging.getLogger("bridge")
+
 _AT_ONCE = 500
 _PULSE_SECONDS = 0.25
+#: No acknowledgement for so long, with messages in flight, is said.
+_STALL_SECONDS = 30.0
 
 
 class Resend:
@@ -26,11 +32,12 @@ class Resend:
 
     def __init__(
         self, sink: Sink, publisher: Publisher, window: Window, wake: threading.Event, stop: threading.Event, clock: Clock,
-        counters: Counters, *, drain_seconds: float, rate: float = 0.0,
+        counters: Counters, *, drain_seconds: float, rate: float = 0.0, complaint: Callable[[], str] = lambda: "",
     ) -> None:
         self._sink, self._publisher, self.window = sink, publisher, window
         self._wake, self._stop, self._clock, self.counters = wake, stop, clock, counters
-        self._drain_seconds = drain_seconds
+        self._drain_seconds, self._complaint = drain_seconds, complaint
+        self._stall = Repeated(logger)
         self._pace = 1 / rate if rate else 0.0
         self._settled: Callable[[int], None] = lambda _: None
 
@@ -80,4 +87,14 @@ class Resend:
         self.counters.settled += len(found)
         if found:
             self._settled(len(found))
+        self._watch()
         return bool(found)
+
+    def _watch(self) -> None:
+        """Say so when Kafka takes nothing, and when it does again."""
+        now, oldest = self._clock.monotonic(), self.window.oldest
+        if oldest is not None and now - oldest > _STALL_SECONDS:
+            words = self._complaint()
+            self._stall.failed(now, f"Kafka has acknowledged nothing for {now - oldest:.0f} s" + (f" ({words})" if words else "") + ": waiting")
+        else:
+            self._stall.over(now, "Kafka acknowledges again")

@@ -45,7 +45,7 @@ def driver_of(config: Config) -> Driver:
         if asked == "librdkafka":
             raise Misconfigured(
                 f"kafka.driver = librdkafka, which cannot be loaded: {error}", "Nothing was read or sent",
-                "pip install 'job-bridge[librdkafka]', or set kafka.driver = auto",
+                "pip install confluent-kafka, or set kafka.driver = auto",
             ) from None
         if not isinstance(error, ModuleNotFoundError):
             logger.warning("librdkafka is installed but cannot be loaded, going on with kafka-python: %s", error)

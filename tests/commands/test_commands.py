@@ -266,6 +266,23 @@ def test_tail_refuses_what_is_no_time(since: str, settings: Settings) -> None:
     assert f"--since: '{since}'" in ended.complaint
 
 
+def test_topics_that_the_broker_does_not_make_are_no_messages_it_refuses(settings: Settings, kafka: Kafka) -> None:
+    ended = command("topics", "create", "--partitions", "99999", settings={**settings, "kafka.topic": "far-too-many"})
+
+    assert ended.code == 78
+    assert "The broker makes no such topic: " in ended.complaint and "Ask for other --partitions" in ended.complaint
+    assert "message" not in ended.complaint.replace("max.message.bytes", "")
+
+
+@pytest.mark.parametrize("words", [("verify",), ("topics", "create"), ("replay", "--since", "1h")], ids=" ".join)
+def test_a_command_does_not_promise_to_try_again(words: tuple[str, ...], settings: Settings) -> None:
+    ended = command(*words, settings={**settings, "kafka.bootstrap_servers": "127.0.0.1:1"})
+
+    assert ended.code == 75
+    assert "What was done before that stays done, nothing else was" in ended.complaint and ended.complaint.endswith(", then try again")
+    assert "by itself" not in ended.complaint and "sent again" not in ended.complaint
+
+
 def test_a_time_that_has_not_been_is_refused(settings: Settings, jobs: Jobs) -> None:
     future = "2099-01-01T00:00:00+00:00"
     tail = command("tail", "--since", future, settings=settings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 from kafka import KafkaProducer, TopicPartition
 
@@ -11,6 +13,18 @@ from tests.servers.kafka import Kafka
 
 #: More than is fetched at once.
 MESSAGES, SIZE, REMOVED = 80, 100_000, 60
+
+
+@pytest.mark.parametrize("codec", ["gzip", "lz4", "snappy", "zstd"])
+def test_a_topic_may_be_compressed_by_the_broker(codec: str, kafka: Kafka) -> None:
+    topic = f"test-{uuid.uuid4().hex[:12]}"
+    kafka.create_topic(topic, compression_type=codec)
+    producer = KafkaProducer(bootstrap_servers=kafka.internal)
+    producer.send(topic, b"x" * 1000, partition=0).get(30)
+    producer.close()
+
+    with driver_of(settings()).reader(settings(kafka__bootstrap_servers=kafka.bootstrap, kafka__topic=topic)) as reader:
+        assert [one.value for batch in reader.read(topic, None) for one in batch] == [b"x" * 1000]
 
 
 def test_what_is_removed_meanwhile_is_passed_over_and_the_rest_is_read(kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,16 @@ def test_it_is_entered_once() -> None:
         pass
 
 
+@pytest.mark.parametrize("mode", ["fire-and-forget"])
+def test_in_a_process_that_was_forked_it_says_so(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its threads are not there: nothing would ever be sent, in silence."""
+    with nowhere(mode=mode) as notifier:
+        monkeypatch.setattr("bridge.notifier.notifier.os.getpid", lambda: 1)
+        with pytest.raises(RuntimeError, match="enter one in each process"):
+            notifier.notify("job-1", "complete", datetime.now(timezone.utc))
+        monkeypatch.undo()
+
+
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_entering_looks_for_kafka_as_long_as_it_was_told(driver: str) -> None:
     began = time.monotonic()

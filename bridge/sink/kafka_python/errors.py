@@ -2,7 +2,7 @@
 
 from kafka import errors as kafka
 
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, Misconfigured
 from bridge.sink.errors import failed, refused, shortened, shrunk, unacceptable
 
 _PERMISSION = (
@@ -23,6 +23,9 @@ def classify(error: BaseException, words: str = "") -> BridgeError:
         return refused(text)
     if isinstance(error, _REFUSED):
         return unacceptable(text)
+    if isinstance(error, kafka.UnsupportedCodecError):
+        return Misconfigured(f"The topic has messages compressed in a way this Python cannot read: {text}", "Nothing was read or sent",
+                             "pip install lz4 zstandard python-snappy (the extra codecs), or the one that the topic's compression.type names")
     if isinstance(error, kafka.MessageSizeTooLargeError):
         return shrunk(text)
     return failed(text)

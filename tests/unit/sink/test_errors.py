@@ -19,6 +19,7 @@ CASES: list[tuple[type[BridgeError], tuple[type[BaseException], ...]]] = [
             kafka.SaslAuthenticationFailedError, kafka.UnsupportedSaslMechanismError, kafka.IllegalSaslStateError,
         ),
     ),
+    (Misconfigured, (kafka.UnsupportedCodecError,)),
     (PoisonEvent, (kafka.InvalidRecordError, kafka.PolicyViolationError, kafka.InvalidTimestampError)),
     (
         Retryable,

@@ -1,0 +1,51 @@
+"""Publishing once, by hand: what is waited for is said."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from bridge.metrics import Counters
+from bridge.model.message import MessageFormat
+from bridge.model.policy import DeadLetterBrake
+from bridge.model.transition import REPLAY, Event
+from bridge.model.window import Delivery, Window
+from bridge.pipeline.publish import Publisher
+from bridge.pipeline.resend import Resend
+from tests.factories import at, transition
+from tests.fakes import FakeBroker, FakeClock, FakeSink
+
+
+class Slow(FakeSink):
+    """Acknowledges when it was asked often enough; each time half a minute goes by."""
+
+    def __init__(self, clock: FakeClock, wake: threading.Event) -> None:
+        super().__init__(FakeBroker("jobs"))
+        self._clock, self._wake, self._asked = clock, wake, 0
+
+    def settled(self) -> list[Delivery]:
+        self._asked += 1
+        self._clock.advance(16.0)
+        self._wake.set()
+        if self._asked == 5:
+            self.acknowledge(1)
+        return super().settled()
+
+
+def test_that_kafka_takes_nothing_is_said_and_that_it_does_again(caplog: pytest.LogCaptureFixture) -> None:
+    clock, wake, counters, window = FakeClock(), threading.Event(), Counters(), Window(at(0), 10, 10_000)
+    sink = Slow(clock, wake)
+    publisher = Publisher(
+        sink, window, MessageFormat("jobs", "test", cloudevents=False), DeadLetterBrake(1), clock, counters, set_aside_oversize=True,
+    )
+    resend = Resend(
+        sink, publisher, window, wake, threading.Event(), clock, counters, drain_seconds=1.0, complaint=lambda: "the broker is away",
+    )
+
+    with caplog.at_level("INFO", logger="bridge"):
+        assert resend.run([Event(at(1), (transition(1),), origin=REPLAY)])
+
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0] == "Kafka has acknowledged nothing for 32 s (the broker is away): waiting"
+    assert said[-1].startswith("Kafka acknowledges again after ")
