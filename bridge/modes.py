@@ -81,7 +81,7 @@ def _fire_and_forget(config: Config, _source: MongoSource, clock: Clock, counter
         try:
             yield around
         finally:
-            around.drain(delivery.drain_seconds, run.wake)
+            around.drain(delivery.drain_seconds, run.wake, run.progress.keep)
 
     policy = CheckpointPolicy(config.checkpoint.interval_seconds)
     return Mode(policy, delivery.window_messages, around_sink=forgetting)

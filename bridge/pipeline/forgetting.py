@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from bridge.clock import Clock
@@ -70,8 +70,8 @@ class Forgetting:
         if not self._flight.full:
             self._drops.over(self._clock.monotonic(), "there is room for messages again")
 
-    def drain(self, seconds: float, wake: threading.Event) -> None:
-        """Wait so long for answers at most; what has none by then is lost."""
+    def drain(self, seconds: float, wake: threading.Event, keep: Callable[[], None] = lambda: None) -> None:
+        """Wait so long for answers at most; what has none by then is lost. ``keep`` is called meanwhile; what it raises ends the wait."""
         deadline = self._clock.monotonic() + seconds
         with suppress(BridgeError):
             while self._flight and not self.broken and (left := deadline - self._clock.monotonic()) > 0:
@@ -79,6 +79,7 @@ class Forgetting:
                 self.collect()
                 if self._flight:
                     wake.wait(min(left, _PULSE_SECONDS))
+                keep()
         self.give_up("the bridge stopped before Kafka acknowledged them")
 
     def give_up(self, reason: str) -> None:

@@ -89,6 +89,14 @@ def test_a_malformed_uri_is_refused_by_the_other_commands_too(arguments: tuple[s
     assert "The value of tls must be 'true' or 'false'" in ended.out + ended.err
 
 
+@pytest.mark.parametrize("arguments", [("check",), ("run",), ("token", "show")], ids=" ".join)
+def test_a_uri_that_is_found_not_to_work_later_is_refused_too(arguments: tuple[str, ...], settings: Settings) -> None:
+    ended = command(*arguments, settings={**settings, "mongo.uri": f"mongodb+srv://b:{SECRET}@127.0.0.1/"})
+
+    assert ended.code == 78
+    assert "an IP address is not a valid hostname for 'mongodb+srv://'" in ended.out + ended.err
+
+
 def test_an_unreachable_mongodb_is_waited_for(
     mongo: Mongod, kafka: Kafka, topic: str, jobs: Jobs, start: Start
 ) -> None:

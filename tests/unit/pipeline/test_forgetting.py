@@ -95,9 +95,11 @@ def test_a_stop_waits_for_answers_and_loses_what_has_none(desk: Desk) -> None:
 
     desk.send(2)
     began = desk.clock.monotonic()
-    desk.sink.drain(10.0, FakeWake(desk.clock))
+    kept: list[float] = []
+    desk.sink.drain(10.0, FakeWake(desk.clock), lambda: kept.append(desk.clock.monotonic()))
 
     assert desk.counters.lost == 2
+    assert len(kept) > 3, "a stand-in would take it for gone"
     assert 10.0 <= desk.clock.monotonic() - began < 11.0
 
 
