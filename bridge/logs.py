@@ -25,9 +25,12 @@ def set_up(form: str, level: str, stream: TextIO = sys.stderr) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("bridge").setLevel(level.upper())
-    for noisy in ("kafka", "pymongo", "waitress"):
-        # The drivers' reconnection chatter is told once, in our own words, by ``Repeated``.
+    # The drivers' reconnection chatter is told once, in our own words, by ``Repeated``.
+    for noisy in ("pymongo", "waitress"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    for client in (logging.getLogger(name) for name in ("kafka", "librdkafka")):  # what they say is still heard, by ``sink/words.py``
+        client.handlers[:], client.propagate = [logging.NullHandler()], False
+        client.setLevel(logging.WARNING)
 
 
 def _json() -> logging.Formatter:

@@ -7,11 +7,7 @@ logger = logging.getLogger(__name__)
 
 
 class LastWords(logging.Handler):
-    """Keeps what the client last warned of.
-
-    While one is installed, the client's own lines go to this package's debug log only; its
-    reconnection chatter would otherwise drown everything else.
-    """
+    """Keeps what the client last warned of, as far as its logger lets it be heard. Whoever listens too still does."""
 
     def __init__(self, name: str, *useless: str, less: str = "") -> None:
         """Listen to the client's logger of this name; what has one of ``useless`` in it says nothing, and ``less`` less than what led to it."""
@@ -21,11 +17,9 @@ class LastWords(logging.Handler):
         self._at = 0.0
 
     def install(self) -> "LastWords":
-        """Be the only one who listens."""
+        """Listen, instead of the one before."""
         library = logging.getLogger(self._name)
-        library.handlers[:] = [self]
-        library.propagate = False
-        library.setLevel(logging.WARNING)
+        library.handlers[:] = [*(each for each in library.handlers if not isinstance(each, LastWords)), self]
         return self
 
     def emit(self, record: logging.LogRecord) -> None:

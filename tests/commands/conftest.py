@@ -12,6 +12,7 @@ from pymongo import MongoClient
 from bridge.demo.mongod import Client, Mongod
 from tests.commands.jobs import Jobs
 from tests.commands.running import SECRET, Bridge, Ended, Settings, command
+from tests.commands.sweeps import TAG
 from tests.servers.kafka import Kafka, required
 
 #: Kafka users of the locked broker; the password of each is its name and the secret.
@@ -87,3 +88,9 @@ def locked_mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
 def _named(changed: dict[str, str]) -> dict[str, str]:
     """``kafka__topic`` is ``kafka.topic``."""
     return {name.replace("__", "."): value for name, value in changed.items()}
+
+
+@pytest.fixture
+def by_job(settings: dict[str, str]) -> dict[str, str]:
+    """A sweep of the tags of jobs."""
+    return {**settings, "delivery.mode": "background-jobs", "sweep.job_tag": TAG}

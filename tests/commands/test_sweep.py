@@ -5,44 +5,25 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bson.objectid import ObjectId
 from pymongo import MongoClient
 
-from bridge.config import load
-from bridge.demo.mongod import Client, Mongod
+from bridge.demo.mongod import Mongod
 from bridge.demo.process import poll
-from bridge.parts import opened
 from tests.commands.conftest import Start
 from tests.commands.jobs import GOOD, Document, Jobs, header, set_aside, told, transition, values
 from tests.commands.running import ROOT, Settings, command, environment
+from tests.commands.sweeps import TAG, swept
 from tests.servers.kafka import Kafka
-
-TAG = "to_notify"
 
 
 @pytest.fixture
 def given(settings: Settings) -> dict[str, str]:
     """A sweep of the tags of transitions."""
     return {**settings, "delivery.mode": "background-transitions"}
-
-
-@pytest.fixture
-def by_job(settings: Settings) -> dict[str, str]:
-    """A sweep of the tags of jobs."""
-    return {**settings, "delivery.mode": "background-jobs", "sweep.job_tag": TAG}
-
-
-def swept(settings: Settings) -> int:
-    """One sweep; how many messages it sent."""
-    ended = command("sweep", "--once", settings=settings)
-    assert ended.code == 0, ended.err
-    assert ended.out.endswith("messages sent\n")
-    return int(ended.out.split()[0])
 
 
 def unsent(jobs: Jobs) -> list[str]:
@@ -120,35 +101,6 @@ def test_what_cannot_be_sent_is_left_alone_or_set_aside_once(given: Settings, by
     assert [job["id"] for job in jobs.collection.find(tagged)] == [7], "nobody knows what to take that tag off by"
 
 
-@pytest.mark.parametrize("time", ["missing", None, "yesterday"])
-def test_of_a_job_without_history_and_without_a_time_it_is_said(
-    by_job: Settings, client: Client, database: str, kafka: Kafka, topic: str, time: object
-) -> None:
-    job = {"_id": ObjectId(), "status": "running", TAG: True} | ({} if time == "missing" else {"updated": time})
-    client[database]["ee2_jobs"].insert_one(job)
-
-    assert [swept({**by_job, "jobs.profile": "ee2"}) for _ in range(2)] == [1, 0]
-
-    assert [one["job_id"] for one in set_aside(kafka, topic)] == [str(job["_id"])]
-
-
-def test_a_job_that_came_back_to_its_state_keeps_its_tag(by_job: Settings, client: Client, database: str) -> None:
-    """Without a history its update time tells: the second "running" is still to be sent."""
-    jobs, key, now = client[database]["ee2_jobs"], ObjectId(), datetime.now(timezone.utc)
-    config = load(None, {**by_job, "jobs.profile": "ee2"})
-    for first, second in ((now.timestamp() - 600.0004, now.timestamp()), (now - timedelta(minutes=10), now)):
-        jobs.replace_one({"_id": key}, {"status": "running", "updated": first, TAG: True}, upsert=True)
-        with opened(config) as (source, _):
-            (sent,) = source.tags().pending(now.timestamp() + 1)
-            jobs.update_one({"_id": key}, {"$set": {"updated": second}})
-            source.tags().clear(sent)
-            assert jobs.count_documents({TAG: True}) == 1
-
-            (sent,) = source.tags().pending(now.timestamp() + 1)
-            source.tags().clear(sent)
-            assert jobs.count_documents({TAG: True}) == 0
-
-
 def test_a_job_that_may_not_be_written_is_named_and_stops_nobody(given: Settings, by_job: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
     invalid, good = jobs.past("created", **{TAG: True}), jobs.past("created", **{TAG: True})
     jobs.collection.database.command("collMod", "jobs", validator={"id": {"$ne": invalid["id"]}}, validationLevel="strict")
@@ -162,24 +114,6 @@ def test_a_job_that_may_not_be_written_is_named_and_stops_nobody(given: Settings
     assert [job["id"] for job in jobs.collection.find({TAG: True})] == unsent_jobs(jobs) == [invalid["id"]]
 
 
-@pytest.mark.parametrize(("mode", "name", "tag"), [
-    ("background-jobs", "job_tag", "state"), ("background-jobs", "job_tag", "_update_time"), ("background-transitions", "transition_tag", "trans_id"),
-])
-def test_a_tag_does_not_overwrite_what_the_service_keeps(mode: str, name: str, tag: str, settings: Settings, jobs: Jobs) -> None:
-    for words in (("check",), ("run",), ("sweep", "--once")):
-        ended = command(*words, settings={**settings, "sweep.job_tag": TAG, "delivery.mode": mode, f"sweep.{name}": tag})
-
-        assert ended.code == 78
-        assert f"sweep.{name} = {tag} is where the service itself keeps something" in ended.out + ended.err
-
-
-def test_jobs_whose_ids_are_numbers_are_untagged(by_job: Settings, client: Client, database: str, kafka: Kafka, topic: str) -> None:
-    old = datetime.now(timezone.utc) - timedelta(minutes=10)
-    client[database]["ee2_jobs"].insert_many([{"_id": key, "status": "running", "updated": old, TAG: True} for key in (7, -1, 2**40)])
-
-    assert [swept({**by_job, "jobs.profile": "ee2"}) for _ in range(2)] == [3, 0]
-
-
 def test_a_tagged_job_is_sent_with_its_latest_state_and_untagged(by_job: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
     tagged, other = jobs.past(*GOOD, **{TAG: True}), jobs.past(*GOOD)
     young = jobs.past(*GOOD, ago=30, **{TAG: True})
@@ -190,18 +124,6 @@ def test_a_tagged_job_is_sent_with_its_latest_state_and_untagged(by_job: Setting
     assert told(kafka, topic, other["id"]) == told(kafka, topic, young["id"]) == []
     assert [job["id"] for job in jobs.collection.find({TAG: {"$exists": True}})] == [young["id"]]
     assert values(kafka.read(topic))[0]["trans_id"] == tagged["transition_times"][-1]["trans_id"]
-
-
-def test_a_job_of_a_collection_without_history_is_swept_too(
-    by_job: Settings, client: Client, database: str, kafka: Kafka, topic: str
-) -> None:
-    key, now = ObjectId(), datetime.now(timezone.utc).timestamp()
-    client[database]["ee2_jobs"].insert_one({"_id": key, "status": "running", "updated": now - 600, TAG: True})
-
-    assert swept({**by_job, "jobs.profile": "ee2"}) == 1
-
-    assert told(kafka, topic, str(key)) == ["running"]
-    assert TAG not in (client[database]["ee2_jobs"].find_one({"_id": key}) or {})
 
 
 def test_a_job_whose_state_and_history_disagree_is_named_and_sent_once_in_a_run(

@@ -7,7 +7,7 @@ import pytest
 from bridge.demo.mongod import Client
 from tests.commands.jobs import GOOD, Jobs
 from tests.commands.running import Settings, command
-from tests.commands.test_sweep import TAG, swept
+from tests.commands.sweeps import TAG, swept
 
 #: The names of the indexes say what they are made of.
 OF_TRANSITIONS = "job_bridge_sweep-transition_times.notif_sent-transition_times.time"
