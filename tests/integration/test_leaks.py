@@ -1,6 +1,7 @@
 """Trying again for days must cost nothing: no thread and no file descriptor is left behind."""
 
 import gc
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -50,6 +51,12 @@ def _leaves_nothing(attempt: Callable[[], None], held: Callable[[], int] = _held
 
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="file descriptors are counted in /proc")
+
+
+@pytest.fixture(autouse=True)
+def unheard(caplog: pytest.LogCaptureFixture) -> None:
+    """pytest keeps the lines of the client until the test ends, and with them the connections they are about."""
+    caplog.set_level(logging.CRITICAL, "kafka")
 
 
 DRIVERS = pytest.mark.parametrize("driver", ["kafka-python", "librdkafka"])
