@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from bridge.clock import Clock
@@ -36,9 +35,9 @@ class Run:
     progress: Progress
     wake: threading.Event
     stop: threading.Event
-    show: Callable[[Window], None] = lambda _: None
+    show: Callable[[Window], None]
     #: What gives the next ones of a source that may take long, while the checkpoint is kept and a stop is heard.
-    taking: Callable[[Iterator[Any]], Callable[[int], list[Any]]] = lambda source: lambda most: list(islice(source, most))
+    taking: Callable[[Iterator[Any]], Callable[[int], list[Any]]]
 
 
 def _sink_itself(sink: Sink, _: Run) -> AbstractContextManager[Sink]:

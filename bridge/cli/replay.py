@@ -12,6 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from bridge.cli import INTERRUPTED
 from bridge.cli.progress import bars
 from bridge.cli.settings import Config, with_settings
 from bridge.cli.times import span, when
@@ -22,7 +23,6 @@ from bridge.model.position import ClusterTime, Position, position_from
 from bridge.model.transition import REPLAY, Event, Transition
 from bridge.signals import on_stop
 
-_INTERRUPTED = 130
 #: Jobs that are looked up, and put into the asked order, at once.
 _AT_ONCE = 500
 #: Jobs a second below which a replay would never end: once in ten days.
@@ -130,7 +130,7 @@ def _replay(config: Config, wanted: _Wanted, dry_run: bool, rate: float) -> int:
         click.echo("no transition of these jobs was found", err=True)
     if not whole and (rest := _rest(wanted, reached)):
         click.echo(f"stopped; to go on: {rest}", err=True)
-        return _INTERRUPTED
+        return INTERRUPTED
     return 0
 
 
@@ -167,7 +167,7 @@ def _print(events: Iterator[Event], stop: threading.Event) -> int:
     count = 0
     for event in events:
         if stop.is_set():
-            return _INTERRUPTED
+            return INTERRUPTED
         for item in event.items:
             if isinstance(item, Transition):
                 click.echo(value_of(item).decode())

@@ -1,7 +1,11 @@
-"""When to store a checkpoint, how long to wait, when dead letters are too many."""
+"""When to store a checkpoint, how long to wait, when that is to be said, when dead letters are too many."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+
+#: No acknowledgement for so long, with messages in flight, and something is wrong.
+STALL_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,14 @@ class Backoff:
     def wait(self, tries: int) -> float:
         """Seconds to wait after ``tries`` failures in a row (1 or more)."""
         return float(min(self.most, self.first * 2 ** min(tries - 1, 30)))
+
+
+def stalled(age: float | None, complaint: Callable[[], str]) -> str:
+    """What to say when the oldest message in flight has waited ``age`` seconds (None: there is none); empty while that is no trouble."""
+    if age is None or age <= STALL_SECONDS:
+        return ""
+    words = complaint()
+    return f"Kafka has acknowledged nothing for {age:.0f} s" + (f" ({words})" if words else "")
 
 
 class DeadLetterBrake:

@@ -9,6 +9,7 @@ from itertools import islice
 from bridge.clock import Clock
 from bridge.logs import Repeated
 from bridge.metrics import Counters
+from bridge.model.policy import stalled
 from bridge.model.transition import Event
 from bridge.model.window import Window
 from bridge.pipeline.ports import Sink
@@ -18,8 +19,6 @@ logger = logging.getLogger("bridge")
 
 _AT_ONCE = 500
 _PULSE_SECONDS = 0.25
-#: No acknowledgement for so long, with messages in flight, is said.
-_STALL_SECONDS = 30.0
 
 
 class Resend:
@@ -93,8 +92,7 @@ class Resend:
     def _watch(self) -> None:
         """Say so when Kafka takes nothing, and when it does again."""
         now, oldest = self._clock.monotonic(), self.window.oldest
-        if oldest is not None and now - oldest > _STALL_SECONDS:
-            words = self._complaint()
-            self._stall.failed(now, f"Kafka has acknowledged nothing for {now - oldest:.0f} s" + (f" ({words})" if words else "") + ": waiting")
+        if trouble := stalled(None if oldest is None else now - oldest, self._complaint):
+            self._stall.failed(now, f"{trouble}: waiting")
         else:
             self._stall.over(now, "Kafka acknowledges again")

@@ -7,11 +7,10 @@ from bridge import __version__
 from bridge.clock import Clock
 from bridge.metrics import Counters
 from bridge.model.checkpoint import Checkpoint
+from bridge.model.policy import stalled
 from bridge.model.position import ClusterTime, Position
 from bridge.model.window import Window
 
-#: No acknowledgement for so long, with messages in flight, and the bridge is not ready.
-STALL_SECONDS = 30.0
 #: A loop that has not turned for so long hangs: longer than any single call it makes may take.
 HANG_SECONDS = 90.0
 #: Questions to MongoDB are asked when scraped, but not more often than this, seldom while it does not answer.
@@ -81,11 +80,7 @@ class Status:
 
     def stalled(self) -> str:
         """What to say when Kafka takes nothing; empty when it does."""
-        age = self._oldest_age()
-        if age is None or age <= STALL_SECONDS:
-            return ""
-        words = self.complaint()
-        return f"Kafka has acknowledged nothing for {age:.0f} s" + (f" ({words})" if words else "")
+        return stalled(self._oldest_age(), self.complaint)
 
     def alive(self) -> bool:
         """Whether the loop turns; waiting for MongoDB, Kafka or another bridge is alive too."""

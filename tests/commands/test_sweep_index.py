@@ -15,9 +15,8 @@ OF_JOBS = f"job_bridge_sweep-{TAG}-_update_time"
 
 
 @pytest.fixture
-def ways(settings: Settings) -> dict[str, Settings]:
+def ways(settings: Settings, by_job: Settings) -> dict[str, Settings]:
     """Settings for a sweep of different tags."""
-    by_job: Settings = {**settings, "delivery.mode": "background-jobs", "sweep.job_tag": TAG}
     return {
         "transitions": {**settings, "delivery.mode": "background-transitions"},
         "jobs": by_job,

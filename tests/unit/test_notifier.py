@@ -64,10 +64,9 @@ def test_it_is_entered_once() -> None:
         pass
 
 
-@pytest.mark.parametrize("mode", ["fire-and-forget"])
-def test_in_a_process_that_was_forked_it_says_so(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_a_process_that_was_forked_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its threads are not there: nothing would ever be sent, in silence."""
-    with nowhere(mode=mode) as notifier:
+    with nowhere(mode="fire-and-forget") as notifier:
         monkeypatch.setattr("bridge.notifier.notifier.os.getpid", lambda: 1)
         with pytest.raises(RuntimeError, match="enter one in each process"):
             notifier.notify("job-1", "complete", datetime.now(timezone.utc))

@@ -29,6 +29,7 @@ from bridge.sink.kafka_python.topics import KafkaPythonTopics
 from bridge.sink.lanes import Lanes
 from bridge.sink.topics import Topic, admitted
 
+#: How long the sender waits at least where it was told not to at all.
 _LOOK_MS = 100.0
 #: As long as a 32 bit timeout can be.
 _NEVER_MS = 2**31 - 1

@@ -15,11 +15,12 @@ from prometheus_client import CollectorRegistry
 from bridge.errors import Misconfigured
 from bridge.metrics import Counters
 from bridge.model.gap import Gap
+from bridge.model.policy import STALL_SECONDS
 from bridge.model.position import ClusterTime
 from bridge.model.window import Delivery, Window
 from bridge.pipeline.recovery import Report
 from bridge.web.server import WebServer, application
-from bridge.web.status import HANG_SECONDS, STALL_SECONDS, Status
+from bridge.web.status import HANG_SECONDS, Status
 from tests.factories import BASE, at, checkpoint, settings, token
 from tests.fakes import FakeClock
 
