@@ -30,6 +30,14 @@ class BridgeError(Exception):
         super().__init__(". ".join(part for part in (self.what, self.data, self.todo) if part))
 
 
+def is_lookup(error: BaseException) -> bool:
+    """Whether ``error`` came of asking a name server, as for a ``mongodb+srv`` URI: a name that is not there may be later.
+
+    PyMongo calls that configuration, too; dnspython is what it asks with.
+    """
+    return type(error.__cause__).__module__.startswith("dns.")
+
+
 #: What to do while MongoDB is out of reach, whoever finds out first.
 MONGODB_AWAY = (
     "Check mongo.uri, the replicaSet in it and that a primary is up; a standalone mongod becomes a replica set with "

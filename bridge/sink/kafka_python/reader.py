@@ -34,12 +34,15 @@ class TopicReader:
     def __enter__(self) -> Self:
         self._words.install()
         with self._translated():
-            self._consumer: KafkaConsumer = made(
-                KafkaConsumer, **connection(self._config), group_id=None, enable_auto_commit=False,
-                isolation_level="read_committed", max_poll_records=_RECORDS_AT_ONCE,
-                auto_offset_reset="earliest",  # what was removed meanwhile is passed over, not all that is behind it
-            )
+            self._consumer = self._made(isolation_level="read_committed")
         return self
+
+    def _made(self, **how: Any) -> KafkaConsumer:
+        return made(
+            KafkaConsumer, **connection(self._config), group_id=None, enable_auto_commit=False, max_poll_records=_RECORDS_AT_ONCE,
+            auto_offset_reset="earliest",  # what was removed meanwhile is passed over, not all that is behind it
+            **how,
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -55,7 +58,7 @@ class TopicReader:
     def read(self, topic: str, since: float | None) -> Iterator[Sequence[Record]]:
         with self._translated():
             partitions = self._partitions(topic)
-            begins, ends = self._begins(partitions, since), self._consumer.end_offsets(partitions)
+            begins, ends = self._begins(partitions, since), self._ends(partitions)
             self._consumer.assign(partitions)
             for each in partitions:
                 self._consumer.seek(each, begins[each])
@@ -66,7 +69,24 @@ class TopicReader:
                     heard = time.monotonic()
                     yield [_record(one) for each, batch in batches.items() for one in batch if one.offset < ends[each]]
                 elif time.monotonic() - heard > _SILENCE_SECONDS:
-                    raise self._silent(topic, len(left))
+                    raise self._held_back(topic, left, ends) or self._silent(topic, len(left))
+
+    def _ends(self, partitions: list[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Behind all that was written. For a reader of what is committed a partition ends where the first open transaction begins."""
+        consumer = self._made(isolation_level="read_uncommitted")
+        try:
+            found: Mapping[TopicPartition, int] = consumer.end_offsets(partitions)
+        finally:
+            consumer.close()
+        return found
+
+    def _held_back(self, topic: str, left: list[TopicPartition], ends: Mapping[TopicPartition, int]) -> Retryable | None:
+        """What is to be said where a transaction is open, as one is whose producer died in it."""
+        committed = self._consumer.end_offsets(left)
+        held = sum(max(0, ends[each] - committed[each]) for each in left)
+        return Retryable(f"A producer's transaction is open in {topic}: Kafka holds back the {held} records behind its first",
+                         "Nothing was sent. Consumers that read what is committed do not get them either",
+                         "Try again when it has ended: Kafka aborts it after that producer's transaction.timeout.ms", part="kafka") if held else None
 
     def kept_since(self, topic: str) -> float | None:
         with self._translated():
