@@ -18,6 +18,8 @@ from benchmarks.results import Results
 from benchmarks.world import Backlog, Make, Run, World
 
 IDLE_SECONDS = 20
+#: Bytes of a job, and updates beside each transition that are none.
+SIZES = {"1 KB": (1_000, 0), "100 KB": (100_000, 0), "2 MB": (2_000_000, 0), "1 KB, 90 % noise": (1_000, 9)}
 
 
 class Measures:
@@ -64,9 +66,10 @@ class Measures:
                 for way, command in OTHERWISE.items():
                     self.drain("readers", f"{driver}, {way}", backlog, bridge(self._world, driver, command=command))
 
-    def sizes(self, rounds: int) -> None:
-        """The same transitions of jobs of 1 KB, 100 KB and 2 MB, and among nine other updates each."""
-        for size, document, noise in (("1 KB", 1_000, 0), ("100 KB", 100_000, 0), ("2 MB", 2_000_000, 0), ("1 KB, 90 % noise", 1_000, 9)):
+    def sizes(self, rounds: int, names: Sequence[str] = tuple(SIZES)) -> None:
+        """The same transitions of jobs of these sizes, and among nine other updates each."""
+        for size in names:
+            document, noise = SIZES[size]
             # One after the other: what is written behind a backlog is read too, before its last batch is whole.
             backlog = self._world.updates(20, 1500, document, noise)
             for _ in range(rounds):
