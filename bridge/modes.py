@@ -36,8 +36,8 @@ class Run:
     wake: threading.Event
     stop: threading.Event
     show: Callable[[Window], None]
-    #: What gives the next ones of a source that may take long, while the checkpoint is kept and a stop is heard.
-    taking: Callable[[Iterator[Any]], Callable[[int], list[Any]]]
+    #: What gives the next ones of a source that may take long; None until they are there.
+    taking: Callable[[Iterator[Any]], Callable[[int], list[Any] | None]]
 
 
 def _sink_itself(sink: Sink, _: Run) -> AbstractContextManager[Sink]:
@@ -50,14 +50,12 @@ def _stream_itself(stream: Stream, _: Run) -> Stream:
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """One way to deliver. ``streams`` says whether it needs a change stream; ``positions`` whether it keeps one of it."""
+    """One way to deliver."""
 
     policy: CheckpointPolicy
     messages: int
     around_sink: Callable[[Sink, Run], AbstractContextManager[Sink]] = _sink_itself
     around_stream: Callable[[Stream, Run], Stream] = _stream_itself
-    streams: bool = True
-    positions: bool = True
 
 
 def mode_of(config: Config, source: MongoSource, clock: Clock, counters: Counters) -> Mode:
@@ -100,23 +98,19 @@ def _synchronous(config: Config, _source: MongoSource, clock: Clock, _counters: 
 
 def _background(config: Config, source: MongoSource, clock: Clock, counters: Counters) -> Mode:
     tags, held = source.tags(), Held()
-    own_tags = isinstance(tags, JobTags) and config.sweep.tagged_by == "bridge"
 
     def sweeping(stream: Stream, run: Run) -> Stream:
         if missing := source.sweep().missing_index():
             logger.warning("no index serves the sweep: it looks at every job; 'job-bridge sweep --create-index' makes %s", missing)
-        around: Stream = Tagging(stream, tags) if own_tags and isinstance(tags, JobTags) else stream
+        around: Stream = Tagging(stream, tags) if config.bridge_tags and isinstance(tags, JobTags) else stream
         return Sweeping(around, tags, held, config.sweep, run.progress.position, clock, counters, run.taking)
 
     def tagged(sink: Sink, _: Run) -> AbstractContextManager[Sink]:
         held.clear()
         return nullcontext(Tagged(sink, tags, held))
 
-    # Where the bridge sets the tags, what it does not see would never be tagged: it has to know where it was.
-    return Mode(
-        CheckpointPolicy(config.checkpoint.interval_seconds), config.delivery.window_messages, around_sink=tagged,
-        around_stream=sweeping, streams=own_tags, positions=own_tags,
-    )
+    policy = CheckpointPolicy(config.checkpoint.interval_seconds)
+    return Mode(policy, config.delivery.window_messages, around_sink=tagged, around_stream=sweeping)
 
 
 _MODES: dict[str, Callable[[Config, MongoSource, Clock, Counters], Mode]] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from bridge.checkpoint.file import FileCheckpoint
 from bridge.checkpoint.mongo import MongoCheckpoints
 from bridge.checkpoint.nowhere import NoCheckpoint
-from bridge.clock import SystemClock
+from bridge.clock import Clock, SystemClock
 from bridge.config import Config
 from bridge.metrics import Counters
 from bridge.model.message import MessageFormat
@@ -46,6 +46,14 @@ def make_store(config: Config, client: Client) -> CheckpointStore:
     return MongoCheckpoints(client, chosen.database, chosen.name, chosen.lease_seconds)
 
 
+def make_publisher(
+    config: Config, sink: Sink, window: Window, form: MessageFormat, brake: DeadLetterBrake, clock: Clock, counters: Counters
+) -> Publisher:
+    """What hands messages to ``sink``; ``brake`` outlives it, since it counts an hour's dead letters."""
+    oversize = config.kafka.on_oversize == "dead-letter"
+    return Publisher(sink, window, form, brake, clock, counters, set_aside_oversize=oversize)
+
+
 @contextmanager
 def opened(config: Config) -> Iterator[tuple[MongoSource, CheckpointStore]]:
     """The source and the checkpoint store for a command, closed afterwards."""
@@ -62,10 +70,7 @@ def resending(
     with driver_of(config).sink(config, form.dead_letter_topic, wake) as driver:
         sink = around(driver)
         window = Window(position_from(ClusterTime(0)), config.delivery.window_messages, config.delivery.window_bytes)
-        publisher = Publisher(
-            sink, window, form, DeadLetterBrake(config.delivery.dead_letters_per_hour), clock, counters,
-            set_aside_oversize=config.kafka.on_oversize == "dead-letter",
-        )
+        publisher = make_publisher(config, sink, window, form, DeadLetterBrake(config.delivery.dead_letters_per_hour), clock, counters)
         yield Resend(
             sink, publisher, window, wake, stop, clock, counters, drain_seconds=config.delivery.drain_seconds, rate=rate,
             complaint=driver.complaint,

@@ -1,4 +1,4 @@
-"""The only place that constructs things: builds a run of the loop, runs it again after a Retryable, stops it.
+"""The service: puts a run of the loop together, runs it again after a Retryable, stops it.
 
 One way forward (the loop), one way back (a ``Retryable`` ends the run; wait; begin again at the
 last settled position), one way to stop (drain within a deadline, store, close in reverse).
@@ -20,12 +20,11 @@ from bridge.model.policy import Backoff, DeadLetterBrake
 from bridge.model.profile import namespace_of
 from bridge.model.window import Window
 from bridge.modes import Run, mode_of
-from bridge.parts import make_form, make_source, make_store
+from bridge.parts import make_form, make_publisher, make_source, make_store
 from bridge.pipeline.counting import Counting
 from bridge.pipeline.loop import Loop
 from bridge.pipeline.ports import Stream
 from bridge.pipeline.progress import Progress
-from bridge.pipeline.publish import Publisher
 from bridge.pipeline.recovery import Recovery, Report
 from bridge.pipeline.sweeping import Nothing
 from bridge.signals import on_stop
@@ -60,11 +59,11 @@ class Service:
         self._source = make_source(config, self._client)
         self._store = make_store(config, self._client)
         self._mode = mode_of(config, self._source, self._clock, self._counters)
-        self._beginning = Beginning(config, self._source, self._store, self._clock, streams=self._mode.streams)
+        self._beginning = Beginning(config, self._source, self._store, self._clock, streams=not self._config.keeps_no_position)
         self._form = make_form(config)
         self._executor = ThreadPoolExecutor(1, "checkpoint")
         self._brake = DeadLetterBrake(config.delivery.dead_letters_per_hour)
-        self._waiting = Waiting(self._stop, self._clock, self._keep)
+        self._waiting = Waiting(self._stop, self._wake, self._clock, self._keep)
         self._progress: Progress | None = None
         self._was_ready, self._unacknowledged = False, 0
         self._ready_since: float | None = None
@@ -101,8 +100,11 @@ class Service:
                 self._counters.fenced += 1
                 raise
             finally:
-                stored = self._close()
-            return code if stored else Retryable.exit_code
+                unstored = self._close()
+            if isinstance(unstored, Fenced):
+                self._counters.fenced += 1
+                raise unstored
+            return Retryable.exit_code if unstored else code
 
     def _run_until_stopped(self) -> int:
         backoff, tries = Backoff(), 0
@@ -111,15 +113,14 @@ class Service:
             try:
                 if (code := self._attempt()) is not None:
                     return code
-                continue
             except (Retryable, NotPermitted) as error:
                 self._excuse(error)
-                tries = 1 if self._was_well() else tries + 1
+            tries = 1 if self._was_well() else tries + 1
             self._waiting.wait(backoff.wait(tries))
         return self._stopped()
 
     def _attempt(self) -> int | None:
-        """One run, and its exit code; None when the next is to begin at once, with what the stream has forgotten."""
+        """One run, and its exit code; None when the stream had forgotten our place, and the next run begins with the gap."""
         try:
             return self._run_once()
         except HistoryLost as error:
@@ -141,17 +142,16 @@ class Service:
             self.status.complaint = driver.complaint
             sink = stack.enter_context(self._mode.around_sink(Counting(driver, self._clock, self._counters), run))
             stream = self._mode.around_stream(self._stream(progress, stack), run)
-            publisher = Publisher(
-                sink, window, self._form, self._brake, self._clock, self._counters,
-                set_aside_oversize=self._config.kafka.on_oversize == "dead-letter",
-            )
-            loop = Loop(stream, sink, window, publisher, progress, self._wake, self._stop, self._clock,
-                        self._counters, self._watch)
-            return self._work(loop, window, progress)
+            publisher = make_publisher(self._config, sink, window, self._form, self._brake, self._clock, self._counters)
+            loop = Loop(stream, sink, window, publisher, progress, self._wake, self._stop, self._clock, self._counters, self._watch)
+            try:
+                return self._work(loop, window)
+            finally:
+                self._waiting.finish()
 
     def _stream(self, progress: Progress, stack: ExitStack) -> Stream:
         """What the position asks for: the change stream, or first the gap before it; nothing where there are no streams."""
-        if not self._source.deployment(streams=self._mode.streams).streams:
+        if not self._source.deployment(streams=not self._config.keeps_no_position).streams:
             self.status.notes = [SWEEP_ALONE]
             logger.warning("%s", SWEEP_ALONE)
             return Nothing()
@@ -167,11 +167,11 @@ class Service:
                            "states it went through in between cannot be known")
         return Recovery(
             self._waiting.taking(history.jobs(gap.since, place, gap.back)), gap, progress.position,
-            lambda: self._waiting.enter(stack, self._source.open(gap.until, self._wake, by_time=False)),
+            self._waiting.later(lambda: stack.enter_context(self._source.open(gap.until, self._wake, by_time=False))),
             report, self._counters, latest_only=latest_only,
         )
 
-    def _work(self, loop: Loop, window: Window, progress: Progress) -> int:
+    def _work(self, loop: Loop, window: Window) -> int:
         self._is_ready()
         try:
             with suppress(Stopped):
@@ -184,7 +184,6 @@ class Service:
             raise
         self._set_state("draining", "stopping")
         self._drain(loop, window)
-        progress.save()
         return self._stopped()
 
     def _drain(self, loop: Loop, window: Window) -> None:
@@ -221,13 +220,14 @@ class Service:
 
     def _lose(self, error: HistoryLost) -> None:
         """The oplog has forgotten our position: from the next run on the gap is told by the jobs' history."""
-        self._counters.history_lost += 1
-        if not self._mode.positions or self._progress is None:
+        if self._config.keeps_no_position or self._progress is None:
+            self._counters.history_lost += 1
             logger.warning("%s; tags tell what is still to be sent: going on from now", error.what)
             self._progress = None
             return
         gap = self._beginning.gap_since(self._progress.position, error)
         self._progress.lose(gap)
+        self._counters.history_lost += 1
         logger.warning("%s. Nothing is skipped: what changed since is published from the jobs' own history, with %g s around it again",
                        error.what, self._config.recovery.margin_seconds, extra={"position": str(self._progress.position)})
 
@@ -279,8 +279,8 @@ class Service:
     def _set_state(self, state: str, reason: str) -> None:
         self.status.state, self.status.reason = state, reason
 
-    def _close(self) -> bool:
-        """Store what is settled and give the checkpoint back; False when the position could not be stored."""
+    def _close(self) -> BridgeError | None:
+        """Store what is settled and give the checkpoint back; what kept the position from being stored, ``Fenced`` too."""
         self._set_state("stopped", "stopped")
         try:
             if self._progress is not None:
@@ -288,13 +288,13 @@ class Service:
             with suppress(Retryable, NotPermitted):  # then a stand-in waits for the lease to end
                 if self._store.epoch:
                     self._store.release()
-        except Fenced:
-            return False
+        except Fenced as error:
+            return error
         except BridgeError as error:
             logger.warning("stopped without storing the position: %s; what was sent since is sent again", error)
-            return False
+            return error
         finally:
             self._executor.shutdown()
             self._source.close()
             self._client.close()
-        return True
+        return None

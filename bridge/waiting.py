@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, ExitStack
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bridge.clock import Clock
 
@@ -21,13 +21,17 @@ class Stopped(Exception):
 
 
 class Waiting:
-    """``keep`` is called four times a second meanwhile; it raises what ends the wait."""
+    """``keep`` is called four times a second meanwhile; it raises what ends the wait. ``wake`` is set when a ``later`` call is done."""
 
-    def __init__(self, stop: threading.Event, clock: Clock, keep: Callable[[], None]) -> None:
-        self._stop, self._clock, self._keep = stop, clock, keep
+    def __init__(self, stop: threading.Event, wake: threading.Event, clock: Clock, keep: Callable[[], None]) -> None:
+        self._stop, self._wake, self._clock, self._keep = stop, wake, clock, keep
+        self._under_way: Future[Any] | None = None
 
     def wait(self, seconds: float) -> None:
-        """Let so many seconds pass, fewer when a stop is asked for. First what failed goes: Kafka's clients leave threads and sockets in cycles."""
+        """Let so many seconds pass, fewer when a stop is asked for.
+
+        Garbage is collected first: a Kafka client that failed leaves threads and sockets in reference cycles.
+        """
         gc.collect()
         until = self._clock.monotonic() + seconds
         while (left := until - self._clock.monotonic()) > 0 and not self._stop.wait(min(left, _PULSE_SECONDS)):
@@ -37,14 +41,9 @@ class Waiting:
         """Enter ``part`` on a thread of its own, to be left with ``stack``. Raises what it raises, :class:`Stopped` when asked to stop."""
         return self.do(lambda: stack.enter_context(part))
 
-    def taking(self, source: Iterator[Found]) -> Callable[[int], list[Found]]:
-        """What gives the next ones of ``source``, so many at most; it raises like ``enter``. Nobody else may read ``source``."""
-        return lambda most: self.do(lambda: list(islice(source, most)))
-
     def do(self, call: Callable[[], Found]) -> Found:
         """Call on a thread of its own. Raises what it raises, and :class:`Stopped`: what is half done then ends with the process."""
-        outcome = Future[Found]()
-        threading.Thread(target=_call, args=(call, outcome), name="waited-for", daemon=True).start()
+        outcome = _begun(call)
         try:
             while not wait([outcome], _PULSE_SECONDS).done:
                 if self._stop.is_set():
@@ -53,6 +52,52 @@ class Waiting:
             return outcome.result()
         finally:
             del outcome  # its error's traceback has this frame, and with it the client that failed: a cycle
+
+    def later(self, call: Callable[[], Found]) -> Callable[[], Found | None]:
+        """What gives the outcome of ``call``, or raises it, once; None until it is there. It is begun, on a thread of its own, when first asked for.
+
+        One such call at a time; whoever asks no more waits for it with ``finish``.
+        """
+        outcome: Future[Found] | None = None
+
+        def found() -> Found | None:
+            nonlocal outcome
+            if outcome is None:
+                outcome = self._under_way = _begun(call)
+                outcome.add_done_callback(lambda _: self._wake.set())
+            if not outcome.done():
+                return None
+            done, outcome, self._under_way = outcome, None, None
+            try:
+                return done.result()
+            finally:
+                del done  # as above
+
+        return found
+
+    def taking(self, source: Iterator[Found]) -> Callable[[int], list[Found] | None]:
+        """What gives the next ones of ``source``, so many at most, each part as ``later`` does. Nobody else may read ``source``."""
+        most = 0
+        part = self.later(lambda: list(islice(source, most)))
+
+        def more(many: int) -> list[Found] | None:
+            nonlocal most
+            most = many
+            return part()
+
+        return more
+
+    def finish(self) -> None:
+        """Wait for a ``later`` call that nobody asks for any more, until a stop is asked for; what it says is lost."""
+        while self._under_way is not None and not self._stop.is_set() and not wait([self._under_way], _PULSE_SECONDS).done:
+            self._keep()
+        self._under_way = None
+
+
+def _begun(call: Callable[[], Found]) -> Future[Found]:
+    outcome = Future[Found]()
+    threading.Thread(target=_call, args=(call, outcome), name="waited-for", daemon=True).start()
+    return outcome
 
 
 def _call(call: Callable[[], Found], outcome: Future[Found]) -> None:

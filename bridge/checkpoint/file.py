@@ -145,6 +145,7 @@ class FileCheckpoint:
         return verdict(
             f"Cannot use the checkpoint file {self._path}: {error.strerror}",
             "Nothing is lost: the last stored position is as it was", "Check checkpoint.file, its folder and the disk",
+            part="checkpoint",
         )
 
 

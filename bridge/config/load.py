@@ -47,7 +47,10 @@ class Config(BaseSettings):
 
     @property
     def keeps_no_position(self) -> bool:
-        """Whether tags in the jobs say what is still to be sent, so that no place in the stream has to be stored."""
+        """Whether tags in the jobs say what is still to be sent, so that no place in the stream has to be stored, nor a stream to be there.
+
+        Where the bridge sets the tags, what it does not see would never be tagged: it has to know where it was.
+        """
         return self.delivery.mode.startswith("background") and not self.bridge_tags
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from bridge.clock import Clock
-from bridge.errors import Retryable
+from bridge.errors import NotPermitted, Retryable
 from bridge.metrics import Counters
 from bridge.model.position import Position
 from bridge.model.transition import Event
@@ -53,12 +53,12 @@ class Loop:
     def drain(self, seconds: float) -> bool:
         """Settle what is in flight, read nothing new; False when that took too long or the sink broke.
 
-        Raises ``Fenced``; a checkpoint store that is out of reach only keeps the position in memory.
+        Raises ``Fenced``; a store that is out of reach, or refuses us, only keeps the position in memory.
         """
         deadline = self._clock.monotonic() + seconds
         while self._window and not self._sink.broken and self._clock.monotonic() < deadline:
             self._wake.clear()
-            with suppress(Retryable):
+            with suppress(Retryable, NotPermitted):
                 if not self._settle():
                     self._wake.wait(min(PULSE_SECONDS, seconds))
                 self._remember()

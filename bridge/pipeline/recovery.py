@@ -62,27 +62,39 @@ class Recovery:
     """A stream of a gap and then of what follows; see :class:`bridge.pipeline.ports.Stream`.
 
     Jobs come in the order of their last update, those without one first, each with its transitions of the gap in their
-    order; one that is updated while the others are read may come twice. ``more`` gives the next of them, so many at most, none when all were
-    given. The position after the gap is reached when all of it is settled, like any other; ``follow`` opens the stream behind it. What they raise is raised.
+    order; one that is updated while the others are read may come twice. ``more`` gives the next of them, so many at most, an empty list when all
+    were given; ``follow`` the stream behind them, opened. Both give None until they have it. The position after the gap is reached when all of it is
+    settled, like any other. What they raise is raised.
     """
 
     def __init__(
-        self, more: Callable[[int], Sequence[JobHistory]], gap: Gap, start: Position, follow: Callable[[], Stream], report: Report,
-        counters: Counters, *, latest_only: bool,
+        self, more: Callable[[int], Sequence[JobHistory] | None], gap: Gap, start: Position, follow: Callable[[], Stream | None],
+        report: Report, counters: Counters, *, latest_only: bool,
     ) -> None:
         self._more, self._gap, self._start, self._follow = more, gap, start, follow
         self._report, self._counters, self._latest_only = report, counters, latest_only
         self._stream: Stream | None = None
+        self._read_all = False
 
     def read(self) -> Batch | None:
         if self._stream is not None:
             return self._stream.read()
-        events = [self._event(job) for job in self._more(_JOBS)]
-        if events:
-            self._report.read(len(events))
-            return Batch(events, events[-1].position)
+        return self._behind() if self._read_all else self._before()
+
+    def _before(self) -> Batch | None:
+        jobs = self._more(_JOBS)
+        if jobs is None:
+            return None
+        if not jobs:
+            self._read_all = True
+            return self._behind()
+        events = [self._event(job) for job in jobs]
+        self._report.read(len(events))
+        return Batch(events, events[-1].position)
+
+    def _behind(self) -> Batch | None:
         self._stream = self._follow()
-        return Batch((), self._gap.until)
+        return None if self._stream is None else Batch((), self._gap.until)
 
     def _event(self, job: JobHistory) -> Event:
         items = [item for item in job.items if self._gap.holds(item)]

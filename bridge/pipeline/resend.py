@@ -52,8 +52,9 @@ class Resend:
             if not waiting:
                 return self._finish()
             self._publish(waiting)
-            due += self._pace
-            self._stop.wait(max(0.0, due - self._clock.monotonic()))
+            now = self._clock.monotonic()
+            due = max(due + self._pace, now)  # what could not be sent in time is not caught up with
+            self._stop.wait(due - now)
         self._finish()
         return False
 

@@ -14,11 +14,14 @@ from bridge.pipeline.tagged import Held
 
 #: Jobs whose earlier transitions are known to be sent or on their way; far more than are under way at once.
 _MOST_KNOWN = 10_000
+#: Jobs the stream may tell of during one sweep.
+_MOST_TOLD = 10_000
 #: How many tagged jobs are read at once.
 _JOBS = 200
 
 Items = Sequence[Transition | Poison]
-More = Callable[[int], Sequence[Items]]
+#: Gives the next, so many at most; None until they are there.
+More = Callable[[int], Sequence[Items] | None]
 
 
 class Nothing:
@@ -43,7 +46,7 @@ class Sweeping:
 
     It sweeps when the stream has nothing to read, for the first time at once. What is on its way
     already is left alone, and so is what happened after the stream's position: the stream is going to
-    tell it. Before the first event of a job come its transitions that are still tagged from before, so
+    tell it. A part of the sweep may take long to be found: meanwhile the stream goes on. Before the first event of a job come its transitions that are still tagged from before, so
     that its order is kept; and what was read of a job before the stream told of it is left to the next sweep.
     """
 
@@ -63,7 +66,8 @@ class Sweeping:
         self._told: set[str] = set()
 
     def read(self) -> Batch | None:
-        batch = self._stream.read()
+        # So much has happened since the sweep began: its part that is being looked for comes first.
+        batch = None if self._is_behind else self._stream.read()
         if batch is None:
             return self._swept()
         self._position = batch.position
@@ -81,15 +85,21 @@ class Sweeping:
             self._told.clear()
             self._more = self._taking(self._tags.pending(min(self._clock.now() - self._rest.older_than_seconds, self._read_up_to)))
         found = self._more(_JOBS)
-        if len(found) < _JOBS:
+        if found is None:
+            return None
+        if self._is_behind:  # what is left of the sweep is looked for anew
+            self._next = now
+        if len(found) < _JOBS or self._is_behind:
             self._more = None
         events = [event for items in found if items[0].job_id not in self._told and (event := self._left(items))]
         return Batch(events, self._position) if events else None
 
     def _tell(self, events: Sequence[Event]) -> None:
         self._told.update(item.job_id for event in events for item in event.items)
-        if len(self._told) > _MOST_KNOWN:  # so much happens: what is left is looked for anew
-            self._more, self._next = None, self._clock.monotonic()
+
+    @property
+    def _is_behind(self) -> bool:
+        return self._more is not None and len(self._told) > _MOST_TOLD
 
     @property
     def _read_up_to(self) -> float:

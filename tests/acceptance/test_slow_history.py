@@ -15,11 +15,13 @@ from bridge.demo.simulator import Workload
 from tests.acceptance.bench import Bench
 from tests.acceptance.conftest import MakeBench
 from tests.acceptance.harness import BridgeProcess
+from tests.acceptance.service import Service, states
 from tests.acceptance.ways import ONE_WAY
 
 pytestmark = ONE_WAY
 SOME = Workload(jobs=10, rate=None)
 LEASE = {"CHECKPOINT_LEASE_SECONDS": "3", "START_FROM": "history"}
+SWEEP = {"DELIVERY_MODE": "background-jobs", "SWEEP_JOB_TAG": "to_notify", "SWEEP_EVERY_SECONDS": "1"}
 SLOW_SECONDS = 6.0
 
 
@@ -42,6 +44,13 @@ def one_slow_query(bench: Bench) -> Iterator[None]:
         yield
         assert client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})["count"] == 1
         assert time.monotonic() - began > SLOW_SECONDS, "it was not waited for"
+
+
+def is_asked(bench: Bench) -> bool:
+    """Whether a query of the jobs by the bridge is under way."""
+    with bench.mongo.client(0) as client:
+        found = client.admin.command({"currentOp": 1, "appName": "job-bridge", "command.find": "jobs", "active": True})
+    return bool(found["inprog"])
 
 
 def starts_beside_another(bench: Bench, bridge: BridgeProcess) -> None:
@@ -78,3 +87,26 @@ def test_nor_does_a_slow_look_whether_the_collection_was_restored(bench: Bench) 
         starts_beside_another(bench, bridge)
 
     bench.finish(bridge).check(repeated_at_most=0, at_least=20)
+
+
+def test_a_sweep_that_is_slow_holds_no_event_back(bench: Bench) -> None:
+    """As one without an index is, on a large collection."""
+    jobs = Service(bench, tag="to_notify")
+    bridge = bench.bridge(**SWEEP).start().wait_ready()
+    with one_slow_query(bench):
+        poll(lambda: is_asked(bench), "a sweep")
+        seen = jobs.begin()
+        poll(lambda: states(bench, seen) == ["created"], "what the stream tells")
+        assert is_asked(bench), "the sweep was over by then"
+        poll(lambda: not is_asked(bench), "the end of the sweep")
+
+    assert bridge.terminate() == 0
+
+
+def test_a_stop_does_not_wait_for_a_slow_sweep(bench: Bench) -> None:
+    bridge = bench.bridge(**SWEEP).start().wait_ready()
+    with one_slow_query(bench):
+        poll(lambda: is_asked(bench), "a sweep")
+        assert bridge.terminate() == 0
+        assert is_asked(bench), "the sweep was over by then"
+        poll(lambda: not is_asked(bench), "the end of the sweep")

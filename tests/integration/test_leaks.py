@@ -79,7 +79,7 @@ def test_nor_does_a_broker_that_is_waited_for_as_the_bridge_does(driver: str, mo
     """It collects garbage seldom, so nothing may be left to that."""
     monkeypatch.setattr(terms, "BOOTSTRAP_SECONDS", 0.2)
     config = _config(kafka__bootstrap_servers=f"127.0.0.1:{free_port()}", kafka__driver=driver)
-    waiting = Waiting(threading.Event(), SystemClock(), lambda: None)
+    waiting = Waiting(threading.Event(), threading.Event(), SystemClock(), lambda: None)
 
     def attempt() -> None:
         with ExitStack() as stack, pytest.raises(Retryable):

@@ -2,19 +2,59 @@
 
 from __future__ import annotations
 
+import threading
+
+import pytest
+
+from bridge.errors import Fenced, HistoryLost
+from bridge.model.policy import Backoff
 from bridge.service import Service
 from bridge.web.status import HANG_SECONDS
 from tests.factories import settings
 from tests.fakes import FakeClock
 
 
-def test_a_bridge_that_waits_is_alive() -> None:
-    clock = FakeClock()
+def test_a_bridge_that_waits_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, kept = FakeClock(), threading.Event()
     service = Service(settings(), clock)
     service.status.state = "recovering"
     clock.advance(HANG_SECONDS)
     assert not service.status.alive(), "nothing turned and nothing waits"
+    monkeypatch.setattr(service._store, "renew", kept.set)
+    monkeypatch.setattr(type(service._store), "epoch", 1)
 
-    service._waiting.do(lambda: service._stop.wait(1.0))
+    service._waiting.do(lambda: kept.wait(20))
 
     assert service.status.alive()
+
+
+def test_a_history_that_is_lost_again_and_again_is_tried_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each try makes a producer, stores a gap and publishes what is around it."""
+    service = Service(settings(), FakeClock())
+    lost = HistoryLost("the oplog no longer reaches back", "", "")
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 5:
+            service.stop()
+
+    monkeypatch.setattr(service, "_run_once", lambda: (_ for _ in ()).throw(lost))
+    monkeypatch.setattr(service, "_lose", lambda _: None)
+    monkeypatch.setattr(service._waiting, "wait", wait)
+
+    assert service._run_until_stopped() == 0
+    assert waits == [Backoff().wait(tries) for tries in range(1, 6)]
+
+
+def test_who_finds_another_owner_when_it_stores_for_the_last_time_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would end like one that could not store, and be started again."""
+    service = Service(settings(http__port=0), FakeClock())
+    taken = Fenced("another bridge took over")
+    monkeypatch.setattr(service, "_run_until_stopped", lambda: 0)
+    monkeypatch.setattr(service, "_close", lambda: taken)
+
+    with pytest.raises(Fenced):
+        service.run()
+
+    assert service._counters.fenced == 1

@@ -67,7 +67,10 @@ class LibrdkafkaSink:
         self._topics = admitted(LibrdkafkaTopics(self._config), self._topic, self._dead_letter_topic)
         self._lanes = Lanes({name: topic.partitions for name, topic in self._topics.items()}, lambda topic, number: (topic, number))
         self._words.install()
-        self._producer = Producer(connection(self._config, self._words) | self._options(), logger=logging.getLogger(LOGGER))
+        try:
+            self._producer = Producer(connection(self._config, self._words) | self._options(), logger=logging.getLogger(LOGGER))
+        except KafkaException as error:
+            raise self._verdict(error) from error
         self._poller.start()
         return self
 
@@ -168,7 +171,7 @@ class LibrdkafkaSink:
         except Exception as error:  # the thread must not die unnoticed
             if not (self._closing.is_set() or isinstance(error, KafkaException)):  # its fatal errors come this way too
                 logger.exception("polling librdkafka failed")
-            self._failure = error
+            self._failure = self._failure or error
             self._wake.set()
 
     def _reported(self, deliveries: list[Delivery], error: KafkaError | None, _message: Any) -> None:

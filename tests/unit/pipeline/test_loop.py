@@ -172,12 +172,13 @@ def test_a_drain_does_not_wait_for_a_broken_sink() -> None:
     assert rig.clock.monotonic() == before
 
 
-def test_a_drain_goes_on_while_the_store_is_out_of_reach() -> None:
+@pytest.mark.parametrize("failure", [Retryable("the store is away"), NotPermitted("the store refuses us")], ids=["away", "refused"])
+def test_a_drain_goes_on_without_the_store(failure: BridgeError) -> None:
     rig = filled(2)
     rig.turn(2)
     rig.clock.advance(1.0)
     rig.sink.acknowledge()
-    rig.store.failure = Retryable("the store is away")
+    rig.store.failure = failure
 
     assert rig.loop.drain(20.0)
 

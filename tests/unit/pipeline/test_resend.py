@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -31,6 +33,40 @@ class Slow(FakeSink):
         if self._asked == 5:
             self.acknowledge(1)
         return super().settled()
+
+
+class Paced(threading.Event):
+    """Waiting turns the clock."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._clock.advance(timeout or 0.0)
+        return False
+
+
+def test_what_could_not_be_sent_in_time_is_not_caught_up_with() -> None:
+    clock, counters, window = FakeClock(), Counters(), Window(at(0), 10, 10_000)
+    sink, sent = FakeSink(FakeBroker("jobs")), []
+    publisher = Publisher(
+        sink, window, MessageFormat("jobs", "test", cloudevents=False), DeadLetterBrake(1), clock, counters, set_aside_oversize=True,
+    )
+    resend = Resend(sink, publisher, window, Paced(clock), Paced(clock), clock, counters, drain_seconds=1.0, rate=1.0)
+
+    def events() -> Iterator[Event]:
+        for number in range(1, 6):
+            if number == 3:
+                clock.advance(60.0)  # Kafka was away
+            yield Event(at(number), (transition(number),), origin=REPLAY)
+            sink.acknowledge()
+            sent.append(clock.monotonic())
+
+    assert resend.run(events())
+
+    assert len(sent) == 5
+    assert all(later - earlier >= 1.0 for earlier, later in pairwise(sent))
 
 
 def test_that_kafka_takes_nothing_is_said_and_that_it_does_again(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 import pytest
 
 from bridge.errors import Retryable
 from bridge.metrics import Counters
-from bridge.model.transition import SWEEP, Batch, Event, Poison, Transition
+from bridge.model.transition import STREAM, SWEEP, Batch, Event, Poison, Transition
 from bridge.model.window import Delivery
 from bridge.pipeline.sweeping import Nothing, Sweeping, Tagging
 from bridge.pipeline.tagged import Held, Tagged
@@ -142,6 +143,52 @@ def test_what_was_read_of_a_job_before_the_stream_told_of_it_is_left_to_the_next
     assert sweep == [[(SWEEP, [OTHER.trans_id])], [], []]
     assert [trans_ids for _, trans_ids in stream] == [[SECOND.trans_id]]
     assert [(SWEEP, [FIRST.trans_id])] in again
+
+
+class Slow:
+    """Gives the next part of a sweep when it was asked ``asks`` times."""
+
+    def __init__(self, found: Iterator[Sequence[Item]], asks: int) -> None:
+        self._found, self._asks = found, asks
+
+    def __call__(self, most: int) -> list[Sequence[Item]] | None:
+        self._asks -= 1
+        return None if self._asks > 0 else [*islice(self._found, most)]
+
+
+def slow(desk: Desk, asks: int) -> Sweeping:
+    return Sweeping(
+        FakeStream(desk.log, at(0), 1), desk.tags, desk.held, Rest(), at(0), desk.clock, desk.counters, lambda found: Slow(found, asks),
+    )
+
+
+def test_the_stream_goes_on_while_a_sweep_takes_long_to_find_what_is_tagged() -> None:
+    desk = Desk(FIRST)
+    desk.stream = slow(desk, 3)
+    asked = [desk.read()]
+    desk.log.append(OTHER)
+    told = desk.read()
+    asked += [desk.read(), desk.read()]
+
+    assert told == [(STREAM, [OTHER.trans_id])]
+    assert asked == [[], [], [(SWEEP, [FIRST.trans_id])]]
+
+
+def test_a_sweep_is_waited_for_when_the_stream_told_of_too_many_jobs_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it told is remembered until then, and that is to be bounded; nor may a busy stream put the sweep off for ever."""
+    monkeypatch.setattr("bridge.pipeline.sweeping._MOST_TOLD", 2)
+    desk = Desk(FIRST)
+    desk.stream = slow(desk, 4)
+    desk.read()
+    others = [transition(0, f"other-{number}") for number in range(5)]
+    for one in others:
+        desk.log.append(one)
+
+    read = [desk.read() for _ in range(8)]
+
+    assert [trans_ids for batch in read[:3] for _, trans_ids in batch] == [[one.trans_id] for one in others[:3]]
+    assert read[3:6] == [[], [], [(SWEEP, [FIRST.trans_id])]]
+    assert [trans_ids for batch in read[6:] for _, trans_ids in batch] == [[one.trans_id] for one in others[3:]]
 
 
 def test_tags_are_taken_off_a_part_at_a_time_and_none_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
