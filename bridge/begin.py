@@ -33,19 +33,20 @@ class Beginning:
         stored = self._store.load()
         return self._first(origin) if stored is None else self._resumed(origin, stored)
 
-    def gap_since(self, position: Position, error: HistoryLost) -> Gap:
-        """What the stream can no longer tell after ``position``. Raises ``error`` where settings say so."""
-        recovery = self._config.recovery
-        if recovery.on_history_lost == "stop":
+    def gap_since(self, position: Position, stored: Checkpoint, error: HistoryLost) -> Gap:
+        """What the stream can no longer tell after ``position``, of which ``stored`` is the latest that is stored. Raises ``error`` where settings say so."""
+        margin = self._config.recovery.margin_seconds
+        if self._config.recovery.on_history_lost == "stop":
             raise error
-        return gap_after(position, self._now(self._source.origin()), recovery.margin_seconds)
+        return gap_after(position, self._now(self._source.origin()), margin, self._clock.now(), stored.known(margin))
 
     def _first(self, origin: Origin) -> Checkpoint:
         start, now, gap = self._config.start.from_, self._now(origin), None
         position = first_position(start, now)
         if start == "history":
             # The place before it: the stream is then read from ``now`` on, once history is told.
-            position, gap = position_from(_before(now.cluster_time)), all_before(now, self._config.recovery.margin_seconds)
+            position = position_from(_before(now.cluster_time))
+            gap = all_before(now, self._config.recovery.margin_seconds, self._clock.now())
         checkpoint = origin.first(self._store.name, position, self._store.epoch, self._clock.now(), gap)
         self._store.save(checkpoint)
         first = "first start: all history is published first" if gap else "first start"

@@ -160,13 +160,13 @@ class Service:
         if gap is None:
             return self._waiting.enter(stack, self._source.open(progress.position, self._wake, by_time=by_time))
         history, place = self._source.history, progress.position.place
-        report = self.status.recovery = Report(gap, self._waiting.do(lambda: history.count(gap.since, place, gap.back)), self._clock)
+        report = self.status.recovery = Report(gap, self._waiting.do(lambda: history.count_told(gap, place)), self._clock)
         latest_only = self._source.profile.transitions_field is None
         if latest_only:
             logger.warning("this collection keeps no history: of each job only the latest state can be told, "
                            "states it went through in between cannot be known")
         return Recovery(
-            self._waiting.taking(history.jobs(gap.since, place, gap.back)), gap, progress.position,
+            self._waiting.taking(history.told(gap, place)), gap, progress.position,
             self._waiting.later(lambda: stack.enter_context(self._source.open(gap.until, self._wake, by_time=False))),
             report, self._counters, latest_only=latest_only,
         )
@@ -225,7 +225,7 @@ class Service:
             logger.warning("%s; tags tell what is still to be sent: going on from now", error.what)
             self._progress = None
             return
-        gap = self._beginning.gap_since(self._progress.position, error)
+        gap = self._beginning.gap_since(self._progress.position, self._progress.stored, error)
         self._progress.lose(gap)
         self._counters.history_lost += 1
         logger.warning("%s. Nothing is skipped: what changed since is published from the jobs' own history, with %g s around it again",

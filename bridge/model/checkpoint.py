@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 from bridge import __version__
 from bridge.errors import CheckpointUnusable
-from bridge.model.gap import Gap
+from bridge.model.gap import Gap, moment_of
 from bridge.model.position import ClusterTime, Position, cluster_time_of, position_from
 from bridge.model.transition import Transition
 
@@ -50,6 +51,12 @@ class Checkpoint:
         """The place from which on the oplog is still needed."""
         return self.gap.until if self.gap else self.position
 
+    def known(self, margin: float) -> float:
+        """A moment by the wall clock before which all up to the position was delivered, where its cluster time is ahead of that; else endless."""
+        if not self.saved_at or self.position.cluster_time.seconds <= self.saved_at + margin:
+            return inf
+        return min(self.saved_at, moment_of(self.delivered) if self.delivered else inf)
+
     def record(self) -> dict[str, Any]:
         """The checkpoint as stored: plain values only."""
         return {
@@ -70,7 +77,7 @@ def _place(position: Position) -> dict[str, Any]:
 
 
 def _bounds(gap: Gap) -> dict[str, Any]:
-    return {"since": gap.since, "before": gap.before, "back": gap.back, **_place(gap.until)}
+    return {"since": gap.since, "recent": gap.recent, "back_to": gap.back_to, **_place(gap.until)}
 
 
 def checkpoint_of(record: Mapping[str, Any], where: str) -> Checkpoint:
@@ -124,8 +131,8 @@ def _position(record: Mapping[str, Any]) -> Position:
 
 
 def _gap(record: Mapping[str, Any]) -> Gap:
-    since = record["since"]
-    return Gap(None if since is None else float(since), float(record["before"]), _position(record), float(record.get("back", 0.0)))
+    since, back_to = (None if record.get(name) is None else float(record[name]) for name in ("since", "back_to"))
+    return Gap(since, _position(record), float(record["recent"]), back_to)
 
 
 def _delivered(record: Mapping[str, Any]) -> Transition:

@@ -1,7 +1,9 @@
 """A gap: transitions the stream can no longer tell, to be published from the jobs' own history."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from math import inf
 
 from bridge.model.position import Position
 from bridge.model.transition import Poison, Transition
@@ -11,36 +13,47 @@ from bridge.model.transition import Poison, Transition
 class Gap:
     """What to publish from history, and the position from which the stream tells the rest.
 
-    ``since`` and ``before`` bound the transitions' own times (Unix seconds); ``since`` is None for
-    all history. Both hold the margin for clock differences between writers. ``back`` is how far before the place
-    it has reached a recovery reads again when it goes on, in seconds.
+    ``since`` bounds the transitions' own times (Unix seconds), less the margin for clocks that differ between writers; it is
+    None for all history. There is no other bound: what was written while history is read is told twice, rather than what a
+    clock that is ahead dated too late not at all. Whoever wrote after ``until`` wrote an update time of ``recent`` or later. So
+    jobs updated from there on are looked for once more when all were read: a job whose update time moved back meanwhile, as
+    another writer's clock does it, may have been missed. Reading that goes on at a place later than ``back_to`` begins there.
     """
 
     since: float | None
-    before: float
     until: Position
-    back: float = 0.0
+    recent: float
+    back_to: float | None = None
 
-    def holds(self, item: Transition | Poison) -> bool:
-        """Whether ``item`` belongs to the gap; what has no time may, so it does."""
-        if not isinstance(item, Transition):
-            return True
-        moment = moment_of(item)
-        return (self.since is None or moment >= self.since) and moment < self.before
+    def chosen(self, items: Sequence[Transition | Poison]) -> list[Transition | Poison]:
+        """What of a job's history belongs to the gap: from the first transition of its time on, all.
+
+        What follows in a history happened later, whatever a clock said, and a hole would be filled in by the stream, too late.
+        What has no time may belong to it, so it does.
+        """
+        begin = next((n for n, item in enumerate(items) if isinstance(item, Transition) and self._holds(item)), len(items))
+        return [item for n, item in enumerate(items) if n >= begin or isinstance(item, Poison)]
 
     def longer(self, other: "Gap") -> "Gap":
-        """This gap and the one right after it: where this was read already, writers may have been late by the margin."""
-        return replace(self, before=other.before, until=other.until, back=other.before - other.until.cluster_time.seconds)
+        """This gap and the one right after it: of jobs that were read already, what was written after ``until`` may be missing."""
+        return replace(other, since=self.since, back_to=min(self.recent, self.recent if self.back_to is None else self.back_to))
+
+    def _holds(self, item: Transition) -> bool:
+        return self.since is None or moment_of(item) >= self.since
 
 
-def gap_after(position: Position, until: Position, margin: float) -> Gap:
-    """The gap between what was delivered up to ``position`` and ``until``."""
-    return replace(all_before(until, margin), since=position.cluster_time.seconds - margin)
+def gap_after(position: Position, until: Position, margin: float, now: float, known: float = inf) -> Gap:
+    """The gap between what was delivered up to ``position`` and ``until``.
+
+    Cluster times may be ahead of all clocks, as after one that was wrong for a moment: they never go back. So ``now`` is this moment
+    by the wall clock, and ``known`` one at which all up to ``position`` was delivered, by whatever clock tells it; Unix seconds.
+    """
+    return replace(all_before(until, margin, now), since=min(position.cluster_time.seconds, known) - margin)
 
 
-def all_before(until: Position, margin: float) -> Gap:
-    """Everything the jobs tell of the time before ``until``."""
-    return Gap(None, until.cluster_time.seconds + 1 + margin, until)
+def all_before(until: Position, margin: float, now: float) -> Gap:
+    """Everything the jobs tell of the time before ``until``; ``now`` as above."""
+    return Gap(None, until, min(until.cluster_time.seconds, now) - margin)
 
 
 def moment_of(transition: Transition) -> float:

@@ -69,6 +69,10 @@ class JobHistory(Protocol):
     """What one job's document tells of its past, in the order it happened."""
 
     @property
+    def job_id(self) -> str:
+        """Empty where it has none that can be sent."""
+
+    @property
     def items(self) -> Sequence[Transition | Poison]: ...
 
     @property

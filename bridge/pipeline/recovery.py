@@ -15,6 +15,8 @@ logger = logging.getLogger("bridge")
 
 #: Jobs that are read at once.
 _JOBS = 200
+#: Jobs that are remembered as told: some megabytes.
+_REMEMBERED = 50_000
 _SAY_SECONDS = 10.0
 
 
@@ -62,7 +64,8 @@ class Recovery:
     """A stream of a gap and then of what follows; see :class:`bridge.pipeline.ports.Stream`.
 
     Jobs come in the order of their last update, those without one first, each with its transitions of the gap in their
-    order; one that is updated while the others are read may come twice. ``more`` gives the next of them, so many at most, an empty list when all
+    order. One that is updated while the others are read may come again, and is told once, as long as it is remembered: what
+    it got since is the stream's to tell. ``more`` gives the next of them, so many at most, an empty list when all
     were given; ``follow`` the stream behind them, opened. Both give None until they have it. The position after the gap is reached when all of it is
     settled, like any other. What they raise is raised.
     """
@@ -75,6 +78,10 @@ class Recovery:
         self._report, self._counters, self._latest_only = report, counters, latest_only
         self._stream: Stream | None = None
         self._read_all = False
+        self._place = start.place
+        #: Jobs that were told, the latest of them and those before: an older half is dropped.
+        self._told: set[str] = set()
+        self._told_before: set[str] = set()
 
     def read(self) -> Batch | None:
         if self._stream is not None:
@@ -88,16 +95,31 @@ class Recovery:
         if not jobs:
             self._read_all = True
             return self._behind()
-        events = [self._event(job) for job in jobs]
-        self._report.read(len(events))
+        new = [self._is_new(job) for job in jobs]
+        self._report.read(sum(new))
+        events = list(map(self._event, jobs, new))
         return Batch(events, events[-1].position)
 
     def _behind(self) -> Batch | None:
         self._stream = self._follow()
         return None if self._stream is None else Batch((), self._gap.until)
 
-    def _event(self, job: JobHistory) -> Event:
-        items = [item for item in job.items if self._gap.holds(item)]
+    def _event(self, job: JobHistory, new: bool) -> Event:
+        self._place = max(job.place, self._place)
+        items = self._gap.chosen(job.items) if new else []
         if self._latest_only and any(isinstance(item, Transition) for item in items):
             self._counters.latest_only += 1
-        return Event(self._start._replace(place=max(job.place, self._start.place)), items, origin=RECOVERY)
+        return Event(self._start._replace(place=self._place), items, origin=RECOVERY)
+
+    def _is_new(self, job: JobHistory) -> bool:
+        """Whether it was not told yet, as far as that is remembered; it is from now on."""
+        if not (job.job_id and job.items):
+            return True
+        # What a document keeps, and no other has: an id alone may be in two, where a service errs.
+        name = f"{job.job_id} {job.items[0].trans_id}"
+        if name in self._told or name in self._told_before:
+            return False
+        if len(self._told) >= _REMEMBERED // 2:
+            self._told_before, self._told = self._told, set()
+        self._told.add(name)
+        return True

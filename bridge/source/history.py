@@ -11,11 +11,11 @@ from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from bridge.model.gap import moment_of
+from bridge.model.gap import Gap, moment_of
 from bridge.model.profile import Profile
 from bridge.model.transition import Transition
 from bridge.source.client import Document
-from bridge.source.documents import DATE, NO_TIME, Documents, JobHistory, date_of, time_in
+from bridge.source.documents import DATE, NO_TIME, NUMBER, Documents, JobHistory, date_of, place_of, time_in
 from bridge.source.errors import translated
 from bridge.source.plans import scans
 
@@ -35,18 +35,24 @@ class History:
         self._profile = profile
         self._documents = Documents(profile)
 
-    def jobs(self, since: float | None = None, place: str = "", back: float = 0.0) -> Iterator[JobHistory]:
+    def told(self, gap: Gap, place: str = "") -> Iterator[JobHistory]:
+        """The jobs of a gap as ``jobs`` gives them, from ``place`` on; then once more those that were updated since it was begun to be read."""
+        yield from self.jobs(*_begun(gap, place))
+        if self._profile.updated_field:
+            yield from self.jobs(gap.recent, place_of(NUMBER, gap.recent))
+
+    def jobs(self, since: float | None = None, place: str = "") -> Iterator[JobHistory]:
         """Jobs updated at ``since`` (Unix seconds) or later, by the time of their last update; all when it is None.
 
         First those without a usable update time: they may have been updated at any. With ``place`` it goes on there,
-        inclusive, and with ``back`` what was updated up to so many seconds before is read again. A job that is updated meanwhile
-        may come twice, and none is left out: what the primary has when it begins, and a majority not yet, is waited for (MongoDB
+        inclusive. A job that is updated meanwhile may come twice, and one whose update time is set back not at all: its writer's clock
+        is behind another's. What the primary has when it begins, and a majority not yet, is waited for (MongoDB
         manual, "causal consistency"), since a stream that goes on behind the history does not tell it. Raises the bridge's errors.
         """
         order = [(self._profile.updated_field or "_id", ASCENDING)]
         with translated(), self._collection.database.client.start_session(causal_consistency=True) as session:
             self._collection.database.command("ping", session=session)  # its answer has the time that is waited for
-            for query in self._queries(*_back_from(since, place, back)):
+            for query in self._queries(since, place):
                 found = self._collection.find(query, self._documents.fields, sort=order, batch_size=_BATCH, session=session)
                 with found:
                     yield from map(self._documents.history, found)
@@ -58,9 +64,13 @@ class History:
             with translated(), self._collection.find(query, self._documents.fields) as found:
                 yield from map(self._documents.history, found)
 
-    def count(self, since: float | None = None, place: str = "", back: float = 0.0) -> int | None:
+    def count_told(self, gap: Gap, place: str = "") -> int | None:
+        """How many jobs ``told`` gives, but for those it gives once more; None when counting takes too long."""
+        return self.count(*_begun(gap, place))
+
+    def count(self, since: float | None = None, place: str = "") -> int | None:
         """How many jobs ``jobs`` would give; None when counting takes too long."""
-        queries = self._queries(*_back_from(since, place, back))
+        queries = self._queries(since, place)
         try:
             return sum(self._collection.count_documents(query, maxTimeMS=_COUNT_MS) for query in queries)
         except PyMongoError:
@@ -112,9 +122,9 @@ class History:
         yield {field: {"$gte": date_of(dates)} if dates else {"$type": "date"}}
 
 
-def _back_from(since: float | None, place: str, back: float) -> tuple[float | None, str]:
-    """Where to begin to go back so far from a place: dates come last, so all kinds were read once when they are reached."""
-    if not (place and back):
-        return since, place
+def _begun(gap: Gap, place: str) -> tuple[float | None, str]:
+    """Where reading a gap goes on: dates come last, so all kinds were read once when they are reached."""
+    if not place or gap.back_to is None:
+        return gap.since, place
     kind, reached = time_in(place)
-    return (max(since or 0.0, reached - back) if kind == DATE else since), ""
+    return (max(gap.since or 0.0, min(reached, gap.back_to)) if kind == DATE else gap.since), ""

@@ -21,7 +21,10 @@ from pymongo.write_concern import WriteConcern
 
 from bridge.demo.mongod import Mongod
 from bridge.demo.process import poll
+from bridge.model.gap import Gap
+from bridge.model.position import ClusterTime, position_from
 from bridge.model.profile import PROFILES
+from bridge.source.documents import DATE, place_of
 from bridge.source.history import History
 from bridge.source.plans import scans
 
@@ -39,6 +42,8 @@ NUMBERS: dict[str, Any] = {
 DATES: dict[str, Any] = {"old date": NOW - timedelta(minutes=15), "date": NOW, "later date": NOW + timedelta(seconds=5)}
 OLD = {"old number", "old date", "before 1970"}
 EVERY = {**ODD, **NUMBERS, **DATES}
+#: Those updated then or later.
+AGAIN = {"unusable", "number", "later number", "decimal", "date", "later date"}
 
 
 @pytest.fixture
@@ -83,12 +88,27 @@ def test_wherever_it_stops_it_goes_on_with_all_the_rest(history: History) -> Non
     assert len(rest) == 2, "and nothing twice but the last"
 
 
-def test_going_back_reads_again_what_may_have_been_written_late(history: History) -> None:
-    place = next(job.place for job in history.jobs() if job.job_id == "later date")
+def told(history: History, place: str, since: float | None = None, back_to: float | None = None) -> list[str]:
+    gap = Gap(since, position_from(ClusterTime(0)), NOW.timestamp(), back_to)
+    found = [job.job_id for job in history.told(gap, place)]
+    once, again = found[: -len(AGAIN)], found[-len(AGAIN) :]
+    assert set(again) == AGAIN
+    assert history.count_told(gap, place) == len(once)
+    return once
 
-    assert names(history, None, place) == ["later date"]
-    assert set(names(history, None, place, 60.0)) == EVERY.keys() - OLD
-    assert names(history, NOW.timestamp() + 4, place, 60.0)[-1:] == ["later date"]
+
+def test_going_on_in_a_gap_that_became_longer_reads_again_what_may_have_been_written_since(history: History) -> None:
+    place, back_to = place_of(DATE, NOW.timestamp() + 5), NOW.timestamp() - 60
+
+    assert told(history, place) == ["later date"]
+    assert set(told(history, place, back_to=back_to)) == EVERY.keys() - OLD
+    assert told(history, place, since=NOW.timestamp() + 4, back_to=back_to)[-1:] == ["later date"]
+    assert told(history, place_of(DATE, NOW.timestamp() - 900), back_to=back_to)[-3:] == ["old date", "date", "later date"]
+
+
+def test_what_was_updated_since_a_gap_was_begun_to_be_read_is_read_once_more(history: History) -> None:
+    """A job that another writer's clock set back meanwhile was behind what was read, and is before it now."""
+    assert set(told(history, "")) == EVERY.keys()
 
 
 @contextmanager

@@ -31,7 +31,7 @@ POSITIONS = TIMES.map(position_from) | st.builds(
     with_token, TIMES, st.text("0123456789ABCDEF", max_size=60).filter(lambda rest: rest and len(rest) % 2 == 0)
 )
 SECONDS = st.floats(0, 1e12)
-GAPS = st.builds(Gap, st.none() | SECONDS, SECONDS, POSITIONS)
+GAPS = st.builds(Gap, st.none() | SECONDS, POSITIONS, SECONDS, st.none() | SECONDS)
 TRANSITIONS = st.builds(Transition, TEXT, TEXT, TEXT, TEXT, st.none() | st.integers(0, 10_000))
 CHECKPOINTS = st.builds(
     Checkpoint, TEXT, POSITIONS | st.builds(Position._replace, POSITIONS, place=TEXT), st.integers(0, 2**63 - 1),

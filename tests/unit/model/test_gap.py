@@ -2,48 +2,72 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 from bridge.model.gap import Gap, all_before, gap_after, moment_of
 from bridge.model.position import ClusterTime, position_from
-from bridge.model.transition import Poison
+from bridge.model.transition import Poison, Transition
 from tests.factories import transition
 
 BEGIN, END = 1_700_000_000, 1_700_001_000
 MARGIN = 60.0
-GAP = gap_after(position_from(ClusterTime(BEGIN, 7)), position_from(ClusterTime(END)), MARGIN)
+LOST, UNTIL = position_from(ClusterTime(BEGIN, 7)), position_from(ClusterTime(END))
+GAP = gap_after(LOST, UNTIL, MARGIN, END)
 
 
-def happened(seconds: float) -> bool:
-    return GAP.holds(transition(time=datetime.fromtimestamp(seconds, timezone.utc)))
+def happened(seconds: float) -> Transition:
+    return transition(time=datetime.fromtimestamp(seconds, timezone.utc))
 
 
-def test_a_gap_reaches_a_margin_further_on_both_sides() -> None:
-    assert not happened(BEGIN - MARGIN - 0.001)
-    assert happened(BEGIN - MARGIN)
-    assert happened(END + MARGIN)
-    # The second of the end itself is within.
-    assert happened(END + MARGIN + 0.999)
-    assert not happened(END + MARGIN + 1)
+def holds(seconds: float) -> bool:
+    return bool(GAP.chosen([happened(seconds)]))
 
 
-def test_all_history_has_an_end_and_no_beginning() -> None:
-    gap = all_before(position_from(ClusterTime(END)), MARGIN)
+def test_a_gap_begins_a_margin_before_the_position() -> None:
+    assert not holds(BEGIN - MARGIN - 0.001)
+    assert holds(BEGIN - MARGIN)
+
+
+def test_what_a_clock_that_is_ahead_dates_behind_the_gap_belongs_to_it() -> None:
+    assert holds(END + 7200)
+
+
+def test_of_a_history_all_behind_the_first_that_belongs_to_it_does() -> None:
+    """Else the stream would tell what was left out, behind what came after it."""
+    told = [happened(BEGIN - 100), happened(BEGIN + 5), happened(BEGIN - 90), happened(END + 100)]
+
+    assert GAP.chosen(told) == told[1:]
+
+
+def test_all_history_has_no_beginning() -> None:
+    gap = all_before(UNTIL, MARGIN, END)
 
     assert gap.since is None
-    assert gap.holds(transition(time=datetime(1980, 1, 1, tzinfo=timezone.utc)))
-    assert not gap.holds(transition(time=datetime.fromtimestamp(END, timezone.utc) + timedelta(hours=1)))
+    assert len(gap.chosen([transition(time=datetime(1980, 1, 1, tzinfo=timezone.utc))])) == 1
 
 
 def test_what_has_no_time_belongs_to_it() -> None:
-    assert GAP.holds(Poison("the time is missing"))
+    poison = Poison("the time is missing")
+
+    assert GAP.chosen([poison, happened(BEGIN - 100)]) == [poison]
 
 
-def test_a_gap_and_the_next_are_one_gap() -> None:
-    later = gap_after(GAP.until, position_from(ClusterTime(END + 500)), MARGIN)
+def test_a_gap_and_the_next_are_one_gap_that_is_read_again_from_where_the_first_had_its_end() -> None:
+    later = gap_after(UNTIL, position_from(ClusterTime(END + 500)), MARGIN, END + 500)
+    latest = gap_after(UNTIL, position_from(ClusterTime(END + 900)), MARGIN, END + 900)
+    longer = GAP.longer(later)
 
-    assert GAP.longer(later) == Gap(GAP.since, later.before, later.until, back=MARGIN + 1)
+    assert longer == Gap(GAP.since, later.until, later.recent, back_to=END - MARGIN)
+    assert longer.longer(latest) == Gap(GAP.since, latest.until, latest.recent, back_to=END - MARGIN)
+
+
+def test_a_cluster_time_that_is_ahead_of_all_clocks_is_not_taken_for_one() -> None:
+    ahead, now = 3600, END - 3600
+    gap = gap_after(LOST, UNTIL, MARGIN, now, known=BEGIN - ahead)
+
+    assert gap.since == BEGIN - ahead - MARGIN
+    assert gap.recent == now - MARGIN
 
 
 def test_a_moment_is_that_of_the_text() -> None:
-    assert moment_of(transition(time=datetime.fromtimestamp(BEGIN + 0.511, timezone.utc))) == BEGIN + 0.511
+    assert moment_of(happened(BEGIN + 0.511)) == BEGIN + 0.511

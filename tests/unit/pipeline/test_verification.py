@@ -26,6 +26,7 @@ MARGIN = 60.0
 class Job(NamedTuple):
     items: Sequence[Transition | Poison]
     place: str = ""
+    job_id: str = ""
 
 
 class Topics:
@@ -61,8 +62,7 @@ def sent(*transitions: Transition, partition: int = 0, begin: int = 0, written: 
 
 def letter(item: Transition | Poison, *, offset: int = 0, written: float = BASE + 200) -> Record:
     """The dead letter of ``item``."""
-    if isinstance(item, Transition):
-        item = Poison("too large", *item)
+    item = Poison("too large", *item) if isinstance(item, Transition) else item
     made = MessageFormat("jobs", "job-bridge/test", cloudevents=False).dead_letter(item, REPLAY, written)
     return Record(0, offset, written, made.key, made.value, made.headers)
 

@@ -81,7 +81,7 @@ def test_messages_without_an_acknowledgement_for_long_mean_not_ready(desk: Desk)
 
 def test_a_recovery_says_how_far_it_is_and_whether_kafka_takes_it(desk: Desk) -> None:
     desk.status.state = "recovering"
-    desk.status.recovery = Report(Gap(None, 0.0, at(9)), 10, desk.clock)
+    desk.status.recovery = Report(Gap(None, at(9), 0.0), 10, desk.clock)
     desk.window.admit(Delivery(at(1), 1, sent=desk.clock.monotonic()))
     assert desk.status.stalled() == "", "what is under way is no trouble"
 
