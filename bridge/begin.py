@@ -55,9 +55,7 @@ class Beginning:
 
     def _resumed(self, origin: Origin, checkpoint: Checkpoint) -> Checkpoint:
         origin.admit(checkpoint)
-        if checkpoint.delivered is not None and (why := self._source.history.lacks(checkpoint.delivered)):
-            time = checkpoint.position.cluster_time.isoformat()
-            raise restored(why, f". If it was only deleted: 'job-bridge token set {time}' goes on where it was")
+        admit_history(self._source, checkpoint)
         start = self._config.start.from_
         unused = "" if start == "now" else f"; start.from = {start} is for a first start, which this is not ('job-bridge token clear' makes the next one)"
         logger.info("going on from the checkpoint%s", unused, extra={"position": str(checkpoint.position)})
@@ -67,6 +65,13 @@ class Beginning:
     def _now(self, origin: Origin) -> Position:
         """The place after everything that is written, taken before anything is read; what of that a majority has not yet, history waits for."""
         return position_from(origin.cluster_time.next())
+
+
+def admit_history(source: MongoSource, checkpoint: Checkpoint) -> None:
+    """Raise ``CheckpointUnusable`` when the jobs are older than the checkpoint."""
+    if checkpoint.delivered is not None and (why := source.history.lacks(checkpoint.delivered)):
+        time = checkpoint.position.cluster_time.isoformat()
+        raise restored(why, f". If it was only deleted: 'job-bridge token set {time}' goes on where it was")
 
 
 def first_position(start: str, now: Position) -> Position:

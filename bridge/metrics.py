@@ -18,7 +18,7 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 
 #: Attribute of :class:`Counters`, metric, help.
 _COUNTERS = (
-    ("read", "job_bridge_events_read", "Events read from the change stream"),
+    ("read", "job_bridge_events_read", "Events read: of the change stream, jobs of a recovery, and what a sweep found"),
     ("sent", "job_bridge_messages_sent", "Messages handed to the Kafka client, dead letters included"),
     ("acked", "job_bridge_messages_acked", "Messages the broker has acknowledged"),
     ("lost", "job_bridge_messages_lost", "Messages given up; always 0 but for fire-and-forget"),
@@ -34,7 +34,7 @@ _COUNTERS = (
 
 #: Name of a gauge, as :class:`bridge.web.status.Status` knows it, and help. Absent while unknown.
 GAUGES = {
-    "job_bridge_ready": "1 when every write committed from now on will be delivered, else 0",
+    "job_bridge_ready": "1 while transitions are delivered as they happen; 0 while starting, standing by, recovering, waiting, draining, or while Kafka takes nothing",
     "job_bridge_in_flight_messages": "Messages sent and not yet acknowledged",
     "job_bridge_in_flight_bytes": "Bytes sent and not yet acknowledged",
     "job_bridge_in_flight_oldest_seconds": "Age of the oldest message in flight",
@@ -49,6 +49,9 @@ GAUGES = {
     "job_bridge_verified_missing": "Transitions the last verification missed in the topic",
     "job_bridge_verified_repeated": "Messages beyond the first of their transition, in the last verification",
 }
+
+#: What may fail, from the first scrape on: what is not there yet has no increase.
+_PARTS = dict.fromkeys(("mongodb", "kafka", "checkpoint", "bridge"), 0)
 
 STATES = ("starting", "standby", "running", "recovering", "waiting", "draining", "stopped")
 
@@ -95,7 +98,7 @@ class _Collector(Collector):
         for attribute, name, text in _COUNTERS:
             yield CounterMetricFamily(name, text, value=getattr(self._counters, attribute))
         yield _labelled("job_bridge_events_skipped", "Events that carry no message", "reason", self._counters.skipped)
-        yield _labelled("job_bridge_restarts", "Runs of the loop that ended in a failure", "reason", self._counters.restarts)
+        yield _labelled("job_bridge_restarts", "Runs of the loop that ended in a failure, by what failed; a lease that is kept in MongoDB is the checkpoint", "reason", {**_PARTS, **self._counters.restarts})
         yield self._latency()
         known = self._gauges()
         for name, text in GAUGES.items():

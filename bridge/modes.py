@@ -36,6 +36,8 @@ class Run:
     wake: threading.Event
     stop: threading.Event
     show: Callable[[Window], None]
+    #: Called while something is waited for: keeps the ownership of the checkpoint, and is a sign of life.
+    keep: Callable[[], None]
     #: What gives the next ones of a source that may take long; None until they are there.
     taking: Callable[[Iterator[Any]], Callable[[int], list[Any] | None]]
 
@@ -50,12 +52,13 @@ def _stream_itself(stream: Stream, _: Run) -> Stream:
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """One way to deliver."""
+    """One way to deliver; ``stalled`` is what it means that Kafka takes nothing."""
 
     policy: CheckpointPolicy
     messages: int
     around_sink: Callable[[Sink, Run], AbstractContextManager[Sink]] = _sink_itself
     around_stream: Callable[[Stream, Run], Stream] = _stream_itself
+    stalled: str = "Nothing is lost: reading waits"
 
 
 def mode_of(config: Config, source: MongoSource, clock: Clock, counters: Counters) -> Mode:
@@ -78,10 +81,10 @@ def _fire_and_forget(config: Config, _source: MongoSource, clock: Clock, counter
         try:
             yield around
         finally:
-            around.drain(delivery.drain_seconds, run.wake, run.progress.keep)
+            around.drain(delivery.drain_seconds, run.wake, run.keep)
 
     policy = CheckpointPolicy(config.checkpoint.interval_seconds)
-    return Mode(policy, delivery.window_messages, around_sink=forgetting)
+    return Mode(policy, delivery.window_messages, around_sink=forgetting, stalled="What comes beyond the window is lost, as fire-and-forget allows")
 
 
 def _synchronous(config: Config, _source: MongoSource, clock: Clock, _counters: Counters) -> Mode:
@@ -90,7 +93,7 @@ def _synchronous(config: Config, _source: MongoSource, clock: Clock, _counters: 
     def one_by_one(sink: Sink, run: Run) -> AbstractContextManager[Sink]:
         return nullcontext(OneByOne(
             sink, clock, run.wake, delivery.send_timeout_seconds, stop=run.stop, drain_seconds=delivery.drain_seconds,
-            meanwhile=run.progress.keep,
+            meanwhile=run.keep,
         ))
 
     return Mode(CheckpointPolicy(0), 1, around_sink=one_by_one)

@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from bridge.begin import first_position
+from bridge.begin import admit_history, first_position
 from bridge.config import Config
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, HistoryLost
 from bridge.model.checkpoint import Checkpoint, Origin
-from bridge.model.position import ClusterTime, position_from
+from bridge.model.position import ClusterTime, Position, position_from
 from bridge.model.profile import namespace_of
 from bridge.parts import opened
 from bridge.pipeline.ports import CheckpointStore
-from bridge.service import SWEEP_ALONE
+from bridge.pipeline.sweeping import SWEEP_ALONE
 from bridge.sink.driver import Driver, driver_of
 from bridge.sink.topics import DEFAULT_MAX_MESSAGE_BYTES, Topic, missing, unwritable
 from bridge.source.mongo import MongoSource
@@ -128,15 +128,27 @@ def _checkpoint(config: Config, source: MongoSource, store: CheckpointStore) -> 
     yield _oplog(oldest, newest)
     origin, start = source.origin(), config.start.from_
     if stored is None:
-        first_position(start, position_from(origin.cluster_time.next()))
+        first = first_position(start, position_from(origin.cluster_time.next()))
         yield Finding("ok", "checkpoint", f"none yet: the first start begins with start.from = {start}")
+        yield _opens(config, source, first, by_time=False)
         return
     if start != "now":
         yield Finding("warning", "checkpoint", f"start.from = {start} is not used: there is a checkpoint", "nothing; 'job-bridge token clear' makes the next start a first one")
     origin.admit(stored)
+    admit_history(source, stored)
     yield _inside(stored, origin, oldest)
-    with source.open(stored.position, threading.Event(), by_time=stored.fingerprint != origin.fingerprint):
-        yield Finding("ok", "checkpoint", "the stream opens there")
+    yield _opens(config, source, stored.needed, by_time=stored.fingerprint != origin.fingerprint)
+
+
+def _opens(config: Config, source: MongoSource, position: Position, *, by_time: bool) -> Finding:
+    try:
+        with source.open(position, threading.Event(), by_time=by_time):
+            return Finding("ok", "checkpoint", "the stream opens there")
+    except HistoryLost as error:
+        if config.recovery.on_history_lost == "stop":
+            raise
+        return Finding("warning", "checkpoint", f"{error.what}: what changed since is published from the jobs' own history first",
+                       "nothing; enlarge the oplog, that it reaches back further than the longest outage")
 
 
 def _oplog(oldest: ClusterTime | None, newest: ClusterTime | None) -> Finding:
@@ -166,7 +178,8 @@ def _kafka(config: Config) -> Iterator[Finding]:
     else:
         yield from _topic(found[name])
     if config.verify.every != "never" and name in found:
-        yield from _guarded("verify", lambda: _readable(config, driver, name))
+        for each in filter(found.__contains__, (name, dead_letters)):
+            yield from _guarded("verify", partial(_readable, config, driver, each))
     if dead_letters in found and not found[dead_letters].writable:
         yield Finding("warning", "dead letters", f"this user may not write to {dead_letters}: a message that needs it would stop the bridge",
                       "grant Write on it")

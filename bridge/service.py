@@ -26,7 +26,7 @@ from bridge.pipeline.loop import Loop
 from bridge.pipeline.ports import Stream
 from bridge.pipeline.progress import Progress
 from bridge.pipeline.recovery import Recovery, Report
-from bridge.pipeline.sweeping import Nothing
+from bridge.pipeline.sweeping import SWEEP_ALONE, Nothing
 from bridge.signals import on_stop
 from bridge.sink.driver import driver_of
 from bridge.source.client import state_client
@@ -42,7 +42,6 @@ PERMISSION_PATIENCE_SECONDS = 600.0
 #: A run that lasted so long was well: the next failure is waited out from the beginning.
 _WELL_SECONDS = 5.0
 _STANDBY_SECONDS = 0.5
-SWEEP_ALONE = "this mongod is a standalone without change streams: transitions are found by the sweep alone"
 
 
 class Service:
@@ -125,6 +124,7 @@ class Service:
             return self._run_once()
         except HistoryLost as error:
             self._lose(error)
+            self._counters.history_lost += 1
             return None
         except Stopped:
             return self._stopped()
@@ -135,8 +135,9 @@ class Service:
             return 0
         progress = self._progress = self._progress or self._waiting.do(self._begin)
         window = Window(progress.position, self._mode.messages, self._config.delivery.window_bytes)
-        run = Run(progress, self._wake, self._stop, self.status.watch, self._waiting.taking)
+        run = Run(progress, self._wake, self._stop, self.status.watch, self._keep, self._waiting.taking)
         with ExitStack() as stack:
+            stack.callback(self.status.watch, None)
             driver = self._waiting.enter(stack, self._driver.sink(self._config, self._form.dead_letter_topic, self._wake))
             self.status.watch(window)
             self.status.complaint = driver.complaint
@@ -163,8 +164,7 @@ class Service:
         report = self.status.recovery = Report(gap, self._waiting.do(lambda: history.count_told(gap, place)), self._clock)
         latest_only = self._source.profile.transitions_field is None
         if latest_only:
-            logger.warning("this collection keeps no history: of each job only the latest state can be told, "
-                           "states it went through in between cannot be known")
+            logger.warning("this collection keeps no history: of each job only the latest state can be told, those in between cannot be known")
         return Recovery(
             self._waiting.taking(history.told(gap, place)), gap, progress.position,
             self._waiting.later(lambda: stack.enter_context(self._source.open(gap.until, self._wake, by_time=False))),
@@ -194,8 +194,7 @@ class Service:
         """The exit code of a stop, and a word of what Kafka has not taken."""
         if not self._unacknowledged:
             return 0
-        logger.error("stopped with %d messages that Kafka did not acknowledge within %.0f s: nothing is lost, they are sent again at the next start",
-                     self._unacknowledged, self._config.delivery.drain_seconds)
+        logger.error("stopped with %d messages that Kafka did not acknowledge: nothing is lost, they are sent again at the next start", self._unacknowledged)
         return Retryable.exit_code
 
     def _own(self) -> bool:
@@ -209,31 +208,30 @@ class Service:
             self._set_state("standby", f"standing by: {blocker}")
             if self._stop.wait(_STANDBY_SECONDS):
                 return False
+        if self.status.state == "standby":
+            self._set_state("starting", "starting")
         return True
 
     def _begin(self) -> Progress:
         """What is stored, or the first checkpoint."""
-        return Progress(
-            self._store, self._beginning.checkpoint(), self._mode.policy, self._config.checkpoint.lease_seconds / 3,
-            self._clock, self._counters, self._executor,
-        )
+        checkpoint, renew = self._beginning.checkpoint(), self._config.checkpoint.lease_seconds / 3
+        self.status.began = self.status.began or checkpoint.position
+        return Progress(self._store, checkpoint, self._mode.policy, renew, self._clock, self._counters, self._executor)
 
     def _lose(self, error: HistoryLost) -> None:
         """The oplog has forgotten our position: from the next run on the gap is told by the jobs' history."""
         if self._config.keeps_no_position or self._progress is None:
-            self._counters.history_lost += 1
             logger.warning("%s; tags tell what is still to be sent: going on from now", error.what)
             self._progress = None
             return
         gap = self._beginning.gap_since(self._progress.position, self._progress.stored, error)
         self._progress.lose(gap)
-        self._counters.history_lost += 1
         logger.warning("%s. Nothing is skipped: what changed since is published from the jobs' own history, with %g s around it again",
                        error.what, self._config.recovery.margin_seconds, extra={"position": str(self._progress.position)})
 
     def _is_ready(self) -> None:
         self._trouble.over(self._clock.monotonic(), "working again")
-        self._was_ready, self._refused_since = True, None
+        self._was_ready = True
         self._ready_since = self._counters.turned = self._clock.monotonic()
         self._set_state("recovering" if self.status.recovery else "running", "")
         logger.info("%s", self.status.recovery or "ready")
@@ -241,6 +239,8 @@ class Service:
     def _excuse(self, error: BridgeError) -> None:
         """Note a failure that is waited out; raise it when it is not to be."""
         now = self._clock.monotonic()
+        if self._was_well():
+            self._refused_since = None
         if isinstance(error, NotPermitted):
             self._refused_since = self._refused_since or now
             if not self._was_ready or now - self._refused_since > PERMISSION_PATIENCE_SECONDS:
@@ -255,7 +255,7 @@ class Service:
             self._recovered(self.status.recovery)
         now, stalled = self._clock.monotonic(), self.status.stalled()
         if stalled:
-            self._stall.failed(now, f"{stalled}. Nothing is lost: reading waits")
+            self._stall.failed(now, f"{stalled}. {self._mode.stalled}")
         else:
             self._stall.over(now, "Kafka acknowledges again")
 

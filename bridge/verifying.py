@@ -21,18 +21,22 @@ from pydantic import SecretStr
 
 from bridge.config import Config, parse_duration
 from bridge.config.load import PREFIX, setting_names, variable
+from bridge.pipeline.sweeping import SWEEP_ALONE
 from bridge.web.status import Status, Verified
 
 logger = logging.getLogger("bridge")
 
 _POLL_SECONDS = 0.5
+#: The first verification looks at what a start had to catch up with.
+_FIRST_SECONDS = 60.0
 
 
 class Verifying:
     """A background task, from entering to leaving; does nothing where ``verify.every`` is never.
 
-    Each verification begins where the last one ended and looks no further than the position up to which
-    the loop has delivered, less ``verify.settle_seconds``. The status is told what was found.
+    The first begins where the bridge began, each other one where the last one ended that missed nothing: what is missing stays so
+    until it is sent. None looks further than the position up to which the loop has delivered, less ``verify.settle_seconds``.
+    The status is told what was found.
     """
 
     def __init__(self, config: Config, status: Status) -> None:
@@ -54,15 +58,22 @@ class Verifying:
 
     def _run(self) -> None:
         every = parse_duration(self._config.verify.every).total_seconds()
-        begin = time.time() - every
-        while not self._stop.wait(every):
-            position = self._status.position()
-            end = min(time.time(), position.cluster_time.seconds if position else 0.0) - self._config.verify.settle_seconds
-            if end > begin and self._verified(begin, end):
+        begin, pause = None, min(every, _FIRST_SECONDS)
+        while not self._stop.wait(pause):
+            if begin is None and (began := self._status.began):
+                begin, pause = float(began.cluster_time.seconds), every
+            if begin is not None and (end := self._delivered()) > begin and self._verified(begin, end):
                 begin = end
 
+    def _delivered(self) -> float:
+        """Up to when all should be in Kafka, Unix seconds; where there is no stream, what each sweep finds."""
+        now, settle, position = time.time(), self._config.verify.settle_seconds, self._status.position()
+        if SWEEP_ALONE in self._status.notes:
+            return now - settle - self._config.sweep.older_than_seconds - self._config.sweep.every_seconds
+        return min(now, position.cluster_time.seconds if position else 0.0) - settle
+
     def _verified(self, begin: float, end: float) -> bool:
-        """One verification; False when it could not be made, so that the next one covers its time too."""
+        """One verification; False when it could not be made or missed something, so that the next one covers its time too."""
         try:
             return self._verify(begin, end)
         except (OSError, ValueError, KeyError) as error:  # no process to be had, or not its words
@@ -70,7 +81,7 @@ class Verifying:
             return False
 
     def _verify(self, begin: float, end: float) -> bool:
-        """False when it was stopped; ``ValueError`` with what it said when that is no verdict."""
+        """False when it was stopped or missed something; ``ValueError`` with what it said when that is no verdict."""
         times = ["--from", _iso(begin), "--to", _iso(end)]
         command = [sys.executable, "-m", "bridge", "verify", *times, "--json"]
         # In a session of its own: a Ctrl-C is for us, and it is us who end it.
@@ -87,8 +98,9 @@ class Verifying:
             return False
         if not output.startswith("{"):
             raise ValueError(errors)
-        self._tell(json.loads(output), " ".join(times))
-        return True
+        found = json.loads(output)
+        self._tell(found, " ".join(times))
+        return not found["missing"]
 
     def _tell(self, found: Mapping[str, Any], times: str) -> None:
         self._status.verified = Verified(found["until"], found["missing"], found["repeated"])

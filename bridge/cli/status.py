@@ -4,6 +4,7 @@ import http.client
 import json
 import urllib.error
 import urllib.request
+from datetime import datetime, timezone
 
 import click
 
@@ -11,7 +12,7 @@ from bridge.cli.settings import Config, with_settings
 from bridge.errors import Retryable
 
 #: What ``/status.json`` of a bridge has, as far as it is shown.
-_TOLD = {"name", "version", "state", "ready", "reasons", "namespace", "topic", "driver", "mode", "notes", "position", "counters", "gauges"}
+_TOLD = {"name", "version", "state", "ready", "reasons", "namespace", "topic", "driver", "mode", "notes", "position", "counters", "gauges", "restarts"}
 
 
 @click.command()
@@ -52,4 +53,12 @@ def _show(document: dict[str, object]) -> None:
     for group in ("counters", "gauges"):
         for name, value in document[group].items():  # type: ignore[attr-defined]
             if value is not None:
-                click.echo(f"  {name.removeprefix('job_bridge_'):40} {value:g}")
+                click.echo(f"  {name.removeprefix('job_bridge_'):40} {_shown(name, value)}")
+    for part, count in document["restarts"].items():  # type: ignore[attr-defined]
+        click.echo(f"  {f'restarts by {part}':40} {count}")
+
+
+def _shown(name: str, value: float) -> str:
+    if name.endswith("_timestamp_seconds"):
+        return datetime.fromtimestamp(value, timezone.utc).isoformat(timespec="seconds")
+    return f"{value:.3f}".rstrip("0").rstrip(".")

@@ -1,10 +1,10 @@
-"""Counts what the broker acknowledged, and how long that took."""
+"""Counts what the client was given and what the broker acknowledged, and how long that took."""
 
 from collections.abc import Sequence
 
 from bridge.clock import Clock
 from bridge.metrics import Counters
-from bridge.model.window import Delivery
+from bridge.model.window import Delivery, Sending
 from bridge.pipeline.ports import Sink
 
 
@@ -13,11 +13,15 @@ class Counting:
 
     def __init__(self, sink: Sink, clock: Clock, counters: Counters) -> None:
         self._sink, self._clock, self._counters = sink, clock, counters
-        self.most, self.send = sink.most, sink.send
+        self.most = sink.most
 
     @property
     def broken(self) -> bool:
         return self._sink.broken
+
+    def send(self, sendings: Sequence[Sending]) -> None:
+        self._sink.send(sendings)
+        self._counters.sent += len(sendings)
 
     def settled(self) -> Sequence[Delivery]:
         settled = self._sink.settled()

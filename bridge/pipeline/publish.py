@@ -8,6 +8,7 @@ from bridge.errors import PoisonEvent
 from bridge.metrics import Counters
 from bridge.model.message import TOO_LARGE, Message, MessageFormat
 from bridge.model.policy import DeadLetterBrake
+from bridge.model.position import Position
 from bridge.model.transition import RECOVERY, STREAM, Event, Poison, Transition
 from bridge.model.window import Delivery, Sending, Window
 from bridge.pipeline.ports import Sink
@@ -46,7 +47,6 @@ class Publisher:
         finally:  # what is in the window is sent, also when the next one cannot be
             self._counters.read += waiting - len(events)
             self._sink.send(sendings)
-            self._counters.sent += len(sendings)
 
     def _prepare(self, event: Event, sendings: list[Sending], now: float) -> None:
         """Make the messages of ``event``; its position is reached when the last of them is settled."""
@@ -57,7 +57,7 @@ class Publisher:
             self._window.pass_by(position)
             return
         for item in items:
-            message, size = self._message(item, origin)
+            message, size = self._message(item, origin, position)
             delivery = Delivery(None, size, now, committed, item)
             self._window.admit(delivery)
             sendings.append((message, delivery))
@@ -69,28 +69,28 @@ class Publisher:
         if origin == RECOVERY:
             self._counters.recovered += len(items)
 
-    def _message(self, item: Transition | Poison, origin: bytes) -> tuple[Message, int]:
+    def _message(self, item: Transition | Poison, origin: bytes, position: Position) -> tuple[Message, int]:
         """The message for an item, and its size in bytes."""
         if isinstance(item, Transition):
             message = self._format.message(item, origin)
             size = message.size()
             if size <= self._most:
                 return message, size
-            message = self._oversize(item, size, origin)
+            message = self._oversize(item, size, origin, position)
         else:
-            message = self._dead_letter(item, origin)
+            message = self._dead_letter(item, origin, position)
         return message, message.size()
 
-    def _oversize(self, item: Transition, size: int, origin: bytes) -> Message:
+    def _oversize(self, item: Transition, size: int, origin: bytes, position: Position) -> Message:
         reason = f"{TOO_LARGE} {size} bytes, more than topic {self._format.topic} takes"
         if not self._set_aside_oversize:
             raise PoisonEvent(
                 f"Job {item.job_id:.100}: {reason}", _STOPPED,
                 "Raise the topic's max.message.bytes, or set kafka.on_oversize = dead-letter",
             )
-        return self._dead_letter(Poison(reason, item.job_id, item.state, item.time, item.trans_id, item.sequence), origin)
+        return self._dead_letter(Poison(reason, item.job_id, item.state, item.time, item.trans_id, item.sequence), origin, position)
 
-    def _dead_letter(self, poison: Poison, origin: bytes) -> Message:
+    def _dead_letter(self, poison: Poison, origin: bytes, position: Position) -> Message:
         extra = {"job_id": poison.job_id[:100], "trans_id": poison.trans_id[:100], "reason": poison.reason}
         topic = self._format.dead_letter_topic
         if not self._sink.most(topic):
@@ -98,6 +98,8 @@ class Publisher:
                 f"A transition cannot be sent ({poison.reason}), and there is no topic {topic} to set it aside",
                 _STOPPED, "'job-bridge topics create' makes it",
             )
+        if self._is_again(position, origin):
+            return self._format.dead_letter(poison, origin, self._clock.now())
         if self._brake.exceeded(self._clock.monotonic()):
             raise PoisonEvent(
                 f"Too many dead letters within an hour; the next: {poison.reason}", _STOPPED,
@@ -106,3 +108,8 @@ class Publisher:
         logger.warning("set aside to %s, not sent", topic, extra=extra)
         self._counters.dead_lettered += 1
         return self._format.dead_letter(poison, origin, self._clock.now())
+
+    def _is_again(self, position: Position, origin: bytes) -> bool:
+        """Whether an event was on its way before, and is read again after a failure; jobs of a recovery may share a position."""
+        up_to = self._counters.sent_up_to
+        return position <= up_to if origin == STREAM else origin == RECOVERY and position < up_to

@@ -23,7 +23,8 @@ OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(
 
 #: Operations on the collection itself, and what each means; after them the server ends the stream.
 _COLLECTION = {
-    "drop": "the collection was dropped; the bridge goes on with the next one of this name",
+    "drop": "the collection was dropped; the bridge goes on with the next one of this name. What is in one that is renamed onto it "
+    "is not told: 'job-bridge verify --repair' sends that",
     "rename": "the collection was renamed; the bridge goes on with the next one of the old name, "
     "set mongo.collection to follow the new one",
     "dropDatabase": "the database was dropped; the bridge goes on with the next one of this name",

@@ -53,6 +53,8 @@ class Status:
         self.state = "starting"
         self.reason = "starting"
         self.window: Window | None = None
+        #: Where the bridge began when it started.
+        self.began: Position | None = None
         self.position: Callable[[], Position | None] = lambda: None
         self.stored: Callable[[], Checkpoint | None] = lambda: None
         self.complaint: Callable[[], str] = lambda: ""
@@ -62,8 +64,8 @@ class Status:
         self.notes: list[str] = []
         self._last_write = self._oplog_start = _nobody
 
-    def watch(self, window: Window) -> None:
-        """Tell what is in flight by this window from now on."""
+    def watch(self, window: Window | None) -> None:
+        """Tell what is in flight by this window from now on; None where there is no producer."""
         self.window = window
 
     def ask(self, last_write: Ask, oplog_start: Ask) -> None:
@@ -88,7 +90,8 @@ class Status:
 
     def gauges(self) -> Mapping[str, float | None]:
         """The values of :data:`bridge.metrics.GAUGES`, None while unknown."""
-        window, position, stored, recovery = self.window, self.position(), self.stored(), self.recovery
+        window, position, stored = self.window, self.position(), self.stored()
+        recovery = self.recovery if self.state == "recovering" else None
         verified = self.verified
         return {
             "job_bridge_ready": float(not self.reasons()),
@@ -123,7 +126,7 @@ class Status:
             "checkpoint": {**stored.record(), "token": stored.position.token[:24]} if stored else None,
             "counters": {
                 name: getattr(counted, name)
-                for name in ("read", "sent", "acked", "lost", "dead_lettered", "recovered", "swept", "possible_duplicates", "checkpoints")
+                for name in ("read", "sent", "acked", "lost", "dead_lettered", "recovered", "swept", "possible_duplicates", "checkpoints", "history_lost", "fenced")
             },
             "recovery": self.recovery.document() if self.recovery else None,
             "verified": self.verified._asdict() if self.verified else None,

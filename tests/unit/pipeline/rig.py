@@ -59,13 +59,14 @@ class Rig:
         self.window = Window(self.progress.position, self._messages, self._size)
         self.sink = FakeSink(self.broker)
         self.stream = FakeStream(self.log, self.progress.position, self._batch)
+        counted = Counting(self.sink, self.clock, self.counters)
         self.publisher = Publisher(
-            self.sink, self.window, MessageFormat("jobs", "source", cloudevents=False), self._brake, self.clock,
+            counted, self.window, MessageFormat("jobs", "source", cloudevents=False), self._brake, self.clock,
             self.counters, set_aside_oversize=self._set_aside,
         )
         self._steps: list[Step] = []
         self.loop = Loop(
-            self.stream, Counting(self.sink, self.clock, self.counters), self.window, self.publisher, self.progress,
+            self.stream, counted, self.window, self.publisher, self.progress,
             self.wake, self.stop, self.clock, self.counters, self._on_turn,
         )
 

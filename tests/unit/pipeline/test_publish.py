@@ -9,7 +9,7 @@ from collections import deque
 import pytest
 
 from bridge.errors import PoisonEvent
-from bridge.model.transition import Poison
+from bridge.model.transition import RECOVERY, Poison
 from tests.factories import at, event, transition
 from tests.unit.pipeline.rig import Rig
 
@@ -92,3 +92,23 @@ def test_what_is_sent_again_after_a_failure_counts_as_a_possible_duplicate() -> 
     rig.publisher.publish(deque([event(3, transition(3))]))
 
     assert rig.counters.possible_duplicates == 3
+
+
+def test_a_dead_letter_that_is_sent_again_after_a_failure_is_counted_and_braked_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Else a topic for dead letters that refuses them would be told as too many of them."""
+    rig = Rig(dead_letters=3)
+    letters = [event(number, POISON) for number in (1, 2, 3)]
+    for _ in range(4):
+        rig.publisher.publish(deque(letters))
+
+    assert rig.counters.dead_lettered == 3
+    assert sum("set aside to" in line for line in caplog.messages) == 3
+    with pytest.raises(PoisonEvent, match="Too many dead letters"):
+        rig.publisher.publish(deque([event(4, POISON)]))
+
+
+def test_jobs_of_a_recovery_that_share_a_position_are_each_counted() -> None:
+    rig = Rig()
+    rig.publisher.publish(deque([event(1, POISON)._replace(origin=RECOVERY), event(1, POISON)._replace(origin=RECOVERY)]))
+
+    assert rig.counters.dead_lettered == 2
