@@ -26,8 +26,24 @@ class BridgeError(Exception):
 
     def __init__(self, what: str, data: str = "", todo: str = "", *, part: str = "bridge") -> None:
         self.part = part
-        self.what, self.data, self.todo = (one_line(part).rstrip(".") for part in (what, data, todo))
-        super().__init__(". ".join(part for part in (self.what, self.data, self.todo) if part))
+        self.what, self.data, self.todo = (one_line(clause).rstrip(".") for clause in (what, data, todo))
+        super().__init__(". ".join(clause for clause in (self.what, self.data, self.todo) if clause))
+
+
+#: What MongoDB answers a user it does not know or let: Unauthorized, AuthenticationFailed, AtlasError (bad auth), ReauthenticationRequired.
+MONGODB_REFUSES = frozenset({13, 18, 8000, 391})
+_NOT_KNOWN = "Authentication failed"
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether MongoDB refuses this user; that may have been told to PyMongo's monitor, while no server was known."""
+    return getattr(error, "code", None) in MONGODB_REFUSES or (type(error).__name__ == "ServerSelectionTimeoutError" and _NOT_KNOWN in str(error))
+
+
+def short(error: BaseException) -> str:
+    """What PyMongo says, in one short line: server selection repeats whole topologies, a refusal the whole command."""
+    text = str(error).split(", full error:")[0].split(", Timeout:")[0].split(" to execute command")[0]
+    return " ".join(text.split())[:300]
 
 
 def is_lookup(error: BaseException) -> bool:

@@ -121,7 +121,7 @@ def _lower(pid: int) -> None:
 
 
 def _environment(config: Config) -> dict[str, str]:
-    """Ours, with every setting that was given as a variable: where it came from does not matter then."""
+    """Our environment, with every setting that was given turned into a variable, wherever it came from."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     settings = {}
     for name in setting_names():

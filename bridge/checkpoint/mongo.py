@@ -16,13 +16,14 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from bridge.checkpoint.owner import is_dead, this_process
-from bridge.errors import MONGODB_AWAY, Fenced, Misconfigured, NotPermitted, Retryable, is_lookup
+from bridge.errors import MONGODB_AWAY, Fenced, Misconfigured, NotPermitted, Retryable, is_lookup, is_refused, short
 from bridge.model.checkpoint import Checkpoint, checkpoint_of
 
 COLLECTION = "job_bridge_checkpoints"
 
 #: What the document holds beside the checkpoint.
 _OWNERSHIP = frozenset({"_id", "owner", "epoch", "renewed_at"})
+_UNAUTHORIZED = 13
 _LONG_AGO = datetime.fromtimestamp(0, timezone.utc)
 
 
@@ -137,9 +138,9 @@ class MongoCheckpoints:
         try:
             yield
         except PyMongoError as error:
-            text = " ".join(str(error).split(", full error:")[0].split(", Timeout:")[0].split())[:300]
-            if isinstance(error, OperationFailure) and error.code in (13, 18, 8000):
-                known = error.code == 13
+            text = short(error)
+            if is_refused(error):
+                known = isinstance(error, OperationFailure) and error.code == _UNAUTHORIZED
                 raise NotPermitted(
                     f"MongoDB does not let this user keep the checkpoint in {self.where}: {text}",
                     "Nothing was sent since the last stored position",

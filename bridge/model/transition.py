@@ -45,7 +45,7 @@ class Event(NamedTuple):
 
     ``committed`` is the server's wall clock at the commit (Unix seconds; None before MongoDB 6).
     ``skipped`` says why there are no items, ``""`` when there are. ``origin`` says how it was found,
-    as consumers are told in ``ce_origin``: one of the constants below.
+    as consumers are told in ``ce_origin``: one of the constants above.
     """
 
     position: Position

@@ -80,7 +80,7 @@ class Notifier:
         self._form = MessageFormat(config.kafka.topic, text_of("source", source), cloudevents=config.kafka.headers == "cloudevents")
         self._driver = driver_of(config)
         self._wake, self._closing, self._tried = threading.Event(), threading.Event(), threading.Event()
-        #: Guards all that follows; notified when there is less on its way.
+        #: Guards what is asked for and on its way; notified when there is less of it.
         self._less = threading.Condition(threading.Lock())
         self._asked: deque[_Letter] = deque()
         self._flight: deque[_Letter] = deque()

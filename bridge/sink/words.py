@@ -10,7 +10,7 @@ class LastWords(logging.Handler):
     """Keeps what the client last warned of, as far as its logger lets it be heard. Whoever listens too still does."""
 
     def __init__(self, name: str, *useless: str, less: str = "") -> None:
-        """Listen to the client's logger of this name; what has one of ``useless`` in it says nothing, and ``less`` less than what led to it."""
+        """Listen to the client's logger of this name: lines with one of ``useless`` are ignored, one with ``less`` is kept only where nothing else was said lately."""
         super().__init__(logging.WARNING)
         self._name, self._useless, self._less = name, useless, less
         self._words = ""

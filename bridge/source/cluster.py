@@ -7,9 +7,10 @@ from bson.timestamp import Timestamp
 from pymongo import MongoClient, timeout
 from pymongo.errors import OperationFailure, PyMongoError
 
+from bridge.errors import is_refused
 from bridge.model.position import ClusterTime
 from bridge.source.client import Document
-from bridge.source.errors import PERMISSION, translated
+from bridge.source.errors import translated
 
 STANDALONE = (
     "Change streams need a replica set; one node is enough: start mongod with --replSet rs0 and run "
@@ -57,7 +58,7 @@ class Cluster:
         try:
             config = self._admin.command("replSetGetConfig")["config"]
         except OperationFailure as error:
-            if error.code in PERMISSION:
+            if is_refused(error):
                 return ""
             raise
         return str(config.get("settings", {}).get("replicaSetId", ""))

@@ -15,7 +15,6 @@ from pymongo.errors import (
     InvalidURI,
     OperationFailure,
     PyMongoError,
-    ServerSelectionTimeoutError,
 )
 
 from bridge.errors import (
@@ -28,11 +27,10 @@ from bridge.errors import (
     Retryable,
     Unreadable,
     is_lookup,
+    is_refused,
+    short,
 )
 
-AUTHENTICATION_FAILED = 18
-#: Unauthorized, AuthenticationFailed, AtlasError (bad auth), ReauthenticationRequired.
-PERMISSION = frozenset({13, AUTHENTICATION_FAILED, 8000, 391})
 #: ChangeStreamHistoryLost, CappedPositionLost.
 HISTORY_LOST = frozenset({286, 136})
 #: ChangeStreamFatalError, InvalidResumeToken: this token cannot be resumed from, its time can.
@@ -51,7 +49,6 @@ _NAMES = "Check the name in mongo.uri and the name server of this machine; a run
 #: DocumentValidationFailure.
 _INVALID = 121
 _EXAMPLES = 3
-_REFUSED = "Authentication failed"
 _REPLAY = "Nothing is lost: the bridge goes on from the last stored position"
 
 
@@ -69,26 +66,24 @@ def classify(error: PyMongoError) -> BridgeError:
         if invalid := _invalid_in(error):
             return invalid
         error = _first_of(error)
+    if is_refused(error):
+        return NotPermitted(f"MongoDB refuses this user: {short(error)}", "Nothing was read or sent since",
+                            "Check user, password and authSource, and the role: find and changeStream on the collection", part="mongodb")
     if isinstance(error, OperationFailure):
         return _classify_code(error)
     if isinstance(error, ConfigurationError) and is_lookup(error):
-        return Retryable(f"The servers of mongo.uri cannot be looked up: {_text(error)}", _REPLAY, _NAMES, part="mongodb")
+        return Retryable(f"The servers of mongo.uri cannot be looked up: {short(error)}", _REPLAY, _NAMES, part="mongodb")
     if isinstance(error, (InvalidURI, ConfigurationError)):
-        return Misconfigured(f"The MongoDB settings do not work: {_text(error)}", "Nothing was read or sent",
+        return Misconfigured(f"The MongoDB settings do not work: {short(error)}", "Nothing was read or sent",
                              "Correct mongo.uri")
-    if isinstance(error, ServerSelectionTimeoutError) and _REFUSED in str(error):  # the monitor was told so, while no server was known
-        return _classify_code(OperationFailure(_REFUSED, AUTHENTICATION_FAILED))
     if isinstance(error, ConnectionFailure):
-        return Retryable(f"MongoDB is out of reach: {_text(error)}", _REPLAY,
+        return Retryable(f"MongoDB is out of reach: {short(error)}", _REPLAY,
                          MONGODB_AWAY, part="mongodb")
-    return Retryable(f"MongoDB failed: {_text(error)}", _REPLAY, "A running bridge tries again by itself", part="mongodb")
+    return Retryable(f"MongoDB failed: {short(error)}", _REPLAY, "A running bridge tries again by itself", part="mongodb")
 
 
 def _classify_code(error: OperationFailure) -> BridgeError:
-    code, text = error.code, _text(error)
-    if code in PERMISSION:
-        return NotPermitted(f"MongoDB refuses this user: {text}", "Nothing was read or sent since",
-                            "Check user, password and authSource, and the role: find and changeStream on the collection", part="mongodb")
+    code, text = error.code, short(error)
     if code in TOKEN_REFUSED:
         return TokenRefused(f"MongoDB will not resume from this token: {text}", _REPLAY, part="mongodb")
     if code in TOKEN_CORRUPT:
@@ -125,12 +120,6 @@ def _first_of(error: BulkWriteError) -> OperationFailure:
     for one in (*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())):
         return OperationFailure(str(one.get("errmsg")), one.get("code"))
     return error
-
-
-def _text(error: PyMongoError) -> str:
-    """The error in one short line: server selection repeats whole topologies, a refusal the whole command."""
-    text = str(error).split(", full error:")[0].split(", Timeout:")[0].split(" to execute command")[0]
-    return " ".join(text.split())[:300]
 
 
 @contextmanager

@@ -59,7 +59,7 @@ class TransitionTags:
         return _index(self._tag_path, self._time_path, False)
 
     def bounds(self, before: float) -> Document:
-        """Where in the index that stands: tag and time of one transition. The planner may choose the bounds of the tag alone."""
+        """``min`` and ``max`` of the index, for tag and time of one transition; left alone, the planner may bound the tag only."""
         least, end = (False, MinKey()), (False, date_of(before))
         paths = (self._tag_path, self._time_path)
         return {"min": dict(zip(paths, least, strict=True)), "max": dict(zip(paths, end, strict=True))}

@@ -138,11 +138,12 @@ class BridgeProcess:
         return found
 
     def metric(self, name: str, **labels: str) -> float:
-        """One sample of ``/metrics``; 0 when it is not there."""
+        """One sample of ``/metrics``; 0 where its family has none of these labels. Fails where there is no such name at all."""
         answer = self._get("/metrics")
         assert answer is not None, f"no metrics:\n{self.log_tail()}"
-        samples = (sample for family in text_string_to_metric_families(answer[1]) for sample in family.samples)
-        found = [sample.value for sample in samples if sample.name == name and sample.labels == labels]
+        families = list(text_string_to_metric_families(answer[1]))
+        assert any(name.removesuffix("_total") == family.name for family in families), f"no metric {name}"
+        found = [one.value for family in families for one in family.samples if one.name == name and one.labels == labels]
         return sum(found)
 
     def restarts(self) -> Mapping[str, int]:

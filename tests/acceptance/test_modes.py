@@ -157,13 +157,11 @@ def test_a_tag_per_job_repeats_when_untagging_fails_after_the_send(bench: Bench)
 @ONE_WAY
 def test_a_tag_per_job_stays_when_the_state_is_not_the_one_sent_any_more(bench: Bench) -> None:
     jobs = Service(bench, tag=TAG)
-    bridge = bench.bridge(**JOBS)
-    job_id = jobs.begin()
+    bridge = bench.bridge(**JOBS).start().wait_ready()
     with bench.kafka_paused():
-        bridge.start()
-        # The sweep has read the first state when the job comes to the second.
-    bridge.wait_ready()
-    jobs.move(job_id, "running")
+        job_id = jobs.begin()
+        poll(lambda: bridge.metric("job_bridge_messages_sent_total") >= 1, "the first state on its way")
+        jobs.move(job_id, "running")
     poll(lambda: states(bench, job_id)[-1:] == ["running"], "the second state")
     poll(lambda: not jobs.tagged(), "no tag")
     assert bridge.terminate() == 0
