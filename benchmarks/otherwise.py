@@ -91,7 +91,7 @@ class Raw(Theirs):
 
 
 if __name__ == "__main__":
-    way: type[Watch | Raw] = {"watch": Watch, "raw": Raw}[sys.argv.pop(1)]
+    way: Any = {"watch": Watch, "raw": Raw}[sys.argv.pop(1)]
     if way is Raw:
         monitoring.register(after)
     reading.Cursor, reading.unpacked = way, way.unpacked

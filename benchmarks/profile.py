@@ -1,7 +1,7 @@
 """The table of where each microsecond goes, for both drivers."""
 
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import click
@@ -54,10 +54,10 @@ def _threads(pid: int) -> Threads:
 
 def _by_part(spent: Threads, output: Path, messages: int) -> dict[str, float]:
     """A thread's CPU, shared out by where it was seen; a thread that runs no Python is a part of its own."""
-    samples, parts = seen(output), Counter[str]()
+    samples, parts = seen(output), defaultdict[str, float](float)
     for thread, (name, cpu) in spent.items():
         own = "librdkafka's own threads" if name.startswith("rdk:") else "threads that were never seen"
         places = samples.get(thread) or Counter({own: 1})
         for part, times in places.items():
             parts[part] += cpu / messages * 1e6 * times / places.total()
-    return {part: round(micros, 2) for part, micros in parts.most_common() if micros >= 0.005}
+    return {part: round(micros, 2) for part, micros in sorted(parts.items(), key=lambda one: -one[1]) if micros >= 0.005}

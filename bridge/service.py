@@ -26,7 +26,7 @@ from bridge.pipeline.loop import Loop
 from bridge.pipeline.ports import Stream
 from bridge.pipeline.progress import Progress
 from bridge.pipeline.recovery import Recovery, Report
-from bridge.pipeline.sweeping import SWEEP_ALONE, Nothing
+from bridge.pipeline.sweeping import SWEEP_ALONE, NoStream
 from bridge.signals import on_stop
 from bridge.sink.driver import driver_of
 from bridge.source.client import state_client
@@ -155,7 +155,7 @@ class Service:
         if not self._source.deployment(streams=not self._config.keeps_no_position).streams:
             self.status.notes = [SWEEP_ALONE]
             logger.warning("%s", SWEEP_ALONE)
-            return Nothing()
+            return NoStream()
         by_time, self._beginning.by_time = self._beginning.by_time, False
         gap, self.status.recovery = progress.gap, None
         if gap is None:

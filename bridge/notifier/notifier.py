@@ -1,4 +1,4 @@
-"""The notifier: a worker that owns the producer, and the letters callers give it."""
+"""The notifier: a worker that owns the producer, and what callers give it."""
 
 import logging
 import os
@@ -33,7 +33,7 @@ _AGAIN = "Look at Kafka, then send it again: consumers know a repeat by its tran
 _AWAY = "Check bootstrap_servers, security_protocol and that Kafka is up"
 
 
-class _Letter:
+class _Pending:
     """One message on its way, and what became of it."""
 
     __slots__ = ("delivery", "done", "error", "handed", "message")
@@ -82,8 +82,8 @@ class Notifier:
         self._wake, self._closing, self._tried = threading.Event(), threading.Event(), threading.Event()
         #: Guards what is asked for and on its way; notified when there is less of it.
         self._less = threading.Condition(threading.Lock())
-        self._asked: deque[_Letter] = deque()
-        self._flight: deque[_Letter] = deque()
+        self._asked: deque[_Pending] = deque()
+        self._flight: deque[_Pending] = deque()
         self._entered = self._inside = self._give_up = False
         #: Why there is no producer, and the kinds of reasons that were told.
         self._failure: BridgeError | None = None
@@ -127,7 +127,7 @@ class Notifier:
 
     def send(self, transition: Transition) -> None:
         """The same for a transition as it was read; see ``notify``."""
-        letter = self._letter(transition)
+        one = self._pending(transition)
         if self._inside and os.getpid() != self._process:  # threads do not come along
             raise RuntimeError("This Notifier was entered by the process that this one was forked from, and nothing was sent: enter one in each process")
         with self._less:
@@ -136,36 +136,36 @@ class Notifier:
             if not self._waits and self._backlog() >= self._most:
                 self._lose(1, "there is no room for more on their way")
                 return
-            self._asked.append(letter)
+            self._asked.append(one)
         self._wake.set()
         if self._waits:
-            self._await(letter)
+            self._await(one)
 
-    def _letter(self, transition: Transition) -> _Letter:
+    def _pending(self, transition: Transition) -> _Pending:
         if not isinstance(transition, Transition):
             raise TypeError(f"transition is {transition!r:.100}, not a Transition")
         for name in ("job_id", "state", "time", "trans_id"):
             text_of(name, getattr(transition, name))
         message = self._form.message(transition, NOTIFY)
-        return _Letter(message, Delivery(None, message.size(), 0.0, None, transition))
+        return _Pending(message, Delivery(None, message.size(), 0.0, None, transition))
 
     def _backlog(self) -> int:
         return len(self._asked) + len(self._flight)
 
-    def _await(self, letter: _Letter) -> None:
-        letter.done.wait(self._seconds)
+    def _await(self, one: _Pending) -> None:
+        one.done.wait(self._seconds)
         with self._less:
-            error = letter.error if letter.done.is_set() else self._overdue(letter)
+            error = one.error if one.done.is_set() else self._overdue(one)
         if error is not None:
-            raise send_failed(letter.delivery.item, error.what, _UNKNOWN if letter.handed else _UNSENT, _AGAIN) from error
+            raise send_failed(one.delivery.item, error.what, _UNKNOWN if one.handed else _UNSENT, _AGAIN) from error
 
-    def _overdue(self, letter: _Letter) -> BridgeError:
-        if letter.handed:
+    def _overdue(self, one: _Pending) -> BridgeError:
+        if one.handed:
             # The producer never gives a message up; so it is discarded, with what is in its buffers.
             self._give_up = True
             self._wake.set()
         else:
-            self._asked.remove(letter)
+            self._asked.remove(one)
         why = f": {self._failure.what}" if self._failure else ""
         return Retryable(f"Kafka did not acknowledge it within {self._seconds:g} s{why}", part="kafka")
 
@@ -212,7 +212,7 @@ class Notifier:
         if not self._asked:
             self._wake.wait(_PULSE_SECONDS)
 
-    def _taken(self) -> list[_Letter]:
+    def _taken(self) -> list[_Pending]:
         """What was asked for, now on its way. Under one lock with giving up: nothing goes to a producer that is given up."""
         with self._less:
             if self._give_up:
@@ -248,9 +248,9 @@ class Notifier:
             self._told.add(kind)
             logger.warning("%s", _without_bridge(error, f"Up to {self._most} messages wait, and it is tried again by itself"))
 
-    def _fail(self, letters: deque[_Letter], error: BridgeError) -> None:
-        failed = list(letters)
-        letters.clear()
+    def _fail(self, pending: deque[_Pending], error: BridgeError) -> None:
+        failed = list(pending)
+        pending.clear()
         self._give_up = False
         if failed and not self._waits:
             self._lose(len(failed), error.what)

@@ -13,7 +13,7 @@ class Stream(Protocol):
     """Events after a position, in the order they were committed."""
 
     def read(self) -> Batch | None:
-        """The next batch, without waiting; None when there is none yet.
+        """The next batch; None when there is none yet: nothing that may take long is waited for.
 
         Batches come in stream order and each position is later than the one before; a batch
         without events moves the position past what was not for us. Raises
@@ -34,8 +34,8 @@ class Sink(Protocol):
     def send(self, sendings: Sequence[Sending]) -> None:
         """Hand messages over without waiting for the broker.
 
-        Messages of one key arrive in the order of their sending. Raises ``Retryable`` when broken;
-        then it is not known which of them were taken.
+        Messages of one key arrive in the order of their sending. Raises what the client's refusal means, any of the bridge's errors,
+        and ``Retryable`` when broken; then it is not known which of them were taken.
         """
 
     def settled(self) -> Sequence[Delivery]:
@@ -101,7 +101,11 @@ class Tagger(Protocol):
 
 
 class CheckpointStore(Protocol):
-    """Keeps one named checkpoint, for one owner at a time."""
+    """Keeps one named checkpoint, for one owner at a time.
+
+    Each call may raise ``Retryable`` where the store is out of reach, ``NotPermitted`` where it refuses us, and
+    ``Misconfigured`` where its settings do not work.
+    """
 
     #: The name of the checkpoint, and where it is kept, for messages.
     name: str

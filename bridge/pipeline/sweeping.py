@@ -27,14 +27,14 @@ Items = Sequence[Transition | Poison]
 More = Callable[[int], Sequence[Items] | None]
 
 
-class Nothing:
+class NoStream:
     """The stream of a deployment that has none: the sweep finds everything."""
 
     def read(self) -> Batch | None:
         return None
 
 
-class Rest(Protocol):
+class Pace(Protocol):
     """How often to look for tags, and how old they have to be, both in seconds."""
 
     @property
@@ -54,11 +54,11 @@ class Sweeping:
     """
 
     def __init__(
-        self, stream: Stream, tags: Tags, held: Held, rest: Rest, position: Position, clock: Clock, counters: Counters,
+        self, stream: Stream, tags: Tags, held: Held, pace: Pace, position: Position, clock: Clock, counters: Counters,
         taking: Callable[[Iterator[Items]], More] = lambda found: lambda most: [*islice(found, most)],
     ) -> None:
-        self._stream, self._tags, self._held, self._rest = stream, tags, held, rest
-        self._alone = isinstance(stream, Nothing)
+        self._stream, self._tags, self._held, self._pace = stream, tags, held, pace
+        self._alone = isinstance(stream, NoStream)
         self._position, self._clock, self._counters = position, clock, counters
         self._taking = taking
         #: Gives the next that are tagged, while there is a sweep.
@@ -84,9 +84,9 @@ class Sweeping:
         if self._more is None:
             if now < self._next:
                 return None
-            self._next = now + self._rest.every_seconds
+            self._next = now + self._pace.every_seconds
             self._told.clear()
-            self._more = self._taking(self._tags.pending(min(self._clock.now() - self._rest.older_than_seconds, self._read_up_to)))
+            self._more = self._taking(self._tags.pending(min(self._clock.now() - self._pace.older_than_seconds, self._read_up_to)))
         found = self._more(_JOBS)
         if found is None:
             return None

@@ -10,7 +10,7 @@ _MOST_KEYS = 10_000
 
 Lane = TypeVar("Lane")
 #: A topic and a key.
-Place = tuple[str, bytes]
+Target = tuple[str, bytes]
 
 
 class Lanes(Generic[Lane]):
@@ -21,21 +21,21 @@ class Lanes(Generic[Lane]):
 
     def __init__(self, partitions: Mapping[str, int], make: Callable[[str, int], Lane]) -> None:
         self._lanes = {topic: [make(topic, number) for number in range(count)] for topic, count in partitions.items()}
-        self._known: dict[Place, Lane] = {}
+        self._known: dict[Target, Lane] = {}
         self.all = [lane for lanes in self._lanes.values() for lane in lanes]
 
-    def of(self, places: Sequence[Place]) -> list[Lane]:
-        """The lane of each place, in their order."""
+    def of(self, targets: Sequence[Target]) -> list[Lane]:
+        """The lane of each target, in their order."""
         known = self._known
         try:
-            return [known[place] for place in places]
+            return [known[target] for target in targets]
         except KeyError:
-            if len(known) + len(places) > _MOST_KEYS:
+            if len(known) + len(targets) > _MOST_KEYS:
                 known.clear()
-            self._find([place for place in dict.fromkeys(places) if place not in known])
-        return [known[place] for place in places]
+            self._find([target for target in dict.fromkeys(targets) if target not in known])
+        return [known[target] for target in targets]
 
-    def _find(self, places: Sequence[Place]) -> None:
-        for place, number in zip(places, murmur2([key for _, key in places]), strict=True):
-            lanes = self._lanes[place[0]]
-            self._known[place] = lanes[(number & 0x7FFFFFFF) % len(lanes)]
+    def _find(self, targets: Sequence[Target]) -> None:
+        for target, number in zip(targets, murmur2([key for _, key in targets]), strict=True):
+            lanes = self._lanes[target[0]]
+            self._known[target] = lanes[(number & 0x7FFFFFFF) % len(lanes)]

@@ -34,30 +34,30 @@ class JobIds:
 
     def remember(self, key: Any, job_id: Any) -> None:
         """Note the job id of the document ``key``."""
-        place = key.binary if type(key) is ObjectId else _place(key)  # a call less for nearly all
-        if len(self._latest) >= self._half and place not in self._latest:
+        cache_key = key.binary if type(key) is ObjectId else _cache_key(key)  # a call less for nearly all
+        if len(self._latest) >= self._half and cache_key not in self._latest:
             self._before, self._latest = self._latest, {}
-        self._latest[place] = job_id
+        self._latest[cache_key] = job_id
 
     def known(self, key: Any) -> Any:
         """The job id of the document ``key`` as remembered, else :data:`UNKNOWN`."""
-        place = key.binary if type(key) is ObjectId else _place(key)
-        return self._latest[place] if place in self._latest else self._before.get(place, UNKNOWN)
+        cache_key = key.binary if type(key) is ObjectId else _cache_key(key)
+        return self._latest[cache_key] if cache_key in self._latest else self._before.get(cache_key, UNKNOWN)
 
     def find(self, keys: Sequence[Any], gone: Any = None) -> list[Any]:
         """Look up and remember the job ids of these documents, in one query; the id of each, ``gone`` where it is not there."""
         if not keys:
             return []
         self.lookups += 1
-        places = list(map(_place, keys))
+        cache_keys = list(map(_cache_key, keys))
         found = {}
-        for key, job_id in self._lookup(list(dict(zip(places, keys, strict=True)).values())):
-            found[_place(key)] = job_id
+        for key, job_id in self._lookup(list(dict(zip(cache_keys, keys, strict=True)).values())):
+            found[_cache_key(key)] = job_id
             self.remember(key, job_id)
-        return [found.get(place, gone) for place in places]
+        return [found.get(cache_key, gone) for cache_key in cache_keys]
 
 
-def _place(key: Any) -> Any:
+def _cache_key(key: Any) -> Any:
     """What stands for ``key`` in a dict: anything can be an ``_id``, not everything can be in a dict.
 
     An ObjectId compares itself in Python, which takes five times as long as its bytes do. Of other keys the BSON tells

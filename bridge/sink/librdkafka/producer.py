@@ -113,7 +113,7 @@ class LibrdkafkaSink:
         return found.takes() if found else 0
 
     def send(self, sendings: Sequence[Sending]) -> None:
-        """Hand messages over. Raises :class:`Retryable` when the producer takes no more."""
+        """Hand messages over. Raises what it means when the producer does not take them, and :class:`Retryable` when it takes no more."""
         if self.broken:
             raise discarded()
         try:

@@ -11,7 +11,7 @@ from bridge.errors import Retryable
 from bridge.metrics import Counters
 from bridge.model.transition import STREAM, SWEEP, Batch, Event, Poison, Transition
 from bridge.model.window import Delivery
-from bridge.pipeline.sweeping import Nothing, Sweeping, Tagging
+from bridge.pipeline.sweeping import NoStream, Sweeping, Tagging
 from bridge.pipeline.tagged import Held, Tagged
 from tests.factories import BASE, at, message, transition
 from tests.fakes import FakeBroker, FakeClock, FakeSink, FakeStream, Log
@@ -50,7 +50,7 @@ class FakeTags:
         return iter([[one for one in self.tagged if one.job_id == job_id] for job_id in jobs])
 
 
-class Rest:
+class Pace:
     every_seconds = 60.0
     older_than_seconds = 120.0
 
@@ -62,7 +62,7 @@ class Desk:
         self.kafka = FakeSink(FakeBroker("jobs"))
         self.sink = Tagged(self.kafka, self.tags, self.held)
         self.stream = Sweeping(
-            FakeStream(self.log, at(0), 100), self.tags, self.held, Rest(), at(0), self.clock, self.counters
+            FakeStream(self.log, at(0), 100), self.tags, self.held, Pace(), at(0), self.clock, self.counters
         )
 
     def send(self, *items: Item) -> list[Delivery]:
@@ -137,7 +137,7 @@ def test_what_was_read_of_a_job_before_the_stream_told_of_it_is_left_to_the_next
     stream = desk.read()
 
     sweep += [desk.read(), desk.read()]
-    desk.clock.advance(Rest.every_seconds)
+    desk.clock.advance(Pace.every_seconds)
     again = [desk.read(), desk.read()]
 
     assert sweep == [[(SWEEP, [OTHER.trans_id])], [], []]
@@ -158,7 +158,7 @@ class Slow:
 
 def slow(desk: Desk, asks: int) -> Sweeping:
     return Sweeping(
-        FakeStream(desk.log, at(0), 1), desk.tags, desk.held, Rest(), at(0), desk.clock, desk.counters, lambda found: Slow(found, asks),
+        FakeStream(desk.log, at(0), 1), desk.tags, desk.held, Pace(), at(0), desk.clock, desk.counters, lambda found: Slow(found, asks),
     )
 
 
@@ -240,7 +240,7 @@ def test_a_job_is_asked_about_once() -> None:
 
 def test_a_deployment_without_streams_is_swept_alone() -> None:
     desk = Desk(FIRST)
-    desk.stream = Sweeping(Nothing(), desk.tags, desk.held, Rest(), at(0), desk.clock, desk.counters)
+    desk.stream = Sweeping(NoStream(), desk.tags, desk.held, Pace(), at(0), desk.clock, desk.counters)
 
     assert desk.read() == [(SWEEP, [FIRST.trans_id])]
     assert desk.read() == []
@@ -258,7 +258,7 @@ def test_what_the_stream_is_going_to_tell_is_not_swept() -> None:
     # Only what happened before the position of the stream, however old the rest is.
     assert desk.tags.asked == [BASE, BASE + 1]
 
-    alone = Sweeping(Nothing(), desk.tags, desk.held, Rest(), at(0), desk.clock, desk.counters)
+    alone = Sweeping(NoStream(), desk.tags, desk.held, Pace(), at(0), desk.clock, desk.counters)
     alone.read()
     assert desk.tags.asked[-1] == desk.clock.now() - 120.0
 
