@@ -65,6 +65,26 @@ def test_all_that_tell_the_same_are_untagged_and_another_state_of_that_identity_
     assert [item.state for items in tags.pending(NOW.timestamp() + 1) for item in items] == ["running"]
 
 
+@pytest.mark.parametrize("states", [("running",), ("running", "created")], ids=["another state", "that state again"])
+def test_the_tag_of_a_job_stays_when_it_moved_on_since_it_was_told(states: tuple[str, ...], few: Jobs) -> None:
+    """Else its latest state is told by nothing but the stream."""
+    def element(state: str, number: int) -> Document:
+        return {"state": state, "time": NOW + timedelta(seconds=number), "trans_id": f"{number}", "notif_sent": False}
+
+    few.insert_one({"id": "job-1", "state": "created", "transition_times": [element("created", 0)], "_update_time": NOW, TAG: True})
+    tags = JobTags(few, CTS, TAG)
+    (told,) = tags.pending(NOW.timestamp() + 60)
+    for number, state in enumerate(states, 1):
+        few.update_one({}, {"$push": {"transition_times": element(state, number)}, "$set": {"state": state, TAG: True}})
+
+    tags.clear(told)
+
+    (left,) = tags.pending(NOW.timestamp() + 60)
+    assert [item.state for item in left] == [states[-1]]
+    tags.clear(left)
+    assert few.count_documents({TAG: True}) == 0
+
+
 def test_a_job_whose_state_and_history_disagree_is_told_until_it_is_sent(few: Jobs, caplog: pytest.LogCaptureFixture) -> None:
     few.insert_one(job(1, ago=600, tagged=True) | {"state": "error"})
     tags = JobTags(few, CTS, TAG)
