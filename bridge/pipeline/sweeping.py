@@ -65,6 +65,8 @@ class Sweeping:
         self._more: More | None = None
         self._next = clock.monotonic()
         self._known: set[str] = set()
+        #: What was on its way when this sweep began: it may have lost its tag since it was found.
+        self._on_its_way = held.now()
         #: Jobs the stream told of since this sweep began: what it still holds of them may be older.
         self._told: set[str] = set()
 
@@ -86,6 +88,7 @@ class Sweeping:
                 return None
             self._next = now + self._pace.every_seconds
             self._told.clear()
+            self._on_its_way = self._held.now()
             self._more = self._taking(self._tags.pending(min(self._clock.now() - self._pace.older_than_seconds, self._read_up_to)))
         found = self._more(_JOBS)
         if found is None:
@@ -94,7 +97,8 @@ class Sweeping:
             self._next = now
         if len(found) < _JOBS or self._is_behind:
             self._more = None
-        events = [event for items in found if items[0].job_id not in self._told and (event := self._left(items))]
+        new = [[item for item in items if item not in self._on_its_way] for items in found if items[0].job_id not in self._told]
+        events = [event for items in new if (event := self._left(items))]
         return Batch(events, self._position) if events else None
 
     def _tell(self, events: Sequence[Event]) -> None:

@@ -31,6 +31,12 @@ class Held:
     def add(self, item: Transition | Poison) -> None:
         self._held.add(identity_of(item))
 
+    def now(self) -> "Held":
+        """A copy: what is on its way at this moment."""
+        copy = Held()
+        copy._held |= self._held
+        return copy
+
     def clear(self) -> None:
         """Nothing is on its way any more: what was is sent anew."""
         self._held.clear()

@@ -174,6 +174,19 @@ def test_the_stream_goes_on_while_a_sweep_takes_long_to_find_what_is_tagged() ->
     assert asked == [[], [], [(SWEEP, [FIRST.trans_id])]]
 
 
+def test_what_was_untagged_while_a_sweep_looked_is_not_sent_again() -> None:
+    """It was on its way when the sweep found it, and is not any more when that is told."""
+    desk = Desk(FIRST, OTHER)
+    desk.stream = slow(desk, 2)
+    desk.send(FIRST)
+    assert desk.read() == []
+    desk.kafka.acknowledge()
+    assert list(desk.sink.settled())
+    desk.tags.tagged.insert(0, FIRST)  # as it was when the sweep looked
+
+    assert desk.read() == [(SWEEP, [OTHER.trans_id])]
+
+
 def test_a_sweep_is_waited_for_when_the_stream_told_of_too_many_jobs_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it told is remembered until then, and that is to be bounded; nor may a busy stream put the sweep off for ever."""
     monkeypatch.setattr("bridge.pipeline.sweeping._MOST_TOLD", 2)
