@@ -31,13 +31,13 @@ class BridgeError(Exception):
 
 
 #: What MongoDB answers a user it does not know or let: Unauthorized, AuthenticationFailed, AtlasError (bad auth), ReauthenticationRequired.
-MONGODB_REFUSES = frozenset({13, 18, 8000, 391})
+_REFUSES = frozenset({13, 18, 8000, 391})
 _NOT_KNOWN = "Authentication failed"
 
 
 def is_refused(error: BaseException) -> bool:
     """Whether MongoDB refuses this user; that may have been told to PyMongo's monitor, while no server was known."""
-    return getattr(error, "code", None) in MONGODB_REFUSES or (type(error).__name__ == "ServerSelectionTimeoutError" and _NOT_KNOWN in str(error))
+    return getattr(error, "code", None) in _REFUSES or (type(error).__name__ == "ServerSelectionTimeoutError" and _NOT_KNOWN in str(error))
 
 
 def short(error: BaseException) -> str:

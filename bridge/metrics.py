@@ -98,7 +98,8 @@ class _Collector(Collector):
         for attribute, name, text in _COUNTERS:
             yield CounterMetricFamily(name, text, value=getattr(self._counters, attribute))
         yield _labelled("job_bridge_events_skipped", "Events that carry no message", "reason", self._counters.skipped)
-        yield _labelled("job_bridge_restarts", "Runs of the loop that ended in a failure, by what failed; a lease that is kept in MongoDB is the checkpoint", "reason", {**_PARTS, **self._counters.restarts})
+        failed = "Runs of the loop that ended in a failure, by what failed; a lease that is kept in MongoDB is the checkpoint"
+        yield _labelled("job_bridge_restarts", failed, "reason", {**_PARTS, **self._counters.restarts})
         yield self._latency()
         known = self._gauges()
         for name, text in GAUGES.items():

@@ -226,7 +226,7 @@ class Service:
             return
         gap = self._beginning.gap_since(self._progress.position, self._progress.stored, error)
         self._progress.lose(gap)
-        logger.warning("%s. Nothing is skipped: what changed since is published from the jobs' own history, with %g s around it again",
+        logger.warning("%s. Nothing is skipped: what changed since is published from the jobs' own history, with %g s before it again",
                        error.what, self._config.recovery.margin_seconds, extra={"position": str(self._progress.position)})
 
     def _is_ready(self) -> None:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, ExitStack
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from bridge.clock import Clock
 
 #: How soon a stop is heard.
 _PULSE_SECONDS = 0.25
 
+Asked = ParamSpec("Asked")
 Found = TypeVar("Found")
 
 
@@ -53,17 +54,17 @@ class Waiting:
         finally:
             del outcome  # its error's traceback has this frame, and with it the client that failed: a cycle
 
-    def later(self, call: Callable[[], Found]) -> Callable[[], Found | None]:
+    def later(self, call: Callable[Asked, Found]) -> Callable[Asked, Found | None]:
         """What gives the outcome of ``call``, or raises it, once; None until it is there. It is begun, on a thread of its own, when first asked for.
 
         One such call at a time; whoever asks no more waits for it with ``finish``.
         """
         outcome: Future[Found] | None = None
 
-        def found() -> Found | None:
+        def found(*asked: Asked.args, **by_name: Asked.kwargs) -> Found | None:
             nonlocal outcome
             if outcome is None:
-                outcome = self._under_way = _begun(call)
+                outcome = self._under_way = _begun(lambda: call(*asked, **by_name))
                 outcome.add_done_callback(lambda _: self._wake.set())
             if not outcome.done():
                 return None
@@ -77,15 +78,10 @@ class Waiting:
 
     def taking(self, source: Iterator[Found]) -> Callable[[int], list[Found] | None]:
         """What gives the next ones of ``source``, so many at most, each part as ``later`` does. Nobody else may read ``source``."""
-        most = 0
-        part = self.later(lambda: list(islice(source, most)))
+        def part(most: int, /) -> list[Found]:
+            return list(islice(source, most))
 
-        def more(many: int) -> list[Found] | None:
-            nonlocal most
-            most = many
-            return part()
-
-        return more
+        return self.later(part)
 
     def finish(self) -> None:
         """Wait for a ``later`` call that nobody asks for any more, until a stop is asked for; what it says is lost."""

@@ -198,7 +198,7 @@ class Start(Section):
 
 class Recovery(Section):
     on_history_lost: Literal["recover", "stop"] = Field("recover", description="when the oplog no longer reaches back to the checkpoint: publish the gap from the jobs' own history, or stop (exit 80)")
-    margin_seconds: Age = Field(60.0, description="how far the writers' clocks may be apart, in seconds; so much around a gap is sent again")
+    margin_seconds: Age = Field(60.0, description="how far the writers' clocks may be apart, in seconds; so much before a gap is sent again")
 
 
 class Sweep(Section):

@@ -36,7 +36,7 @@ class Gap:
 
     def longer(self, other: "Gap") -> "Gap":
         """This gap and the one right after it: of jobs that were read already, what was written after ``until`` may be missing."""
-        return replace(other, since=self.since, back_to=min(self.recent, self.recent if self.back_to is None else self.back_to))
+        return replace(other, since=self.since, back_to=self.recent if self.back_to is None else min(self.recent, self.back_to))
 
     def _holds(self, item: Transition) -> bool:
         return self.since is None or moment_of(item) >= self.since

@@ -91,23 +91,27 @@ class Publisher:
         return self._dead_letter(Poison(reason, item.job_id, item.state, item.time, item.trans_id, item.sequence), origin, position)
 
     def _dead_letter(self, poison: Poison, origin: bytes, position: Position) -> Message:
-        extra = {"job_id": poison.job_id[:100], "trans_id": poison.trans_id[:100], "reason": poison.reason}
         topic = self._format.dead_letter_topic
         if not self._sink.most(topic):
             raise PoisonEvent(
                 f"A transition cannot be sent ({poison.reason}), and there is no topic {topic} to set it aside",
                 _STOPPED, "'job-bridge topics create' makes it",
             )
-        if self._is_again(position, origin):
-            return self._format.dead_letter(poison, origin, self._clock.now())
+        if not self._is_again(position, origin):
+            self._note(poison)
+        return self._format.dead_letter(poison, origin, self._clock.now())
+
+    def _note(self, poison: Poison) -> None:
+        """Count one more that is set aside, and say so; raises ``PoisonEvent`` when they are too many."""
+        topic = self._format.dead_letter_topic
         if self._brake.exceeded(self._clock.monotonic()):
             raise PoisonEvent(
                 f"Too many dead letters within an hour; the next: {poison.reason}", _STOPPED,
                 f"Look at {topic}: when they are as expected, raise delivery.dead_letters_per_hour",
             )
+        extra = {"job_id": poison.job_id[:100], "trans_id": poison.trans_id[:100], "reason": poison.reason}
         logger.warning("set aside to %s, not sent", topic, extra=extra)
         self._counters.dead_lettered += 1
-        return self._format.dead_letter(poison, origin, self._clock.now())
 
     def _is_again(self, position: Position, origin: bytes) -> bool:
         """Whether an event was on its way before, and is read again after a failure; jobs of a recovery may share a position."""

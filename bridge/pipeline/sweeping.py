@@ -49,8 +49,8 @@ class Sweeping:
 
     It sweeps when the stream has nothing to read, for the first time at once. What is on its way
     already is left alone, and so is what happened after the stream's position: the stream is going to
-    tell it. A part of the sweep may take long to be found: meanwhile the stream goes on. Before the first event of a job come its transitions that are still tagged from before, so
-    that its order is kept; and what was read of a job before the stream told of it is left to the next sweep.
+    tell it. A part of the sweep may take long to be found: meanwhile the stream goes on. Before the first event of a job come its
+    transitions that are still tagged from before, so that its order is kept; and what was read of a job before the stream told of it is left to the next sweep.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Sweeping:
         self._next = clock.monotonic()
         self._known: set[str] = set()
         #: What was on its way when this sweep began: it may have lost its tag since it was found.
-        self._on_its_way = held.now()
+        self._on_its_way = Held()
         #: Jobs the stream told of since this sweep began: what it still holds of them may be older.
         self._told: set[str] = set()
 

@@ -11,6 +11,7 @@ import pytest
 from bridge.demo.simulator import Workload
 from tests.acceptance.bench import Bench
 from tests.acceptance.conftest import MakeBench
+from tests.acceptance.harness import BridgeProcess
 from tests.acceptance.rolled import forgetful_node, roll_past
 from tests.acceptance.ways import ONE_WAY
 
@@ -26,6 +27,16 @@ def bench(make_bench: MakeBench, tmp_path: Path) -> Iterator[Bench]:
         yield make_bench(server)
 
 
+def check_ends_as_run_does(bridge: BridgeProcess) -> None:
+    """Where the stream has forgotten the place, whatever is to be done about that."""
+    assert bridge.start(CHECK).wait() == 0
+    assert "what changed since is published from the jobs' own history first" in bridge.log_tail()
+
+    bridge.configure(RECOVERY_ON_HISTORY_LOST="stop")
+    assert bridge.start(CHECK).wait() == HISTORY_LOST
+    assert bridge.start().wait() == HISTORY_LOST
+
+
 def test_a_checkpoint_the_oplog_has_forgotten(bench: Bench) -> None:
     bridge = bench.bridge().start().wait_ready()
     with bench.load(SOME) as load:
@@ -34,12 +45,7 @@ def test_a_checkpoint_the_oplog_has_forgotten(bench: Bench) -> None:
     assert bridge.terminate() == 0
     roll_past(bench.mongo, bench.stored()["cluster_time"])
 
-    assert bridge.start(CHECK).wait() == 0
-    assert "what changed since is published from the jobs' own history first" in bridge.log_tail()
-
-    bridge.configure(RECOVERY_ON_HISTORY_LOST="stop")
-    assert bridge.start(CHECK).wait() == HISTORY_LOST
-    assert bridge.start().wait() == HISTORY_LOST
+    check_ends_as_run_does(bridge)
 
 
 def test_a_start_that_lies_before_the_oplog(bench: Bench) -> None:
@@ -48,12 +54,7 @@ def test_a_start_that_lies_before_the_oplog(bench: Bench) -> None:
     roll_past(bench.mongo, [int(time.time()) + 1, 0])  # the node itself was made within this second
     bridge = bench.bridge(START_FROM="2020-01-01T00:00:00Z")
 
-    assert bridge.start(CHECK).wait() == 0
-    assert "what changed since is published from the jobs' own history first" in bridge.log_tail()
-
-    bridge.configure(RECOVERY_ON_HISTORY_LOST="stop")
-    assert bridge.start(CHECK).wait() == HISTORY_LOST
-    assert bridge.start().wait() == HISTORY_LOST
+    check_ends_as_run_does(bridge)
 
 
 def test_a_collection_restored_from_a_backup(bench: Bench) -> None:

@@ -84,9 +84,11 @@ class TopicReader:
         """What is to be said where a transaction is open, as one is whose producer died in it."""
         committed = self._consumer.end_offsets(left)
         held = sum(max(0, ends[each] - committed[each]) for each in left)
+        if not held:
+            return None
         return Retryable(f"A producer's transaction is open in {topic}: Kafka holds back the {held} records behind its first",
                          "Nothing was sent. Consumers that read what is committed do not get them either",
-                         "Try again when it has ended: Kafka aborts it after that producer's transaction.timeout.ms", part="kafka") if held else None
+                         "Try again when it has ended: Kafka aborts it after that producer's transaction.timeout.ms", part="kafka")
 
     def kept_since(self, topic: str) -> float | None:
         with self._translated():

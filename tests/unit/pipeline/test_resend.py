@@ -16,7 +16,7 @@ from bridge.model.window import Delivery, Window
 from bridge.pipeline.publish import Publisher
 from bridge.pipeline.resend import Resend
 from tests.factories import at, transition
-from tests.fakes import FakeBroker, FakeClock, FakeSink
+from tests.fakes import FakeBroker, FakeClock, FakeSink, FakeWake
 
 
 class Slow(FakeSink):
@@ -35,25 +35,13 @@ class Slow(FakeSink):
         return super().settled()
 
 
-class Paced(threading.Event):
-    """Waiting turns the clock."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        super().__init__()
-        self._clock = clock
-
-    def wait(self, timeout: float | None = None) -> bool:
-        self._clock.advance(timeout or 0.0)
-        return False
-
-
 def test_what_could_not_be_sent_in_time_is_not_caught_up_with() -> None:
     clock, counters, window = FakeClock(), Counters(), Window(at(0), 10, 10_000)
     sink, sent = FakeSink(FakeBroker("jobs")), []
     publisher = Publisher(
         sink, window, MessageFormat("jobs", "test", cloudevents=False), DeadLetterBrake(1), clock, counters, set_aside_oversize=True,
     )
-    resend = Resend(sink, publisher, window, Paced(clock), Paced(clock), clock, counters, drain_seconds=1.0, rate=1.0)
+    resend = Resend(sink, publisher, window, FakeWake(clock), FakeWake(clock), clock, counters, drain_seconds=1.0, rate=1.0)
 
     def events() -> Iterator[Event]:
         for number in range(1, 6):
