@@ -11,16 +11,15 @@ from functools import partial
 from bridge.begin import admit_history, first_position
 from bridge.config import Config
 from bridge.errors import BridgeError, HistoryLost
-from bridge.model.checkpoint import Checkpoint, Origin
 from bridge.model.position import ClusterTime, Position, position_from
 from bridge.model.profile import namespace_of
 from bridge.parts import opened
 from bridge.pipeline.ports import CheckpointStore
-from bridge.pipeline.sweeping import SWEEP_ALONE
 from bridge.sink.driver import Driver, driver_of
 from bridge.sink.topics import DEFAULT_MAX_MESSAGE_BYTES, Topic, missing, unwritable
 from bridge.source.mongo import MongoSource
 from bridge.web.server import unservable
+from bridge.web.status import SWEEP_ALONE
 
 _HOUR = 3600
 
@@ -136,7 +135,7 @@ def _checkpoint(config: Config, source: MongoSource, store: CheckpointStore) -> 
         yield Finding("warning", "checkpoint", f"start.from = {start} is not used: there is a checkpoint", "nothing; 'job-bridge token clear' makes the next start a first one")
     origin.admit(stored)
     admit_history(source, stored)
-    yield _inside(stored, origin, oldest)
+    yield Finding("ok", "checkpoint", f"at {stored.position}, {origin.cluster_time.seconds - stored.position.cluster_time.seconds} s behind the newest write")
     yield _opens(config, source, stored.needed, by_time=stored.fingerprint != origin.fingerprint)
 
 
@@ -157,15 +156,6 @@ def _oplog(oldest: ClusterTime | None, newest: ClusterTime | None) -> Finding:
                        "grant serverStatus on the cluster, to be warned before history is lost")
     hours = (newest.seconds - oldest.seconds) / _HOUR
     return Finding("ok", "oplog", f"reaches back {hours:.1f} hours (an oplog that is not full yet reaches further each hour)")
-
-
-def _inside(stored: Checkpoint, origin: Origin, oldest: ClusterTime | None) -> Finding:
-    age = origin.cluster_time.seconds - stored.position.cluster_time.seconds
-    text = f"at {stored.position}, {age} s behind the newest write"
-    if oldest is not None and stored.position.cluster_time < oldest:
-        return Finding("warning", "checkpoint", f"{text}, before the oplog's oldest entry at {oldest.isoformat()}",
-                       "what the oplog has forgotten is told by the jobs' history, as recovery.on_history_lost says")
-    return Finding("ok", "checkpoint", text)
 
 
 def _kafka(config: Config) -> Iterator[Finding]:

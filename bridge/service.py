@@ -26,14 +26,14 @@ from bridge.pipeline.loop import Loop
 from bridge.pipeline.ports import Stream
 from bridge.pipeline.progress import Progress
 from bridge.pipeline.recovery import Recovery, Report
-from bridge.pipeline.sweeping import SWEEP_ALONE, NoStream
+from bridge.pipeline.sweeping import NoStream
 from bridge.signals import on_stop
 from bridge.sink.driver import driver_of
 from bridge.source.client import state_client
 from bridge.verifying import Verifying
 from bridge.waiting import Stopped, Waiting
 from bridge.web.server import WebServer
-from bridge.web.status import Recovering, Status
+from bridge.web.status import SWEEP_ALONE, Recovering, Status
 
 logger = logging.getLogger("bridge")
 
@@ -152,8 +152,8 @@ class Service:
 
     def _stream(self, progress: Progress, stack: ExitStack) -> Stream:
         """What the position asks for: the change stream, or first the gap before it; nothing where there are no streams."""
-        if not self._source.deployment(streams=not self._config.keeps_no_position).streams:
-            self.status.notes = [SWEEP_ALONE]
+        self.status.streams = self._source.deployment(streams=not self._config.keeps_no_position).streams
+        if not self.status.streams:
             logger.warning("%s", SWEEP_ALONE)
             return NoStream()
         by_time, self._beginning.by_time = self._beginning.by_time, False

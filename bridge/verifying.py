@@ -21,7 +21,6 @@ from pydantic import SecretStr
 
 from bridge.config import Config, parse_duration
 from bridge.config.load import PREFIX, setting_names, variable
-from bridge.pipeline.sweeping import SWEEP_ALONE
 from bridge.web.status import Status, Verified
 
 logger = logging.getLogger("bridge")
@@ -68,7 +67,7 @@ class Verifying:
     def _delivered(self) -> float:
         """Up to when all should be in Kafka, Unix seconds; where there is no stream, what each sweep finds."""
         now, settle, position = time.time(), self._config.verify.settle_seconds, self._status.position()
-        if SWEEP_ALONE in self._status.notes:
+        if not self._status.streams:
             return now - settle - self._config.sweep.older_than_seconds - self._config.sweep.every_seconds
         return min(now, position.cluster_time.seconds if position else 0.0) - settle
 

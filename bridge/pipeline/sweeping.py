@@ -19,9 +19,6 @@ _MOST_TOLD = 10_000
 #: How many tagged jobs are read at once.
 _JOBS = 200
 
-#: What an operator is told where there is no stream.
-SWEEP_ALONE = "this mongod is a standalone without change streams: transitions are found by the sweep alone"
-
 Items = Sequence[Transition | Poison]
 #: Gives the next, so many at most; None until they are there.
 More = Callable[[int], Sequence[Items] | None]

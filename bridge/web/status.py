@@ -17,6 +17,9 @@ HANG_SECONDS = 90.0
 _ASK_SECONDS = 2.0
 _ASK_AGAIN_SECONDS = 15.0
 
+#: What an operator is told where there is no change stream.
+SWEEP_ALONE = "this mongod is a standalone without change streams: transitions are found by the sweep alone"
+
 Ask = Callable[[], ClusterTime | None]
 
 
@@ -60,8 +63,8 @@ class Status:
         self.complaint: Callable[[], str] = lambda: ""
         self.recovery: Recovering | None = None
         self.verified: Verified | None = None
-        #: What else an operator should know of this deployment.
-        self.notes: list[str] = []
+        #: Whether there is a change stream to read: a standalone mongod has none.
+        self.streams = True
         self._last_write = self._oplog_start = _nobody
 
     def watch(self, window: Window | None) -> None:
@@ -121,7 +124,7 @@ class Status:
             "state": self.state,
             "ready": not self.reasons(),
             "reasons": self.reasons(),
-            "notes": self.notes,
+            "notes": [] if self.streams else [SWEEP_ALONE],
             "position": str(position) if position else None,
             "checkpoint": {**stored.record(), "token": stored.position.token[:24]} if stored else None,
             "counters": {

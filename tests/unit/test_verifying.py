@@ -15,7 +15,6 @@ import pytest
 from bridge.clock import SystemClock
 from bridge.metrics import Counters
 from bridge.model.position import ClusterTime, position_from
-from bridge.pipeline.sweeping import SWEEP_ALONE
 from bridge.verifying import Verifying
 from bridge.web.status import Status
 from tests.factories import BASE, settings
@@ -78,7 +77,7 @@ def test_it_begins_where_the_bridge_began_and_goes_on_where_nothing_was_missing(
 
 def test_where_there_is_no_stream_it_looks_as_far_as_the_sweeps_must_have_come(monkeypatch: pytest.MonkeyPatch) -> None:
     status = Status({}, SystemClock(), Counters())
-    status.began, status.notes = position_from(ClusterTime(BASE)), [SWEEP_ALONE]
+    status.began, status.streams = position_from(ClusterTime(BASE)), False
     status.position = lambda: status.began
     verifying = Verifying(settings(verify__every="1h", verify__settle_seconds="10", sweep__every_seconds="20", sweep__older_than_seconds="70"), status)
 
