@@ -2,10 +2,11 @@
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pymongo import MongoClient
@@ -20,6 +21,8 @@ from benchmarks.world import Backlog, Make, Run, World
 IDLE_SECONDS = 20
 #: Bytes of a job, and updates beside each transition that are none.
 SIZES = {"1 KB": (1_000, 0), "100 KB": (100_000, 0), "2 MB": (2_000_000, 0), "1 KB, 90 % noise": (1_000, 9)}
+#: Transitions of one and of a thousand jobs, and as many jobs as are seen once.
+SPREAD, MANY = 400_000, 1_000_000
 
 
 class Measures:
@@ -78,28 +81,26 @@ class Measures:
                     rate = self._world.drain(backlog, bridge(self._world, driver)).rate()
                     self._results.add("sizes", f"{driver}, {size}", rate=rate, events_rate=rate * backlog.events / backlog.transitions)
 
-    def growth(self, rounds: int, transitions: list[int]) -> None:
-        """Backlogs of any length, and of few and many jobs.
+    def growth(self, rounds: int, jobs: Sequence[int]) -> None:
+        """Backlogs of any length, and of few and many jobs; of all sizes one round after the other.
 
-        One after the other: what is written behind a backlog is read too, before its last batch is whole.
+        All are whole batches: behind its last event a stream would read on through what was written later.
         """
-        for count in transitions:
-            self._beside(rounds, "growth", count, self._world.backlog(count // 7))
-        for jobs, backlog in self._spread(transitions[-1] // 5):
-            self._beside(rounds, "jobs", jobs, backlog)
+        self._beside(rounds, "growth", {backlog.transitions: backlog for backlog in map(self._world.backlog, jobs)})
+        spread = {few: self._world.updates(few, SPREAD // few, 1_000, last_only=True) for few in (1, 1000)}
+        self._beside(rounds, "jobs", spread | {MANY: self._world.backlog(MANY, 1)})
 
-    def _beside(self, rounds: int, table: str, size: int, backlog: Backlog) -> None:
-        """Both drivers, and right beside them what the server gives: the machine is not as fast all the time."""
+    def _beside(self, rounds: int, table: str, backlogs: Mapping[int, Backlog]) -> None:
+        """Both drivers, and right before and after them what the server gives: the machine is not as fast all the time."""
         for _ in range(rounds):
-            limit = raw.batches(self._world.mongod.uri, backlog, raw.SHAPED)
-            for driver in DRIVERS:
-                run = self._world.drain(backlog, bridge(self._world, driver))
-                self._results.add(table, f"{driver}, {size}", rate=run.rate(), of_raw=run.rate() / limit, megabytes=run.megabytes)
-
-    def _spread(self, count: int) -> Iterator[tuple[int, Backlog]]:
-        yield 1, self._world.updates(1, count, 1_000, last_only=True)
-        yield 1000, self._world.updates(1000, count // 1000, 1_000, last_only=True)
-        yield count * 5, self._world.backlog(count * 5, 1)
+            for size, backlog in backlogs.items():
+                before = raw.batches(self._world.mongod.uri, backlog, raw.SHAPED)
+                for driver in DRIVERS:
+                    run = self._world.drain(backlog, bridge(self._world, driver))
+                    after = raw.batches(self._world.mongod.uri, backlog, raw.SHAPED)
+                    limit = statistics.harmonic_mean([before, after])
+                    self._results.add(table, f"{driver}, {size}", rate=run.rate(), of_raw=run.rate() / limit, megabytes=run.megabytes)
+                    before = after
 
     def latency(self, rate: int, seconds: int, makes: Mapping[str, Make], rounds: int = 1) -> None:
         """From just before a write to the arrival of its message."""

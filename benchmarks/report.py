@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.contenders import DRIVERS, PEERS, title
 from benchmarks.goals import goals
+from benchmarks.measures import MANY, SPREAD
 from benchmarks.plots import draw
 from benchmarks.results import ROOT, Results
 
@@ -54,7 +55,7 @@ def _page(results: Results, plots: list[tuple[str, str]]) -> Iterator[str]:
         (f"job-bridge, {name}", _spread(results, "idle", name, "cpu_share", "{:.2%}"), _spread(results, "idle", name, "commands", "{:.2f}"))
         for name in results.names("idle")))
     yield from _section("Growth", ("driver, transitions of backlog", "transitions/s", "of raw batches, shaped", "peak MB"), _grown(results, "growth"))
-    yield from _section("Distinct jobs in a backlog of 1 000 000 or its fifth", ("driver, jobs", "transitions/s", "of raw batches, shaped", "peak MB"), _grown(results, "jobs"))
+    yield from _section(f"Distinct jobs in a backlog of {SPREAD} transitions; {MANY} jobs of one each", ("driver, jobs", "transitions/s", "of raw batches, shaped", "peak MB"), _grown(results, "jobs"))
     yield from _profile(results)
     yield from _near(results)
     for caption, name in plots:
