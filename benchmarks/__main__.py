@@ -21,8 +21,7 @@ from tests.servers.kafka import Kafka
 
 ROUNDS = 3
 RATES = (10, 100, 1000, 5000)
-#: Jobs of the backlogs of all lengths, of 7 transitions each; in thousands, see :meth:`Measures.growth`.
-BACKLOGS = (7_000, 28_000, 143_000)
+BACKLOGS = (50_000, 200_000, 1_000_000)
 #: The tables of each part of ``make bench-peers``.
 PARTS = {
     "peers": ("throughput", "lookup"), "own": ("start", "idle", "headers", "readers", "sizes"), "latency": ("latency",),

@@ -1,7 +1,8 @@
 """Writes transitions at an even pace and notes when a consumer has them; a process of its own, to disturb nothing else.
 
-``python -m benchmarks.latency URI DATABASE BOOTSTRAP TOPIC RATE SECONDS`` prints two figures for each write as JSON, in
+``python -m benchmarks.latency URI DATABASE RATE SECONDS [BOOTSTRAP TOPIC]`` prints two figures for each write as JSON, in
 milliseconds: from just before it to the arrival of its message, and what of that was after the write was acknowledged.
+Without a topic it is the arrival of the change event itself, at a ``watch()``.
 """
 
 import json
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Generator
 from datetime import datetime, timezone
 from typing import Any
 
@@ -20,6 +22,7 @@ from benchmarks.world import PARTITIONS
 from bridge.demo.workload import HAPPY, Step, change, new_job, to_millis
 
 _LATE_SECONDS = 15.0
+_LOOK_SECONDS = 0.5
 #: Single writes a thread keeps up with; above that it writes groups.
 _THREAD_RATE, _SINGLE_RATE = 100, 1000
 _GROUP = 10
@@ -28,7 +31,7 @@ _GROUP = 10
 class Latency:
     """One measurement; every message is known by the ``trans_id`` in its text, whoever sent it."""
 
-    def __init__(self, uri: str, database: str, bootstrap: str, topic: str) -> None:
+    def __init__(self, uri: str, database: str, *topic: str) -> None:
         self._client = MongoClient[Any](uri, w="majority", tz_aware=True)
         self._jobs = self._client[database].jobs
         self._mark = f"late-{uuid.uuid4().hex[:8]}-"
@@ -36,8 +39,8 @@ class Latency:
         self._acknowledged: dict[int, float] = {}
         self._arrived: dict[int, float] = {}
         self._over = threading.Event()
-        self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "latency", "enable.auto.commit": False})
-        self._consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
+        self._arrivals = self._messages(*topic) if topic else self._events()
+        next(self._arrivals)  # ready for the first
 
     def measure(self, rate: int, seconds: int) -> list[tuple[float, float]]:
         """Milliseconds, in the order of the writes; what did not arrive is missing.
@@ -60,7 +63,6 @@ class Latency:
         consumer.join(_LATE_SECONDS)
         self._over.set()  # a consumer that is closed while it is asked may never answer
         consumer.join()
-        self._consumer.close()
         self._client.close()
         return [
             ((self._arrived[n] - at) * 1000, max(0.0, self._arrived[n] - self._acknowledged[n]) * 1000)
@@ -68,15 +70,35 @@ class Latency:
         ]
 
     def _consume(self, count: int) -> None:
-        mark = re.compile(self._mark.encode() + rb"(\d+)")
+        mark = re.compile(self._mark + r"(\d+)")
         while len(self._arrived) < count and not self._over.is_set():
-            # Waiting for several would wait for the last of them.
-            message = self._consumer.poll(0.5)
+            text = next(self._arrivals)
             now = time.monotonic()
-            if message is not None:
-                found = mark.search(message.value() or b"")
-                if found:
-                    self._arrived.setdefault(int(found[1]), now)
+            if found := mark.search(text):
+                self._arrived.setdefault(int(found[1]), now)
+        self._arrivals.close()
+
+    def _messages(self, bootstrap: str, topic: str) -> Generator[str]:
+        """What a consumer gets, one by one; empty when nothing came for a while."""
+        consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "latency", "enable.auto.commit": False})
+        consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
+        try:
+            yield ""
+            while True:
+                # Waiting for several would wait for the last of them.
+                message = consumer.poll(_LOOK_SECONDS)
+                yield (message.value() or b"").decode("utf-8", "replace") if message else ""
+        finally:
+            consumer.close()
+
+    def _events(self) -> Generator[str]:
+        """What the change stream tells, one by one; empty when nothing came for a while."""
+        with self._jobs.watch(max_await_time_ms=int(_LOOK_SECONDS * 1000)) as stream:
+            yield ""
+            while True:
+                event = stream.try_next() or {}
+                changed = event.get("updateDescription", {}).get("updatedFields", {})
+                yield "".join(each.get("trans_id", "") for each in changed.values() if isinstance(each, dict))
 
     def _write(self, first: int, writers: int, group: int, rate: int, count: int, began: float) -> None:
         jobs = [new_job("kbase", to_millis(datetime.now(timezone.utc)), []) for _ in range(group)]
@@ -95,5 +117,5 @@ class Latency:
 
 
 if __name__ == "__main__":
-    *places, asked, lasting = sys.argv[1:]
-    json.dump(Latency(*places).measure(int(asked), int(lasting)), sys.stdout)
+    source, name, asked, lasting, *places = sys.argv[1:]
+    json.dump(Latency(source, name, *places).measure(int(asked), int(lasting)), sys.stdout)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pymongo import MongoClient
@@ -23,6 +24,8 @@ IDLE_SECONDS = 20
 SIZES = {"1 KB": (1_000, 0), "100 KB": (100_000, 0), "2 MB": (2_000_000, 0), "1 KB, 90 % noise": (1_000, 9)}
 #: Transitions of one and of a thousand jobs, and as many jobs as are seen once.
 SPREAD, MANY = 400_000, 1_000_000
+#: Jobs, or transitions, behind a backlog: MongoDB reads ahead by 4 MB of the oplog.
+MORE = 10_000
 
 
 class Measures:
@@ -81,14 +84,15 @@ class Measures:
                     rate = self._world.drain(backlog, bridge(self._world, driver)).rate()
                     self._results.add("sizes", f"{driver}, {size}", rate=rate, events_rate=rate * backlog.events / backlog.transitions)
 
-    def growth(self, rounds: int, jobs: Sequence[int]) -> None:
+    def growth(self, rounds: int, transitions: Sequence[int]) -> None:
         """Backlogs of any length, and of few and many jobs; of all sizes one round after the other.
 
-        All are whole batches: behind its last event a stream would read on through what was written later.
+        Each has more behind it than is counted: MongoDB reads ahead, through what was written later for others.
         """
-        self._beside(rounds, "growth", {backlog.transitions: backlog for backlog in map(self._world.backlog, jobs)})
-        spread = {few: self._world.updates(few, SPREAD // few, 1_000, last_only=True) for few in (1, 1000)}
-        self._beside(rounds, "jobs", spread | {MANY: self._world.backlog(MANY, 1)})
+        self._beside(rounds, "growth", {count: _first(count, self._world.backlog(count // 7 + MORE)) for count in transitions})
+        spread = {jobs: self._world.updates(jobs, (SPREAD + MORE) // jobs, 1_000, last_only=True) for jobs in (1, 1000)}
+        few = {jobs: _first(SPREAD, backlog) for jobs, backlog in spread.items()}
+        self._beside(rounds, "jobs", few | {MANY: _first(MANY, self._world.backlog(MANY + MORE, 1))})
 
     def _beside(self, rounds: int, table: str, backlogs: Mapping[int, Backlog]) -> None:
         """Both drivers, and right before and after them what the server gives: the machine is not as fast all the time."""
@@ -103,20 +107,29 @@ class Measures:
                     before = after
 
     def latency(self, rate: int, seconds: int, makes: Mapping[str, Make], rounds: int = 1) -> None:
-        """From just before a write to the arrival of its message."""
+        """From just before a write to the arrival of its message, and to that of its change event at a ``watch()``."""
         for _ in range(rounds):
+            self._note_latency("watch()", rate, seconds, self._paced(self._late(), rate, seconds))
             for name, make in makes.items():
-                database, topic = f"late-{time.monotonic_ns():x}", self._world.topic()
-                self._world.create(database)
+                database, topic = self._late(), self._world.topic()
+                places = [self._world.kafka.bootstrap, topic]
                 with make(database, topic, None) as contender:
                     self._settle(contender)
-                    self._paced(database, topic, min(rate, 200), 3)  # warms both ends
-                    paced = self._paced(database, topic, rate, seconds)
-                took, after = (sorted(one[n] for one in paced) for n in (0, 1))
-                quantiles = {f"p{share}": _quantile(took, share / 100) for share in (50, 90, 99)} if took else {}
-                quantiles |= {f"after_p{share}": _quantile(after, share / 100) for share in (50, 99)} if after else {}
-                self._results.add("latency", f"{name}, {rate}/s", arrived=len(took) / (rate * seconds), **quantiles)
-                self._results.distribution(f"{name}, {rate}/s", took)
+                    self._paced(database, min(rate, 200), 3, *places)  # warms both ends
+                    paced = self._paced(database, rate, seconds, *places)
+                self._note_latency(name, rate, seconds, paced)
+
+    def _late(self) -> str:
+        database = f"late-{time.monotonic_ns():x}"
+        self._world.create(database)
+        return database
+
+    def _note_latency(self, name: str, rate: int, seconds: int, paced: Sequence[tuple[float, float]]) -> None:
+        took, after = (sorted(one[n] for one in paced) for n in (0, 1))
+        quantiles = {f"p{share}": _quantile(took, share / 100) for share in (50, 90, 99)} if took else {}
+        quantiles |= {f"after_p{share}": _quantile(after, share / 100) for share in (50, 99)} if after else {}
+        self._results.add("latency", f"{name}, {rate}/s", arrived=len(took) / (rate * seconds), **quantiles)
+        self._results.distribution(f"{name}, {rate}/s", took)
 
     def _settle(self, contender: Any) -> None:
         if isinstance(contender, Bridge):
@@ -124,9 +137,8 @@ class Measures:
         else:
             time.sleep(12)
 
-    def _paced(self, database: str, topic: str, rate: int, seconds: int) -> list[tuple[float, float]]:
-        places = [self._world.mongod.uri, database, self._world.kafka.bootstrap, topic, str(rate), str(seconds)]
-        command = [sys.executable, "-m", "benchmarks.latency", *places]
+    def _paced(self, database: str, rate: int, seconds: int, *places: str) -> list[tuple[float, float]]:
+        command = [sys.executable, "-m", "benchmarks.latency", self._world.mongod.uri, database, str(rate), str(seconds), *places]
         done = subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
         found: list[tuple[float, float]] = json.loads(done.stdout)
         return found
@@ -177,6 +189,10 @@ class Measures:
         self.latency(200, 15, own | {kind: peers.make(kind, "latency") for kind in kinds}, rounds)
         for rate in rates:
             self.latency(rate, 10, own, rounds)
+
+
+def _first(count: int, backlog: Backlog) -> Backlog:
+    return replace(backlog, transitions=count, events=count)
 
 
 def _counted(client: MongoClient[Any]) -> int:

@@ -68,11 +68,11 @@ def _distribution(results: Results, path: Path) -> bool:
 def _rates(results: Results, path: Path) -> bool:
     canvas, axes = pyplot.subplots(figsize=(7, 3))
     drawn = False
-    for driver, colour in zip(DRIVERS, (_OWN, "#c0504d"), strict=True):
-        rates = sorted(int(name.split(", ")[1].removesuffix("/s")) for name in results.names("latency") if name.startswith(f"{driver}, "))
+    for who, colour in zip((*DRIVERS, "watch()"), (_OWN, "#c0504d", _LIMIT), strict=True):
+        rates = sorted(int(name.split(", ")[1].removesuffix("/s")) for name in results.names("latency") if name.startswith(f"{who}, "))
         for figure, style in (("p50", "-"), ("p99", "--")):
-            values = [results.median("latency", f"{driver}, {rate}/s", figure) or 0 for rate in rates]
-            axes.plot(rates, values, style, color=colour, marker="o", label=f"{driver} {figure}")
+            values = [results.median("latency", f"{who}, {rate}/s", figure) or 0 for rate in rates]
+            axes.plot(rates, values, style, color=colour, marker="o", label=f"{who} {figure}")
             drawn = drawn or len(rates) > 1
     axes.set_xscale("log")
     axes.set_xlabel("transitions/s")
