@@ -24,7 +24,7 @@ RATES = (10, 100, 1000, 5000)
 BACKLOGS = (50_000, 200_000, 1_000_000)
 #: The tables of each part of ``make bench-peers``.
 PARTS = {
-    "peers": ("throughput", "lookup"), "own": ("start", "idle", "headers", "readers", "sizes"), "latency": ("latency",),
+    "peers": ("throughput", "lookup"), "own": ("start", "idle", "headers", "full", "readers", "sizes"), "latency": ("latency",),
     "profile": (), "growth": ("growth", "jobs"),
 }
 
@@ -93,6 +93,7 @@ def own(measures: Measures, made: World, rounds: int) -> None:
     measures.idle(rounds)
     backlog = made.backlog(20_000)
     measures.headers(rounds, backlog)
+    measures.full(rounds, backlog)
     measures.readers(rounds, backlog)
     measures.sizes(rounds)
 

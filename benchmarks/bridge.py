@@ -1,5 +1,6 @@
 """The bridge as a contender: started as an operator does."""
 
+import json
 import os
 import sys
 import urllib.request
@@ -50,6 +51,11 @@ class Bridge:
     def await_ready(self) -> None:
         """Wait for ``/readyz``."""
         self._child.await_ready(self._ready, "the bridge")
+
+    def oldest(self) -> float:
+        """How long the oldest message has been in flight, in seconds."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/status.json", timeout=5) as answer:
+            return float(json.load(answer)["gauges"]["job_bridge_in_flight_oldest_seconds"])
 
     def _ready(self) -> bool:
         try:

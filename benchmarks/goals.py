@@ -36,7 +36,7 @@ def _costs(results: Results) -> Iterator[Sequence[str] | None]:
             if best and warm:
                 yield _most(f"{driver}: CPU warm by the {who} ({best})", results.ratios("throughput", driver, best, "warm_cpu"), warm)
     for driver in DRIVERS:
-        peaks = [peak for table in ("throughput", "growth", "jobs") for name in results.names(table) if name.split(",")[0] == driver
+        peaks = [peak for table in ("throughput", "growth", "jobs", "full") for name in results.names(table) if name.split(",")[0] == driver
                  for peak in results.values(table, name, "megabytes")]
         yield _most(f"{driver}: largest peak RSS of all runs, MB", [max(peaks)] if peaks else [], 80)
         best = _best(results, "megabytes", JVM, min)

@@ -15,11 +15,14 @@ from pymongo import MongoClient
 from benchmarks import raw
 from benchmarks.bridge import ROOT, Bridge
 from benchmarks.contenders import DRIVERS, OTHERWISE, Peers, bridge
-from benchmarks.processes import cpu_seconds
+from benchmarks.processes import cpu_seconds, peak_megabytes
 from benchmarks.results import Results
 from benchmarks.world import Backlog, Make, Run, World
+from bridge.demo.process import poll
 
 IDLE_SECONDS = 20
+#: Nothing settled for so long, and the window is full.
+FULL_SECONDS = 1.0
 #: Bytes of a job, and updates beside each transition that are none.
 SIZES = {"1 KB": (1_000, 0), "100 KB": (100_000, 0), "2 MB": (2_000_000, 0), "1 KB, 90 % noise": (1_000, 9)}
 #: Transitions of one and of a thousand jobs, and as many jobs as are seen once.
@@ -163,6 +166,24 @@ class Measures:
                 spent = cpu_seconds(contender.pid)
                 commands = self._commands(IDLE_SECONDS) - before
                 self._results.add("idle", driver, cpu_share=(cpu_seconds(contender.pid) - spent) / IDLE_SECONDS, commands=commands)
+
+    def full(self, rounds: int, backlog: Backlog) -> None:
+        """The most memory it takes: with headers, and a window that is full since Kafka takes nothing for a while."""
+        for driver in DRIVERS * rounds:
+            self._results.add("full", driver, megabytes=self._full(bridge(self._world, driver, "cloudevents"), backlog))
+
+    def _full(self, make: Make, backlog: Backlog) -> float:
+        topic, kafka = self._world.topic(), self._world.kafka
+        with make(backlog.database, topic, backlog.start) as contender:
+            assert isinstance(contender, Bridge)
+            poll(lambda: self._world.count(topic) > 0, "the first message")
+            kafka.pause()
+            try:
+                poll(lambda: contender.oldest() > FULL_SECONDS, "a full window")
+            finally:
+                kafka.resume()
+            poll(lambda: self._world.count(topic) >= backlog.transitions, "the last message")
+            return peak_megabytes(contender.pid)
 
     def _commands(self, seconds: int) -> float:
         """Commands a second that MongoDB counts, from anybody."""

@@ -41,6 +41,8 @@ def _page(results: Results, plots: list[tuple[str, str]]) -> Iterator[str]:
     yield from _section("CloudEvents headers", ("contender", "transitions/s", "CPU s per 100k"), (
         (f"job-bridge, {name}", _spread(results, "headers", name, "rate", "{:.0f}"), _spread(results, "headers", name, "cpu", "{:.2f}"))
         for name in results.names("headers")))
+    yield from _section("The most memory: CloudEvents headers, and a full window since Kafka takes nothing for a while", ("contender", "peak MB"), (
+        (f"job-bridge, {name}", _spread(results, "full", name, "megabytes", "{:.0f}")) for name in results.names("full")))
     yield from _section("The change stream read in three ways, everything else the same", ("contender", "transitions/s", "CPU s per 100k"), (
         (f"job-bridge, {name}", _spread(results, "readers", name, "rate", "{:.0f}"), _spread(results, "readers", name, "cpu", "{:.2f}"))
         for name in results.names("readers")))

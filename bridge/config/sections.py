@@ -177,7 +177,7 @@ class Delivery(Section):
     mode: Literal["at-least-once", "synchronous", "fire-and-forget", "background-jobs", "background-transitions"] = Field(
         "at-least-once", description="what is promised, and what keeps the promise; docs/delivery-modes.md compares them")
     send_timeout_seconds: Interval = Field(35.0, description="how long a message that is waited for may take, in seconds (mode synchronous, job-bridge notify)")
-    window_messages: Annotated[int, Field(ge=1)] = Field(10_000, description="most messages in flight; bounds memory and what a crash repeats")
+    window_messages: Annotated[int, Field(ge=1)] = Field(4_000, description="most messages in flight; bounds memory and what a crash repeats")
     window_bytes: Annotated[int, Field(ge=1)] = Field(16_777_216, description="most bytes in flight, in bytes")
     drain_seconds: Wait = Field(20.0, description="how long a stop waits for messages in flight, in seconds")
     dead_letters_per_hour: Annotated[int, Field(ge=0)] = Field(100, description="more dead letters in an hour stop the bridge (exit 82)")
