@@ -2,13 +2,14 @@
 
 import logging
 from dataclasses import replace
+from datetime import datetime, timezone
 
 from bridge.clock import Clock
 from bridge.config import Config, parse_time
 from bridge.errors import HistoryLost, Misconfigured
 from bridge.model.checkpoint import Checkpoint, Origin, restored
 from bridge.model.gap import Gap, all_before, gap_after
-from bridge.model.position import ClusterTime, Position, position_at, position_from
+from bridge.model.position import ClusterTime, Position, position_by, position_from
 from bridge.model.profile import namespace_of
 from bridge.pipeline.ports import CheckpointStore
 from bridge.source.mongo import MongoSource
@@ -76,8 +77,8 @@ def admit_history(source: MongoSource, checkpoint: Checkpoint) -> None:
 
 def first_position(start: str, now: Position) -> Position:
     """Where ``start.from`` begins to read the stream. Raises ``Misconfigured`` for a time that has not been."""
-    position = now if start in ("now", "history") else position_at(parse_time(start))
-    if position > now:
+    position = now if start in ("now", "history") else position_by(parse_time(start), now, datetime.now(timezone.utc))
+    if position is None:
         raise Misconfigured(f"start.from = {start} is in the future: MongoDB is at {now.cluster_time.isoformat()}",
                             "Nothing was read or sent", "Set a time that has been, now or history")
     return position

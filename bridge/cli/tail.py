@@ -9,7 +9,7 @@ from bridge.cli.settings import Config, with_settings
 from bridge.config import parse_when
 from bridge.errors import Usage, one_line
 from bridge.model.message import value_of
-from bridge.model.position import Position, position_at, position_from
+from bridge.model.position import Position, position_by, position_from
 from bridge.model.transition import Batch, Transition
 from bridge.signals import on_stop
 
@@ -36,9 +36,9 @@ def tail(config: Config, since: str | None, count: int | None) -> None:
     left = count if count is not None else -1
     with opened(config) as (source, _), on_stop(end):
         newest = source.origin().cluster_time
-        now = position_from(newest.next())
-        start = _position(since) if since is not None else now
-        if start > now:
+        here = position_from(newest.next())
+        start = _position(since, here) if since is not None else here
+        if start is None:
             raise Usage(f"--since: {since} is in the future: MongoDB is at {newest.isoformat()}")
         with source.open(start, wake, by_time=False) as stream:
             while not stop.is_set() and left != 0:
@@ -50,9 +50,11 @@ def tail(config: Config, since: str | None, count: int | None) -> None:
                     left = _print(batch, left)
 
 
-def _position(since: str) -> Position:
+def _position(since: str, here: Position) -> Position | None:
+    """None for a time in the future."""
+    now = datetime.now(timezone.utc)
     try:
-        return position_at(parse_when(since, datetime.now(timezone.utc)))
+        return position_by(parse_when(since, now), here, now)
     except ValueError as error:
         raise Usage(f"--since: {error}") from None
 

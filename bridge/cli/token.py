@@ -13,7 +13,7 @@ from bridge.cli.settings import Config, with_settings
 from bridge.config import parse_when
 from bridge.errors import CheckpointUnusable, Fenced, Retryable, Usage
 from bridge.model.checkpoint import Checkpoint, Origin
-from bridge.model.position import Position, position_at, position_from, position_of
+from bridge.model.position import Position, position_by, position_from, position_of
 from bridge.pipeline.ports import CheckpointStore
 
 logger = logging.getLogger("bridge")
@@ -76,16 +76,16 @@ def clear(config: Config, yes: bool) -> None:
 
 
 def _position(place: str, origin: Origin) -> Position:
-    now = position_from(origin.cluster_time.next())
+    newest, now = position_from(origin.cluster_time.next()), datetime.now(timezone.utc)
     if place == "now":
-        return now
+        return newest
     with suppress(ValueError):
         return position_of(place)
     try:
-        position = position_at(parse_when(place, datetime.now(timezone.utc)))
+        position = position_by(parse_when(place, now), newest, now)
     except ValueError as error:
         raise Usage(f"{place!r} is neither a resume token nor a time to go on from: {error}", "The checkpoint is as it was") from None
-    if position > now:
+    if position is None:
         raise Usage(f"{place} is in the future: MongoDB is at {origin.cluster_time.isoformat()}", "The checkpoint is as it was",
                     "'job-bridge token set now' goes on from here")
     return position

@@ -80,3 +80,14 @@ def position_at(moment: datetime) -> Position:
     if not 0 < seconds < 2**32:
         raise ValueError(f"{moment.isoformat()} is no time of MongoDB's oplog: those are from 1970 to 2106")
     return position_from(ClusterTime(seconds))
+
+
+def position_by(moment: datetime, newest: Position, now: datetime) -> Position | None:
+    """Make the position of a time that has been, by ``now``; None of one in the future. ``ValueError`` as above.
+
+    Where nothing is written MongoDB's ``newest`` write lies behind the clock: all times from there on are that place.
+    """
+    position = position_at(moment)
+    if position <= newest:
+        return position
+    return newest if moment <= now else None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.position import ClusterTime, cluster_time_of, position_at, position_from, position_of
+from bridge.model.position import ClusterTime, cluster_time_of, position_at, position_by, position_from, position_of
 from tests.factories import token
 
 UINT32 = st.integers(0, 2**32 - 1)
@@ -71,6 +71,17 @@ def test_the_position_of_a_time_begins_with_its_second() -> None:
 
     assert position_at(moment) == position_from(ClusterTime(1772467451, 0))
     assert position_at(moment).cluster_time.isoformat() == "2026-03-02T16:04:11+00:00"
+
+
+def test_a_time_after_the_newest_write_is_its_place_unless_it_is_still_to_come() -> None:
+    newest = datetime(2026, 3, 2, 16, 4, 11, tzinfo=timezone.utc)
+    here, now = position_from(ClusterTime(int(newest.timestamp()), 7)), newest + timedelta(seconds=9)
+
+    assert position_by(newest - timedelta(seconds=1), here, now) == position_at(newest - timedelta(seconds=1))
+    assert position_by(newest + timedelta(seconds=5), here, now) == here
+    assert position_by(now, here, now) == here
+    assert position_by(now + timedelta(milliseconds=1), here, now) is None
+    assert position_by(newest, here, newest - timedelta(hours=1)) == position_at(newest)  # our clock is behind
 
 
 def test_a_position_in_a_message_is_its_time_and_the_head_of_its_token() -> None:
