@@ -109,30 +109,28 @@ class Measures:
                     self._results.add(table, f"{driver}, {size}", rate=run.rate(), of_raw=run.rate() / limit, megabytes=run.megabytes)
                     before = after
 
-    def latency(self, rate: int, seconds: int, makes: Mapping[str, Make], rounds: int = 1) -> None:
-        """From just before a write to the arrival of its message, and to that of its change event at a ``watch()``."""
+    def latency(self, rate: int, seconds: int, makes: Mapping[str, Make | None], rounds: int = 1) -> None:
+        """From just before a write to the arrival of its message; where nobody sends one (None), of its change event at a ``watch()``."""
         for _ in range(rounds):
-            self._note_latency("watch()", rate, seconds, self._paced(self._late(), rate, seconds))
             for name, make in makes.items():
-                database, topic = self._late(), self._world.topic()
-                places = [self._world.kafka.bootstrap, topic]
-                with make(database, topic, None) as contender:
-                    self._settle(contender)
-                    self._paced(database, min(rate, 200), 3, *places)  # warms both ends
-                    paced = self._paced(database, rate, seconds, *places)
-                self._note_latency(name, rate, seconds, paced)
+                paced = self._arrivals(rate, seconds, make)
+                took, after = (sorted(one[n] for one in paced) for n in (0, 1))
+                quantiles = {f"p{share}": _quantile(took, share / 100) for share in (50, 90, 99)} if took else {}
+                quantiles |= {f"after_p{share}": _quantile(after, share / 100) for share in (50, 99)} if after else {}
+                self._results.add("latency", f"{name}, {rate}/s", arrived=len(took) / (rate * seconds), **quantiles)
+                self._results.distribution(f"{name}, {rate}/s", took)
 
-    def _late(self) -> str:
+    def _arrivals(self, rate: int, seconds: int, make: Make | None) -> list[tuple[float, float]]:
         database = f"late-{time.monotonic_ns():x}"
         self._world.create(database)
-        return database
-
-    def _note_latency(self, name: str, rate: int, seconds: int, paced: Sequence[tuple[float, float]]) -> None:
-        took, after = (sorted(one[n] for one in paced) for n in (0, 1))
-        quantiles = {f"p{share}": _quantile(took, share / 100) for share in (50, 90, 99)} if took else {}
-        quantiles |= {f"after_p{share}": _quantile(after, share / 100) for share in (50, 99)} if after else {}
-        self._results.add("latency", f"{name}, {rate}/s", arrived=len(took) / (rate * seconds), **quantiles)
-        self._results.distribution(f"{name}, {rate}/s", took)
+        if make is None:
+            return self._paced(database, rate, seconds)
+        topic = self._world.topic()
+        places = (self._world.kafka.bootstrap, topic)
+        with make(database, topic, None) as contender:
+            self._settle(contender)
+            self._paced(database, min(rate, 200), 3, *places)  # warms both ends
+            return self._paced(database, rate, seconds, *places)
 
     def _settle(self, contender: Any) -> None:
         if isinstance(contender, Bridge):
@@ -205,8 +203,9 @@ class Measures:
             self.drain("lookup", kind, backlog, peers.make(kind, "lookup"))
 
     def latencies(self, rates: Sequence[int], rounds: int, kinds: tuple[str, ...]) -> None:
-        """Every peer at 200 writes a second, and the bridge at other rates."""
-        peers, own = Peers(self._world), {driver: bridge(self._world, driver) for driver in DRIVERS}
+        """Every peer at 200 writes a second, and the bridge at other rates; beside them the change stream itself."""
+        peers = Peers(self._world)
+        own: dict[str, Make | None] = {"watch()": None} | {driver: bridge(self._world, driver) for driver in DRIVERS}
         self.latency(200, 15, own | {kind: peers.make(kind, "latency") for kind in kinds}, rounds)
         for rate in rates:
             self.latency(rate, 10, own, rounds)

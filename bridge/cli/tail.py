@@ -35,11 +35,10 @@ def tail(config: Config, since: str | None, count: int | None) -> None:
 
     left = count if count is not None else -1
     with opened(config) as (source, _), on_stop(end):
-        newest = source.origin().cluster_time
-        here = position_from(newest.next())
-        start = _position(since, here) if since is not None else here
+        newest = position_from(source.origin().cluster_time.next())
+        start = _position(since, newest) if since is not None else newest
         if start is None:
-            raise Usage(f"--since: {since} is in the future: MongoDB is at {newest.isoformat()}")
+            raise Usage(f"--since: {since} is in the future: MongoDB is at {newest.cluster_time.isoformat()}")
         with source.open(start, wake, by_time=False) as stream:
             while not stop.is_set() and left != 0:
                 wake.clear()
@@ -50,11 +49,11 @@ def tail(config: Config, since: str | None, count: int | None) -> None:
                     left = _print(batch, left)
 
 
-def _position(since: str, here: Position) -> Position | None:
+def _position(since: str, newest: Position) -> Position | None:
     """None for a time in the future."""
     now = datetime.now(timezone.utc)
     try:
-        return position_by(parse_when(since, now), here, now)
+        return position_by(parse_when(since, now), newest, now)
     except ValueError as error:
         raise Usage(f"--since: {error}") from None
 
