@@ -56,6 +56,16 @@ def _latency(results: Results) -> Iterator[Sequence[str] | None]:
             if theirs:
                 ratios = results.ratios("latency", f"{driver}, 200/s", f"{min(theirs)[1]}, 200/s", figure)
                 yield _most(f"{driver}: {figure} at 200/s by the best peer's ({min(theirs)[1]})", ratios, 1.0)
+        yield _flat(results, driver, "p50", "p50")
+        yield _flat(results, driver, "after_p50", "p50 after the write's acknowledgement")
+
+
+def _flat(results: Results, driver: str, figure: str, what: str) -> Sequence[str] | None:
+    """The rate at which it is slowest, beside the lowest rate."""
+    paced = [(results.median("latency", name, figure) or 0.0, name) for name in results.names("latency") if name.startswith(f"{driver}, ")]
+    slowest = max(paced, default=(0.0, ""))[1]
+    ratios = results.ratios("latency", slowest, f"{driver}, 10/s", figure)
+    return _most(f"{driver}: {what}, at its highest ({slowest.rpartition(', ')[2]}) by that at 10/s", ratios, 1.1)
 
 
 def _rest(results: Results) -> Iterator[Sequence[str] | None]:
@@ -66,10 +76,10 @@ def _rest(results: Results) -> Iterator[Sequence[str] | None]:
             yield _least(f"{driver}: rate of {size} jobs by 1 KB", results.ratios("sizes", f"{driver}, {size}", f"{driver}, 1 KB", "rate"), 0.8)
         for table, what in (("growth", "backlogs"), ("jobs", "numbers of jobs")):
             names = [name for name in results.names(table) if name.startswith(f"{driver}, ")]
-            rates = [results.median(table, name, "of_raw") or 0.0 for name in names]
+            rates = [results.median(table, name, "rate") or 0.0 for name in names]
             peaks = [results.median(table, name, "megabytes") or 0.0 for name in names]
             if len(names) > 1 and max(rates):
-                yield _least(f"{driver}: slowest by fastest over {what}, each by raw batches, shaped", [min(rates) / max(rates)], 0.9)
+                yield _least(f"{driver}: slowest by fastest over {what}", [min(rates) / max(rates)], 0.9)
                 yield _most(f"{driver}: difference of peak RSS over {what}, MB", [max(peaks) - min(peaks)], 10)
 
 

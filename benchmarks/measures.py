@@ -30,6 +30,9 @@ SPREAD, MANY = 400_000, 1_000_000
 #: Jobs, or transitions, behind a backlog: MongoDB reads ahead by 4 MB of the oplog.
 MORE = 10_000
 
+#: What :mod:`benchmarks.latency` tells of each write, and how many cores MongoDB was busy with meanwhile.
+Paced = tuple[list[tuple[float, float]], float]
+
 
 class Measures:
     """All measurements on one world."""
@@ -113,14 +116,14 @@ class Measures:
         """From just before a write to the arrival of its message; where nobody sends one (None), of its change event at a ``watch()``."""
         for _ in range(rounds):
             for name, make in makes.items():
-                paced = self._arrivals(rate, seconds, make)
+                paced, cores = self._arrivals(rate, seconds, make)
                 took, after = (sorted(one[n] for one in paced) for n in (0, 1))
                 quantiles = {f"p{share}": _quantile(took, share / 100) for share in (50, 90, 99)} if took else {}
                 quantiles |= {f"after_p{share}": _quantile(after, share / 100) for share in (50, 99)} if after else {}
-                self._results.add("latency", f"{name}, {rate}/s", arrived=len(took) / (rate * seconds), **quantiles)
+                self._results.add("latency", f"{name}, {rate}/s", arrived=len(took) / (rate * seconds), mongod_cores=cores, **quantiles)
                 self._results.distribution(f"{name}, {rate}/s", took)
 
-    def _arrivals(self, rate: int, seconds: int, make: Make | None) -> list[tuple[float, float]]:
+    def _arrivals(self, rate: int, seconds: int, make: Make | None) -> Paced:
         database = f"late-{time.monotonic_ns():x}"
         self._world.create(database)
         if make is None:
@@ -138,11 +141,11 @@ class Measures:
         else:
             time.sleep(12)
 
-    def _paced(self, database: str, rate: int, seconds: int, *places: str) -> list[tuple[float, float]]:
+    def _paced(self, database: str, rate: int, seconds: int, *places: str) -> Paced:
+        before = cpu_seconds(self._world.mongod.pid())
         command = [sys.executable, "-m", "benchmarks.latency", self._world.mongod.uri, database, str(rate), str(seconds), *places]
         done = subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
-        found: list[tuple[float, float]] = json.loads(done.stdout)
-        return found
+        return json.loads(done.stdout), (cpu_seconds(self._world.mongod.pid()) - before) / seconds
 
     def start(self, rounds: int) -> None:
         """From the start of the process to ``/readyz``, and with one transition waiting to its arrival."""

@@ -46,9 +46,9 @@ def _page(results: Results, plots: list[tuple[str, str]]) -> Iterator[str]:
     yield from _section("The change stream read in three ways, everything else the same", ("contender", "transitions/s", "CPU s per 100k"), (
         (f"job-bridge, {name}", _spread(results, "readers", name, "rate", "{:.0f}"), _spread(results, "readers", name, "cpu", "{:.2f}"))
         for name in results.names("readers")))
-    yield from _section("Latency: from just before the write to the arrival at a consumer", ("contender, rate", "p50 ms", "p90", "p99", "after the write's acknowledgement: p50", "p99", "arrived"), (
+    yield from _section("Latency: from just before the write to the arrival at a consumer", ("contender, rate", "p50 ms", "p90", "p99", "after the write's acknowledgement: p50", "p99", "arrived", "MongoDB's CPU, cores"), (
         (_rated(name), *(_spread(results, "latency", name, figure, "{:.1f}") for figure in ("p50", "p90", "p99", "after_p50", "after_p99")),
-         _spread(results, "latency", name, "arrived", "{:.3f}"))
+         _spread(results, "latency", name, "arrived", "{:.3f}"), _spread(results, "latency", name, "mongod_cores", "{:.2f}"))
         for name in results.names("latency")))
     yield from _section("Size of the jobs, and noise", ("what", "transitions/s", "events/s"), (
         (name, _spread(results, "sizes", name, "rate", "{:.0f}"), _spread(results, "sizes", name, "events_rate", "{:.0f}"))
