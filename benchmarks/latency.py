@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
-from pymongo import MongoClient, UpdateOne
+from pymongo import InsertOne, MongoClient, UpdateOne
 
 from benchmarks.world import PARTITIONS
 from bridge.demo.workload import HAPPY, Step, change, new_job, to_millis
@@ -97,23 +97,31 @@ class Latency:
             yield ""
             while True:
                 event = stream.try_next() or {}
-                changed = event.get("updateDescription", {}).get("updatedFields", {})
-                yield "".join(each.get("trans_id", "") for each in changed.values() if isinstance(each, dict))
+                told = [*event.get("updateDescription", {}).get("updatedFields", {}).values(), *event.get("fullDocument", {}).get("transition_times", [])]
+                yield "".join(each.get("trans_id", "") for each in told if isinstance(each, dict))
 
     def _write(self, first: int, writers: int, group: int, rate: int, count: int, began: float) -> None:
-        jobs = [new_job("kbase", to_millis(datetime.now(timezone.utc)), []) for _ in range(group)]
-        for job in jobs:
-            self._jobs.insert_one(job)
-        for number in range(first * group, count, writers * group):
+        jobs: list[Any] = []
+        for turn, number in enumerate(range(first * group, count, writers * group)):
             time.sleep(max(0.0, began + number / rate - time.monotonic()))
-            time_, step = to_millis(datetime.now(timezone.utc)), Step(HAPPY[1 + number % (len(HAPPY) - 1)])
+            time_, state = to_millis(datetime.now(timezone.utc)), HAPPY[turn % len(HAPPY)]
             mine = range(number, number + group)
+            trans_ids = [f"{self._mark}{n:07d}" for n in mine]
+            writes: list[InsertOne[Any] | UpdateOne]
+            if state == HAPPY[0]:  # as many transitions as a job has: with a thousand in one, writing would take longer and longer
+                jobs = [_created(time_, trans_id) for trans_id in trans_ids]
+                writes = [InsertOne(job) for job in jobs]
+            else:
+                writes = [UpdateOne({"_id": job["_id"]}, change(Step(state), time_, trans_id)) for job, trans_id in zip(jobs, trans_ids, strict=True)]
             self._written |= dict.fromkeys(mine, time.monotonic())
-            updates = [
-                UpdateOne({"_id": job["_id"]}, change(step, time_, f"{self._mark}{number + n:07d}")) for n, job in enumerate(jobs)
-            ]
-            self._jobs.bulk_write(updates, ordered=False)
+            self._jobs.bulk_write(writes, ordered=False)
             self._acknowledged |= dict.fromkeys(mine, time.monotonic())
+
+
+def _created(time_: datetime, trans_id: str) -> dict[str, Any]:
+    job = new_job("kbase", time_, [])
+    job["transition_times"][0]["trans_id"] = trans_id
+    return job
 
 
 if __name__ == "__main__":
