@@ -52,10 +52,11 @@ def _costs(results: Results) -> Iterator[Sequence[str] | None]:
 def _latency(results: Results) -> Iterator[Sequence[str] | None]:
     for driver in DRIVERS:
         for figure in ("p50", "p99"):
-            theirs = [(median, peer) for peer in PEERS if (median := results.median("latency", f"{peer}, 200/s", figure)) is not None]
-            if theirs:
-                ratios = results.ratios("latency", f"{driver}, 200/s", f"{min(theirs)[1]}, 200/s", figure)
-                yield _most(f"{driver}: {figure} at 200/s by the best peer's ({min(theirs)[1]})", ratios, 1.0)
+            for peers, who in ((JVM, "best JVM peer's"), (PEERS, "best peer's")):
+                theirs = [(median, peer) for peer in peers if (median := results.median("latency", f"{peer}, 200/s", figure)) is not None]
+                if theirs:
+                    ratios = results.ratios("latency", f"{driver}, 200/s", f"{min(theirs)[1]}, 200/s", figure)
+                    yield _most(f"{driver}: {figure} at 200/s by the {who} ({min(theirs)[1]})", ratios, 1.0)
         yield _flat(results, driver, "p50", "p50")
         yield _flat(results, driver, "after_p50", "p50 after the write's acknowledgement")
 

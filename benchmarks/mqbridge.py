@@ -15,6 +15,8 @@ from bridge.demo.process import Child
 #: What the documentation recommends for throughput; the producer is librdkafka's.
 ROUTE = {"batch_size": 1000}
 PRODUCER = {"acks": "all", "enable.idempotence": "true", "linger.ms": "5"}
+#: What is other for latency: a change event waits until its batch is full.
+AT_ONCE, AT_ONCE_PRODUCER = {"batch_size": 1}, {"linger.ms": "0"}
 
 
 class MqBridge:
@@ -24,10 +26,12 @@ class MqBridge:
         self, folder: Path, mongo_uri: str, database: str, bootstrap: str, topic: str, state: Path, *, variant: str = "throughput"
     ) -> None:
         state.mkdir(parents=True, exist_ok=True)
-        options = PRODUCER | ({"linger.ms": "0"} if variant == "latency" else {})
-        self.settings = {name: str(value) for name, value in ROUTE.items()} | {f"producer_options.{k}": v for k, v in options.items()}
+        at_once = variant == "latency"
+        options = PRODUCER | (AT_ONCE_PRODUCER if at_once else {})
+        own = ROUTE | (AT_ONCE if at_once else {})
+        self.settings = {name: str(value) for name, value in own.items()} | {f"producer_options.{k}": v for k, v in options.items()}
         route = {
-            **ROUTE,
+            **own,
             "input": {"mongodb": {
                 "url": mongo_uri, "database": database, "collection": "jobs", "consume": "capture_new", "cursor_id": "bench",
                 "checkpoint_store": f"file://{state / 'cursors.json'}",

@@ -131,7 +131,7 @@ def _near(results: Results) -> Iterator[str]:
 def _settings(results: Results) -> Iterator[str]:
     if results.settings:
         yield from ("", "## Settings", "")
-        yield "The bridge: as shipped, but `kafka.headers = none` where it is not said otherwise. The others, for throughput (for latency with `linger.ms` 0):"
+        yield "The bridge: as shipped, but `kafka.headers = none` where it is not said otherwise. The others, for throughput (for latency with `linger.ms` 0, and mq-bridge with `batch_size` 1):"
         for name, settings in results.settings.items():
             yield ""
             yield f"- {title(name)}: " + ", ".join(f"`{key}={value}`" for key, value in settings.items())
