@@ -23,6 +23,8 @@ from tests.servers.kafka import Kafka
 
 ARRIVAL_SECONDS = 60.0
 BUSY = Workload(rate=150, concurrency=16)
+#: More in flight than had been sent when Kafka stopped: of those the answers may be on their way.
+WAITING = 20
 
 
 class Bench:

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.demo.mongod import Mongod
 from bridge.demo.process import poll
-from tests.acceptance.bench import Bench
+from tests.acceptance.bench import WAITING, Bench
 from tests.acceptance.conftest import MakeBench
 from tests.acceptance.ways import AT_LEAST_ONCE_LIBRDKAFKA, EVERY_WAY
 from tests.servers.proxy import TcpProxy
@@ -110,7 +110,7 @@ def test_nor_does_one_with_messages_that_kafka_has_not_taken_when_the_run_ended(
     with bench.load() as load:
         load.await_commits(100)
         with bench.kafka_paused():
-            poll(lambda: bridge.metric("job_bridge_in_flight_messages") > 0, "messages in flight")
+            poll(lambda: bridge.metric("job_bridge_in_flight_messages") >= WAITING, "messages that wait for Kafka")
             lone.kill()
             bridge.wait_unready("out of reach")
             assert bridge.terminate() == TRY_AGAIN
