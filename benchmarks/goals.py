@@ -7,6 +7,8 @@ from benchmarks.contenders import DRIVERS, PEERS
 from benchmarks.results import Results
 
 JVM = ("mongodb", "debezium")
+#: Who the best is looked for among.
+AMONG = ((JVM, "best JVM peer's"), (PEERS, "best peer's"))
 
 
 def goals(results: Results) -> Iterator[Sequence[str]]:
@@ -28,7 +30,7 @@ def _backlog(results: Results) -> Iterator[Sequence[str] | None]:
 
 def _costs(results: Results) -> Iterator[Sequence[str] | None]:
     for driver, cold, warm in (("librdkafka", 1 / 8, 1 / 2), ("kafka-python", 1 / 3, None)):
-        for peers, who in ((JVM, "best JVM peer's"), (PEERS, "best peer's")):
+        for peers, who in AMONG:
             best = _best(results, "cpu", peers, min)
             if best:
                 yield _most(f"{driver}: CPU with start-up by the {who} ({best})", results.ratios("throughput", driver, best, "cpu"), cold)
@@ -43,7 +45,7 @@ def _costs(results: Results) -> Iterator[Sequence[str] | None]:
         if best:
             yield _most(f"{driver}: peak RSS by the best JVM peer's", results.ratios("throughput", driver, best, "megabytes"), 0.1)
         yield _most(f"{driver}: start to first message, s", results.values("start", driver, "first"), 1.0)
-        for peers, who in ((JVM, "best JVM peer's"), (PEERS, "best peer's")):
+        for peers, who in AMONG:
             best = _best(results, "first", peers, min)
             if best:
                 yield _most(f"{driver}: start to first message by the {who} ({best})", results.ratios("throughput", driver, best, "first"), 0.2)
@@ -52,11 +54,11 @@ def _costs(results: Results) -> Iterator[Sequence[str] | None]:
 def _latency(results: Results) -> Iterator[Sequence[str] | None]:
     for driver in DRIVERS:
         for figure in ("p50", "p99"):
-            for peers, who in ((JVM, "best JVM peer's"), (PEERS, "best peer's")):
-                theirs = [(median, peer) for peer in peers if (median := results.median("latency", f"{peer}, 200/s", figure)) is not None]
-                if theirs:
-                    ratios = results.ratios("latency", f"{driver}, 200/s", f"{min(theirs)[1]}, 200/s", figure)
-                    yield _most(f"{driver}: {figure} at 200/s by the {who} ({min(theirs)[1]})", ratios, 1.0)
+            for peers, who in AMONG:
+                best = _best(results, figure, peers, min, "latency", ", 200/s")
+                if best:
+                    ratios = results.ratios("latency", f"{driver}, 200/s", f"{best}, 200/s", figure)
+                    yield _most(f"{driver}: {figure} at 200/s by the {who} ({best})", ratios, 1.0)
         yield _flat(results, driver, "p50", "p50")
         yield _flat(results, driver, "after_p50", "p50 after the write's acknowledgement")
 
@@ -84,11 +86,13 @@ def _rest(results: Results) -> Iterator[Sequence[str] | None]:
                 yield _most(f"{driver}: difference of peak RSS over {what}, MB", [max(peaks) - min(peaks)], 10)
 
 
-def _best(results: Results, figure: str, peers: Sequence[str], choose: Callable[..., object]) -> str | None:
-    found = [(median, peer) for peer in peers if (median := results.median("throughput", peer, figure)) is not None]
-    if not found:
-        return None
-    return (max(found) if choose is max else min(found))[1]
+def _best(
+    results: Results, figure: str, peers: Sequence[str], choose: Callable[[list[tuple[float, str]]], tuple[float, str]],
+    table: str = "throughput", condition: str = "",
+) -> str | None:
+    """The peer with the best median; ``condition`` is what the table's names have behind the peer's."""
+    found = [(median, peer) for peer in peers if (median := results.median(table, f"{peer}{condition}", figure)) is not None]
+    return choose(found)[1] if found else None
 
 
 def _least(what: str, values: Sequence[float], goal: float) -> Sequence[str] | None:
