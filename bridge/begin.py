@@ -39,10 +39,10 @@ class Beginning:
         margin = self._config.recovery.margin_seconds
         if self._config.recovery.on_history_lost == "stop":
             raise error
-        return gap_after(position, self._now(self._source.origin()), margin, self._clock.now(), stored.known(margin))
+        return gap_after(position, self._source.origin().newest, margin, self._clock.now(), stored.known(margin))
 
     def _first(self, origin: Origin) -> Checkpoint:
-        start, now, gap = self._config.start.from_, self._now(origin), None
+        start, now, gap = self._config.start.from_, origin.newest, None
         position = first_position(start, now)
         if start == "history":
             # The place before it: the stream is then read from ``now`` on, once history is told.
@@ -62,10 +62,6 @@ class Beginning:
         logger.info("going on from the checkpoint%s", unused, extra={"position": str(checkpoint.position)})
         self.by_time = checkpoint.fingerprint != origin.fingerprint and bool(checkpoint.position.token)
         return replace(checkpoint, fingerprint=origin.fingerprint, mongo_cluster_id=origin.mongo_cluster_id)
-
-    def _now(self, origin: Origin) -> Position:
-        """The place after everything that is written, taken before anything is read; what of that a majority has not yet, history waits for."""
-        return position_from(origin.cluster_time.next())
 
 
 def admit_history(source: MongoSource, checkpoint: Checkpoint) -> None:

@@ -127,7 +127,7 @@ def _checkpoint(config: Config, source: MongoSource, store: CheckpointStore) -> 
     yield _oplog(oldest, newest)
     origin, start = source.origin(), config.start.from_
     if stored is None:
-        first = first_position(start, position_from(origin.cluster_time.next()))
+        first = first_position(start, origin.newest)
         yield Finding("ok", "checkpoint", f"none yet: the first start begins with start.from = {start}")
         yield _opens(config, source, first, by_time=False)
         return

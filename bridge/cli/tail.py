@@ -9,7 +9,7 @@ from bridge.cli.settings import Config, with_settings
 from bridge.config import parse_when
 from bridge.errors import Usage, one_line
 from bridge.model.message import value_of
-from bridge.model.position import Position, position_by, position_from
+from bridge.model.position import Position, position_by
 from bridge.model.transition import Batch, Transition
 from bridge.signals import on_stop
 
@@ -35,7 +35,7 @@ def tail(config: Config, since: str | None, count: int | None) -> None:
 
     left = count if count is not None else -1
     with opened(config) as (source, _), on_stop(end):
-        newest = position_from(source.origin().cluster_time.next())
+        newest = source.origin().newest
         start = _position(since, newest) if since is not None else newest
         if start is None:
             raise Usage(f"--since: {since} is in the future: MongoDB is at {newest.cluster_time.isoformat()}")

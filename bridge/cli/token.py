@@ -13,7 +13,7 @@ from bridge.cli.settings import Config, with_settings
 from bridge.config import parse_when
 from bridge.errors import CheckpointUnusable, Fenced, Retryable, Usage
 from bridge.model.checkpoint import Checkpoint, Origin
-from bridge.model.position import Position, position_by, position_from, position_of
+from bridge.model.position import Position, position_by, position_of
 from bridge.pipeline.ports import CheckpointStore
 
 logger = logging.getLogger("bridge")
@@ -76,7 +76,7 @@ def clear(config: Config, yes: bool) -> None:
 
 
 def _position(place: str, origin: Origin) -> Position:
-    newest, now = position_from(origin.cluster_time.next()), datetime.now(timezone.utc)
+    newest, now = origin.newest, datetime.now(timezone.utc)
     if place == "now":
         return newest
     with suppress(ValueError):

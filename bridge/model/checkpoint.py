@@ -162,6 +162,11 @@ class Origin:
     fingerprint: str
     cluster_time: ClusterTime
 
+    @property
+    def newest(self) -> Position:
+        """The place after everything that is written; what of that a majority has not yet, a reader of history waits for."""
+        return position_from(self.cluster_time.next())
+
     def admit(self, checkpoint: Checkpoint) -> None:
         """Raise :class:`CheckpointUnusable` when the checkpoint is of another collection or cluster."""
         if checkpoint.namespace != self.namespace:
