@@ -100,8 +100,8 @@ class Child:
             self._process.wait()
 
     def pause(self) -> None:
-        """Freeze the process: its connections stay open and nothing answers."""
-        os.kill(self.pid, signal.SIGSTOP)
+        """Freeze the process: its connections stay open, and on return nothing answers; raises ``ServerError`` when it has ended."""
+        freeze(self.pid)
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
@@ -121,6 +121,18 @@ class Child:
     def log_tail(self) -> str:
         """The end of what the process wrote."""
         return self.log.read_text(errors="replace")[-LOG_TAIL:] if self.log.exists() else ""
+
+
+def freeze(pid: int) -> None:
+    """Stop a child process and wait until it stands still: until then all its threads go on, for milliseconds.
+
+    Raises ``ServerError`` when it has ended.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    # It stays to be waited for: the stop for the next pause, the end for its owner.
+    found = os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    if found is None or found.si_code != os.CLD_STOPPED:
+        raise ServerError(f"process {pid} ended instead of pausing")
 
 
 def poll(ready: Callable[[], bool], what: str, deadline_seconds: float = START_SECONDS) -> None:

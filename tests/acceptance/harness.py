@@ -15,7 +15,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from bridge.demo.process import LAUNCH, ServerError, free_port, poll
+from bridge.demo.process import LAUNCH, ServerError, free_port, freeze, poll
 
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 60.0
@@ -103,7 +103,7 @@ class BridgeProcess:
         os.kill(self.pid, signal.SIGTERM)
 
     def pause(self) -> None:
-        os.kill(self.pid, signal.SIGSTOP)
+        freeze(self.pid)
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
