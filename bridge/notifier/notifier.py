@@ -183,7 +183,7 @@ class Notifier:
         backoff, tries = Backoff(most=_MOST_SECONDS), 0
         while not self._closing.is_set():
             try:
-                with _translated(), self._driver.sink(self._config, self._form.dead_letter_topic, self._wake) as sink:
+                with _translated(), self._driver.sink(self._config, None, self._wake) as sink:
                     tries = 0
                     self._feed(sink)
             except BridgeError as error:

@@ -21,11 +21,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """One way to speak to Kafka. ``sink`` takes the settings, the dead-letter topic and the event that wakes the loop."""
+    """One way to speak to Kafka. ``sink`` takes the settings, the dead-letter topic (None where nothing goes to one) and the event that wakes its user."""
 
     name: str
     version: str
-    sink: Callable[[Config, str, threading.Event], "AbstractContextManager[KafkaPythonSink | LibrdkafkaSink]"]
+    sink: Callable[[Config, str | None, threading.Event], "AbstractContextManager[KafkaPythonSink | LibrdkafkaSink]"]
     topics: Callable[[Config], Topics]
     #: One for both: reading back is for commands, and kafka-python is always there.
     reader: Callable[[Config], "AbstractContextManager[TopicReader]"]

@@ -41,14 +41,14 @@ class Topics(Protocol):
         """Create the topics that are missing, with so many partitions each; return their names."""
 
 
-def admitted(topics: Topics, topic: str, dead_letter_topic: str) -> dict[str, Topic]:
+def admitted(topics: Topics, topic: str, dead_letter_topic: str | None) -> dict[str, Topic]:
     """The topics a sink is going to write to. Raises when the first cannot be; the second is only missed aloud."""
-    found = topics.describe(topic, dead_letter_topic)
+    found = topics.describe(topic, *filter(None, [dead_letter_topic]))
     if topic not in found:
         raise missing(topic)
     if not found[topic].writable:
         raise unwritable(topic)
-    if dead_letter_topic not in found:
+    if dead_letter_topic and dead_letter_topic not in found:
         logger.warning("the dead-letter topic %s does not exist: a message that needs it will stop the bridge; "
                        "'job-bridge topics create' makes it", dead_letter_topic)
     return found

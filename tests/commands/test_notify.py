@@ -122,6 +122,16 @@ def test_the_library_returns_when_kafka_has_the_message(kafka: Kafka, topic: str
     assert header(record, "ce_source") == b"my-service" and header(record, "ce_origin") == b"notify"
 
 
+def test_the_library_misses_no_topic_that_it_does_not_use(kafka: Kafka, driver: str, caplog: pytest.LogCaptureFixture) -> None:
+    alone = f"alone-{uuid.uuid4().hex[:12]}"
+    kafka.create_topic(alone)
+    with Notifier(kafka.bootstrap, alone, driver=driver) as notifier:
+        notifier.notify("job-1", "created", NOW)
+
+    assert told(kafka, alone, "job-1") == ["created"]
+    assert not [line for line in caplog.messages if "dead-letter" in line]
+
+
 def test_many_threads_may_notify_at_once(kafka: Kafka, topic: str, driver: str) -> None:
     with Notifier(kafka.bootstrap, topic, driver=driver) as notifier:
 

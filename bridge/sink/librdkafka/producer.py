@@ -50,7 +50,7 @@ class LibrdkafkaSink:
     appends to a queue and sets ``wake``.
     """
 
-    def __init__(self, config: Config, dead_letter_topic: str, wake: threading.Event) -> None:
+    def __init__(self, config: Config, dead_letter_topic: str | None, wake: threading.Event) -> None:
         self._config = config
         self._topic = config.kafka.topic
         self._dead_letter_topic = dead_letter_topic
