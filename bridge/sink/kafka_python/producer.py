@@ -8,8 +8,9 @@ nothing is ever given up, and after any failure the producer sends nothing more 
 """
 
 import threading
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ from kafka import KafkaProducer
 from kafka import errors as kafka_errors
 from kafka.net.compat import KafkaNetClient
 from kafka.producer.future import FutureRecordMetadata
+from kafka.structs import TopicPartition
 
 from bridge.config import Config
 from bridge.errors import BridgeError
@@ -62,10 +64,10 @@ class _Client(KafkaNetClient):  # type: ignore[misc]  # it has no types
 class _Lane:
     """One partition: what was handed over and has not been reported, in order."""
 
-    __slots__ = ("number", "sent", "wake")
+    __slots__ = ("partition", "sent", "wake")
 
-    def __init__(self, number: int, wake: threading.Event) -> None:
-        self.number = number
+    def __init__(self, partition: TopicPartition, wake: threading.Event) -> None:
+        self.partition = partition
         self.wake = wake
         self.sent: deque[tuple[FutureRecordMetadata, Delivery]] = deque()
 
@@ -117,7 +119,7 @@ class KafkaPythonSink:
     def __enter__(self) -> Self:
         self._topics = admitted(KafkaPythonTopics(self._config), self._topic, self._dead_letter_topic)
         partitions = {name: topic.partitions for name, topic in self._topics.items()}
-        self._lanes = Lanes(partitions, lambda _, number: _Lane(number, self._wake))
+        self._lanes = Lanes(partitions, lambda topic, number: _Lane(TopicPartition(topic, number), self._wake))
         self._words.install()
         try:
             self._producer: KafkaProducer = made(KafkaProducer, **self._options())
@@ -168,18 +170,27 @@ class KafkaPythonSink:
         """Hand messages over. Raises what it means when the producer does not take them, and :class:`Retryable` when it takes no more."""
         if self.broken:
             raise discarded()
-        send = self._producer.send
         lanes = self._lanes.of([message[:2] for message, _ in sendings])
+        # What the producer's own send() looks at, for each message anew, takes a fifth of the bridge's time (docs/benchmarks.md).
+        append = self._producer._accumulator.append
+        milliseconds, now = int(time.time() * 1000), time.monotonic()
         self._client.held = True
         try:
-            for lane, ((topic, key, value, headers), delivery) in zip(lanes, sendings, strict=True):
-                lane.append(send(topic, value, key, headers, lane.number), delivery)
-        except (kafka_errors.KafkaError, AssertionError, ValueError) as error:  # ValueError: the topic has fewer partitions now
+            self._expect({lane.partition.topic for lane in set(lanes)})
+            for lane, ((_, key, value, headers), delivery) in zip(lanes, sendings, strict=True):
+                lane.append(append(lane.partition, milliseconds, key, value, headers, now)[0], delivery)
+        except (kafka_errors.KafkaError, AssertionError, ValueError) as error:
             self.broken = True
             raise self._verdict(error) from error
         finally:
             self._client.held = False
             self._client.wakeup()
+
+    def _expect(self, topics: Iterable[str]) -> None:
+        """Wait until the producer knows the topics. Raises kafka-python's errors, and ``ValueError`` when one has fewer partitions now."""
+        for topic in topics:
+            if len(self._producer.partitions_for(topic)) < self._topics[topic].partitions:
+                raise ValueError(f"the topic {topic} has fewer partitions than it had")
 
     def settled(self) -> list[Delivery]:
         """The deliveries acknowledged since the last call; raises what a failed one means when there are none, once."""
