@@ -156,12 +156,53 @@ def test_kafka_pythons_sender_is_woken_once_for_all_that_is_handed_over_together
     cluster = Cluster("kafka-python", kafka, topic)
     together = [(message(f"job-{number % 20}", b"{}", topic), delivery(number)) for number in range(60)]
     with cluster.open() as sink:
+        sink.send(together)  # waits for what the broker says of the topic
+        settle(cluster, sink, lambda found: len(found) == 60)
+        wakes.clear()
         for expected in (1, 2):
             sink.send(together)
             assert len(wakes) == expected
             settle(cluster, sink, lambda found: len(found) == 60)
 
-    assert sum(map(len, cluster.written())) == 120
+    assert sum(map(len, cluster.written())) == 180
+
+
+def test_a_batch_too_large_for_its_topic_fails_whole(cluster: Cluster, kafka: Kafka) -> None:
+    """A producer that sends it again in parts is done with the first message before the last is written."""
+    with cluster.open() as sink:
+        sink.send([(message("job-0", b"before", cluster.topic), delivery(0))])
+        settle(cluster, sink, lambda found: len(found) == 1)
+        kafka.alter_topic(cluster.topic, max_message_bytes=5_000)
+        sink.send([(message("job-0", b"%d" % number + b"x" * 900, cluster.topic), delivery(number)) for number in range(20)])
+        with pytest.raises(Retryable, match=r"[Tt]oo *[Ll]arge|takes less"):
+            settle(cluster, sink, lambda found: bool(found))
+
+    with cluster.open() as sink:
+        sink.send([(message("job-0", b"%d" % number + b"x" * 900, cluster.topic), delivery(number)) for number in range(20)])
+        settle(cluster, sink, lambda found: len(found) == 20)
+
+    (values,) = filter(None, cluster.written())
+    assert values == [b"before", *(b"%d" % number + b"x" * 900 for number in range(20))]
+
+
+def test_what_waits_for_a_silent_broker_is_written_in_order(behind_a_proxy: tuple[Cluster, Kafka]) -> None:
+    """Later hand-overs fill up what earlier ones began."""
+    cluster, kafka = behind_a_proxy
+    with kafka.proxy() as proxy, cluster.open() as sink:
+        sink.send([(message(f"job-{number}", b"connected", cluster.topic), delivery(number)) for number in range(6)])
+        settle(cluster, sink, lambda found: len(found) == 6)
+        proxy.silence()
+        for first in range(0, 1000, 10):
+            sink.send([(message(f"job-{number % 6}", b"%d" % number, cluster.topic), delivery(number)) for number in range(first, first + 10)])
+            cluster.wake.wait(0.005)  # else all are on their way together
+        poll(lambda: proxy.counts.held > 0, "what the broker does not get")
+        assert list(sink.settled()) == []
+        proxy.pass_through()
+        settled = settle(cluster, sink, lambda found: len(found) == 1000)
+
+    assert len({id(one) for one in settled}) == 1000
+    written = [[int(value) for value in each if value != b"connected"] for each in cluster.written()]
+    assert all(each == sorted(each) for each in written) and sum(map(len, written)) == 1000
 
 
 def test_headers_arrive_as_they_were_given(cluster: Cluster) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from bridge.errors import BridgeError, Retryable
+from bridge.model.window import Delivery
 from tests.contract.sinks import DRIVERS, MOST, Cluster, Memory, Place, send, settle
 from tests.factories import delivery, message
 
@@ -44,6 +47,31 @@ def test_what_is_acknowledged_is_written_and_one_key_is_one_partition_in_order(p
         assert [value for value in home if value in values] == values
 
 
+def test_what_is_handed_over_together_is_written_whole_and_in_order(place: Place) -> None:
+    """In batches that end anywhere, also within a hand-over, and go on with the next one."""
+    drawn = Random(7)
+    sent = [
+        (message(f"job-{drawn.randrange(7)}", b"%d " % number + b"x" * drawn.choice([0, 10, 1_000, 20_000]), place.topic), delivery(number))
+        for number in range(900)
+    ]
+    with place.open() as sink:
+        settled: list[Delivery] = []
+        at = 0
+        while at < len(sent):
+            count = drawn.choice([1, 2, 30, 200])
+            sink.send(sent[at : at + count])
+            settled += sink.settled()
+            at += count
+        settled += settle(place, sink, lambda found: len(settled) + len(found) >= len(sent))
+        place.pulse(sink)
+        assert list(sink.settled()) == []
+
+    assert sorted(id(one) for one in settled) == sorted(id(one) for _, one in sent)
+    for partition in place.written():
+        assert partition == [one.value for one, _ in sent if one.value in set(partition)]
+    assert sum(map(len, place.written())) == len(sent)
+
+
 def test_dead_letters_go_to_their_own_topic(place: Place) -> None:
     letters = f"{place.topic}-dlq"
     with place.open() as sink:
@@ -76,6 +104,21 @@ def test_a_message_that_fails_is_raised_and_breaks_the_sink(place: Place) -> Non
         with pytest.raises(BridgeError):
             settle(place, sink, lambda _: False)
         assert sink.broken
+
+
+def test_of_what_goes_together_and_fails_nothing_is_acknowledged(place: Place) -> None:
+    with place.open() as sink:
+        send(place, sink, 4)
+        settle(place, sink, lambda found: len(found) == 4)
+        place.refuse(sink)
+
+        settled: list[Delivery] = []
+        sink.send([(message("job-0", b"%d" % number + b"x" * 400, place.topic), delivery(number)) for number in range(20)])
+        with pytest.raises(BridgeError):
+            while True:
+                settled += settle(place, sink, bool)
+
+    assert settled == []
 
 
 def test_a_broken_sink_takes_and_settles_nothing_more(place: Place) -> None:

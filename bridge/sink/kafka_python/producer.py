@@ -9,7 +9,7 @@ nothing is ever given up, and after any failure the producer sends nothing more 
 
 import threading
 import time
-from collections import deque
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -17,7 +17,6 @@ from typing import Any, Self
 from kafka import KafkaProducer
 from kafka import errors as kafka_errors
 from kafka.net.compat import KafkaNetClient
-from kafka.producer.future import FutureRecordMetadata
 from kafka.structs import TopicPartition
 
 from bridge.config import Config
@@ -27,6 +26,7 @@ from bridge.sink import terms
 from bridge.sink.errors import discarded
 from bridge.sink.kafka_python.client import connection, last_words, made
 from bridge.sink.kafka_python.errors import classify
+from bridge.sink.kafka_python.lane import Lane
 from bridge.sink.kafka_python.topics import KafkaPythonTopics
 from bridge.sink.lanes import Lanes
 from bridge.sink.topics import Topic, admitted
@@ -38,19 +38,7 @@ _NEVER_MS = 2**31 - 1
 
 
 class _Client(KafkaNetClient):  # type: ignore[misc]  # it has no types
-    """Wakes the sender once for all that is handed over together.
-
-    The producer wakes its sender, a thread in Python too, at the first message of each batch: that one would be
-    sent alone, and so on, and each time the loop would wait for the interpreter. Asking for metadata wakes the
-    network itself, so a hand-over that has to wait for it does not wait in vain.
-    """
-
-    #: While a hand-over is under way.
-    held = False
-
-    def wakeup(self) -> None:
-        if not self.held:
-            super().wakeup()
+    """Lets the sender, a thread in Python too, wait where there is nothing it could do."""
 
     def connection_delay(self, node_id: int) -> float:
         """How long the sender may wait for a broker that takes nothing now, in milliseconds.
@@ -59,45 +47,6 @@ class _Client(KafkaNetClient):  # type: ignore[misc]  # it has no types
         waiting, which an answer or a connection ends anyway.
         """
         return max(float(super().connection_delay(node_id)) * 1000, _LOOK_MS)
-
-
-class _Lane:
-    """One partition: what was handed over and has not been reported, in order."""
-
-    __slots__ = ("partition", "sent", "wake")
-
-    def __init__(self, partition: TopicPartition, wake: threading.Event) -> None:
-        self.partition = partition
-        self.wake = wake
-        self.sent: deque[tuple[FutureRecordMetadata, Delivery]] = deque()
-
-    def append(self, future: FutureRecordMetadata, delivery: Delivery) -> None:
-        if not self.sent:
-            self._await(future)
-        self.sent.append((future, delivery))
-
-    def settle(self, settled: list[Delivery]) -> BaseException | None:
-        """Move what the broker has acknowledged, from the oldest on, to ``settled``; return the first failure."""
-        sent = self.sent
-        moved = False
-        while sent and sent[0][0].is_done:
-            future, delivery = sent[0]
-            if future.exception is not None:
-                failure: BaseException = future.exception
-                return failure
-            settled.append(delivery)
-            sent.popleft()
-            moved = True
-        if sent and moved:
-            self._await(sent[0][0])
-        return None
-
-    def _await(self, future: FutureRecordMetadata) -> None:
-        # Only the oldest wakes the loop: a callback for each message would cost more than the loop itself.
-        future.add_both(self._answered)
-
-    def _answered(self, _: Any) -> None:
-        self.wake.set()
 
 
 class KafkaPythonSink:
@@ -118,8 +67,6 @@ class KafkaPythonSink:
 
     def __enter__(self) -> Self:
         self._topics = admitted(KafkaPythonTopics(self._config), self._topic, self._dead_letter_topic)
-        partitions = {name: topic.partitions for name, topic in self._topics.items()}
-        self._lanes = Lanes(partitions, lambda topic, number: _Lane(TopicPartition(topic, number), self._wake))
         self._words.install()
         try:
             self._producer: KafkaProducer = made(KafkaProducer, **self._options())
@@ -127,7 +74,13 @@ class KafkaPythonSink:
             raise self._verdict(error) from error
         # KIP-360: a broker that lost records makes it begin a new epoch, with what is behind the batch that failed.
         self._producer._transaction_manager._NEEDS_EPOCH_BUMP_ERRORS = frozenset()
+        # A batch that has become too large for its topic fails as a whole, so that the next producer makes smaller ones.
+        self._producer._sender._can_split = lambda *_: False
+        self._lanes = Lanes({name: topic.partitions for name, topic in self._topics.items()}, self._lane)
         return self
+
+    def _lane(self, topic: str, number: int) -> Lane:
+        return Lane(TopicPartition(topic, number), self._producer._accumulator, self._wake)
 
     def _options(self) -> dict[str, Any]:
         compression, limits = self._config.kafka.compression, [topic.takes() for topic in self._topics.values()]
@@ -167,23 +120,21 @@ class KafkaPythonSink:
         return found.takes() if found else 0
 
     def send(self, sendings: Sequence[Sending]) -> None:
-        """Hand messages over. Raises what it means when the producer does not take them, and :class:`Retryable` when it takes no more."""
+        """Hand messages over, each partition's in a row. Raises what it means when the producer does not take them, and :class:`Retryable` when it takes no more."""
         if self.broken:
             raise discarded()
-        lanes = self._lanes.of([message[:2] for message, _ in sendings])
-        # What the producer's own send() looks at, for each message anew, takes a fifth of the bridge's time (docs/benchmarks.md).
-        append = self._producer._accumulator.append
-        milliseconds, now = int(time.time() * 1000), time.monotonic()
-        self._client.held = True
+        by_lane: dict[Lane, list[Sending]] = defaultdict(list)
+        for lane, sending in zip(self._lanes.of([message[:2] for message, _ in sendings]), sendings, strict=True):
+            by_lane[lane].append(sending)
+        milliseconds = int(time.time() * 1000)
         try:
-            self._expect({lane.partition.topic for lane in set(lanes)})
-            for lane, ((_, key, value, headers), delivery) in zip(lanes, sendings, strict=True):
-                lane.append(append(lane.partition, milliseconds, key, value, headers, now)[0], delivery)
+            self._expect({lane.partition.topic for lane in by_lane})
+            for lane, some in by_lane.items():
+                lane.take(some, milliseconds)
         except (kafka_errors.KafkaError, AssertionError, ValueError) as error:
             self.broken = True
             raise self._verdict(error) from error
         finally:
-            self._client.held = False
             self._client.wakeup()
 
     def _expect(self, topics: Iterable[str]) -> None:
