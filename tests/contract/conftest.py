@@ -1,10 +1,28 @@
-"""Short reads, so that a stream that is closed is gone soon."""
+"""Short reads, so that a stream that is closed is gone soon; Kafka by each driver."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.contract.sinks import DRIVERS, Cluster
+from tests.servers.kafka import Kafka
+
 
 @pytest.fixture(autouse=True)
 def short_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.source.stream.AWAIT_MS", 250)
+
+
+@pytest.fixture(params=DRIVERS)
+def driver(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def cluster(driver: str, kafka: Kafka, topic: str) -> Cluster:
+    return Cluster(driver, kafka, topic)
+
+
+@pytest.fixture
+def behind_a_proxy(driver: str, kafka: Kafka, topic: str) -> tuple[Cluster, Kafka]:
+    return Cluster(driver, kafka, topic, f"127.0.0.1:{kafka.proxy_port}"), kafka

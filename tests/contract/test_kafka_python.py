@@ -1,4 +1,4 @@
-"""kafka-python's sender waits where there is nothing it could do: it looks for work again and again otherwise, on a whole core."""
+"""kafka-python's sender: woken once for what comes together, and it waits where there is nothing it could do, else it takes a whole core."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from kafka.admin import ACLOperation, ResourceType
+from kafka.net.compat import KafkaNetClient
 from kafka.producer.sender import Sender
 
 from bridge.demo.process import poll
@@ -107,3 +108,29 @@ def test_while_the_broker_refuses_the_password(tmp_path: Path, turns: Turns) -> 
             kafka.know({"bridge": "right"})
             kafka.start()
             settle(cluster, sink, lambda found: len(found) == 1)
+
+
+def test_it_is_woken_once_for_all_that_is_handed_over_together(
+    kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Woken at the first message of each batch it sends that one alone, and the loop waits for the interpreter."""
+    wakes: list[object] = []
+    wakeup = KafkaNetClient.wakeup
+
+    def counted(client: KafkaNetClient) -> None:
+        wakes.append(client)
+        wakeup(client)
+
+    monkeypatch.setattr(KafkaNetClient, "wakeup", counted)
+    cluster = Cluster(DRIVER, kafka, topic)
+    together = [(message(f"job-{number % 20}", b"{}", topic), delivery(number)) for number in range(60)]
+    with cluster.open() as sink:
+        sink.send(together)  # waits for what the broker says of the topic
+        settle(cluster, sink, lambda found: len(found) == 60)
+        wakes.clear()
+        for expected in (1, 2):
+            sink.send(together)
+            assert len(wakes) == expected
+            settle(cluster, sink, lambda found: len(found) == 60)
+
+    assert sum(map(len, cluster.written())) == 180

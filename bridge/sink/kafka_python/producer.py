@@ -3,7 +3,7 @@
 Its defaults lose or wedge (each found with kafka-python 3.0.12): no bound of its own on memory,
 a batch given up after ``delivery_timeout_ms`` leaves an idempotent producer that never sends
 again, one refused record fails all later ones with the same error, what is behind a batch that is out
-of sequence is sent under a new epoch, and ``close`` may not close. So the window bounds what is in flight,
+of sequence is sent under a new epoch, a batch too large for its topic is sent again in parts, and ``close`` may not close. So the window bounds what is in flight,
 nothing is ever given up, and after any failure the producer sends nothing more and is discarded.
 """
 
@@ -49,6 +49,12 @@ class _Client(KafkaNetClient):  # type: ignore[misc]  # it has no types
         return max(float(super().connection_delay(node_id)) * 1000, _LOOK_MS)
 
 
+def _change(owner: Any, name: str, value: Any) -> None:
+    """Set what kafka-python has under this name. Raises ``AttributeError`` where it has none: it would go on as before, in silence."""
+    getattr(owner, name)
+    setattr(owner, name, value)
+
+
 class KafkaPythonSink:
     """One producer for one run of the loop; a context manager. See :class:`bridge.pipeline.ports.Sink`.
 
@@ -73,9 +79,9 @@ class KafkaPythonSink:
         except kafka_errors.KafkaError as error:
             raise self._verdict(error) from error
         # KIP-360: a broker that lost records makes it begin a new epoch, with what is behind the batch that failed.
-        self._producer._transaction_manager._NEEDS_EPOCH_BUMP_ERRORS = frozenset()
+        _change(self._producer._transaction_manager, "_NEEDS_EPOCH_BUMP_ERRORS", frozenset())
         # A batch that has become too large for its topic fails as a whole, so that the next producer makes smaller ones.
-        self._producer._sender._can_split = lambda *_: False
+        _change(self._producer._sender, "_can_split", lambda *_: False)
         self._lanes = Lanes({name: topic.partitions for name, topic in self._topics.items()}, self._lane)
         return self
 

@@ -1,0 +1,108 @@
+"""Batches with either driver: in order also where they wait, and nothing behind one that failed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bridge.demo.process import poll
+from bridge.errors import BridgeError, Retryable
+from tests.contract.sinks import Cluster, settle
+from tests.factories import delivery, message
+from tests.servers.kafka import Kafka
+
+
+def test_nothing_sent_behind_a_message_that_failed_is_written(behind_a_proxy: tuple[Cluster, Kafka]) -> None:
+    """Else a later transition of the job would arrive first, and the failed one after it."""
+    cluster, kafka = behind_a_proxy
+    with kafka.proxy() as proxy, cluster.open() as sink:
+        sink.send([(message("job-0", b"before", cluster.topic), delivery(1))])
+        settle(cluster, sink, lambda found: len(found) == 1)
+        kafka.alter_topic(cluster.topic, max_message_bytes=5_000)
+        proxy.silence()
+        sink.send([(message("job-0", b"x" * 9_000, cluster.topic), delivery(2))])
+        poll(lambda: proxy.counts.held > 0, "the message that will fail, alone on its way")
+        for number in range(100):
+            sink.send([(message("job-0", b"%d" % number, cluster.topic), delivery(3 + number))])
+        proxy.pass_through()
+        with pytest.raises(BridgeError):
+            settle(cluster, sink, lambda _: False)
+        for _ in range(3):  # had it gone on, it would have written by now
+            cluster.pulse(sink)
+
+    assert [value for each in cluster.written() for value in each] == [b"before"]
+
+
+def lose_last_batches(partition: Path, kept: int) -> None:
+    """What a power cut may do to a partition of a broker that is stopped: only its first batches are left."""
+    log = partition / f"{0:020}.log"
+    data, end = log.read_bytes(), 0
+    for _ in range(kept):
+        end += 12 + int.from_bytes(data[end + 8 : end + 12], "big")
+    assert end < len(data), "nothing to lose"
+    log.write_bytes(data[:end])
+    for pattern in ("*.snapshot", "*.index", "*.timeindex"):
+        for file in partition.glob(pattern):
+            file.unlink()
+
+
+def test_nothing_is_written_behind_a_failure_when_the_broker_lost_records(
+    cluster: Cluster, kafka: Kafka, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It finds that they are out of sequence; a new epoch would let what is behind them in."""
+    with cluster.open() as sink:
+        for number in range(5):
+            sink.send([(message("job-0", b"%d" % number, cluster.topic), delivery(number))])
+            settle(cluster, sink, lambda found: len(found) == 1)
+        kafka.kill()
+        (partition,) = (log.parent for log in (kafka.folder / "data").glob(f"{cluster.topic}-[0-9]/*.log") if log.stat().st_size)
+        lose_last_batches(partition, 3)
+        # Of more than one batch.
+        sink.send([(message("job-0", b"%d" % number + b"x" * 40_000, cluster.topic), delivery(number)) for number in range(5, 25)])
+        kafka.start()
+        with pytest.raises(Retryable):
+            settle(cluster, sink, lambda _: False)
+        for _ in range(3):  # had it gone on, it would have written by now
+            cluster.pulse(sink)
+
+    assert [value for each in cluster.written() for value in each] == [b"0", b"1", b"2"]
+    assert not [each for each in caplog.records if each.exc_info and each.name.startswith("bridge")], "no traceback for what is expected"
+
+
+def test_a_batch_too_large_for_its_topic_fails_whole(cluster: Cluster, kafka: Kafka) -> None:
+    """A producer that sends it again in parts is done with the first message before the last is written."""
+    with cluster.open() as sink:
+        sink.send([(message("job-0", b"before", cluster.topic), delivery(0))])
+        settle(cluster, sink, lambda found: len(found) == 1)
+        kafka.alter_topic(cluster.topic, max_message_bytes=5_000)
+        sink.send([(message("job-0", b"%d" % number + b"x" * 900, cluster.topic), delivery(number)) for number in range(20)])
+        with pytest.raises(Retryable, match=r"[Tt]oo *[Ll]arge|takes less"):
+            settle(cluster, sink, lambda found: bool(found))
+
+    with cluster.open() as sink:
+        sink.send([(message("job-0", b"%d" % number + b"x" * 900, cluster.topic), delivery(number)) for number in range(20)])
+        settle(cluster, sink, lambda found: len(found) == 20)
+
+    (values,) = filter(None, cluster.written())
+    assert values == [b"before", *(b"%d" % number + b"x" * 900 for number in range(20))]
+
+
+def test_what_waits_for_a_silent_broker_is_written_in_order(behind_a_proxy: tuple[Cluster, Kafka]) -> None:
+    """Later hand-overs fill up what earlier ones began."""
+    cluster, kafka = behind_a_proxy
+    with kafka.proxy() as proxy, cluster.open() as sink:
+        sink.send([(message(f"job-{number}", b"connected", cluster.topic), delivery(number)) for number in range(6)])
+        settle(cluster, sink, lambda found: len(found) == 6)
+        proxy.silence()
+        for first in range(0, 1000, 10):
+            sink.send([(message(f"job-{number % 6}", b"%d" % number, cluster.topic), delivery(number)) for number in range(first, first + 10)])
+            cluster.wake.wait(0.005)  # else all are on their way together
+        poll(lambda: proxy.counts.held > 0, "what the broker does not get")
+        assert list(sink.settled()) == []
+        proxy.pass_through()
+        settled = settle(cluster, sink, lambda found: len(found) == 1000)
+
+    assert len({id(one) for one in settled}) == 1000
+    written = [[int(value) for value in each if value != b"connected"] for each in cluster.written()]
+    assert all(each == sorted(each) for each in written) and sum(map(len, written)) == 1000
