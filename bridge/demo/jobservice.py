@@ -52,6 +52,9 @@ FIRST_WAIT_SECONDS = 0.05
 LONGEST_WAIT_SECONDS = 1.0
 MOST_REFUSALS = 100  # a write both refused and not found this often will never be found
 READ_CONCERN_NOT_AVAILABLE_YET = 134
+#: A primary that steps down in the middle of a write may say so in the write's own error, without a label. The codes are those of
+#: the driver specification "server discovery and monitoring": not writable primary, node is recovering.
+NOT_PRIMARY = (10107, 10058, 13435, 11600, 11602, 13436, 189, 91)
 
 
 async def play(
@@ -176,7 +179,7 @@ class _Service:
 
     def _doubt(self, commit: Commit, error: PyMongoError, *, again: bool) -> None:
         """Report, once, a write nobody answered; raises ``error`` when waiting cannot cure it."""
-        if not _passing(error):
+        if not passing(error):
             raise error
         if not again:
             self._report(Indeterminate(**asdict(commit), reason=type(error).__name__))
@@ -200,7 +203,7 @@ class _Service:
                 await write()
                 return
             except PyMongoError as error:
-                if not _passing(error):
+                if not passing(error):
                     raise
             if await self._stopped_within(wait):
                 return
@@ -235,11 +238,11 @@ def _client_options() -> dict[str, Any]:
     }
 
 
-def _passing(error: PyMongoError) -> bool:
+def passing(error: PyMongoError) -> bool:
     """Whether waiting may cure it: no answer, no primary, no majority."""
     if isinstance(error, ConnectionFailure | WriteConcernError | ExecutionTimeout):
         return True
-    if isinstance(error, OperationFailure) and error.code == READ_CONCERN_NOT_AVAILABLE_YET:
+    if isinstance(error, OperationFailure) and error.code in (READ_CONCERN_NOT_AVAILABLE_YET, *NOT_PRIMARY):
         return True
     return error.has_error_label("RetryableWriteError")
 

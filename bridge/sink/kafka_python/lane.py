@@ -7,7 +7,7 @@ whole, so the future of its first message tells of all the others, which are wri
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kafka.producer.future import FutureRecordMetadata
@@ -39,7 +39,7 @@ class Lane:
         while (first := self._follow(rest, milliseconds)) is not None:
             self._begin(first, milliseconds)
 
-    def _follow(self, rest: Iterable[Sending], milliseconds: int) -> Sending | None:
+    def _follow(self, rest: Iterator[Sending], milliseconds: int) -> Sending | None:
         """Write into the last batch what it has room for; the first message that it has none for, None when all are written."""
         batches = self._accumulator._batches[self.partition]
         with self._accumulator._tp_lock(self.partition):  # the sender takes a batch away, and what is in it then, under this lock
