@@ -106,21 +106,6 @@ def test_a_message_that_fails_is_raised_and_breaks_the_sink(place: Place) -> Non
         assert sink.broken
 
 
-def test_of_what_goes_together_and_fails_nothing_is_acknowledged(place: Place) -> None:
-    with place.open() as sink:
-        send(place, sink, 4)
-        settle(place, sink, lambda found: len(found) == 4)
-        place.refuse(sink)
-
-        settled: list[Delivery] = []
-        sink.send([(message("job-0", b"%d" % number + b"x" * 400, place.topic), delivery(number)) for number in range(20)])
-        with pytest.raises(BridgeError):
-            while True:
-                settled += settle(place, sink, bool)
-
-    assert settled == []
-
-
 def test_a_broken_sink_takes_and_settles_nothing_more(place: Place) -> None:
     with place.open() as sink:
         place.refuse(sink)
