@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +20,9 @@ from pymongo.errors import OperationFailure
 
 from bridge.demo.broker import Broker
 from bridge.demo.mongod import Mongod
-from bridge.demo.process import listening, poll
+from bridge.demo.process import free_port, listening, poll
 from tests.servers.kafka import Kafka, required
+from tests.servers.proxy import TcpProxy
 from tests.servers.records import read
 
 OWNER = """
@@ -107,6 +110,28 @@ def test_kafka_keeps_what_it_acknowledged_when_killed(kafka: Kafka, topic: str) 
 
     assert len(kafka.read(topic)) == 10
     assert kafka.read(f"{topic}-dlq") == []
+
+
+def test_a_proxy_lets_through_who_was_there_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a client is that tries again and again: it may come while the proxy is still made."""
+    start, knocking = threading.Thread.start, list[socket.socket]()
+
+    def started(thread: threading.Thread) -> None:
+        start(thread)
+        if not knocking and thread.name == "tcp-proxy":
+            knocking.append(socket.create_connection(("127.0.0.1", port), timeout=10))
+            assert knocking[0].recv(4) == b"echo"
+
+    monkeypatch.setattr(threading.Thread, "start", started)
+    port = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        greeting = threading.Thread(target=lambda: server.accept()[0].sendall(b"echo"), name="server")
+        greeting.start()
+        with TcpProxy(server.getsockname()[1], port=port) as proxy:
+            greeting.join()
+
+            assert proxy.counts.accepted == 1
+        knocking[0].close()
 
 
 def test_a_silent_proxy_holds_messages_back(kafka: Kafka, topic: str) -> None:

@@ -45,7 +45,8 @@ class TcpProxy:
         self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
         self.port = int(self._listener.getsockname()[1])
         self._closed = False
-        self._threads = [self._thread(self._accept)]
+        self._threads: list[threading.Thread] = []
+        self._begin(self._accept)
 
     def __enter__(self) -> TcpProxy:
         return self
@@ -115,8 +116,8 @@ class TcpProxy:
         self.counts.accepted += 1
         with self._lock:
             self._pairs.add((client, server))
-        self._threads.append(self._thread(self._pump, client, server, (client, server)))
-        self._threads.append(self._thread(self._pump, server, client, (client, server)))
+        self._begin(self._pump, client, server, (client, server))
+        self._begin(self._pump, server, client, (client, server))
 
     def _pump(
         self, source: socket.socket, sink: socket.socket, pair: tuple[socket.socket, socket.socket]
@@ -139,10 +140,10 @@ class TcpProxy:
             self._pairs.clear()
         return taken
 
-    def _thread(self, run: Callable[..., None], *arguments: object) -> threading.Thread:
+    def _begin(self, run: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=run, args=arguments, name="tcp-proxy", daemon=True)
+        self._threads.append(thread)
         thread.start()
-        return thread
 
 
 def _abort(connection: socket.socket) -> None:
