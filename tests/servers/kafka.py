@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 import os
 import shutil
 import subprocess
 import tempfile
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -37,6 +39,7 @@ CACHE = Path(__file__).parents[2] / ".cache" / f"kafka-{VERSION}"
 START_SECONDS = 90
 TOPIC_SECONDS = 30
 REQUEST_MILLIS = 10_000
+_NUMBERS = itertools.count(60_001)
 #: Starting matters more than peak speed; the heap suffices for what tests send.
 JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 LOGGING = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
@@ -155,9 +158,14 @@ class Kafka:
             admin.delete_topics([name])
 
     def alter_topic(self, name: str, **configs: str | int) -> None:
-        """Change settings of a topic, with dots in their names written as underscores; the others stay."""
+        """Change settings of a topic, with dots in their names written as underscores; the others stay. On return the broker goes by them.
+
+        It shows a change before it goes by it, and makes one after the other: when a second shows, the first is in force.
+        """
         with self.admin() as admin:
-            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, _dotted(configs))])
+            for changes in (_dotted(configs), {"file.delete.delay.ms": str(next(_NUMBERS))}):
+                admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, changes)])
+                poll(partial(_shows, admin, name, changes), f"topic {name} with {changes}", TOPIC_SECONDS)
 
     def read(self, topic: str, *, isolation: str = "read_committed") -> list[Record]:
         """Every record of the topic at this moment, by partition and offset."""
@@ -252,6 +260,11 @@ class Kafka:
 
 def _dotted(configs: Mapping[str, Any]) -> dict[str, str]:
     return {name.replace("_", "."): str(value) for name, value in configs.items()}
+
+
+def _shows(admin: KafkaAdminClient, topic: str, settings: Mapping[str, str]) -> bool:
+    found = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all")["topic"][topic]
+    return all(found[name]["value"] == value for name, value in settings.items())
 
 
 def _cluster_id() -> str:
