@@ -1,8 +1,10 @@
 """Which partition a message goes to: that of its key, as Kafka's default partitioner has it, remembered."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+from bridge.model.window import Sending
 from bridge.sink.murmur2 import murmur2
 
 #: Keys that are remembered: far more jobs than are under way at once.
@@ -34,6 +36,17 @@ class Lanes(Generic[Lane]):
                 known.clear()
             self._find([target for target in dict.fromkeys(targets) if target not in known])
         return [known[target] for target in targets]
+
+    def together(self, sendings: Sequence[Sending]) -> Mapping[Lane, list[Sending]]:
+        """What goes to each lane, in its order, to be handed over in a row.
+
+        A client begins to send with the first message it gets: of messages in a row it makes fewer and larger requests.
+        """
+        lanes = self.of([message[:2] for message, _ in sendings])
+        found = defaultdict[Lane, list[Sending]](list)
+        for lane, sending in zip(lanes, sendings, strict=True):
+            found[lane].append(sending)
+        return found
 
     def _find(self, targets: Sequence[Target]) -> None:
         for target, number in zip(targets, murmur2([key for _, key in targets]), strict=True):

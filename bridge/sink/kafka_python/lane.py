@@ -1,8 +1,8 @@
 """One partition's messages inside kafka-python's producer: written into its batches, and reported a batch at a time.
 
 The producer's ``send`` looks at the topic, the partition and the size of each message anew, and makes a future of locks
-and lists for it: half of the bridge's time (docs/benchmarks.md). A broker takes or refuses a batch as a
-whole, so the future of its first message tells of all the others, which are written behind it into the same buffer.
+and lists for it: half of the bridge's time (docs/benchmarks.md). A broker takes or refuses a batch as a whole, so the
+future of its first message tells of all the others, which are written behind it into the same buffer.
 """
 
 import threading

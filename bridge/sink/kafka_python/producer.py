@@ -3,13 +3,13 @@
 Its defaults lose or wedge (each found with kafka-python 3.0.12): no bound of its own on memory,
 a batch given up after ``delivery_timeout_ms`` leaves an idempotent producer that never sends
 again, one refused record fails all later ones with the same error, what is behind a batch that is out
-of sequence is sent under a new epoch, a batch too large for its topic is sent again in parts, and ``close`` may not close. So the window bounds what is in flight,
-nothing is ever given up, and after any failure the producer sends nothing more and is discarded.
+of sequence is sent under a new epoch, a batch too large for its topic is sent again in parts, and
+``close`` may not close. So the window bounds what is in flight, nothing is ever given up, and after
+any failure the producer sends nothing more and is discarded.
 """
 
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -129,10 +129,7 @@ class KafkaPythonSink:
         """Hand messages over, each partition's in a row. Raises what it means when the producer does not take them, and :class:`Retryable` when it takes no more."""
         if self.broken:
             raise discarded()
-        by_lane: dict[Lane, list[Sending]] = defaultdict(list)
-        for lane, sending in zip(self._lanes.of([message[:2] for message, _ in sendings]), sendings, strict=True):
-            by_lane[lane].append(sending)
-        milliseconds = int(time.time() * 1000)
+        by_lane, milliseconds = self._lanes.together(sendings), int(time.time() * 1000)
         try:
             self._expect({lane.partition.topic for lane in by_lane})
             for lane, some in by_lane.items():

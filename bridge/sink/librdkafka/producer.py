@@ -12,8 +12,8 @@ as much as handing it over.
 
 import logging
 import threading
-from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
@@ -39,8 +39,6 @@ _POLL_SECONDS = 0.25
 #: The smallest and the largest value librdkafka takes for message.max.bytes, and for its queue in kB.
 _LEAST_BYTES, _MOST_BYTES, _MOST_KBYTES = 1_000, 1_000_000_000, 2_147_483_647
 
-#: Topic and number.
-_Partition = tuple[str, int]
 
 
 class LibrdkafkaSink:
@@ -117,22 +115,11 @@ class LibrdkafkaSink:
         if self.broken:
             raise discarded()
         try:
-            for (topic, partition), together in self._by_partition(sendings).items():
+            for (topic, partition), together in self._lanes.together(sendings).items():
                 self._hand_over(topic, partition, together)
         except (KafkaException, BufferError) as error:
             self.broken = True
             raise self._verdict(error) from error
-
-    def _by_partition(self, sendings: Sequence[Sending]) -> Mapping[_Partition, list[Sending]]:
-        """What goes to each partition, in its order, to be handed over in a row.
-
-        The client begins to send with the first message it gets: of messages in a row it makes one or two requests.
-        """
-        lanes = self._lanes.of([message[:2] for message, _ in sendings])
-        found = defaultdict[_Partition, list[Sending]](list)
-        for lane, sending in zip(lanes, sendings, strict=True):
-            found[lane].append(sending)
-        return found
 
     def _hand_over(self, topic: str, partition: int, sendings: Sequence[Sending]) -> None:
         produce, last = self._producer.produce, sendings[-1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from bridge.checkpoint.owner import is_dead, this_process
+from bridge.demo.process import freeze
 
 
 @pytest.fixture
@@ -50,8 +50,7 @@ def test_a_process_that_only_waits_to_be_reaped_is_dead(child: subprocess.Popen[
 
 def test_a_process_that_is_stopped_is_not_dead(child: subprocess.Popen[bytes]) -> None:
     found = owner(child.pid)
-    child.send_signal(signal.SIGSTOP)
-    os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
+    freeze(child.pid)
 
     assert not is_dead(found)
 
