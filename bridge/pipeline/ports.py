@@ -32,7 +32,7 @@ class Sink(Protocol):
         """The largest message the topic takes, in bytes; 0 where there is no such topic."""
 
     def send(self, sendings: Sequence[Sending]) -> None:
-        """Hand messages over without waiting for the broker.
+        """Hand messages over; waits for no answer of a broker, or a millisecond at most.
 
         Messages of one key arrive in the order of their sending. Raises what the client's refusal means, any of the bridge's errors,
         and ``Retryable`` when broken; then it is not known which of them were taken.

@@ -1,0 +1,32 @@
+"""What only librdkafka does with a real Kafka."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.model.window import Sending
+from bridge.sink.librdkafka import producer
+from tests.contract.sinks import PATIENCE_SECONDS, Cluster, settle
+from tests.factories import delivery, message
+from tests.servers.kafka import Kafka
+
+
+def together(count: int, topic: str) -> list[Sending]:
+    return [(message(f"job-{number}", b"%d" % number, topic), delivery(number)) for number in range(count)]
+
+
+def test_a_few_messages_are_hurried_along_and_many_linger(kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few would be late otherwise; of many, the first would be sent alone."""
+    monkeypatch.setattr(producer, "_LINGER_MS", 2 * PATIENCE_SECONDS * 1000)
+    cluster = Cluster("librdkafka", kafka, topic)
+    few, many = together(99, topic), together(100, topic)
+
+    with cluster.open() as sink:
+        sink.send(few)
+        settle(cluster, sink, lambda found: len(found) == 99)
+        sink.send(many)
+        for _ in range(2):  # had it sent them, they would be there by now
+            cluster.pulse(sink)
+        assert not sink.settled()
+        sink.send(together(1, topic))
+        settle(cluster, sink, lambda found: len(found) == 101)
