@@ -76,15 +76,15 @@ class Repeated:
         """How often it failed since it was last well."""
         return self._times
 
-    def failed(self, now: float, text: str) -> None:
-        """Note a failure at ``now`` (monotonic seconds)."""
+    def failed(self, now: float, text: str, lasted: float | None = None) -> None:
+        """Note a failure at ``now`` (monotonic seconds); one that is known to have ``lasted`` for so many tells that in its text."""
         self._times += 1
         if self._times == 1:
-            self._since = now
+            self._since = now - (lasted or 0.0)
         if self._times == 1 or now - self._said >= self._seconds:
             self._said = now
-            lasted = f" (for {now - self._since:.0f} s, {self._times} times)" if self._times > 1 else ""
-            self._logger.warning("%s%s", text, lasted)
+            again = f" (for {now - self._since:.0f} s, {self._times} times)" if self._times > 1 and lasted is None else ""
+            self._logger.warning("%s%s", text, again)
 
     def over(self, now: float, text: str) -> None:
         """Note that it works again; says so only if it had failed."""

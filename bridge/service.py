@@ -255,7 +255,7 @@ class Service:
             self._recovered(self.status.recovery)
         now, stalled = self._clock.monotonic(), self.status.stalled()
         if stalled:
-            self._stall.failed(now, f"{stalled}. {self._mode.stalled}")
+            self._stall.failed(now, f"{stalled}. {self._mode.stalled}", self.status.oldest_age())
         else:
             self._stall.over(now, "Kafka acknowledges again")
 

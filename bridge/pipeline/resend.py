@@ -93,7 +93,8 @@ class Resend:
     def _watch(self) -> None:
         """Say so when Kafka takes nothing, and when it does again."""
         now, oldest = self._clock.monotonic(), self.window.oldest
-        if trouble := stalled(None if oldest is None else now - oldest, self._complaint):
-            self._stall.failed(now, f"{trouble}: waiting")
+        age = None if oldest is None else now - oldest
+        if trouble := stalled(age, self._complaint):
+            self._stall.failed(now, f"{trouble}: waiting", age)
         else:
             self._stall.over(now, "Kafka acknowledges again")

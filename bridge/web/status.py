@@ -85,7 +85,7 @@ class Status:
 
     def stalled(self) -> str:
         """What to say when Kafka takes nothing; empty when it does."""
-        return stalled(self._oldest_age(), self.complaint)
+        return stalled(self.oldest_age(), self.complaint)
 
     def alive(self) -> bool:
         """Whether the loop turns; waiting for MongoDB, Kafka or another bridge is alive too."""
@@ -100,7 +100,7 @@ class Status:
             "job_bridge_ready": float(not self.reasons()),
             "job_bridge_in_flight_messages": window.count if window else 0,
             "job_bridge_in_flight_bytes": window.bytes if window else 0,
-            "job_bridge_in_flight_oldest_seconds": self._oldest_age() or 0.0,
+            "job_bridge_in_flight_oldest_seconds": self.oldest_age() or 0.0,
             "job_bridge_last_checkpoint_timestamp_seconds": (stored.saved_at or None) if stored else None,
             "job_bridge_position_timestamp_seconds": position.cluster_time.seconds if position else None,
             "job_bridge_lag_seconds": _between(position.cluster_time if position else None, self._last_write()),
@@ -138,7 +138,8 @@ class Status:
             "gauges": self.gauges(),
         }
 
-    def _oldest_age(self) -> float | None:
+    def oldest_age(self) -> float | None:
+        """For how long the oldest message has been in flight, in seconds; None when there is none."""
         oldest = self.window.oldest if self.window else None
         return None if oldest is None else max(0.0, self._clock.monotonic() - oldest)
 

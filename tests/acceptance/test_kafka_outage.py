@@ -26,8 +26,10 @@ def test_a_broker_killed_for_half_a_minute_costs_nothing_but_time(bench: Bench) 
             grown, waiting = bridge.resident_bytes() - before, bridge.metric("job_bridge_in_flight_messages")
         bridge.wait_ready()
         load.await_commits(100)
+    (again,) = (line["message"] for line in bridge.log() if "acknowledges again" in line["message"])
 
     assert (bridge.pid, bridge.restarts()) == (pid, {})
     assert waiting == WINDOW
     assert grown < NOISE_BYTES
+    assert float(again.split()[-2]) > OUTAGE_SECONDS, again
     bench.finish(bridge).check(repeated_at_most=0, at_least=2 * WINDOW)

@@ -136,3 +136,12 @@ def test_the_next_failure_is_said_at_once_again(caplog: pytest.LogCaptureFixture
     trouble.failed(102.0, "second")
 
     assert caplog.messages == ["first", "well after 1.0 s", "second"]
+
+
+def test_a_failure_that_has_lasted_when_it_is_first_said_is_counted_from_its_beginning(caplog: pytest.LogCaptureFixture) -> None:
+    trouble = repeated(caplog)
+    trouble.failed(130.0, "silent for 30 s", lasted=30.0)
+    trouble.failed(161.0, "silent for 61 s", lasted=61.0)
+    trouble.over(165.5, "well")
+
+    assert caplog.messages == ["silent for 30 s", "silent for 61 s", "well after 65.5 s"]
