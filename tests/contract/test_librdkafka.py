@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from bridge.model.window import Sending
 from bridge.sink.librdkafka import producer
+from bridge.sink.librdkafka.client import LOGGER
 from tests.contract.sinks import PATIENCE_SECONDS, Cluster, settle
 from tests.factories import delivery, message
 from tests.servers.kafka import Kafka
@@ -30,3 +33,19 @@ def test_a_few_messages_are_hurried_along_and_many_linger(kafka: Kafka, topic: s
         assert not sink.settled()
         sink.send(together(1, topic))
         settle(cluster, sink, lambda found: len(found) == 101)
+
+
+def test_a_service_is_not_warned_of_settings_that_are_chosen_on_purpose(
+    kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(logging.getLogger(LOGGER), "propagate", True)
+    cluster = Cluster("librdkafka", kafka, topic)
+
+    with caplog.at_level(logging.INFO, logger=LOGGER), cluster.open() as sink:
+        sink.send(together(1, topic))
+        settle(cluster, sink, lambda found: len(found) == 1)
+        logging.getLogger(LOGGER).warning("FAIL: this is heard")
+
+    said = [each.getMessage() for each in caplog.records if each.name == LOGGER]
+    assert "FAIL: this is heard" in said
+    assert not [each for each in said if "CONFWARN" in each]

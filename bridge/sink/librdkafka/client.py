@@ -1,5 +1,6 @@
 """How any of librdkafka's clients here reaches the brokers."""
 
+import logging
 import os
 import time
 from typing import Any
@@ -51,7 +52,13 @@ def connection(config: Config, words: LastWords) -> dict[str, Any]:
 
 def last_words() -> LastWords:
     """What librdkafka complains of."""
-    return LastWords(LOGGER, "ALL_BROKERS_DOWN", "CONFWARN")
+    logging.getLogger(LOGGER).addFilter(_is_complaint)
+    return LastWords(LOGGER, "ALL_BROKERS_DOWN")
+
+
+def _is_complaint(record: logging.LogRecord) -> bool:
+    """Whether it is none of a setting that is chosen on purpose: a service that sends by :class:`bridge.Notifier` could do nothing about it."""
+    return "CONFWARN" not in record.getMessage()
 
 
 def metadata(client: AdminClient, words: LastWords) -> Any:
