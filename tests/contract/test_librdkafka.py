@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from bridge.demo.process import poll
 from bridge.model.window import Sending
 from bridge.sink.librdkafka import producer
 from bridge.sink.librdkafka.client import LOGGER
@@ -49,3 +50,13 @@ def test_a_service_is_not_warned_of_settings_that_are_chosen_on_purpose(
     said = [each.getMessage() for each in caplog.records if each.name == LOGGER]
     assert "FAIL: this is heard" in said
     assert not [each for each in said if "CONFWARN" in each]
+
+
+def test_what_it_complains_of_is_heard_while_nothing_is_on_its_way(kafka: Kafka, topic: str) -> None:
+    """Else its lines would be kept for as long as nothing is sent."""
+    cluster = Cluster("librdkafka", kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
+    with kafka.proxy() as proxy, producer.LibrdkafkaSink(cluster.config, None, cluster.wake) as sink:
+        sink.send(together(1, topic))
+        settle(cluster, sink, lambda found: len(found) == 1)
+        proxy.close()
+        poll(lambda: "refused" in sink.complaint(), "that no connection is to be had")

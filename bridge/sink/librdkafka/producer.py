@@ -38,8 +38,8 @@ from bridge.sink.topics import Topic, admitted
 
 logger = logging.getLogger(__name__)
 
-#: How soon it hears that it is to close; each time it wakes costs an idle bridge a fiftieth of its CPU.
-_POLL_SECONDS = 0.25
+#: How soon it hears that it is to close while messages are on their way, and how often it looks for complaints while none is.
+_POLL_SECONDS, _LOOK_SECONDS = 0.25, 1.0
 _LINGER_MS = 1
 #: So many messages at once, and more, are a backlog.
 _MANY = 100
@@ -47,12 +47,11 @@ _MANY = 100
 _LEAST_BYTES, _MOST_BYTES, _MOST_KBYTES = 1_000, 1_000_000_000, 2_147_483_647
 
 
-
 class LibrdkafkaSink:
     """One producer for one run of the loop; a context manager. See :class:`bridge.pipeline.ports.Sink`.
 
-    Entering checks the topic. Delivery reports arrive on a thread that polls for them, or while ``send``
-    hurries; they only append to a queue and set ``wake``.
+    Entering checks the topic. Delivery reports arrive while ``send`` hurries, or on a thread that polls for those of
+    messages that are then still on their way; they only append to a queue and set ``wake``.
     """
 
     def __init__(self, config: Config, dead_letter_topic: str | None, wake: threading.Event) -> None:
@@ -64,7 +63,7 @@ class LibrdkafkaSink:
         self._topics: dict[str, Topic] = {}
         self._reports: deque[list[Delivery]] = deque()
         self._failure: KafkaError | Exception | None = None
-        self._closing = threading.Event()
+        self._closing, self._unheard = threading.Event(), threading.Event()
         self._poller = threading.Thread(target=self._poll, name="librdkafka-poll", daemon=True)
         self.broken = False
 
@@ -106,6 +105,7 @@ class LibrdkafkaSink:
     ) -> None:
         """Stop the producer for good: what is still in its buffers is not delivered later."""
         self._closing.set()
+        self._unheard.set()
         self._producer.purge()
         self._poller.join(terms.CLOSE_SECONDS)
         with suppress(KafkaException):  # it calls the producer broken once more: by what is purged
@@ -126,6 +126,8 @@ class LibrdkafkaSink:
                 self._hand_over(topic, partition, together)
             if 0 < len(sendings) < _MANY:
                 self._hurry()
+            if len(self._producer):
+                self._unheard.set()
         except (KafkaException, BufferError) as error:
             self.broken = True
             raise self._verdict(error) from error
@@ -146,7 +148,10 @@ class LibrdkafkaSink:
 
         It flushes until all is acknowledged, at most as long as it would have lingered: then all is due anyway.
         """
-        self._producer.flush(_LINGER_MS / 1000)
+        try:
+            self._producer.flush(_LINGER_MS / 1000)
+        except KafkaException as error:  # an answer of before; ``settled`` tells, after what was acknowledged
+            self._fail(error)
 
     def settled(self) -> list[Delivery]:
         """The deliveries acknowledged since the last call; raises what a failed one means when there are none, once."""
@@ -170,17 +175,23 @@ class LibrdkafkaSink:
     def _poll(self) -> None:
         try:
             while not self._closing.is_set():
-                self._producer.poll(_POLL_SECONDS)
+                self._unheard.wait(_LOOK_SECONDS)
+                self._unheard.clear()
+                while len(self._producer) and not self._closing.is_set():
+                    self._producer.poll(_POLL_SECONDS)
         except Exception as error:  # the thread must not die unnoticed
             if not (self._closing.is_set() or isinstance(error, KafkaException)):  # its fatal errors come this way too
                 logger.exception("polling librdkafka failed")
-            self._failure = self._failure or error
-            self._wake.set()
+            self._fail(error)
+
+    def _fail(self, error: KafkaError | Exception) -> None:
+        self._failure = self._failure or error
+        self._wake.set()
 
     def _reported(self, deliveries: list[Delivery], error: KafkaError | None, _message: Any) -> None:
-        if error is None:
-            self._reports.append(deliveries)
-        else:
-            self._failure = self._failure or error
+        if error is not None:
+            self._fail(error)
+            return
+        self._reports.append(deliveries)
         if not self._wake.is_set():
             self._wake.set()
