@@ -85,7 +85,7 @@ def comparison(world: World, results: Results, transitions: int) -> None:
         [sys.executable, "-m", "bridge", "verify", "--json"], env=os.environ | own, cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     while process.poll() is None:
-        with contextlib.suppress(OSError, ValueError):  # gone between two looks
+        with contextlib.suppress(OSError):  # gone between two looks
             peak = max(peak, peak_megabytes(process.pid))
         time.sleep(0.1)
     found = json.loads(process.communicate()[0])

@@ -13,7 +13,9 @@ def cpu_seconds(pid: int) -> float:
 
 
 def peak_megabytes(pid: int) -> float:
-    """The largest resident size so far."""
+    """The largest resident size so far; ``OSError`` when it has ended, whether its parent has noticed or not."""
     status = Path(f"/proc/{pid}/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    line = next((line for line in status.splitlines() if line.startswith("VmHWM")), "")
+    if not line:
+        raise ProcessLookupError(f"process {pid} has ended")
     return int(line.split()[1]) / 1024
