@@ -10,7 +10,7 @@ RECONNECT_SECONDS = 2.0
 METADATA_SECONDS = 60.0
 #: When the client gives a message up: never, since a later one of its job may already be there.
 GIVE_UP_SECONDS: float | None = None
-#: A batch is sent when it is so large, or as soon as another is acknowledged.
+#: A batch is sent when it is so large, at the latest; what it waits for else is each driver's to say.
 BATCH_BYTES = 262_144
 #: How long a client may take to close before it is left behind.
 CLOSE_SECONDS = 5.0
