@@ -24,8 +24,11 @@ RATES = (10, 100, 1000, 5000)
 BACKLOGS = (50_000, 200_000, 1_000_000)
 #: The tables of each part of ``make bench-peers``.
 PARTS = {
-    "peers": ("throughput", "lookup"), "own": ("start", "idle", "headers", "full", "readers", "sizes"), "latency": ("latency",),
-    "profile": (), "growth": ("growth", "jobs"),
+    "peers": ("throughput", "lookup"),
+    "own": ("start", "idle", "headers", "full", "readers", "sizes"),
+    "latency": ("latency",),
+    "profile": (),
+    "growth": ("growth", "jobs"),
 }
 
 
@@ -35,7 +38,8 @@ def world(oplog_megabytes: int) -> Iterator[World]:
     with tempfile.TemporaryDirectory(prefix="job-bridge-bench-") as name:
         folder = Path(name)
         with (
-            Mongod(folder / "mongod", oplog_megabytes=oplog_megabytes) as mongod, Kafka(folder / "kafka") as kafka,
+            Mongod(folder / "mongod", oplog_megabytes=oplog_megabytes) as mongod,
+            Kafka(folder / "kafka") as kafka,
             closing(World(folder, mongod, kafka)) as made,
         ):
             yield made
@@ -59,13 +63,22 @@ def short(measures: Measures, made: World) -> None:
     backlog = made.backlog(20_000)
     measures.throughput(ROUNDS, backlog, {driver: bridge(made, driver) for driver in DRIVERS})
     measures.headers(1, backlog)
-    measures.sizes(1, [name for name in SIZES if name != "2 MB"])  # MongoDB takes over a minute to write those
+    measures.sizes(
+        1, [name for name in SIZES if name != "2 MB"]
+    )  # MongoDB takes over a minute to write those
 
 
 @main.command()
 @click.option("--rounds", default=ROUNDS, show_default=True)
-@click.option("--jobs", default=60_000, show_default=True, help="of the long backlog; 7 transitions each")
-@click.option("--only", type=click.Choice(list(PARTS)), multiple=True, help="parts; the others stay as they were")
+@click.option(
+    "--jobs", default=60_000, show_default=True, help="of the long backlog; 7 transitions each"
+)
+@click.option(
+    "--only",
+    type=click.Choice(list(PARTS)),
+    multiple=True,
+    help="parts; the others stay as they were",
+)
 @click.option("--kind", type=click.Choice(PEERS), multiple=True, default=PEERS)
 def peers(rounds: int, jobs: int, only: tuple[str, ...], kind: tuple[str, ...]) -> None:
     """Everything, the other connectors too, and docs/benchmarks.md."""

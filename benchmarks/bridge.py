@@ -23,17 +23,34 @@ class Bridge:
     """
 
     def __init__(
-        self, folder: Path, mongo_uri: str, database: str, bootstrap: str, topic: str, start: int | None,
-        settings: Mapping[str, str], code: Path = ROOT, command: Sequence[str] = COMMAND,
+        self,
+        folder: Path,
+        mongo_uri: str,
+        database: str,
+        bootstrap: str,
+        topic: str,
+        start: int | None,
+        settings: Mapping[str, str],
+        code: Path = ROOT,
+        command: Sequence[str] = COMMAND,
     ) -> None:
         self._port = free_port()
         begin = "now" if start is None else datetime.fromtimestamp(start, timezone.utc).isoformat()
         given = {
-            "mongo.uri": mongo_uri, "mongo.database": database, "kafka.bootstrap_servers": bootstrap, "kafka.topic": topic,
-            **({"start.from": begin} if start is not None else {}), "checkpoint.name": topic, "http.port": str(self._port), "log.format": "plain", **settings,
+            "mongo.uri": mongo_uri,
+            "mongo.database": database,
+            "kafka.bootstrap_servers": bootstrap,
+            "kafka.topic": topic,
+            **({"start.from": begin} if start is not None else {}),
+            "checkpoint.name": topic,
+            "http.port": str(self._port),
+            "log.format": "plain",
+            **settings,
         }
         self.settings = {"start.from": "the backlog's beginning" if start else "now", **settings}
-        own = {f"JOB_BRIDGE_{name.replace('.', '_').upper()}": value for name, value in given.items()}
+        own = {
+            f"JOB_BRIDGE_{name.replace('.', '_').upper()}": value for name, value in given.items()
+        }
         environment = os.environ | own | {"PYTHONPATH": os.pathsep.join((str(code), str(ROOT)))}
         self._child = Child(command, folder / f"{topic}.log", environment)
 
@@ -54,7 +71,9 @@ class Bridge:
 
     def oldest(self) -> float:
         """How long the oldest message has been in flight, in seconds."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/status.json", timeout=5) as answer:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{self._port}/status.json", timeout=5
+        ) as answer:
             return float(json.load(answer)["gauges"]["job_bridge_in_flight_oldest_seconds"])
 
     def _ready(self) -> bool:

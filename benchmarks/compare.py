@@ -24,12 +24,18 @@ def compare(world: World, ref: str, pairs: int) -> None:
         for driver in DRIVERS if _knows_drivers(other) else ("",):
             rates, costs = [], []
             for number in range(pairs):
-                mine, theirs = (world.drain(backlog, _bridge(world, code, driver)) for code in (ROOT, other))
+                mine, theirs = (
+                    world.drain(backlog, _bridge(world, code, driver)) for code in (ROOT, other)
+                )
                 rates.append(mine.rate() / theirs.rate())
                 costs.append(mine.cpu_per_100k() / theirs.cpu_per_100k())
-                click.echo(f"{driver or 'bridge':14} pair {number + 1}: {mine.rate():8.0f}/s by {theirs.rate():8.0f}/s = {rates[-1]:.3f}"
-                           f"   CPU {costs[-1]:.3f}")
-            click.echo(f"{driver or 'bridge':14} rate {_spread(rates)}, CPU {_spread(costs)}, of {ref}")
+                click.echo(
+                    f"{driver or 'bridge':14} pair {number + 1}: {mine.rate():8.0f}/s by {theirs.rate():8.0f}/s = {rates[-1]:.3f}"
+                    f"   CPU {costs[-1]:.3f}"
+                )
+            click.echo(
+                f"{driver or 'bridge':14} rate {_spread(rates)}, CPU {_spread(costs)}, of {ref}"
+            )
 
 
 @contextlib.contextmanager
@@ -37,11 +43,15 @@ def checked_out(ref: str) -> Iterator[Path]:
     """A worktree of a commit, removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="job-bridge-ref-") as name:
         path = Path(name) / "checkout"
-        subprocess.run(["git", "worktree", "add", "--detach", "--quiet", str(path), ref], cwd=ROOT, check=True)
+        subprocess.run(
+            ["git", "worktree", "add", "--detach", "--quiet", str(path), ref], cwd=ROOT, check=True
+        )
         try:
             yield path
         finally:
-            subprocess.run(["git", "worktree", "remove", "--force", str(path)], cwd=ROOT, check=True)
+            subprocess.run(
+                ["git", "worktree", "remove", "--force", str(path)], cwd=ROOT, check=True
+            )
 
 
 def _knows_drivers(code: Path) -> bool:
@@ -52,7 +62,16 @@ def _bridge(world: World, code: Path, driver: str) -> Make:
     settings = {"kafka.headers": "none"} | ({"kafka.driver": driver} if driver else {})
 
     def make(database: str, topic: str, start: int | None) -> AbstractContextManager[Contender]:
-        return Bridge(world.folder, world.mongod.uri, database, world.kafka.bootstrap, topic, start, settings, code)
+        return Bridge(
+            world.folder,
+            world.mongod.uri,
+            database,
+            world.kafka.bootstrap,
+            topic,
+            start,
+            settings,
+            code,
+        )
 
     return make
 

@@ -14,61 +14,123 @@ from bridge.demo.process import Child, free_port
 
 CACHE = Path(__file__).parents[1] / ".cache" / "connect"
 KAFKA = "4.2.0"
-WORKER = (f"org.apache.kafka:connect-runtime:{KAFKA}", f"org.apache.kafka:connect-json:{KAFKA}", f"org.apache.kafka:connect-transforms:{KAFKA}")
+WORKER = (
+    f"org.apache.kafka:connect-runtime:{KAFKA}",
+    f"org.apache.kafka:connect-json:{KAFKA}",
+    f"org.apache.kafka:connect-transforms:{KAFKA}",
+)
 PLUGINS = {
     "mongodb": ("org.mongodb.kafka:mongo-kafka-connect:2.0.1",),
     "debezium": ("io.debezium:debezium-connector-mongodb:3.6.1.Final",),
 }
-NAMES = {"mongodb": "MongoDB Kafka connector 2.0.1", "debezium": "Debezium MongoDB connector 3.6.1.Final"}
+NAMES = {
+    "mongodb": "MongoDB Kafka connector 2.0.1",
+    "debezium": "Debezium MongoDB connector 3.6.1.Final",
+}
 
 HEAP = ("-Xms256M", "-Xmx2G")
-PRODUCER = {"acks": "all", "enable.idempotence": "true", "batch.size": "262144", "linger.ms": "5", "buffer.memory": "67108864"}
+PRODUCER = {
+    "acks": "all",
+    "enable.idempotence": "true",
+    "batch.size": "262144",
+    "linger.ms": "5",
+    "buffer.memory": "67108864",
+}
 CONVERTERS = {
     "mongodb": {
         "key.converter": "org.apache.kafka.connect.storage.StringConverter",
         "value.converter": "org.apache.kafka.connect.storage.StringConverter",
     },
     "debezium": {
-        "key.converter": "org.apache.kafka.connect.json.JsonConverter", "key.converter.schemas.enable": "false",
-        "value.converter": "org.apache.kafka.connect.json.JsonConverter", "value.converter.schemas.enable": "false",
+        "key.converter": "org.apache.kafka.connect.json.JsonConverter",
+        "key.converter.schemas.enable": "false",
+        "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+        "value.converter.schemas.enable": "false",
     },
 }
 TUNED: Mapping[str, Mapping[str, str]] = {
     "mongodb": {
-        "connector.class": "com.mongodb.kafka.connect.MongoSourceConnector", "collection": "jobs",
-        "output.format.key": "json", "output.format.value": "json",
-        "poll.await.time.ms": "10", "poll.max.batch.size": "1000", "batch.size": "1000",
+        "connector.class": "com.mongodb.kafka.connect.MongoSourceConnector",
+        "collection": "jobs",
+        "output.format.key": "json",
+        "output.format.value": "json",
+        "poll.await.time.ms": "10",
+        "poll.max.batch.size": "1000",
+        "batch.size": "1000",
     },
     "debezium": {
-        "connector.class": "io.debezium.connector.mongodb.MongoDbConnector", "topic.prefix": "bench", "snapshot.mode": "no_data",
-        "capture.scope": "collection", "capture.mode": "change_streams", "tombstones.on.delete": "false",
-        "max.batch.size": "4096", "max.queue.size": "16384", "poll.interval.ms": "5", "cursor.max.await.time.ms": "50",
+        "connector.class": "io.debezium.connector.mongodb.MongoDbConnector",
+        "topic.prefix": "bench",
+        "snapshot.mode": "no_data",
+        "capture.scope": "collection",
+        "capture.mode": "change_streams",
+        "tombstones.on.delete": "false",
+        "max.batch.size": "4096",
+        "max.queue.size": "16384",
+        "poll.interval.ms": "5",
+        "cursor.max.await.time.ms": "50",
     },
 }
 #: The job's id is not in a change event: with it the document has to be looked up.
-LOOKUP = {"mongodb": {"change.stream.full.document": "updateLookup"}, "debezium": {"capture.mode": "change_streams_update_full"}}
+LOOKUP = {
+    "mongodb": {"change.stream.full.document": "updateLookup"},
+    "debezium": {"capture.mode": "change_streams_update_full"},
+}
 
 
 class Connect:
     """One worker with one connector; a context manager. ``state`` is the folder of its offsets, made where missing."""
 
     def __init__(
-        self, folder: Path, kind: str, mongo_uri: str, database: str, bootstrap: str, topic: str, start: int | None,
-        state: Path, *, variant: str = "throughput",
+        self,
+        folder: Path,
+        kind: str,
+        mongo_uri: str,
+        database: str,
+        bootstrap: str,
+        topic: str,
+        start: int | None,
+        state: Path,
+        *,
+        variant: str = "throughput",
     ) -> None:
         self.settings = self._settings(kind, variant)
-        connector = self.settings | CONVERTERS[kind] | {"name": kind, "tasks.max": "1"} | _place(kind, mongo_uri, database, topic)
+        connector = (
+            self.settings
+            | CONVERTERS[kind]
+            | {"name": kind, "tasks.max": "1"}
+            | _place(kind, mongo_uri, database, topic)
+        )
         if kind == "mongodb" and start is not None:
-            connector |= {"startup.mode": "timestamp", "startup.mode.timestamp.start.at.operation.time": str(start)}
+            connector |= {
+                "startup.mode": "timestamp",
+                "startup.mode.timestamp.start.at.operation.time": str(start),
+            }
         worker = {
-            "bootstrap.servers": bootstrap, "listeners": f"http://127.0.0.1:{free_port()}", "plugin.path": str(CACHE / "plugins"),
-            "plugin.discovery": "only_scan", "offset.storage.file.filename": str(state / "offsets"), "offset.flush.interval.ms": "1000",
-            "connector.client.config.override.policy": "All", **CONVERTERS[kind],
+            "bootstrap.servers": bootstrap,
+            "listeners": f"http://127.0.0.1:{free_port()}",
+            "plugin.path": str(CACHE / "plugins"),
+            "plugin.discovery": "only_scan",
+            "offset.storage.file.filename": str(state / "offsets"),
+            "offset.flush.interval.ms": "1000",
+            "connector.client.config.override.policy": "All",
+            **CONVERTERS[kind],
         }
-        files = [_properties(folder / f"{topic}-{name}.properties", each) for name, each in (("worker", worker), ("connector", connector))]
+        files = [
+            _properties(folder / f"{topic}-{name}.properties", each)
+            for name, each in (("worker", worker), ("connector", connector))
+        ]
         state.mkdir(parents=True, exist_ok=True)
         self._child = Child(
-            ["java", *HEAP, "-cp", f"{libraries(kind)}/*", "org.apache.kafka.connect.cli.ConnectStandalone", *files], folder / f"{topic}.log"
+            [
+                "java",
+                *HEAP,
+                "-cp",
+                f"{libraries(kind)}/*",
+                "org.apache.kafka.connect.cli.ConnectStandalone",
+                *files,
+            ],
+            folder / f"{topic}.log",
         )
 
     @staticmethod
@@ -91,7 +153,10 @@ class Connect:
 
 def libraries(kind: str) -> Path:
     """The worker's jars; fetches them and the connector's when they are not there."""
-    for target, artifacts in ((CACHE / "worker", WORKER), (CACHE / "plugins" / kind, PLUGINS[kind])):
+    for target, artifacts in (
+        (CACHE / "worker", WORKER),
+        (CACHE / "plugins" / kind, PLUGINS[kind]),
+    ):
         if not (target / ".complete").exists():
             shutil.rmtree(target, ignore_errors=True)
             _fetch(target, artifacts)
@@ -111,17 +176,33 @@ def _fetch(target: Path, artifacts: tuple[str, ...]) -> None:
         "<project><modelVersion>4.0.0</modelVersion><groupId>x</groupId><artifactId>x</artifactId><version>1</version>"
         f"<dependencies>{entries}</dependencies></project>"
     )
-    command = ["mvn", "-q", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={target}", "-DincludeScope=runtime"]
+    command = [
+        "mvn",
+        "-q",
+        "-f",
+        str(pom),
+        "dependency:copy-dependencies",
+        f"-DoutputDirectory={target}",
+        "-DincludeScope=runtime",
+    ]
     subprocess.run(command, check=True, capture_output=True, timeout=900)
 
 
 def _place(kind: str, mongo_uri: str, database: str, topic: str) -> dict[str, str]:
     if kind == "mongodb":
-        return {"connection.uri": mongo_uri, "database": database, "topic.namespace.map": f'{{"*": "{topic}"}}'}
+        return {
+            "connection.uri": mongo_uri,
+            "database": database,
+            "topic.namespace.map": f'{{"*": "{topic}"}}',
+        }
     return {
-        "mongodb.connection.string": mongo_uri, "capture.target": f"{database}.jobs", "collection.include.list": f"{database}.jobs",
-        "transforms": "one", "transforms.one.type": "org.apache.kafka.connect.transforms.RegexRouter",
-        "transforms.one.regex": ".*", "transforms.one.replacement": topic,
+        "mongodb.connection.string": mongo_uri,
+        "capture.target": f"{database}.jobs",
+        "collection.include.list": f"{database}.jobs",
+        "transforms": "one",
+        "transforms.one.type": "org.apache.kafka.connect.transforms.RegexRouter",
+        "transforms.one.regex": ".*",
+        "transforms.one.replacement": topic,
     }
 
 

@@ -20,19 +20,35 @@ from bridge.demo.process import poll
 
 DRIVERS = ("librdkafka", "kafka-python")
 #: The same bridge, reading another way.
-OTHERWISE = {way: (*COMMAND[:3], "benchmarks.otherwise", name, "run") for way, name in (("raw batches", "raw"), ("watch()", "watch"))}
+OTHERWISE = {
+    way: (*COMMAND[:3], "benchmarks.otherwise", name, "run")
+    for way, name in (("raw batches", "raw"), ("watch()", "watch"))
+}
 PEERS = ("mongodb", "debezium", "mq-bridge")
 _PRIME_SECONDS = 60.0
 
 
 def bridge(
-    world: World, driver: str, headers: str = "none", command: Sequence[str] = COMMAND, settings: Mapping[str, str] | None = None
+    world: World,
+    driver: str,
+    headers: str = "none",
+    command: Sequence[str] = COMMAND,
+    settings: Mapping[str, str] | None = None,
 ) -> Make:
     """The bridge with a driver; without headers where nothing else is said, as the peers send none."""
     given = {"kafka.driver": driver, "kafka.headers": headers, **(settings or {})}
 
     def make(database: str, topic: str, start: int | None) -> AbstractContextManager[Contender]:
-        return Bridge(world.folder, world.mongod.uri, database, world.kafka.bootstrap, topic, start, given, command=command)
+        return Bridge(
+            world.folder,
+            world.mongod.uri,
+            database,
+            world.kafka.bootstrap,
+            topic,
+            start,
+            given,
+            command=command,
+        )
 
     return make
 
@@ -64,11 +80,31 @@ class Peers:
         made = self._made(kind, "database", "topic", None, self.world.folder / "settings", variant)
         return made.settings
 
-    def _made(self, kind: str, database: str, topic: str, start: int | None, state: Path, variant: str) -> Connect | MqBridge:
+    def _made(
+        self, kind: str, database: str, topic: str, start: int | None, state: Path, variant: str
+    ) -> Connect | MqBridge:
         world = self.world
         if kind == "mq-bridge":
-            return MqBridge(world.folder, world.mongod.uri, database, world.kafka.bootstrap, topic, state, variant=variant)
-        return Connect(world.folder, kind, world.mongod.uri, database, world.kafka.bootstrap, topic, start, state, variant=variant)
+            return MqBridge(
+                world.folder,
+                world.mongod.uri,
+                database,
+                world.kafka.bootstrap,
+                topic,
+                state,
+                variant=variant,
+            )
+        return Connect(
+            world.folder,
+            kind,
+            world.mongod.uri,
+            database,
+            world.kafka.bootstrap,
+            topic,
+            start,
+            state,
+            variant=variant,
+        )
 
     def _primed(self, database: str, kind: str) -> Path:
         return self.world.folder / f"{database}-{kind}"
@@ -76,9 +112,15 @@ class Peers:
     def _prime(self, database: str) -> None:
         for kind in ("debezium", "mq-bridge"):
             topic = self.world.topic()
-            with self._made(kind, database, topic, None, self._primed(database, kind), "throughput"):
+            with self._made(
+                kind, database, topic, None, self._primed(database, kind), "throughput"
+            ):
                 with _marks(self.world.mongod.uri, database):
-                    poll(partial(self._arrived, topic), f"the first message of {kind}", _PRIME_SECONDS)
+                    poll(
+                        partial(self._arrived, topic),
+                        f"the first message of {kind}",
+                        _PRIME_SECONDS,
+                    )
                 # What was marked meanwhile arrives, and the place after it is stored.
                 time.sleep(3)
 
@@ -109,4 +151,9 @@ class _marks:
 
 def title(name: str) -> str:
     """A contender's name as the report has it."""
-    return NAMES.get(name, {"mq-bridge": "mq-bridge", **{driver: f"job-bridge, {driver}" for driver in DRIVERS}}.get(name, name))
+    return NAMES.get(
+        name,
+        {"mq-bridge": "mq-bridge", **{driver: f"job-bridge, {driver}" for driver in DRIVERS}}.get(
+            name, name
+        ),
+    )

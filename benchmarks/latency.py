@@ -54,7 +54,8 @@ class Latency:
         writers = max(1, rate // group // _THREAD_RATE)
         began = time.monotonic() + 0.5
         threads = [
-            threading.Thread(target=self._write, args=(number, writers, group, rate, count, began)) for number in range(writers)
+            threading.Thread(target=self._write, args=(number, writers, group, rate, count, began))
+            for number in range(writers)
         ]
         for thread in threads:
             thread.start()
@@ -65,8 +66,12 @@ class Latency:
         consumer.join()
         self._client.close()
         return [
-            ((self._arrived[n] - at) * 1000, max(0.0, self._arrived[n] - self._acknowledged[n]) * 1000)
-            for n, at in sorted(self._written.items()) if n in self._arrived
+            (
+                (self._arrived[n] - at) * 1000,
+                max(0.0, self._arrived[n] - self._acknowledged[n]) * 1000,
+            )
+            for n, at in sorted(self._written.items())
+            if n in self._arrived
         ]
 
     def _consume(self, count: int) -> None:
@@ -80,7 +85,9 @@ class Latency:
 
     def _messages(self, bootstrap: str, topic: str) -> Generator[str]:
         """What a consumer gets, one by one; empty when nothing came for a while."""
-        consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "latency", "enable.auto.commit": False})
+        consumer = Consumer(
+            {"bootstrap.servers": bootstrap, "group.id": "latency", "enable.auto.commit": False}
+        )
         consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
         try:
             yield ""
@@ -97,10 +104,15 @@ class Latency:
             yield ""
             while True:
                 event = stream.try_next() or {}
-                told = [*event.get("updateDescription", {}).get("updatedFields", {}).values(), *event.get("fullDocument", {}).get("transition_times", [])]
+                told = [
+                    *event.get("updateDescription", {}).get("updatedFields", {}).values(),
+                    *event.get("fullDocument", {}).get("transition_times", []),
+                ]
                 yield "".join(each.get("trans_id", "") for each in told if isinstance(each, dict))
 
-    def _write(self, first: int, writers: int, group: int, rate: int, count: int, began: float) -> None:
+    def _write(
+        self, first: int, writers: int, group: int, rate: int, count: int, began: float
+    ) -> None:
         jobs: list[Any] = []
         for turn, number in enumerate(range(first * group, count, writers * group)):
             time.sleep(max(0.0, began + number / rate - time.monotonic()))
@@ -108,11 +120,16 @@ class Latency:
             mine = range(number, number + group)
             trans_ids = [f"{self._mark}{n:07d}" for n in mine]
             writes: list[InsertOne[Any] | UpdateOne]
-            if state == HAPPY[0]:  # as many transitions as a job has: with a thousand in one, writing would take longer and longer
+            if (
+                state == HAPPY[0]
+            ):  # as many transitions as a job has: with a thousand in one, writing would take longer and longer
                 jobs = [_created(time_, trans_id) for trans_id in trans_ids]
                 writes = [InsertOne(job) for job in jobs]
             else:
-                writes = [UpdateOne({"_id": job["_id"]}, change(Step(state), time_, trans_id)) for job, trans_id in zip(jobs, trans_ids, strict=True)]
+                writes = [
+                    UpdateOne({"_id": job["_id"]}, change(Step(state), time_, trans_id))
+                    for job, trans_id in zip(jobs, trans_ids, strict=True)
+                ]
             self._written |= dict.fromkeys(mine, time.monotonic())
             self._jobs.bulk_write(writes, ordered=False)
             self._acknowledged |= dict.fromkeys(mine, time.monotonic())

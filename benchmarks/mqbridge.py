@@ -23,23 +23,47 @@ class MqBridge:
     """One route from a change stream to a topic; a context manager. ``state`` is the folder of its cursor."""
 
     def __init__(
-        self, folder: Path, mongo_uri: str, database: str, bootstrap: str, topic: str, state: Path, *, variant: str = "throughput"
+        self,
+        folder: Path,
+        mongo_uri: str,
+        database: str,
+        bootstrap: str,
+        topic: str,
+        state: Path,
+        *,
+        variant: str = "throughput",
     ) -> None:
         state.mkdir(parents=True, exist_ok=True)
         at_once = variant == "latency"
         options = PRODUCER | (AT_ONCE_PRODUCER if at_once else {})
         own = ROUTE | (AT_ONCE if at_once else {})
-        self.settings = {name: str(value) for name, value in own.items()} | {f"producer_options.{k}": v for k, v in options.items()}
+        self.settings = {name: str(value) for name, value in own.items()} | {
+            f"producer_options.{k}": v for k, v in options.items()
+        }
         route = {
             **own,
-            "input": {"mongodb": {
-                "url": mongo_uri, "database": database, "collection": "jobs", "consume": "capture_new", "cursor_id": "bench",
-                "checkpoint_store": f"file://{state / 'cursors.json'}",
-            }},
-            "output": {"kafka": {"url": bootstrap, "topic": topic, "producer_options": [list(one) for one in options.items()]}},
+            "input": {
+                "mongodb": {
+                    "url": mongo_uri,
+                    "database": database,
+                    "collection": "jobs",
+                    "consume": "capture_new",
+                    "cursor_id": "bench",
+                    "checkpoint_store": f"file://{state / 'cursors.json'}",
+                }
+            },
+            "output": {
+                "kafka": {
+                    "url": bootstrap,
+                    "topic": topic,
+                    "producer_options": [list(one) for one in options.items()],
+                }
+            },
         }
         command = [sys.executable, "-m", "benchmarks.mqbridge", json.dumps(route)]
-        self._child = Child(command, folder / f"{topic}.log", os.environ | {"PYTHONPATH": str(ROOT)})
+        self._child = Child(
+            command, folder / f"{topic}.log", os.environ | {"PYTHONPATH": str(ROOT)}
+        )
 
     def __enter__(self) -> "MqBridge":
         self._child.start()

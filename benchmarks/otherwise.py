@@ -35,9 +35,15 @@ class Watch(Theirs):
     """``watch()``: each event decoded, its token kept before the next may be read."""
 
     def open(self, stages: Sequence[Any]) -> Any:
-        (place, value), = stages[0]["$changeStream"].items()
-        start = {{"startAfter": "start_after", "startAtOperationTime": "start_at_operation_time"}[place]: value}
-        self._cursor = self._collection.watch(stages[1:], batch_size=cursor.BATCH_SIZE, max_await_time_ms=_AWAIT_MS, **start)
+        ((place, value),) = stages[0]["$changeStream"].items()
+        start = {
+            {"startAfter": "start_after", "startAtOperationTime": "start_at_operation_time"}[
+                place
+            ]: value
+        }
+        self._cursor = self._collection.watch(
+            stages[1:], batch_size=cursor.BATCH_SIZE, max_await_time_ms=_AWAIT_MS, **start
+        )
         return self.more(_AWAIT_MS)
 
     def more(self, _: int) -> Any:
@@ -78,7 +84,9 @@ class Raw(Theirs):
     """``aggregate_raw_batches``: whole answers, taken apart and put together again before the next may be asked for."""
 
     def open(self, stages: Sequence[Any]) -> Any:
-        self._cursor = self._collection.aggregate_raw_batches(stages, batchSize=cursor.BATCH_SIZE, maxAwaitTimeMS=_AWAIT_MS)
+        self._cursor = self._collection.aggregate_raw_batches(
+            stages, batchSize=cursor.BATCH_SIZE, maxAwaitTimeMS=_AWAIT_MS
+        )
         return self.more(_AWAIT_MS)
 
     def more(self, _: int) -> Any:

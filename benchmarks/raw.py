@@ -16,9 +16,14 @@ SHAPED = shape(PROFILES["cts"])
 
 def watched(uri: str, backlog: Backlog) -> float:
     """Events a second of ``watch()``, each decoded."""
-    with MongoClient[Any](uri) as client, client[backlog.database].jobs.watch(
-        start_at_operation_time=Timestamp(backlog.start, 0), batch_size=1000, max_await_time_ms=500
-    ) as stream:
+    with (
+        MongoClient[Any](uri) as client,
+        client[backlog.database].jobs.watch(
+            start_at_operation_time=Timestamp(backlog.start, 0),
+            batch_size=1000,
+            max_await_time_ms=500,
+        ) as stream,
+    ):
         began = time.monotonic()
         for _ in range(backlog.events):
             stream.next()
@@ -31,7 +36,9 @@ def batches(uri: str, backlog: Backlog, stages: Sequence[Any] = ()) -> float:
     wanted = backlog.transitions if stages else backlog.events
     with MongoClient[Any](uri) as client:
         began, seen = time.monotonic(), 0
-        cursor: Any = client[backlog.database].jobs.aggregate_raw_batches(pipeline, batchSize=1000, maxAwaitTimeMS=500)
+        cursor: Any = client[backlog.database].jobs.aggregate_raw_batches(
+            pipeline, batchSize=1000, maxAwaitTimeMS=500
+        )
         with cursor:
             while seen < wanted:
                 # Each event has one resume token, and nothing else in it is called _data.

@@ -22,7 +22,13 @@ class Results:
     """Tables of contenders, each with a list of values for each figure, one a round."""
 
     def __init__(self, document: dict[str, Any] | None = None) -> None:
-        self._document = document or {"about": about(), "tables": {}, "distributions": {}, "settings": {}, "profile": {}}
+        self._document = document or {
+            "about": about(),
+            "tables": {},
+            "distributions": {},
+            "settings": {},
+            "profile": {},
+        }
 
     @classmethod
     def load(cls, path: Path = FILE) -> "Results":
@@ -52,14 +58,19 @@ class Results:
         for table in tables:
             self._document["tables"].pop(table, None)
         now = about()
-        self._document["about"].setdefault("parts", {})[part] = {name: now[name] for name in ("date", "commit", "changed")}
+        self._document["about"].setdefault("parts", {})[part] = {
+            name: now[name] for name in ("date", "commit", "changed")
+        }
 
     def add(self, table: str, name: str, **figures: float) -> None:
         """Note one round's figures, and print them."""
         kept = self._document["tables"].setdefault(table, {}).setdefault(name, {})
         for figure, value in figures.items():
             kept.setdefault(figure, []).append(round(value, 4))
-        click.echo(f"{table:12} {name:34} " + "  ".join(f"{figure} {value:.4g}" for figure, value in figures.items()))
+        click.echo(
+            f"{table:12} {name:34} "
+            + "  ".join(f"{figure} {value:.4g}" for figure, value in figures.items())
+        )
 
     def describe(self, name: str, settings: Mapping[str, str]) -> None:
         """Note what a contender was told."""
@@ -68,7 +79,10 @@ class Results:
     def distribution(self, name: str, values: Sequence[float]) -> None:
         """Keep the shape of sorted values."""
         if values:
-            kept = [values[min(len(values) - 1, round(n * (len(values) - 1) / _POINTS))] for n in range(_POINTS + 1)]
+            kept = [
+                values[min(len(values) - 1, round(n * (len(values) - 1) / _POINTS))]
+                for n in range(_POINTS + 1)
+            ]
             self._document["distributions"][name] = [round(one, 3) for one in kept]
 
     def distributions(self) -> Mapping[str, Sequence[float]]:
@@ -87,23 +101,42 @@ class Results:
         values = self.values(table, name, figure)
         return statistics.median(values) if values else None
 
-    def ratios(self, table: str, name: str, other: str, figure: str, other_figure: str = "") -> list[float]:
+    def ratios(
+        self, table: str, name: str, other: str, figure: str, other_figure: str = ""
+    ) -> list[float]:
         """Round by round: one contender's figure by another's."""
-        pairs = zip(self.values(table, name, figure), self.values(table, other, other_figure or figure), strict=False)
+        pairs = zip(
+            self.values(table, name, figure),
+            self.values(table, other, other_figure or figure),
+            strict=False,
+        )
         return [mine / theirs for mine, theirs in pairs if theirs]
 
 
 def about() -> dict[str, Any]:
     """When, on what, and of which commit."""
-    model = next((line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        "",
+    )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
-        "date": f"{datetime.now(timezone.utc):%Y-%m-%d}", "cores": os.cpu_count(), "cpu": model or platform.machine(),
-        "memory": f"{memory:.0f} GiB", "python": platform.python_version(), "commit": _git("rev-parse", "--short", "HEAD"),
+        "date": f"{datetime.now(timezone.utc):%Y-%m-%d}",
+        "cores": os.cpu_count(),
+        "cpu": model or platform.machine(),
+        "memory": f"{memory:.0f} GiB",
+        "python": platform.python_version(),
+        "commit": _git("rev-parse", "--short", "HEAD"),
         "changed": bool(_git("status", "--porcelain", "--", "bridge")),
     }
 
 
 def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     return done.stdout.strip()

@@ -52,7 +52,21 @@ Seen = dict[int, Counter[str]]
 def sampled(pid: int, output: Path) -> Iterator[None]:
     """Sample a process while inside; ``output`` has the stacks afterwards, and is missing where that is not allowed."""
     program = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or "py-spy"
-    command = [program, "record", "--pid", str(pid), "--rate", str(_PER_SECOND), "--threads", "--nonblocking", "--full-filenames", "--format", "raw", "--output", str(output)]
+    command = [
+        program,
+        "record",
+        "--pid",
+        str(pid),
+        "--rate",
+        str(_PER_SECOND),
+        "--threads",
+        "--nonblocking",
+        "--full-filenames",
+        "--format",
+        "raw",
+        "--output",
+        str(output),
+    ]
     with output.with_suffix(".log").open("wb") as log:
         profiler = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     time.sleep(_ATTACH_SECONDS)

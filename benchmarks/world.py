@@ -93,7 +93,9 @@ class World:
     def close(self) -> None:
         self._consumer.close()
 
-    def backlog(self, jobs: int, transitions: int = 7, before: Callable[[str], None] = lambda _: None) -> Backlog:
+    def backlog(
+        self, jobs: int, transitions: int = 7, before: Callable[[str], None] = lambda _: None
+    ) -> Backlog:
         """Jobs of about 2 KB, one insert and ``transitions`` - 1 updates each; ``before`` is called with the database first."""
         database = _fresh()
         before(database)
@@ -102,7 +104,9 @@ class World:
         count = load(self.mongod.uri, database, jobs, transitions)
         return Backlog(database, start, count, count)
 
-    def updates(self, jobs: int, transitions: int, size: int, noise: int = 0, *, last_only: bool = False) -> Backlog:
+    def updates(
+        self, jobs: int, transitions: int, size: int, noise: int = 0, *, last_only: bool = False
+    ) -> Backlog:
         """Updates of jobs that were inserted before: each a transition, with ``noise`` other updates beside it.
 
         ``last_only`` writes the same place of the history again and again, so that one job can have any number.
@@ -119,7 +123,9 @@ class World:
             keys = [document["_id"] for document in documents]
 
             def write(some: Sequence[Any]) -> None:
-                for chunk in _chunks(_writes(some, transitions, noise, now, last_only=last_only), 500):
+                for chunk in _chunks(
+                    _writes(some, transitions, noise, now, last_only=last_only), 500
+                ):
                     collection.bulk_write(chunk)
 
             with ThreadPoolExecutor(_WRITERS) as pool:
@@ -153,12 +159,18 @@ class World:
                 if time.monotonic() - began > _PATIENCE_SECONDS:
                     raise TimeoutError(f"only {count} of {backlog.transitions} arrived")
             run.cpu, run.megabytes = cpu_seconds(contender.pid), peak_megabytes(contender.pid)
-        run.servers_cpu = {name: spent - before[name] for name, spent in self._servers_cpu().items()}
+        run.servers_cpu = {
+            name: spent - before[name] for name, spent in self._servers_cpu().items()
+        }
         return run
 
     def count(self, topic: str) -> int:
         """How many messages the topic has."""
-        return sum(self._consumer.end_offsets([TopicPartition(topic, number) for number in range(PARTITIONS)]).values())
+        return sum(
+            self._consumer.end_offsets(
+                [TopicPartition(topic, number) for number in range(PARTITIONS)]
+            ).values()
+        )
 
     def _counts(self, topic: str) -> Iterator[int]:
         while True:
@@ -166,7 +178,10 @@ class World:
             time.sleep(_LOOK_SECONDS)
 
     def _servers_cpu(self) -> Mapping[str, float]:
-        return {"mongod": cpu_seconds(self.mongod.pid()), "kafka": cpu_seconds(self.kafka.child.pid)}
+        return {
+            "mongod": cpu_seconds(self.mongod.pid()),
+            "kafka": cpu_seconds(self.kafka.child.pid),
+        }
 
 
 def _fresh() -> str:
@@ -177,13 +192,23 @@ def _now() -> int:
     return int((datetime.now(timezone.utc) - timedelta(seconds=1)).timestamp())
 
 
-def _writes(keys: Sequence[Any], transitions: int, noise: int, now: datetime, *, last_only: bool) -> Iterator[UpdateOne]:
+def _writes(
+    keys: Sequence[Any], transitions: int, noise: int, now: datetime, *, last_only: bool
+) -> Iterator[UpdateOne]:
     for number in range(transitions):
-        step, time_ = Step(HAPPY[1 + number % (len(HAPPY) - 1)]), now + timedelta(milliseconds=number + 1)
+        step, time_ = (
+            Step(HAPPY[1 + number % (len(HAPPY) - 1)]),
+            now + timedelta(milliseconds=number + 1),
+        )
         for key in keys:
             update = change(step, time_, str(uuid.uuid4()))
             if last_only:
-                update = {"$set": {**update["$set"], "transition_times.1": update["$push"]["transition_times"]}}
+                update = {
+                    "$set": {
+                        **update["$set"],
+                        "transition_times.1": update["$push"]["transition_times"],
+                    }
+                }
             yield UpdateOne({"_id": key}, update)
             for other in range(noise):
                 yield UpdateOne({"_id": key}, {"$set": {"admin_meta.seen": f"{number}.{other}"}})

@@ -10,7 +10,11 @@ Drivers' exceptions are translated where they enter (``source/errors.py``, ``sin
 def one_line(text: str) -> str:
     """Return ``text`` as one line that moves no cursor: white space is a space, what cannot be printed an escape."""
     line = " ".join(text.split())
-    return line if line.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
+    return (
+        line
+        if line.isprintable()
+        else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
+    )
 
 
 class BridgeError(Exception):
@@ -26,8 +30,12 @@ class BridgeError(Exception):
 
     def __init__(self, what: str, data: str = "", todo: str = "", *, part: str = "bridge") -> None:
         self.part = part
-        self.what, self.data, self.todo = (one_line(clause).rstrip(".") for clause in (what, data, todo))
-        super().__init__(". ".join(clause for clause in (self.what, self.data, self.todo) if clause))
+        self.what, self.data, self.todo = (
+            one_line(clause).rstrip(".") for clause in (what, data, todo)
+        )
+        super().__init__(
+            ". ".join(clause for clause in (self.what, self.data, self.todo) if clause)
+        )
 
 
 #: What MongoDB answers a user it does not know or let: Unauthorized, AuthenticationFailed, AtlasError (bad auth), ReauthenticationRequired.
@@ -37,12 +45,16 @@ _NOT_KNOWN = "Authentication failed"
 
 def is_refused(error: BaseException) -> bool:
     """Whether MongoDB refuses this user; that may have been told to PyMongo's monitor, while no server was known."""
-    return getattr(error, "code", None) in _REFUSES or (type(error).__name__ == "ServerSelectionTimeoutError" and _NOT_KNOWN in str(error))
+    return getattr(error, "code", None) in _REFUSES or (
+        type(error).__name__ == "ServerSelectionTimeoutError" and _NOT_KNOWN in str(error)
+    )
 
 
 def short(error: BaseException) -> str:
     """What PyMongo says, in one short line: server selection repeats whole topologies, a refusal the whole command."""
-    text = str(error).split(", full error:")[0].split(", Timeout:")[0].split(" to execute command")[0]
+    text = (
+        str(error).split(", full error:")[0].split(", Timeout:")[0].split(" to execute command")[0]
+    )
     return " ".join(text.split())[:300]
 
 

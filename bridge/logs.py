@@ -28,14 +28,18 @@ def set_up(form: str, level: str, stream: TextIO = sys.stderr) -> None:
     # The drivers' reconnection chatter is told once, in our own words, by ``Repeated``.
     for noisy in ("pymongo", "waitress"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    for client in (logging.getLogger(name) for name in ("kafka", "librdkafka")):  # what they say is still heard, by ``sink/words.py``
+    for client in (
+        logging.getLogger(name) for name in ("kafka", "librdkafka")
+    ):  # what they say is still heard, by ``sink/words.py``
         client.handlers[:], client.propagate = [logging.NullHandler()], False
         client.setLevel(logging.WARNING)
 
 
 def _json() -> logging.Formatter:
     formatter = JsonFormatter(
-        "{levelname}{name}{message}{asctime}", style="{", rename_fields={"levelname": "level"},
+        "{levelname}{name}{message}{asctime}",
+        style="{",
+        rename_fields={"levelname": "level"},
     )
     formatter.converter = time.gmtime
     # Not as ``datefmt``: with one, the milliseconds are left out.
@@ -83,7 +87,11 @@ class Repeated:
             self._since = now - (lasted or 0.0)
         if self._times == 1 or now - self._said >= self._seconds:
             self._said = now
-            again = f" (for {now - self._since:.0f} s, {self._times} times)" if self._times > 1 and lasted is None else ""
+            again = (
+                f" (for {now - self._since:.0f} s, {self._times} times)"
+                if self._times > 1 and lasted is None
+                else ""
+            )
             self._logger.warning("%s%s", text, again)
 
     def over(self, now: float, text: str) -> None:

@@ -10,24 +10,79 @@ from itertools import accumulate
 from typing import Any
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 #: Upper bounds of the latency histogram, in seconds.
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
+BUCKETS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.02,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+    300.0,
+    3600.0,
+)
 
 #: Attribute of :class:`Counters`, metric, help.
 _COUNTERS = (
-    ("read", "job_bridge_events_read", "Events read: of the change stream, jobs of a recovery, and what a sweep found"),
-    ("sent", "job_bridge_messages_sent", "Messages handed to the Kafka client, dead letters included"),
+    (
+        "read",
+        "job_bridge_events_read",
+        "Events read: of the change stream, jobs of a recovery, and what a sweep found",
+    ),
+    (
+        "sent",
+        "job_bridge_messages_sent",
+        "Messages handed to the Kafka client, dead letters included",
+    ),
     ("acked", "job_bridge_messages_acked", "Messages the broker has acknowledged"),
     ("lost", "job_bridge_messages_lost", "Messages given up; always 0 but for fire-and-forget"),
-    ("dead_lettered", "job_bridge_messages_dead_lettered", "Transitions set aside to the dead-letter topic"),
-    ("recovered", "job_bridge_transitions_recovered", "Transitions published from the jobs' history"),
-    ("latest_only", "job_bridge_recovered_latest_state_only", "Jobs of which only the latest state could be recovered, intermediate ones being unknown"),
-    ("swept", "job_bridge_transitions_swept", "Transitions found by their tags and sent, in a background mode"),
-    ("history_lost", "job_bridge_history_lost", "Times the oplog no longer reached back to the position"),
-    ("possible_duplicates", "job_bridge_possible_duplicates", "Messages sent again after a failure of the sink"),
+    (
+        "dead_lettered",
+        "job_bridge_messages_dead_lettered",
+        "Transitions set aside to the dead-letter topic",
+    ),
+    (
+        "recovered",
+        "job_bridge_transitions_recovered",
+        "Transitions published from the jobs' history",
+    ),
+    (
+        "latest_only",
+        "job_bridge_recovered_latest_state_only",
+        "Jobs of which only the latest state could be recovered, intermediate ones being unknown",
+    ),
+    (
+        "swept",
+        "job_bridge_transitions_swept",
+        "Transitions found by their tags and sent, in a background mode",
+    ),
+    (
+        "history_lost",
+        "job_bridge_history_lost",
+        "Times the oplog no longer reached back to the position",
+    ),
+    (
+        "possible_duplicates",
+        "job_bridge_possible_duplicates",
+        "Messages sent again after a failure of the sink",
+    ),
     ("checkpoints", "job_bridge_checkpoints", "Checkpoints stored"),
     ("fenced", "job_bridge_fenced", "Times another bridge took over"),
 )
@@ -61,7 +116,9 @@ class Counters:
 
     def __init__(self) -> None:
         self.read = self.sent = self.settled = self.acked = self.lost = 0
-        self.dead_lettered = self.recovered = self.latest_only = self.swept = self.possible_duplicates = 0
+        self.dead_lettered = self.recovered = self.latest_only = self.swept = (
+            self.possible_duplicates
+        ) = 0
         self.checkpoints = self.fenced = self.history_lost = 0
         self.skipped: Counter[str] = Counter()
         self.restarts: Counter[str] = Counter()
@@ -90,36 +147,57 @@ class Counters:
 class _Collector(Collector):
     """Turns the counters and gauges into Prometheus families at the moment of a scrape."""
 
-    def __init__(self, counters: Counters, gauges: Callable[[], Mapping[str, float | None]],
-                 state: Callable[[], str], version: str) -> None:
+    def __init__(
+        self,
+        counters: Counters,
+        gauges: Callable[[], Mapping[str, float | None]],
+        state: Callable[[], str],
+        version: str,
+    ) -> None:
         self._counters, self._gauges, self._state, self._version = counters, gauges, state, version
 
     def collect(self) -> Iterator[Metric]:
         for attribute, name, text in _COUNTERS:
             yield CounterMetricFamily(name, text, value=getattr(self._counters, attribute))
-        yield _labelled("job_bridge_events_skipped", "Events that carry no message", "reason", self._counters.skipped)
+        yield _labelled(
+            "job_bridge_events_skipped",
+            "Events that carry no message",
+            "reason",
+            self._counters.skipped,
+        )
         failed = "Runs of the loop that ended in a failure, by what failed; a lease that is kept in MongoDB is the checkpoint"
-        yield _labelled("job_bridge_restarts", failed, "reason", {**_PARTS, **self._counters.restarts})
+        yield _labelled(
+            "job_bridge_restarts", failed, "reason", {**_PARTS, **self._counters.restarts}
+        )
         yield self._latency()
         known = self._gauges()
         for name, text in GAUGES.items():
             value = known.get(name)
             if value is not None:
                 yield GaugeMetricFamily(name, text, value=value)
-        state = GaugeMetricFamily("job_bridge_state", "1 for the state the bridge is in", labels=["state"])
+        state = GaugeMetricFamily(
+            "job_bridge_state", "1 for the state the bridge is in", labels=["state"]
+        )
         for one in STATES:
             state.add_metric([one], float(one == self._state()))
         yield state
-        build = GaugeMetricFamily("job_bridge_build_info", "Version of the bridge", labels=["version"])
+        build = GaugeMetricFamily(
+            "job_bridge_build_info", "Version of the bridge", labels=["version"]
+        )
         build.add_metric([self._version], 1)
         yield build
 
     def _latency(self) -> Metric:
         totals = list(accumulate(self._counters.latency_counts))
-        buckets = [(str(bound), float(total)) for bound, total in zip((*BUCKETS, "+Inf"), totals, strict=True)]
+        buckets = [
+            (str(bound), float(total))
+            for bound, total in zip((*BUCKETS, "+Inf"), totals, strict=True)
+        ]
         return HistogramMetricFamily(
-            "job_bridge_delivery_latency_seconds", "From the commit in MongoDB to Kafka's acknowledgement",
-            buckets=buckets, sum_value=self._counters.latency_sum,
+            "job_bridge_delivery_latency_seconds",
+            "From the commit in MongoDB to Kafka's acknowledgement",
+            buckets=buckets,
+            sum_value=self._counters.latency_sum,
         )
 
 
@@ -131,7 +209,10 @@ def _labelled(name: str, text: str, label: str, counts: Mapping[str, int]) -> Me
 
 
 def registry(
-    counters: Counters, gauges: Callable[[], Mapping[str, float | None]], state: Callable[[], str], version: str
+    counters: Counters,
+    gauges: Callable[[], Mapping[str, float | None]],
+    state: Callable[[], str],
+    version: str,
 ) -> CollectorRegistry:
     """A registry of its own with everything above."""
     own = CollectorRegistry()

@@ -66,11 +66,17 @@ def mode_of(config: Config, source: MongoSource, clock: Clock, counters: Counter
     return _MODES[config.delivery.mode](config, source, clock, counters)
 
 
-def _at_least_once(config: Config, _source: MongoSource, _clock: Clock, _counters: Counters) -> Mode:
-    return Mode(CheckpointPolicy(config.checkpoint.interval_seconds), config.delivery.window_messages)
+def _at_least_once(
+    config: Config, _source: MongoSource, _clock: Clock, _counters: Counters
+) -> Mode:
+    return Mode(
+        CheckpointPolicy(config.checkpoint.interval_seconds), config.delivery.window_messages
+    )
 
 
-def _fire_and_forget(config: Config, _source: MongoSource, clock: Clock, counters: Counters) -> Mode:
+def _fire_and_forget(
+    config: Config, _source: MongoSource, clock: Clock, counters: Counters
+) -> Mode:
     delivery = config.delivery
 
     @contextmanager
@@ -84,17 +90,29 @@ def _fire_and_forget(config: Config, _source: MongoSource, clock: Clock, counter
             around.drain(delivery.drain_seconds, run.wake, run.keep)
 
     policy = CheckpointPolicy(config.checkpoint.interval_seconds)
-    return Mode(policy, delivery.window_messages, around_sink=forgetting, stalled="What comes beyond the window is lost, as fire-and-forget allows")
+    return Mode(
+        policy,
+        delivery.window_messages,
+        around_sink=forgetting,
+        stalled="What comes beyond the window is lost, as fire-and-forget allows",
+    )
 
 
 def _synchronous(config: Config, _source: MongoSource, clock: Clock, _counters: Counters) -> Mode:
     delivery = config.delivery
 
     def one_by_one(sink: Sink, run: Run) -> AbstractContextManager[Sink]:
-        return nullcontext(OneByOne(
-            sink, clock, run.wake, delivery.send_timeout_seconds, stop=run.stop, drain_seconds=delivery.drain_seconds,
-            meanwhile=run.keep,
-        ))
+        return nullcontext(
+            OneByOne(
+                sink,
+                clock,
+                run.wake,
+                delivery.send_timeout_seconds,
+                stop=run.stop,
+                drain_seconds=delivery.drain_seconds,
+                meanwhile=run.keep,
+            )
+        )
 
     return Mode(CheckpointPolicy(0), 1, around_sink=one_by_one)
 
@@ -104,9 +122,16 @@ def _background(config: Config, source: MongoSource, clock: Clock, counters: Cou
 
     def sweeping(stream: Stream, run: Run) -> Stream:
         if missing := source.sweep().missing_index():
-            logger.warning("no index serves the sweep: it looks at every job; 'job-bridge sweep --create-index' makes %s", missing)
-        around: Stream = Tagging(stream, tags) if config.bridge_tags and isinstance(tags, JobTags) else stream
-        return Sweeping(around, tags, held, config.sweep, run.progress.position, clock, counters, run.taking)
+            logger.warning(
+                "no index serves the sweep: it looks at every job; 'job-bridge sweep --create-index' makes %s",
+                missing,
+            )
+        around: Stream = (
+            Tagging(stream, tags) if config.bridge_tags and isinstance(tags, JobTags) else stream
+        )
+        return Sweeping(
+            around, tags, held, config.sweep, run.progress.position, clock, counters, run.taking
+        )
 
     def tagged(sink: Sink, _: Run) -> AbstractContextManager[Sink]:
         held.clear()

@@ -27,7 +27,9 @@ from bridge.source.mongo import MongoSource
 def make_form(config: Config) -> MessageFormat:
     """The shape of messages."""
     return MessageFormat(
-        config.kafka.topic, f"job-bridge/{namespace_of(config)}", cloudevents=config.kafka.headers == "cloudevents"
+        config.kafka.topic,
+        f"job-bridge/{namespace_of(config)}",
+        cloudevents=config.kafka.headers == "cloudevents",
     )
 
 
@@ -47,7 +49,13 @@ def make_store(config: Config, client: Client) -> CheckpointStore:
 
 
 def make_publisher(
-    config: Config, sink: Sink, window: Window, form: MessageFormat, brake: DeadLetterBrake, clock: Clock, counters: Counters
+    config: Config,
+    sink: Sink,
+    window: Window,
+    form: MessageFormat,
+    brake: DeadLetterBrake,
+    clock: Clock,
+    counters: Counters,
 ) -> Publisher:
     """What hands messages to ``sink``; ``brake`` outlives it, since it counts an hour's dead letters."""
     oversize = config.kafka.on_oversize == "dead-letter"
@@ -63,15 +71,38 @@ def opened(config: Config) -> Iterator[tuple[MongoSource, CheckpointStore]]:
 
 @contextmanager
 def resending(
-    config: Config, stop: threading.Event, rate: float = 0.0, around: Callable[[Sink], Sink] = lambda sink: sink
+    config: Config,
+    stop: threading.Event,
+    rate: float = 0.0,
+    around: Callable[[Sink], Sink] = lambda sink: sink,
 ) -> Iterator[Resend]:
     """A producer for a command, and what publishes with it; closed afterwards. ``around`` is what a mode puts around a sink."""
     wake, clock, counters, form = threading.Event(), SystemClock(), Counters(), make_form(config)
     with driver_of(config).sink(config, form.dead_letter_topic, wake) as driver:
         sink = around(driver)
-        window = Window(position_from(ClusterTime(0)), config.delivery.window_messages, config.delivery.window_bytes)
-        publisher = make_publisher(config, sink, window, form, DeadLetterBrake(config.delivery.dead_letters_per_hour), clock, counters)
+        window = Window(
+            position_from(ClusterTime(0)),
+            config.delivery.window_messages,
+            config.delivery.window_bytes,
+        )
+        publisher = make_publisher(
+            config,
+            sink,
+            window,
+            form,
+            DeadLetterBrake(config.delivery.dead_letters_per_hour),
+            clock,
+            counters,
+        )
         yield Resend(
-            sink, publisher, window, wake, stop, clock, counters, drain_seconds=config.delivery.drain_seconds, rate=rate,
+            sink,
+            publisher,
+            window,
+            wake,
+            stop,
+            clock,
+            counters,
+            drain_seconds=config.delivery.drain_seconds,
+            rate=rate,
             complaint=driver.complaint,
         )

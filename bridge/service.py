@@ -58,7 +58,13 @@ class Service:
         self._source = make_source(config, self._client)
         self._store = make_store(config, self._client)
         self._mode = mode_of(config, self._source, self._clock, self._counters)
-        self._beginning = Beginning(config, self._source, self._store, self._clock, streams=not self._config.keeps_no_position)
+        self._beginning = Beginning(
+            config,
+            self._source,
+            self._store,
+            self._clock,
+            streams=not self._config.keeps_no_position,
+        )
         self._form = make_form(config)
         self._executor = ThreadPoolExecutor(1, "checkpoint")
         self._brake = DeadLetterBrake(config.delivery.dead_letters_per_hour)
@@ -72,8 +78,11 @@ class Service:
 
     def _make_status(self) -> Status:
         about = {
-            "name": self._config.checkpoint.name, "namespace": namespace_of(self._config), "topic": self._config.kafka.topic,
-            "driver": str(self._driver), "mode": self._config.delivery.mode,
+            "name": self._config.checkpoint.name,
+            "namespace": namespace_of(self._config),
+            "topic": self._config.kafka.topic,
+            "driver": str(self._driver),
+            "mode": self._config.delivery.mode,
         }
         status = Status(about, self._clock, self._counters)
         status.position = lambda: self._progress.position if self._progress else None
@@ -88,11 +97,25 @@ class Service:
 
     def run(self) -> int:
         """Work until stopped; return the exit code. Raises the :class:`BridgeError` that ended it."""
-        metrics = registry(self._counters, self.status.gauges, lambda: self.status.state, __version__)
+        metrics = registry(
+            self._counters, self.status.gauges, lambda: self.status.state, __version__
+        )
         http = self._config.http
-        with on_stop(self.stop), WebServer(http.host, http.port, self.status, metrics) as web, Verifying(self._config, self.status):
-            logger.info("job-bridge %s: %s to topic %s by %s, %s, checkpoint in %s; status at %s", __version__, namespace_of(self._config),
-                        self._config.kafka.topic, self._driver, self._config.delivery.mode, self._store.where, http.url(web.port))
+        with (
+            on_stop(self.stop),
+            WebServer(http.host, http.port, self.status, metrics) as web,
+            Verifying(self._config, self.status),
+        ):
+            logger.info(
+                "job-bridge %s: %s to topic %s by %s, %s, checkpoint in %s; status at %s",
+                __version__,
+                namespace_of(self._config),
+                self._config.kafka.topic,
+                self._driver,
+                self._config.delivery.mode,
+                self._store.where,
+                http.url(web.port),
+            )
             try:
                 code = self._run_until_stopped()
             except Fenced:
@@ -135,16 +158,35 @@ class Service:
             return 0
         progress = self._progress = self._progress or self._waiting.do(self._begin)
         window = Window(progress.position, self._mode.messages, self._config.delivery.window_bytes)
-        run = Run(progress, self._wake, self._stop, self.status.watch, self._keep, self._waiting.taking)
+        run = Run(
+            progress, self._wake, self._stop, self.status.watch, self._keep, self._waiting.taking
+        )
         with ExitStack() as stack:
             stack.callback(self.status.watch, None)
-            driver = self._waiting.enter(stack, self._driver.sink(self._config, self._form.dead_letter_topic, self._wake))
+            driver = self._waiting.enter(
+                stack, self._driver.sink(self._config, self._form.dead_letter_topic, self._wake)
+            )
             self.status.watch(window)
             self.status.complaint = driver.complaint
-            sink = stack.enter_context(self._mode.around_sink(Counting(driver, self._clock, self._counters), run))
+            sink = stack.enter_context(
+                self._mode.around_sink(Counting(driver, self._clock, self._counters), run)
+            )
             stream = self._mode.around_stream(self._stream(progress, stack), run)
-            publisher = make_publisher(self._config, sink, window, self._form, self._brake, self._clock, self._counters)
-            loop = Loop(stream, sink, window, publisher, progress, self._wake, self._stop, self._clock, self._counters, self._watch)
+            publisher = make_publisher(
+                self._config, sink, window, self._form, self._brake, self._clock, self._counters
+            )
+            loop = Loop(
+                stream,
+                sink,
+                window,
+                publisher,
+                progress,
+                self._wake,
+                self._stop,
+                self._clock,
+                self._counters,
+                self._watch,
+            )
             try:
                 return self._work(loop, window)
             finally:
@@ -152,23 +194,37 @@ class Service:
 
     def _stream(self, progress: Progress, stack: ExitStack) -> Stream:
         """What the position asks for: the change stream, or first the gap before it; nothing where there are no streams."""
-        self.status.streams = self._source.deployment(streams=not self._config.keeps_no_position).streams
+        self.status.streams = self._source.deployment(
+            streams=not self._config.keeps_no_position
+        ).streams
         if not self.status.streams:
             logger.warning("%s", SWEEP_ALONE)
             return NoStream()
         by_time, self._beginning.by_time = self._beginning.by_time, False
         gap, self.status.recovery = progress.gap, None
         if gap is None:
-            return self._waiting.enter(stack, self._source.open(progress.position, self._wake, by_time=by_time))
+            return self._waiting.enter(
+                stack, self._source.open(progress.position, self._wake, by_time=by_time)
+            )
         history, place = self._source.history, progress.position.place
-        report = self.status.recovery = Report(gap, self._waiting.do(lambda: history.count_told(gap, place)), self._clock)
+        report = self.status.recovery = Report(
+            gap, self._waiting.do(lambda: history.count_told(gap, place)), self._clock
+        )
         latest_only = self._source.profile.transitions_field is None
         if latest_only:
-            logger.warning("this collection keeps no history: of each job only the latest state can be told, those in between cannot be known")
+            logger.warning(
+                "this collection keeps no history: of each job only the latest state can be told, those in between cannot be known"
+            )
         return Recovery(
-            self._waiting.taking(history.told(gap, place)), gap, progress.position,
-            self._waiting.later(lambda: stack.enter_context(self._source.open(gap.until, self._wake, by_time=False))),
-            report, self._counters, latest_only=latest_only,
+            self._waiting.taking(history.told(gap, place)),
+            gap,
+            progress.position,
+            self._waiting.later(
+                lambda: stack.enter_context(self._source.open(gap.until, self._wake, by_time=False))
+            ),
+            report,
+            self._counters,
+            latest_only=latest_only,
         )
 
     def _work(self, loop: Loop, window: Window) -> int:
@@ -194,7 +250,10 @@ class Service:
         """The exit code of a stop, and a word of what Kafka has not taken."""
         if not self._unacknowledged:
             return 0
-        logger.error("stopped with %d messages that Kafka did not acknowledge: nothing is lost, they are sent again at the next start", self._unacknowledged)
+        logger.error(
+            "stopped with %d messages that Kafka did not acknowledge: nothing is lost, they are sent again at the next start",
+            self._unacknowledged,
+        )
         return Retryable.exit_code
 
     def _own(self) -> bool:
@@ -216,7 +275,15 @@ class Service:
         """What is stored, or the first checkpoint."""
         checkpoint, renew = self._beginning.checkpoint(), self._config.checkpoint.lease_seconds / 3
         self.status.began = self.status.began or checkpoint.position
-        return Progress(self._store, checkpoint, self._mode.policy, renew, self._clock, self._counters, self._executor)
+        return Progress(
+            self._store,
+            checkpoint,
+            self._mode.policy,
+            renew,
+            self._clock,
+            self._counters,
+            self._executor,
+        )
 
     def _lose(self, error: HistoryLost) -> None:
         """The oplog has forgotten our position: from the next run on the gap is told by the jobs' history."""
@@ -226,8 +293,12 @@ class Service:
             return
         gap = self._beginning.gap_since(self._progress.position, self._progress.stored, error)
         self._progress.lose(gap)
-        logger.warning("%s. Nothing is skipped: what changed since is published from the jobs' own history, with %g s before it again",
-                       error.what, self._config.recovery.margin_seconds, extra={"position": str(self._progress.position)})
+        logger.warning(
+            "%s. Nothing is skipped: what changed since is published from the jobs' own history, with %g s before it again",
+            error.what,
+            self._config.recovery.margin_seconds,
+            extra={"position": str(self._progress.position)},
+        )
 
     def _is_ready(self) -> None:
         self._trouble.over(self._clock.monotonic(), "working again")
@@ -262,10 +333,17 @@ class Service:
     def _recovered(self, recovery: Recovering) -> None:
         self.status.recovery = None
         self._set_state("running", "")
-        logger.info("published %d jobs' history in %.1f s, the change stream goes on behind it: ready", recovery.done, recovery.seconds)
+        logger.info(
+            "published %d jobs' history in %.1f s, the change stream goes on behind it: ready",
+            recovery.done,
+            recovery.seconds,
+        )
 
     def _was_well(self) -> bool:
-        return self._ready_since is not None and self._clock.monotonic() - self._ready_since > _WELL_SECONDS
+        return (
+            self._ready_since is not None
+            and self._clock.monotonic() - self._ready_since > _WELL_SECONDS
+        )
 
     def _keep(self) -> None:
         """Keep the ownership of the checkpoint, whatever takes long, and be alive. Raises ``Fenced``."""
@@ -291,7 +369,9 @@ class Service:
         except Fenced as error:
             return error
         except BridgeError as error:
-            logger.warning("stopped without storing the position: %s; what was sent since is sent again", error)
+            logger.warning(
+                "stopped without storing the position: %s; what was sent since is sent again", error
+            )
             return error
         finally:
             self._executor.shutdown()

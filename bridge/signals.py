@@ -19,7 +19,11 @@ def on_stop(callback: Callable[[], None]) -> Iterator[None]:
     signal all have their default action again, so a second one kills. A SIGHUP that ``nohup`` has
     made to be ignored is ignored.
     """
-    numbers = [each for each in _SIGNALS if each != signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN]
+    numbers = [
+        each
+        for each in _SIGNALS
+        if each != signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN
+    ]
     asked: SimpleQueue[bool] = SimpleQueue()
 
     def handle(_number: int, _frame: FrameType | None) -> None:

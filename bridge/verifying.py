@@ -49,7 +49,10 @@ class Verifying:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._stop.set()
         if self._thread.is_alive():
@@ -61,14 +64,27 @@ class Verifying:
         while not self._stop.wait(pause):
             if begin is None and (began := self._status.began):
                 begin, pause = float(began.cluster_time.seconds), every
-            if begin is not None and (end := self._delivered()) > begin and self._verified(begin, end):
+            if (
+                begin is not None
+                and (end := self._delivered()) > begin
+                and self._verified(begin, end)
+            ):
                 begin = end
 
     def _delivered(self) -> float:
         """Up to when all should be in Kafka, Unix seconds; where there is no stream, what each sweep finds."""
-        now, settle, position = time.time(), self._config.verify.settle_seconds, self._status.position()
+        now, settle, position = (
+            time.time(),
+            self._config.verify.settle_seconds,
+            self._status.position(),
+        )
         if not self._status.streams:
-            return now - settle - self._config.sweep.older_than_seconds - self._config.sweep.every_seconds
+            return (
+                now
+                - settle
+                - self._config.sweep.older_than_seconds
+                - self._config.sweep.every_seconds
+            )
         return min(now, position.cluster_time.seconds if position else 0.0) - settle
 
     def _verified(self, begin: float, end: float) -> bool:
@@ -76,7 +92,10 @@ class Verifying:
         try:
             return self._verify(begin, end)
         except (OSError, ValueError, KeyError) as error:  # no process to be had, or not its words
-            logger.warning("the verification could not be made, the next one covers its time too: %s", " ".join(str(error).split())[-400:])
+            logger.warning(
+                "the verification could not be made, the next one covers its time too: %s",
+                " ".join(str(error).split())[-400:],
+            )
             return False
 
     def _verify(self, begin: float, end: float) -> bool:
@@ -84,7 +103,14 @@ class Verifying:
         times = ["--from", _iso(begin), "--to", _iso(end)]
         command = [sys.executable, "-m", "bridge", "verify", *times, "--json"]
         # In a session of its own: a Ctrl-C is for us, and it is us who end it.
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment(self._config), text=True, start_new_session=True)
+        child = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_environment(self._config),
+            text=True,
+            start_new_session=True,
+        )
         _lower(child.pid)
         while True:
             try:
@@ -106,13 +132,18 @@ class Verifying:
         if found["missing"]:
             logger.error(
                 "Kafka lacks %d of %d transitions, the first: %s. The jobs still hold them: 'job-bridge verify %s --repair' sends them",
-                found["missing"], found["transitions"], "; ".join(found["examples"]["missing"][:3]), times,
+                found["missing"],
+                found["transitions"],
+                "; ".join(found["examples"]["missing"][:3]),
+                times,
             )
 
 
 def _lower(pid: int) -> None:
     """Let a process of ours run only when nobody else wants the processor, or, where the system knows no such thing, hardly."""
-    with suppress(OSError):  # it has ended already, or the system does not let us: it works all the same
+    with suppress(
+        OSError
+    ):  # it has ended already, or the system does not let us: it works all the same
         if hasattr(os, "SCHED_IDLE"):
             os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
         else:
@@ -129,7 +160,9 @@ def _environment(config: Config) -> dict[str, str]:
         chosen = getattr(config, section)
         if key in chosen.model_fields_set:
             value = getattr(chosen, key)
-            settings[variable(name)] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            settings[variable(name)] = (
+                value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            )
     return clean | settings
 
 

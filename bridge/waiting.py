@@ -24,7 +24,9 @@ class Stopped(Exception):
 class Waiting:
     """``keep`` is called four times a second meanwhile; it raises what ends the wait. ``wake`` is set when a ``later`` call is done."""
 
-    def __init__(self, stop: threading.Event, wake: threading.Event, clock: Clock, keep: Callable[[], None]) -> None:
+    def __init__(
+        self, stop: threading.Event, wake: threading.Event, clock: Clock, keep: Callable[[], None]
+    ) -> None:
         self._stop, self._wake, self._clock, self._keep = stop, wake, clock, keep
         self._under_way: Future[Any] | None = None
 
@@ -35,7 +37,9 @@ class Waiting:
         """
         gc.collect()
         until = self._clock.monotonic() + seconds
-        while (left := until - self._clock.monotonic()) > 0 and not self._stop.wait(min(left, _PULSE_SECONDS)):
+        while (left := until - self._clock.monotonic()) > 0 and not self._stop.wait(
+            min(left, _PULSE_SECONDS)
+        ):
             self._keep()
 
     def enter(self, stack: ExitStack, part: AbstractContextManager[Found]) -> Found:
@@ -52,7 +56,9 @@ class Waiting:
                 self._keep()
             return outcome.result()
         finally:
-            del outcome  # its error's traceback has this frame, and with it the client that failed: a cycle
+            del (
+                outcome
+            )  # its error's traceback has this frame, and with it the client that failed: a cycle
 
     def later(self, call: Callable[Asked, Found]) -> Callable[Asked, Found | None]:
         """What gives the outcome of ``call``, or raises it, once; None until it is there. It is begun, on a thread of its own, when first asked for.
@@ -78,6 +84,7 @@ class Waiting:
 
     def taking(self, source: Iterator[Found]) -> Callable[[int], list[Found] | None]:
         """What gives the next ones of ``source``, so many at most, each part as ``later`` does. Nobody else may read ``source``."""
+
         def part(most: int, /) -> list[Found]:
             return list(islice(source, most))
 
@@ -85,7 +92,11 @@ class Waiting:
 
     def finish(self) -> None:
         """Wait for a ``later`` call that nobody asks for any more, until a stop is asked for; what it says is lost."""
-        while self._under_way is not None and not self._stop.is_set() and not wait([self._under_way], _PULSE_SECONDS).done:
+        while (
+            self._under_way is not None
+            and not self._stop.is_set()
+            and not wait([self._under_way], _PULSE_SECONDS).done
+        ):
             self._keep()
         self._under_way = None
 

@@ -17,7 +17,14 @@ BASE = 1_700_000_000
 NOON = datetime(2026, 3, 2, 12, 0, 0, 511_000, tzinfo=timezone.utc)
 #: As the driver decodes it.
 NAIVE_NOON = NOON.replace(tzinfo=None)
-STATES = ("created", "download_submitted", "job_submitting", "job_submitted", "upload_submitting", "complete")
+STATES = (
+    "created",
+    "download_submitted",
+    "job_submitting",
+    "job_submitted",
+    "upload_submitting",
+    "complete",
+)
 
 Raw = dict[str, Any]
 
@@ -36,10 +43,18 @@ def job(number: int) -> str:
     return f"job-{number}"
 
 
-def transition(number: int = 0, job_id: str = "job-0", state: str = "", time: datetime | None = None) -> Transition:
+def transition(
+    number: int = 0, job_id: str = "job-0", state: str = "", time: datetime | None = None
+) -> Transition:
     """The n-th transition of a job."""
     moment = NOON + timedelta(milliseconds=number) if time is None else time
-    return Transition(job_id, state or STATES[number % len(STATES)], moment.isoformat(), f"{job_id}/{number}", number)
+    return Transition(
+        job_id,
+        state or STATES[number % len(STATES)],
+        moment.isoformat(),
+        f"{job_id}/{number}",
+        number,
+    )
 
 
 def event(number: int, *items: Transition | Poison, skipped: str = "") -> Event:
@@ -56,14 +71,31 @@ def message(key: str = "job-0", value: bytes = b"{}", topic: str = "jobs") -> Me
     return Message(topic, key.encode(), value, [])
 
 
-def checkpoint(number: int = 0, name: str = "bridge", epoch: int = 1, sequence: int = 0) -> Checkpoint:
+def checkpoint(
+    number: int = 0, name: str = "bridge", epoch: int = 1, sequence: int = 0
+) -> Checkpoint:
     return Checkpoint(
-        name, at(number), sequence, epoch, "fingerprint", "db.jobs", "rs0/6500000000000000", saved_at=123.5
+        name,
+        at(number),
+        sequence,
+        epoch,
+        "fingerprint",
+        "db.jobs",
+        "rs0/6500000000000000",
+        saved_at=123.5,
     )
 
 
 def checkpoint_at(cluster_time: ClusterTime) -> Checkpoint:
-    return Checkpoint("bridge", position_from(cluster_time), 0, 1, "fingerprint", "db.jobs", "rs0/6500000000000000")
+    return Checkpoint(
+        "bridge",
+        position_from(cluster_time),
+        0,
+        1,
+        "fingerprint",
+        "db.jobs",
+        "rs0/6500000000000000",
+    )
 
 
 def settings(**options: Any) -> Config:
@@ -73,14 +105,22 @@ def settings(**options: Any) -> Config:
 
 def element(number: int, state: str = "", **others: Any) -> Raw:
     """The n-th element of a job's history, as the server shapes it."""
-    fields = {"s": state or STATES[number % len(STATES)], "d": NAIVE_NOON + timedelta(milliseconds=number), "i": f"t-{number}"}
+    fields = {
+        "s": state or STATES[number % len(STATES)],
+        "d": NAIVE_NOON + timedelta(milliseconds=number),
+        "i": f"t-{number}",
+    }
     return {name: value for name, value in (fields | others).items() if value is not ...}
 
 
 def shaped(number: int, operation: str, key: Any = "key", **fields: Any) -> Raw:
     """The n-th event of the stream as the server shapes it."""
     return {
-        "_id": {"_data": token(number)}, "o": operation, "w": NAIVE_NOON + timedelta(seconds=number), "k": key, **fields,
+        "_id": {"_data": token(number)},
+        "o": operation,
+        "w": NAIVE_NOON + timedelta(seconds=number),
+        "k": key,
+        **fields,
     }
 
 

@@ -167,7 +167,9 @@ class FakeSink:
 
     def acknowledge_key(self, key: str, topic: str = "jobs") -> None:
         """The broker writes and acknowledges the oldest message of the partition of ``key`` only."""
-        self._answers.extend(self._write(self._waiting[id(self._broker.place(topic, key.encode()))], 1))
+        self._answers.extend(
+            self._write(self._waiting[id(self._broker.place(topic, key.encode()))], 1)
+        )
 
     def write(self, most: int) -> None:
         """The broker writes messages, and the answer is lost."""

@@ -43,7 +43,8 @@ class FileCheckpoint:
         except BlockingIOError:
             os.close(lock)
             raise Fenced(
-                f"Another process holds the checkpoint file {self._path}", "Nothing was read or sent",
+                f"Another process holds the checkpoint file {self._path}",
+                "Nothing was read or sent",
                 "Stop the other one, or give this bridge a checkpoint.file of its own",
             ) from None
         self._lock = lock
@@ -67,7 +68,8 @@ class FileCheckpoint:
         if checkpoint.name != self.name:
             raise CheckpointUnusable(
                 f"The checkpoint file {self._path} belongs to '{checkpoint.name}', not to '{self.name}'",
-                "Nothing was read or sent", "Set checkpoint.name or checkpoint.file right",
+                "Nothing was read or sent",
+                "Set checkpoint.name or checkpoint.file right",
             )
         return checkpoint
 
@@ -88,7 +90,10 @@ class FileCheckpoint:
     def renew(self) -> None:
         """Nothing to do: the lock holds as long as the process, or until it was given back."""
         if self._lock is None:
-            raise Fenced(f"The checkpoint file {self._path} is not locked by this process", "Nothing was stored")
+            raise Fenced(
+                f"The checkpoint file {self._path} is not locked by this process",
+                "Nothing was stored",
+            )
 
     def release(self) -> None:
         """Give the lock back."""
@@ -100,7 +105,9 @@ class FileCheckpoint:
         """Overwrite or (None) remove the checkpoint by hand, as the owner after ``acquire``."""
         self.renew()
         if self._path.exists() and not self._path.is_file():
-            raise Misconfigured(f"{self._path} is no file", "It is as it was", "Check checkpoint.file")
+            raise Misconfigured(
+                f"{self._path} is no file", "It is as it was", "Check checkpoint.file"
+            )
         if checkpoint is None:
             self._path.unlink(missing_ok=True)
         else:
@@ -136,7 +143,8 @@ class FileCheckpoint:
 
     def _damaged(self, why: str) -> dict[str, Any]:
         raise CheckpointUnusable(
-            f"The checkpoint file {self._path} is damaged: {why}", "Nothing was read or sent",
+            f"The checkpoint file {self._path} is damaged: {why}",
+            "Nothing was read or sent",
             "Put a copy back, or 'job-bridge token set TIME' with a time before the damage",
         ) from None
 
@@ -144,7 +152,8 @@ class FileCheckpoint:
         verdict = Retryable if error.errno in _PASSING else Misconfigured
         return verdict(
             f"Cannot use the checkpoint file {self._path}: {error.strerror}",
-            "Nothing is lost: the last stored position is as it was", "Check checkpoint.file, its folder and the disk",
+            "Nothing is lost: the last stored position is as it was",
+            "Check checkpoint.file, its folder and the disk",
             part="checkpoint",
         )
 

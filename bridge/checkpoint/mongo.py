@@ -16,7 +16,16 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from bridge.checkpoint.owner import is_dead, this_process
-from bridge.errors import MONGODB_AWAY, Fenced, Misconfigured, NotPermitted, Retryable, is_lookup, is_refused, short
+from bridge.errors import (
+    MONGODB_AWAY,
+    Fenced,
+    Misconfigured,
+    NotPermitted,
+    Retryable,
+    is_lookup,
+    is_refused,
+    short,
+)
 from bridge.model.checkpoint import Checkpoint, checkpoint_of
 
 COLLECTION = "job_bridge_checkpoints"
@@ -30,7 +39,9 @@ _LONG_AGO = datetime.fromtimestamp(0, timezone.utc)
 class MongoCheckpoints:
     """One named checkpoint; see :class:`bridge.pipeline.ports.CheckpointStore` for the contract."""
 
-    def __init__(self, client: MongoClient[dict[str, Any]], database: str, name: str, lease_seconds: float) -> None:
+    def __init__(
+        self, client: MongoClient[dict[str, Any]], database: str, name: str, lease_seconds: float
+    ) -> None:
         self._collection = client.get_database(database).get_collection(
             COLLECTION, write_concern=WriteConcern("majority"), read_concern=ReadConcern("majority")
         )
@@ -63,7 +74,11 @@ class MongoCheckpoints:
         """The stored checkpoint; None when there is none yet."""
         with self._translated():
             document = self._find()
-        return checkpoint_of(document, self.where) if document and document.keys() - _OWNERSHIP else None
+        return (
+            checkpoint_of(document, self.where)
+            if document and document.keys() - _OWNERSHIP
+            else None
+        )
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Store; raises :class:`Fenced` when another bridge took over."""
@@ -93,7 +108,9 @@ class MongoCheckpoints:
     def check_rights(self) -> None:
         """Write nothing that matters: raises :class:`NotPermitted` when this user may not store."""
         with self._translated():
-            self._collection.update_one({"_id": f"{self.name}/check", "never": True}, {"$set": {"checked": True}})
+            self._collection.update_one(
+                {"_id": f"{self.name}/check", "never": True}, {"$set": {"checked": True}}
+            )
 
     def _find(self) -> dict[str, Any] | None:
         return self._collection.find_one({"_id": self.name})
@@ -108,14 +125,24 @@ class MongoCheckpoints:
 
     def _take(self, seen: dict[str, Any], *, at_once: bool) -> dict[str, Any] | None:
         """One conditional write decides between newcomers; None when another one is the owner."""
-        condition: dict[str, Any] = {"_id": self.name, "epoch": seen.get("epoch"), "owner": seen.get("owner")}
+        condition: dict[str, Any] = {
+            "_id": self.name,
+            "epoch": seen.get("epoch"),
+            "owner": seen.get("owner"),
+        }
         if not at_once:
-            renewed = {"$cond": [{"$eq": [{"$type": "$renewed_at"}, "date"]}, "$renewed_at", _LONG_AGO]}
+            renewed = {
+                "$cond": [{"$eq": [{"$type": "$renewed_at"}, "date"]}, "$renewed_at", _LONG_AGO]
+            }
             silence = {"$subtract": ["$$NOW", renewed]}
             condition["$expr"] = {"$gt": [silence, self._lease_ms]}
         raised = {"$cond": [{"$isNumber": "$epoch"}, {"$add": ["$epoch", 1]}, 1]}
-        update = [{"$set": {"owner": {"$literal": self._owner}, "epoch": raised, "renewed_at": "$$NOW"}}]
-        return self._collection.find_one_and_update(condition, update, return_document=ReturnDocument.AFTER)
+        update = [
+            {"$set": {"owner": {"$literal": self._owner}, "epoch": raised, "renewed_at": "$$NOW"}}
+        ]
+        return self._collection.find_one_and_update(
+            condition, update, return_document=ReturnDocument.AFTER
+        )
 
     def _mine(self) -> dict[str, Any]:
         return {"_id": self.name, "owner": self._owner, "epoch": self._epoch}
@@ -144,14 +171,21 @@ class MongoCheckpoints:
                 raise NotPermitted(
                     f"MongoDB does not let this user keep the checkpoint in {self.where}: {text}",
                     "Nothing was sent since the last stored position",
-                    "Grant find, insert and update on that collection" if known else "Check user, password and authSource",
+                    "Grant find, insert and update on that collection"
+                    if known
+                    else "Check user, password and authSource",
                     part="checkpoint",
                 ) from None
             if isinstance(error, ConfigurationError) and not is_lookup(error):
-                raise Misconfigured(f"The MongoDB settings do not work: {text}", "Nothing was read or sent", "Correct mongo.uri") from None
+                raise Misconfigured(
+                    f"The MongoDB settings do not work: {text}",
+                    "Nothing was read or sent",
+                    "Correct mongo.uri",
+                ) from None
             raise Retryable(
                 f"The checkpoint in {self.where} is out of reach: {text}",
-                "Nothing is lost: the bridge goes on from the last settled position", MONGODB_AWAY,
+                "Nothing is lost: the bridge goes on from the last settled position",
+                MONGODB_AWAY,
                 part="checkpoint",
             ) from error
 

@@ -35,7 +35,10 @@ class NoCheckpoint:
 
     def replace(self, checkpoint: Checkpoint | None) -> None:
         """Raises ``Usage``: there is nothing to change."""
-        raise Usage("this delivery.mode keeps no position: tags in the jobs say what is still to be sent", "Nothing was changed")
+        raise Usage(
+            "this delivery.mode keeps no position: tags in the jobs say what is still to be sent",
+            "Nothing was changed",
+        )
 
     def check_rights(self) -> None:
         pass

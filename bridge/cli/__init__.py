@@ -23,7 +23,18 @@ INTERRUPTED, UNHEARD = 130, 141
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 #: In the order of the help. A command's file and function are called as it is.
 COMMANDS = (
-    "run", "check", "status", "tail", "verify", "replay", "notify", "sweep", "dead-letters", "token", "topics", "demo",
+    "run",
+    "check",
+    "status",
+    "tail",
+    "verify",
+    "replay",
+    "notify",
+    "sweep",
+    "dead-letters",
+    "token",
+    "topics",
+    "demo",
 )
 #: More objects than imports make, or window and batches ahead hold: else each collection would look through all of it in vain.
 #: After every 700, as is the default, collecting takes a twentieth of the start and a sixth of the time of a message.
@@ -39,7 +50,9 @@ class _Group(click.Group):
     def get_command(self, _: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"bridge.cli.{name.replace('-', '')}"), name.replace("-", "_"))
+        command: click.Command = getattr(
+            import_module(f"bridge.cli.{name.replace('-', '')}"), name.replace("-", "_")
+        )
         return command
 
     def main(self, *arguments: Any, **options: Any) -> Any:
@@ -60,7 +73,10 @@ class _Group(click.Group):
         except Exception as error:
             if isinstance(error, OSError) and error.errno in _FULL:
                 _write_no_more()
-                click.echo(f"job-bridge: cannot write: {error.strerror}. What was done is done; the rest of the output is missing", err=True)
+                click.echo(
+                    f"job-bridge: cannot write: {error.strerror}. What was done is done; the rest of the output is missing",
+                    err=True,
+                )
                 sys.exit(Retryable.exit_code)
             logging.getLogger("bridge").exception(
                 "this is a bug: nothing is lost, the next start goes on from the last stored position"
@@ -75,15 +91,24 @@ class _Group(click.Group):
             _write_no_more()
             return UNHEARD
         except Retryable as error:
-            raise (error if context.invoked_subcommand in ("run", "demo") else _ended_by(error)) from None
+            raise (
+                error if context.invoked_subcommand in ("run", "demo") else _ended_by(error)
+            ) from None
 
 
 def _ended_by(error: Retryable) -> Retryable:
     """The same, from a command that ends with it: what a running bridge does then, it does not."""
-    todo = re.sub("(; )?a running bridge tries again by itself$", "", error.todo, flags=re.IGNORECASE)
+    todo = re.sub(
+        "(; )?a running bridge tries again by itself$", "", error.todo, flags=re.IGNORECASE
+    )
     if todo == error.todo:
         return error
-    return Retryable(error.what, "What was done before that stays done, nothing else was", f"{todo}, then try again" if todo else "Try again", part=error.part)
+    return Retryable(
+        error.what,
+        "What was done before that stays done, nothing else was",
+        f"{todo}, then try again" if todo else "Try again",
+        part=error.part,
+    )
 
 
 def _write_no_more() -> None:
@@ -106,11 +131,16 @@ def _check_text(arguments: Sequence[str]) -> None:
         try:
             each.encode()
         except UnicodeEncodeError:
-            raise Usage(f"{each!r} is no text in this locale's encoding ({sys.getfilesystemencoding()})", "Nothing was read or sent",
-                        "Give UTF-8, in a locale that has it") from None
+            raise Usage(
+                f"{each!r} is no text in this locale's encoding ({sys.getfilesystemencoding()})",
+                "Nothing was read or sent",
+                "Give UTF-8, in a locale that has it",
+            ) from None
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="job-bridge")
 def main() -> None:
     """Tell Kafka of every state transition of a job in MongoDB.

@@ -12,7 +12,9 @@ _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="a list of {level, subject, text, todo, exit_code}")
+@click.option(
+    "--json", "as_json", is_flag=True, help="a list of {level, subject, text, todo, exit_code}"
+)
 @with_settings
 def check(config: Config, as_json: bool) -> int:
     """Look at every precondition without changing anything; one line each: ok, warning or failure, and what to do.
@@ -29,7 +31,9 @@ def check(config: Config, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:
-        colour = False if os.environ.get("NO_COLOR") else None  # no-color.org; None: as the terminal has it
+        colour = (
+            False if os.environ.get("NO_COLOR") else None
+        )  # no-color.org; None: as the terminal has it
         for finding in findings:
             level = click.style(f"{finding.level:8}", fg=_COLOURS[finding.level])
             todo = f" -> {finding.todo}" if finding.todo else ""

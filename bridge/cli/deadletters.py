@@ -36,7 +36,11 @@ class Letter(NamedTuple):
     def identity(self) -> tuple[str, ...]:
         """The same for all letters of one transition; of one that names no job, its reason names the document."""
         job_id, trans_id = self.text("job_id"), self.text("trans_id")
-        return (job_id, trans_id or f"{self.sequence} {self.text('state')} {self.text('time')}", "" if job_id else self.text("error_dlq"))
+        return (
+            job_id,
+            trans_id or f"{self.sequence} {self.text('state')} {self.text('time')}",
+            "" if job_id else self.text("error_dlq"),
+        )
 
 
 @click.group("dead-letters")
@@ -45,7 +49,11 @@ def dead_letters() -> None:
 
 
 @dead_letters.command("list")
-@click.option("--since", metavar="WHEN", help="from when on: 24h, 7d, or an ISO 8601 time with its zone; default: all that the topic keeps")
+@click.option(
+    "--since",
+    metavar="WHEN",
+    help="from when on: 24h, 7d, or an ISO 8601 time with its zone; default: all that the topic keeps",
+)
 @click.option("--json", "as_json", is_flag=True, help="one JSON document a line")
 @with_settings
 def list_(config: Config, since: str | None, as_json: bool) -> None:
@@ -61,7 +69,9 @@ def list_(config: Config, since: str | None, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps(_document(letter)))
         else:
-            job, state, reason = (one_line(letter.text(name)) or "-" for name in ("job_id", "state", "error_dlq"))
+            job, state, reason = (
+                one_line(letter.text(name)) or "-" for name in ("job_id", "state", "error_dlq")
+            )
             click.echo(f"{letter.place:9} {letter.at}  {job:36} {state:20} {reason}")
     if not found and not as_json:
         click.echo(f"no dead letters in {config.kafka.topic}-dlq", err=True)
@@ -83,7 +93,9 @@ def show(config: Config, place: str) -> None:
 
 @dead_letters.command()
 @click.argument("places", metavar="PARTITION:OFFSET...", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="every dead letter, or with --since the newer ones")
+@click.option(
+    "--all", "everything", is_flag=True, help="every dead letter, or with --since the newer ones"
+)
 @click.option("--since", metavar="WHEN", help="with --all: from when on")
 @with_settings
 def retry(config: Config, places: tuple[str, ...], everything: bool, since: str | None) -> int:
@@ -112,51 +124,88 @@ def _retry(config: Config, letters: Sequence[Letter]) -> int:
     with opened(config) as (source, _), on_stop(stop.set):
         found: list[Transition] = []
         for letter in letters:
-            transition = _told(source.history.some([letter.text("job_id")]), letter) or _written(letter)
+            transition = _told(source.history.some([letter.text("job_id")]), letter) or _written(
+                letter
+            )
             if transition is None:
                 hopeless += 1
-                click.echo(one_line(f"{letter.place}: still cannot be sent: {letter.text('error_dlq')}{_advice(letter)}"), err=True)
+                click.echo(
+                    one_line(
+                        f"{letter.place}: still cannot be sent: {letter.text('error_dlq')}{_advice(letter)}"
+                    ),
+                    err=True,
+                )
             else:
                 found.append(transition)
         with resending(config, stop) as resend:
-            whole = resend.run(Event(position_from(ClusterTime(0)), (one,), origin=RETRY) for one in found)
+            whole = resend.run(
+                Event(position_from(ClusterTime(0)), (one,), origin=RETRY) for one in found
+            )
             again = resend.counters.dead_lettered
     if again:
         click.echo(f"{again} were set aside again", err=True)
-    click.echo(f"{len(found) - again if whole else 'not all'} of {len(letters)} sent to {config.kafka.topic}")
+    click.echo(
+        f"{len(found) - again if whole else 'not all'} of {len(letters)} sent to {config.kafka.topic}"
+    )
     return 0 if whole and not (again or hopeless) else Retryable.exit_code
 
 
 def _advice(letter: Letter) -> str:
-    return "" if letter.text("job_id") else ". The letter names no job: once the job has an id, 'job-bridge replay --job ID' sends it"
+    return (
+        ""
+        if letter.text("job_id")
+        else ". The letter names no job: once the job has an id, 'job-bridge replay --job ID' sends it"
+    )
 
 
 def _letters(config: Config, since: float | None) -> list[Letter]:
     from bridge.sink.driver import driver_of
 
     with driver_of(config).reader(config) as reader:
-        records = [record for batch in reader.read(f"{config.kafka.topic}-dlq", since) for record in batch]
-    return [_letter(record) for record in sorted(records, key=lambda one: (one.timestamp, one.partition, one.offset))]
+        records = [
+            record for batch in reader.read(f"{config.kafka.topic}-dlq", since) for record in batch
+        ]
+    return [
+        _letter(record)
+        for record in sorted(records, key=lambda one: (one.timestamp, one.partition, one.offset))
+    ]
 
 
 def _letter(record: Record) -> Letter:
     says = fields_of(record.value)
     at = datetime.fromtimestamp(record.timestamp, timezone.utc).isoformat(timespec="seconds")
     headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
-    return Letter(f"{record.partition}:{record.offset}", at, {"error_dlq": "not a dead letter of this bridge"} if says is None else says, headers)
+    return Letter(
+        f"{record.partition}:{record.offset}",
+        at,
+        {"error_dlq": "not a dead letter of this bridge"} if says is None else says,
+        headers,
+    )
 
 
 def _chosen(letters: Sequence[Letter], places: Sequence[str]) -> list[Letter]:
     known = {letter.place: letter for letter in letters}
     unknown = [place for place in places if place not in known]
     if unknown:
-        raise Usage(f"there is no dead letter at {', '.join(unknown)}", "Nothing was sent", "'job-bridge dead-letters list' shows those there are")
+        raise Usage(
+            f"there is no dead letter at {', '.join(unknown)}",
+            "Nothing was sent",
+            "'job-bridge dead-letters list' shows those there are",
+        )
     return [known[place] for place in places]
 
 
 def _told(jobs: Iterator[Any], letter: Letter) -> Transition | None:
     """The transition of the letter as its job tells it now; where no history is kept, the job's latest if it is to the same state."""
-    return next((item for job in jobs for item in job.items if isinstance(item, Transition) and _is_of(item, letter)), None)
+    return next(
+        (
+            item
+            for job in jobs
+            for item in job.items
+            if isinstance(item, Transition) and _is_of(item, letter)
+        ),
+        None,
+    )
 
 
 def _is_of(item: Transition, letter: Letter) -> bool:
@@ -169,14 +218,29 @@ def _is_of(item: Transition, letter: Letter) -> bool:
 
 def _written(letter: Letter) -> Transition | None:
     """The transition as the letter itself has it, where that is whole: a letter has all as text, also what was none, and shortened."""
-    fields = job_id, state, time, trans_id = [letter.text(name) for name in ("job_id", "state", "time", "trans_id")]
-    if not (letter.text("error_dlq").startswith(TOO_LARGE) and all(0 < len(text) < KEPT for text in fields)):
+    fields = job_id, state, time, trans_id = [
+        letter.text(name) for name in ("job_id", "state", "time", "trans_id")
+    ]
+    if not (
+        letter.text("error_dlq").startswith(TOO_LARGE)
+        and all(0 < len(text) < KEPT for text in fields)
+    ):
         return None
     try:
         dated = datetime.fromisoformat(time).tzinfo
     except ValueError:
         return None
-    return Transition(job_id, state, time, trans_id, int(letter.sequence) if letter.sequence.isdecimal() else None) if dated else None
+    return (
+        Transition(
+            job_id,
+            state,
+            time,
+            trans_id,
+            int(letter.sequence) if letter.sequence.isdecimal() else None,
+        )
+        if dated
+        else None
+    )
 
 
 def _document(letter: Letter) -> dict[str, Any]:

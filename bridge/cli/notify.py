@@ -10,7 +10,9 @@ from bridge.model.transition import Poison, Transition
 
 @click.command()
 @click.argument("job_id")
-@click.option("--state", help="the last time the job came to this state; default: its latest transition")
+@click.option(
+    "--state", help="the last time the job came to this state; default: its latest transition"
+)
 @with_settings
 def notify(config: Config, job_id: str, state: str | None) -> None:
     """Send a job's latest transition again, or that to a state, and wait for the acknowledgement.
@@ -24,7 +26,11 @@ def notify(config: Config, job_id: str, state: str | None) -> None:
     """
     transition = _wanted(config, job_id, state)
     _send(config, transition)
-    click.echo(one_line(f"sent to {config.kafka.topic}: job {transition.job_id}, state {transition.state}, trans_id {transition.trans_id}"))
+    click.echo(
+        one_line(
+            f"sent to {config.kafka.topic}: job {transition.job_id}, state {transition.state}, trans_id {transition.trans_id}"
+        )
+    )
 
 
 def _send(config: Config, transition: Transition) -> None:
@@ -33,7 +39,8 @@ def _send(config: Config, transition: Transition) -> None:
 
     try:
         with Notifier(
-            **config.kafka.model_dump(), timeout_seconds=config.delivery.send_timeout_seconds,
+            **config.kafka.model_dump(),
+            timeout_seconds=config.delivery.send_timeout_seconds,
             source=f"job-bridge/{namespace_of(config)}",
         ) as notifier:
             notifier.send(transition)
@@ -48,12 +55,20 @@ def _wanted(config: Config, job_id: str, state: str | None) -> Transition:
         job = next(source.history.some([job_id]), None)
     if job is None:
         raise Usage(f"there is no job {job_id} in {namespace_of(config)}", "Nothing was sent")
-    to, told = "" if state is None else f" to {state}", ", ".join(item.state for item in job.items) or "none"
+    to, told = (
+        "" if state is None else f" to {state}",
+        ", ".join(item.state for item in job.items) or "none",
+    )
     found = [item for item in job.items if state in (None, item.state)]
     if not found:
-        raise Usage(f"job {job_id} has no transition{to}", "Nothing was sent", f"Its states: {told}")
+        raise Usage(
+            f"job {job_id} has no transition{to}", "Nothing was sent", f"Its states: {told}"
+        )
     latest = found[-1]
     if isinstance(latest, Poison):  # an older one would pass for the latest
-        raise Usage(f"the latest transition{to} of job {job_id} cannot be sent: {latest.reason}", "Nothing was sent",
-                    f"Correct it in the job, or name another state with --state; its states: {told}")
+        raise Usage(
+            f"the latest transition{to} of job {job_id} cannot be sent: {latest.reason}",
+            "Nothing was sent",
+            f"Correct it in the job, or name another state with --state; its states: {told}",
+        )
     return latest

@@ -23,7 +23,9 @@ def bars(totals: Mapping[str, int | None]) -> Iterator[Callable[[str, int], None
         def advance(what: str, more: int) -> None:
             if what not in open_bars:
                 stack.close()
-                bar = click.progressbar(length=totals.get(what) or 0, label=f"{what:10}", show_pos=True, file=sys.stderr)
+                bar = click.progressbar(
+                    length=totals.get(what) or 0, label=f"{what:10}", show_pos=True, file=sys.stderr
+                )
                 open_bars[what] = stack.enter_context(bar)
             open_bars[what].update(more)
 

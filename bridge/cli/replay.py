@@ -45,29 +45,61 @@ class _Wanted:
     @property
     def begin(self) -> float | None:
         """Jobs that were last updated before this have nothing that is wanted, or were done already."""
-        return max((moment for moment in (self.since, self.updated) if moment is not None), default=None)
+        return max(
+            (moment for moment in (self.since, self.updated) if moment is not None), default=None
+        )
 
     def holds(self, item: object) -> bool:
         if not isinstance(item, Transition) or (self.states and item.state not in self.states):
             return False
         moment = moment_of(item)
-        return (self.since is None or moment >= self.since) and (self.until is None or moment <= self.until)
+        return (self.since is None or moment >= self.since) and (
+            self.until is None or moment <= self.until
+        )
 
 
 @click.command()
-@click.option("--job", "job_ids", metavar="ID", multiple=True, help="only this job; may be given again")
-@click.option("--since", metavar="WHEN", help="from when on: 24h, 7d, or an ISO 8601 time with its zone")
+@click.option(
+    "--job", "job_ids", metavar="ID", multiple=True, help="only this job; may be given again"
+)
+@click.option(
+    "--since", metavar="WHEN", help="from when on: 24h, 7d, or an ISO 8601 time with its zone"
+)
 @click.option("--from", "begin", metavar="WHEN", help="the same, for use with --to")
 @click.option("--to", "end", metavar="WHEN", help="up to when, alone or with --from; default: now")
-@click.option("--state", "states", metavar="S", multiple=True, help="only transitions to this state; may be given again")
-@click.option("--updated-from", "updated", metavar="WHEN", help="leave out jobs last updated before: an interrupted replay tells when to go on")
+@click.option(
+    "--state",
+    "states",
+    metavar="S",
+    multiple=True,
+    help="only transitions to this state; may be given again",
+)
+@click.option(
+    "--updated-from",
+    "updated",
+    metavar="WHEN",
+    help="leave out jobs last updated before: an interrupted replay tells when to go on",
+)
 @click.option("--topic", help="another topic than kafka.topic")
 @click.option("--dry-run", is_flag=True, help="print the messages instead of sending them")
-@click.option("--rate", type=click.FloatRange(min=0), default=0.0, help="at most so many jobs a second; default: as fast as it goes")
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="at most so many jobs a second; default: as fast as it goes",
+)
 @with_settings
 def replay(
-    config: Config, job_ids: tuple[str, ...], since: str | None, begin: str | None, end: str | None, states: tuple[str, ...],
-    updated: str | None, topic: str | None, dry_run: bool, rate: float,
+    config: Config,
+    job_ids: tuple[str, ...],
+    since: str | None,
+    begin: str | None,
+    end: str | None,
+    states: tuple[str, ...],
+    updated: str | None,
+    topic: str | None,
+    dry_run: bool,
+    rate: float,
 ) -> int:
     """Publish again, from the jobs' history: a job's transitions in order, with their identity, and ce_origin replay.
 
@@ -82,9 +114,15 @@ def replay(
     if not (job_ids or first or end or states):
         raise Usage("say what to replay: --job, --from, --since or --to, or --state")
     if not (rate == 0 or _SLOWEST <= rate < math.inf):
-        raise Usage(f"--rate: {rate} is no number of jobs a second: 0 is as fast as it goes, else {_SLOWEST:f} and more")
+        raise Usage(
+            f"--rate: {rate} is no number of jobs a second: 0 is as fast as it goes, else {_SLOWEST:f} and more"
+        )
     wanted = _Wanted(
-        tuple(dict.fromkeys(job_ids)), first.timestamp() if first else None, last.timestamp() if end else None, states, *_reached(updated)
+        tuple(dict.fromkeys(job_ids)),
+        first.timestamp() if first else None,
+        last.timestamp() if end else None,
+        states,
+        *_reached(updated),
     )
     return _replay(_to(config, topic), wanted, dry_run, rate)
 
@@ -148,7 +186,9 @@ def _asked(history: Any, ids: Sequence[str]) -> Iterator[_Step]:
         # First those that MongoDB knows by another spelling: whoever stops before the end of them begins the chunk again.
         if other := [job for name in found.keys() - set(chunk) for job in found[name]]:
             yield f"{begin:016x}", other
-        yield from ((f"{number:016x}", found.get(name, ())) for number, name in enumerate(chunk, begin + 1))
+        yield from (
+            (f"{number:016x}", found.get(name, ())) for number, name in enumerate(chunk, begin + 1)
+        )
 
 
 def _updated(history: Any, wanted: _Wanted) -> Iterator[_Step]:
@@ -178,7 +218,11 @@ def _print(events: Iterator[Event], stop: threading.Event) -> int:
 
 def _rest(wanted: _Wanted, reached: Position) -> str:
     """The command that goes on behind what Kafka has; empty when nothing is left."""
-    changed: dict[str, Sequence[str]] = {"since": (), "begin": _given(wanted.since), "end": _given(wanted.until)}
+    changed: dict[str, Sequence[str]] = {
+        "since": (),
+        "begin": _given(wanted.since),
+        "end": _given(wanted.until),
+    }
     if wanted.job_ids:
         changed["job_ids"] = wanted.job_ids[int(reached.place or "0", 16) :]
         return _again(changed) if changed["job_ids"] else ""
@@ -205,9 +249,16 @@ def _again(changed: Mapping[str, Sequence[str]]) -> str:
     words = ["job-bridge", "replay"]
     for parameter in context.command.params:
         name = parameter.name or ""
-        given = context.params.get(name) if context.get_parameter_source(name) is ParameterSource.COMMANDLINE else ()
+        given = (
+            context.params.get(name)
+            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+            else ()
+        )
         for value in changed.get(name, given if isinstance(given, tuple) else (given,)):
-            words += [parameter.opts[0], _without_secrets(value) if name == "mongo_uri" else str(value)]
+            words += [
+                parameter.opts[0],
+                _without_secrets(value) if name == "mongo_uri" else str(value),
+            ]
     return shlex.join(words)
 
 

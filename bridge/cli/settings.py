@@ -13,9 +13,24 @@ from bridge.config.load import option, setting_names
 
 #: Settings that are options too; the rest are for the file and the environment, secrets above all.
 COMMON = (
-    "mongo.uri", "mongo.database", "mongo.collection", "jobs.profile", "kafka.bootstrap_servers", "kafka.topic",
-    "kafka.headers", "delivery.mode", "checkpoint.store", "checkpoint.name", "checkpoint.file",
-    "checkpoint.interval_seconds", "start.from", "recovery.on_history_lost", "http.host", "http.port", "log.format", "log.level",
+    "mongo.uri",
+    "mongo.database",
+    "mongo.collection",
+    "jobs.profile",
+    "kafka.bootstrap_servers",
+    "kafka.topic",
+    "kafka.headers",
+    "delivery.mode",
+    "checkpoint.store",
+    "checkpoint.name",
+    "checkpoint.file",
+    "checkpoint.interval_seconds",
+    "start.from",
+    "recovery.on_history_lost",
+    "http.host",
+    "http.port",
+    "log.format",
+    "log.level",
 )
 
 
@@ -34,10 +49,16 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
 
     for name in reversed(COMMON):
         loaded = click.option(
-            option(name), _parameter(name), metavar="VALUE", default=None, help=str(setting_names()[name].description)
+            option(name),
+            _parameter(name),
+            metavar="VALUE",
+            default=None,
+            help=str(setting_names()[name].description),
         )(loaded)
     return click.option(
-        "--config", type=click.Path(dir_okay=False, path_type=Path), envvar="JOB_BRIDGE_CONFIG",
+        "--config",
+        type=click.Path(dir_okay=False, path_type=Path),
+        envvar="JOB_BRIDGE_CONFIG",
         help="settings file (TOML); also JOB_BRIDGE_CONFIG",
     )(loaded)
 

@@ -12,7 +12,22 @@ from bridge.cli.settings import Config, with_settings
 from bridge.errors import Retryable
 
 #: What ``/status.json`` of a bridge has, as far as it is shown.
-_TOLD = {"name", "version", "state", "ready", "reasons", "namespace", "topic", "driver", "mode", "notes", "position", "counters", "gauges", "restarts"}
+_TOLD = {
+    "name",
+    "version",
+    "state",
+    "ready",
+    "reasons",
+    "namespace",
+    "topic",
+    "driver",
+    "mode",
+    "notes",
+    "position",
+    "counters",
+    "gauges",
+    "restarts",
+}
 
 
 @click.command()
@@ -26,7 +41,9 @@ def status(config: Config, as_json: bool) -> int:
       job-bridge status --http-port 9595
     """
     url = f"{config.http.url(config.http.port)}/status.json"
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy of the environment is for other hosts
+    direct = urllib.request.build_opener(
+        urllib.request.ProxyHandler({})
+    )  # a proxy of the environment is for other hosts
     try:
         with direct.open(url, timeout=5) as response:
             document = json.load(response)
@@ -34,8 +51,11 @@ def status(config: Config, as_json: bool) -> int:
             raise ValueError("something else does")
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
-        raise Retryable(f"No bridge answers at {url}: {reason}", "This says nothing about the data",
-                        "Check that it runs, and http.host and http.port") from None
+        raise Retryable(
+            f"No bridge answers at {url}: {reason}",
+            "This says nothing about the data",
+            "Check that it runs, and http.host and http.port",
+        ) from None
     if as_json:
         click.echo(json.dumps(document, indent=1))
     else:
@@ -46,7 +66,9 @@ def status(config: Config, as_json: bool) -> int:
 def _show(document: dict[str, object]) -> None:
     ready = "ready" if document["ready"] else "not ready: " + "; ".join(document["reasons"])  # type: ignore[arg-type]
     click.echo(f"{document['name']} {document['version']}: {document['state']}, {ready}")
-    click.echo(f"  {document['namespace']} to {document['topic']} by {document['driver']}, {document['mode']}")
+    click.echo(
+        f"  {document['namespace']} to {document['topic']} by {document['driver']}, {document['mode']}"
+    )
     for note in document["notes"]:  # type: ignore[attr-defined]
         click.echo(f"  {note}")
     click.echo(f"  position    {document['position'] or 'none yet'}")

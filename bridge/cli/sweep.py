@@ -31,7 +31,8 @@ def sweep(config: Config, once: bool, create_index: bool) -> int:
     """
     if not config.delivery.mode.startswith("background"):
         raise Misconfigured(
-            f"delivery.mode = {config.delivery.mode} knows no tags", "Nothing was read or sent",
+            f"delivery.mode = {config.delivery.mode} knows no tags",
+            "Nothing was read or sent",
             "Set it to background-transitions, or to background-jobs with sweep.job_tag",
         )
     if create_index:
@@ -41,7 +42,11 @@ def sweep(config: Config, once: bool, create_index: bool) -> int:
     stop = threading.Event()
     with on_stop(stop.set), opened(config) as (source, _):
         tags = source.tags()  # they know what was sent in vain, from one sweep to the next
-        return _once(config, source, tags, stop) if once else _again_and_again(config, source, tags, stop)
+        return (
+            _once(config, source, tags, stop)
+            if once
+            else _again_and_again(config, source, tags, stop)
+        )
 
 
 def _create_index(config: Config) -> int:
@@ -52,7 +57,11 @@ def _create_index(config: Config) -> int:
         missing = sweeping.missing_index()
         if missing:
             sweeping.create_index()
-    click.echo(f"made the index {missing}" if missing else "a sweep has an index already: nothing was changed")
+    click.echo(
+        f"made the index {missing}"
+        if missing
+        else "a sweep has an index already: nothing was changed"
+    )
     return 0
 
 
@@ -85,11 +94,20 @@ def _once(config: Config, source: Any, tags: Any, stop: threading.Event) -> int:
     sweeping, before = source.sweep(), time.time() - config.sweep.older_than_seconds
     sweeping.check_rights()
     if missing := sweeping.missing_index():
-        click.echo(f"no index serves the sweep: it looks at every job; 'job-bridge sweep --create-index' makes {missing}", err=True)
+        click.echo(
+            f"no index serves the sweep: it looks at every job; 'job-bridge sweep --create-index' makes {missing}",
+            err=True,
+        )
 
-    with bars({"jobs": sweeping.count(before)}) as advance, resending(config, stop, around=lambda sink: Tagged(sink, tags, Held())) as resend:
+    with (
+        bars({"jobs": sweeping.count(before)}) as advance,
+        resending(config, stop, around=lambda sink: Tagged(sink, tags, Held())) as resend,
+    ):
         whole = resend.run(_events(tags.pending(before), advance))
-    click.echo(f"{resend.counters.settled} messages sent" + ("" if whole else "; stopped before the end, the rest keeps its tags"))
+    click.echo(
+        f"{resend.counters.settled} messages sent"
+        + ("" if whole else "; stopped before the end, the rest keeps its tags")
+    )
     return 0 if whole else Retryable.exit_code
 
 

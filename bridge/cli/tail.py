@@ -15,7 +15,11 @@ from bridge.signals import on_stop
 
 
 @click.command()
-@click.option("--since", metavar="WHEN", help="begin there: 10m, or an ISO 8601 time with its zone, as far as the oplog reaches; default: now")
+@click.option(
+    "--since",
+    metavar="WHEN",
+    help="begin there: 10m, or an ISO 8601 time with its zone, as far as the oplog reaches; default: now",
+)
 @click.option("--count", type=click.IntRange(1), help="end after so many transitions")
 @with_settings
 def tail(config: Config, since: str | None, count: int | None) -> None:
@@ -38,7 +42,9 @@ def tail(config: Config, since: str | None, count: int | None) -> None:
         newest = source.origin().newest
         start = _position(since, newest) if since is not None else newest
         if start is None:
-            raise Usage(f"--since: {since} is in the future: MongoDB is at {newest.cluster_time.isoformat()}")
+            raise Usage(
+                f"--since: {since} is in the future: MongoDB is at {newest.cluster_time.isoformat()}"
+            )
         with source.open(start, wake, by_time=False) as stream:
             while not stop.is_set() and left != 0:
                 wake.clear()
@@ -64,7 +70,11 @@ def _print(batch: Batch, left: int) -> int:
         for item in event.items:
             if left == 0:
                 return 0
-            text = value_of(item).decode() if isinstance(item, Transition) else one_line(f"cannot be sent: {item.reason}")
+            text = (
+                value_of(item).decode()
+                if isinstance(item, Transition)
+                else one_line(f"cannot be sent: {item.reason}")
+            )
             click.echo(text)
             left -= 1
     return left

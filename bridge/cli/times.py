@@ -14,7 +14,9 @@ def when(option: str, text: str) -> datetime:
         raise Usage(f"{option}: {error}") from None
 
 
-def span(since: str | None, begin: str | None, end: str | None, default: str | None = None) -> tuple[datetime | None, datetime]:
+def span(
+    since: str | None, begin: str | None, end: str | None, default: str | None = None
+) -> tuple[datetime | None, datetime]:
     """From ``--since`` or ``--from`` (None where neither is given and there is no default) to ``--to`` (now where it is missing).
 
     Raises ``Usage`` for both at once and for an end before the beginning.

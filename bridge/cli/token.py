@@ -41,7 +41,9 @@ def show(config: Config, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(stored.record() if stored else None, indent=1))
     elif stored is None:
-        click.echo(f"no checkpoint '{config.checkpoint.name}' yet: the bridge begins with start.from")
+        click.echo(
+            f"no checkpoint '{config.checkpoint.name}' yet: the bridge begins with start.from"
+        )
     else:
         for name, value in stored.record().items():
             click.echo(f"{name:17} {value}")
@@ -84,10 +86,16 @@ def _position(place: str, origin: Origin) -> Position:
     try:
         position = position_by(parse_when(place, now), newest, now)
     except ValueError as error:
-        raise Usage(f"{place!r} is neither a resume token nor a time to go on from: {error}", "The checkpoint is as it was") from None
+        raise Usage(
+            f"{place!r} is neither a resume token nor a time to go on from: {error}",
+            "The checkpoint is as it was",
+        ) from None
     if position is None:
-        raise Usage(f"{place} is in the future: MongoDB is at {origin.cluster_time.isoformat()}", "The checkpoint is as it was",
-                    "'job-bridge token set now' goes on from here")
+        raise Usage(
+            f"{place} is in the future: MongoDB is at {origin.cluster_time.isoformat()}",
+            "The checkpoint is as it was",
+            "'job-bridge token set now' goes on from here",
+        )
     return position
 
 
@@ -97,7 +105,11 @@ def _change(config: Config, place: str | None, yes: bool) -> None:
     with opened(config) as (source, store):
         position = _position(place, source.origin()) if place is not None else None
         if blocker := store.acquire():
-            raise Fenced(f"A bridge is running: {blocker}", "The checkpoint is as it was", "Stop the bridge first")
+            raise Fenced(
+                f"A bridge is running: {blocker}",
+                "The checkpoint is as it was",
+                "Stop the bridge first",
+            )
         try:
             before, unusable = _load(store)
             _confirm(before, unusable, position, yes)
@@ -108,18 +120,26 @@ def _change(config: Config, place: str | None, yes: bool) -> None:
                 store.release()
 
 
-def _confirm(before: Checkpoint | None, unusable: str, position: Position | None, yes: bool) -> None:
+def _confirm(
+    before: Checkpoint | None, unusable: str, position: Position | None, yes: bool
+) -> None:
     click.echo(f"now:  {before.position if before else unusable or 'no checkpoint'}")
     click.echo(f"then: {position or 'no checkpoint: the next start begins with start.from'}")
     if before and before.gap:
-        click.echo("history is being published: what is not yet will not be any more; 'job-bridge replay' can send it from the jobs")
+        click.echo(
+            "history is being published: what is not yet will not be any more; 'job-bridge replay' can send it from the jobs"
+        )
     elif before and position and position > before.position:
-        click.echo("what lies between the two will not be sent by the stream; 'job-bridge replay' can send it from the jobs")
+        click.echo(
+            "what lies between the two will not be sent by the stream; 'job-bridge replay' can send it from the jobs"
+        )
     if not yes:
         click.confirm("Change it?", abort=True)
 
 
-def _made(origin: Origin, store: CheckpointStore, before: Checkpoint | None, position: Position) -> Checkpoint:
+def _made(
+    origin: Origin, store: CheckpointStore, before: Checkpoint | None, position: Position
+) -> Checkpoint:
     """A checkpoint of this very collection and cluster, whatever the one before was of."""
     sequence = before.sequence + 1 if before else 0
     return replace(origin.first(store.name, position, store.epoch, time.time()), sequence=sequence)

@@ -14,8 +14,20 @@ def topics() -> None:
 
 
 @topics.command()
-@click.option("--partitions", type=click.IntRange(1), default=3, show_default=True, help="of the topic; the dead-letter topic has 1")
-@click.option("--replicas", type=click.IntRange(1), default=1, show_default=True, help="copies of each partition; 3 where there are 3 brokers")
+@click.option(
+    "--partitions",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="of the topic; the dead-letter topic has 1",
+)
+@click.option(
+    "--replicas",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="copies of each partition; 3 where there are 3 brokers",
+)
 @with_settings
 def create(config: Config, partitions: int, replicas: int) -> None:
     """Create the topic and its dead-letter topic, where they are missing.
@@ -30,8 +42,20 @@ def create(config: Config, partitions: int, replicas: int) -> None:
     try:
         made = driver_of(config).topics(config).create(names, replicas)
     except PoisonEvent as error:  # what refuses a message refuses a topic, too: the broker's policy
-        raise Misconfigured(f"The broker makes no such topic: {error.what.partition(': ')[2]}", _STAYS, "Ask for other --partitions or --replicas") from None
+        raise Misconfigured(
+            f"The broker makes no such topic: {error.what.partition(': ')[2]}",
+            _STAYS,
+            "Ask for other --partitions or --replicas",
+        ) from None
     except NotPermitted as error:
-        raise NotPermitted(error.what, _STAYS, "Check kafka.sasl_*, and grant Create on the cluster or on both topics") from None
+        raise NotPermitted(
+            error.what,
+            _STAYS,
+            "Check kafka.sasl_*, and grant Create on the cluster or on both topics",
+        ) from None
     for name, count in names.items():
-        click.echo(f"{name}: created with {count} partition(s)" if name in made else f"{name}: is there already")
+        click.echo(
+            f"{name}: created with {count} partition(s)"
+            if name in made
+            else f"{name}: is there already"
+        )

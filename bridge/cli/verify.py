@@ -18,14 +18,32 @@ _KINDS = ("missing", "repeated", "out_of_order", "strange", "set_aside")
 
 
 @click.command()
-@click.option("--since", metavar="WHEN", help="from when on: 24h, 7d, or an ISO 8601 time with its zone; default: 24h")
+@click.option(
+    "--since",
+    metavar="WHEN",
+    help="from when on: 24h, 7d, or an ISO 8601 time with its zone; default: 24h",
+)
 @click.option("--from", "begin", metavar="WHEN", help="the same, for use with --to")
-@click.option("--to", "end", metavar="WHEN", help="up to when; default: now. The last verify.settle_seconds are left out")
-@click.option("--repair", is_flag=True, help="send what is missing, in order, with ce_origin replay, and compare again")
+@click.option(
+    "--to",
+    "end",
+    metavar="WHEN",
+    help="up to when; default: now. The last verify.settle_seconds are left out",
+)
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="send what is missing, in order, with ce_origin replay, and compare again",
+)
 @click.option("--json", "as_json", is_flag=True, help="the findings as one JSON document")
 @with_settings
 def verify(
-    config: Config, since: str | None, begin: str | None, end: str | None, repair: bool, as_json: bool
+    config: Config,
+    since: str | None,
+    begin: str | None,
+    end: str | None,
+    repair: bool,
+    as_json: bool,
 ) -> int:
     """Compare the jobs' own history with the topic, by job and trans_id; change nothing unless asked to repair.
 
@@ -44,11 +62,16 @@ def verify(
     """
     first, last = span(since, begin, end, "24h")
     assert first is not None
-    asked = Span(first.timestamp(), min(last.timestamp(), time.time() - config.verify.settle_seconds))
+    asked = Span(
+        first.timestamp(), min(last.timestamp(), time.time() - config.verify.settle_seconds)
+    )
     if asked.until < asked.since:
         raise Usage(
             f"nothing is left to compare from {_iso(asked.since)} on: the last {config.verify.settle_seconds:g} seconds are left out "
-            "(verify.settle_seconds), they may still be on their way", "Nothing was compared", "Ask for an earlier time")
+            "(verify.settle_seconds), they may still be on their way",
+            "Nothing was compared",
+            "Ask for an earlier time",
+        )
     return 0 if _verified(config, asked, repair, as_json).complete else Retryable.exit_code
 
 
@@ -64,7 +87,9 @@ def _verified(config: Config, asked: Span, repair: bool, as_json: bool) -> Findi
         while looked != before:  # again, where the topic removed meanwhile what is called missing
             with Ledger() as ledger:
                 findings, before = _compared(config, source, reader, looked, ledger), looked
-                looked = looked if findings.complete else _kept(looked, reader.kept_since(topic), topic)
+                looked = (
+                    looked if findings.complete else _kept(looked, reader.kept_since(topic), topic)
+                )
                 if repair and not findings.complete and looked == before:
                     if not as_json:
                         _tell(findings, topic)
@@ -79,8 +104,15 @@ def _verified(config: Config, asked: Span, repair: bool, as_json: bool) -> Findi
 def _compared(config: Config, source: Any, reader: Any, looked: Span, ledger: Any) -> Findings:
     from bridge.pipeline.verification import Verification
 
-    topic, margin, by_state = config.kafka.topic, config.recovery.margin_seconds, source.profile.transitions_field is None
-    totals = {"jobs": source.history.count(looked.since), "messages": reader.count(topic, looked.since - margin)}
+    topic, margin, by_state = (
+        config.kafka.topic,
+        config.recovery.margin_seconds,
+        source.profile.transitions_field is None,
+    )
+    totals = {
+        "jobs": source.history.count(looked.since),
+        "messages": reader.count(topic, looked.since - margin),
+    }
     with bars(totals) as advance:
         check = Verification(ledger, looked, margin=margin, by_state=by_state, advance=advance)
         return check.run(source.history.jobs(looked.since), reader, topic, f"{topic}-dlq")
@@ -102,8 +134,13 @@ def _kept(asked: Span, kept_since: float | None, topic: str) -> Span:
     if kept_since >= asked.until:
         raise Usage(
             f"the topic {topic} has removed everything up to {_iso(asked.until)}: it has messages from {_iso(kept_since)} on",
-            "Nothing was compared", "Ask for a time after that; 'job-bridge replay' sends an older one again")
-    click.echo(f"the topic {topic} has removed what is older than {_iso(kept_since)}: compared from then on", err=True)
+            "Nothing was compared",
+            "Ask for a time after that; 'job-bridge replay' sends an older one again",
+        )
+    click.echo(
+        f"the topic {topic} has removed what is older than {_iso(kept_since)}: compared from then on",
+        err=True,
+    )
     return Span(kept_since, asked.until)
 
 
@@ -115,13 +152,17 @@ def _show(findings: Findings, topic: str, as_json: bool, sent: int | None) -> No
         click.echo(f"sent {sent} that were missing; compared again:")
     _tell(findings, topic)
     if not findings.complete and sent is None:
-        click.echo("'job-bridge verify --repair' sends what is missing; without it nothing was sent")
+        click.echo(
+            "'job-bridge verify --repair' sends what is missing; without it nothing was sent"
+        )
 
 
 def _tell(findings: Findings, topic: str) -> None:
     counts = findings.counts
-    click.echo(f"{_iso(findings.span.since)} to {_iso(findings.span.until)}: {counts['transitions']} transitions of the jobs, "
-               f"{counts['messages']} messages of {topic}")
+    click.echo(
+        f"{_iso(findings.span.since)} to {_iso(findings.span.until)}: {counts['transitions']} transitions of the jobs, "
+        f"{counts['messages']} messages of {topic}"
+    )
     for kind in _KINDS:
         click.echo(f"  {kind.replace('_', ' '):13} {counts[kind]}")
         for example in findings.examples.get(kind, ()):
@@ -130,7 +171,13 @@ def _tell(findings: Findings, topic: str) -> None:
 
 def _document(findings: Findings, sent: int) -> dict[str, Any]:
     since, until = findings.span
-    return {"since": since, "until": until, "repaired": sent, **findings.counts, "examples": findings.examples}
+    return {
+        "since": since,
+        "until": until,
+        "repaired": sent,
+        **findings.counts,
+        "examples": findings.examples,
+    }
 
 
 def _iso(seconds: float) -> str:

@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from bridge.config import sections
 from bridge.errors import Misconfigured
@@ -23,7 +28,9 @@ PREFIX = "JOB_BRIDGE_"
 _OTHER = (f"{PREFIX}CONFIG", f"{PREFIX}MONGOD", f"{PREFIX}TANSU")
 
 #: What Kubernetes tells each container of a service called job-bridge, or job-bridge-something.
-_SERVICE_LINK = re.compile(rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)=.*|{PREFIX}(\w+_)?PORT=(tcp|udp|sctp)://.*")
+_SERVICE_LINK = re.compile(
+    rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)=.*|{PREFIX}(\w+_)?PORT=(tcp|udp|sctp)://.*"
+)
 
 Nested = dict[str, dict[str, Any]]
 
@@ -63,15 +70,31 @@ class Config(BaseSettings):
         """Rules across sections."""
         mode, ee2 = self.delivery.mode, self.jobs.profile == "ee2"
         if mode == "background-jobs" and not self.sweep.job_tag:
-            raise ValueError("delivery.mode = background-jobs needs sweep.job_tag, the field of a job that says its state is still to be sent")
-        if mode == "background-jobs" and self.jobs.profile == "custom" and not self.jobs.updated_field:
-            raise ValueError("delivery.mode = background-jobs needs jobs.updated_field, to tell how old a tag is")
-        if mode == "background-transitions" and (ee2 or (self.jobs.profile == "custom" and not self.jobs.transitions_field)):
-            raise ValueError("delivery.mode = background-transitions needs jobs with a history: jobs.transitions_field")
+            raise ValueError(
+                "delivery.mode = background-jobs needs sweep.job_tag, the field of a job that says its state is still to be sent"
+            )
+        if (
+            mode == "background-jobs"
+            and self.jobs.profile == "custom"
+            and not self.jobs.updated_field
+        ):
+            raise ValueError(
+                "delivery.mode = background-jobs needs jobs.updated_field, to tell how old a tag is"
+            )
+        if mode == "background-transitions" and (
+            ee2 or (self.jobs.profile == "custom" and not self.jobs.transitions_field)
+        ):
+            raise ValueError(
+                "delivery.mode = background-transitions needs jobs with a history: jobs.transitions_field"
+            )
         if mode == "background-transitions" and not self.sweep.transition_tag:
-            raise ValueError("delivery.mode = background-transitions needs sweep.transition_tag, the field of a transition that is false until it was sent")
+            raise ValueError(
+                "delivery.mode = background-transitions needs sweep.transition_tag, the field of a transition that is false until it was sent"
+            )
         if self.keeps_no_position and self.start.from_ != "now":
-            raise ValueError(f"start.from = {self.start.from_} has no meaning with delivery.mode = {mode}: the tags say what is to be sent")
+            raise ValueError(
+                f"start.from = {self.start.from_} has no meaning with delivery.mode = {mode}: the tags say what is to be sent"
+            )
         return self
 
 
@@ -113,7 +136,9 @@ def option(name: str) -> str:
     return "--" + name.replace(".", "-").replace("_", "-")
 
 
-def load(path: Path | None, options: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Config:
+def load(
+    path: Path | None, options: Mapping[str, Any], environment: Mapping[str, str] = os.environ
+) -> Config:
     """Read the settings; ``options`` are those given on the command line, by ``section.name``.
 
     Raises :class:`Misconfigured` with all problems, each under the name its setting was given by.
@@ -121,7 +146,11 @@ def load(path: Path | None, options: Mapping[str, Any], environment: Mapping[str
     file = _from_file(path)
     secrets, problems = _from_secret_files(environment)
     problems += [*_unknown(file, f"{path}: "), *_unknown_variables(environment)]
-    variables = {name: environment[variable(name)] for name in setting_names() if variable(name) in environment}
+    variables = {
+        name: environment[variable(name)]
+        for name in setting_names()
+        if variable(name) in environment
+    }
     try:
         config = _layered(_nested(options), _nested(variables), secrets, _known(file))
     except ValidationError as error:
@@ -144,11 +173,17 @@ def _from_file(path: Path | None) -> Nested:
             return tomllib.load(file)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise Misconfigured(f"Cannot read the settings file {path}: {reason}", "Nothing was read or sent",
-                            "Check the path and its permissions") from None
+        raise Misconfigured(
+            f"Cannot read the settings file {path}: {reason}",
+            "Nothing was read or sent",
+            "Check the path and its permissions",
+        ) from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise Misconfigured(f"The settings file {path} is no TOML: {error}", "Nothing was read or sent",
-                            "Text values need quotes, and each [section] stands once") from None
+        raise Misconfigured(
+            f"The settings file {path} is no TOML: {error}",
+            "Nothing was read or sent",
+            "Text values need quotes, and each [section] stands once",
+        ) from None
 
 
 def _nested(options: Mapping[str, Any]) -> Nested:
@@ -184,7 +219,9 @@ def _from_secret_files(environment: Mapping[str, str]) -> tuple[Nested, list[str
         try:
             read[name] = Path(path).read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
-            problems.append(f"{variable(name)}_FILE: cannot read {path}: {getattr(error, 'strerror', 'no text')}")
+            problems.append(
+                f"{variable(name)}_FILE: cannot read {path}: {getattr(error, 'strerror', 'no text')}"
+            )
     return _nested(read), problems
 
 
@@ -193,18 +230,32 @@ def _unknown(file: Mapping[str, Any], where: str) -> list[str]:
     problems = []
     for section, names in file.items():
         if not isinstance(names, Mapping):
-            problems.append(f"{where}{section} stands outside of a section{_nearest(section, known)}")
-    problems += [f"{where}{name} is unknown{_nearest(name, known)}" for name, _ in _flat(file) if name not in known]
+            problems.append(
+                f"{where}{section} stands outside of a section{_nearest(section, known)}"
+            )
+    problems += [
+        f"{where}{name} is unknown{_nearest(name, known)}"
+        for name, _ in _flat(file)
+        if name not in known
+    ]
     return problems
 
 
 def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
     fields = setting_names()
     known = {variable(name) for name in fields}
-    known |= {f"{variable(name)}_FILE" for name, field in fields.items() if field.annotation is SecretStr}
+    known |= {
+        f"{variable(name)}_FILE" for name, field in fields.items() if field.annotation is SecretStr
+    }
     # In another case a name is not ours, and would be without effect.
     ours = (name for name in environment if name.upper().startswith(PREFIX))
-    found = (name for name in ours if name not in known and name not in _OTHER and not _SERVICE_LINK.fullmatch(f"{name}={environment[name]}"))
+    found = (
+        name
+        for name in ours
+        if name not in known
+        and name not in _OTHER
+        and not _SERVICE_LINK.fullmatch(f"{name}={environment[name]}")
+    )
     return [f"{name} is unknown{_nearest(name.upper(), known)}" for name in found]
 
 
@@ -218,7 +269,11 @@ class _Sources:
     """Knows where each setting came from, so that a problem names it as it was given."""
 
     def __init__(
-        self, options: Mapping[str, Any], environment: Mapping[str, str], file: Nested, path: Path | None
+        self,
+        options: Mapping[str, Any],
+        environment: Mapping[str, str],
+        file: Nested,
+        path: Path | None,
     ) -> None:
         self._options, self._environment, self._file, self._path = options, environment, file, path
 
@@ -241,5 +296,9 @@ def _problem(error: Any, sources: _Sources) -> str:
     field = setting_names().get(setting)
     if field is None:  # a rule about several settings of a section names them itself
         return re.sub(r"\b[a-z]+\.[a-z_]+\b", lambda name: sources.name(name[0]), message)
-    given = "" if field.annotation is SecretStr or error["type"] == "value_error" else f", not {error['input']!r}"
+    given = (
+        ""
+        if field.annotation is SecretStr or error["type"] == "value_error"
+        else f", not {error['input']!r}"
+    )
     return f"{sources.name(setting)}: {message}{given}"

@@ -14,7 +14,9 @@ def parse_time(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no ISO 8601 time such as 2026-03-02T18:04:11+00:00") from None
+        raise ValueError(
+            f"{text!r} is no ISO 8601 time such as 2026-03-02T18:04:11+00:00"
+        ) from None
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no zone: write {_readings(moment)}")
     try:
@@ -27,7 +29,11 @@ def _readings(moment: datetime) -> str:
     utc = f"{moment.replace(tzinfo=timezone.utc).isoformat()} for UTC"
     try:
         return f"{utc}, or {moment.astimezone().isoformat()} for this machine's local time"
-    except (OverflowError, ValueError, OSError):  # at either end of the calendar the system knows no local time
+    except (
+        OverflowError,
+        ValueError,
+        OSError,
+    ):  # at either end of the calendar the system knows no local time
         return utc
 
 
@@ -36,7 +42,13 @@ def parse_duration(text: str) -> timedelta:
     if not _DURATION.fullmatch(text):
         raise ValueError(f"{text!r} is no duration such as 90m, 24h or 7d")
     try:
-        found = sum((timedelta(**{_UNITS[unit]: float(number)}) for number, _, unit in re.findall(r"(\d+(\.\d+)?)([smhdw])", text)), timedelta())
+        found = sum(
+            (
+                timedelta(**{_UNITS[unit]: float(number)})
+                for number, _, unit in re.findall(r"(\d+(\.\d+)?)([smhdw])", text)
+            ),
+            timedelta(),
+        )
     except OverflowError:
         found = timedelta.max
     if found > _LONGEST:

@@ -110,7 +110,9 @@ class _Service:
     async def _work(self) -> None:
         for number in self._numbers:
             seed = self._workload.seed
-            await self._live(journey(Random(None if seed is None else f"{seed}-{number}"), self._workload))
+            await self._live(
+                journey(Random(None if seed is None else f"{seed}-{number}"), self._workload)
+            )
             if self._stop.is_set():
                 return
 
@@ -242,7 +244,10 @@ def passing(error: PyMongoError) -> bool:
     """Whether waiting may cure it: no answer, no primary, no majority."""
     if isinstance(error, ConnectionFailure | WriteConcernError | ExecutionTimeout):
         return True
-    if isinstance(error, OperationFailure) and error.code in (READ_CONCERN_NOT_AVAILABLE_YET, *NOT_PRIMARY):
+    if isinstance(error, OperationFailure) and error.code in (
+        READ_CONCERN_NOT_AVAILABLE_YET,
+        *NOT_PRIMARY,
+    ):
         return True
     return error.has_error_label("RetryableWriteError")
 

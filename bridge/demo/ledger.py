@@ -58,4 +58,11 @@ class Ledger:
         with self._lock:
             missing = len(self._committed.keys() - self._arrived)
             jobs = len({job_id for job_id, _ in self._committed.values()})
-            return Tally(jobs, len(self._committed), self._messages, missing, self._repeated, self._out_of_order)
+            return Tally(
+                jobs,
+                len(self._committed),
+                self._messages,
+                missing,
+                self._repeated,
+                self._out_of_order,
+            )

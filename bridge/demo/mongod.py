@@ -21,7 +21,11 @@ ALREADY_INITIALIZED = 23
 #: How long a stopping node lets its clients finish; by default 15 s where there are other nodes.
 GOODBYE_MILLIS = 100
 #: Elections of about a second, so that a fault test need not wait for the usual ten.
-FAST_ELECTIONS = {"electionTimeoutMillis": 1500, "heartbeatIntervalMillis": 300, "heartbeatTimeoutSecs": 1}
+FAST_ELECTIONS = {
+    "electionTimeoutMillis": 1500,
+    "heartbeatIntervalMillis": 300,
+    "heartbeatTimeoutSecs": 1,
+}
 
 Client = MongoClient[dict[str, Any]]
 
@@ -70,7 +74,10 @@ class Mongod:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.stop()
 
@@ -143,7 +150,9 @@ class Mongod:
 
     def client(self, index: int, *, timeout_millis: int = 20_000) -> Client:
         """A client of one node alone, as root where there are users; ``timeout_millis`` bounds an answer."""
-        user = {"username": ROOT, "password": self._password} if self._auth and self._initiated else {}
+        user = (
+            {"username": ROOT, "password": self._password} if self._auth and self._initiated else {}
+        )
         return MongoClient(
             "127.0.0.1",
             self.ports[index],
@@ -182,7 +191,9 @@ class Mongod:
         self._initiated = True
 
     def _initiate_replica_set(self, name: str) -> None:
-        members = [{"_id": index, "host": f"127.0.0.1:{port}"} for index, port in enumerate(self.ports)]
+        members = [
+            {"_id": index, "host": f"127.0.0.1:{port}"} for index, port in enumerate(self.ports)
+        ]
         config = {"_id": name, "members": members, "settings": FAST_ELECTIONS}
         with self.client(0) as client:
             try:
@@ -205,7 +216,9 @@ class Mongod:
 
     def _primary(self) -> int | None:
         """The primary of the newest election: one that was frozen still believes in its own for a moment."""
-        found = [(index, state) for index, state in self._states() if state.get("isWritablePrimary")]
+        found = [
+            (index, state) for index, state in self._states() if state.get("isWritablePrimary")
+        ]
         return max(found, key=lambda each: _election(each[1]))[0] if found else None
 
     def _states(self) -> list[tuple[int, Mapping[str, Any]]]:
@@ -234,7 +247,9 @@ class Mongod:
         if self.replica_set is not None:
             options += ["--replSet", self.replica_set, "--oplogSize", str(self._oplog)]
         if self._auth:
-            options += ["--keyFile", str(self._key_file())] if self.replica_set is not None else ["--auth"]
+            options += (
+                ["--keyFile", str(self._key_file())] if self.replica_set is not None else ["--auth"]
+            )
         return options
 
     def _key_file(self) -> Path:

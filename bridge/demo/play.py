@@ -84,25 +84,42 @@ class _Demo:
     def _bridge(self, mongod: Mongod, broker: Broker) -> Child:
         """The bridge, configured by its environment only."""
         settings = {
-            "MONGO_URI": mongod.uri, "MONGO_DATABASE": DATABASE, "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
-            "KAFKA_TOPIC": TOPIC, "HTTP_PORT": str(self._port), "LOG_FORMAT": "plain",
+            "MONGO_URI": mongod.uri,
+            "MONGO_DATABASE": DATABASE,
+            "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
+            "KAFKA_TOPIC": TOPIC,
+            "HTTP_PORT": str(self._port),
+            "LOG_FORMAT": "plain",
         }
-        own = {name: value for name, value in os.environ.items() if name == _DRIVER or not name.startswith("JOB_BRIDGE_")}
+        own = {
+            name: value
+            for name, value in os.environ.items()
+            if name == _DRIVER or not name.startswith("JOB_BRIDGE_")
+        }
         environment = own | {f"JOB_BRIDGE_{name}": value for name, value in settings.items()}
-        return Child([sys.executable, "-m", "bridge", "run"], self._folder / "bridge.log", environment)
+        return Child(
+            [sys.executable, "-m", "bridge", "run"], self._folder / "bridge.log", environment
+        )
 
     def _start(self, bridge: Child) -> None:
         bridge.start()
-        bridge.await_ready(lambda: self._stop.is_set() or _answers(f"http://127.0.0.1:{self._port}/readyz"), "the bridge")
+        bridge.await_ready(
+            lambda: self._stop.is_set() or _answers(f"http://127.0.0.1:{self._port}/readyz"),
+            "the bridge",
+        )
         if not self._kills:
-            click.echo(f"the bridge is ready (process {bridge.pid}); metrics at http://127.0.0.1:{self._port}/metrics")
+            click.echo(
+                f"the bridge is ready (process {bridge.pid}); metrics at http://127.0.0.1:{self._port}/metrics"
+            )
 
     def _job_service(self, mongod: Mongod) -> "_JobService":
         asked = self._asked
         workload = Workload(jobs=asked.jobs, rate=asked.rate, size=asked.size, seed=asked.seed)
         return _JobService(mongod.uri, workload, self._ledger)
 
-    def _show_until_done(self, bridge: Child, consumer: KafkaConsumer, service: "_JobService") -> None:
+    def _show_until_done(
+        self, bridge: Child, consumer: KafkaConsumer, service: "_JobService"
+    ) -> None:
         chance = random.Random(self._asked.seed)
         totals = time.monotonic() + TOTALS_SECONDS
         crash = time.monotonic() + chance.uniform(1.5, 3.0)
@@ -115,7 +132,9 @@ class _Demo:
                 totals = now + TOTALS_SECONDS
             if service_ended is None and service.ended:
                 service_ended = now
-            if service_ended is not None and (not self._ledger.tally().missing or now - service_ended > LAST_SECONDS):
+            if service_ended is not None and (
+                not self._ledger.tally().missing or now - service_ended > LAST_SECONDS
+            ):
                 return
             if self._asked.crash and now >= crash and service_ended is None:
                 self._crash(bridge)
@@ -126,7 +145,10 @@ class _Demo:
     def _crash(self, bridge: Child) -> None:
         bridge.kill()
         self._kills += 1
-        click.secho(f"-- killed the bridge with SIGKILL (time {self._kills}) and starting it again", fg="magenta")
+        click.secho(
+            f"-- killed the bridge with SIGKILL (time {self._kills}) and starting it again",
+            fg="magenta",
+        )
         self._start(bridge)
 
     def _show(self, polled: dict[Any, list[Any]]) -> None:
@@ -136,7 +158,9 @@ class _Demo:
             new = self._ledger.arrive(message["job_id"], sequence, message["trans_id"])
             state = click.style(f"{message['state']:27}", fg=_COLOURS.get(message["state"], "blue"))
             again = "" if new else click.style(" (repeated)", dim=True)
-            click.echo(f"{message['time'][11:23]}  job {message['job_id']}  {sequence:2} {state} partition {record.partition}{again}")
+            click.echo(
+                f"{message['time'][11:23]}  job {message['job_id']}  {sequence:2} {state} partition {record.partition}{again}"
+            )
 
     def _sum_up(self, service: "_JobService") -> int:
         if service.failure is not None:
@@ -146,7 +170,9 @@ class _Demo:
         good = not tally.missing and not tally.out_of_order
         click.secho(f"summary: {tally}{crashes}", fg="green" if good else "red", bold=True)
         # Stopped by hand, something may have been on its way; that is no failure of the bridge.
-        return 0 if good or (self._stop.is_set() and not tally.out_of_order) else Retryable.exit_code
+        return (
+            0 if good or (self._stop.is_set() and not tally.out_of_order) else Retryable.exit_code
+        )
 
 
 class _JobService:
@@ -177,7 +203,9 @@ class _JobService:
     def _run(self) -> None:
         try:
             self._loop.run_until_complete(
-                serve_jobs(self._uri, DATABASE, self._workload, stop=self._stop, on_commit=self._commit)
+                serve_jobs(
+                    self._uri, DATABASE, self._workload, stop=self._stop, on_commit=self._commit
+                )
             )
         except Exception as error:  # told by the main thread
             self.failure = error
@@ -188,7 +216,9 @@ class _JobService:
 
 
 def _consumer(broker: Broker) -> KafkaConsumer:
-    consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap, group_id=None, fetch_max_wait_ms=100)
+    consumer = KafkaConsumer(
+        bootstrap_servers=broker.bootstrap, group_id=None, fetch_max_wait_ms=100
+    )
     consumer.assign([TopicPartition(TOPIC, partition) for partition in range(PARTITIONS)])
     consumer.seek_to_beginning()
     return consumer

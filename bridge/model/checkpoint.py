@@ -39,11 +39,18 @@ class Checkpoint:
     gap: Gap | None = None
     delivered: Transition | None = None
 
-    def moved(self, position: Position, saved_at: float, delivered: Transition | None = None) -> "Checkpoint":
+    def moved(
+        self, position: Position, saved_at: float, delivered: Transition | None = None
+    ) -> "Checkpoint":
         """The next checkpoint, at ``position``; at the end of the gap there is none any more."""
         return replace(
-            self, position=position, sequence=self.sequence + 1, saved_at=saved_at, bridge_version=__version__,
-            gap=None if self.gap and position >= self.gap.until else self.gap, delivered=delivered or self.delivered,
+            self,
+            position=position,
+            sequence=self.sequence + 1,
+            saved_at=saved_at,
+            bridge_version=__version__,
+            gap=None if self.gap and position >= self.gap.until else self.gap,
+            delivered=delivered or self.delivered,
         )
 
     @property
@@ -69,11 +76,24 @@ class Checkpoint:
         }
 
 
-_PLAIN = ("name", "sequence", "epoch", "fingerprint", "namespace", "mongo_cluster_id", "bridge_version", "saved_at")
+_PLAIN = (
+    "name",
+    "sequence",
+    "epoch",
+    "fingerprint",
+    "namespace",
+    "mongo_cluster_id",
+    "bridge_version",
+    "saved_at",
+)
 
 
 def _place(position: Position) -> dict[str, Any]:
-    return {"token": position.token, "type_bits": position.type_bits, "cluster_time": list(position.cluster_time)}
+    return {
+        "token": position.token,
+        "type_bits": position.type_bits,
+        "cluster_time": list(position.cluster_time),
+    }
 
 
 def _bounds(gap: Gap) -> dict[str, Any]:
@@ -103,7 +123,9 @@ def checkpoint_of(record: Mapping[str, Any], where: str) -> Checkpoint:
 
 
 def _read(record: Mapping[str, Any]) -> Checkpoint:
-    if record["format"] not in (FORMAT, WITHOUT_GAP) or (record["format"] == WITHOUT_GAP and record.get("gap")):
+    if record["format"] not in (FORMAT, WITHOUT_GAP) or (
+        record["format"] == WITHOUT_GAP and record.get("gap")
+    ):
         raise ValueError("format")
     return Checkpoint(
         name=_text(record["name"]),
@@ -131,14 +153,20 @@ def _position(record: Mapping[str, Any]) -> Position:
 
 
 def _gap(record: Mapping[str, Any]) -> Gap:
-    since, back_to = (None if record.get(name) is None else float(record[name]) for name in ("since", "back_to"))
+    since, back_to = (
+        None if record.get(name) is None else float(record[name]) for name in ("since", "back_to")
+    )
     return Gap(since, _position(record), float(record["recent"]), back_to)
 
 
 def _delivered(record: Mapping[str, Any]) -> Transition:
     sequence = record["sequence"]
-    job_id, state, time, trans_id = (_text(record[name]) for name in ("job_id", "state", "time", "trans_id"))
-    return Transition(job_id, state, time, trans_id, None if sequence is None else _count(sequence, 2**31))
+    job_id, state, time, trans_id = (
+        _text(record[name]) for name in ("job_id", "state", "time", "trans_id")
+    )
+    return Transition(
+        job_id, state, time, trans_id, None if sequence is None else _count(sequence, 2**31)
+    )
 
 
 def _text(value: object) -> str:
@@ -182,10 +210,20 @@ class Origin:
                 f"{self.cluster_time.isoformat()}"
             )
 
-    def first(self, name: str, position: Position, epoch: int, saved_at: float, gap: Gap | None = None) -> Checkpoint:
+    def first(
+        self, name: str, position: Position, epoch: int, saved_at: float, gap: Gap | None = None
+    ) -> Checkpoint:
         """Make the first checkpoint of a bridge."""
         return Checkpoint(
-            name, position, 0, epoch, self.fingerprint, self.namespace, self.mongo_cluster_id, saved_at=saved_at, gap=gap
+            name,
+            position,
+            0,
+            epoch,
+            self.fingerprint,
+            self.namespace,
+            self.mongo_cluster_id,
+            saved_at=saved_at,
+            gap=gap,
         )
 
 

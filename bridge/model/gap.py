@@ -31,24 +31,39 @@ class Gap:
         What follows in a history happened later, whatever a clock said, and a hole would be filled in by the stream, too late.
         What has no time may belong to it, so it does.
         """
-        begin = next((n for n, item in enumerate(items) if isinstance(item, Transition) and self._holds(item)), len(items))
+        begin = next(
+            (
+                n
+                for n, item in enumerate(items)
+                if isinstance(item, Transition) and self._holds(item)
+            ),
+            len(items),
+        )
         return [item for n, item in enumerate(items) if n >= begin or isinstance(item, Poison)]
 
     def longer(self, other: "Gap") -> "Gap":
         """This gap and the one right after it: of jobs that were read already, what was written after ``until`` may be missing."""
-        return replace(other, since=self.since, back_to=self.recent if self.back_to is None else min(self.recent, self.back_to))
+        return replace(
+            other,
+            since=self.since,
+            back_to=self.recent if self.back_to is None else min(self.recent, self.back_to),
+        )
 
     def _holds(self, item: Transition) -> bool:
         return self.since is None or moment_of(item) >= self.since
 
 
-def gap_after(position: Position, until: Position, margin: float, now: float, known: float = inf) -> Gap:
+def gap_after(
+    position: Position, until: Position, margin: float, now: float, known: float = inf
+) -> Gap:
     """The gap between what was delivered up to ``position`` and ``until``.
 
     Cluster times may be ahead of all clocks, as after one that was wrong for a moment: they never go back. So ``now`` is this moment
     by the wall clock, and ``known`` one at which all up to ``position`` was delivered, by whatever clock tells it; Unix seconds.
     """
-    return replace(all_before(until, margin, now), since=min(position.cluster_time.seconds, known) - margin)
+    return replace(
+        all_before(until, margin, now), since=min(position.cluster_time.seconds, known) - margin
+    )
 
 
 def all_before(until: Position, margin: float, now: float) -> Gap:

@@ -86,18 +86,26 @@ class MessageFormat:
         key = transition.job_id.encode("utf-8", "surrogatepass")
         headers: Headers = []
         if self._cloudevents:
-            headers = self._headers(transition.trans_id, key, transition.time, transition.sequence, origin)
-        return tuple.__new__(Message, (self.topic, key, value_of(transition), headers))  # half the time of Message(...)
+            headers = self._headers(
+                transition.trans_id, key, transition.time, transition.sequence, origin
+            )
+        return tuple.__new__(
+            Message, (self.topic, key, value_of(transition), headers)
+        )  # half the time of Message(...)
 
     def dead_letter(self, poison: Poison, origin: bytes, now: float) -> Message:
         """Make the dead letter: what is known of the transition, shortened, and ``error_dlq``."""
-        kept = {name: getattr(poison, name)[:KEPT] for name in ("job_id", "state", "time", "trans_id")}
+        kept = {
+            name: getattr(poison, name)[:KEPT] for name in ("job_id", "state", "time", "trans_id")
+        }
         value = dumps({**kept, "error_dlq": poison.reason[:KEPT]}).encode()
         key = kept["job_id"].encode("utf-8", "replace")
         headers: Headers = []
         if self._cloudevents:
             time = datetime.fromtimestamp(now, timezone.utc).isoformat()
-            headers = self._headers(kept["trans_id"] or kept["job_id"], key, time, poison.sequence, origin)
+            headers = self._headers(
+                kept["trans_id"] or kept["job_id"], key, time, poison.sequence, origin
+            )
         return Message(self.dead_letter_topic, key, value, headers)
 
     def _headers(

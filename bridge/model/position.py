@@ -55,7 +55,9 @@ class Position(NamedTuple):
 def cluster_time_of(token: str) -> ClusterTime:
     """Read the cluster time out of a resume token's ``_data``; ``ValueError`` when it is no token."""
     if len(token) <= _TIME_DIGITS or token[:2].lower() != "82":
-        raise ValueError("no resume token: it begins with 82 and 16 hexadecimal digits of cluster time, and goes on")
+        raise ValueError(
+            "no resume token: it begins with 82 and 16 hexadecimal digits of cluster time, and goes on"
+        )
     bytes.fromhex(token if len(token) % 2 == 0 else token + "0")
     return ClusterTime(int(token[2:10], 16), int(token[10:18], 16))
 
@@ -78,7 +80,9 @@ def position_at(moment: datetime) -> Position:
     """
     seconds = int(moment.timestamp())
     if not 0 < seconds < 2**32:
-        raise ValueError(f"{moment.isoformat()} is no time of MongoDB's oplog: those are from 1970 to 2106")
+        raise ValueError(
+            f"{moment.isoformat()} is no time of MongoDB's oplog: those are from 1970 to 2106"
+        )
     return position_from(ClusterTime(seconds))
 
 

@@ -35,13 +35,27 @@ def profile_of(config: Config) -> Profile:
     """The profile in force, with the collection that was asked for. Raises ``Misconfigured`` where a tag would overwrite what the service keeps."""
     profile, sweep = _profile_of(config), config.sweep
     kept = {
-        "background-jobs": ("job_tag", (profile.id_field, profile.state_field, profile.transitions_field, profile.updated_field)),
-        "background-transitions": ("transition_tag", (profile.transition_state, profile.transition_time, profile.transition_trans_id)),
+        "background-jobs": (
+            "job_tag",
+            (
+                profile.id_field,
+                profile.state_field,
+                profile.transitions_field,
+                profile.updated_field,
+            ),
+        ),
+        "background-transitions": (
+            "transition_tag",
+            (profile.transition_state, profile.transition_time, profile.transition_trans_id),
+        ),
     }
     name, taken = kept.get(config.delivery.mode, ("job_tag", ()))
     if (tag := getattr(sweep, name)) in taken:
-        raise Misconfigured(f"sweep.{name} = {tag} is where the service itself keeps something: the bridge would overwrite it",
-                            "Nothing was read, sent or changed", "Name a field that is there for the tag only")
+        raise Misconfigured(
+            f"sweep.{name} = {tag} is where the service itself keeps something: the bridge would overwrite it",
+            "Nothing was read, sent or changed",
+            "Name a field that is there for the tag only",
+        )
     return profile
 
 
@@ -51,9 +65,14 @@ def _profile_of(config: Config) -> Profile:
         shipped = PROFILES[jobs.profile]
         return replace(shipped, collection=collection or shipped.collection)
     return Profile(
-        collection or "jobs", str(jobs.id_field), str(jobs.state_field),
-        jobs.transitions_field or None, jobs.updated_field or None,
-        str(jobs.transition_state), str(jobs.transition_time), str(jobs.transition_trans_id),
+        collection or "jobs",
+        str(jobs.id_field),
+        str(jobs.state_field),
+        jobs.transitions_field or None,
+        jobs.updated_field or None,
+        str(jobs.transition_state),
+        str(jobs.transition_time),
+        str(jobs.transition_trans_id),
     )
 
 

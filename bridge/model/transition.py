@@ -11,7 +11,14 @@ _NAMESPACE = uuid.UUID("5d7b0c52-2a55-5c0e-9f0b-6b1f3c1d7a10")
 
 
 #: Where a message comes from, told in ``ce_origin``.
-STREAM, SWEEP, RECOVERY, REPLAY, NOTIFY, RETRY = b"stream", b"sweep", b"recovery", b"replay", b"notify", b"retry"
+STREAM, SWEEP, RECOVERY, REPLAY, NOTIFY, RETRY = (
+    b"stream",
+    b"sweep",
+    b"recovery",
+    b"replay",
+    b"notify",
+    b"retry",
+)
 
 
 class Transition(NamedTuple):

@@ -18,7 +18,11 @@ class Delivery:
     __slots__ = ("committed", "item", "position", "sent", "settled", "size")
 
     def __init__(
-        self, position: Position | None, size: int = 0, sent: float = 0.0, committed: float | None = None,
+        self,
+        position: Position | None,
+        size: int = 0,
+        sent: float = 0.0,
+        committed: float | None = None,
         item: Transition | Poison | None = None,
     ) -> None:
         self.position = position

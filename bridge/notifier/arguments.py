@@ -33,7 +33,9 @@ def transition_of(job_id: str, state: str, time: datetime, trans_id: str) -> Tra
     except OverflowError:
         raise ValueError(f"time {time.isoformat()} is out of range in UTC") from None
     text = utc.replace(microsecond=utc.microsecond // 1000 * 1000).isoformat()
-    return Transition(job_id, state, text, text_of("trans_id", trans_id) or made_trans_id(job_id, text, state))
+    return Transition(
+        job_id, state, text, text_of("trans_id", trans_id) or made_trans_id(job_id, text, state)
+    )
 
 
 def text_of(name: str, value: Any) -> str:
@@ -66,7 +68,9 @@ def settings_of(given: Mapping[str, Any]) -> Config:
     known = [name.removeprefix("kafka.") for name in setting_names() if name.startswith("kafka.")]
     for name in given:
         if name not in known:
-            raise TypeError(f"Notifier has no argument {name!r}; those of the section kafka are {', '.join(known)}")
+            raise TypeError(
+                f"Notifier has no argument {name!r}; those of the section kafka are {', '.join(known)}"
+            )
 
     def keyword(found: re.Match[str]) -> str:
         name = found[1].replace("-", "_")

@@ -68,18 +68,36 @@ class Notifier:
     """
 
     def __init__(
-        self, bootstrap_servers: str = "localhost:9092", topic: str = "job-transitions", *,
-        mode: Literal["synchronous", "fire-and-forget"] = "synchronous", timeout_seconds: float = 35.0,
-        window_messages: int = 10_000, source: str = "job-bridge", **kafka: Any,
+        self,
+        bootstrap_servers: str = "localhost:9092",
+        topic: str = "job-transitions",
+        *,
+        mode: Literal["synchronous", "fire-and-forget"] = "synchronous",
+        timeout_seconds: float = 35.0,
+        window_messages: int = 10_000,
+        source: str = "job-bridge",
+        **kafka: Any,
     ) -> None:
         if mode not in ("synchronous", "fire-and-forget"):
-            raise Misconfigured(f"mode = {mode!r} is neither synchronous nor fire-and-forget", "Nothing was sent")
+            raise Misconfigured(
+                f"mode = {mode!r} is neither synchronous nor fire-and-forget", "Nothing was sent"
+            )
         self._seconds, self._most = seconds_of(timeout_seconds), count_of(window_messages)
-        config = self._config = settings_of({"bootstrap_servers": bootstrap_servers, "topic": topic, **kafka})
+        config = self._config = settings_of(
+            {"bootstrap_servers": bootstrap_servers, "topic": topic, **kafka}
+        )
         self._waits = mode == "synchronous"
-        self._form = MessageFormat(config.kafka.topic, text_of("source", source), cloudevents=config.kafka.headers == "cloudevents")
+        self._form = MessageFormat(
+            config.kafka.topic,
+            text_of("source", source),
+            cloudevents=config.kafka.headers == "cloudevents",
+        )
         self._driver = driver_of(config)
-        self._wake, self._closing, self._tried = threading.Event(), threading.Event(), threading.Event()
+        self._wake, self._closing, self._tried = (
+            threading.Event(),
+            threading.Event(),
+            threading.Event(),
+        )
         #: Guards what is asked for and on its way; notified when there is less of it.
         self._less = threading.Condition(threading.Lock())
         self._asked: deque[_Pending] = deque()
@@ -95,7 +113,9 @@ class Notifier:
     def __enter__(self) -> Self:
         with self._less:
             if self._entered:
-                raise RuntimeError("This Notifier was entered before, and can be only once: make a new one for each with block")
+                raise RuntimeError(
+                    "This Notifier was entered before, and can be only once: make a new one for each with block"
+                )
             self._entered, self._process = True, os.getpid()
         self._worker.start()
         try:
@@ -108,7 +128,10 @@ class Notifier:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Wait for what is on its way, ``timeout_seconds`` at most, and a moment for the producer to close."""
         with self._less:
@@ -129,10 +152,14 @@ class Notifier:
         """The same for a transition as it was read; see ``notify``."""
         one = self._pending(transition)
         if self._inside and os.getpid() != self._process:  # threads do not come along
-            raise RuntimeError("This Notifier was entered by the process that this one was forked from, and nothing was sent: enter one in each process")
+            raise RuntimeError(
+                "This Notifier was entered by the process that this one was forked from, and nothing was sent: enter one in each process"
+            )
         with self._less:
             if not self._inside:
-                raise RuntimeError("This Notifier is not open, and nothing was sent: use it inside a with block")
+                raise RuntimeError(
+                    "This Notifier is not open, and nothing was sent: use it inside a with block"
+                )
             if not self._waits and self._backlog() >= self._most:
                 self._lose(1, "there is no room for more on their way")
                 return
@@ -157,7 +184,9 @@ class Notifier:
         with self._less:
             error = one.error if one.done.is_set() else self._overdue(one)
         if error is not None:
-            raise send_failed(one.delivery.item, error.what, _UNKNOWN if one.handed else _UNSENT, _AGAIN) from error
+            raise send_failed(
+                one.delivery.item, error.what, _UNKNOWN if one.handed else _UNSENT, _AGAIN
+            ) from error
 
     def _overdue(self, one: _Pending) -> BridgeError:
         if one.handed:
@@ -167,14 +196,19 @@ class Notifier:
         else:
             self._asked.remove(one)
         why = f": {self._failure.what}" if self._failure else ""
-        return Retryable(f"Kafka did not acknowledge it within {self._seconds:g} s{why}", part="kafka")
+        return Retryable(
+            f"Kafka did not acknowledge it within {self._seconds:g} s{why}", part="kafka"
+        )
 
     def _await_producer(self) -> None:
         tried = self._tried.wait(self._seconds)
         failure = self._failure
         if not tried:
             servers = self._config.kafka.bootstrap_servers
-            failure = Retryable(f"Kafka is out of reach: no answer from {servers} within {self._seconds:g} s", part="kafka")
+            failure = Retryable(
+                f"Kafka is out of reach: no answer from {servers} within {self._seconds:g} s",
+                part="kafka",
+            )
         if failure is not None:
             raise _without_bridge(failure, "Nothing was sent") from failure
 
@@ -216,7 +250,10 @@ class Notifier:
         """What was asked for, now on its way. Under one lock with giving up: nothing goes to a producer that is given up."""
         with self._less:
             if self._give_up:
-                raise Retryable("the producer was discarded, since Kafka did not acknowledge another message in time", part="kafka")
+                raise Retryable(
+                    "the producer was discarded, since Kafka did not acknowledge another message in time",
+                    part="kafka",
+                )
             asked = list(self._asked)
             self._asked.clear()
             self._flight.extend(asked)
@@ -246,7 +283,12 @@ class Notifier:
         kind = (type(error), error.todo)
         if not self._waits and not self._closing.is_set() and kind not in self._told:
             self._told.add(kind)
-            logger.warning("%s", _without_bridge(error, f"Up to {self._most} messages wait, and it is tried again by itself"))
+            logger.warning(
+                "%s",
+                _without_bridge(
+                    error, f"Up to {self._most} messages wait, and it is tried again by itself"
+                ),
+            )
 
     def _fail(self, pending: deque[_Pending], error: BridgeError) -> None:
         failed = list(pending)
@@ -261,7 +303,9 @@ class Notifier:
 
     def _lose(self, count: int, reason: str) -> None:
         self.lost += count
-        logger.warning("messages are lost, as fire-and-forget allows: %s; %d so far", reason, self.lost)
+        logger.warning(
+            "messages are lost, as fire-and-forget allows: %s; %d so far", reason, self.lost
+        )
 
     def _close(self) -> None:
         self._closing.set()
@@ -272,7 +316,10 @@ class Notifier:
             left = deque([*self._flight, *self._asked])
             self._flight.clear()
             self._asked.clear()
-            self._fail(left, Retryable("the notifier was closed before Kafka acknowledged them", part="kafka"))
+            self._fail(
+                left,
+                Retryable("the notifier was closed before Kafka acknowledged them", part="kafka"),
+            )
 
 
 @contextmanager
@@ -288,4 +335,6 @@ def _translated() -> Iterator[None]:
 
 def _without_bridge(error: BridgeError, data: str) -> BridgeError:
     """The same failure, without what is true of a running bridge only."""
-    return type(error)(error.what, data, _AWAY if isinstance(error, Retryable) else error.todo, part=error.part)
+    return type(error)(
+        error.what, data, _AWAY if isinstance(error, Retryable) else error.todo, part=error.part
+    )

@@ -26,5 +26,7 @@ class Counting:
     def settled(self) -> Sequence[Delivery]:
         settled = self._sink.settled()
         if settled:
-            self._counters.acknowledge([delivery.committed for delivery in settled], self._clock.now())
+            self._counters.acknowledge(
+                [delivery.committed for delivery in settled], self._clock.now()
+            )
         return settled

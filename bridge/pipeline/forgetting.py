@@ -70,11 +70,17 @@ class Forgetting:
         if not self._flight.full:
             self._drops.over(self._clock.monotonic(), "there is room for messages again")
 
-    def drain(self, seconds: float, wake: threading.Event, keep: Callable[[], None] = lambda: None) -> None:
+    def drain(
+        self, seconds: float, wake: threading.Event, keep: Callable[[], None] = lambda: None
+    ) -> None:
         """Wait so long for answers at most; what has none by then is lost. ``keep`` is called meanwhile; what it raises ends the wait."""
         deadline = self._clock.monotonic() + seconds
         with suppress(BridgeError):
-            while self._flight and not self.broken and (left := deadline - self._clock.monotonic()) > 0:
+            while (
+                self._flight
+                and not self.broken
+                and (left := deadline - self._clock.monotonic()) > 0
+            ):
                 wake.clear()
                 self.collect()
                 if self._flight:

@@ -99,7 +99,12 @@ class Ledger:
             raise _no_room(error) from error
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._database.close()
         if isinstance(error, sqlite3.Error):
             raise _no_room(error) from error
@@ -111,21 +116,28 @@ class Ledger:
         self._many("INSERT INTO arrived VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def set_aside(self, rows: Iterable[Letter]) -> None:
-        self._many(f"INSERT INTO aside VALUES (substr(?, 1, {KEPT}), substr(?, 1, {KEPT}), ?, ?, ?)", rows)
+        self._many(
+            f"INSERT INTO aside VALUES (substr(?, 1, {KEPT}), substr(?, 1, {KEPT}), ?, ?, ?)", rows
+        )
 
     def compare(self) -> None:
         """To be called when everything is in."""
         self._database.executescript(_INDEXES)
         # A job that is read twice tells the same twice.
-        self._database.execute("DELETE FROM told WHERE rowid NOT IN (SELECT MIN(rowid) FROM told GROUP BY job, identity)")
+        self._database.execute(
+            "DELETE FROM told WHERE rowid NOT IN (SELECT MIN(rowid) FROM told GROUP BY job, identity)"
+        )
 
     def counts(self) -> dict[str, int]:
         """How many of each kind."""
         repeated = "SELECT COUNT(*) - COUNT(DISTINCT job || char(10) || identity) FROM arrived"
         return {
-            "transitions": self._one("SELECT COUNT(*) FROM told"), "messages": self._one("SELECT COUNT(*) FROM arrived"),
-            "missing": self._one(f"SELECT COUNT(*) {_MISSING}"), "repeated": self._one(repeated),
-            "out_of_order": self._one(f"SELECT COUNT(*) {_DISORDERED}"), "strange": self._one(f"SELECT COUNT(*) {_STRANGE}"),
+            "transitions": self._one("SELECT COUNT(*) FROM told"),
+            "messages": self._one("SELECT COUNT(*) FROM arrived"),
+            "missing": self._one(f"SELECT COUNT(*) {_MISSING}"),
+            "repeated": self._one(repeated),
+            "out_of_order": self._one(f"SELECT COUNT(*) {_DISORDERED}"),
+            "strange": self._one(f"SELECT COUNT(*) {_STRANGE}"),
             "set_aside": self._one(f"SELECT COUNT(*) {_ASIDE}"),
         }
 
@@ -137,9 +149,20 @@ class Ledger:
     def examples(self, most: int) -> dict[str, list[str]]:
         """The first few of each kind, in words."""
         repeated = "FROM arrived GROUP BY job, identity HAVING COUNT(*) > 1"
-        kinds = {"missing": _MISSING, "repeated": repeated, "out_of_order": _DISORDERED, "strange": _STRANGE, "set_aside": _ASIDE}
+        kinds = {
+            "missing": _MISSING,
+            "repeated": repeated,
+            "out_of_order": _DISORDERED,
+            "strange": _STRANGE,
+            "set_aside": _ASIDE,
+        }
         return {
-            kind: [" ".join(map(str, row)) for row in self._database.execute(f"SELECT job, state, time, identity {rest} LIMIT {most}")]
+            kind: [
+                " ".join(map(str, row))
+                for row in self._database.execute(
+                    f"SELECT job, state, time, identity {rest} LIMIT {most}"
+                )
+            ]
             for kind, rest in kinds.items()
         }
 
@@ -154,6 +177,7 @@ class Ledger:
 
 def _no_room(error: sqlite3.Error) -> Retryable:
     return Retryable(
-        f"The temporary database in which jobs and topic are compared gave up: {error}", "Comparing changed nothing",
+        f"The temporary database in which jobs and topic are compared gave up: {error}",
+        "Comparing changed nothing",
         "Make room in the temporary folder, or name another one in SQLITE_TMPDIR or TMPDIR, then try again",
     )

@@ -27,8 +27,16 @@ class Loop:
     """
 
     def __init__(
-        self, stream: Stream, sink: Sink, window: Window, publisher: Publisher, progress: Progress,
-        wake: threading.Event, stop: threading.Event, clock: Clock, counters: Counters,
+        self,
+        stream: Stream,
+        sink: Sink,
+        window: Window,
+        publisher: Publisher,
+        progress: Progress,
+        wake: threading.Event,
+        stop: threading.Event,
+        clock: Clock,
+        counters: Counters,
         on_turn: Callable[[], None] = lambda: None,
     ) -> None:
         self._stream, self._sink, self._window = stream, sink, window

@@ -23,8 +23,15 @@ class OneByOne:
     """
 
     def __init__(
-        self, sink: Sink, clock: Clock, wake: threading.Event, seconds: float, *,
-        stop: threading.Event, drain_seconds: float, meanwhile: Callable[[], None] = lambda: None,
+        self,
+        sink: Sink,
+        clock: Clock,
+        wake: threading.Event,
+        seconds: float,
+        *,
+        stop: threading.Event,
+        drain_seconds: float,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
         self._sink, self._clock, self._wake, self._seconds = sink, clock, wake, seconds
         self._stop, self._drain_seconds, self._meanwhile = stop, drain_seconds, meanwhile
@@ -58,7 +65,9 @@ class OneByOne:
                 deadline = min(deadline, stopped + self._drain_seconds)
             left = deadline - self._clock.monotonic()
             if left <= 0:
-                raise send_failed(delivery.item, f"Kafka did not acknowledge it within {self._seconds:g} s")
+                raise send_failed(
+                    delivery.item, f"Kafka did not acknowledge it within {self._seconds:g} s"
+                )
             self._wake.wait(min(left, _PULSE_SECONDS))
             self._meanwhile()
 
@@ -72,7 +81,13 @@ def _naming(delivery: Delivery) -> Iterator[None]:
         raise send_failed(delivery.item, error.what) from error
 
 
-def send_failed(item: Transition | Poison | None, cause: str, data: str = _AGAIN, todo: str = _LOOK) -> SendFailed:
+def send_failed(
+    item: Transition | Poison | None, cause: str, data: str = _AGAIN, todo: str = _LOOK
+) -> SendFailed:
     """The error for a message that was not acknowledged: ``data`` is what it means for it, by default in a running bridge."""
     job_id, state = (item.job_id, item.state) if item else ("", "")
-    return SendFailed(f"Job {job_id:.100}, state {state:.100}: the message was not acknowledged: {cause}", data, todo)
+    return SendFailed(
+        f"Job {job_id:.100}, state {state:.100}: the message was not acknowledged: {cause}",
+        data,
+        todo,
+    )

@@ -86,7 +86,9 @@ class Tags(Protocol):
     def clear(self, items: Sequence[Transition | Poison]) -> None:
         """Take the tags of these off, as far as they are still what was sent. Raises the bridge's errors."""
 
-    def earlier(self, items: Sequence[Transition | Poison]) -> Mapping[str, Sequence[Transition | Poison]]:
+    def earlier(
+        self, items: Sequence[Transition | Poison]
+    ) -> Mapping[str, Sequence[Transition | Poison]]:
         """By job, what is tagged and lies before these in its history; a job without anything is left out."""
 
     def pending(self, before: float) -> Iterator[Sequence[Transition | Poison]]:

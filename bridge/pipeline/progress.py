@@ -32,8 +32,14 @@ class Progress:
     """
 
     def __init__(
-        self, store: CheckpointStore, checkpoint: Checkpoint, policy: CheckpointPolicy, renew_seconds: float,
-        clock: Clock, counters: Counters, executor: Executor,
+        self,
+        store: CheckpointStore,
+        checkpoint: Checkpoint,
+        policy: CheckpointPolicy,
+        renew_seconds: float,
+        clock: Clock,
+        counters: Counters,
+        executor: Executor,
     ) -> None:
         self._store = store
         self._stored = checkpoint
@@ -103,7 +109,9 @@ class Progress:
 
     def _due(self) -> bool:
         elapsed = self._clock.monotonic() - self._saved
-        return self.position > self._stored.position and self._policy.due(elapsed, settled=self._counters.settled != self._settled)
+        return self.position > self._stored.position and self._policy.due(
+            elapsed, settled=self._counters.settled != self._settled
+        )
 
     def _silent(self) -> bool:
         """Whether the store has confirmed nothing for so long that the ownership is to be renewed."""
@@ -113,7 +121,9 @@ class Progress:
         checkpoint = self._stored.moved(self.position, self._clock.now(), self._delivered)
         checkpoint = replace(checkpoint, gap=gap) if gap else checkpoint
         began, settled = self._clock.monotonic(), self._counters.settled
-        self._saving = _Save(checkpoint, began, settled, self._executor.submit(self._store.save, checkpoint))
+        self._saving = _Save(
+            checkpoint, began, settled, self._executor.submit(self._store.save, checkpoint)
+        )
 
     def _finish(self) -> None:
         """Wait for the save under way, if there is one."""

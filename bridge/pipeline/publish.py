@@ -15,15 +15,24 @@ from bridge.pipeline.ports import Sink
 
 logger = logging.getLogger(__name__)
 
-_STOPPED = "Nothing is lost: the event is read again at the next start, and all before it is delivered"
+_STOPPED = (
+    "Nothing is lost: the event is read again at the next start, and all before it is delivered"
+)
 
 
 class Publisher:
     """Publishes events in their order; a dead letter takes its message's place in that order."""
 
     def __init__(
-        self, sink: Sink, window: Window, form: MessageFormat, brake: DeadLetterBrake, clock: Clock,
-        counters: Counters, *, set_aside_oversize: bool,
+        self,
+        sink: Sink,
+        window: Window,
+        form: MessageFormat,
+        brake: DeadLetterBrake,
+        clock: Clock,
+        counters: Counters,
+        *,
+        set_aside_oversize: bool,
     ) -> None:
         self._sink = sink
         self._window = window
@@ -69,7 +78,9 @@ class Publisher:
         if origin == RECOVERY:
             self._counters.recovered += len(items)
 
-    def _message(self, item: Transition | Poison, origin: bytes, position: Position) -> tuple[Message, int]:
+    def _message(
+        self, item: Transition | Poison, origin: bytes, position: Position
+    ) -> tuple[Message, int]:
         """The message for an item, and its size in bytes."""
         if isinstance(item, Transition):
             message = self._format.message(item, origin)
@@ -85,17 +96,23 @@ class Publisher:
         reason = f"{TOO_LARGE} {size} bytes, more than topic {self._format.topic} takes"
         if not self._set_aside_oversize:
             raise PoisonEvent(
-                f"Job {item.job_id:.100}: {reason}", _STOPPED,
+                f"Job {item.job_id:.100}: {reason}",
+                _STOPPED,
                 "Raise the topic's max.message.bytes, or set kafka.on_oversize = dead-letter",
             )
-        return self._dead_letter(Poison(reason, item.job_id, item.state, item.time, item.trans_id, item.sequence), origin, position)
+        return self._dead_letter(
+            Poison(reason, item.job_id, item.state, item.time, item.trans_id, item.sequence),
+            origin,
+            position,
+        )
 
     def _dead_letter(self, poison: Poison, origin: bytes, position: Position) -> Message:
         topic = self._format.dead_letter_topic
         if not self._sink.most(topic):
             raise PoisonEvent(
                 f"A transition cannot be sent ({poison.reason}), and there is no topic {topic} to set it aside",
-                _STOPPED, "'job-bridge topics create' makes it",
+                _STOPPED,
+                "'job-bridge topics create' makes it",
             )
         if not self._is_again(position, origin):
             self._note(poison)
@@ -106,10 +123,15 @@ class Publisher:
         topic = self._format.dead_letter_topic
         if self._brake.exceeded(self._clock.monotonic()):
             raise PoisonEvent(
-                f"Too many dead letters within an hour; the next: {poison.reason}", _STOPPED,
+                f"Too many dead letters within an hour; the next: {poison.reason}",
+                _STOPPED,
                 f"Look at {topic}: when they are as expected, raise delivery.dead_letters_per_hour",
             )
-        extra = {"job_id": poison.job_id[:100], "trans_id": poison.trans_id[:100], "reason": poison.reason}
+        extra = {
+            "job_id": poison.job_id[:100],
+            "trans_id": poison.trans_id[:100],
+            "reason": poison.reason,
+        }
         logger.warning("set aside to %s, not sent", topic, extra=extra)
         self._counters.dead_lettered += 1
 

@@ -43,7 +43,10 @@ class Report:
     def document(self) -> dict[str, Any]:
         """As ``/status.json`` shows it."""
         return {
-            "since": self.gap.since, "until": str(self.gap.until), "jobs_done": self.done, "jobs_total": self.total,
+            "since": self.gap.since,
+            "until": str(self.gap.until),
+            "jobs_done": self.done,
+            "jobs_total": self.total,
             "eta_seconds": self.eta_seconds,
         }
 
@@ -71,8 +74,15 @@ class Recovery:
     """
 
     def __init__(
-        self, more: Callable[[int], Sequence[JobHistory] | None], gap: Gap, start: Position, follow: Callable[[], Stream | None],
-        report: Report, counters: Counters, *, latest_only: bool,
+        self,
+        more: Callable[[int], Sequence[JobHistory] | None],
+        gap: Gap,
+        start: Position,
+        follow: Callable[[], Stream | None],
+        report: Report,
+        counters: Counters,
+        *,
+        latest_only: bool,
     ) -> None:
         self._more, self._gap, self._start, self._follow = more, gap, start, follow
         self._report, self._counters, self._latest_only = report, counters, latest_only

@@ -30,8 +30,18 @@ class Resend:
     """
 
     def __init__(
-        self, sink: Sink, publisher: Publisher, window: Window, wake: threading.Event, stop: threading.Event, clock: Clock,
-        counters: Counters, *, drain_seconds: float, rate: float = 0.0, complaint: Callable[[], str] = lambda: "",
+        self,
+        sink: Sink,
+        publisher: Publisher,
+        window: Window,
+        wake: threading.Event,
+        stop: threading.Event,
+        clock: Clock,
+        counters: Counters,
+        *,
+        drain_seconds: float,
+        rate: float = 0.0,
+        complaint: Callable[[], str] = lambda: "",
     ) -> None:
         self._sink, self._publisher, self.window = sink, publisher, window
         self._wake, self._stop, self._clock, self.counters = wake, stop, clock, counters

@@ -51,8 +51,17 @@ class Sweeping:
     """
 
     def __init__(
-        self, stream: Stream, tags: Tags, held: Held, pace: Pace, position: Position, clock: Clock, counters: Counters,
-        taking: Callable[[Iterator[Items]], More] = lambda found: lambda most: [*islice(found, most)],
+        self,
+        stream: Stream,
+        tags: Tags,
+        held: Held,
+        pace: Pace,
+        position: Position,
+        clock: Clock,
+        counters: Counters,
+        taking: Callable[[Iterator[Items]], More] = lambda found: (
+            lambda most: [*islice(found, most)]
+        ),
     ) -> None:
         self._stream, self._tags, self._held, self._pace = stream, tags, held, pace
         self._alone = isinstance(stream, NoStream)
@@ -86,7 +95,11 @@ class Sweeping:
             self._next = now + self._pace.every_seconds
             self._told.clear()
             self._on_its_way = self._held.now()
-            self._more = self._taking(self._tags.pending(min(self._clock.now() - self._pace.older_than_seconds, self._read_up_to)))
+            self._more = self._taking(
+                self._tags.pending(
+                    min(self._clock.now() - self._pace.older_than_seconds, self._read_up_to)
+                )
+            )
         found = self._more(_JOBS)
         if found is None:
             return None
@@ -94,7 +107,11 @@ class Sweeping:
             self._next = now
         if len(found) < _JOBS or self._is_behind:
             self._more = None
-        new = [[item for item in items if item not in self._on_its_way] for items in found if items[0].job_id not in self._told]
+        new = [
+            [item for item in items if item not in self._on_its_way]
+            for items in found
+            if items[0].job_id not in self._told
+        ]
         events = [event for items in new if (event := self._left(items))]
         return Batch(events, self._position) if events else None
 
@@ -118,7 +135,9 @@ class Sweeping:
             self._known.clear()
         self._known |= first.keys()
         begun = [item for item in first.values() if item.sequence]
-        before = [self._left(found) for found in self._tags.earlier(begun).values()] if begun else []
+        before = (
+            [self._left(found) for found in self._tags.earlier(begun).values()] if begun else []
+        )
         return [*(event for event in before if event is not None), *events]
 
     def _left(self, items: Items) -> Event | None:

@@ -73,7 +73,9 @@ class Tagged:
             return []
         if not self._acknowledged:
             self._acknowledged.extend(self._sink.settled())
-        settled = [self._acknowledged.popleft() for _ in range(min(_AT_ONCE, len(self._acknowledged)))]
+        settled = [
+            self._acknowledged.popleft() for _ in range(min(_AT_ONCE, len(self._acknowledged)))
+        ]
         items = [delivery.item for delivery in settled if delivery.item is not None]
         try:
             if items:

@@ -52,10 +52,26 @@ class Verification:
     and a message of another state is not strange.
     """
 
-    def __init__(self, ledger: Ledger, span: Span, *, margin: float, by_state: bool, advance: Advance = lambda *_: None) -> None:
-        self._ledger, self._span, self._margin, self._by_state, self._advance = ledger, span, margin, by_state, advance
+    def __init__(
+        self,
+        ledger: Ledger,
+        span: Span,
+        *,
+        margin: float,
+        by_state: bool,
+        advance: Advance = lambda *_: None,
+    ) -> None:
+        self._ledger, self._span, self._margin, self._by_state, self._advance = (
+            ledger,
+            span,
+            margin,
+            by_state,
+            advance,
+        )
 
-    def run(self, jobs: Iterator[JobHistory], reader: Reader, topic: str, dead_letters: str) -> Findings:
+    def run(
+        self, jobs: Iterator[JobHistory], reader: Reader, topic: str, dead_letters: str
+    ) -> Findings:
         """Read everything and compare. ``jobs`` are those updated since the span began. Raises the bridge's errors."""
         for chunk in _chunks(jobs):
             self._ledger.tell(told for job in chunk for told in self._told(job))
@@ -79,7 +95,14 @@ class Verification:
         for item in job.items:
             if isinstance(item, Transition):
                 if self._span.holds(moment_of(item)):
-                    yield Told(item.job_id, self._identity(*item[1:4]), item.sequence, item.state, item.time, item.trans_id)
+                    yield Told(
+                        item.job_id,
+                        self._identity(*item[1:4]),
+                        item.sequence,
+                        item.state,
+                        item.time,
+                        item.trans_id,
+                    )
             elif told := self._unsendable(item):
                 yield told
 
@@ -88,7 +111,9 @@ class Verification:
         identity, moment = self._identity(item.state, item.time, item.trans_id), _moment(item.time)
         if not (item.job_id and identity) or moment is None or not self._span.holds(moment):
             return None
-        job, *fields = map(_plain, (item.job_id, identity, item.state, item.time, item.trans_id, item.reason))
+        job, *fields = map(
+            _plain, (item.job_id, identity, item.state, item.time, item.trans_id, item.reason)
+        )
         return Told(job, fields[0], item.sequence, *fields[1:])
 
     def _identity(self, state: str, time: str, trans_id: str) -> str:
@@ -100,12 +125,25 @@ class Verification:
     def _arrived(self, record: Record) -> Arrived | None:
         """A message about the span; one that cannot be read is a message that no job explains, of the time it was written."""
         says = _says(record)
-        moment, at = _moment(says.get("time", "")), (record.partition, record.offset, record.timestamp)
+        moment, at = (
+            _moment(says.get("time", "")),
+            (record.partition, record.offset, record.timestamp),
+        )
         if len(says) < len(_NAMES) or moment is None:
-            return Arrived("?", f"{at[0]}:{at[1]}", *at, "unreadable", "") if self._span.holds(record.timestamp) else None
+            return (
+                Arrived("?", f"{at[0]}:{at[1]}", *at, "unreadable", "")
+                if self._span.holds(record.timestamp)
+                else None
+            )
         if not self._span.holds(moment):
             return None
-        return Arrived(says["job_id"], says["state" if self._by_state else "trans_id"], *at, says["state"], says["time"])
+        return Arrived(
+            says["job_id"],
+            says["state" if self._by_state else "trans_id"],
+            *at,
+            says["state"],
+            says["time"],
+        )
 
     def _set_aside(self, reader: Reader, topic: str) -> None:
         try:
@@ -121,7 +159,13 @@ class Verification:
         identity, moment = self._identity(state, time, trans_id), _moment(time)
         due = self._span.holds(record.timestamp if moment is None else moment)
         # A place in another topic: not to be taken for that of a message that cannot be read.
-        return Letter(job or "?", identity or f"dead letter {record.partition}:{record.offset}", state, time, due)
+        return Letter(
+            job or "?",
+            identity or f"dead letter {record.partition}:{record.offset}",
+            state,
+            time,
+            due,
+        )
 
 
 def repairs(ledger: Ledger) -> Iterator[Event]:

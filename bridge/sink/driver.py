@@ -25,7 +25,10 @@ class Driver:
 
     name: str
     version: str
-    sink: Callable[[Config, str | None, threading.Event], "AbstractContextManager[KafkaPythonSink | LibrdkafkaSink]"]
+    sink: Callable[
+        [Config, str | None, threading.Event],
+        "AbstractContextManager[KafkaPythonSink | LibrdkafkaSink]",
+    ]
     topics: Callable[[Config], Topics]
     #: One for both: reading back is for commands, and kafka-python is always there.
     reader: Callable[[Config], "AbstractContextManager[TopicReader]"]
@@ -44,18 +47,28 @@ def driver_of(config: Config) -> Driver:
     except ImportError as error:
         if asked == "librdkafka":
             raise Misconfigured(
-                f"kafka.driver = librdkafka, which cannot be loaded: {error}", "Nothing was read or sent",
+                f"kafka.driver = librdkafka, which cannot be loaded: {error}",
+                "Nothing was read or sent",
                 "pip install confluent-kafka, or set kafka.driver = auto",
             ) from None
         if not isinstance(error, ModuleNotFoundError):
-            logger.warning("librdkafka is installed but cannot be loaded, going on with kafka-python: %s", error)
+            logger.warning(
+                "librdkafka is installed but cannot be loaded, going on with kafka-python: %s",
+                error,
+            )
     return _kafka_python()
 
 
 def _kafka_python() -> Driver:
     from bridge.sink import kafka_python
 
-    return Driver("kafka-python", kafka_python.VERSION, kafka_python.KafkaPythonSink, kafka_python.KafkaPythonTopics, _reader)
+    return Driver(
+        "kafka-python",
+        kafka_python.VERSION,
+        kafka_python.KafkaPythonSink,
+        kafka_python.KafkaPythonTopics,
+        _reader,
+    )
 
 
 def _reader(config: Config) -> "TopicReader":
@@ -67,4 +80,10 @@ def _reader(config: Config) -> "TopicReader":
 def _librdkafka() -> Driver:
     from bridge.sink import librdkafka
 
-    return Driver("librdkafka", librdkafka.VERSION, librdkafka.LibrdkafkaSink, librdkafka.LibrdkafkaTopics, _reader)
+    return Driver(
+        "librdkafka",
+        librdkafka.VERSION,
+        librdkafka.LibrdkafkaSink,
+        librdkafka.LibrdkafkaTopics,
+        _reader,
+    )

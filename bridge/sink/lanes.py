@@ -22,7 +22,10 @@ class Lanes(Generic[Lane]):
     """
 
     def __init__(self, partitions: Mapping[str, int], make: Callable[[str, int], Lane]) -> None:
-        self._lanes = {topic: [make(topic, number) for number in range(count)] for topic, count in partitions.items()}
+        self._lanes = {
+            topic: [make(topic, number) for number in range(count)]
+            for topic, count in partitions.items()
+        }
         self._known: dict[Target, Lane] = {}
         self.all = [lane for lanes in self._lanes.values() for lane in lanes]
 

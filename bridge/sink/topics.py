@@ -49,15 +49,19 @@ def admitted(topics: Topics, topic: str, dead_letter_topic: str | None) -> dict[
     if not found[topic].writable:
         raise unwritable(topic)
     if dead_letter_topic and dead_letter_topic not in found:
-        logger.warning("the dead-letter topic %s does not exist: a message that needs it will stop the bridge; "
-                       "'job-bridge topics create' makes it", dead_letter_topic)
+        logger.warning(
+            "the dead-letter topic %s does not exist: a message that needs it will stop the bridge; "
+            "'job-bridge topics create' makes it",
+            dead_letter_topic,
+        )
     return found
 
 
 def missing(name: str) -> Misconfigured:
     """The error for a topic that is not there."""
     return Misconfigured(
-        f"The topic {name} does not exist, or this user may not see it", "Nothing was read or sent",
+        f"The topic {name} does not exist, or this user may not see it",
+        "Nothing was read or sent",
         "'job-bridge topics create' makes it; or set kafka.topic",
     )
 
@@ -65,15 +69,20 @@ def missing(name: str) -> Misconfigured:
 def unwritable(name: str) -> NotPermitted:
     """The error for a topic this user may only look at."""
     return NotPermitted(
-        f"Kafka does not let this user write to the topic {name}", "Nothing was read or sent",
-        f"Grant Write on the topics {name} and its -dlq, beside Describe", part="kafka",
+        f"Kafka does not let this user write to the topic {name}",
+        "Nothing was read or sent",
+        f"Grant Write on the topics {name} and its -dlq, beside Describe",
+        part="kafka",
     )
 
 
 def too_few_brokers(replicas: int, error: Exception) -> Misconfigured:
     """The error for more replicas than there are brokers."""
-    return Misconfigured(f"Kafka has fewer brokers than {replicas}: {error}", "No topic was made",
-                         "Give --replicas at most as many as there are brokers")
+    return Misconfigured(
+        f"Kafka has fewer brokers than {replicas}: {error}",
+        "No topic was made",
+        "Give --replicas at most as many as there are brokers",
+    )
 
 
 def number(value: object) -> int | None:

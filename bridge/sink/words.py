@@ -19,7 +19,10 @@ class LastWords(logging.Handler):
     def install(self) -> "LastWords":
         """Listen, instead of the one before."""
         library = logging.getLogger(self._name)
-        library.handlers[:] = [*(each for each in library.handlers if not isinstance(each, LastWords)), self]
+        library.handlers[:] = [
+            *(each for each in library.handlers if not isinstance(each, LastWords)),
+            self,
+        ]
         return self
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -28,7 +31,9 @@ class LastWords(logging.Handler):
     def note(self, text: str) -> None:
         """Keep a warning that came another way."""
         text = " ".join(text.split())[:300]
-        if not any(each in text for each in self._useless) and not (self._less and self._less in text and self.recent()):
+        if not any(each in text for each in self._useless) and not (
+            self._less and self._less in text and self.recent()
+        ):
             self._words, self._at = text, time.monotonic()
         logger.debug("%s", text)
 

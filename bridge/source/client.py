@@ -44,7 +44,9 @@ class SameServer:
 
 def stream_client(config: Config) -> Client:
     """A client for the change stream: no deadline on a command, one on the silence of its socket, and one server for all."""
-    return _client(config, socketTimeoutMS=AWAIT_MS + _SILENCE_SECONDS * 1000, server_selector=SameServer())
+    return _client(
+        config, socketTimeoutMS=AWAIT_MS + _SILENCE_SECONDS * 1000, server_selector=SameServer()
+    )
 
 
 def state_client(config: Config) -> Client:
@@ -72,17 +74,29 @@ def _client(config: Config, deadline_ms: int | None = None, **options: Any) -> C
         warnings.simplefilter("error")
         try:
             return MongoClient(
-                mongo.uri.get_secret_value(), appname="job-bridge", connect=False, readPreference="primary", timeoutMS=deadline_ms,
-                connectTimeoutMS=_CONNECT_MS, serverSelectionTimeoutMS=_CONNECT_MS, **options,
+                mongo.uri.get_secret_value(),
+                appname="job-bridge",
+                connect=False,
+                readPreference="primary",
+                timeoutMS=deadline_ms,
+                connectTimeoutMS=_CONNECT_MS,
+                serverSelectionTimeoutMS=_CONNECT_MS,
+                **options,
             )
         except InvalidURI as error:
-            raise Misconfigured(f"mongo.uri is no MongoDB connection string: {_safe(str(error))}",
-                                "Nothing was read or sent", "It looks like mongodb://HOST:PORT/?replicaSet=rs0") from None
+            raise Misconfigured(
+                f"mongo.uri is no MongoDB connection string: {_safe(str(error))}",
+                "Nothing was read or sent",
+                "It looks like mongodb://HOST:PORT/?replicaSet=rs0",
+            ) from None
         except PyMongoError as error:
             raise classify(error) from None
         except (Warning, ValueError, TypeError, OSError) as error:  # OSError: a file named in it
-            raise Misconfigured(f"mongo.uri has an option that does not work: {_safe(str(error))}",
-                                "Nothing was read or sent", "Correct or remove it") from None
+            raise Misconfigured(
+                f"mongo.uri has an option that does not work: {_safe(str(error))}",
+                "Nothing was read or sent",
+                "Correct or remove it",
+            ) from None
 
 
 def _safe(text: str) -> str:

@@ -50,7 +50,12 @@ class Cluster:
             if hello.get("msg") == "isdbgrid":
                 return Deployment("sharded cluster", version, "sharded/", _operation_time(hello))
             if "setName" not in hello:
-                return Deployment("standalone", version, "standalone/", ClusterTime(int(hello["localTime"].timestamp())))
+                return Deployment(
+                    "standalone",
+                    version,
+                    "standalone/",
+                    ClusterTime(int(hello["localTime"].timestamp())),
+                )
             identity = f"{hello['setName']}/{self._set_id()}"
         return Deployment("replica set", version, identity, _operation_time(hello))
 
@@ -75,7 +80,9 @@ class Cluster:
         """Where the oplog begins; None without the right to ``serverStatus``, or through mongos."""
         try:
             with timeout(_SCRAPE_SECONDS):
-                status = self._admin.command({"serverStatus": 1, "oplog": 1, **dict.fromkeys(_NOT_WANTED, 0)})
+                status = self._admin.command(
+                    {"serverStatus": 1, "oplog": 1, **dict.fromkeys(_NOT_WANTED, 0)}
+                )
         except PyMongoError:
             return None
         return _time(status.get("oplog", {}).get("earliestOptime"))
@@ -83,8 +90,21 @@ class Cluster:
 
 #: Sections of serverStatus that cost the server something and tell nothing here.
 _NOT_WANTED = (
-    "metrics", "wiredTiger", "tcmalloc", "locks", "repl", "storageEngine", "opLatencies", "opcounters",
-    "network", "connections", "transactions", "sharding", "mirroredReads", "flowControl", "indexBulkBuilder",
+    "metrics",
+    "wiredTiger",
+    "tcmalloc",
+    "locks",
+    "repl",
+    "storageEngine",
+    "opLatencies",
+    "opcounters",
+    "network",
+    "connections",
+    "transactions",
+    "sharding",
+    "mirroredReads",
+    "flowControl",
+    "indexBulkBuilder",
 )
 
 

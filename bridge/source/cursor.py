@@ -43,14 +43,25 @@ class Cursor:
         million of others' entries a second.
         """
         with timeout(_OPEN_SECONDS):
-            answer = self._command({"aggregate": self._name, "pipeline": list(stages), "cursor": {"batchSize": BATCH_SIZE}})
+            answer = self._command(
+                {
+                    "aggregate": self._name,
+                    "pipeline": list(stages),
+                    "cursor": {"batchSize": BATCH_SIZE},
+                }
+            )
         self._id = unpacked(answer).id
         return answer
 
     def more(self, await_ms: int) -> Answer:
         """The next answer: at once when there are events, without any when none came for so long."""
         return self._command(
-            {"getMore": self._id, "collection": self._name, "batchSize": BATCH_SIZE, "maxTimeMS": await_ms}
+            {
+                "getMore": self._id,
+                "collection": self._name,
+                "batchSize": BATCH_SIZE,
+                "maxTimeMS": await_ms,
+            }
         )
 
     def close(self) -> None:
@@ -62,7 +73,9 @@ class Cursor:
 
     def _command(self, command: Document) -> Answer:
         try:
-            reply: RawBSONDocument = self._database.command(command, codec_options=_RAW, session=self._session)
+            reply: RawBSONDocument = self._database.command(
+                command, codec_options=_RAW, session=self._session
+            )
         except PyMongoError:
             self._id = 0  # the server has ended it too, or is not there to be told
             raise

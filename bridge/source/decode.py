@@ -63,7 +63,9 @@ class Decoder:
         #: Where the index begins in the path of an element of the history.
         self._index = len(f"{profile.transitions_field}.")
         self._fields = {
-            profile.transition_state: "s", profile.transition_time: "d", profile.transition_trans_id: "i",
+            profile.transition_state: "s",
+            profile.transition_time: "d",
+            profile.transition_trans_id: "i",
         }
 
     def decode(self, raws: Sequence[Raw]) -> list[Event]:
@@ -91,10 +93,16 @@ class Decoder:
 
     def _event(self, raw: Raw, job_id: Any) -> Event:
         token, operation = raw["_id"], raw["o"]
-        position = _new(Position, (token["_data"], "", "")) if len(token) == 1 else position_in(token)
-        if (time := raw.get("w")) != self._time:  # events that were committed together come one after the other
+        position = (
+            _new(Position, (token["_data"], "", "")) if len(token) == 1 else position_in(token)
+        )
+        if (
+            time := raw.get("w")
+        ) != self._time:  # events that were committed together come one after the other
             self._time = time
-            self._committed = (time - _EPOCH).total_seconds() if isinstance(time, datetime) else None
+            self._committed = (
+                (time - _EPOCH).total_seconds() if isinstance(time, datetime) else None
+            )
         committed = self._committed
         if operation != "update" and operation not in _WHOLE:
             return Event(position, (), committed, _skipped(operation, raw))
@@ -108,7 +116,9 @@ class Decoder:
             if raw["o"] != "insert" and raw["a"]:
                 logger.warning(
                     "the history of a job was written anew: all %d transitions are sent again, "
-                    "consumers know them by trans_id", len(raw["a"]), extra={"job_id": str(job_id)[:100]},
+                    "consumers know them by trans_id",
+                    len(raw["a"]),
+                    extra={"job_id": str(job_id)[:100]},
                 )
             return tuple([transition_of(job_id, n, one, raw) for n, one in enumerate(raw["a"])])
         new = raw["t"]
@@ -127,7 +137,11 @@ class Decoder:
                 found[int(index)] = one
             elif "v" in one:
                 found.setdefault(int(index), {})[self._fields.get(name, "")] = one["v"]
-        return [(n, _completed(found[n], raw)) for n in sorted(found) if found[n].keys() & {"s", "i"} or "k" in found[n]]
+        return [
+            (n, _completed(found[n], raw))
+            for n in sorted(found)
+            if found[n].keys() & {"s", "i"} or "k" in found[n]
+        ]
 
     def _latest(self, raw: Raw, job_id: Any, position: Position) -> Items:
         if "s" not in raw:
@@ -163,7 +177,9 @@ def transition_of(job_id: Any, sequence: int | None, fields: Any, raw: Raw) -> T
     fields = fields if isinstance(fields, dict) else {}
     state, time, trans_id = fields.get("s"), fields.get("d"), fields.get("i")
     if isinstance(job_id, str) and isinstance(state, str) and isinstance(time, datetime):
-        since = time - _EPOCH  # isoformat in half its time: those of one second share most of the text
+        since = (
+            time - _EPOCH
+        )  # isoformat in half its time: those of one second share most of the text
         text = _second(since.days, since.seconds) + _FRACTIONS[since.microseconds // 1000]
         if not (isinstance(trans_id, str) and trans_id):
             trans_id = made_trans_id(job_id, text if sequence is None else sequence, state)
@@ -177,7 +193,9 @@ def _reason(job_id: Any, state: Any, time: Any, raw: Raw) -> str:
     if isinstance(job_id, _NoId):
         return f"{job_id.reason}; {document}"
     for name, value, kind, wanted in (
-        ("job id", job_id, str, "text"), ("state", state, str, "text"), ("time", time, datetime, "a date"),
+        ("job id", job_id, str, "text"),
+        ("state", state, str, "text"),
+        ("time", time, datetime, "a date"),
     ):
         if value is None:
             return f"the {name} is missing; {document}"
@@ -212,7 +230,12 @@ def moment_in(value: Any) -> datetime | None:
 
 def _skipped(operation: str, raw: Raw) -> str:
     if operation == "delete":
-        logger.warning("a job was deleted: nothing is sent for it; document _id %.100s", raw.get("k"))
+        logger.warning(
+            "a job was deleted: nothing is sent for it; document _id %.100s", raw.get("k")
+        )
         return "delete"
-    logger.warning("%s", _COLLECTION.get(operation, f"the collection had a {operation}: nothing is sent for it"))
+    logger.warning(
+        "%s",
+        _COLLECTION.get(operation, f"the collection had a {operation}: nothing is sent for it"),
+    )
     return "collection"

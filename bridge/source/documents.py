@@ -17,10 +17,27 @@ from bridge.source.decode import moment_in, transition_of
 NUMBER, DATE = "n", "t"
 #: Conditions on a field that is no time of use, as ranges of an index. Not of type "array": that would read every job, and
 #: what is in one is found by its type.
-NO_TIME: Sequence[Document] = ({"$in": [None, nan, []]}, {"$type": [
-    "string", "object", "binData", "undefined", "objectId", "bool", "regex", "dbPointer", "javascript", "symbol",
-    "javascriptWithScope", "timestamp", "minKey", "maxKey",
-]})
+NO_TIME: Sequence[Document] = (
+    {"$in": [None, nan, []]},
+    {
+        "$type": [
+            "string",
+            "object",
+            "binData",
+            "undefined",
+            "objectId",
+            "bool",
+            "regex",
+            "dbPointer",
+            "javascript",
+            "symbol",
+            "javascriptWithScope",
+            "timestamp",
+            "minKey",
+            "maxKey",
+        ]
+    },
+)
 
 
 #: A text that may stand for a 64 bit number.
@@ -46,7 +63,12 @@ class Documents:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        fields = (profile.id_field, profile.state_field, profile.transitions_field, profile.updated_field)
+        fields = (
+            profile.id_field,
+            profile.state_field,
+            profile.transitions_field,
+            profile.updated_field,
+        )
         #: What has to be read of a document.
         self.fields: Document = dict.fromkeys(filter(None, fields), 1)
 
@@ -58,11 +80,17 @@ class Documents:
         updated = document.get(self._profile.updated_field or "")
         moment = moment_in(updated)
         seconds = (moment - _EPOCH).total_seconds() if moment else None
-        place = "" if seconds is None else place_of(DATE if isinstance(updated, datetime) else NUMBER, seconds)
+        place = (
+            ""
+            if seconds is None
+            else place_of(DATE if isinstance(updated, datetime) else NUMBER, seconds)
+        )
         elements, raw = self._elements(document), {"k": document.get("_id")}
         if self._profile.transitions_field is None:
             latest = {"s": document.get(self._profile.state_field), "d": moment or updated}
-            return JobHistory(_text(job_id), [transition_of(job_id, None, latest, raw)], [], seconds, place)
+            return JobHistory(
+                _text(job_id), [transition_of(job_id, None, latest, raw)], [], seconds, place
+            )
         items = [transition_of(job_id, n, self._picked(one), raw) for n, one in enumerate(elements)]
         return JobHistory(_text(job_id), items, elements, seconds, place)
 
@@ -72,7 +100,15 @@ class Documents:
         if field != "_id":
             return {field: {"$in": list(job_ids)}}
         numbers = [int(one) for one in job_ids if _NUMBER.fullmatch(one)]
-        return {"_id": {"$in": [*job_ids, *(ObjectId(one) for one in job_ids if ObjectId.is_valid(one)), *numbers]}}
+        return {
+            "_id": {
+                "$in": [
+                    *job_ids,
+                    *(ObjectId(one) for one in job_ids if ObjectId.is_valid(one)),
+                    *numbers,
+                ]
+            }
+        }
 
     def _elements(self, document: Document) -> Sequence[Any]:
         found = document.get(self._profile.transitions_field or "")
@@ -81,7 +117,11 @@ class Documents:
     def _picked(self, element: Any) -> Document:
         if not isinstance(element, dict):
             return {}
-        names = {"s": self._profile.transition_state, "d": self._profile.transition_time, "i": self._profile.transition_trans_id}
+        names = {
+            "s": self._profile.transition_state,
+            "d": self._profile.transition_time,
+            "i": self._profile.transition_trans_id,
+        }
         return {short: element.get(name) for short, name in names.items()}
 
 

@@ -15,7 +15,16 @@ from bridge.model.gap import Gap, moment_of
 from bridge.model.profile import Profile
 from bridge.model.transition import Transition
 from bridge.source.client import Document
-from bridge.source.documents import DATE, NO_TIME, NUMBER, Documents, JobHistory, date_of, place_of, time_in
+from bridge.source.documents import (
+    DATE,
+    NO_TIME,
+    NUMBER,
+    Documents,
+    JobHistory,
+    date_of,
+    place_of,
+    time_in,
+)
 from bridge.source.errors import translated
 from bridge.source.plans import scans
 
@@ -50,10 +59,17 @@ class History:
         manual, "causal consistency"), since a stream that goes on behind the history does not tell it. Raises the bridge's errors.
         """
         order = [(self._profile.updated_field or "_id", ASCENDING)]
-        with translated(), self._collection.database.client.start_session(causal_consistency=True) as session:
-            self._collection.database.command("ping", session=session)  # its answer has the time that is waited for
+        with (
+            translated(),
+            self._collection.database.client.start_session(causal_consistency=True) as session,
+        ):
+            self._collection.database.command(
+                "ping", session=session
+            )  # its answer has the time that is waited for
             for query in self._queries(since, place):
-                found = self._collection.find(query, self._documents.fields, sort=order, batch_size=_BATCH, session=session)
+                found = self._collection.find(
+                    query, self._documents.fields, sort=order, batch_size=_BATCH, session=session
+                )
                 with found:
                     yield from map(self._documents.history, found)
 
@@ -72,7 +88,9 @@ class History:
         """How many jobs ``jobs`` would give; None when counting takes too long."""
         queries = self._queries(since, place)
         try:
-            return sum(self._collection.count_documents(query, maxTimeMS=_COUNT_MS) for query in queries)
+            return sum(
+                self._collection.count_documents(query, maxTimeMS=_COUNT_MS) for query in queries
+            )
         except PyMongoError:
             return None
 
@@ -93,11 +111,18 @@ class History:
         if job is not None:
             # One rewritten in place was told under an identity of its own: it is known by where it stands.
             told = any(
-                one.trans_id == delivered.trans_id or (one.sequence, one.state) == (delivered.sequence, delivered.state) for one in job.items
+                one.trans_id == delivered.trans_id
+                or (one.sequence, one.state) == (delivered.sequence, delivered.state)
+                for one in job.items
             )
             older = job.updated is not None and job.updated < moment_of(delivered)
-            return "" if told or not older else (
-                f"tells of the state {delivered.state} of job {delivered.job_id:.100}, at {delivered.time}, of which the collection knows nothing")
+            return (
+                ""
+                if told or not older
+                else (
+                    f"tells of the state {delivered.state} of job {delivered.job_id:.100}, at {delivered.time}, of which the collection knows nothing"
+                )
+            )
         newest = self._newest(field)
         if newest is None or newest.updated is None or newest.updated >= moment_of(delivered):
             return ""  # deleted, it seems: others are newer
@@ -105,7 +130,9 @@ class History:
 
     def _newest(self, field: str) -> JobHistory | None:
         with translated():
-            found = self._collection.find_one({}, self._documents.fields, sort=[(field, DESCENDING)])
+            found = self._collection.find_one(
+                {}, self._documents.fields, sort=[(field, DESCENDING)]
+            )
         return self._documents.history(found) if found else None
 
     def _queries(self, since: float | None, place: str) -> Iterator[Document]:

@@ -34,7 +34,9 @@ class JobIds:
 
     def remember(self, key: Any, job_id: Any) -> None:
         """Note the job id of the document ``key``."""
-        cache_key = key.binary if type(key) is ObjectId else _cache_key(key)  # a call less for nearly all
+        cache_key = (
+            key.binary if type(key) is ObjectId else _cache_key(key)
+        )  # a call less for nearly all
         if len(self._latest) >= self._half and cache_key not in self._latest:
             self._before, self._latest = self._latest, {}
         self._latest[cache_key] = job_id
@@ -42,7 +44,11 @@ class JobIds:
     def known(self, key: Any) -> Any:
         """The job id of the document ``key`` as remembered, else :data:`UNKNOWN`."""
         cache_key = key.binary if type(key) is ObjectId else _cache_key(key)
-        return self._latest[cache_key] if cache_key in self._latest else self._before.get(cache_key, UNKNOWN)
+        return (
+            self._latest[cache_key]
+            if cache_key in self._latest
+            else self._before.get(cache_key, UNKNOWN)
+        )
 
     def find(self, keys: Sequence[Any], gone: Any = None) -> list[Any]:
         """Look up and remember the job ids of these documents, in one query; the id of each, ``gone`` where it is not there."""
@@ -74,7 +80,9 @@ def lookup_in(collection: pymongo.Collection[dict[str, Any]], id_field: str) -> 
 
     def lookup(keys: list[Any]) -> Iterable[tuple[Any, Any]]:
         # One more than there can be: by default the 102nd is a second answer, and with as many as there are the end may be one.
-        found = collection.find({"_id": {"$in": keys}}, {id_field: 1}, batch_size=len(keys) + 1).to_list()
+        found = collection.find(
+            {"_id": {"$in": keys}}, {id_field: 1}, batch_size=len(keys) + 1
+        ).to_list()
         return [(document["_id"], document.get(id_field)) for document in found]
 
     return lookup

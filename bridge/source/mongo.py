@@ -43,13 +43,22 @@ class MongoSource:
         """Ask who is there; raises for a view, and for a standalone where ``streams`` are needed."""
         deployment = self.deployment(streams=streams)
         self.exists()
-        return Origin(self._namespace, deployment.cluster_id, fingerprint(self.profile), deployment.cluster_time)
+        return Origin(
+            self._namespace,
+            deployment.cluster_id,
+            fingerprint(self.profile),
+            deployment.cluster_time,
+        )
 
     def deployment(self, *, streams: bool = True) -> Deployment:
         """Who is there; raises :class:`Misconfigured` for a standalone where ``streams`` are needed."""
         deployment = self.cluster.deployment()
         if streams and not deployment.streams:
-            raise Misconfigured("This mongod is a standalone, not a replica set", "Nothing was read or sent", STANDALONE)
+            raise Misconfigured(
+                "This mongod is a standalone, not a replica set",
+                "Nothing was read or sent",
+                STANDALONE,
+            )
         return deployment
 
     def exists(self) -> bool:
@@ -58,22 +67,38 @@ class MongoSource:
             # A user may see a collection without the right to list: ask for names only, and own ones.
             found = list(
                 self._client.get_database(self._config.mongo.database).list_collections(
-                    filter={"name": self.profile.collection}, nameOnly=True, authorizedCollections=True
+                    filter={"name": self.profile.collection},
+                    nameOnly=True,
+                    authorizedCollections=True,
                 )
             )
         if found and found[0].get("type") == "view":
-            raise Misconfigured(f"{self._namespace} is a view; change streams watch collections only",
-                                "Nothing was read or sent", "Set mongo.collection to the collection behind it")
+            raise Misconfigured(
+                f"{self._namespace} is a view; change streams watch collections only",
+                "Nothing was read or sent",
+                "Set mongo.collection to the collection behind it",
+            )
         return bool(found)
 
     def open(self, start: Position, wake: threading.Event, *, by_time: bool) -> ChangeStream:
         """The stream after ``start``, to be entered; ``by_time`` when the fields read have changed since."""
         decoder = Decoder(self.profile, self.ids)
-        return ChangeStream(self._collection(self._stream_client), shape(self.profile), decoder, start, wake, by_time=by_time)
+        return ChangeStream(
+            self._collection(self._stream_client),
+            shape(self.profile),
+            decoder,
+            start,
+            wake,
+            by_time=by_time,
+        )
 
     def tags(self) -> TransitionTags | JobTags:
         """The tags of the background mode the settings ask for; those of transitions where they ask for none."""
-        sweep, collection, patient = self._config.sweep, self._collection(self._client), self._collection(self._history_client)
+        sweep, collection, patient = (
+            self._config.sweep,
+            self._collection(self._client),
+            self._collection(self._history_client),
+        )
         if self._config.delivery.mode == "background-jobs":
             return JobTags(collection, self.profile, sweep.job_tag, patient)
         return TransitionTags(collection, self.profile, sweep.transition_tag, patient)

@@ -49,7 +49,11 @@ def _history(profile: Profile, field: str) -> Stage:
     rewritten = f"{_UPDATED}.{field}"
     document = f"$fullDocument.{field}"
     is_document = {"$eq": [{"$type": "$$e.v"}, "object"]}
-    new = {"k": "$$e.k", **_picked(profile, "$$e.v"), "v": {"$cond": [is_document, "$$REMOVE", "$$e.v"]}}
+    new = {
+        "k": "$$e.k",
+        **_picked(profile, "$$e.v"),
+        "v": {"$cond": [is_document, "$$REMOVE", "$$e.v"]},
+    }
     return {
         "n": f"{_UPDATED}.{profile.state_field}",
         "t": {"$map": {"input": _new_elements(profile, field, is_document), "as": "e", "in": new}},
@@ -71,7 +75,9 @@ def _new_elements(profile: Profile, field: str, is_document: Stage) -> Stage:
     A flag such as ``notif_sent`` inside an element is neither.
     """
     prefix = f"{field}."
-    names = "|".join((profile.transition_state, profile.transition_time, profile.transition_trans_id))
+    names = "|".join(
+        (profile.transition_state, profile.transition_time, profile.transition_trans_id)
+    )
     in_place = {"$regexMatch": {"input": "$$e.k", "regex": rf"^{field}\.\d+\.({names})$"}}
     below = {"$eq": [{"$indexOfBytes": ["$$e.k", prefix]}, 0]}
     return {
@@ -97,10 +103,22 @@ def _picked(profile: Profile, element: str) -> Stage:
 
 def _latest(profile: Profile) -> Stage:
     found: Stage = {
-        "s": {"$ifNull": [f"{_UPDATED}.{profile.state_field}", f"$fullDocument.{profile.state_field}", "$$REMOVE"]}
+        "s": {
+            "$ifNull": [
+                f"{_UPDATED}.{profile.state_field}",
+                f"$fullDocument.{profile.state_field}",
+                "$$REMOVE",
+            ]
+        }
     }
     if profile.updated_field:
-        found["u"] = {"$ifNull": [f"{_UPDATED}.{profile.updated_field}", f"$fullDocument.{profile.updated_field}", "$$REMOVE"]}
+        found["u"] = {
+            "$ifNull": [
+                f"{_UPDATED}.{profile.updated_field}",
+                f"$fullDocument.{profile.updated_field}",
+                "$$REMOVE",
+            ]
+        }
     return found
 
 

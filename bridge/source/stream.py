@@ -52,8 +52,14 @@ class ChangeStream:
     """
 
     def __init__(
-        self, collection: Collection[Document], stages: list[Document],
-        decoder: Decoder, start: Position, wake: threading.Event, *, by_time: bool = False,
+        self,
+        collection: Collection[Document],
+        stages: list[Document],
+        decoder: Decoder,
+        start: Position,
+        wake: threading.Event,
+        *,
+        by_time: bool = False,
     ) -> None:
         self._cursor = Cursor(collection)
         self._stages = stages
@@ -77,7 +83,10 @@ class ChangeStream:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._closing.set()
         # The reader sits in a read of at most AWAIT_MS; on a dead path it is left behind, a daemon.
@@ -89,7 +98,9 @@ class ChangeStream:
             answer = self._answers.get_nowait()
         except Empty:
             if self._ended:
-                raise StreamEnded("The change stream ended with its collection", "Nothing is lost", part="mongodb") from None
+                raise StreamEnded(
+                    "The change stream ended with its collection", "Nothing is lost", part="mongodb"
+                ) from None
             if self._failure and self._answers.empty():
                 raise self._failure from None
             return None
@@ -177,7 +188,8 @@ def _token(position: Position) -> Document:
 def _final(verdict: BridgeError) -> BridgeError:
     if isinstance(verdict, TokenRefused):
         return Misconfigured(
-            f"MongoDB refuses the position, by its time too: {verdict.what}", "Nothing is lost, nothing was skipped",
+            f"MongoDB refuses the position, by its time too: {verdict.what}",
+            "Nothing is lost, nothing was skipped",
             "'job-bridge token show' tells the position; 'job-bridge token set TIME' with an earlier time goes on",
         )
     return verdict

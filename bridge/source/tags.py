@@ -45,11 +45,24 @@ class TransitionTags:
     See :class:`bridge.pipeline.ports.Tags`. A sweep is read from ``patient``, the same collection by a client that waits longer.
     """
 
-    def __init__(self, collection: Collection[Document], profile: Profile, tag: str, patient: Collection[Document] | None = None) -> None:
+    def __init__(
+        self,
+        collection: Collection[Document],
+        profile: Profile,
+        tag: str,
+        patient: Collection[Document] | None = None,
+    ) -> None:
         assert profile.transitions_field is not None
-        self._collection, self._patient = _durable(collection), _durable(collection if patient is None else patient)
+        self._collection, self._patient = (
+            _durable(collection),
+            _durable(collection if patient is None else patient),
+        )
         self._documents = Documents(profile)
-        self._tag, self._time, self._trans_id = tag, profile.transition_time, profile.transition_trans_id
+        self._tag, self._time, self._trans_id = (
+            tag,
+            profile.transition_time,
+            profile.transition_trans_id,
+        )
         self._field, self._state = profile.transitions_field, profile.transition_state
         self._tag_path, self._time_path = f"{self._field}.{tag}", f"{self._field}.{self._time}"
         self._unsent = {self._tag_path: False}
@@ -62,7 +75,10 @@ class TransitionTags:
         """``min`` and ``max`` of the index, for tag and time of one transition; left alone, the planner may bound the tag only."""
         least, end = (False, MinKey()), (False, date_of(before))
         paths = (self._tag_path, self._time_path)
-        return {"min": dict(zip(paths, least, strict=True)), "max": dict(zip(paths, end, strict=True))}
+        return {
+            "min": dict(zip(paths, least, strict=True)),
+            "max": dict(zip(paths, end, strict=True)),
+        }
 
     def queries(self, before: float) -> Iterator[Document]:
         """What a sweep asks. The first term is within the second, and lets the planner take the partial index."""
@@ -73,7 +89,12 @@ class TransitionTags:
         last = date_of(before).replace(tzinfo=None)
         for document in _found(self._patient, self, before, self._documents.fields):
             # Not one behind another that is too young: it would come first.
-            tagged = [item for item, _ in takewhile(lambda pair: _older(pair[1].get(self._time), last), self._tagged(document))]
+            tagged = [
+                item
+                for item, _ in takewhile(
+                    lambda pair: _older(pair[1].get(self._time), last), self._tagged(document)
+                )
+            ]
             if tagged:
                 yield tagged
 
@@ -104,22 +125,38 @@ class TransitionTags:
         """By its identity, wherever it stands and as often; one that has none by its place, if that is still the same."""
         job = self._documents.by_job([item.job_id])
         if item.trans_id and item.trans_id != made_trans_id(item.job_id, item.sequence, item.state):
-            same, sent = {f"{self._field}.{self._trans_id}": item.trans_id}, {f"{self._field}.$[one].{self._tag}": True}
+            same, sent = (
+                {f"{self._field}.{self._trans_id}": item.trans_id},
+                {f"{self._field}.$[one].{self._tag}": True},
+            )
             one = {f"one.{self._trans_id}": item.trans_id}
-            if isinstance(item, Transition):  # another state of the same identity may still be on its way
+            if isinstance(
+                item, Transition
+            ):  # another state of the same identity may still be on its way
                 one[f"one.{self._state}"] = item.state
             return UpdateOne({**job, **same}, {"$set": sent}, array_filters=[one])
         place = f"{self._field}.{item.sequence}"
         same = {f"{place}.{self._state}": item.state} if item.state else {}
-        return UpdateOne({**job, f"{place}.{self._tag}": False, **same}, {"$set": {f"{place}.{self._tag}": True}})
+        return UpdateOne(
+            {**job, f"{place}.{self._tag}": False, **same}, {"$set": {f"{place}.{self._tag}": True}}
+        )
 
 
 class JobTags:
     """A field of the job that is true while its latest state is still to be sent. See :class:`TransitionTags`."""
 
-    def __init__(self, collection: Collection[Document], profile: Profile, tag: str, patient: Collection[Document] | None = None) -> None:
+    def __init__(
+        self,
+        collection: Collection[Document],
+        profile: Profile,
+        tag: str,
+        patient: Collection[Document] | None = None,
+    ) -> None:
         assert profile.updated_field is not None
-        self._collection, self._patient = _durable(collection), _durable(collection if patient is None else patient)
+        self._collection, self._patient = (
+            _durable(collection),
+            _durable(collection if patient is None else patient),
+        )
         self._documents = Documents(profile)
         self._tag, self._updated = tag, profile.updated_field
         self._state, self._field = profile.state_field, profile.transitions_field
@@ -163,7 +200,9 @@ class JobTags:
     def put(self, items: Items) -> None:
         job_ids = [*{item.job_id for item in items if item.job_id}]
         with translated():
-            self._collection.update_many(self._documents.by_job(job_ids), {"$set": {self._tag: True}})
+            self._collection.update_many(
+                self._documents.by_job(job_ids), {"$set": {self._tag: True}}
+            )
 
     def _sent_in_vain(self, last: Transition, state: Any) -> bool:
         """Whether it was sent and its tag stays, since the job says that it is in another state; says so the first time."""
@@ -173,8 +212,13 @@ class JobTags:
             if len(self._odd) >= _MOST_ODD:
                 self._odd.clear()
             self._odd[last] = False
-            logger.warning("job %.100s is in state %.100s and its history ends with %.100s: that is sent once, and the tag stays; "
-                           "correct the one or the other", last.job_id, state, last.state)
+            logger.warning(
+                "job %.100s is in state %.100s and its history ends with %.100s: that is sent once, and the tag stays; "
+                "correct the one or the other",
+                last.job_id,
+                state,
+                last.state,
+            )
         return self._odd[last]
 
     def _sent(self, item: Item) -> UpdateOne:
@@ -184,7 +228,9 @@ class JobTags:
             same |= _within_a_millisecond(self._updated, item)
         elif item.sequence is not None:
             same[f"{self._field}.{item.sequence + 1}"] = {"$exists": False}
-        return UpdateOne({**self._documents.by_job([item.job_id]), **same}, {"$unset": {self._tag: ""}})
+        return UpdateOne(
+            {**self._documents.by_job([item.job_id]), **same}, {"$unset": {self._tag: ""}}
+        )
 
 
 class Sweepable(Protocol):
@@ -212,7 +258,11 @@ class Sweep:
         name = _name(self._tags)
         # Where there is no collection MongoDB takes any hint, but its plan reads no index.
         options = {"hint": name} if _has_index(self._collection, name) else {}
-        return "" if all(partial(self._collection, query, **options) for query in self._tags.queries(0.0)) else name
+        return (
+            ""
+            if all(partial(self._collection, query, **options) for query in self._tags.queries(0.0))
+            else name
+        )
 
     def create_index(self) -> None:
         """Make it; MongoDB builds it without stopping the service. Raises :class:`Misconfigured` where it has another name."""
@@ -222,16 +272,23 @@ class Sweep:
             if not isinstance(error, OperationFailure) or error.code != _OTHER_NAME:
                 raise classify(error) from error
             said = (error.details or {}).get("errmsg", "")
-            raise Misconfigured(f"The sweep's index is there under another name: {said}", "Nothing was changed; a sweep knows its index by the name",
-                                "Drop that index, then 'job-bridge sweep --create-index' again") from None
+            raise Misconfigured(
+                f"The sweep's index is there under another name: {said}",
+                "Nothing was changed; a sweep knows its index by the name",
+                "Drop that index, then 'job-bridge sweep --create-index' again",
+            ) from None
 
     def check_rights(self) -> None:
         """Raise what taking tags off would raise for want of rights; changes nothing."""
-        _write(self._collection, [UpdateOne({"_id": None, "never": True}, {"$set": {"checked": True}})])
+        _write(
+            self._collection, [UpdateOne({"_id": None, "never": True}, {"$set": {"checked": True}})]
+        )
 
 
 def _durable(collection: Collection[Document]) -> Collection[Document]:
-    return collection.with_options(read_concern=ReadConcern("majority"), write_concern=WriteConcern("majority"))
+    return collection.with_options(
+        read_concern=ReadConcern("majority"), write_concern=WriteConcern("majority")
+    )
 
 
 def _older(time: Any, than: datetime) -> bool:
@@ -244,7 +301,10 @@ def _within_a_millisecond(field: str, item: Item) -> Document:
     if isinstance(item, Poison):
         return {}
     time = datetime.fromisoformat(item.time)
-    begin, end = time - timedelta(microseconds=1), time + timedelta(milliseconds=1)  # a number was rounded before
+    begin, end = (
+        time - timedelta(microseconds=1),
+        time + timedelta(milliseconds=1),
+    )  # a number was rounded before
     ends: list[tuple[Any, Any]] = [(begin, end), (begin.timestamp(), end.timestamp())]
     return {"$or": [{field: {"$gte": begin, "$lt": end}} for begin, end in ends]}
 
@@ -255,14 +315,20 @@ def _index(tag: str, time: str, tagged: bool) -> IndexModel:
     Its name says what it is made of, by characters that no field has: a hint to an index with another
     filter hides jobs without an error, and to read what an index is made of takes a right that we do not ask for.
     """
-    return IndexModel([(tag, ASCENDING), (time, ASCENDING)], name=f"job_bridge_sweep-{tag}-{time}", partialFilterExpression={tag: tagged})
+    return IndexModel(
+        [(tag, ASCENDING), (time, ASCENDING)],
+        name=f"job_bridge_sweep-{tag}-{time}",
+        partialFilterExpression={tag: tagged},
+    )
 
 
 def _name(tags: Sweepable) -> str:
     return str(tags.index().document["name"])
 
 
-def _found(collection: Collection[Document], tags: Sweepable, before: float, fields: Document) -> Iterator[Document]:
+def _found(
+    collection: Collection[Document], tags: Sweepable, before: float, fields: Document
+) -> Iterator[Document]:
     """By our index where it is there: MongoDB might take one on the time alone, and look at every job."""
     name = _name(tags)
     options = {"hint": name, **tags.bounds(before)} if _has_index(collection, name) else {}
@@ -289,7 +355,14 @@ def _write(collection: Collection[Document], updates: Sequence[UpdateOne]) -> No
         with translated():
             collection.bulk_write(updates, ordered=False)
     except Refused as error:
-        logger.warning("%s: the messages are sent, their tags stay, and each sweep sends them again", error.what)
+        logger.warning(
+            "%s: the messages are sent, their tags stay, and each sweep sends them again",
+            error.what,
+        )
     except NotPermitted as error:
-        raise NotPermitted(error.what, "Nothing is lost: the tags are still there, and what was sent is sent again",
-                           "Grant update on the collection: a background mode takes tags off", part="mongodb") from None
+        raise NotPermitted(
+            error.what,
+            "Nothing is lost: the tags are still there, and what was sent is sent again",
+            "Grant update on the collection: a background mode takes tags off",
+            part="mongodb",
+        ) from None

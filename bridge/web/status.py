@@ -18,7 +18,9 @@ _ASK_SECONDS = 2.0
 _ASK_AGAIN_SECONDS = 15.0
 
 #: What an operator is told where there is no change stream.
-SWEEP_ALONE = "this mongod is a standalone without change streams: transitions are found by the sweep alone"
+SWEEP_ALONE = (
+    "this mongod is a standalone without change streams: transitions are found by the sweep alone"
+)
 
 Ask = Callable[[], ClusterTime | None]
 
@@ -80,7 +82,9 @@ class Status:
         """Why the bridge is not ready; empty when it is."""
         if self.state not in ("running", "recovering"):
             return [self.reason or self.state]
-        recovery = str(self.recovery) if self.state == "recovering" and self.recovery is not None else ""
+        recovery = (
+            str(self.recovery) if self.state == "recovering" and self.recovery is not None else ""
+        )
         return [reason for reason in (recovery, self.stalled()) if reason]
 
     def stalled(self) -> str:
@@ -89,7 +93,10 @@ class Status:
 
     def alive(self) -> bool:
         """Whether the loop turns; waiting for MongoDB, Kafka or another bridge is alive too."""
-        return self.state not in ("running", "recovering") or self._clock.monotonic() - self._counters.turned < HANG_SECONDS
+        return (
+            self.state not in ("running", "recovering")
+            or self._clock.monotonic() - self._counters.turned < HANG_SECONDS
+        )
 
     def gauges(self) -> Mapping[str, float | None]:
         """The values of :data:`bridge.metrics.GAUGES`, None while unknown."""
@@ -101,9 +108,15 @@ class Status:
             "job_bridge_in_flight_messages": window.count if window else 0,
             "job_bridge_in_flight_bytes": window.bytes if window else 0,
             "job_bridge_in_flight_oldest_seconds": self.oldest_age() or 0.0,
-            "job_bridge_last_checkpoint_timestamp_seconds": (stored.saved_at or None) if stored else None,
-            "job_bridge_position_timestamp_seconds": position.cluster_time.seconds if position else None,
-            "job_bridge_lag_seconds": _between(position.cluster_time if position else None, self._last_write()),
+            "job_bridge_last_checkpoint_timestamp_seconds": (stored.saved_at or None)
+            if stored
+            else None,
+            "job_bridge_position_timestamp_seconds": position.cluster_time.seconds
+            if position
+            else None,
+            "job_bridge_lag_seconds": _between(
+                position.cluster_time if position else None, self._last_write()
+            ),
             "job_bridge_oplog_headroom_seconds": _between(
                 self._oplog_start(), stored.needed.cluster_time if stored else None
             ),
@@ -126,10 +139,24 @@ class Status:
             "reasons": self.reasons(),
             "notes": [] if self.streams else [SWEEP_ALONE],
             "position": str(position) if position else None,
-            "checkpoint": {**stored.record(), "token": stored.position.token[:24]} if stored else None,
+            "checkpoint": {**stored.record(), "token": stored.position.token[:24]}
+            if stored
+            else None,
             "counters": {
                 name: getattr(counted, name)
-                for name in ("read", "sent", "acked", "lost", "dead_lettered", "recovered", "swept", "possible_duplicates", "checkpoints", "history_lost", "fenced")
+                for name in (
+                    "read",
+                    "sent",
+                    "acked",
+                    "lost",
+                    "dead_lettered",
+                    "recovered",
+                    "swept",
+                    "possible_duplicates",
+                    "checkpoints",
+                    "history_lost",
+                    "fenced",
+                )
             },
             "recovery": self.recovery.document() if self.recovery else None,
             "verified": self.verified._asdict() if self.verified else None,
@@ -165,4 +192,6 @@ def _nobody() -> ClusterTime | None:
 
 
 def _between(earlier: ClusterTime | None, later: ClusterTime | None) -> float | None:
-    return None if earlier is None or later is None else float(max(0, later.seconds - earlier.seconds))
+    return (
+        None if earlier is None or later is None else float(max(0, later.seconds - earlier.seconds))
+    )

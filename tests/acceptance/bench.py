@@ -33,7 +33,9 @@ class Bench:
     Start load only when a bridge is ready: every transition since the beginning is expected to arrive.
     """
 
-    def __init__(self, mongo: Mongod, kafka: Kafka, database: str, topic: str, way: Way, folder: Path) -> None:
+    def __init__(
+        self, mongo: Mongod, kafka: Kafka, database: str, topic: str, way: Way, folder: Path
+    ) -> None:
         self.mongo, self.kafka = mongo, kafka
         self.database, self.topic, self.way = database, topic, way
         self.witness = Witness(mongo.uri, database, database)
@@ -46,7 +48,10 @@ class Bench:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         for bridge in self._bridges:
             bridge.close()
@@ -72,7 +77,11 @@ class Bench:
     def load(self, workload: Workload = BUSY) -> Load:
         """The job service, to be entered; no faster than the way of this bench, and without notes of its own where tags are kept."""
         rate = self.way.rate or workload.rate
-        workload = replace(workload, rate=min(rate, workload.rate or rate) if rate else None, noise=workload.noise and self.way.positions)
+        workload = replace(
+            workload,
+            rate=min(rate, workload.rate or rate) if rate else None,
+            noise=workload.noise and self.way.positions,
+        )
         load = Load(self.mongo.uri, self.database, workload)
         self._loads.append(load)
         return load
@@ -143,7 +152,11 @@ class Bench:
         """Compare what is committed with what has arrived now."""
         self.witness.catch_up()
         return judge(
-            self.witness.transitions, self.acknowledged, self.witness.saves, self._follower.read(), positions=self.way.positions
+            self.witness.transitions,
+            self.acknowledged,
+            self.witness.saves,
+            self._follower.read(),
+            positions=self.way.positions,
         )
 
     def stored(self) -> Mapping[str, Any]:
@@ -154,4 +167,6 @@ class Bench:
     def change_stored(self, fields: Mapping[str, Any]) -> None:
         """Set fields of that document, as nobody should."""
         with self.mongo.client(self.mongo.primary_index()) as client:
-            client["job_bridge"][CHECKPOINTS].update_one({"_id": self.database}, {"$set": dict(fields)})
+            client["job_bridge"][CHECKPOINTS].update_one(
+                {"_id": self.database}, {"$set": dict(fields)}
+            )

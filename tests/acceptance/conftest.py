@@ -41,7 +41,9 @@ def way(request: pytest.FixtureRequest) -> Way:
 
 
 @pytest.fixture
-def make_bench(kafka: Kafka, database: str, topic: str, way: Way, tmp_path: Path) -> Iterator[MakeBench]:
+def make_bench(
+    kafka: Kafka, database: str, topic: str, way: Way, tmp_path: Path
+) -> Iterator[MakeBench]:
     """Makes a bench on a deployment of the test's own."""
     with ExitStack() as stack:
         yield lambda mongo: stack.enter_context(Bench(mongo, kafka, database, topic, way, tmp_path))

@@ -55,15 +55,22 @@ class Follower:
         deadline = time.monotonic() + DEADLINE_SECONDS
         ends = consumer.end_offsets(list(self._next))
         while any(self._next[each] < end for each, end in ends.items()):
-            assert time.monotonic() < deadline, f"the topic was not read to its end in {DEADLINE_SECONDS:g} s"
+            assert time.monotonic() < deadline, (
+                f"the topic was not read to its end in {DEADLINE_SECONDS:g} s"
+            )
             for partition, batch in consumer.poll(timeout_ms=POLL_MILLIS).items():
                 self._found += map(_arrival, batch)
                 self._next[partition] = consumer.position(partition)
         return list(self._found)
 
     def _joined(self) -> KafkaConsumer:
-        consumer = KafkaConsumer(bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False)
-        partitions = [TopicPartition(self._topic, number) for number in consumer.partitions_for_topic(self._topic)]
+        consumer = KafkaConsumer(
+            bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False
+        )
+        partitions = [
+            TopicPartition(self._topic, number)
+            for number in consumer.partitions_for_topic(self._topic)
+        ]
         consumer.assign(partitions)
         for each in partitions:
             consumer.seek(each, self._next.setdefault(each, 0))
@@ -73,5 +80,10 @@ class Follower:
 def _arrival(record: Any) -> Arrival:
     value = json.loads(record.value)
     return Arrival(
-        value["job_id"], value["trans_id"], value["state"], record.key.decode(), record.partition, record.timestamp
+        value["job_id"],
+        value["trans_id"],
+        value["state"],
+        record.key.decode(),
+        record.partition,
+        record.timestamp,
     )

@@ -47,7 +47,11 @@ class BridgeProcess:
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [*bound, sys.executable, "-m", *command],
-                cwd=ROOT, env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=ROOT,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
                 start_new_session=True,
             )
         return self
@@ -73,7 +77,9 @@ class BridgeProcess:
         """Wait until ``/readyz`` refuses with ``reason`` among its words."""
         return self.wait_until(503, reason, seconds)
 
-    def wait_until(self, code: int, words: str = "", seconds: float = READY_SECONDS) -> BridgeProcess:
+    def wait_until(
+        self, code: int, words: str = "", seconds: float = READY_SECONDS
+    ) -> BridgeProcess:
         """Wait until ``/readyz`` answers with ``code`` and ``words``."""
 
         def so() -> bool:
@@ -114,7 +120,9 @@ class BridgeProcess:
         try:
             code = self._process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"the bridge did not end within {seconds:g} s:\n{self.log_tail()}") from None
+            raise AssertionError(
+                f"the bridge did not end within {seconds:g} s:\n{self.log_tail()}"
+            ) from None
         self.deaths.append(time.time())
         self._process = None
         return code
@@ -142,8 +150,15 @@ class BridgeProcess:
         answer = self._get("/metrics")
         assert answer is not None, f"no metrics:\n{self.log_tail()}"
         families = list(text_string_to_metric_families(answer[1]))
-        assert any(name.removesuffix("_total") == family.name for family in families), f"no metric {name}"
-        found = [one.value for family in families for one in family.samples if one.name == name and one.labels == labels]
+        assert any(name.removesuffix("_total") == family.name for family in families), (
+            f"no metric {name}"
+        )
+        found = [
+            one.value
+            for family in families
+            for one in family.samples
+            if one.name == name and one.labels == labels
+        ]
         return sum(found)
 
     def restarts(self) -> Mapping[str, int]:
@@ -172,7 +187,9 @@ class BridgeProcess:
 
     def _environment(self) -> dict[str, str]:
         """The environment of these tests without any setting, and the settings."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("JOB_BRIDGE_")}
+        clean = {
+            name: value for name, value in os.environ.items() if not name.startswith("JOB_BRIDGE_")
+        }
         settings = {"HTTP_PORT": str(self.port), "LOG_FORMAT": "json"} | self._settings
         return clean | {f"JOB_BRIDGE_{name}": value for name, value in settings.items()}
 

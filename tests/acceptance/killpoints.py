@@ -43,7 +43,9 @@ def arm(point: str, count: int) -> None:
         setattr(owner, name, _fatal(getattr(owner, name), calls, count, before=before))
 
 
-def _fatal(call: Callable[..., Any], calls: Iterator[int], count: int, *, before: bool) -> Callable[..., Any]:
+def _fatal(
+    call: Callable[..., Any], calls: Iterator[int], count: int, *, before: bool
+) -> Callable[..., Any]:
     def wrapped(*arguments: Any) -> Any:
         fatal = next(calls) == count
         if fatal and before:

@@ -42,7 +42,9 @@ class Verdict:
         For each: what had arrived and was not covered by the stored position, and no more than what
         arrived in the last ``seconds``, because the position is stored that often.
         """
-        return sum(min(len(self._uncovered(1000 * end)), self._recent(1000 * end, seconds)) for end in ends)
+        return sum(
+            min(len(self._uncovered(1000 * end)), self._recent(1000 * end, seconds)) for end in ends
+        )
 
     def _uncovered(self, end: float) -> set[str]:
         stored = max((save.token for save in self.saves if save.at <= end), default="")
@@ -50,10 +52,17 @@ class Verdict:
         return later & {each.trans_id for each in self.arrived if each.at <= end + AFTERLIFE_MILLIS}
 
     def _recent(self, end: float, seconds: float) -> int:
-        return sum(end - 1000 * seconds <= each.at <= end + AFTERLIFE_MILLIS for each in self.arrived)
+        return sum(
+            end - 1000 * seconds <= each.at <= end + AFTERLIFE_MILLIS for each in self.arrived
+        )
 
     def check(
-        self, *, repeated_at_most: int, at_least: int = 100, saves_at_least: int = 1, untagged_at_most: int = 0
+        self,
+        *,
+        repeated_at_most: int,
+        at_least: int = 100,
+        saves_at_least: int = 1,
+        untagged_at_most: int = 0,
     ) -> None:
         """Fail unless nothing is lost, reordered or remembered too early, and little repeated.
 
@@ -66,7 +75,9 @@ class Verdict:
         problems = [
             f"{len(found)} {name}: {'; '.join(found[:EXAMPLES])}"
             for name, found in (
-                ("lost", self.lost), ("never committed as sent", self.strange), ("out of order", self.reordered),
+                ("lost", self.lost),
+                ("never committed as sent", self.strange),
+                ("out of order", self.reordered),
                 ("stored positions ahead of what was delivered", self.ahead),
             )
             if found
@@ -78,13 +89,21 @@ class Verdict:
             problems.append(f"only {committed} transitions were committed, {at_least} are needed")
         if saves < saves_at_least:
             problems.append(f"only {saves} positions were stored, {saves_at_least} are needed")
-        print(f"{committed} committed, {self.repeated} repeated of {repeated_at_most} allowed, {saves} stored")
-        assert not problems, f"of {committed} transitions, {len(self.arrived)} messages: " + "\n".join(problems)
+        print(
+            f"{committed} committed, {self.repeated} repeated of {repeated_at_most} allowed, {saves} stored"
+        )
+        assert not problems, (
+            f"of {committed} transitions, {len(self.arrived)} messages: " + "\n".join(problems)
+        )
 
 
 def judge(
-    committed: Sequence[Transition], acknowledged: Iterable[Commit], saves: Sequence[Save], arrived: Sequence[Arrival],
-    *, positions: bool = True,
+    committed: Sequence[Transition],
+    acknowledged: Iterable[Commit],
+    saves: Sequence[Save],
+    arrived: Sequence[Arrival],
+    *,
+    positions: bool = True,
 ) -> Verdict:
     """Compare. ``committed`` is in stream order; ``acknowledged`` is what the writer was told."""
     there = {each.trans_id for each in arrived}
@@ -95,7 +114,11 @@ def judge(
         committed=committed,
         arrived=arrived,
         saves=saves,
-        lost=[f"{each.job_id} {each.state} {each.trans_id}" for each in committed if each.trans_id not in there],
+        lost=[
+            f"{each.job_id} {each.state} {each.trans_id}"
+            for each in committed
+            if each.trans_id not in there
+        ],
         strange=_strange(committed, arrived),
         reordered=_reordered(committed, arrived),
         ahead=_ahead(committed, saves, arrived),
@@ -106,7 +129,11 @@ def judge(
 def _strange(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> list[str]:
     """Messages that nobody committed, or that say something else than was committed."""
     truth = {each.trans_id: (each.job_id, each.state, each.job_id) for each in committed}
-    return [str(each) for each in arrived if truth.get(each.trans_id) != (each.job_id, each.state, each.key)]
+    return [
+        str(each)
+        for each in arrived
+        if truth.get(each.trans_id) != (each.job_id, each.state, each.key)
+    ]
 
 
 def _reordered(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> list[str]:
@@ -124,19 +151,29 @@ def _reordered(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> l
             found.append(f"{each.job_id}: {each.state} came late")
         latest[each.job_id] = max(place, latest.get(each.job_id, -1))
     partitions = Counter(job for job, _ in {(each.job_id, each.partition) for each in arrived})
-    return found + [f"{job} is in {count} partitions" for job, count in partitions.items() if count > 1]
+    return found + [
+        f"{job} is in {count} partitions" for job, count in partitions.items() if count > 1
+    ]
 
 
-def _ahead(committed: Sequence[Transition], saves: Sequence[Save], arrived: Sequence[Arrival]) -> list[str]:
+def _ahead(
+    committed: Sequence[Transition], saves: Sequence[Save], arrived: Sequence[Arrival]
+) -> list[str]:
     """Stored positions at or after a transition that the broker did not have when they were stored."""
     first: dict[str, float] = {}
     for each in arrived:
         first[each.trans_id] = min(each.at, first.get(each.trans_id, each.at))
     found = []
     for save in saves:
-        early = [each for each in committed if each.token <= save.token and first.get(each.trans_id, _NEVER) > save.at]
+        early = [
+            each
+            for each in committed
+            if each.token <= save.token and first.get(each.trans_id, _NEVER) > save.at
+        ]
         if early:
-            found.append(f"{len(early)} undelivered when {save.token[:24]} was stored, the first {early[0]}")
+            found.append(
+                f"{len(early)} undelivered when {save.token[:24]} was stored, the first {early[0]}"
+            )
     return found
 
 

@@ -21,10 +21,19 @@ def second_broker(first: Kafka, folder: Path) -> Iterator[None]:
     """Runs beside ``first`` until left, by then with its share of every topic made with two replicas."""
     folder.mkdir()
     settings = folder / "server.properties"
-    settings.write_text("".join(f"{name}={value}\n" for name, value in _settings(first, folder).items()))
+    settings.write_text(
+        "".join(f"{name}={value}\n" for name, value in _settings(first, folder).items())
+    )
     java = ["java", *JVM, *LOGGING, "-cp", f"{libraries()}/*"]
     cluster = _properties(first.folder / "data" / "meta.properties")["cluster.id"]
-    format_it = [*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", str(settings)]
+    format_it = [
+        *java,
+        "kafka.tools.StorageTool",
+        "format",
+        f"--cluster-id={cluster}",
+        "--config",
+        str(settings),
+    ]
     subprocess.run(format_it, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
     child = Child([*java, "kafka.Kafka", str(settings)], folder / "kafka.log")
     child.start()
@@ -65,7 +74,9 @@ def alone(first: Kafka, topics: Sequence[str]) -> bool:
         there = _takes_part(first)
     except KafkaError:
         return False
-    return not there and all(len(one["isr_nodes"]) == 1 for topic in found for one in topic["partitions"])
+    return not there and all(
+        len(one["isr_nodes"]) == 1 for topic in found for one in topic["partitions"]
+    )
 
 
 def _takes_part(first: Kafka) -> bool:
@@ -85,12 +96,17 @@ def _settings(first: Kafka, folder: Path) -> dict[str, str]:
     client, internal = free_ports(2)
     listeners = f"CLIENT://127.0.0.1:{client},INTERNAL://127.0.0.1:{internal}"
     own = {
-        "process.roles": "broker", "node.id": str(NODE), "log.dirs": str(folder / "data"),
-        "listeners": listeners, "advertised.listeners": listeners,
+        "process.roles": "broker",
+        "node.id": str(NODE),
+        "log.dirs": str(folder / "data"),
+        "listeners": listeners,
+        "advertised.listeners": listeners,
     }
     return _properties(first.folder / "server.properties") | own
 
 
 def _properties(path: Path) -> dict[str, str]:
-    lines = (line.partition("=") for line in path.read_text().splitlines() if not line.startswith("#"))
+    lines = (
+        line.partition("=") for line in path.read_text().splitlines() if not line.startswith("#")
+    )
     return {name: value for name, _, value in lines}

@@ -28,12 +28,23 @@ class Service:
         """A new job, by its id."""
         job_id, first = f"job-{time.monotonic_ns()}", _element("created")
         with self._jobs() as jobs:
-            jobs.insert_one({"id": job_id, "state": "created", "transition_times": [first], "_update_time": first["time"], **self._set})
+            jobs.insert_one(
+                {
+                    "id": job_id,
+                    "state": "created",
+                    "transition_times": [first],
+                    "_update_time": first["time"],
+                    **self._set,
+                }
+            )
         return job_id
 
     def move(self, job_id: str, state: str) -> None:
         element = _element(state)
-        change = {"$push": {"transition_times": element}, "$set": {"state": state, "_update_time": element["time"], **self._set}}
+        change = {
+            "$push": {"transition_times": element},
+            "$set": {"state": state, "_update_time": element["time"], **self._set},
+        }
         with self._jobs() as jobs:
             assert jobs.update_one({"id": job_id}, change).modified_count == 1
 
@@ -52,13 +63,20 @@ class Service:
 
 
 def _element(state: str) -> dict[str, Any]:
-    return {"state": state, "time": datetime.now(timezone.utc), "trans_id": f"t-{time.monotonic_ns()}", "notif_sent": False}
+    return {
+        "state": state,
+        "time": datetime.now(timezone.utc),
+        "trans_id": f"t-{time.monotonic_ns()}",
+        "notif_sent": False,
+    }
 
 
 def unsent(bench: Bench) -> int:
     """How many jobs have a transition that is not noted as sent."""
     with MongoClient[dict[str, Any]](bench.mongo.uri) as client:
-        return client[bench.database]["jobs"].count_documents({"transition_times.notif_sent": False})
+        return client[bench.database]["jobs"].count_documents(
+            {"transition_times.notif_sent": False}
+        )
 
 
 def state_of(record: Record) -> tuple[str, str]:

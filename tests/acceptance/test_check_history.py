@@ -67,7 +67,15 @@ def test_a_collection_restored_from_a_backup(bench: Bench) -> None:
     assert bridge.terminate() == 0
     with bench.mongo.client(0) as client:
         jobs = client[bench.database].jobs
-        jobs.delete_many({"_update_time": {"$gte": jobs.find_one({"id": bench.stored()["delivered"]["job_id"]})["_update_time"]}})  # type: ignore[index]
+        jobs.delete_many(
+            {
+                "_update_time": {
+                    "$gte": jobs.find_one({"id": bench.stored()["delivered"]["job_id"]})[
+                        "_update_time"
+                    ]
+                }
+            }
+        )  # type: ignore[index]
         assert jobs.count_documents({}), "nothing is left that is older"
 
     assert bridge.start(CHECK).wait() == UNUSABLE

@@ -50,7 +50,10 @@ def test_a_stop_while_kafka_is_away_asks_to_be_started_again(bench: Bench) -> No
     with bench.load() as load:
         load.await_commits(200)
         with bench.kafka_away() as away:
-            poll(lambda: bridge.metric("job_bridge_in_flight_messages") >= WAITING, "messages that wait for Kafka")
+            poll(
+                lambda: bridge.metric("job_bridge_in_flight_messages") >= WAITING,
+                "messages that wait for Kafka",
+            )
             assert bridge.terminate(seconds=2 + 8) == 75
         bridge.start().wait_ready()
         load.await_commits(100)

@@ -26,9 +26,19 @@ class Demo:
     def __init__(self, folder: Path, *arguments: str, driver: str = "auto") -> None:
         self._folder = folder
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bridge", "demo", *arguments], text=True, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env=os.environ | {"TMPDIR": str(folder), "HOME": str(folder), "PYTHONUNBUFFERED": "1", "JOB_BRIDGE_KAFKA_DRIVER": driver},
+            [sys.executable, "-m", "bridge", "demo", *arguments],
+            text=True,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=os.environ
+            | {
+                "TMPDIR": str(folder),
+                "HOME": str(folder),
+                "PYTHONUNBUFFERED": "1",
+                "JOB_BRIDGE_KAFKA_DRIVER": driver,
+            },
         )
 
     def until(self, words: str) -> str:

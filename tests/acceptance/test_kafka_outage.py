@@ -14,7 +14,9 @@ NOISE_BYTES = 24 * 2**20
 WINDOW = 500
 
 
-@pytest.mark.parametrize("way", [AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, TAGS], indirect=True, ids=str)
+@pytest.mark.parametrize(
+    "way", [AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, TAGS], indirect=True, ids=str
+)
 def test_a_broker_killed_for_half_a_minute_costs_nothing_but_time(bench: Bench) -> None:
     bridge = bench.bridge(DELIVERY_WINDOW_MESSAGES=str(WINDOW)).start().wait_ready()
     with bench.load() as load:
@@ -23,7 +25,10 @@ def test_a_broker_killed_for_half_a_minute_costs_nothing_but_time(bench: Bench) 
         with bench.kafka_away():
             poll(lambda: bridge.metric("job_bridge_in_flight_messages") >= WINDOW, "a full window")
             bridge.wait_unready("Kafka has acknowledged nothing", OUTAGE_SECONDS + 15)
-            grown, waiting = bridge.resident_bytes() - before, bridge.metric("job_bridge_in_flight_messages")
+            grown, waiting = (
+                bridge.resident_bytes() - before,
+                bridge.metric("job_bridge_in_flight_messages"),
+            )
         bridge.wait_ready()
         load.await_commits(100)
     (again,) = (line["message"] for line in bridge.log() if "acknowledges again" in line["message"])

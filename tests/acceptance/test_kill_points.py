@@ -15,7 +15,11 @@ from tests.acceptance.ways import TAGS, WITH_POSITION
 pytestmark = pytest.mark.timeout(900)
 #: At which call the process dies; of the saves the first would leave no progress to lose.
 FATAL_CALLS = {
-    "before-send": (1, 300), "after-ack": (1, 300), "before-save": (2, 3), "after-save": (1, 3), "before-untag": (1, 100),
+    "before-send": (1, 300),
+    "after-ack": (1, 300),
+    "before-save": (2, 3),
+    "after-save": (1, 3),
+    "before-untag": (1, 100),
     "after-untag": (1, 100),
 }
 #: A run needs as many transitions, however early its processes died.
@@ -37,12 +41,16 @@ def test_nothing_is_lost_when_it_is_killed(bench: Bench, repeats: int, point: st
 
     verdict = bench.finish(bridge)
 
-    verdict.check(repeated_at_most=verdict.replay(bridge.deaths), at_least=AT_LEAST, saves_at_least=2)
+    verdict.check(
+        repeated_at_most=verdict.replay(bridge.deaths), at_least=AT_LEAST, saves_at_least=2
+    )
 
 
 @pytest.mark.parametrize("way", [TAGS], indirect=True, ids=str)
 @pytest.mark.parametrize("point", ["before-send", "after-ack", *OF_TAGS])
-def test_nothing_is_lost_when_it_is_killed_and_tags_tell_what_is_left(bench: Bench, repeats: int, point: str) -> None:
+def test_nothing_is_lost_when_it_is_killed_and_tags_tell_what_is_left(
+    bench: Bench, repeats: int, point: str
+) -> None:
     bridge = bench.bridge()
     with bench.load() as load:
         for _ in range(repeats):

@@ -27,19 +27,36 @@ Jobs = Any
 
 def finished(jobs: Jobs, job_id: str) -> None:
     """One update of a huge array beside the state."""
-    outputs = {"$map": {"input": f"${OUTPUTS}", "as": "e", "in": {"$mergeObjects": ["$$e", {"a": {"$add": ["$$e.a", 1]}}]}}}
+    outputs = {
+        "$map": {
+            "input": f"${OUTPUTS}",
+            "as": "e",
+            "in": {"$mergeObjects": ["$$e", {"a": {"$add": ["$$e.a", 1]}}]},
+        }
+    }
     jobs.update_one({"id": job_id}, [{"$set": {OUTPUTS: outputs, **complete()}}])
 
 
 def complete() -> dict[str, Any]:
-    element = {"state": "complete", "time": datetime.now(timezone.utc), "trans_id": f"t-{uuid.uuid4()}", "notif_sent": False}
-    return {"state": "complete", "_update_time": element["time"], "transition_times": {"$concatArrays": ["$transition_times", [element]]}}
+    element = {
+        "state": "complete",
+        "time": datetime.now(timezone.utc),
+        "trans_id": f"t-{uuid.uuid4()}",
+        "notif_sent": False,
+    }
+    return {
+        "state": "complete",
+        "_update_time": element["time"],
+        "transition_times": {"$concatArrays": ["$transition_times", [element]]},
+    }
 
 
 def plain_stream_fails(client: Any, database: str, since: Any) -> bool:
     """Whether a change stream without more fails on what was written, as the test wants it to."""
     try:
-        with client[database].jobs.watch(start_at_operation_time=since, max_await_time_ms=500) as stream:
+        with client[database].jobs.watch(
+            start_at_operation_time=since, max_await_time_ms=500
+        ) as stream:
             for _ in range(20):
                 stream.try_next()
     except OperationFailure as error:
@@ -52,7 +69,9 @@ def test_a_huge_array_beside_the_state_is_no_matter(bench: Bench) -> None:
     service = Service(bench)
     with MongoClient[Any](bench.mongo.uri, w="majority") as client:
         jobs, job_id = client[bench.database].jobs, service.begin()
-        jobs.update_one({"id": job_id}, {"$set": {OUTPUTS: [{"a": 0, "pad": "y" * 40} for _ in range(MANY)]}})
+        jobs.update_one(
+            {"id": job_id}, {"$set": {OUTPUTS: [{"a": 0, "pad": "y" * 40} for _ in range(MANY)]}}
+        )
         since = client.admin.command("ping")["operationTime"]
         finished(jobs, job_id)
         after = service.begin()
@@ -72,15 +91,30 @@ def rewritten(bench: Bench) -> tuple[BridgeProcess, str, str]:
     with MongoClient[Any](bench.mongo.uri, w="majority") as client:
         jobs, job_id = client[bench.database].jobs, service.begin()
         jobs.create_index("_update_time")
-        history = [{"state": "s", "time": long_ago, "trans_id": "t", "pad": "y" * 20} for _ in range(TRANSITIONS)]
-        jobs.update_one({"id": job_id}, {"$set": {"transition_times": history, "_update_time": long_ago}})
+        history = [
+            {"state": "s", "time": long_ago, "trans_id": "t", "pad": "y" * 20}
+            for _ in range(TRANSITIONS)
+        ]
+        jobs.update_one(
+            {"id": job_id}, {"$set": {"transition_times": history, "_update_time": long_ago}}
+        )
         bridge.start().wait_ready()
-        other = {"$map": {"input": "$transition_times", "as": "e", "in": {"$mergeObjects": ["$$e", {"state": "b", "trans_id": "u"}]}}}
-        jobs.update_one({"id": job_id}, [{"$set": {"transition_times": other}}, {"$set": complete()}])
+        other = {
+            "$map": {
+                "input": "$transition_times",
+                "as": "e",
+                "in": {"$mergeObjects": ["$$e", {"state": "b", "trans_id": "u"}]},
+            }
+        }
+        jobs.update_one(
+            {"id": job_id}, [{"$set": {"transition_times": other}}, {"$set": complete()}]
+        )
     return bridge, job_id, service.begin()
 
 
-def test_an_event_too_large_however_it_is_read_is_told_by_history(bench: Bench, rewritten: tuple[BridgeProcess, str, str]) -> None:
+def test_an_event_too_large_however_it_is_read_is_told_by_history(
+    bench: Bench, rewritten: tuple[BridgeProcess, str, str]
+) -> None:
     bridge, job_id, after = rewritten
 
     poll(lambda: states(bench, after) == ["created"], "what came after it", 120)
@@ -98,7 +132,9 @@ def test_an_event_too_large_however_it_is_read_is_told_by_history(bench: Bench, 
     assert bridge.terminate() == 0
 
 
-def test_where_settings_say_stop_it_stops_there(bench: Bench, rewritten: tuple[BridgeProcess, str, str]) -> None:
+def test_where_settings_say_stop_it_stops_there(
+    bench: Bench, rewritten: tuple[BridgeProcess, str, str]
+) -> None:
     bridge, _, _ = rewritten
     bridge.kill()
     bridge.configure(RECOVERY_ON_HISTORY_LOST="stop")

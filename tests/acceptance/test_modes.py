@@ -22,7 +22,11 @@ SEND_FAILED = 75
 WINDOW = 200
 SLOW = Workload(rate=40, concurrency=8)
 TAG = "to_notify"
-FORGET = {"DELIVERY_MODE": "fire-and-forget", "DELIVERY_WINDOW_MESSAGES": str(WINDOW), "DELIVERY_DRAIN_SECONDS": "5"}
+FORGET = {
+    "DELIVERY_MODE": "fire-and-forget",
+    "DELIVERY_WINDOW_MESSAGES": str(WINDOW),
+    "DELIVERY_DRAIN_SECONDS": "5",
+}
 SYNCHRONOUS = {"DELIVERY_MODE": "synchronous", "DELIVERY_SEND_TIMEOUT_SECONDS": "3"}
 SWEEP = {"SWEEP_EVERY_SECONDS": "1", "SWEEP_OLDER_THAN_SECONDS": "2"}
 JOBS = {"DELIVERY_MODE": "background-jobs", "SWEEP_JOB_TAG": TAG, **SWEEP}
@@ -49,7 +53,9 @@ def test_fire_and_forget_never_waits_for_kafka(bench: Bench) -> None:
     assert bridge.terminate() == 0
 
 
-def test_fire_and_forget_loses_messages_in_an_outage_and_no_error_reaches_anyone_but_they_are_counted(bench: Bench) -> None:
+def test_fire_and_forget_loses_messages_in_an_outage_and_no_error_reaches_anyone_but_they_are_counted(
+    bench: Bench,
+) -> None:
     """Con: messages are lost without an error."""
     bridge = bench.bridge(**FORGET).start().wait_ready()
     with bench.load() as load:
@@ -93,8 +99,12 @@ def test_synchronous_shows_the_error_and_loses_nothing_it_acknowledged(bench: Be
         load.await_commits(100)
         with bench.kafka_paused():
             assert bridge.wait(30) == SEND_FAILED
-        line = next(line["message"] for line in bridge.log() if line.get("exit_code") == SEND_FAILED)
-        failed = next(one for one in bench.acknowledged if f"{one.job_id}, state {one.state}:" in line)
+        line = next(
+            line["message"] for line in bridge.log() if line.get("exit_code") == SEND_FAILED
+        )
+        failed = next(
+            one for one in bench.acknowledged if f"{one.job_id}, state {one.state}:" in line
+        )
         assert line.startswith(f"send failed: Job {failed.job_id}, state {failed.state}: ")
         assert "did not acknowledge it within 3 s" in line
         bridge.start().wait_ready()
@@ -160,7 +170,10 @@ def test_a_tag_per_job_stays_when_the_state_is_not_the_one_sent_any_more(bench: 
     bridge = bench.bridge(**JOBS).start().wait_ready()
     with bench.kafka_paused():
         job_id = jobs.begin()
-        poll(lambda: bridge.metric("job_bridge_messages_sent_total") >= 1, "the first state on its way")
+        poll(
+            lambda: bridge.metric("job_bridge_messages_sent_total") >= 1,
+            "the first state on its way",
+        )
         jobs.move(job_id, "running")
     poll(lambda: states(bench, job_id)[-1:] == ["running"], "the second state")
     poll(lambda: not jobs.tagged(), "no tag")
@@ -223,11 +236,16 @@ def test_a_tag_per_transition_repeats_when_untagging_fails_after_the_send(bench:
 @ONE_WAY
 def test_a_tag_per_transition_takes_over_from_the_services_own_sender(bench: Bench) -> None:
     """An existing database: what its sender left behind is sent, what it sent is not sent again."""
-    with MongoClient[Any](bench.mongo.uri) as client, bench.load(Workload(jobs=30, rate=None, noise=True)) as load:
+    with (
+        MongoClient[Any](bench.mongo.uri) as client,
+        bench.load(Workload(jobs=30, rate=None, noise=True)) as load,
+    ):
         load.join()
         jobs = client[bench.database].jobs
         left = [job["id"] for job in jobs.find().limit(5)]
-        jobs.update_many({"id": {"$in": left}}, {"$set": {"transition_times.$[].notif_sent": False}})
+        jobs.update_many(
+            {"id": {"$in": left}}, {"$set": {"transition_times.$[].notif_sent": False}}
+        )
         expected = sum(len(job["transition_times"]) for job in jobs.find({"id": {"$in": left}}))
     bridge = bench.bridge(**TRANSITIONS).start().wait_ready()
     poll(lambda: unsent(bench) == 0, "every transition noted as sent", 60)

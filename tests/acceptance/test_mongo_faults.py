@@ -46,7 +46,9 @@ def test_a_step_down_repeats_nothing(make_bench: MakeBench, three: Mongod) -> No
         load.await_commits(300)
 
     assert three.primary_index() != before
-    bench.finish(bridge).check(repeated_at_most=0, at_least=500, saves_at_least=2, untagged_at_most=UNTAGGED)
+    bench.finish(bridge).check(
+        repeated_at_most=0, at_least=500, saves_at_least=2, untagged_at_most=UNTAGGED
+    )
 
 
 @EVERY_WAY
@@ -61,7 +63,9 @@ def test_a_primary_that_crashes_repeats_nothing(make_bench: MakeBench, three: Mo
         three.start_node(before)
 
     assert bridge.restarts()
-    bench.finish(bridge).check(repeated_at_most=0, at_least=500, saves_at_least=2, untagged_at_most=UNTAGGED)
+    bench.finish(bridge).check(
+        repeated_at_most=0, at_least=500, saves_at_least=2, untagged_at_most=UNTAGGED
+    )
 
 
 @EVERY_WAY
@@ -70,7 +74,11 @@ def test_mongodb_away_for_long_repeats_nothing(lone: Mongod, make_bench: MakeBen
     bridge = bench.bridge().start().wait_ready()
     with bench.load() as load:
         load.await_commits(200)
-        pid, back = bridge.pid, time.monotonic() + (AWAY_SECONDS if bench.way == AT_LEAST_ONCE_LIBRDKAFKA else SHORTLY_AWAY_SECONDS)
+        pid, back = (
+            bridge.pid,
+            time.monotonic()
+            + (AWAY_SECONDS if bench.way == AT_LEAST_ONCE_LIBRDKAFKA else SHORTLY_AWAY_SECONDS),
+        )
         lone.kill()
         while time.monotonic() < back:
             bridge.wait_unready("out of reach")
@@ -84,7 +92,9 @@ def test_mongodb_away_for_long_repeats_nothing(lone: Mongod, make_bench: MakeBen
     bench.finish(bridge).check(repeated_at_most=0, at_least=300, untagged_at_most=UNTAGGED)
 
 
-def test_a_stop_while_mongodb_is_away_does_not_pass_for_clean(lone: Mongod, make_bench: MakeBench) -> None:
+def test_a_stop_while_mongodb_is_away_does_not_pass_for_clean(
+    lone: Mongod, make_bench: MakeBench
+) -> None:
     bench = make_bench(lone)
     bridge = bench.bridge(CHECKPOINT_INTERVAL_SECONDS="600").start().wait_ready()
     with bench.load() as load:
@@ -104,13 +114,18 @@ def test_a_stop_while_mongodb_is_away_does_not_pass_for_clean(lone: Mongod, make
     assert verdict.repeated > 0
 
 
-def test_nor_does_one_with_messages_that_kafka_has_not_taken_when_the_run_ended(lone: Mongod, make_bench: MakeBench) -> None:
+def test_nor_does_one_with_messages_that_kafka_has_not_taken_when_the_run_ended(
+    lone: Mongod, make_bench: MakeBench
+) -> None:
     bench = make_bench(lone)
     bridge = bench.bridge(DELIVERY_DRAIN_SECONDS="1").start().wait_ready()
     with bench.load() as load:
         load.await_commits(100)
         with bench.kafka_paused():
-            poll(lambda: bridge.metric("job_bridge_in_flight_messages") >= WAITING, "messages that wait for Kafka")
+            poll(
+                lambda: bridge.metric("job_bridge_in_flight_messages") >= WAITING,
+                "messages that wait for Kafka",
+            )
             lone.kill()
             bridge.wait_unready("out of reach")
             assert bridge.terminate() == TRY_AGAIN

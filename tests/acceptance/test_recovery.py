@@ -75,13 +75,19 @@ def without_update_time(bench: Bench) -> None:
     with MongoClient[Any](bench.mongo.uri) as client:
         jobs = client[bench.database].jobs
         latest = jobs.find().sort("_update_time", -1).limit(3)
-        changes: list[dict[str, Any]] = [{"$unset": {"_update_time": 1}}, {"$set": {"_update_time": None}}, {"$set": {"_update_time": "now"}}]
+        changes: list[dict[str, Any]] = [
+            {"$unset": {"_update_time": 1}},
+            {"$set": {"_update_time": None}},
+            {"$set": {"_update_time": "now"}},
+        ]
         for job, change in zip(latest, changes, strict=True):
             assert jobs.update_one({"_id": job["_id"]}, change).modified_count == 1
 
 
 def origins(bench: Bench) -> Counter[str]:
-    return Counter(dict(one.headers).get("ce_origin", b"").decode() for one in bench.kafka.read(bench.topic))  # type: ignore[union-attr]
+    return Counter(
+        dict(one.headers).get("ce_origin", b"").decode() for one in bench.kafka.read(bench.topic)
+    )  # type: ignore[union-attr]
 
 
 def test_a_gap_is_rebuilt_from_history_and_nothing_is_lost_or_repeated(bench: Bench) -> None:
@@ -119,9 +125,15 @@ def test_where_settings_say_stop_it_stops_and_names_the_command(bench: Bench) ->
 
 
 def test_a_kill_in_the_middle_of_a_recovery_goes_on_where_it_was(bench: Bench) -> None:
-    bridge = bench.bridge(
-        RECOVERY_MARGIN_SECONDS=str(MARGIN), DELIVERY_WINDOW_MESSAGES="200", CHECKPOINT_INTERVAL_SECONDS="0.05"
-    ).start().wait_ready()
+    bridge = (
+        bench.bridge(
+            RECOVERY_MARGIN_SECONDS=str(MARGIN),
+            DELIVERY_WINDOW_MESSAGES="200",
+            CHECKPOINT_INTERVAL_SECONDS="0.05",
+        )
+        .start()
+        .wait_ready()
+    )
     live(bench)
     bench.await_arrival()
     assert bridge.terminate() == 0
@@ -142,13 +154,21 @@ def test_a_kill_in_the_middle_of_a_recovery_goes_on_where_it_was(bench: Bench) -
     poll(lambda: bench.stored()["gap"] is None, "the end of the recovery", 120)
     assert bridge.wait_ready().terminate() == 0
 
-    arrived = Counter(json.loads(record.value or b"")["trans_id"] for record in bench.kafka.read(bench.topic))
+    arrived = Counter(
+        json.loads(record.value or b"")["trans_id"] for record in bench.kafka.read(bench.topic)
+    )
     with MongoClient[Any](bench.mongo.uri) as client:
-        committed = [one["trans_id"] for job in client[bench.database].jobs.find() for one in job["transition_times"]]
+        committed = [
+            one["trans_id"]
+            for job in client[bench.database].jobs.find()
+            for one in job["transition_times"]
+        ]
     assert set(committed) == set(arrived)
     repeated = sum(arrived.values()) - len(arrived)
     # Each kill repeats what was not yet stored, not what came before.
-    assert repeated < len(committed) / 4, f"{repeated} of {len(committed)} repeated after {kills} kills"
+    assert repeated < len(committed) / 4, (
+        f"{repeated} of {len(committed)} repeated after {kills} kills"
+    )
     assert at_last_kill > "t"
 
 
@@ -190,10 +210,14 @@ def test_a_new_deployment_publishes_all_history_once_and_goes_on(bench: Bench) -
     assert origins(bench)["recovery"] == first["recovery"]
 
 
-def test_what_was_written_late_while_history_was_published_is_told_by_the_next_round(bench: Bench) -> None:
+def test_what_was_written_late_while_history_was_published_is_told_by_the_next_round(
+    bench: Bench,
+) -> None:
     for _ in range(10):  # jobs of one load have one update time
         load(bench.mongo.uri, bench.database, 300, 2)
-    bridge = bench.bridge(START_FROM="history", DELIVERY_WINDOW_MESSAGES="100", CHECKPOINT_INTERVAL_SECONDS="0.05").start()
+    bridge = bench.bridge(
+        START_FROM="history", DELIVERY_WINDOW_MESSAGES="100", CHECKPOINT_INTERVAL_SECONDS="0.05"
+    ).start()
     poll(lambda: bench.stored().get("place") not in ("", None), "progress", 60)
     bridge.kill()
     reached = bench.stored()
@@ -201,7 +225,14 @@ def test_what_was_written_late_while_history_was_published_is_told_by_the_next_r
     late = datetime.fromtimestamp(int(reached["place"][1:], 16) / 1e6 - 20, timezone.utc)
     with MongoClient[Any](bench.mongo.uri) as client:
         transition = {"state": "created", "time": late, "trans_id": "late", "notif_sent": False}
-        client[bench.database].jobs.insert_one({"id": "late", "state": "created", "transition_times": [transition], "_update_time": late})
+        client[bench.database].jobs.insert_one(
+            {
+                "id": "late",
+                "state": "created",
+                "transition_times": [transition],
+                "_update_time": late,
+            }
+        )
     roll_past(bench.mongo, reached["gap"]["cluster_time"])
 
     bridge.start()
@@ -209,11 +240,15 @@ def test_what_was_written_late_while_history_was_published_is_told_by_the_next_r
     assert bridge.wait_ready().terminate() == 0
 
     assert bridge.said("The oplog no longer reaches back")
-    arrived = {json.loads(record.value or b"")["trans_id"] for record in bench.kafka.read(bench.topic)}
+    arrived = {
+        json.loads(record.value or b"")["trans_id"] for record in bench.kafka.read(bench.topic)
+    }
     assert "late" in arrived and len(arrived) == 10 * 300 * 2 + 1
 
 
-def test_of_jobs_without_history_the_latest_state_is_told_and_the_rest_owned_up_to(bench: Bench) -> None:
+def test_of_jobs_without_history_the_latest_state_is_told_and_the_rest_owned_up_to(
+    bench: Bench,
+) -> None:
     profile = {"JOBS_PROFILE": "ee2", "RECOVERY_MARGIN_SECONDS": "0"}
     with MongoClient[Any](bench.mongo.uri) as client:
         jobs = client[bench.database]["ee2_jobs"]
@@ -230,16 +265,25 @@ def test_of_jobs_without_history_the_latest_state_is_told_and_the_rest_owned_up_
         roll_past(bench.mongo, bench.stored()["cluster_time"])
         bridge.start().wait_ready()
 
-    told = [(one["job_id"], one["state"]) for one in (json.loads(record.value or b"") for record in recovered(bench))]
+    told = [
+        (one["job_id"], one["state"])
+        for one in (json.loads(record.value or b"") for record in recovered(bench))
+    ]
     # The last job of before shares its second with the checkpoint.
-    assert (str(changed), "completed") in told and str(untouched) not in dict(told) and len(told) <= 2
+    assert (
+        (str(changed), "completed") in told and str(untouched) not in dict(told) and len(told) <= 2
+    )
     assert bridge.metric("job_bridge_recovered_latest_state_only_total") == len(told)
     assert bridge.said("only the latest state can be told")
     assert bridge.terminate() == 0
 
 
 def recovered(bench: Bench) -> list[Record]:
-    return [one for one in bench.kafka.read(bench.topic) if dict(one.headers).get("ce_origin") == b"recovery"]
+    return [
+        one
+        for one in bench.kafka.read(bench.topic)
+        if dict(one.headers).get("ce_origin") == b"recovery"
+    ]
 
 
 def test_a_collection_restored_from_a_backup_is_recognised(bench: Bench) -> None:
@@ -260,12 +304,18 @@ def test_a_collection_restored_from_a_backup_is_recognised(bench: Bench) -> None
 
     line = next(line["message"] for line in bridge.log() if line.get("exit_code") == UNUSABLE)
     assert "restored from a backup" in line
-    assert "'job-bridge token set now'" in line and "'job-bridge token clear'" in line and "--start-from history" in line
+    assert (
+        "'job-bridge token set now'" in line
+        and "'job-bridge token clear'" in line
+        and "--start-from history" in line
+    )
 
 
 def test_fifty_thousand_jobs_in_the_gap(bench: Bench) -> None:
     """Rebuilt whole and in order; how long it takes beside streaming the same is printed."""
-    bridge = bench.bridge(RECOVERY_MARGIN_SECONDS=str(MARGIN), KAFKA_HEADERS="none").start().wait_ready()
+    bridge = (
+        bench.bridge(RECOVERY_MARGIN_SECONDS=str(MARGIN), KAFKA_HEADERS="none").start().wait_ready()
+    )
     live(bench)
     bench.await_arrival()
     assert bridge.terminate() == 0
@@ -278,7 +328,9 @@ def test_fifty_thousand_jobs_in_the_gap(bench: Bench) -> None:
     poll(lambda: bridge.running and count(bench) >= expected, "the whole gap", 240)
     took = time.monotonic() - began
     assert bridge.wait_ready().terminate() == 0
-    print(f"{JOBS * TRANSITIONS} transitions of {JOBS} jobs recovered in {took:.1f} s, started at {datetime.now(timezone.utc):%H:%M}")
+    print(
+        f"{JOBS * TRANSITIONS} transitions of {JOBS} jobs recovered in {took:.1f} s, started at {datetime.now(timezone.utc):%H:%M}"
+    )
 
     order: dict[str, list[str]] = {}
     for record in bench.kafka.read(bench.topic):

@@ -49,20 +49,29 @@ def move(jobs: Jobs, job_id: str) -> None:
     """Its next state, by a service whose clock is right."""
     now = datetime.now(timezone.utc)
     transition = {"state": "running", "time": now, "trans_id": f"{job_id}/1", "notif_sent": False}
-    update = {"$push": {"transition_times": transition}, "$set": {"state": "running", "_update_time": now}}
+    update = {
+        "$push": {"transition_times": transition},
+        "$set": {"state": "running", "_update_time": now},
+    }
     assert jobs.update_one({"id": job_id}, update).modified_count == 1
 
 
 def told(bench: Bench) -> list[str]:
     """First arrivals, in their order."""
-    return list(dict.fromkeys(json.loads(one.value or b"")["trans_id"] for one in bench.kafka.read(bench.topic)))
+    return list(
+        dict.fromkeys(
+            json.loads(one.value or b"")["trans_id"] for one in bench.kafka.read(bench.topic)
+        )
+    )
 
 
 def committed(jobs: Jobs) -> set[str]:
     return {one["trans_id"] for job in jobs.find() for one in job["transition_times"]}
 
 
-def test_a_job_that_another_clock_sets_back_while_history_is_read_is_told_whole(bench: Bench, jobs: Jobs) -> None:
+def test_a_job_that_another_clock_sets_back_while_history_is_read_is_told_whole(
+    bench: Bench, jobs: Jobs
+) -> None:
     jobs.insert_many([begun(f"ahead-{number}", 30 + number / 3000) for number in range(3000)])
     jobs.insert_one(begun("set-back", 40))
     bridge = bench.bridge(START_FROM="history", **SLOWLY).start()
@@ -74,11 +83,16 @@ def test_a_job_that_another_clock_sets_back_while_history_is_read_is_told_whole(
 
     poll(lambda: bench.stored()["gap"] is None, "the end of the recovery", 120)
     poll(lambda: committed(jobs) == set(told(bench)), "everything", 60)
-    assert [one for one in told(bench) if one.startswith("set-back")] == ["set-back/0", "set-back/1"]
+    assert [one for one in told(bench) if one.startswith("set-back")] == [
+        "set-back/0",
+        "set-back/1",
+    ]
     assert bridge.wait_ready().terminate() == 0
 
 
-def test_a_stream_that_is_lost_again_while_a_long_gap_is_read_loses_nothing(bench: Bench, jobs: Jobs) -> None:
+def test_a_stream_that_is_lost_again_while_a_long_gap_is_read_loses_nothing(
+    bench: Bench, jobs: Jobs
+) -> None:
     jobs.insert_many([begun(f"before-{number}", -1 + number / 3000) for number in range(3000)])
     bridge = bench.bridge(START_FROM="history", RECOVERY_MARGIN_SECONDS="1", **SLOWLY).start()
     poll(lambda: bench.stored().get("place") not in ("", None), "progress", 60)

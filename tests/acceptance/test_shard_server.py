@@ -17,7 +17,9 @@ pytestmark = ONE_WAY
 @pytest.fixture
 def shard(tmp_path: Path) -> Iterator[Mongod]:
     with Mongod(tmp_path / "mongod", arguments=("--shardsvr",)) as server:
-        with server.client(0) as client:  # one that belongs to no cluster keeps to the version before
+        with server.client(
+            0
+        ) as client:  # one that belongs to no cluster keeps to the version before
             client.admin.command("setFeatureCompatibilityVersion", "6.0")
         yield server
 

@@ -21,13 +21,19 @@ from tests.acceptance.ways import ONE_WAY
 pytestmark = ONE_WAY
 SOME = Workload(jobs=10, rate=None)
 LEASE = {"CHECKPOINT_LEASE_SECONDS": "3", "START_FROM": "history"}
-SWEEP = {"DELIVERY_MODE": "background-jobs", "SWEEP_JOB_TAG": "to_notify", "SWEEP_EVERY_SECONDS": "1"}
+SWEEP = {
+    "DELIVERY_MODE": "background-jobs",
+    "SWEEP_JOB_TAG": "to_notify",
+    "SWEEP_EVERY_SECONDS": "1",
+}
 SLOW_SECONDS = 6.0
 
 
 @pytest.fixture
 def bench(make_bench: MakeBench, tmp_path: Path) -> Iterator[Bench]:
-    with Mongod(tmp_path / "mongod", arguments=("--setParameter", "enableTestCommands=1")) as server:
+    with Mongod(
+        tmp_path / "mongod", arguments=("--setParameter", "enableTestCommands=1")
+    ) as server:
         yield make_bench(server)
 
 
@@ -35,21 +41,30 @@ def bench(make_bench: MakeBench, tmp_path: Path) -> Iterator[Bench]:
 def one_slow_query(bench: Bench) -> Iterator[None]:
     """The bridge's next query of the jobs is answered late; fails when there was none."""
     data = {
-        "failCommands": ["find"], "namespace": f"{bench.database}.jobs", "appName": "job-bridge",
-        "blockConnection": True, "blockTimeMS": int(SLOW_SECONDS * 1000),
+        "failCommands": ["find"],
+        "namespace": f"{bench.database}.jobs",
+        "appName": "job-bridge",
+        "blockConnection": True,
+        "blockTimeMS": int(SLOW_SECONDS * 1000),
     }
     with bench.mongo.client(0) as client:
-        client.admin.command({"configureFailPoint": "failCommand", "mode": {"times": 1}, "data": data})
+        client.admin.command(
+            {"configureFailPoint": "failCommand", "mode": {"times": 1}, "data": data}
+        )
         began = time.monotonic()
         yield
-        assert client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})["count"] == 1
+        assert (
+            client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})["count"] == 1
+        )
         assert time.monotonic() - began > SLOW_SECONDS, "it was not waited for"
 
 
 def is_asked(bench: Bench) -> bool:
     """Whether a query of the jobs by the bridge is under way."""
     with bench.mongo.client(0) as client:
-        found = client.admin.command({"currentOp": 1, "appName": "job-bridge", "command.find": "jobs", "active": True})
+        found = client.admin.command(
+            {"currentOp": 1, "appName": "job-bridge", "command.find": "jobs", "active": True}
+        )
     return bool(found["inprog"])
 
 

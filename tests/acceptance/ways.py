@@ -25,7 +25,11 @@ class Way:
 
     def settings(self) -> dict[str, str]:
         given = {"KAFKA_DRIVER": self.driver, "DELIVERY_MODE": self.mode}
-        return given if self.positions else given | {"SWEEP_EVERY_SECONDS": "2", "SWEEP_OLDER_THAN_SECONDS": "4"}
+        return (
+            given
+            if self.positions
+            else given | {"SWEEP_EVERY_SECONDS": "2", "SWEEP_OLDER_THAN_SECONDS": "4"}
+        )
 
 
 AT_LEAST_ONCE_KAFKA_PYTHON = Way("at-least-once", "kafka-python")
@@ -35,7 +39,17 @@ SYNCHRONOUS = Way("synchronous", "librdkafka", rate=50)
 TAGS = Way("background-transitions", "kafka-python", positions=False)
 
 #: For tests that ask a mode only to lose nothing and to keep the order.
-EVERY_WAY = pytest.mark.parametrize("way", [AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS, TAGS], indirect=True, ids=str)
+EVERY_WAY = pytest.mark.parametrize(
+    "way",
+    [AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS, TAGS],
+    indirect=True,
+    ids=str,
+)
 #: And for what concerns the stored position.
-WITH_POSITION = pytest.mark.parametrize("way", [AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS], indirect=True, ids=str)
+WITH_POSITION = pytest.mark.parametrize(
+    "way",
+    [AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS],
+    indirect=True,
+    ids=str,
+)
 ONE_WAY = pytest.mark.parametrize("way", [AT_LEAST_ONCE_LIBRDKAFKA], indirect=True, ids=str)

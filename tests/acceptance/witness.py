@@ -59,7 +59,11 @@ class Witness:
         self._job_ids: dict[Any, str] = {}
         self._marks: set[Any] = set()
         self._client: MongoClient[dict[str, Any]] = MongoClient(
-            uri, w="majority", serverSelectionTimeoutMS=2000, connectTimeoutMS=2000, socketTimeoutMS=10_000
+            uri,
+            w="majority",
+            serverSelectionTimeoutMS=2000,
+            connectTimeoutMS=2000,
+            socketTimeoutMS=10_000,
         )
         self._begin: Timestamp = self._client.admin.command("ping")["operationTime"]
         self._after: Mapping[str, Any] | None = None
@@ -72,7 +76,10 @@ class Witness:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -85,7 +92,9 @@ class Witness:
         """Wait until everything committed before this call is known."""
         mark = uuid.uuid4().hex
         self._client[self._database][MARKS].insert_one({"_id": mark})
-        poll(lambda: mark in self._marks or self._error is not None, "the witness", CATCH_UP_SECONDS)
+        poll(
+            lambda: mark in self._marks or self._error is not None, "the witness", CATCH_UP_SECONDS
+        )
         assert self._error is None, f"the witness failed: {self._error!r}"
 
     def _run(self) -> None:
@@ -101,13 +110,17 @@ class Witness:
             self._error = error
 
     def _follow(self) -> None:
-        match = {"$or": [
-            {"ns.db": self._database},
-            {"ns.coll": CHECKPOINTS, "documentKey._id": self._checkpoint["_id"]},
-        ]}
+        match = {
+            "$or": [
+                {"ns.db": self._database},
+                {"ns.coll": CHECKPOINTS, "documentKey._id": self._checkpoint["_id"]},
+            ]
+        }
         begin = None if self._after else self._begin
         with self._client.watch(
-            [{"$match": match}], start_after=self._after, start_at_operation_time=begin,
+            [{"$match": match}],
+            start_after=self._after,
+            start_at_operation_time=begin,
             max_await_time_ms=AWAIT_MILLIS,
         ) as stream:
             while not self._closing.is_set():
@@ -133,7 +146,11 @@ class Witness:
             new = event["fullDocument"][HISTORY]
         else:
             fields = event.get("updateDescription", {}).get("updatedFields", {})
-            new = [value for name, value in fields.items() if name.startswith(f"{HISTORY}.") and name.count(".") == 1]
+            new = [
+                value
+                for name, value in fields.items()
+                if name.startswith(f"{HISTORY}.") and name.count(".") == 1
+            ]
         self.transitions += [
             Transition(self._job_ids[key], each["trans_id"], each["state"], token) for each in new
         ]
@@ -144,5 +161,9 @@ class Witness:
         if "token" in changed:
             wall = event["wallTime"].timestamp() * 1000 + WALL_TICK_MILLIS
             self.saves.append(
-                Save(changed["token"], min(self._checkpoint["saved_at"] * 1000, wall), self._checkpoint["epoch"])
+                Save(
+                    changed["token"],
+                    min(self._checkpoint["saved_at"] * 1000, wall),
+                    self._checkpoint["epoch"],
+                )
             )

@@ -22,8 +22,11 @@ Document = dict[str, Any]
 def transition(state: object, minute: int = 0, **changed: object) -> Document:
     """One element of the history; ``changed`` replaces its fields, and removes those that are None."""
     whole = {
-        "state": state, "time": MIDNIGHT + timedelta(minutes=minute, milliseconds=511), "_retry": 0,
-        "trans_id": str(uuid.uuid4()), "notif_sent": False,
+        "state": state,
+        "time": MIDNIGHT + timedelta(minutes=minute, milliseconds=511),
+        "_retry": 0,
+        "trans_id": str(uuid.uuid4()),
+        "notif_sent": False,
     }
     return {name: value for name, value in {**whole, **changed}.items() if value is not None}
 
@@ -38,19 +41,31 @@ class Jobs:
         """Insert a job and return its id; ``changed`` replaces its fields, and removes those that are None."""
         first = first or transition("created")
         whole = {
-            "id": str(uuid.uuid4()), "state": first.get("state"), "transition_times": [first], "user": "myuser",
-            "admin_meta": {}, "job_input": {"cluster": "kbase", "input_files": []}, "_update_time": MIDNIGHT,
+            "id": str(uuid.uuid4()),
+            "state": first.get("state"),
+            "transition_times": [first],
+            "user": "myuser",
+            "admin_meta": {},
+            "job_input": {"cluster": "kbase", "input_files": []},
+            "_update_time": MIDNIGHT,
         }
         job = {name: value for name, value in {**whole, **changed}.items() if value is not None}
         self.collection.insert_one(job)
         return str(job.get("id"))
 
-    def past(self, *states: str, ago: float = 600.0, every: float = 1.0, **changed: object) -> Document:
+    def past(
+        self, *states: str, ago: float = 600.0, every: float = 1.0, **changed: object
+    ) -> Document:
         """Insert a job that came to its states ``ago`` seconds ago and then one after ``every`` seconds; return it."""
         now = datetime.now(timezone.utc).replace(microsecond=511_000)
         times = [now - timedelta(seconds=ago - n * every) for n in range(len(states))]
         history = [transition(state, time=time) for state, time in zip(states, times, strict=True)]
-        whole = {"id": str(uuid.uuid4()), "state": states[-1], "transition_times": history, "_update_time": times[-1]}
+        whole = {
+            "id": str(uuid.uuid4()),
+            "state": states[-1],
+            "transition_times": history,
+            "_update_time": times[-1],
+        }
         job: Document = {**whole, **changed}
         self.collection.insert_one(job)
         return job

@@ -49,11 +49,19 @@ def environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, **given}
 
 
-def command(*arguments: str, settings: Settings, answer: str = "", deadline: float = DEADLINE_SECONDS) -> Ended:
+def command(
+    *arguments: str, settings: Settings, answer: str = "", deadline: float = DEADLINE_SECONDS
+) -> Ended:
     """Run ``job-bridge`` with ``arguments`` to its end, ``answer`` on its standard input."""
     done = subprocess.run(
-        [sys.executable, "-m", "bridge", *arguments], env=environment(settings), input=answer, text=True,
-        capture_output=True, timeout=deadline, cwd=ROOT, check=False,
+        [sys.executable, "-m", "bridge", *arguments],
+        env=environment(settings),
+        input=answer,
+        text=True,
+        capture_output=True,
+        timeout=deadline,
+        cwd=ROOT,
+        check=False,
     )
     assert_clean(done.stdout + done.stderr)
     return Ended(done.returncode, done.stdout, done.stderr)
@@ -67,7 +75,9 @@ def assert_clean(text: str) -> None:
 
 def errors_in(text: str) -> list[str]:
     """The lines that complain: errors of the log, and what a command says before it has one."""
-    lines = [json.loads(line) if line.startswith("{") else {"plain": line} for line in text.splitlines()]
+    lines = [
+        json.loads(line) if line.startswith("{") else {"plain": line} for line in text.splitlines()
+    ]
     logged = [str(line["message"]) for line in lines if line.get("level") in ("ERROR", "CRITICAL")]
     plain = [str(line["plain"]) for line in lines if str(line.get("plain", "")).strip()]
     return logged + plain
@@ -86,13 +96,20 @@ class Bridge:
         self._from = len(self.output())
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "bridge", "run"], env=environment(self._settings), cwd=ROOT,
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                [sys.executable, "-m", "bridge", "run"],
+                env=environment(self._settings),
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self.process.poll() is None:
             self.process.kill()
@@ -128,10 +145,14 @@ class Bridge:
 
     def await_line(self, words: str) -> str:
         """Wait for a line of the log with ``words``, and return it."""
-        self.wait_until(lambda: any(words in line for line in self.messages()), f"a line with '{words}'")
+        self.wait_until(
+            lambda: any(words in line for line in self.messages()), f"a line with '{words}'"
+        )
         return next(line for line in self.messages() if words in line)
 
-    def wait_until(self, condition: Callable[[], bool], what: str, deadline: float = DEADLINE_SECONDS) -> None:
+    def wait_until(
+        self, condition: Callable[[], bool], what: str, deadline: float = DEADLINE_SECONDS
+    ) -> None:
         """Poll ``condition``; fails at once when the bridge has ended."""
 
         def met() -> bool:
@@ -161,7 +182,11 @@ class Bridge:
 
     def metrics(self) -> dict[str, float]:
         """Every sample of /metrics by its name and labels."""
-        lines = [line for line in self.get("/metrics")[1].splitlines() if line and not line.startswith("#")]
+        lines = [
+            line
+            for line in self.get("/metrics")[1].splitlines()
+            if line and not line.startswith("#")
+        ]
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
     def ready(self) -> bool:
@@ -183,7 +208,9 @@ class Bridge:
 
     def await_acked(self, count: int) -> Bridge:
         """Wait until Kafka has acknowledged ``count`` messages, dead letters included."""
-        self.wait_until(lambda: self.status()["counters"]["acked"] >= count, f"{count} acknowledged")
+        self.wait_until(
+            lambda: self.status()["counters"]["acked"] >= count, f"{count} acknowledged"
+        )
         return self
 
     def stop(self) -> int:

@@ -39,7 +39,11 @@ class Stored:
         found = self._documents.find_one({"_id": self._name})
         assert found is not None
         # The lease is no part of the checkpoint: whoever looks holds it for a moment.
-        return {name: value for name, value in found.items() if name not in ("owner", "epoch", "renewed_at")}
+        return {
+            name: value
+            for name, value in found.items()
+            if name not in ("owner", "epoch", "renewed_at")
+        }
 
     def rewrite(self, change: Change) -> Document:
         """Change the record behind the bridge's back; return what is stored then."""
@@ -53,15 +57,24 @@ class Stored:
 
 @pytest.fixture(scope="module", params=STORES)
 def ran(
-    request: pytest.FixtureRequest, mongo: Mongod, kafka: Kafka, client: Client, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    mongo: Mongod,
+    kafka: Kafka,
+    client: Client,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Stored:
     """What a bridge left behind that ran once, sent a job and stopped."""
     folder, name = tmp_path_factory.mktemp("ran"), f"test-{uuid.uuid4().hex[:12]}"
     for topic in (name, f"{name}-dlq"):
         kafka.create_topic(topic)
     given = {
-        "mongo.uri": mongo.uri, "mongo.database": name, "kafka.bootstrap_servers": kafka.bootstrap, "kafka.topic": name,
-        "checkpoint.store": str(request.param), "checkpoint.name": name, "checkpoint.file": str(folder / "checkpoint.json"),
+        "mongo.uri": mongo.uri,
+        "mongo.database": name,
+        "kafka.bootstrap_servers": kafka.bootstrap,
+        "kafka.topic": name,
+        "checkpoint.store": str(request.param),
+        "checkpoint.name": name,
+        "checkpoint.file": str(folder / "checkpoint.json"),
     }
     stored = Stored(given, client)
     with Bridge(given, folder / "log") as bridge:
@@ -104,17 +117,38 @@ def without(*names: str) -> Change:
     ("change", "words"),
     [
         (replacing(format=3, bridge_version="9.9.0"), "has format 3, this bridge ("),
-        (lambda record: {**record, "token": record["token"][:15]}, "damaged: ValueError at no resume token"),
-        (lambda record: {**record, "token": record["token"][:24]}, "The stored resume token is none: "),
-        (lambda record: {**record, "token": f"82{'0' * 18}"}, "token and cluster_time, which disagree"),
+        (
+            lambda record: {**record, "token": record["token"][:15]},
+            "damaged: ValueError at no resume token",
+        ),
+        (
+            lambda record: {**record, "token": record["token"][:24]},
+            "The stored resume token is none: ",
+        ),
+        (
+            lambda record: {**record, "token": f"82{'0' * 18}"},
+            "token and cluster_time, which disagree",
+        ),
         (without("cluster_time"), "damaged: KeyError at 'cluster_time'"),
         (without("format"), "damaged: "),
         (replacing(token=7), "damaged: TypeError at 7 where text belongs"),
         (replacing(sequence="many"), "damaged: "),
-        (replacing(namespace="elsewhere.jobs"), "The stored checkpoint is of elsewhere.jobs, this bridge reads "),
-        (replacing(mongo_cluster_id=f"rs0/{ObjectId()}"), "The stored checkpoint is of MongoDB cluster rs0/"),
-        (replacing(mongo_cluster_id="rs7/"), "The stored checkpoint is of MongoDB cluster rs7/, this one is rs0/"),
-        (replacing(token="", cluster_time=[4_000_000_000, 1]), "later than this cluster's last write"),
+        (
+            replacing(namespace="elsewhere.jobs"),
+            "The stored checkpoint is of elsewhere.jobs, this bridge reads ",
+        ),
+        (
+            replacing(mongo_cluster_id=f"rs0/{ObjectId()}"),
+            "The stored checkpoint is of MongoDB cluster rs0/",
+        ),
+        (
+            replacing(mongo_cluster_id="rs7/"),
+            "The stored checkpoint is of MongoDB cluster rs7/, this one is rs0/",
+        ),
+        (
+            replacing(token="", cluster_time=[4_000_000_000, 1]),
+            "later than this cluster's last write",
+        ),
     ],
 )
 def test_a_checkpoint_that_is_not_good_is_refused(
@@ -135,14 +169,19 @@ def test_check_and_a_new_token_mend_a_damaged_checkpoint(
     stored.rewrite(without("cluster_time", "fingerprint"))
     checked = command("check", settings=stored.settings)
     assert checked.code == 83
-    assert "damaged: KeyError at 'cluster_time'" in checked.out and "'job-bridge token set TIME'" in checked.out
+    assert (
+        "damaged: KeyError at 'cluster_time'" in checked.out
+        and "'job-bridge token set TIME'" in checked.out
+    )
 
     since = datetime.fromtimestamp(before["saved_at"], timezone.utc).isoformat()
     mended = command("token", "set", since, "--yes", settings=stored.settings)
     assert mended.code == 0 and "is damaged" in mended.out
     job_id = Jobs(client[stored.topic]["jobs"]).good()
     with Bridge(stored.settings, tmp_path / "log") as bridge:
-        bridge.wait_until(lambda: told(kafka, stored.topic, job_id) == list(GOOD), "the job after it")
+        bridge.wait_until(
+            lambda: told(kafka, stored.topic, job_id) == list(GOOD), "the job after it"
+        )
 
 
 @pytest.mark.parametrize("keep", [0, 1, 100])
@@ -167,7 +206,11 @@ def test_a_file_cut_short_is_refused(
 def test_a_file_of_another_bridge_is_refused(
     settings: Settings, start: Start, tmp_path: Path
 ) -> None:
-    given = {**settings, "checkpoint.store": "file", "checkpoint.file": str(tmp_path / "checkpoint.json")}
+    given = {
+        **settings,
+        "checkpoint.store": "file",
+        "checkpoint.file": str(tmp_path / "checkpoint.json"),
+    }
     with start(**given) as bridge:
         bridge.await_ready()
         assert bridge.stop() == 0
@@ -190,8 +233,14 @@ def test_a_file_that_cannot_be_written_is_refused(path: str, settings: Settings)
     assert "Check checkpoint.file, its folder and the disk" in ended.complaint
 
 
-def test_a_second_bridge_on_one_file_is_refused(settings: Settings, start: Start, tmp_path: Path) -> None:
-    given = {**settings, "checkpoint.store": "file", "checkpoint.file": str(tmp_path / "checkpoint.json")}
+def test_a_second_bridge_on_one_file_is_refused(
+    settings: Settings, start: Start, tmp_path: Path
+) -> None:
+    given = {
+        **settings,
+        "checkpoint.store": "file",
+        "checkpoint.file": str(tmp_path / "checkpoint.json"),
+    }
     with start(**given) as bridge:
         bridge.await_ready()
 
@@ -213,7 +262,11 @@ def other_mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
 def test_a_checkpoint_of_another_replica_set_of_the_same_name_is_refused(
     other_mongo: Mongod, settings: Settings, kafka: Kafka, topic: str, start: Start, tmp_path: Path
 ) -> None:
-    given = {**settings, "checkpoint.store": "file", "checkpoint.file": str(tmp_path / "checkpoint.json")}
+    given = {
+        **settings,
+        "checkpoint.store": "file",
+        "checkpoint.file": str(tmp_path / "checkpoint.json"),
+    }
     with start(**given) as bridge:
         bridge.await_ready()
         assert bridge.stop() == 0

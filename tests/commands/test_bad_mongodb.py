@@ -24,22 +24,31 @@ def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
         yield server
 
 
-def test_a_standalone_is_refused_with_the_way_to_a_replica_set(standalone: Mongod, refused: Refused) -> None:
+def test_a_standalone_is_refused_with_the_way_to_a_replica_set(
+    standalone: Mongod, refused: Refused
+) -> None:
     ended = refused({"mongo.uri": standalone.uri})
 
     assert ended.code == 78
-    assert "This mongod is a standalone, not a replica set. Nothing was read or sent" in ended.complaint
+    assert (
+        "This mongod is a standalone, not a replica set. Nothing was read or sent"
+        in ended.complaint
+    )
     assert HOW_TO_MAKE_A_SET in ended.complaint
 
 
-def test_a_standalone_that_should_be_a_set_is_waited_for_with_the_way_to_one(standalone: Mongod, start: Start) -> None:
+def test_a_standalone_that_should_be_a_set_is_waited_for_with_the_way_to_one(
+    standalone: Mongod, start: Start
+) -> None:
     with start(mongo__uri=f"{standalone.uri}?replicaSet=rs0") as bridge:
         reason = bridge.await_unready('No replica set members available for replica set name "rs0"')
 
         assert "becomes a replica set with --replSet rs0 and, once, rs.initiate()" in reason
 
 
-def test_the_name_of_another_replica_set_is_waited_for_until_a_signal_comes(mongo: Mongod, start: Start) -> None:
+def test_the_name_of_another_replica_set_is_waited_for_until_a_signal_comes(
+    mongo: Mongod, start: Start
+) -> None:
     with start(mongo__uri=mongo.uri.replace("rs0", "rs9")) as bridge:
         reason = bridge.await_unready("rs9")
 
@@ -66,10 +75,16 @@ def test_check_tells_of_a_standalone_too(standalone: Mongod, settings: Settings)
         ("mongodb://localhost:99999/", "Port must be an integer between 0 and 65535"),
         ("mongodb://localhost/?tsl=true", "Did you mean one of (tls"),
         ("mongodb://localhost/?tls=maybe", "The value of tls must be 'true' or 'false'"),
-        (f"mongodb://localhost/?connectTimeoutMS={SECRET}", "connecttimeoutms must be an integer or float"),
+        (
+            f"mongodb://localhost/?connectTimeoutMS={SECRET}",
+            "connecttimeoutms must be an integer or float",
+        ),
         ("mongodb://localhost/?authMechanism=NONE", "authmechanism must be in "),
         ("mongodb://localhost/?tls=true&tlsCAFile=/nowhere/ca.pem", "[Errno 2]"),
-        ("mongodb://a,b/?directConnection=true", "Cannot specify multiple hosts with directConnection=true"),
+        (
+            "mongodb://a,b/?directConnection=true",
+            "Cannot specify multiple hosts with directConnection=true",
+        ),
         ("", "Empty host"),
     ],
 )
@@ -82,16 +97,24 @@ def test_a_malformed_uri_is_refused_without_showing_it(uri: str, words: str) -> 
 
 
 @pytest.mark.parametrize("arguments", [("check",), ("tail",), ("token", "show")])
-def test_a_malformed_uri_is_refused_by_the_other_commands_too(arguments: tuple[str, ...], settings: Settings) -> None:
-    ended = command(*arguments, settings={**settings, "mongo.uri": f"mongodb://b:{SECRET}@localhost/?tls=maybe"})
+def test_a_malformed_uri_is_refused_by_the_other_commands_too(
+    arguments: tuple[str, ...], settings: Settings
+) -> None:
+    ended = command(
+        *arguments, settings={**settings, "mongo.uri": f"mongodb://b:{SECRET}@localhost/?tls=maybe"}
+    )
 
     assert ended.code == 78
     assert "The value of tls must be 'true' or 'false'" in ended.out + ended.err
 
 
 @pytest.mark.parametrize("arguments", [("check",), ("run",), ("token", "show")], ids=" ".join)
-def test_a_uri_that_is_found_not_to_work_later_is_refused_too(arguments: tuple[str, ...], settings: Settings) -> None:
-    ended = command(*arguments, settings={**settings, "mongo.uri": f"mongodb+srv://b:{SECRET}@127.0.0.1/"})
+def test_a_uri_that_is_found_not_to_work_later_is_refused_too(
+    arguments: tuple[str, ...], settings: Settings
+) -> None:
+    ended = command(
+        *arguments, settings={**settings, "mongo.uri": f"mongodb+srv://b:{SECRET}@127.0.0.1/"}
+    )
 
     assert ended.code == 78
     assert "an IP address is not a valid hostname for 'mongodb+srv://'" in ended.out + ended.err
@@ -124,7 +147,10 @@ def test_a_collection_that_does_not_exist_is_waited_for(
 ) -> None:
     with start() as bridge:
         bridge.await_ready()
-        assert f"the collection {database}.jobs does not exist yet: waiting for its first job" in bridge.messages()
+        assert (
+            f"the collection {database}.jobs does not exist yet: waiting for its first job"
+            in bridge.messages()
+        )
 
         job_id = Jobs(client[database]["jobs"]).good()
         bridge.await_acked(len(GOOD))
@@ -142,12 +168,17 @@ def test_a_view_is_refused(
 
     said = ended.complaint if name != "check" else ended.out
     assert ended.code == 78
-    assert f"{database}.seen is a view; change streams watch collections only. Nothing was read or sent" in said
+    assert (
+        f"{database}.seen is a view; change streams watch collections only. Nothing was read or sent"
+        in said
+    )
     assert "Set mongo.collection to the collection behind it" in said
     assert kafka.read(topic) == []
 
 
-def test_a_collection_that_becomes_a_view_is_refused(start: Start, jobs: Jobs, database: str, client: Client) -> None:
+def test_a_collection_that_becomes_a_view_is_refused(
+    start: Start, jobs: Jobs, database: str, client: Client
+) -> None:
     with start() as bridge:
         bridge.await_ready()
         jobs.collection.drop()

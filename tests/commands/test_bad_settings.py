@@ -40,14 +40,25 @@ def file(folder: Path, text: str | bytes) -> Path:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        *(("mongo.database", value, "no name of a MongoDB database") for value in ("a b", "a.b", "$x", 'a"b', "x" * 64)),
+        *(
+            ("mongo.database", value, "no name of a MongoDB database")
+            for value in ("a b", "a.b", "$x", 'a"b', "x" * 64)
+        ),
         *(("mongo.database", value, "MongoDB's own") for value in ("admin", "local", "config")),
         ("checkpoint.database", "a b", "no name of a MongoDB database"),
-        *(("mongo.collection", value, "no name of a collection") for value in ("a$b", ".x", "x.", "a..b", "system.profile")),
-        *(("start.from", value, "from 1970 to 2106") for value in ("1950-01-01T00:00:00Z", "9999-01-01T00:00:00Z")),
+        *(
+            ("mongo.collection", value, "no name of a collection")
+            for value in ("a$b", ".x", "x.", "a..b", "system.profile")
+        ),
+        *(
+            ("start.from", value, "from 1970 to 2106")
+            for value in ("1950-01-01T00:00:00Z", "9999-01-01T00:00:00Z")
+        ),
     ],
 )
-def test_what_mongodb_has_no_place_or_time_for_is_refused(name: str, value: str, words: str) -> None:
+def test_what_mongodb_has_no_place_or_time_for_is_refused(
+    name: str, value: str, words: str
+) -> None:
     said = complaint(settings={name: value})
 
     assert f"JOB_BRIDGE_{name.replace('.', '_').upper()}: " in said and words in said
@@ -62,7 +73,13 @@ def test_every_problem_is_told_at_once_by_the_name_it_was_given(tmp_path: Path) 
     }
 
     said = complaint(
-        "--config", str(path), "--checkpoint-store", "kafka", "--start-from", "yesterday", settings=given
+        "--config",
+        str(path),
+        "--checkpoint-store",
+        "kafka",
+        "--start-from",
+        "yesterday",
+        settings=given,
     )
 
     assert "10 problem(s)" in said
@@ -73,7 +90,10 @@ def test_every_problem_is_told_at_once_by_the_name_it_was_given(tmp_path: Path) 
     assert f"{path}: http.port: Input should be less than or equal to 65535, not 99999" in said
     assert "JOB_BRIDGE_KAFKA_SASL_MECHANISM: Input should be 'PLAIN'" in said
     assert "JOB_BRIDGE_DELIVRY_MODE is unknown (did you mean JOB_BRIDGE_DELIVERY_MODE?)" in said
-    assert "JOB_BRIDGE_MONGO_PASSWORD_FILE: cannot read /nowhere/password: No such file or directory" in said
+    assert (
+        "JOB_BRIDGE_MONGO_PASSWORD_FILE: cannot read /nowhere/password: No such file or directory"
+        in said
+    )
     assert "--checkpoint-store: Input should be 'mongo' or 'file', not 'kafka'" in said
     assert "--start-from: 'yesterday' is no ISO 8601 time" in said
 
@@ -92,10 +112,15 @@ def test_the_stronger_source_is_named_and_the_weaker_one_forgiven(tmp_path: Path
 def test_a_misspelt_security_protocol_is_never_taken_for_plain_text(protocol: str) -> None:
     said = complaint(settings={"kafka.security_protocol": protocol})
 
-    assert f"JOB_BRIDGE_KAFKA_SECURITY_PROTOCOL: Input should be 'PLAINTEXT', 'SSL', 'SASL_PLAINTEXT' or 'SASL_SSL', not '{protocol}'" in said
+    assert (
+        f"JOB_BRIDGE_KAFKA_SECURITY_PROTOCOL: Input should be 'PLAINTEXT', 'SSL', 'SASL_PLAINTEXT' or 'SASL_SSL', not '{protocol}'"
+        in said
+    )
 
 
-@pytest.mark.parametrize("topic", ["job_transitions", "job.transitions", "a b", "ümlaut", "", "x" * 246])
+@pytest.mark.parametrize(
+    "topic", ["job_transitions", "job.transitions", "a b", "ümlaut", "", "x" * 246]
+)
 def test_a_topic_that_is_not_allowed_by_name_is_refused(topic: str) -> None:
     said = complaint(settings={"kafka.topic": topic})
 
@@ -106,17 +131,28 @@ def test_a_topic_that_is_not_allowed_by_name_is_refused(topic: str) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"mongo.username": "bridge"}, "give both of JOB_BRIDGE_MONGO_USERNAME and mongo.password, or neither"),
-        ({"mongo.password": SECRET}, "give both of mongo.username and JOB_BRIDGE_MONGO_PASSWORD, or neither"),
+        (
+            {"mongo.username": "bridge"},
+            "give both of JOB_BRIDGE_MONGO_USERNAME and mongo.password, or neither",
+        ),
+        (
+            {"mongo.password": SECRET},
+            "give both of mongo.username and JOB_BRIDGE_MONGO_PASSWORD, or neither",
+        ),
         (
             {"kafka.security_protocol": "SASL_SSL"},
             "JOB_BRIDGE_KAFKA_SECURITY_PROTOCOL = SASL_SSL needs kafka.sasl_username and kafka.sasl_password",
         ),
         ({"jobs.id_field": "id"}, "JOB_BRIDGE_JOBS_ID_FIELD needs jobs.profile = custom"),
-        ({"jobs.profile": "custom"}, "JOB_BRIDGE_JOBS_PROFILE = custom needs jobs.id_field and jobs.state_field"),
+        (
+            {"jobs.profile": "custom"},
+            "JOB_BRIDGE_JOBS_PROFILE = custom needs jobs.id_field and jobs.state_field",
+        ),
     ],
 )
-def test_settings_that_need_each_other_are_named_as_they_were_given(given: Settings, words: str) -> None:
+def test_settings_that_need_each_other_are_named_as_they_were_given(
+    given: Settings, words: str
+) -> None:
     assert words in complaint(settings=given)
 
 
@@ -131,7 +167,9 @@ def test_settings_that_need_each_other_are_named_as_they_were_given(given: Setti
         ("job_bridge_kafka_topic", "JOB_BRIDGE_KAFKA_TOPIC"),
     ],
 )
-def test_a_variable_that_is_unknown_is_refused_with_the_nearest_known_one(name: str, nearest: str) -> None:
+def test_a_variable_that_is_unknown_is_refused_with_the_nearest_known_one(
+    name: str, nearest: str
+) -> None:
     ended = command("run", settings={name: SECRET})
 
     assert ended.code == 78
@@ -142,9 +180,14 @@ def test_a_secret_from_two_places_is_refused(tmp_path: Path) -> None:
     secret = tmp_path / "password"
     secret.write_text(f"{SECRET}\n")
 
-    said = complaint(settings={"kafka.sasl_password": SECRET, "JOB_BRIDGE_KAFKA_SASL_PASSWORD_FILE": str(secret)})
+    said = complaint(
+        settings={"kafka.sasl_password": SECRET, "JOB_BRIDGE_KAFKA_SASL_PASSWORD_FILE": str(secret)}
+    )
 
-    assert "JOB_BRIDGE_KAFKA_SASL_PASSWORD and JOB_BRIDGE_KAFKA_SASL_PASSWORD_FILE are both set: keep one" in said
+    assert (
+        "JOB_BRIDGE_KAFKA_SASL_PASSWORD and JOB_BRIDGE_KAFKA_SASL_PASSWORD_FILE are both set: keep one"
+        in said
+    )
 
 
 def test_only_secrets_may_be_in_files_of_their_own(tmp_path: Path) -> None:
@@ -156,13 +199,15 @@ def test_only_secrets_may_be_in_files_of_their_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (f'[kafka]\nsasl_password = {SECRET}\n', "Invalid value (at line 2, column 17)"),
+        (f"[kafka]\nsasl_password = {SECRET}\n", "Invalid value (at line 2, column 17)"),
         (f'[mongo]\nuri = "{SECRET}', "Unterminated string (at end of document)"),
         ('[http]\nport = 1\n[http]\nhost = "x"\n', "(at line 3, column 6)"),
         (b"[kafka]\ntopic = '\xff\xfe'\n", "it is not UTF-8 text"),
     ],
 )
-def test_a_broken_file_is_refused_with_the_place(tmp_path: Path, text: str | bytes, words: str) -> None:
+def test_a_broken_file_is_refused_with_the_place(
+    tmp_path: Path, text: str | bytes, words: str
+) -> None:
     path = file(tmp_path, text)
 
     said = complaint("--config", str(path), settings={})
@@ -183,7 +228,10 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
 
     said = complaint("--config", str(loop), settings={})
 
-    assert f"Cannot read the settings file {loop}: " in said and "Check the path and its permissions" in said
+    assert (
+        f"Cannot read the settings file {loop}: " in said
+        and "Check the path and its permissions" in said
+    )
 
 
 @pytest.mark.parametrize(
@@ -208,12 +256,19 @@ def test_a_command_line_that_makes_no_sense_is_usage(arguments: list[str], words
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("replay", "--from", "", "--dry-run"), ("replay", "--since", "", "--dry-run"), ("replay", "--from", "1h", "--to", "", "--dry-run"),
-        ("verify", "--since", ""), ("tail", "--since", ""), ("dead-letters", "list", "--since", ""),
-        ("dead-letters", "retry", "--all", "--since", ""), ("tail", "--since", "36500d"),
+        ("replay", "--from", "", "--dry-run"),
+        ("replay", "--since", "", "--dry-run"),
+        ("replay", "--from", "1h", "--to", "", "--dry-run"),
+        ("verify", "--since", ""),
+        ("tail", "--since", ""),
+        ("dead-letters", "list", "--since", ""),
+        ("dead-letters", "retry", "--all", "--since", ""),
+        ("tail", "--since", "36500d"),
     ],
 )
-def test_a_time_that_is_none_never_means_all_of_it(arguments: tuple[str, ...], settings: Settings) -> None:
+def test_a_time_that_is_none_never_means_all_of_it(
+    arguments: tuple[str, ...], settings: Settings
+) -> None:
     """A shell's variable that is not set."""
     ended = command(*arguments, settings=settings)
 

@@ -12,7 +12,9 @@ from tests.servers.kafka import Kafka
 HUGE = "x" * 2_000_000
 
 
-def test_a_message_too_large_is_set_aside_in_its_place(start: Start, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_a_message_too_large_is_set_aside_in_its_place(
+    start: Start, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     with start() as bridge:
         bridge.await_ready()
         job_id = jobs.add()
@@ -23,7 +25,11 @@ def test_a_message_too_large_is_set_aside_in_its_place(start: Start, jobs: Jobs,
 
         assert bridge.ready()
         # Found before it is sent: the producer was never broken by it.
-        assert not any(count for name, count in bridge.metrics().items() if name.startswith("job_bridge_restarts_total{"))
+        assert not any(
+            count
+            for name, count in bridge.metrics().items()
+            if name.startswith("job_bridge_restarts_total{")
+        )
     [letter] = kafka.read(f"{topic}-dlq")
     [told_of] = values([letter])
     assert told_of["error_dlq"].startswith("the message has 2000") and topic in told_of["error_dlq"]
@@ -46,7 +52,10 @@ def test_a_message_too_large_stops_the_bridge_where_wanted(
 
     assert ended.code == 82
     assert f"Job {job_id}: the message has 2000" in ended.complaint
-    assert "Nothing is lost" in ended.complaint and "Raise the topic's max.message.bytes" in ended.complaint
+    assert (
+        "Nothing is lost" in ended.complaint
+        and "Raise the topic's max.message.bytes" in ended.complaint
+    )
     assert told(kafka, topic, job_id) == ["created"]
     assert set_aside(kafka, topic) == []
 
@@ -67,12 +76,18 @@ def test_a_topic_that_takes_little_sets_aside_what_is_larger(
             jobs.move(job_id, "x" * size)
         bridge.await_acked(3)
 
-        assert not any(count for name, count in bridge.metrics().items() if name.startswith("job_bridge_restarts_total{"))
+        assert not any(
+            count
+            for name, count in bridge.metrics().items()
+            if name.startswith("job_bridge_restarts_total{")
+        )
     assert [len(state) for state in told(kafka, topic, job_id)] == [7, 1000]
     assert [len(letter["state"]) for letter in set_aside(kafka, topic)] == [500]
 
 
-def test_too_many_dead_letters_stop_the_bridge(start: Start, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_too_many_dead_letters_stop_the_bridge(
+    start: Start, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     with start(delivery__dead_letters_per_hour="2") as bridge:
         bridge.await_ready()
         good = jobs.good()
@@ -81,9 +96,15 @@ def test_too_many_dead_letters_stop_the_bridge(start: Start, jobs: Jobs, kafka: 
         ended = bridge.ended()
 
     assert ended.code == 82
-    assert "Too many dead letters within an hour; the next: the job id is int, not text" in ended.complaint
+    assert (
+        "Too many dead letters within an hour; the next: the job id is int, not text"
+        in ended.complaint
+    )
     assert "Nothing is lost" in ended.complaint
-    assert f"Look at {topic}-dlq" in ended.complaint and "raise delivery.dead_letters_per_hour" in ended.complaint
+    assert (
+        f"Look at {topic}-dlq" in ended.complaint
+        and "raise delivery.dead_letters_per_hour" in ended.complaint
+    )
     assert told(kafka, topic, good) == list(GOOD)
     assert [letter["job_id"] for letter in set_aside(kafka, topic)] == ["0", "1"]
 
@@ -117,7 +138,9 @@ def test_a_dead_letter_without_its_topic_stops_the_bridge_until_the_topic_is_mad
     name = without_dead_letters["kafka.topic"]
     with start(kafka__topic=name) as bridge:
         bridge.await_ready()
-        assert f"the dead-letter topic {name}-dlq does not exist" in bridge.await_line("dead-letter topic")
+        assert f"the dead-letter topic {name}-dlq does not exist" in bridge.await_line(
+            "dead-letter topic"
+        )
         first = jobs.good()
         jobs.add(id="odd", first=transition("created", time="noon"))
         after = jobs.good()
@@ -126,12 +149,18 @@ def test_a_dead_letter_without_its_topic_stops_the_bridge_until_the_topic_is_mad
     assert ended.code == 82
     assert f"there is no topic {name}-dlq to set it aside" in ended.complaint
     assert "the time is str, not a date" in ended.complaint
-    assert "Nothing is lost" in ended.complaint and "'job-bridge topics create' makes it" in ended.complaint
+    assert (
+        "Nothing is lost" in ended.complaint
+        and "'job-bridge topics create' makes it" in ended.complaint
+    )
     assert told(kafka, name, first) == list(GOOD) and told(kafka, name, after) == []
 
     made = command("topics", "create", settings=without_dead_letters)
     assert made.code == 0
-    assert made.out.splitlines() == [f"{name}: is there already", f"{name}-dlq: created with 1 partition(s)"]
+    assert made.out.splitlines() == [
+        f"{name}: is there already",
+        f"{name}-dlq: created with 1 partition(s)",
+    ]
     with start(kafka__topic=name) as bridge:
         bridge.await_acked(1 + len(GOOD))
     assert [letter["job_id"] for letter in set_aside(kafka, name)] == ["odd"]

@@ -36,14 +36,24 @@ def listed(settings: Settings, *arguments: str) -> list[dict[str, str]]:
     return [json.loads(line) for line in ended.out.splitlines()]
 
 
-def test_they_are_listed_with_place_and_reason(letters: tuple[str, str], settings: Settings) -> None:
+def test_they_are_listed_with_place_and_reason(
+    letters: tuple[str, str], settings: Settings
+) -> None:
     found = listed(settings)
 
     assert [one["job_id"] for one in found] == list(letters)
     assert [one["place"] for one in found] == ["0:0", "0:1"]
-    assert "more than topic" in found[0]["error_dlq"] and "the time is missing" in found[1]["error_dlq"]
+    assert (
+        "more than topic" in found[0]["error_dlq"]
+        and "the time is missing" in found[1]["error_dlq"]
+    )
     lines = command("dead-letters", "list", settings=settings).out.splitlines()
-    assert len(lines) == 2 and lines[1].startswith("0:1 ") and letters[1] in lines[1] and "the time is missing" in lines[1]
+    assert (
+        len(lines) == 2
+        and lines[1].startswith("0:1 ")
+        and letters[1] in lines[1]
+        and "the time is missing" in lines[1]
+    )
     assert listed(settings, "--since", "1h") == found
 
 
@@ -79,7 +89,11 @@ def test_one_whose_cause_is_mended_is_sent_with_its_identity(
     record = next(one for one in kafka.read(topic) if header(one, "ce_origin") == b"retry")
     (value,) = values([record])
     # Whole, as the job has it, not shortened as in the letter.
-    assert (value["job_id"], value["state"], value["trans_id"]) == (letters[0], HUGE, "the-huge-one")
+    assert (value["job_id"], value["state"], value["trans_id"]) == (
+        letters[0],
+        HUGE,
+        "the-huge-one",
+    )
     assert header(record, "ce_id") == b"the-huge-one" and header(record, "ce_sequence") == b"1"
     assert len(set_aside(kafka, topic)) == 2
 
@@ -94,12 +108,17 @@ def test_one_whose_cause_is_as_it_was_stays_a_dead_letter(
     assert "1 were set aside again" in ended.err
     assert told(kafka, topic, letters[0]) == ["created"]
 
-    jobs.update(letters[1], {"$set": {"transition_times.1": transition("running", 1, trans_id="the-timeless-one")}})
+    jobs.update(
+        letters[1],
+        {"$set": {"transition_times.1": transition("running", 1, trans_id="the-timeless-one")}},
+    )
     assert command("dead-letters", "retry", "0:1", settings=settings).code == 0
     assert told(kafka, topic, letters[1]) == ["created", "running"]
 
 
-def test_however_often_it_is_tried_it_is_one_transition(letters: tuple[str, str], settings: Settings, kafka: Kafka, topic: str) -> None:
+def test_however_often_it_is_tried_it_is_one_transition(
+    letters: tuple[str, str], settings: Settings, kafka: Kafka, topic: str
+) -> None:
     for tries in range(1, 4):
         assert command("dead-letters", "retry", "--all", settings=settings).code == 75
         assert len(set_aside(kafka, topic)) == len(letters) + tries
@@ -111,7 +130,9 @@ def test_however_often_it_is_tried_it_is_one_transition(letters: tuple[str, str]
     assert told(kafka, topic, letters[0]) == ["created", HUGE]
 
 
-def test_one_that_names_no_job_says_what_sends_it(start: Start, settings: Settings, jobs: Jobs) -> None:
+def test_one_that_names_no_job_says_what_sends_it(
+    start: Start, settings: Settings, jobs: Jobs
+) -> None:
     with start() as bridge:
         bridge.await_ready()
         jobs.add(id=None)
@@ -129,7 +150,9 @@ def test_of_a_job_without_history_the_state_tells_which_it_is() -> None:
     latest = [Transition("a", "running", "2026-03-02T00:00:00+00:00", "made", None)]
 
     assert _told(iter([SimpleNamespace(items=latest)]), letter) == latest[0]
-    assert _told(iter([SimpleNamespace(items=[latest[0]._replace(state="complete")])]), letter) is None
+    assert (
+        _told(iter([SimpleNamespace(items=[latest[0]._replace(state="complete")])]), letter) is None
+    )
 
 
 def test_one_whose_job_is_gone_is_sent_as_the_letter_has_it(
@@ -150,7 +173,9 @@ def test_one_whose_job_is_gone_is_sent_as_the_letter_has_it(
     assert told(kafka, topic, job_id) == ["created", "s" * 200]
 
 
-def test_what_was_no_text_is_not_sent_as_text(start: Start, settings: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_what_was_no_text_is_not_sent_as_text(
+    start: Start, settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     with start() as bridge:
         bridge.await_ready()
         jobs.add(id=7)
@@ -164,7 +189,9 @@ def test_what_was_no_text_is_not_sent_as_text(start: Start, settings: Settings, 
     assert kafka.read(topic) == []
 
 
-def test_nor_is_what_the_letter_has_shortened(start: Start, settings: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_nor_is_what_the_letter_has_shortened(
+    start: Start, settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     kafka.alter_topic(topic, max_message_bytes=1_000)
     with start() as bridge:
         bridge.await_ready()
@@ -180,8 +207,12 @@ def test_nor_is_what_the_letter_has_shortened(start: Start, settings: Settings, 
     assert told(kafka, topic, job_id) == ["created"]
 
 
-@pytest.mark.parametrize("arguments", [("retry",), ("retry", "0:0", "--all"), ("retry", "0:99"), ("show", "9:9")])
-def test_what_is_not_there_or_unclear_is_refused(arguments: tuple[str, ...], settings: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+@pytest.mark.parametrize(
+    "arguments", [("retry",), ("retry", "0:0", "--all"), ("retry", "0:99"), ("show", "9:9")]
+)
+def test_what_is_not_there_or_unclear_is_refused(
+    arguments: tuple[str, ...], settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     ended = command("dead-letters", *arguments, settings=settings)
 
     assert ended.code == 64
@@ -193,5 +224,3 @@ def test_none_is_said(settings: Settings, jobs: Jobs) -> None:
 
     assert (ended.code, ended.out) == (0, "")
     assert "no dead letters" in ended.err
-
-

@@ -19,8 +19,13 @@ DRIVERS = ("kafka-python", "librdkafka")
 VERSIONS = {"kafka-python": "kafka-python 3.", "librdkafka": "librdkafka 2."}
 
 
-@pytest.mark.parametrize(("asked", "used"), [("auto", "librdkafka"), ("kafka-python", "kafka-python"), ("librdkafka", "librdkafka")])
-def test_the_driver_in_use_is_in_the_first_line_and_the_status(start: Start, jobs: Jobs, asked: str, used: str) -> None:
+@pytest.mark.parametrize(
+    ("asked", "used"),
+    [("auto", "librdkafka"), ("kafka-python", "kafka-python"), ("librdkafka", "librdkafka")],
+)
+def test_the_driver_in_use_is_in_the_first_line_and_the_status(
+    start: Start, jobs: Jobs, asked: str, used: str
+) -> None:
     assert jobs.collection.name == "jobs"
     with start(kafka__driver=asked) as bridge:
         status = bridge.await_ready().status()
@@ -48,7 +53,8 @@ def test_a_checkpoint_made_with_one_driver_is_read_with_the_other(
         assert bridge.stop() == 0
 
     homes: Mapping[bytes | None, set[int]] = {
-        key: {record.partition for record in kafka.read(topic) if record.key == key} for key in {one.key for one in kafka.read(topic)}
+        key: {record.partition for record in kafka.read(topic) if record.key == key}
+        for key in {one.key for one in kafka.read(topic)}
     }
     assert [told(kafka, topic, job_id) for job_id in ids[:10]] == [[*GOOD, "error", "error"]] * 10
     assert [told(kafka, topic, job_id) for job_id in ids[10:]] == [list(GOOD)] * 10
@@ -56,17 +62,27 @@ def test_a_checkpoint_made_with_one_driver_is_read_with_the_other(
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_topics_are_made_and_checked_with_either(settings: Settings, kafka: Kafka, topic: str, driver: str) -> None:
+def test_topics_are_made_and_checked_with_either(
+    settings: Settings, kafka: Kafka, topic: str, driver: str
+) -> None:
     given = {**settings, "kafka.topic": f"{topic}-new", "kafka.driver": driver}
     made = command("topics", "create", "--partitions", "4", settings=given)
-    too_many = command("topics", "create", "--replicas", "9", settings={**given, "kafka.topic": f"{topic}-many"})
+    too_many = command(
+        "topics", "create", "--replicas", "9", settings={**given, "kafka.topic": f"{topic}-many"}
+    )
     kafka.alter_topic(f"{topic}-new", max_message_bytes=70_000, retention_ms=3_600_000)
     checked = command("check", settings=given)
 
     assert made.code == 0 and "created with 4 partition(s)" in made.out
     assert too_many.code == 78 and "Kafka has fewer brokers than 9" in too_many.complaint
-    for words in (VERSIONS[driver], f"{topic}-new, 4 partition(s), 1 replica(s)", "max.message.bytes 70000",
-                  "min.insync.replicas 1", "keeps messages 1 hours", f"topic {topic}-new-dlq, 1 partition(s)"):
+    for words in (
+        VERSIONS[driver],
+        f"{topic}-new, 4 partition(s), 1 replica(s)",
+        "max.message.bytes 70000",
+        "min.insync.replicas 1",
+        "keeps messages 1 hours",
+        f"topic {topic}-new-dlq, 1 partition(s)",
+    ):
         assert words in checked.out
 
 
@@ -77,7 +93,9 @@ def test_a_driver_nobody_knows_is_refused(settings: Settings) -> None:
     assert "JOB_BRIDGE_KAFKA_DRIVER" in ended.complaint and "librdkafka" in ended.complaint
 
 
-def test_without_the_extra_auto_is_kafka_python_and_librdkafka_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_auto_is_kafka_python_and_librdkafka_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     _cannot_import(monkeypatch, ModuleNotFoundError("No module named 'confluent_kafka'"))
 
     assert driver_of(configured(kafka__driver="auto")).name == "kafka-python"
@@ -85,7 +103,9 @@ def test_without_the_extra_auto_is_kafka_python_and_librdkafka_is_refused(monkey
         driver_of(configured(kafka__driver="librdkafka"))
 
 
-def test_an_extra_that_does_not_load_is_said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_extra_that_does_not_load_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     _cannot_import(monkeypatch, ImportError("librdkafka.so.1: cannot open shared object file"))
 
     assert driver_of(configured(kafka__driver="auto")).name == "kafka-python"
@@ -97,18 +117,35 @@ def test_mutual_tls_is_said_to_both_in_their_own_names() -> None:
     from bridge.sink.librdkafka.client import connection as librdkafka
     from bridge.sink.librdkafka.client import last_words
 
-    files = {name: ROOT / "tests/unit/sink/tls" / f"{file}.pem" for name, file in (("cafile", "certificate"), ("certfile", "certificate"), ("keyfile", "locked-key"))}
+    files = {
+        name: ROOT / "tests/unit/sink/tls" / f"{file}.pem"
+        for name, file in (
+            ("cafile", "certificate"),
+            ("certfile", "certificate"),
+            ("keyfile", "locked-key"),
+        )
+    }
     config = configured(
-        kafka__bootstrap_servers=f"a:{free_port()},b:1", kafka__security_protocol="SASL_SSL", kafka__sasl_mechanism="SCRAM-SHA-256",
-        kafka__sasl_username="bridge", kafka__sasl_password="secret", kafka__ssl_password="opens",
+        kafka__bootstrap_servers=f"a:{free_port()},b:1",
+        kafka__security_protocol="SASL_SSL",
+        kafka__sasl_mechanism="SCRAM-SHA-256",
+        kafka__sasl_username="bridge",
+        kafka__sasl_password="secret",
+        kafka__ssl_password="opens",
         **{f"kafka__ssl_{name}": str(path) for name, path in files.items()},
     )
     python, c = kafka_python(config), librdkafka(config, last_words())
 
     pairs = {
-        "security_protocol": "security.protocol", "sasl_mechanism": "sasl.mechanism", "sasl_plain_username": "sasl.username",
-        "sasl_plain_password": "sasl.password", "ssl_cafile": "ssl.ca.location", "ssl_certfile": "ssl.certificate.location",
-        "ssl_keyfile": "ssl.key.location", "ssl_password": "ssl.key.password", "request_timeout_ms": "socket.timeout.ms",
+        "security_protocol": "security.protocol",
+        "sasl_mechanism": "sasl.mechanism",
+        "sasl_plain_username": "sasl.username",
+        "sasl_plain_password": "sasl.password",
+        "ssl_cafile": "ssl.ca.location",
+        "ssl_certfile": "ssl.certificate.location",
+        "ssl_keyfile": "ssl.key.location",
+        "ssl_password": "ssl.key.password",
+        "request_timeout_ms": "socket.timeout.ms",
         "reconnect_backoff_max_ms": "reconnect.backoff.max.ms",
     }
     assert all(python[name] == c[other] for name, other in pairs.items())

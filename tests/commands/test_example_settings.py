@@ -57,7 +57,9 @@ def test_the_example_says_what_a_setting_is_for_and_its_unit(name: str) -> None:
     assert all(unit in comment for ending, unit in UNITS.items() if name.endswith(ending))
 
 
-@pytest.mark.parametrize("name", [name for name, field in setting_names().items() if field.annotation is SecretStr])
+@pytest.mark.parametrize(
+    "name", [name for name, field in setting_names().items() if field.annotation is SecretStr]
+)
 def test_the_example_shows_how_to_keep_a_secret_in_a_file(name: str) -> None:
     assert f"{variable(name)}_FILE=/" in shown()[name][1]
 

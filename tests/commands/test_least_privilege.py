@@ -27,14 +27,19 @@ TOPIC = "granted"
 
 def roles() -> dict[str, Document]:
     """The roles of the script, which are written as JSON."""
-    found = [json.loads(text) for text in re.findall(r"createRole\((\{.*?\n\})\);", ROLES, re.DOTALL)]
+    found = [
+        json.loads(text) for text in re.findall(r"createRole\((\{.*?\n\})\);", ROLES, re.DOTALL)
+    ]
     return {role["role"]: role for role in found}
 
 
 def grants() -> Iterator[tuple[str, list[ACLOperation]]]:
     """Topic and operations of each line of the script, ``$TOPIC`` still unreplaced."""
     for line in re.findall(r"^allow (.*)$", ACLS, re.MULTILINE):
-        names = [re.sub(r"(?<!^)(?=[A-Z])", "_", each).upper() for each in re.findall(r"--operation (\w+)", line)]
+        names = [
+            re.sub(r"(?<!^)(?=[A-Z])", "_", each).upper()
+            for each in re.findall(r"--operation (\w+)", line)
+        ]
         topic = re.search(r'--topic "(\S+)"', line)
         assert topic
         yield topic[1], [ACLOperation[name] for name in names]
@@ -42,7 +47,10 @@ def grants() -> Iterator[tuple[str, list[ACLOperation]]]:
 
 def without(privileges: list[Document], action: str) -> list[Document]:
     """The same privileges but for one action."""
-    return [{**each, "actions": [one for one in each["actions"] if one != action]} for each in privileges]
+    return [
+        {**each, "actions": [one for one in each["actions"] if one != action]}
+        for each in privileges
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -83,16 +91,23 @@ def rights(root: Client, granted: Kafka, locked_mongo: Mongod, database: str) ->
     """Settings but for the two users."""
     assert root.address
     return {
-        "mongo.uri": f"{locked_mongo.uri}&authSource=admin", "kafka.bootstrap_servers": granted.bootstrap,
-        "kafka.topic": TOPIC, "kafka.security_protocol": "SASL_PLAINTEXT", "kafka.sasl_mechanism": "PLAIN",
-        "checkpoint.name": database, "http.port": "0", "log.format": "json",
+        "mongo.uri": f"{locked_mongo.uri}&authSource=admin",
+        "kafka.bootstrap_servers": granted.bootstrap,
+        "kafka.topic": TOPIC,
+        "kafka.security_protocol": "SASL_PLAINTEXT",
+        "kafka.sasl_mechanism": "PLAIN",
+        "checkpoint.name": database,
+        "http.port": "0",
+        "log.format": "json",
     }
 
 
 def as_users(rights: Settings, *, mongo: str = "whole", kafka: str = "whole") -> dict[str, str]:
     users = {
-        "mongo.username": mongo, "mongo.password": f"{mongo}-{SECRET}",
-        "kafka.sasl_username": kafka, "kafka.sasl_password": f"{kafka}-{SECRET}",
+        "mongo.username": mongo,
+        "mongo.password": f"{mongo}-{SECRET}",
+        "kafka.sasl_username": kafka,
+        "kafka.sasl_password": f"{kafka}-{SECRET}",
     }
     return {**rights, **users}
 
@@ -112,17 +127,28 @@ def running(settings: Settings, folder: Path) -> Iterator[Bridge]:
 
 
 def test_the_scripts_grant_no_more_than_they_say() -> None:
-    actions = {one for role in roles().values() for each in role["privileges"] for one in each["actions"]}
+    actions = {
+        one for role in roles().values() for each in role["privileges"] for one in each["actions"]
+    }
     operations = {one.name for _, each in grants() for one in each}
 
-    assert actions == {"find", "changeStream", "insert", "update", "serverStatus", "replSetGetConfig"}
+    assert actions == {
+        "find",
+        "changeStream",
+        "insert",
+        "update",
+        "serverStatus",
+        "replSetGetConfig",
+    }
     assert operations == {"DESCRIBE", "WRITE", "READ", "DESCRIBE_CONFIGS"}
     assert {topic for topic, _ in grants()} == {"$TOPIC", "$TOPIC-dlq"}
     assert all(role["roles"] == [] for role in roles().values())
 
 
 @pytest.mark.parametrize("user", ["whole", "plain"])
-def test_the_rights_of_the_scripts_suffice(user: str, rights: Settings, root: Client, granted: Kafka, tmp_path: Path) -> None:
+def test_the_rights_of_the_scripts_suffice(
+    user: str, rights: Settings, root: Client, granted: Kafka, tmp_path: Path
+) -> None:
     given = as_users(rights, mongo=user, kafka=user)
     checked = command("check", "--json", settings=given)
     assert checked.code == 0
@@ -172,15 +198,26 @@ def test_the_role_writes_nothing_but_checkpoints_and_reads_no_other_collection(
 @pytest.mark.parametrize(
     ("users", "words", "todo"),
     [
-        ({"mongo": "deaf"}, "MongoDB refuses this user: not authorized on cdmtaskservice", "find and changeStream on the collection"),
         (
-            {"mongo": "forgetful"}, "MongoDB does not let this user keep the checkpoint in job_bridge.job_bridge_checkpoints",
+            {"mongo": "deaf"},
+            "MongoDB refuses this user: not authorized on cdmtaskservice",
+            "find and changeStream on the collection",
+        ),
+        (
+            {"mongo": "forgetful"},
+            "MongoDB does not let this user keep the checkpoint in job_bridge.job_bridge_checkpoints",
             "Grant find, insert and update on that collection",
         ),
-        ({"kafka": "mute"}, "Kafka does not let this user write to the topic granted", "Grant Write on the topics"),
+        (
+            {"kafka": "mute"},
+            "Kafka does not let this user write to the topic granted",
+            "Grant Write on the topics",
+        ),
     ],
 )
-def test_a_right_that_is_withheld_is_named(users: dict[str, str], words: str, todo: str, rights: Settings) -> None:
+def test_a_right_that_is_withheld_is_named(
+    users: dict[str, str], words: str, todo: str, rights: Settings
+) -> None:
     given = as_users(rights, **users)
 
     ended = command("run", settings=given)
@@ -208,7 +245,10 @@ def test_a_wrong_password_of_mongodb_is_refused(user: str, rights: Settings) -> 
 
     for ended in (command("run", settings=given), command("token", "show", settings=given)):
         assert ended.code == 77
-        assert "Authentication failed" in ended.complaint and "Check user, password and authSource" in ended.complaint
+        assert (
+            "Authentication failed" in ended.complaint
+            and "Check user, password and authSource" in ended.complaint
+        )
     checked = command("check", settings=given)
     assert checked.code == 77 and "Authentication failed" in checked.out
 
@@ -218,15 +258,21 @@ def test_a_right_taken_away_is_waited_for_and_the_message_arrives_once_it_is_bac
 ) -> None:
     jobs = Jobs(root["cdmtaskservice"]["jobs"])
     with running(as_users(rights, mongo="plain"), tmp_path) as bridge:
-        root.admin.command("revokePrivilegesFromRole", "plain", privileges=[roles()["jobBridge"]["privileges"][1]])
+        root.admin.command(
+            "revokePrivilegesFromRole", "plain", privileges=[roles()["jobBridge"]["privileges"][1]]
+        )
         job_id = jobs.good()
         bridge.await_unready("MongoDB does not let this user keep the checkpoint")
-        root.admin.command("grantPrivilegesToRole", "plain", privileges=[roles()["jobBridge"]["privileges"][1]])
+        root.admin.command(
+            "grantPrivilegesToRole", "plain", privileges=[roles()["jobBridge"]["privileges"][1]]
+        )
         bridge.await_ready()
         poll(lambda: told(granted, TOPIC, job_id)[-len(GOOD) :] == list(GOOD), "the job", 30)
 
 
-def test_the_background_role_suffices_for_a_sweep_and_the_other_does_not(rights: Settings, root: Client, granted: Kafka) -> None:
+def test_the_background_role_suffices_for_a_sweep_and_the_other_does_not(
+    rights: Settings, root: Client, granted: Kafka
+) -> None:
     given = {**as_users(rights, mongo="background"), "delivery.mode": "background-transitions"}
     job = Jobs(root["cdmtaskservice"]["jobs"]).past(*GOOD)
 
@@ -241,9 +287,14 @@ def test_the_background_role_suffices_for_a_sweep_and_the_other_does_not(rights:
     assert told(granted, TOPIC, job["id"])[-len(GOOD) :] == list(GOOD)
 
 
-def test_reading_the_topic_back_needs_the_right_to(rights: Settings, root: Client, granted: Kafka) -> None:
+def test_reading_the_topic_back_needs_the_right_to(
+    rights: Settings, root: Client, granted: Kafka
+) -> None:
     ended = command("verify", settings=as_users(rights, kafka="plain"))
 
     assert ended.code == 77
-    assert "Kafka does not let this user read the topic" in ended.complaint and "Grant Read on the topic" in ended.complaint
+    assert (
+        "Kafka does not let this user read the topic" in ended.complaint
+        and "Grant Read on the topic" in ended.complaint
+    )
     assert command("verify", settings=as_users(rights)).code in (0, 75)

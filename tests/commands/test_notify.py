@@ -25,7 +25,9 @@ DRIVERS = ("kafka-python", "librdkafka")
 NOW = datetime(2026, 3, 2, 20, 31, 2, 511_273, tzinfo=timezone.utc)
 
 
-def test_the_latest_transition_is_sent_with_its_identity(settings: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_the_latest_transition_is_sent_with_its_identity(
+    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     job = jobs.past(*GOOD)
 
     ended = command("notify", job["id"], settings=settings)
@@ -33,12 +35,17 @@ def test_the_latest_transition_is_sent_with_its_identity(settings: Settings, job
     assert ended.code == 0
     (record,) = kafka.read(topic)
     (value,) = values([record])
-    assert (value["state"], value["trans_id"]) == ("complete", job["transition_times"][-1]["trans_id"])
+    assert (value["state"], value["trans_id"]) == (
+        "complete",
+        job["transition_times"][-1]["trans_id"],
+    )
     assert header(record, "ce_origin") == b"notify" and record.key == job["id"].encode()
     assert value["trans_id"] in ended.out
 
 
-def test_a_state_is_that_of_the_last_time_the_job_came_to_it(settings: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_a_state_is_that_of_the_last_time_the_job_came_to_it(
+    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     job = jobs.past("created", "running", "created", "complete")
 
     assert command("notify", job["id"], "--state", "created", settings=settings).code == 0
@@ -46,7 +53,9 @@ def test_a_state_is_that_of_the_last_time_the_job_came_to_it(settings: Settings,
     assert values(kafka.read(topic))[0]["trans_id"] == job["transition_times"][2]["trans_id"]
 
 
-def test_a_job_or_state_that_is_not_there_is_refused(settings: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_a_job_or_state_that_is_not_there_is_refused(
+    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     job = jobs.past(*GOOD)
 
     nobody = command("notify", "nobody", settings=settings)
@@ -58,10 +67,16 @@ def test_a_job_or_state_that_is_not_there_is_refused(settings: Settings, jobs: J
     assert kafka.read(topic) == []
 
 
-def test_without_an_acknowledgement_the_command_fails_and_names_it(settings: Settings, jobs: Jobs) -> None:
+def test_without_an_acknowledgement_the_command_fails_and_names_it(
+    settings: Settings, jobs: Jobs
+) -> None:
     job = jobs.past(*GOOD)
 
-    ended = command("notify", job["id"], settings={**settings, "kafka.bootstrap_servers": f"127.0.0.1:{free_port()}"})
+    ended = command(
+        "notify",
+        job["id"],
+        settings={**settings, "kafka.bootstrap_servers": f"127.0.0.1:{free_port()}"},
+    )
 
     assert_unsent(ended, job["id"])
 
@@ -87,12 +102,17 @@ def test_the_command_fails_within_the_time_it_was_given(
 def assert_unsent(ended: Ended, job_id: str) -> None:
     """It ended as one who may be tried again, and the line says what is true of a command."""
     assert ended.code == 75
-    assert f"Job {job_id}, state complete: " in ended.complaint and "Kafka is out of reach" in ended.complaint
+    assert (
+        f"Job {job_id}, state complete: " in ended.complaint
+        and "Kafka is out of reach" in ended.complaint
+    )
     assert "Nothing was sent. Check bootstrap_servers" in ended.complaint
     assert "by itself" not in ended.complaint and "next start" not in ended.complaint
 
 
-def test_an_older_transition_is_not_sent_for_a_latest_that_cannot_be(settings: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_an_older_transition_is_not_sent_for_a_latest_that_cannot_be(
+    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     job = jobs.past("created", "running", "created")
     jobs.move(job["id"], "running", time="yesterday")
 
@@ -100,8 +120,14 @@ def test_an_older_transition_is_not_sent_for_a_latest_that_cannot_be(settings: S
     running = command("notify", job["id"], "--state", "running", settings=settings)
 
     assert latest.code == running.code == 64
-    assert "the latest transition of job" in latest.complaint and "the time is str, not a date" in latest.complaint
-    assert "the latest transition to running of job" in running.complaint and "the time is str, not a date" in running.complaint
+    assert (
+        "the latest transition of job" in latest.complaint
+        and "the time is str, not a date" in latest.complaint
+    )
+    assert (
+        "the latest transition to running of job" in running.complaint
+        and "the time is str, not a date" in running.complaint
+    )
     assert kafka.read(topic) == []
     assert command("notify", job["id"], "--state", "created", settings=settings).code == 0
 
@@ -111,18 +137,25 @@ def driver(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_the_library_returns_when_kafka_has_the_message(kafka: Kafka, topic: str, driver: str) -> None:
+def test_the_library_returns_when_kafka_has_the_message(
+    kafka: Kafka, topic: str, driver: str
+) -> None:
     with Notifier(kafka.bootstrap, topic, driver=driver, source="my-service") as notifier:
         for number, state in enumerate(GOOD):
             notifier.notify("job-1", state, NOW, f"t-{number}")
             assert told(kafka, topic, "job-1") == list(GOOD[: number + 1])
 
     record = kafka.read(topic)[0]
-    assert record.value == b'{"job_id": "job-1", "state": "created", "time": "2026-03-02T20:31:02.511000+00:00", "trans_id": "t-0"}'
+    assert (
+        record.value
+        == b'{"job_id": "job-1", "state": "created", "time": "2026-03-02T20:31:02.511000+00:00", "trans_id": "t-0"}'
+    )
     assert header(record, "ce_source") == b"my-service" and header(record, "ce_origin") == b"notify"
 
 
-def test_the_library_misses_no_topic_that_it_does_not_use(kafka: Kafka, driver: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_library_misses_no_topic_that_it_does_not_use(
+    kafka: Kafka, driver: str, caplog: pytest.LogCaptureFixture
+) -> None:
     alone = f"alone-{uuid.uuid4().hex[:12]}"
     kafka.create_topic(alone)
     with Notifier(kafka.bootstrap, alone, driver=driver) as notifier:
@@ -148,13 +181,18 @@ def test_many_threads_may_notify_at_once(kafka: Kafka, topic: str, driver: str) 
     assert all(told(kafka, topic, f"job-{number}") == list(GOOD) for number in range(8))
 
 
-def test_a_broker_that_stops_answering_is_an_error_in_time_and_over_when_it_answers(kafka: Kafka, topic: str, driver: str) -> None:
+def test_a_broker_that_stops_answering_is_an_error_in_time_and_over_when_it_answers(
+    kafka: Kafka, topic: str, driver: str
+) -> None:
     with Notifier(kafka.bootstrap, topic, driver=driver, timeout_seconds=5) as notifier:
         notifier.notify("job-1", "created", NOW)
         kafka.pause()
         try:
             error = unanswered(notifier, "running", 5)
-            assert "Whether Kafka has it is unknown, and nobody sends it again" in error and "trans_id" in error
+            assert (
+                "Whether Kafka has it is unknown, and nobody sends it again" in error
+                and "trans_id" in error
+            )
             assert "next start" not in error
         finally:
             kafka.resume()
@@ -163,7 +201,9 @@ def test_a_broker_that_stops_answering_is_an_error_in_time_and_over_when_it_answ
     assert told(kafka, topic, "job-1")[-1] == "complete"
 
 
-def test_each_message_has_its_own_time_also_behind_one_that_was_not_answered(kafka: Kafka, topic: str, driver: str) -> None:
+def test_each_message_has_its_own_time_also_behind_one_that_was_not_answered(
+    kafka: Kafka, topic: str, driver: str
+) -> None:
     with Notifier(kafka.bootstrap, topic, driver=driver, timeout_seconds=2) as notifier:
         kafka.pause()
         try:
@@ -179,17 +219,26 @@ def test_each_message_has_its_own_time_also_behind_one_that_was_not_answered(kaf
 def unanswered(notifier: Notifier, state: str, seconds: int) -> str:
     """Notify, and return the error that came when the time was over."""
     began = time.monotonic()
-    with pytest.raises(SendFailed, match=rf"Job job-1, state {state}: .*within {seconds} s") as raised:
+    with pytest.raises(
+        SendFailed, match=rf"Job job-1, state {state}: .*within {seconds} s"
+    ) as raised:
         notifier.notify("job-1", state, NOW)
     assert seconds <= time.monotonic() - began < seconds + 2
     return str(raised.value)
 
 
-def test_fire_and_forget_returns_at_once_and_counts_what_is_lost(kafka: Kafka, topic: str, driver: str) -> None:
+def test_fire_and_forget_returns_at_once_and_counts_what_is_lost(
+    kafka: Kafka, topic: str, driver: str
+) -> None:
     kafka.pause()
     try:
         with Notifier(
-            kafka.bootstrap, topic, mode="fire-and-forget", driver=driver, window_messages=50, timeout_seconds=0.1
+            kafka.bootstrap,
+            topic,
+            mode="fire-and-forget",
+            driver=driver,
+            window_messages=50,
+            timeout_seconds=0.1,
         ) as notifier:
             began = time.monotonic()
             for number in range(200):
@@ -237,7 +286,9 @@ def test_fire_and_forget_delivers_when_all_is_well(kafka: Kafka, topic: str, dri
 
 
 @pytest.mark.parametrize("seconds", [1e300, 10**400])
-def test_a_time_longer_than_threads_can_wait_is_one_too(kafka: Kafka, topic: str, seconds: float) -> None:
+def test_a_time_longer_than_threads_can_wait_is_one_too(
+    kafka: Kafka, topic: str, seconds: float
+) -> None:
     with Notifier(kafka.bootstrap, topic, timeout_seconds=seconds) as notifier:
         notifier.notify("job-1", "created", NOW)
 
@@ -245,7 +296,10 @@ def test_a_time_longer_than_threads_can_wait_is_one_too(kafka: Kafka, topic: str
 
 
 def test_entering_says_what_is_wrong(kafka: Kafka) -> None:
-    with pytest.raises(Misconfigured, match="The topic nowhere does not exist"), Notifier(kafka.bootstrap, "nowhere"):
+    with (
+        pytest.raises(Misconfigured, match="The topic nowhere does not exist"),
+        Notifier(kafka.bootstrap, "nowhere"),
+    ):
         pass
     with pytest.raises(Retryable, match="out of reach"), Notifier(f"127.0.0.1:{free_port()}"):
         pass

@@ -17,7 +17,9 @@ def test_a_deleted_job_is_told_in_the_log_and_nothing_is_sent(
         after = jobs.good()
         bridge.await_acked(1 + len(GOOD))
 
-        assert any("a job was deleted: nothing is sent for it" in line for line in bridge.messages())
+        assert any(
+            "a job was deleted: nothing is sent for it" in line for line in bridge.messages()
+        )
         assert bridge.metrics()['job_bridge_events_skipped_total{reason="delete"}'] == 1
         assert bridge.ready()
     assert told(kafka, topic, job_id) == ["created"]
@@ -38,7 +40,9 @@ def test_a_job_deleted_before_its_id_was_known_is_set_aside(
         bridge.await_acked(1 + len(GOOD))
 
     [letter] = set_aside(kafka, topic)
-    assert letter["error_dlq"].startswith("the job was deleted before its id could be looked up; document _id ")
+    assert letter["error_dlq"].startswith(
+        "the job was deleted before its id could be looked up; document _id "
+    )
     assert letter["state"] == "complete" and letter["trans_id"]
     assert told(kafka, topic, after) == list(GOOD)
 
@@ -70,7 +74,9 @@ def test_a_renamed_collection_is_followed_by_the_next_of_the_old_name(
         after = jobs.good()
         bridge.await_acked(2 * len(GOOD)).await_ready()
 
-        assert any("set mongo.collection to follow the new one" in line for line in bridge.messages())
+        assert any(
+            "set mongo.collection to follow the new one" in line for line in bridge.messages()
+        )
     assert told(kafka, topic, before) == told(kafka, topic, after) == list(GOOD)
 
 
@@ -86,7 +92,9 @@ def test_a_dropped_database_is_followed_by_the_next_of_its_name(
     assert told(kafka, topic, after) == list(GOOD)
 
 
-def test_a_drop_while_the_bridge_is_down_loses_nothing(start: Start, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_a_drop_while_the_bridge_is_down_loses_nothing(
+    start: Start, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     with start() as bridge:
         bridge.await_ready()
         assert bridge.stop() == 0

@@ -23,7 +23,9 @@ from tests.commands.running import ROOT, Settings, assert_clean, command, enviro
 from tests.servers.kafka import Kafka
 
 
-def test_a_job_is_sent_whole_in_order_and_with_its_identity(settings: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_a_job_is_sent_whole_in_order_and_with_its_identity(
+    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     job, other = jobs.past(*GOOD), jobs.past(*GOOD)
 
     ended = command("replay", "--job", job["id"], settings=settings)
@@ -31,11 +33,15 @@ def test_a_job_is_sent_whole_in_order_and_with_its_identity(settings: Settings, 
     assert (ended.code, ended.out) == (0, f"3 messages sent to {topic}\n")
     records = kafka.read(topic)
     assert told(kafka, topic, job["id"]) == list(GOOD) and told(kafka, topic, other["id"]) == []
-    assert [value["trans_id"] for value in values(records)] == [one["trans_id"] for one in job["transition_times"]]
+    assert [value["trans_id"] for value in values(records)] == [
+        one["trans_id"] for one in job["transition_times"]
+    ]
     assert {header(one, "ce_origin") for one in records} == {b"replay"}
 
 
-def test_a_time_is_that_of_the_transition(settings: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_a_time_is_that_of_the_transition(
+    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     job = jobs.past(*GOOD, ago=7200, every=3000)
     middle = job["transition_times"][1]["time"].isoformat()
 
@@ -46,7 +52,9 @@ def test_a_time_is_that_of_the_transition(settings: Settings, jobs: Jobs, kafka:
     assert told(kafka, topic, job["id"]) == [GOOD[1], GOOD[1], GOOD[2]]
 
 
-def test_a_state_is_sent_alone_of_all_jobs(settings: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_a_state_is_sent_alone_of_all_jobs(
+    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     for _ in range(4):
         jobs.past(*GOOD)
     jobs.past(*GOOD[:-1])
@@ -57,7 +65,9 @@ def test_a_state_is_sent_alone_of_all_jobs(settings: Settings, jobs: Jobs, kafka
     assert {value["state"] for value in values(kafka.read(topic))} == {"complete"}
 
 
-def test_a_dry_run_prints_the_messages_and_sends_none(settings: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_a_dry_run_prints_the_messages_and_sends_none(
+    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     job = jobs.past(*GOOD)
 
     ended = command("replay", "--job", job["id"], "--dry-run", settings=settings)
@@ -68,11 +78,16 @@ def test_a_dry_run_prints_the_messages_and_sends_none(settings: Settings, jobs: 
     assert kafka.read(topic) == []
 
 
-def test_another_topic_gets_them_instead(settings: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_another_topic_gets_them_instead(
+    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     kafka.create_topic(f"{topic}-other")
     job = jobs.past(*GOOD)
 
-    assert command("replay", "--job", job["id"], "--topic", f"{topic}-other", settings=settings).code == 0
+    assert (
+        command("replay", "--job", job["id"], "--topic", f"{topic}-other", settings=settings).code
+        == 0
+    )
 
     assert kafka.read(topic) == []
     assert told(kafka, f"{topic}-other", job["id"]) == list(GOOD)
@@ -89,11 +104,18 @@ def test_a_rate_is_kept(settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
     assert len(kafka.read(topic)) == 10
 
 
-def interrupted(arguments: Sequence[str], settings: Settings, kafka: Kafka, topic: str, rate: str = "4") -> list[str]:
+def interrupted(
+    arguments: Sequence[str], settings: Settings, kafka: Kafka, topic: str, rate: str = "4"
+) -> list[str]:
     """Replay, interrupt it when four messages are there, and return the words of the line that tells how to go on."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "bridge", "replay", *arguments, "--rate", rate], env=environment(settings), cwd=ROOT, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+        [sys.executable, "-m", "bridge", "replay", *arguments, "--rate", rate],
+        env=environment(settings),
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
     )
     poll(lambda: len(kafka.read(topic)) >= 4, "the first messages", 30)
     os.kill(process.pid, signal.SIGINT)
@@ -111,7 +133,9 @@ def options_in(words: Sequence[str], option: str) -> list[str]:
     return [value for name, value in itertools.pairwise(words) if name == option]
 
 
-def test_of_asked_jobs_exactly_those_are_left_that_were_not_sent(settings: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_of_asked_jobs_exactly_those_are_left_that_were_not_sent(
+    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     known = [str(jobs.past(*GOOD)["id"]) for _ in range(12)]
     # Not in MongoDB's order, with ids that nobody knows and one that is asked for twice.
     asked = ["nobody", *reversed(known[6:]), "no one", known[11], *known[:6], "none"]
@@ -120,7 +144,9 @@ def test_of_asked_jobs_exactly_those_are_left_that_were_not_sent(settings: Setti
 
     left = options_in(rest, "--job")
     assert left == list(dict.fromkeys(asked))[-len(left) :]
-    assert [one for one in known if one in left] == [one for one in known if not told(kafka, topic, one)]
+    assert [one for one in known if one in left] == [
+        one for one in known if not told(kafka, topic, one)
+    ]
     assert command(*rest, settings=settings).code == 0
     assert all(told(kafka, topic, one) == list(GOOD) for one in known)
 
@@ -133,21 +159,42 @@ def test_the_command_that_goes_on_says_all_that_the_first_one_said(
     kafka.create_topic(other)
     del settings["kafka.topic"]
     made = [jobs.past("created", state, state, ago=1000 - n) for n in range(10)]
-    given = ["--config", str(file), "--kafka-topic", topic, "--delivery-mode", "at-least-once", "--mongo-uri", settings.pop("mongo.uri")]
+    given = [
+        "--config",
+        str(file),
+        "--kafka-topic",
+        topic,
+        "--delivery-mode",
+        "at-least-once",
+        "--mongo-uri",
+        settings.pop("mongo.uri"),
+    ]
 
-    rest = interrupted([*given, "--since", "2h", "--to", "1s", "--state", state, "--topic", other], settings, kafka, other)
+    rest = interrupted(
+        [*given, "--since", "2h", "--to", "1s", "--state", state, "--topic", other],
+        settings,
+        kafka,
+        other,
+    )
 
     assert {name: options_in(rest, name) for name in ("--rate", "--topic", "--config")} == {
-        "--rate": ["4.0"], "--topic": [other], "--config": [str(file)]}
+        "--rate": ["4.0"],
+        "--topic": [other],
+        "--config": [str(file)],
+    }
     ended = command(*rest, settings=settings)
     assert ended.code == 0, ended.err
     records = kafka.read(other)
     assert {header(one, "ce_origin") for one in records} == {None}
-    assert {one["trans_id"] for job in made for one in job["transition_times"][1:]} == {value["trans_id"] for value in values(records)}
+    assert {one["trans_id"] for job in made for one in job["transition_times"][1:]} == {
+        value["trans_id"] for value in values(records)
+    }
     assert len(records) <= 20 + 4
 
 
-def test_no_job_is_left_out_where_some_update_times_are_numbers(settings: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_no_job_is_left_out_where_some_update_times_are_numbers(
+    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     newer = [jobs.past(*GOOD, ago=300 - n, _update_time=time.time() - 300 + n) for n in range(6)]
     older = [jobs.past(*GOOD, ago=3000 - n) for n in range(6)]
 
@@ -155,21 +202,33 @@ def test_no_job_is_left_out_where_some_update_times_are_numbers(settings: Settin
     assert not any(told(kafka, topic, job["id"]) for job in older)
 
     assert command(*rest, settings=settings).code == 0
-    assert all(list(dict.fromkeys(told(kafka, topic, job["id"]))) == list(GOOD) for job in [*newer, *older])
+    assert all(
+        list(dict.fromkeys(told(kafka, topic, job["id"]))) == list(GOOD) for job in [*newer, *older]
+    )
     assert len(kafka.read(topic)) <= 3 * 12 + 3
 
 
-@pytest.mark.parametrize(("uri", "shown"), [
-    ("mongodb://me:secret@host/?replicaSet=rs0", "mongodb://me:PASSWORD@host/?replicaSet=rs0"),
-    ("mongodb://host/?tlsCertificateKeyFilePassword=secret&tls=true", "mongodb://host/?tlsCertificateKeyFilePassword=PASSWORD&tls=true"),
-])
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("mongodb://me:secret@host/?replicaSet=rs0", "mongodb://me:PASSWORD@host/?replicaSet=rs0"),
+        (
+            "mongodb://host/?tlsCertificateKeyFilePassword=secret&tls=true",
+            "mongodb://host/?tlsCertificateKeyFilePassword=PASSWORD&tls=true",
+        ),
+    ],
+)
 def test_the_command_that_goes_on_holds_no_password(uri: str, shown: str) -> None:
     words = ["--mongo-uri", uri, "--since", "1h"]
     with replay.make_context("replay", words):
-        assert _again({}) == shlex.join(["job-bridge", "replay", "--since", "1h", "--mongo-uri", shown])
+        assert _again({}) == shlex.join(
+            ["job-bridge", "replay", "--since", "1h", "--mongo-uri", shown]
+        )
 
 
-def test_up_to_a_time_alone_is_from_the_beginning(settings: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_up_to_a_time_alone_is_from_the_beginning(
+    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     job, other = jobs.past(*GOOD, ago=7200, every=3000), jobs.past(*GOOD, ago=7200)
 
     assert command("replay", "--job", job["id"], "--to", "1h", settings=settings).code == 0
@@ -204,13 +263,24 @@ def test_an_interrupted_replay_tells_how_to_go_on_and_the_two_are_the_whole(
     ("arguments", "words"),
     [
         ((), "say what to replay"),
-        *((("--since", "1h", "--rate", rate), "is no number of jobs a second") for rate in ("nan", "inf", "1e-320")),
-        (("--since", "1h", "--topic", "a b"), "--topic: Illegal character ' ' in Kafka topic 'a b': letters, digits and - only"),
-        (("--from", "2026-03-02T18:00:00"), "has no zone: write 2026-03-02T18:00:00+00:00 for UTC, or "),
+        *(
+            (("--since", "1h", "--rate", rate), "is no number of jobs a second")
+            for rate in ("nan", "inf", "1e-320")
+        ),
+        (
+            ("--since", "1h", "--topic", "a b"),
+            "--topic: Illegal character ' ' in Kafka topic 'a b': letters, digits and - only",
+        ),
+        (
+            ("--from", "2026-03-02T18:00:00"),
+            "has no zone: write 2026-03-02T18:00:00+00:00 for UTC, or ",
+        ),
         (("--since", "1h", "--topic", "a_b"), "Illegal character '_' in Kafka topic"),
     ],
 )
-def test_what_makes_no_sense_is_refused(arguments: tuple[str, ...], words: str, settings: Settings) -> None:
+def test_what_makes_no_sense_is_refused(
+    arguments: tuple[str, ...], words: str, settings: Settings
+) -> None:
     ended = command("replay", *arguments, settings=settings)
 
     assert ended.code == 64

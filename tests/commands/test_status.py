@@ -16,7 +16,9 @@ from tests.commands.jobs import GOOD, Jobs
 from tests.commands.running import Settings, command
 
 
-def test_status_tells_how_a_running_bridge_is(settings: Settings, start: Start, jobs: Jobs, topic: str) -> None:
+def test_status_tells_how_a_running_bridge_is(
+    settings: Settings, start: Start, jobs: Jobs, topic: str
+) -> None:
     port = str(free_port())
     with start(http__port=port) as bridge:
         bridge.await_ready()
@@ -55,10 +57,16 @@ def test_status_of_something_else_is_no_bridge(mongo_port: int) -> None:
     assert "No bridge answers" in ended.complaint
 
 
-@pytest.mark.parametrize("answer", [
-    b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{\"status\": \"ok\"}", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}",
-], ids=["no HTTP", "another document", "a list", "cut short"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"status": "ok"}',
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}",
+    ],
+    ids=["no HTTP", "another document", "a list", "cut short"],
+)
 def test_nor_is_anything_else_that_answers(answer: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 

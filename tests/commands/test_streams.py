@@ -15,11 +15,18 @@ BRIDGE = (sys.executable, "-m", "bridge")
 WRONG = "--kafka-topic=日本語"
 
 
-def ended(line: str, *arguments: str | bytes, settings: Settings | None = None) -> subprocess.CompletedProcess[str]:
+def ended(
+    line: str, *arguments: str | bytes, settings: Settings | None = None
+) -> subprocess.CompletedProcess[str]:
     """``line`` of a shell, in which ``"$@"`` is the bridge with ``arguments``."""
     done = subprocess.run(
-        ["sh", "-c", line, "sh", *BRIDGE, *arguments], env=environment(settings or {}), text=True, capture_output=True, timeout=60,
-        cwd=ROOT, check=False,
+        ["sh", "-c", line, "sh", *BRIDGE, *arguments],
+        env=environment(settings or {}),
+        text=True,
+        capture_output=True,
+        timeout=60,
+        cwd=ROOT,
+        check=False,
     )
     assert_clean(done.stdout + done.stderr)
     return done
@@ -27,7 +34,11 @@ def ended(line: str, *arguments: str | bytes, settings: Settings | None = None) 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("token", "show")], ids=" ".join)
 def test_a_full_disk_is_said_in_one_line(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    done = ended('"$@" > /dev/full', *arguments, settings={"checkpoint.store": "file", "checkpoint.file": str(tmp_path / "none.json")})
+    done = ended(
+        '"$@" > /dev/full',
+        *arguments,
+        settings={"checkpoint.store": "file", "checkpoint.file": str(tmp_path / "none.json")},
+    )
 
     assert done.returncode == 75
     assert done.stderr.splitlines() == [
@@ -41,7 +52,15 @@ def test_output_that_nobody_reads_ends_it_without_a_word(tmp_path: Path) -> None
     settings = {"checkpoint.store": "file", "checkpoint.file": str(tmp_path / "none.json")}
     with open(writer, "w") as unheard:
         done = subprocess.run(
-            [*BRIDGE, "token", "show"], env=environment(settings), text=True, stdout=unheard, stderr=subprocess.PIPE, timeout=60, cwd=ROOT, check=False)
+            [*BRIDGE, "token", "show"],
+            env=environment(settings),
+            text=True,
+            stdout=unheard,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            cwd=ROOT,
+            check=False,
+        )
 
     assert (done.returncode, done.stderr) == (141, "")
 

@@ -27,7 +27,12 @@ def given(settings: Settings) -> dict[str, str]:
 
 
 def unsent(jobs: Jobs) -> list[str]:
-    return [one["state"] for job in jobs.collection.find() for one in job["transition_times"] if one.get("notif_sent") is False]
+    return [
+        one["state"]
+        for job in jobs.collection.find()
+        for one in job["transition_times"]
+        if one.get("notif_sent") is False
+    ]
 
 
 def unsent_jobs(jobs: Jobs) -> list[str]:
@@ -37,11 +42,15 @@ def unsent_jobs(jobs: Jobs) -> list[str]:
 def sent_already(job: Document, *numbers: int) -> Document:
     """The same history with some transitions sent."""
     return {
-        "transition_times": [one | {"notif_sent": n in numbers} for n, one in enumerate(job["transition_times"])],
+        "transition_times": [
+            one | {"notif_sent": n in numbers} for n, one in enumerate(job["transition_times"])
+        ],
     }
 
 
-def test_what_is_unsent_and_old_is_sent_in_order_and_noted(given: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_what_is_unsent_and_old_is_sent_in_order_and_noted(
+    given: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     old = jobs.past(*GOOD)
     half = jobs.past(*GOOD)
     jobs.update(half["id"], {"$set": sent_already(half, 0, 1)})
@@ -59,7 +68,9 @@ def test_what_is_unsent_and_old_is_sent_in_order_and_noted(given: Settings, jobs
     assert swept(given) == 0
 
 
-def test_a_transition_without_identity_is_noted_by_its_place(given: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_a_transition_without_identity_is_noted_by_its_place(
+    given: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     history = [transition(state, trans_id=None) for state in GOOD]
     job_id = jobs.add(transition_times=history, state="complete")
 
@@ -69,7 +80,9 @@ def test_a_transition_without_identity_is_noted_by_its_place(given: Settings, jo
     assert len({value["trans_id"] for value in values(kafka.read(topic))}) == 3
 
 
-def test_transitions_of_one_identity_are_all_noted(given: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_transitions_of_one_identity_are_all_noted(
+    given: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     history = [transition(state, trans_id="twice") for state in GOOD[:2]] + [transition(GOOD[2])]
     job_id = jobs.add(transition_times=history, state="complete")
 
@@ -81,12 +94,16 @@ def test_transitions_of_one_identity_are_all_noted(given: Settings, jobs: Jobs, 
 
 
 def test_old_transitions_without_the_flag_are_left_alone(given: Settings, jobs: Jobs) -> None:
-    jobs.add(transition_times=[transition(state, notif_sent=None) for state in GOOD], state="complete")
+    jobs.add(
+        transition_times=[transition(state, notif_sent=None) for state in GOOD], state="complete"
+    )
 
     assert swept(given) == 0
 
 
-def test_what_cannot_be_sent_is_left_alone_or_set_aside_once(given: Settings, by_job: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_what_cannot_be_sent_is_left_alone_or_set_aside_once(
+    given: Settings, by_job: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     tagged: Document = {TAG: True}
     jobs.add(id=7, **tagged)
     jobs.add(first=transition("created", time=None), **tagged)
@@ -97,13 +114,21 @@ def test_what_cannot_be_sent_is_left_alone_or_set_aside_once(given: Settings, by
     assert [swept(by_job) for _ in range(2)] == [2, 0]
 
     assert told(kafka, topic, good["id"]) == ["created"] * 2
-    assert [one["error_dlq"].partition(";")[0] for one in set_aside(kafka, topic)] == ["the time is missing"]
-    assert [job["id"] for job in jobs.collection.find(tagged)] == [7], "nobody knows what to take that tag off by"
+    assert [one["error_dlq"].partition(";")[0] for one in set_aside(kafka, topic)] == [
+        "the time is missing"
+    ]
+    assert [job["id"] for job in jobs.collection.find(tagged)] == [7], (
+        "nobody knows what to take that tag off by"
+    )
 
 
-def test_a_job_that_may_not_be_written_is_named_and_stops_nobody(given: Settings, by_job: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_a_job_that_may_not_be_written_is_named_and_stops_nobody(
+    given: Settings, by_job: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     invalid, good = jobs.past("created", **{TAG: True}), jobs.past("created", **{TAG: True})
-    jobs.collection.database.command("collMod", "jobs", validator={"id": {"$ne": invalid["id"]}}, validationLevel="strict")
+    jobs.collection.database.command(
+        "collMod", "jobs", validator={"id": {"$ne": invalid["id"]}}, validationLevel="strict"
+    )
 
     for settings in (given, by_job):
         ended = command("sweep", "--once", settings=settings)
@@ -111,10 +136,16 @@ def test_a_job_that_may_not_be_written_is_named_and_stops_nobody(given: Settings
         assert "does not let 1 job(s) be written" in ended.err and invalid["id"] in ended.err
 
     assert told(kafka, topic, good["id"]) == ["created"] * 2
-    assert [job["id"] for job in jobs.collection.find({TAG: True})] == unsent_jobs(jobs) == [invalid["id"]]
+    assert (
+        [job["id"] for job in jobs.collection.find({TAG: True})]
+        == unsent_jobs(jobs)
+        == [invalid["id"]]
+    )
 
 
-def test_a_tagged_job_is_sent_with_its_latest_state_and_untagged(by_job: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_a_tagged_job_is_sent_with_its_latest_state_and_untagged(
+    by_job: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     tagged, other = jobs.past(*GOOD, **{TAG: True}), jobs.past(*GOOD)
     young = jobs.past(*GOOD, ago=30, **{TAG: True})
 
@@ -131,16 +162,28 @@ def test_a_job_whose_state_and_history_disagree_is_named_and_sent_once_in_a_run(
 ) -> None:
     odd = jobs.past(*GOOD, state="error", **{TAG: True})
     said = tmp_path / "said"
-    with said.open("w") as file, subprocess.Popen(
-        [sys.executable, "-m", "bridge", "sweep"], env=environment({**by_job, "sweep.every_seconds": "0.3"}), cwd=ROOT, stdout=file, stderr=file,
-    ) as process:
+    with (
+        said.open("w") as file,
+        subprocess.Popen(
+            [sys.executable, "-m", "bridge", "sweep"],
+            env=environment({**by_job, "sweep.every_seconds": "0.3"}),
+            cwd=ROOT,
+            stdout=file,
+            stderr=file,
+        ) as process,
+    ):
         poll(lambda: said.read_text().count("messages sent\n") >= 4, "four sweeps", 60)
         process.terminate()
 
     assert process.returncode == 0
     assert told(kafka, topic, odd["id"]) == ["complete"]
     assert said.read_text().count("1 messages sent") == 1
-    assert said.read_text().count(f"job {odd['id']} is in state error and its history ends with complete") == 1
+    assert (
+        said.read_text().count(
+            f"job {odd['id']} is in state error and its history ends with complete"
+        )
+        == 1
+    )
     assert jobs.collection.count_documents({TAG: True}) == 1
 
     jobs.update(odd["id"], {"$set": {"state": "complete"}})
@@ -149,12 +192,17 @@ def test_a_job_whose_state_and_history_disagree_is_named_and_sent_once_in_a_run(
 
 
 @pytest.mark.parametrize("mode", ["transitions", "jobs"])
-def test_two_sweepers_at_once_lose_nothing(mode: str, given: Settings, by_job: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_two_sweepers_at_once_lose_nothing(
+    mode: str, given: Settings, by_job: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     settings = given if mode == "transitions" else by_job
     made = [jobs.past(*GOOD, **{TAG: True}) for _ in range(200)]
     command_line = [sys.executable, "-m", "bridge", "sweep", "--once"]
     both = [
-        subprocess.Popen(command_line, env=environment(settings), cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)
+        subprocess.Popen(
+            command_line, env=environment(settings), cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
     ]
     outputs = [process.communicate(timeout=60)[0] for process in both]
 
@@ -176,10 +224,15 @@ def told_of(kafka: Kafka, topic: str) -> dict[str, list[str]]:
     return found
 
 
-def test_it_sweeps_again_and_again_until_stopped(given: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_it_sweeps_again_and_again_until_stopped(
+    given: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     settings: Settings = {**given, "sweep.every_seconds": "0.5"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "bridge", "sweep"], env=environment(settings), cwd=ROOT, stdout=subprocess.DEVNULL,
+        [sys.executable, "-m", "bridge", "sweep"],
+        env=environment(settings),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
     )
     for count in (1, 2):
         jobs.past("created")
@@ -201,14 +254,28 @@ def test_other_modes_have_nothing_to_sweep(settings: Settings) -> None:
     [
         ({"delivery.mode": "background-jobs"}, "needs sweep.job_tag"),
         ({"delivery.mode": "background-jobs", "sweep.job_tag": "a.b"}, "no plain field name"),
-        ({"delivery.mode": "background-transitions", "jobs.profile": "ee2"}, "needs jobs with a history"),
-        ({"delivery.mode": "background-transitions", "start.from": "history"}, "has no meaning with JOB_BRIDGE_DELIVERY_MODE"),
-        ({"delivery.mode": "background-transitions", "sweep.every_seconds": "inf"}, "JOB_BRIDGE_SWEEP_EVERY_SECONDS: Input should be a finite number"),
-        ({"delivery.mode": "background-transitions", "sweep.older_than_seconds": "1e12"}, "JOB_BRIDGE_SWEEP_OLDER_THAN_SECONDS: Input should be less"),
+        (
+            {"delivery.mode": "background-transitions", "jobs.profile": "ee2"},
+            "needs jobs with a history",
+        ),
+        (
+            {"delivery.mode": "background-transitions", "start.from": "history"},
+            "has no meaning with JOB_BRIDGE_DELIVERY_MODE",
+        ),
+        (
+            {"delivery.mode": "background-transitions", "sweep.every_seconds": "inf"},
+            "JOB_BRIDGE_SWEEP_EVERY_SECONDS: Input should be a finite number",
+        ),
+        (
+            {"delivery.mode": "background-transitions", "sweep.older_than_seconds": "1e12"},
+            "JOB_BRIDGE_SWEEP_OLDER_THAN_SECONDS: Input should be less",
+        ),
         ({"delivery.mode": "exactly-once"}, "JOB_BRIDGE_DELIVERY_MODE"),
     ],
 )
-def test_a_mode_without_what_it_needs_is_refused(changed: dict[str, str], words: str, settings: Settings) -> None:
+def test_a_mode_without_what_it_needs_is_refused(
+    changed: dict[str, str], words: str, settings: Settings
+) -> None:
     ended = command("run", settings={**settings, **changed})
 
     assert ended.code == 78
@@ -224,14 +291,25 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
 
 @pytest.mark.parametrize("mode", ["transitions", "jobs"])
 def test_a_standalone_is_swept_and_everybody_is_told_so(
-    mode: str, alone: Mongod, given: Settings, by_job: Settings, database: str, kafka: Kafka, topic: str, start: Start, tmp_path: Path
+    mode: str,
+    alone: Mongod,
+    given: Settings,
+    by_job: Settings,
+    database: str,
+    kafka: Kafka,
+    topic: str,
+    start: Start,
+    tmp_path: Path,
 ) -> None:
     settings = {**(given if mode == "transitions" else by_job), "mongo.uri": alone.uri}
     changed = {name.replace(".", "__"): value for name, value in settings.items()}
     words = "a standalone without change streams: transitions are found by the sweep alone"
     checked = command("check", settings=settings)
     assert checked.code == 0 and words in checked.out
-    with MongoClient[Any](alone.uri) as client, start(**changed, sweep__every_seconds="0.5", sweep__older_than_seconds="1") as bridge:
+    with (
+        MongoClient[Any](alone.uri) as client,
+        start(**changed, sweep__every_seconds="0.5", sweep__older_than_seconds="1") as bridge,
+    ):
         bridge.await_ready()
         assert words in bridge.await_line("standalone")
         assert words in " ".join(bridge.status()["notes"])
@@ -241,7 +319,9 @@ def test_a_standalone_is_swept_and_everybody_is_told_so(
         assert bridge.stop() == 0
 
 
-def test_a_standalone_has_no_events_by_which_the_bridge_could_tag(alone: Mongod, by_job: Settings) -> None:
+def test_a_standalone_has_no_events_by_which_the_bridge_could_tag(
+    alone: Mongod, by_job: Settings
+) -> None:
     ended = command("run", settings={**by_job, "mongo.uri": alone.uri, "sweep.tagged_by": "bridge"})
 
     assert ended.code == 78

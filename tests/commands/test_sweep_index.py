@@ -24,12 +24,17 @@ def ways(settings: Settings, by_job: Settings) -> dict[str, Settings]:
     }
 
 
-def test_without_an_index_it_says_so_and_makes_one_when_asked(ways: dict[str, Settings], jobs: Jobs) -> None:
+def test_without_an_index_it_says_so_and_makes_one_when_asked(
+    ways: dict[str, Settings], jobs: Jobs
+) -> None:
     for settings, name in ((ways["transitions"], OF_TRANSITIONS), (ways["jobs"], OF_JOBS)):
         jobs.collection.drop_indexes()
         assert "no index serves the sweep" in command("sweep", "--once", settings=settings).err
         checked = command("check", settings=settings)
-        assert f"the index {name} is missing" in checked.out and "job-bridge sweep --create-index" in checked.out
+        assert (
+            f"the index {name} is missing" in checked.out
+            and "job-bridge sweep --create-index" in checked.out
+        )
 
         made = command("sweep", "--create-index", settings=settings)
 
@@ -41,7 +46,9 @@ def test_without_an_index_it_says_so_and_makes_one_when_asked(ways: dict[str, Se
         assert again.out == "a sweep has an index already: nothing was changed\n"
 
 
-@pytest.mark.parametrize(("wanted", "there"), [("transitions", "jobs"), ("jobs", "transitions"), ("jobs", "another tag")])
+@pytest.mark.parametrize(
+    ("wanted", "there"), [("transitions", "jobs"), ("jobs", "transitions"), ("jobs", "another tag")]
+)
 def test_the_index_of_another_mode_or_tag_hides_nothing(
     wanted: str, there: str, ways: dict[str, Settings], jobs: Jobs
 ) -> None:
@@ -65,6 +72,8 @@ def test_where_there_is_no_collection_there_is_no_index_and_it_is_made_with_one(
         client[database].drop_collection("jobs")
         assert f"the index {name} is missing" in command("check", settings=settings).out
 
-        assert command("sweep", "--create-index", settings=settings).out == f"made the index {name}\n"
+        assert (
+            command("sweep", "--create-index", settings=settings).out == f"made the index {name}\n"
+        )
 
         assert name in client[database]["jobs"].index_information()

@@ -17,7 +17,11 @@ from tests.servers.kafka import Kafka
 @pytest.fixture(params=["mongo", "file"])
 def given(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) -> dict[str, str]:
     """The settings with either store."""
-    return {**settings, "checkpoint.store": request.param, "checkpoint.file": str(tmp_path / "checkpoint.json")}
+    return {
+        **settings,
+        "checkpoint.store": request.param,
+        "checkpoint.file": str(tmp_path / "checkpoint.json"),
+    }
 
 
 def shown(settings: Settings) -> dict[str, object] | None:
@@ -31,7 +35,10 @@ def test_without_a_checkpoint_it_says_so(given: Settings) -> None:
     ended = command("token", "show", settings=given)
 
     assert ended.code == 0
-    assert ended.out == f"no checkpoint '{given['checkpoint.name']}' yet: the bridge begins with start.from\n"
+    assert (
+        ended.out
+        == f"no checkpoint '{given['checkpoint.name']}' yet: the bridge begins with start.from\n"
+    )
     assert shown(given) is None
 
 
@@ -63,7 +70,9 @@ def test_a_token_taken_back_sends_again_and_a_cleared_one_begins_anew(
     assert command("token", "set", token, "--yes", settings=given).code == 0
     assert (shown(given) or {})["token"] == token
     cleared = command("token", "clear", "--yes", settings=given)
-    assert cleared.code == 0 and "no checkpoint: the next start begins with start.from" in cleared.out
+    assert (
+        cleared.code == 0 and "no checkpoint: the next start begins with start.from" in cleared.out
+    )
     assert shown(given) is None
     with start(**given) as bridge:
         bridge.await_ready()
@@ -84,12 +93,17 @@ def test_nothing_is_changed_while_a_bridge_runs(given: Settings, start: Start) -
             ended = command("token", *arguments, settings=given)
 
             assert ended.code == 76
-            assert "A bridge is running" in ended.complaint or "Another process holds the checkpoint file" in ended.complaint
+            assert (
+                "A bridge is running" in ended.complaint
+                or "Another process holds the checkpoint file" in ended.complaint
+            )
         assert shown(given) is not None
         assert bridge.ready() and bridge.stop() == 0
 
 
-def test_a_position_is_set_before_the_first_start(given: Settings, start: Start, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_a_position_is_set_before_the_first_start(
+    given: Settings, start: Start, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     since = datetime.now(timezone.utc).isoformat()
     job_id = jobs.good()
 
@@ -100,7 +114,9 @@ def test_a_position_is_set_before_the_first_start(given: Settings, start: Start,
     assert told(kafka, topic, job_id) == list(GOOD)
 
 
-@pytest.mark.parametrize("time", ["36500d", "1969-12-31T00:00:00Z", "9999-01-01T00:00:00Z", "2050-01-01T00:00:00Z", ""])
+@pytest.mark.parametrize(
+    "time", ["36500d", "1969-12-31T00:00:00Z", "9999-01-01T00:00:00Z", "2050-01-01T00:00:00Z", ""]
+)
 def test_a_time_that_no_event_can_have_is_refused(time: str, given: Settings) -> None:
     ended = command("token", "set", time, "--yes", settings=given)
 
@@ -118,11 +134,17 @@ def test_a_start_in_the_future_is_refused_and_nothing_stored(given: Settings, to
 
 
 @pytest.mark.parametrize("arguments", [("token", "clear"), ("token", "set", "1h")])
-def test_what_is_no_file_is_not_replaced(arguments: tuple[str, ...], settings: Settings, tmp_path: Path) -> None:
+def test_what_is_no_file_is_not_replaced(
+    arguments: tuple[str, ...], settings: Settings, tmp_path: Path
+) -> None:
     device = tmp_path / "device"
     device.symlink_to("/dev/null")
 
-    ended = command(*arguments, "--yes", settings={**settings, "checkpoint.store": "file", "checkpoint.file": str(device)})
+    ended = command(
+        *arguments,
+        "--yes",
+        settings={**settings, "checkpoint.store": "file", "checkpoint.file": str(device)},
+    )
 
     assert ended.code == 78
     assert f"{device} is no file. It is as it was" in ended.complaint
@@ -140,7 +162,9 @@ def test_going_forward_says_what_will_be_missed(settings: Settings, start: Start
     assert "what lies between the two will not be sent" in ended.out
 
 
-def test_a_change_while_history_is_published_says_what_becomes_of_the_rest(settings: Settings, jobs: Jobs, start: Start) -> None:
+def test_a_change_while_history_is_published_says_what_becomes_of_the_rest(
+    settings: Settings, jobs: Jobs, start: Start
+) -> None:
     jobs.good()
     with start(start__from="history", kafka__bootstrap_servers="127.0.0.1:1") as bridge:
         bridge.await_line("all history is published first")
@@ -180,7 +204,13 @@ def test_now_is_the_place_after_everything_that_is_committed(
 
 
 def test_a_mode_that_keeps_no_position_has_none_to_set(settings: Settings) -> None:
-    ended = command("token", "set", "now", "--yes", settings={**settings, "delivery.mode": "background-transitions"})
+    ended = command(
+        "token",
+        "set",
+        "now",
+        "--yes",
+        settings={**settings, "delivery.mode": "background-transitions"},
+    )
 
     assert ended.code == 64
     assert "keeps no position" in ended.complaint

@@ -35,7 +35,15 @@ def found(settings: Settings, *arguments: str) -> dict[str, Any]:
 
 
 def counts(document: dict[str, Any]) -> dict[str, int]:
-    kinds = ("transitions", "messages", "missing", "repeated", "out_of_order", "strange", "set_aside")
+    kinds = (
+        "transitions",
+        "messages",
+        "missing",
+        "repeated",
+        "out_of_order",
+        "strange",
+        "set_aside",
+    )
     return {kind: document[kind] for kind in kinds if document[kind]}
 
 
@@ -53,25 +61,36 @@ def test_when_kafka_has_everything_it_says_so(given: Settings, jobs: Jobs) -> No
     assert (document["code"], counts(document)) == (0, {"transitions": 15, "messages": 15})
 
 
-def test_what_is_missing_is_named_and_sent_in_order_when_asked(given: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_what_is_missing_is_named_and_sent_in_order_when_asked(
+    given: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     whole, half, none = (jobs.past(*GOOD) for _ in range(3))
     replayed(given, "--job", whole["id"])
     replayed(given, "--job", half["id"], "--state", "created")
 
     document = found(given)
-    assert (document["code"], counts(document)) == (75, {"transitions": 9, "messages": 4, "missing": 5})
+    assert (document["code"], counts(document)) == (
+        75,
+        {"transitions": 9, "messages": 4, "missing": 5},
+    )
     named = " ".join(document["examples"]["missing"])
     assert half["id"] in named and none["id"] in named and whole["id"] not in named
     assert len(kafka.read(topic)) == 4
 
     document = found(given, "--repair")
 
-    assert (document["code"], document["repaired"], counts(document)) == (0, 5, {"transitions": 9, "messages": 9})
+    assert (document["code"], document["repaired"], counts(document)) == (
+        0,
+        5,
+        {"transitions": 9, "messages": 9},
+    )
     assert told(kafka, topic, half["id"]) == told(kafka, topic, none["id"]) == list(GOOD)
     assert {header(one, "ce_origin") for one in kafka.read(topic)} == {b"replay"}
 
 
-def test_what_is_repeated_or_strange_is_counted_and_is_no_failure(given: Settings, jobs: Jobs) -> None:
+def test_what_is_repeated_or_strange_is_counted_and_is_no_failure(
+    given: Settings, jobs: Jobs
+) -> None:
     kept, gone = jobs.past(*GOOD), jobs.past(*GOOD)
     replayed(given, "--since", "1h")
     replayed(given, "--job", kept["id"], "--state", "complete")
@@ -79,7 +98,10 @@ def test_what_is_repeated_or_strange_is_counted_and_is_no_failure(given: Setting
 
     document = found(given)
 
-    assert (document["code"], counts(document)) == (0, {"transitions": 3, "messages": 7, "repeated": 1, "strange": 3})
+    assert (document["code"], counts(document)) == (
+        0,
+        {"transitions": 3, "messages": 7, "repeated": 1, "strange": 3},
+    )
 
 
 def test_only_the_asked_time_is_compared(given: Settings, jobs: Jobs) -> None:
@@ -98,10 +120,15 @@ def test_what_is_still_on_its_way_is_left_out(given: dict[str, str], jobs: Jobs)
     given["verify.settle_seconds"] = "60"
 
     assert counts(found(given)) == {}
-    assert counts(found({**given, "verify.settle_seconds": "5"})) == {"transitions": 3, "missing": 3}
+    assert counts(found({**given, "verify.settle_seconds": "5"})) == {
+        "transitions": 3,
+        "missing": 3,
+    }
 
 
-def test_a_dead_letter_is_not_missing(given: Settings, jobs: Jobs, kafka: Kafka, topic: str, start: Start) -> None:
+def test_a_dead_letter_is_not_missing(
+    given: Settings, jobs: Jobs, kafka: Kafka, topic: str, start: Start
+) -> None:
     with start() as bridge:
         bridge.await_ready()
         jobs.past("created", "x" * 2_000_000, "complete", ago=10)
@@ -109,20 +136,30 @@ def test_a_dead_letter_is_not_missing(given: Settings, jobs: Jobs, kafka: Kafka,
 
     document = found(given)
 
-    assert (document["code"], counts(document)) == (0, {"transitions": 3, "messages": 2, "set_aside": 1})
+    assert (document["code"], counts(document)) == (
+        0,
+        {"transitions": 3, "messages": 2, "set_aside": 1},
+    )
 
 
-def test_nor_is_one_whose_identity_was_shortened(given: Settings, jobs: Jobs, kafka: Kafka, topic: str, start: Start) -> None:
+def test_nor_is_one_whose_identity_was_shortened(
+    given: Settings, jobs: Jobs, kafka: Kafka, topic: str, start: Start
+) -> None:
     kafka.alter_topic(topic, max_message_bytes=1_000)
     with start() as bridge:
         bridge.await_ready()
         job = jobs.past("created", "running", ago=10)
-        jobs.move(job["id"], "complete", trans_id="t" * 1_000, time=job["transition_times"][-1]["time"])
+        jobs.move(
+            job["id"], "complete", trans_id="t" * 1_000, time=job["transition_times"][-1]["time"]
+        )
         bridge.await_acked(3)
 
     document = found(given)
 
-    assert (document["code"], counts(document)) == (0, {"transitions": 3, "messages": 2, "set_aside": 1})
+    assert (document["code"], counts(document)) == (
+        0,
+        {"transitions": 3, "messages": 2, "set_aside": 1},
+    )
 
 
 def test_a_person_reads_what_a_program_reads(given: Settings, jobs: Jobs) -> None:
@@ -133,19 +170,26 @@ def test_a_person_reads_what_a_program_reads(given: Settings, jobs: Jobs) -> Non
     assert ended.code == 75
     lines = [line.split() for line in ended.out.splitlines()]
     assert ["missing", "3"] in lines and ["out", "of", "order", "0"] in lines
-    assert job["id"] in ended.out and "'job-bridge verify --repair' sends what is missing" in ended.out
+    assert (
+        job["id"] in ended.out and "'job-bridge verify --repair' sends what is missing" in ended.out
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--since", "2026-03-02T18:00:00"), "has no zone: write 2026-03-02T18:00:00+00:00 for UTC, or "),
+        (
+            ("--since", "2026-03-02T18:00:00"),
+            "has no zone: write 2026-03-02T18:00:00+00:00 for UTC, or ",
+        ),
         (("--since", "yesterday"), "no ISO 8601 time such as"),
         (("--since", "1h", "--from", "2h"), "--since and --from say the same"),
         (("--from", "1h", "--to", "2h"), "before it begins"),
     ],
 )
-def test_a_time_that_is_none_is_refused(arguments: tuple[str, ...], words: str, given: Settings) -> None:
+def test_a_time_that_is_none_is_refused(
+    arguments: tuple[str, ...], words: str, given: Settings
+) -> None:
     ended = command("verify", *arguments, settings=given)
 
     assert ended.code == 64
@@ -162,7 +206,9 @@ def test_a_topic_that_is_not_there_is_a_configuration_error(given: Settings) -> 
 def removed(kafka: Kafka, topic: str) -> None:
     """Remove all that the topic has, as its retention does."""
     with kafka.admin() as admin:
-        admin.delete_records({TopicPartition(topic, one.partition): one.offset + 1 for one in kafka.read(topic)})
+        admin.delete_records(
+            {TopicPartition(topic, one.partition): one.offset + 1 for one in kafka.read(topic)}
+        )
 
 
 @pytest.fixture
@@ -174,7 +220,9 @@ def narrow(given: dict[str, str], kafka: Kafka, topic: str) -> dict[str, str]:
     return given
 
 
-def test_what_the_topic_no_longer_keeps_is_not_missed(narrow: dict[str, str], jobs: Jobs, kafka: Kafka) -> None:
+def test_what_the_topic_no_longer_keeps_is_not_missed(
+    narrow: dict[str, str], jobs: Jobs, kafka: Kafka
+) -> None:
     old, topic = jobs.past(*GOOD, ago=3600), narrow["kafka.topic"]
     replayed(narrow, "--since", "2h")
     removed(kafka, topic)
@@ -190,11 +238,16 @@ def test_what_the_topic_no_longer_keeps_is_not_missed(narrow: dict[str, str], jo
     ended = command("verify", "--from", "2h", "--to", "10m", "--json", settings=narrow)
 
     assert ended.code == 64
-    assert f"the topic {topic} has removed everything up to " in ended.complaint and "Nothing was compared" in ended.complaint
+    assert (
+        f"the topic {topic} has removed everything up to " in ended.complaint
+        and "Nothing was compared" in ended.complaint
+    )
     assert ended.out == ""
 
 
-def test_a_partition_that_lost_everything_is_no_reason_to_compare_nothing(given: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_a_partition_that_lost_everything_is_no_reason_to_compare_nothing(
+    given: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     lost = jobs.past(*GOOD, ago=3600)
     replayed(given, "--since", "2h")
     removed(kafka, topic)
@@ -205,10 +258,17 @@ def test_a_partition_that_lost_everything_is_no_reason_to_compare_nothing(given:
     assert lost["id"] in document["examples"]["missing"][0]
 
 
-@pytest.mark.parametrize("arguments", [
-    ("--since", "0s"), ("--since", "10s"), ("--from", "2099-01-01T00:00:00Z", "--to", "2099-01-02T00:00:00Z"),
-])
-def test_a_time_of_which_nothing_is_left_is_refused(arguments: tuple[str, ...], given: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--since", "0s"),
+        ("--since", "10s"),
+        ("--from", "2099-01-01T00:00:00Z", "--to", "2099-01-02T00:00:00Z"),
+    ],
+)
+def test_a_time_of_which_nothing_is_left_is_refused(
+    arguments: tuple[str, ...], given: dict[str, str]
+) -> None:
     given["verify.settle_seconds"] = "30"
 
     ended = command("verify", "--json", *arguments, settings=given)
@@ -218,7 +278,9 @@ def test_a_time_of_which_nothing_is_left_is_refused(arguments: tuple[str, ...], 
     assert "Nothing was compared" in ended.complaint
 
 
-def test_a_repair_is_one_document_for_a_program_and_says_to_a_person_what_it_does(given: Settings, jobs: Jobs) -> None:
+def test_a_repair_is_one_document_for_a_program_and_says_to_a_person_what_it_does(
+    given: Settings, jobs: Jobs
+) -> None:
     jobs.past(*GOOD)
     ended = command("verify", "--repair", "--json", settings=given)
     assert ended.code == 0
@@ -227,7 +289,10 @@ def test_a_repair_is_one_document_for_a_program_and_says_to_a_person_what_it_doe
     jobs.past(*GOOD)
     ended = command("verify", "--repair", settings=given)
     assert ended.code == 0
-    assert [line.split()[1] for line in ended.out.splitlines() if "  missing " in line] == ["3", "0"]
+    assert [line.split()[1] for line in ended.out.splitlines() if "  missing " in line] == [
+        "3",
+        "0",
+    ]
     assert "sent 3 that were missing; compared again:" in ended.out
     assert "sends what is missing" not in ended.out
 
@@ -240,14 +305,24 @@ def test_what_cannot_be_sent_and_was_not_is_missing_and_repaired_into_the_dead_l
     replayed(given, "--job", job["id"])
 
     document = found(given)
-    assert (document["code"], counts(document)) == (75, {"transitions": 3, "messages": 2, "missing": 1})
+    assert (document["code"], counts(document)) == (
+        75,
+        {"transitions": 3, "messages": 2, "missing": 1},
+    )
 
     document = found(given, "--repair")
-    assert (document["code"], counts(document)) == (0, {"transitions": 3, "messages": 2, "set_aside": 1})
-    assert [one["error_dlq"].partition(";")[0] for one in set_aside(kafka, topic)] == ["the state is int, not text"]
+    assert (document["code"], counts(document)) == (
+        0,
+        {"transitions": 3, "messages": 2, "set_aside": 1},
+    )
+    assert [one["error_dlq"].partition(";")[0] for one in set_aside(kafka, topic)] == [
+        "the state is int, not text"
+    ]
 
 
-def test_what_others_wrote_into_the_topics_is_no_reason_to_fail(given: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_what_others_wrote_into_the_topics_is_no_reason_to_fail(
+    given: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
     jobs.past(*GOOD)
     replayed(given, "--since", "1h")
     producer = KafkaProducer(bootstrap_servers=kafka.internal)
@@ -257,7 +332,10 @@ def test_what_others_wrote_into_the_topics_is_no_reason_to_fail(given: Settings,
 
     document = found(given)
 
-    assert (document["code"], counts(document)) == (0, {"transitions": 3, "messages": 4, "strange": 1, "set_aside": 1})
+    assert (document["code"], counts(document)) == (
+        0,
+        {"transitions": 3, "messages": 4, "strange": 1, "set_aside": 1},
+    )
 
 
 def test_the_bar_counts_the_messages_that_are_read(given: Settings, jobs: Jobs) -> None:
@@ -276,8 +354,12 @@ def on_a_terminal(*arguments: str, settings: Settings) -> str:
     ours, theirs = pty.openpty()
     with os.fdopen(ours, "rb", buffering=0) as screen:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bridge", *arguments], env=environment(settings), cwd=ROOT,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs,
+            [sys.executable, "-m", "bridge", *arguments],
+            env=environment(settings),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=theirs,
         )
         os.close(theirs)
         shown = b""

@@ -20,11 +20,15 @@ def test_a_running_bridge_verifies_by_itself_and_says_what_kafka_lacks(
         bridge.await_ready()
         jobs.past(*GOOD, ago=0, every=0)
         bridge.await_acked(3)
-        bridge.wait_until(lambda: (bridge.status()["verified"] or {}).get("missing") == 0, "a verification")
+        bridge.wait_until(
+            lambda: (bridge.status()["verified"] or {}).get("missing") == 0, "a verification"
+        )
         assert bridge.metrics()["job_bridge_verified_missing"] == 0
         # One that the stream never told: written before the bridge was there, by its time.
         unseen(jobs, bridge)
-        bridge.wait_until(lambda: (bridge.status()["verified"] or {}).get("missing", 0) > 0, "something missing")
+        bridge.wait_until(
+            lambda: (bridge.status()["verified"] or {}).get("missing", 0) > 0, "something missing"
+        )
         line = bridge.await_line("Kafka lacks")
         assert "--repair' sends them" in line
         until = bridge.metrics()["job_bridge_verified_until_timestamp_seconds"]
@@ -32,12 +36,16 @@ def test_a_running_bridge_verifies_by_itself_and_says_what_kafka_lacks(
         assert bridge.stop() == 0
 
 
-def test_a_ctrl_c_is_for_the_bridge_which_then_ends_the_verification(jobs: Jobs, start: Start) -> None:
+def test_a_ctrl_c_is_for_the_bridge_which_then_ends_the_verification(
+    jobs: Jobs, start: Start
+) -> None:
     with start(verify__every="1s", verify__settle_seconds="0") as bridge:
         bridge.await_ready()
         jobs.past(*GOOD, ago=0, every=0)
         seen: dict[int, int] = {}
-        bridge.wait_until(lambda: bool(seen.update(verifications(bridge)) or seen), "a verification that runs")
+        bridge.wait_until(
+            lambda: bool(seen.update(verifications(bridge)) or seen), "a verification that runs"
+        )
         (child,) = seen
         assert seen[child] == child  # a terminal tells only the bridge's group
         bridge.process.send_signal(signal.SIGINT)
@@ -51,7 +59,11 @@ def verifications(bridge: Bridge) -> dict[int, int]:
     """The processes in which it verifies at this moment, and the group of each."""
     tasks = Path(f"/proc/{bridge.process.pid}/task").iterdir()
     children = [int(number) for task in tasks for number in (task / "children").read_text().split()]
-    return {child: os.getpgid(child) for child in children if b"verify" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")}
+    return {
+        child: os.getpgid(child)
+        for child in children
+        if b"verify" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+    }
 
 
 def unseen(jobs: Jobs, bridge: Bridge) -> None:

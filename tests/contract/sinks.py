@@ -59,14 +59,22 @@ class Memory:
         self._refusing = True
 
     def written(self, topic: str = "") -> list[list[bytes]]:
-        return [[one.value for one in partition] for partition in self.broker.partitions[topic or self.topic]]
+        return [
+            [one.value for one in partition]
+            for partition in self.broker.partitions[topic or self.topic]
+        ]
 
 
 class Cluster:
-    def __init__(self, driver: str, kafka: Kafka, topic: str, bootstrap: str = "", **others: str) -> None:
+    def __init__(
+        self, driver: str, kafka: Kafka, topic: str, bootstrap: str = "", **others: str
+    ) -> None:
         self.kafka, self.topic, self.wake = kafka, topic, threading.Event()
         self.config = settings(
-            kafka__bootstrap_servers=bootstrap or kafka.bootstrap, kafka__topic=topic, kafka__driver=driver, **others
+            kafka__bootstrap_servers=bootstrap or kafka.bootstrap,
+            kafka__topic=topic,
+            kafka__driver=driver,
+            **others,
         )
         for name in (topic, f"{topic}-dlq"):
             kafka.alter_topic(name, max_message_bytes=MOST)

@@ -69,8 +69,10 @@ class File:
         return self._opened[-1]
 
     def dead(self) -> None:
-        killed("from pathlib import Path; from bridge.checkpoint.file import FileCheckpoint",
-               f"FileCheckpoint(Path({str(self.path)!r}), 'bridge')")
+        killed(
+            "from pathlib import Path; from bridge.checkpoint.file import FileCheckpoint",
+            f"FileCheckpoint(Path({str(self.path)!r}), 'bridge')",
+        )
 
     def silent(self) -> None:
         raise NotImplementedError
@@ -95,8 +97,10 @@ class Collection:
         return MongoCheckpoints(self.client, self.database, name, LEASE)
 
     def dead(self) -> None:
-        killed("from pymongo import MongoClient; from bridge.checkpoint.mongo import MongoCheckpoints",
-               f"MongoCheckpoints(MongoClient({self.uri!r}), {self.database!r}, 'bridge', {LEASE})")
+        killed(
+            "from pymongo import MongoClient; from bridge.checkpoint.mongo import MongoCheckpoints",
+            f"MongoCheckpoints(MongoClient({self.uri!r}), {self.database!r}, 'bridge', {LEASE})",
+        )
 
     def silent(self) -> None:
         past = {"$subtract": ["$$NOW", int(LEASE * 1000) + 1000]}
@@ -108,5 +112,7 @@ class Collection:
 
 def killed(imports: str, store: str) -> None:
     code = f"import os, signal; {imports}\nassert {store}.acquire() == ''\nos.kill(os.getpid(), signal.SIGKILL)"
-    ended = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60
+    )
     assert ended.returncode == -9, ended.stderr

@@ -13,7 +13,9 @@ from tests.factories import delivery, message
 from tests.servers.kafka import Kafka
 
 
-def test_nothing_sent_behind_a_message_that_failed_is_written(behind_a_proxy: tuple[Cluster, Kafka]) -> None:
+def test_nothing_sent_behind_a_message_that_failed_is_written(
+    behind_a_proxy: tuple[Cluster, Kafka],
+) -> None:
     """Else a later transition of the job would arrive first, and the failed one after it."""
     cluster, kafka = behind_a_proxy
     with kafka.proxy() as proxy, cluster.open() as sink:
@@ -56,10 +58,19 @@ def test_nothing_is_written_behind_a_failure_when_the_broker_lost_records(
             sink.send([(message("job-0", b"%d" % number, cluster.topic), delivery(number))])
             settle(cluster, sink, lambda found: len(found) == 1)
         kafka.kill()
-        (partition,) = (log.parent for log in (kafka.folder / "data").glob(f"{cluster.topic}-[0-9]/*.log") if log.stat().st_size)
+        (partition,) = (
+            log.parent
+            for log in (kafka.folder / "data").glob(f"{cluster.topic}-[0-9]/*.log")
+            if log.stat().st_size
+        )
         lose_last_batches(partition, 3)
         # Of more than one batch.
-        sink.send([(message("job-0", b"%d" % number + b"x" * 40_000, cluster.topic), delivery(number)) for number in range(5, 25)])
+        sink.send(
+            [
+                (message("job-0", b"%d" % number + b"x" * 40_000, cluster.topic), delivery(number))
+                for number in range(5, 25)
+            ]
+        )
         kafka.start()
         with pytest.raises(Retryable):
             settle(cluster, sink, lambda _: False)
@@ -67,13 +78,18 @@ def test_nothing_is_written_behind_a_failure_when_the_broker_lost_records(
             cluster.pulse(sink)
 
     assert [value for each in cluster.written() for value in each] == [b"0", b"1", b"2"]
-    assert not [each for each in caplog.records if each.exc_info and each.name.startswith("bridge")], "no traceback for what is expected"
+    assert not [
+        each for each in caplog.records if each.exc_info and each.name.startswith("bridge")
+    ], "no traceback for what is expected"
 
 
 def test_a_batch_too_large_for_its_topic_fails_whole(cluster: Cluster, kafka: Kafka) -> None:
     """A producer that sends it again in parts is done with the first message before the last is written."""
     values = [b"%d" % number + b"x" * 900 for number in range(20)]
-    together = [(message("job-0", value, cluster.topic), delivery(number)) for number, value in enumerate(values)]
+    together = [
+        (message("job-0", value, cluster.topic), delivery(number))
+        for number, value in enumerate(values)
+    ]
     with cluster.open() as sink:
         sink.send([(message("job-0", b"before", cluster.topic), delivery(0))])
         settle(cluster, sink, lambda found: len(found) == 1)
@@ -96,15 +112,27 @@ def test_a_batch_too_large_for_its_topic_fails_whole(cluster: Cluster, kafka: Ka
     assert written() == [b"before", *values[:alone], *values]
 
 
-def test_what_waits_for_a_silent_broker_is_written_in_order(behind_a_proxy: tuple[Cluster, Kafka]) -> None:
+def test_what_waits_for_a_silent_broker_is_written_in_order(
+    behind_a_proxy: tuple[Cluster, Kafka],
+) -> None:
     """Later hand-overs fill up what earlier ones began."""
     cluster, kafka = behind_a_proxy
     with kafka.proxy() as proxy, cluster.open() as sink:
-        sink.send([(message(f"job-{number}", b"connected", cluster.topic), delivery(number)) for number in range(6)])
+        sink.send(
+            [
+                (message(f"job-{number}", b"connected", cluster.topic), delivery(number))
+                for number in range(6)
+            ]
+        )
         settle(cluster, sink, lambda found: len(found) == 6)
         proxy.silence()
         for first in range(0, 1000, 10):
-            sink.send([(message(f"job-{number % 6}", b"%d" % number, cluster.topic), delivery(number)) for number in range(first, first + 10)])
+            sink.send(
+                [
+                    (message(f"job-{number % 6}", b"%d" % number, cluster.topic), delivery(number))
+                    for number in range(first, first + 10)
+                ]
+            )
             cluster.wake.wait(0.005)  # else all are on their way together
         poll(lambda: proxy.counts.held > 0, "what the broker does not get")
         assert list(sink.settled()) == []
@@ -112,5 +140,7 @@ def test_what_waits_for_a_silent_broker_is_written_in_order(behind_a_proxy: tupl
         settled = settle(cluster, sink, lambda found: len(found) == 1000)
 
     assert len({id(one) for one in settled}) == 1000
-    written = [[int(value) for value in each if value != b"connected"] for each in cluster.written()]
+    written = [
+        [int(value) for value in each if value != b"connected"] for each in cluster.written()
+    ]
     assert all(each == sorted(each) for each in written) and sum(map(len, written)) == 1000

@@ -48,7 +48,9 @@ def test_a_new_store_holds_nothing(place: Place) -> None:
     assert owned(place).load() is None
 
 
-@pytest.mark.parametrize("position", [at(7), Position(at(7).token, "8040"), position_from(ClusterTime(5, 6))])
+@pytest.mark.parametrize(
+    "position", [at(7), Position(at(7).token, "8040"), position_from(ClusterTime(5, 6))]
+)
 def test_what_is_saved_is_loaded_by_whoever_comes_next(place: Place, position: Position) -> None:
     store = owned(place)
     saved = checkpoint(epoch=store.epoch).moved(position, 99.5)
@@ -147,7 +149,11 @@ def test_a_silent_owner_is_replaced_and_cannot_save_any_more(leased: Place) -> N
     assert second.acquire() == ""
 
     assert second.epoch == 2
-    for write in (first.renew, lambda: first.save(checkpoint(9, epoch=1)), lambda: first.replace(None)):
+    for write in (
+        first.renew,
+        lambda: first.save(checkpoint(9, epoch=1)),
+        lambda: first.replace(None),
+    ):
         with pytest.raises(Fenced, match="took over"):
             write()
     found = second.load()

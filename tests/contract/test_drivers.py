@@ -77,7 +77,9 @@ def test_headers_arrive_as_they_were_given(cluster: Cluster) -> None:
     assert list(record.headers) == headers
 
 
-def test_what_was_not_written_when_a_sink_closes_is_never_delivered(behind_a_proxy: tuple[Cluster, Kafka]) -> None:
+def test_what_was_not_written_when_a_sink_closes_is_never_delivered(
+    behind_a_proxy: tuple[Cluster, Kafka],
+) -> None:
     cluster, kafka = behind_a_proxy
     with kafka.proxy() as proxy:
         with cluster.open() as sink:
@@ -88,7 +90,11 @@ def test_what_was_not_written_when_a_sink_closes_is_never_delivered(behind_a_pro
             sink.send([(message("job-0", b"late", cluster.topic), delivery(9))])
             before = time.monotonic()
         assert time.monotonic() - before < 6
-        left = [one.name for one in threading.enumerate() if "network-thread" in one.name or "librdkafka" in one.name]
+        left = [
+            one.name
+            for one in threading.enumerate()
+            if "network-thread" in one.name or "librdkafka" in one.name
+        ]
         assert left == []
         proxy.pass_through()
         with cluster.open() as another:
@@ -101,21 +107,25 @@ def test_what_was_not_written_when_a_sink_closes_is_never_delivered(behind_a_pro
 
 
 def test_a_connection_that_breaks_is_mended_without_loss_or_repetition(
-    behind_a_proxy: tuple[Cluster, Kafka]
+    behind_a_proxy: tuple[Cluster, Kafka],
 ) -> None:
     cluster, kafka = behind_a_proxy
     with kafka.proxy() as proxy, cluster.open() as sink:
         sink.send([(message("job-9", b"connected", cluster.topic), delivery(99))])
         settle(cluster, sink, lambda found: len(found) == 1)
         for number in range(60):
-            sink.send([(message(f"job-{number % 4}", b"%d" % number, cluster.topic), delivery(number))])
+            sink.send(
+                [(message(f"job-{number % 4}", b"%d" % number, cluster.topic), delivery(number))]
+            )
             if number % 20 == 10:
                 proxy.reset()
         settle(cluster, sink, lambda found: len(found) == 60)
 
         assert proxy.counts.reset > 0
     written = [[value for value in each if value != b"connected"] for each in cluster.written()]
-    assert sorted(value for each in written for value in each) == sorted(b"%d" % number for number in range(60))
+    assert sorted(value for each in written for value in each) == sorted(
+        b"%d" % number for number in range(60)
+    )
     for each in written:
         for key in range(4):
             mine = [int(value) for value in each if int(value) % 4 == key]
@@ -123,7 +133,9 @@ def test_a_connection_that_breaks_is_mended_without_loss_or_repetition(
 
 
 def test_a_topic_that_is_missing_is_said_before_anything_is_sent(driver: str, kafka: Kafka) -> None:
-    config = settings(kafka__bootstrap_servers=kafka.bootstrap, kafka__topic="nowhere", kafka__driver=driver)
+    config = settings(
+        kafka__bootstrap_servers=kafka.bootstrap, kafka__topic="nowhere", kafka__driver=driver
+    )
 
     with pytest.raises(Misconfigured, match="nowhere does not exist"):
         driver_of(config).sink(config, "nowhere-dlq", threading.Event()).__enter__()
@@ -132,10 +144,14 @@ def test_a_topic_that_is_missing_is_said_before_anything_is_sent(driver: str, ka
         assert "nowhere" not in admin.list_topics()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the client leaks what did not connect
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # the client leaks what did not connect
 def test_a_broker_out_of_reach_is_waited_for(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.sink.terms.BOOTSTRAP_SECONDS", 0.3)
-    config = settings(kafka__bootstrap_servers="127.0.0.1:1", kafka__topic="jobs", kafka__driver=driver)
+    config = settings(
+        kafka__bootstrap_servers="127.0.0.1:1", kafka__topic="jobs", kafka__driver=driver
+    )
 
     with pytest.raises(Retryable) as caught:
         driver_of(config).sink(config, "jobs-dlq", threading.Event()).__enter__()
@@ -164,12 +180,17 @@ def test_a_broker_that_is_taken_for_dead_is_waited_for(
     driver: str, forgotten: Kafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As one is for a moment after a pause; asked for more, it lets a client wait for fifteen seconds."""
-    config = settings(kafka__bootstrap_servers=forgotten.bootstrap, kafka__topic="jobs", kafka__driver=driver)
+    config = settings(
+        kafka__bootstrap_servers=forgotten.bootstrap, kafka__topic="jobs", kafka__driver=driver
+    )
     topics = driver_of(config).topics(config)
     poll(lambda: alive(forgotten), "the broker, alive")
     poll(lambda: not alive(forgotten), "the broker, taken for dead")
 
-    with monkeypatch.context() as patch, pytest.raises(Retryable, match=r"knows of none that is up|No broker metadata"):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(Retryable, match=r"knows of none that is up|No broker metadata"),
+    ):
         patch.setattr("bridge.sink.terms.BOOTSTRAP_SECONDS", 0.5)
         topics.describe("jobs")
     assert not alive(forgotten)
@@ -183,7 +204,10 @@ def test_no_answer_is_not_taken_for_a_missing_right(
     driver: str, behind_a_proxy: tuple[Cluster, Kafka], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster, kafka = behind_a_proxy
-    place = {"kafka-python": "bridge.sink.kafka_python.topics._configs", "librdkafka": "bridge.sink.librdkafka.topics._within"}[driver]
+    place = {
+        "kafka-python": "bridge.sink.kafka_python.topics._configs",
+        "librdkafka": "bridge.sink.librdkafka.topics._within",
+    }[driver]
     asked: Any = pydoc.locate(place)
 
     with kafka.proxy() as proxy:

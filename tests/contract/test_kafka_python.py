@@ -78,7 +78,9 @@ def test_while_nothing_more_may_be_in_flight(kafka: Kafka, turns: Turns) -> None
         for number in range(MESSAGES):
             sink.send([(message(f"job-{number}", b"%d" % number, topic), delivery(2 + number))])
             cluster.wake.wait(0.02)  # else some are on their way together
-        assert any(each.paused for each in sink._client._manager._conns.values()), "more may be sent"
+        assert any(each.paused for each in sink._client._manager._conns.values()), (
+            "more may be sent"
+        )
 
         assert turns(cluster, sink) < MOST_TURNS
 
@@ -87,12 +89,26 @@ def test_while_nothing_more_may_be_in_flight(kafka: Kafka, turns: Turns) -> None
 
 
 def test_while_the_broker_refuses_the_password(tmp_path: Path, turns: Turns) -> None:
-    login = {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "PLAIN", "sasl_username": "bridge", "sasl_password": "right"}
+    login = {
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "PLAIN",
+        "sasl_username": "bridge",
+        "sasl_password": "right",
+    }
     with Kafka(tmp_path, users={"bridge": "right"}) as kafka:
         for name in ("jobs", "jobs-dlq"):
             kafka.create_topic(name)
-            kafka.allow("bridge", ResourceType.TOPIC, name, ACLOperation.DESCRIBE, ACLOperation.DESCRIBE_CONFIGS, ACLOperation.WRITE)
-        cluster = Cluster(DRIVER, kafka, "jobs", **{f"kafka__{name}": value for name, value in login.items()})
+            kafka.allow(
+                "bridge",
+                ResourceType.TOPIC,
+                name,
+                ACLOperation.DESCRIBE,
+                ACLOperation.DESCRIBE_CONFIGS,
+                ACLOperation.WRITE,
+            )
+        cluster = Cluster(
+            DRIVER, kafka, "jobs", **{f"kafka__{name}": value for name, value in login.items()}
+        )
         with opened(cluster) as sink:
             sink.send([(message("job-0", b"before", "jobs"), delivery(1))])
             settle(cluster, sink, lambda found: len(found) == 1)
@@ -123,7 +139,9 @@ def test_it_is_woken_once_for_all_that_is_handed_over_together(
 
     monkeypatch.setattr(KafkaNetClient, "wakeup", counted)
     cluster = Cluster(DRIVER, kafka, topic)
-    together = [(message(f"job-{number % 20}", b"{}", topic), delivery(number)) for number in range(60)]
+    together = [
+        (message(f"job-{number % 20}", b"{}", topic), delivery(number)) for number in range(60)
+    ]
     with cluster.open() as sink:
         sink.send(together)  # waits for what the broker says of the topic
         settle(cluster, sink, lambda found: len(found) == 60)

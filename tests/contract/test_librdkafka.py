@@ -16,10 +16,15 @@ from tests.servers.kafka import Kafka
 
 
 def together(count: int, topic: str) -> list[Sending]:
-    return [(message(f"job-{number}", b"%d" % number, topic), delivery(number)) for number in range(count)]
+    return [
+        (message(f"job-{number}", b"%d" % number, topic), delivery(number))
+        for number in range(count)
+    ]
 
 
-def test_a_few_messages_are_hurried_along_and_many_linger(kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_few_messages_are_hurried_along_and_many_linger(
+    kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A few would be late otherwise; of many, the first would be sent alone."""
     monkeypatch.setattr(producer, "_LINGER_MS", 2 * PATIENCE_SECONDS * 1000)
     cluster = Cluster("librdkafka", kafka, topic)
@@ -52,10 +57,15 @@ def test_a_service_is_not_warned_of_settings_that_are_chosen_on_purpose(
     assert not [each for each in said if "CONFWARN" in each]
 
 
-def test_what_it_complains_of_is_heard_while_nothing_is_on_its_way(kafka: Kafka, topic: str) -> None:
+def test_what_it_complains_of_is_heard_while_nothing_is_on_its_way(
+    kafka: Kafka, topic: str
+) -> None:
     """Else its lines would be kept for as long as nothing is sent."""
     cluster = Cluster("librdkafka", kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
-    with kafka.proxy() as proxy, producer.LibrdkafkaSink(cluster.config, None, cluster.wake) as sink:
+    with (
+        kafka.proxy() as proxy,
+        producer.LibrdkafkaSink(cluster.config, None, cluster.wake) as sink,
+    ):
         sink.send(together(1, topic))
         settle(cluster, sink, lambda found: len(found) == 1)
         proxy.close()

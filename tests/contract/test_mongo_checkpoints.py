@@ -29,20 +29,29 @@ def store(client: MongoClient[dict[str, Any]], database: str) -> MongoCheckpoint
     return MongoCheckpoints(client, database, "bridge", LEASE)
 
 
-def owned_elsewhere(client: MongoClient[dict[str, Any]], database: str, silent_seconds: float, **owner: Any) -> None:
+def owned_elsewhere(
+    client: MongoClient[dict[str, Any]], database: str, silent_seconds: float, **owner: Any
+) -> None:
     found = this_process() | {"host": "elsewhere/1/2", "pid": 4242} | owner
     renewed = {"$subtract": ["$$NOW", int(silent_seconds * 1000)]}
     client[database][COLLECTION].update_one(
-        {"_id": "bridge"}, [{"$set": {"owner": {"$literal": found}, "epoch": 5, "renewed_at": renewed}}], upsert=True
+        {"_id": "bridge"},
+        [{"$set": {"owner": {"$literal": found}, "epoch": 5, "renewed_at": renewed}}],
+        upsert=True,
     )
 
 
-def test_an_owner_on_another_host_is_named(client: MongoClient[dict[str, Any]], database: str) -> None:
+def test_an_owner_on_another_host_is_named(
+    client: MongoClient[dict[str, Any]], database: str
+) -> None:
     owned_elsewhere(client, database, silent_seconds=LEASE - 10)
 
     blocker = store(client, database).acquire()
 
-    assert blocker == "the bridge with process 4242 on elsewhere owns the checkpoint 'bridge' and renews it"
+    assert (
+        blocker
+        == "the bridge with process 4242 on elsewhere owns the checkpoint 'bridge' and renews it"
+    )
 
 
 def test_a_silent_owner_on_another_host_is_replaced_by_the_servers_clock(
@@ -63,7 +72,9 @@ def test_a_process_that_took_the_number_of_the_owner_is_not_the_owner(
     assert store(client, database).acquire() == ""
 
 
-def test_of_many_newcomers_at_once_one_becomes_the_owner(client: MongoClient[dict[str, Any]], database: str) -> None:
+def test_of_many_newcomers_at_once_one_becomes_the_owner(
+    client: MongoClient[dict[str, Any]], database: str
+) -> None:
     together = Barrier(8)
 
     def acquire(one: MongoCheckpoints) -> str:
@@ -107,7 +118,9 @@ def test_a_record_that_lost_a_field_is_damaged_and_never_taken_for_a_first_start
     assert one.load() is None
 
 
-@pytest.mark.parametrize("damage", [{"epoch": "many"}, {"renewed_at": "never"}, {"owner": "nobody"}])
+@pytest.mark.parametrize(
+    "damage", [{"epoch": "many"}, {"renewed_at": "never"}, {"owner": "nobody"}]
+)
 def test_damage_to_the_ownership_keeps_nobody_out(
     client: MongoClient[dict[str, Any]], database: str, damage: dict[str, Any]
 ) -> None:
@@ -134,15 +147,22 @@ def test_a_store_out_of_reach_is_waited_for() -> None:
     assert caught.value.part == "checkpoint"
 
 
-def test_a_user_without_the_right_is_told_what_to_grant(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with Mongod(tmp_path_factory.mktemp("guarded"), auth=True) as server, MongoClient[dict[str, Any]](server.uri) as nobody:
+def test_a_user_without_the_right_is_told_what_to_grant(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with (
+        Mongod(tmp_path_factory.mktemp("guarded"), auth=True) as server,
+        MongoClient[dict[str, Any]](server.uri) as nobody,
+    ):
         with pytest.raises(NotPermitted, match="Grant find, insert and update"):
             store(nobody, "db").check_rights()
         with pytest.raises(NotPermitted):
             store(nobody, "db").acquire()
 
 
-def test_what_a_bridge_stores_can_be_read_by_people(client: MongoClient[dict[str, Any]], database: str) -> None:
+def test_what_a_bridge_stores_can_be_read_by_people(
+    client: MongoClient[dict[str, Any]], database: str
+) -> None:
     one = store(client, database)
     one.acquire()
     one.save(checkpoint(1))
@@ -150,4 +170,8 @@ def test_what_a_bridge_stores_can_be_read_by_people(client: MongoClient[dict[str
     found = client[database][COLLECTION].find_one({"_id": "bridge"})
 
     assert found is not None
-    assert found["token"] == at(1).token and found["namespace"] == "db.jobs" and found["owner"]["pid"] > 0
+    assert (
+        found["token"] == at(1).token
+        and found["namespace"] == "db.jobs"
+        and found["owner"]["pid"] > 0
+    )

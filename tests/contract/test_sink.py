@@ -16,7 +16,9 @@ from tests.factories import delivery, message
 def place(request: pytest.FixtureRequest) -> Place:
     if request.param == "memory":
         return Memory()
-    return Cluster(request.param, request.getfixturevalue("kafka"), request.getfixturevalue("topic"))
+    return Cluster(
+        request.param, request.getfixturevalue("kafka"), request.getfixturevalue("topic")
+    )
 
 
 def test_every_message_is_acknowledged_once_and_in_order_for_each_key(place: Place) -> None:
@@ -33,14 +35,18 @@ def test_every_message_is_acknowledged_once_and_in_order_for_each_key(place: Pla
     assert not sink.broken
 
 
-def test_what_is_acknowledged_is_written_and_one_key_is_one_partition_in_order(place: Place) -> None:
+def test_what_is_acknowledged_is_written_and_one_key_is_one_partition_in_order(
+    place: Place,
+) -> None:
     with place.open() as sink:
         sent = send(place, sink, 200)
         settle(place, sink, lambda found: len(found) >= 200)
 
         partitions = place.written()
 
-    assert sorted(value for each in partitions for value in each) == sorted(one.value for one, _ in sent)
+    assert sorted(value for each in partitions for value in each) == sorted(
+        one.value for one, _ in sent
+    )
     for key in {one.key for one, _ in sent}:
         values = [one.value for one, _ in sent if one.key == key]
         (home,) = [each for each in partitions if values[0] in each]
@@ -51,7 +57,14 @@ def test_what_is_handed_over_together_is_written_whole_and_in_order(place: Place
     """In batches that end anywhere, also within a hand-over, and go on with the next one."""
     drawn = Random(7)
     sent = [
-        (message(f"job-{drawn.randrange(7)}", b"%d " % number + b"x" * drawn.choice([0, 10, 1_000, 20_000]), place.topic), delivery(number))
+        (
+            message(
+                f"job-{drawn.randrange(7)}",
+                b"%d " % number + b"x" * drawn.choice([0, 10, 1_000, 20_000]),
+                place.topic,
+            ),
+            delivery(number),
+        )
         for number in range(900)
     ]
     with place.open() as sink:

@@ -164,7 +164,9 @@ def test_resuming_after_any_event_gives_exactly_the_rest(place: Place) -> None:
 
     for number, one in enumerate(found[:-1], start=1):
         with place.open(one.position) as stream:
-            assert [trans_id(rest) for rest in events_of(read(place, stream, 5 - number))] == written[number:]
+            assert [
+                trans_id(rest) for rest in events_of(read(place, stream, 5 - number))
+            ] == written[number:]
 
 
 def test_resuming_after_a_batch_gives_exactly_what_comes_later(place: Place) -> None:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+)
 
 
 class Heard(CommandListener):

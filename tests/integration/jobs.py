@@ -149,7 +149,9 @@ class Jobs:
         self.documents.insert_one(document)
         return str(document["id"])
 
-    def advance(self, job_id: str, state: str, moment: datetime | None = None, **fields: Any) -> str:
+    def advance(
+        self, job_id: str, state: str, moment: datetime | None = None, **fields: Any
+    ) -> str:
         """The next transition, as the service writes it; returns its identity."""
         before = self.documents.find_one({"id": job_id})
         assert before is not None
@@ -165,7 +167,8 @@ class Jobs:
         document = self.documents.find_one({"id": job_id})
         assert document is not None
         return [
-            Seen(job_id, one["state"], one["trans_id"], n) for n, one in enumerate(document["transition_times"])
+            Seen(job_id, one["state"], one["trans_id"], n)
+            for n, one in enumerate(document["transition_times"])
         ]
 
     def many(self, count: int) -> list[Seen]:

@@ -27,15 +27,26 @@ class Place:
         self.jobs = self.client[database]["jobs"]
         self.others = MongoClient[Document](uri)
         # Read behind a write of our own: what others wrote before it is not in the way.
-        time: Timestamp = self.others[database].command({"insert": "jobs", "documents": [{}]})["operationTime"]
-        self.stages: list[Document] = [{"$changeStream": {"startAtOperationTime": Timestamp(time.time, time.inc + 1)}}]
+        time: Timestamp = self.others[database].command({"insert": "jobs", "documents": [{}]})[
+            "operationTime"
+        ]
+        self.stages: list[Document] = [
+            {"$changeStream": {"startAtOperationTime": Timestamp(time.time, time.inc + 1)}}
+        ]
 
     def write(self, count: int) -> list[Any]:
-        return list(self.others[self.jobs.database.name]["jobs"].insert_many([{} for _ in range(count)]).inserted_ids)
+        return list(
+            self.others[self.jobs.database.name]["jobs"]
+            .insert_many([{} for _ in range(count)])
+            .inserted_ids
+        )
 
     def cursors(self) -> list[int]:
         """The idle cursors the server has for the collection."""
-        stages: list[Document] = [{"$currentOp": {"idleCursors": True}}, {"$match": {"ns": self.jobs.full_name, "type": "idleCursor"}}]
+        stages: list[Document] = [
+            {"$currentOp": {"idleCursors": True}},
+            {"$match": {"ns": self.jobs.full_name, "type": "idleCursor"}},
+        ]
         return [one["cursor"]["cursorId"] for one in self.others.admin.aggregate(stages)]
 
     def close(self) -> None:
@@ -59,7 +70,11 @@ def test_all_its_commands_are_of_one_session(place: Place) -> None:
         cursor.more(1)
     cursor.close()
 
-    sent = [one for one in place.heard.commands if next(iter(one)) in ("aggregate", "getMore", "killCursors")]
+    sent = [
+        one
+        for one in place.heard.commands
+        if next(iter(one)) in ("aggregate", "getMore", "killCursors")
+    ]
     assert [next(iter(one)) for one in sent] == ["aggregate", "getMore", "killCursors"]
     assert len({bytes(one["lsid"]["id"]) for one in sent}) == 1
 

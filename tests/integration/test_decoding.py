@@ -24,7 +24,9 @@ def jobs(mongo: Mongod, database: str) -> Iterator[Jobs]:
         yield jobs
 
 
-def test_all_the_simulated_service_commits_is_read_in_order_and_nothing_else(jobs: Jobs, mongo: Mongod) -> None:
+def test_all_the_simulated_service_commits_is_read_in_order_and_nothing_else(
+    jobs: Jobs, mongo: Mongod
+) -> None:
     commits: list[Seen] = []
 
     def each(outcome: Any) -> None:
@@ -86,7 +88,9 @@ def test_a_state_that_is_entered_twice_in_a_row_is_read_twice(jobs: Jobs) -> Non
 def test_an_array_beside_the_history_does_not_hide_a_transition(jobs: Jobs) -> None:
     with jobs.reading() as reader:
         job_id = jobs.insert("perlmutter-jaws")
-        jobs.advance(job_id, "complete", outputs=[{"file": f"f{n}"} for n in range(2000)], traceback=None)
+        jobs.advance(
+            job_id, "complete", outputs=[{"file": f"f{n}"} for n in range(2000)], traceback=None
+        )
         found = reader.take(2)
 
     assert found == jobs.history(job_id)
@@ -98,7 +102,11 @@ def noise(jobs: Jobs, job_id: str) -> None:
     for update in afterthoughts("perlmutter-jaws", now()):
         assert jobs.documents.update_one({"id": job_id}, update).matched_count == 1
     for update in (
-        {"$set": {"admin_meta.transition_times": [{"state": "error", "time": now(), "trans_id": "no"}]}},
+        {
+            "$set": {
+                "admin_meta.transition_times": [{"state": "error", "time": now(), "trans_id": "no"}]
+            }
+        },
         {"$set": {"transition_times_old.0": {"state": "error", "time": now()}}},
         {"$set": {"outputs.transition_times.0": {"state": "error"}}},
         {"$set": {"transition_times.0.notes": {"state": "error", "time": now()}}},
@@ -113,7 +121,9 @@ def test_noise_is_no_transition_however_it_looks(jobs: Jobs) -> None:
     with jobs.reading() as reader:
         job_id = jobs.insert()
         noise(jobs, job_id)
-        jobs.database["subjobs"].insert_one({"id": job_id, "state": "error", "transition_times": [{"state": "error"}]})
+        jobs.database["subjobs"].insert_one(
+            {"id": job_id, "state": "error", "transition_times": [{"state": "error"}]}
+        )
         last = jobs.insert()
         found = reader.take(2)
 
@@ -123,10 +133,19 @@ def test_noise_is_no_transition_however_it_looks(jobs: Jobs) -> None:
 
 
 def test_two_elements_in_one_update_are_two_transitions_of_one_event(jobs: Jobs) -> None:
-    first, second = ([{"state": state, "time": now(), "trans_id": new_id()} for state in ("canceling", "canceled")] for _ in range(2))
+    first, second = (
+        [
+            {"state": state, "time": now(), "trans_id": new_id()}
+            for state in ("canceling", "canceled")
+        ]
+        for _ in range(2)
+    )
     with jobs.reading() as reader:
         job_id = jobs.insert()
-        jobs.documents.update_one({"id": job_id}, {"$push": {"transition_times": {"$each": first}}, "$set": {"state": "canceled"}})
+        jobs.documents.update_one(
+            {"id": job_id},
+            {"$push": {"transition_times": {"$each": first}}, "$set": {"state": "canceled"}},
+        )
         jobs.documents.update_one(
             {"id": job_id},
             [{"$set": {"transition_times": {"$concatArrays": ["$transition_times", second]}}}],
@@ -151,7 +170,9 @@ def test_a_history_written_anew_is_sent_whole(jobs: Jobs, caplog: pytest.LogCapt
     anew = [{"state": state, "time": now(), "trans_id": state} for state in ("created", "error")]
     with jobs.reading() as reader, caplog.at_level(logging.WARNING):
         job_id = jobs.insert()
-        jobs.documents.update_one({"id": job_id}, {"$set": {"transition_times": anew, "state": "error"}})
+        jobs.documents.update_one(
+            {"id": job_id}, {"$set": {"transition_times": anew, "state": "error"}}
+        )
         found = reader.take(3)
 
     assert found[1:] == jobs.history(job_id)
@@ -171,7 +192,10 @@ def test_a_replaced_document_sends_its_history(jobs: Jobs) -> None:
 
 
 def test_an_insert_with_two_transitions_is_one_event(jobs: Jobs) -> None:
-    two = [{"state": state, "time": now(), "trans_id": state, "notif_sent": True} for state in ("created", "complete")]
+    two = [
+        {"state": state, "time": now(), "trans_id": state, "notif_sent": True}
+        for state in ("created", "complete")
+    ]
     with jobs.reading() as reader:
         job_id = jobs.insert(transition_times=two)
         found = reader.take(2)
@@ -184,16 +208,25 @@ RESET: list[dict[str, Any]] = [
     {
         "$set": {
             "state": "download_submitted",
-            "trans_history": {"$concatArrays": [{"$ifNull": ["$trans_history", []]}, "$transition_times"]},
+            "trans_history": {
+                "$concatArrays": [{"$ifNull": ["$trans_history", []]}, "$transition_times"]
+            },
             "transition_times": [
-                {"$mergeObjects": [{"$first": "$transition_times"}, {"state": "download_submitted", "trans_id": "again"}]}
+                {
+                    "$mergeObjects": [
+                        {"$first": "$transition_times"},
+                        {"state": "download_submitted", "trans_id": "again"},
+                    ]
+                }
             ],
         }
     }
 ]
 
 
-def test_a_job_begun_anew_with_its_history_moved_away_sends_the_transition_it_begins_with(jobs: Jobs) -> None:
+def test_a_job_begun_anew_with_its_history_moved_away_sends_the_transition_it_begins_with(
+    jobs: Jobs,
+) -> None:
     with jobs.reading() as reader:
         job_id = jobs.insert()
         for state in ("download_submitted", "error"):
@@ -208,7 +241,9 @@ def test_a_job_begun_anew_with_its_history_moved_away_sends_the_transition_it_be
     again = reader.events[3]
     (item,) = again.items
     assert isinstance(item, Transition) and again.committed is not None
-    assert datetime.fromisoformat(item.time).timestamp() == pytest.approx(again.committed, abs=0.001)  # its own time was left as it was
+    assert datetime.fromisoformat(item.time).timestamp() == pytest.approx(
+        again.committed, abs=0.001
+    )  # its own time was left as it was
 
 
 def test_a_job_begun_anew_at_a_new_time_has_that_time(jobs: Jobs) -> None:
@@ -217,8 +252,21 @@ def test_a_job_begun_anew_at_a_new_time_has_that_time(jobs: Jobs) -> None:
         job_id = jobs.insert()
         jobs.documents.update_one(
             {"id": job_id},
-            [{"$set": {"state": "x", "transition_times": [{"$mergeObjects": [
-                {"$first": "$transition_times"}, {"state": "x", "trans_id": "again", "time": moment}]}]}}],
+            [
+                {
+                    "$set": {
+                        "state": "x",
+                        "transition_times": [
+                            {
+                                "$mergeObjects": [
+                                    {"$first": "$transition_times"},
+                                    {"state": "x", "trans_id": "again", "time": moment},
+                                ]
+                            }
+                        ],
+                    }
+                }
+            ],
         )
         reader.take(2)
 
@@ -238,7 +286,9 @@ def test_random_writes_are_read_exactly_from_any_place(jobs: Jobs, seed: int) ->
             expected += jobs.history(ids[-1])
         elif random.random() < 0.5:
             noise(jobs, chosen)
-            jobs.documents.update_one({"id": chosen}, {"$set": {"state": jobs.history(chosen)[-1].state}})
+            jobs.documents.update_one(
+                {"id": chosen}, {"$set": {"state": jobs.history(chosen)[-1].state}}
+            )
         else:
             jobs.advance(chosen, random.choice(("job_submitting", "complete", "error")))
             expected.append(jobs.history(chosen)[-1])

@@ -32,14 +32,30 @@ NOW = datetime(2026, 3, 2, 18, 0, tzinfo=timezone.utc)
 MISSING = object()
 #: Update times by job, those without a usable one first.
 ODD: dict[str, Any] = {
-    "missing": MISSING, "null": None, "text": NOW.isoformat(), "flag": True, "id": ObjectId(), "counter": Timestamp(1, 1),
-    "bytes": b"late", "no number": math.nan, "empty list": [], "least": MinKey(),
+    "missing": MISSING,
+    "null": None,
+    "text": NOW.isoformat(),
+    "flag": True,
+    "id": ObjectId(),
+    "counter": Timestamp(1, 1),
+    "bytes": b"late",
+    "no number": math.nan,
+    "empty list": [],
+    "least": MinKey(),
 }
 NUMBERS: dict[str, Any] = {
-    "unusable": 1e15, "old number": NOW.timestamp() - 900, "number": NOW.timestamp(), "later number": NOW.timestamp() + 5,
-    "decimal": Decimal128("1e12"), "before 1970": -5.0,
+    "unusable": 1e15,
+    "old number": NOW.timestamp() - 900,
+    "number": NOW.timestamp(),
+    "later number": NOW.timestamp() + 5,
+    "decimal": Decimal128("1e12"),
+    "before 1970": -5.0,
 }
-DATES: dict[str, Any] = {"old date": NOW - timedelta(minutes=15), "date": NOW, "later date": NOW + timedelta(seconds=5)}
+DATES: dict[str, Any] = {
+    "old date": NOW - timedelta(minutes=15),
+    "date": NOW,
+    "later date": NOW + timedelta(seconds=5),
+}
 OLD = {"old number", "old date", "before 1970"}
 EVERY = {**ODD, **NUMBERS, **DATES}
 #: Those updated then or later.
@@ -51,9 +67,12 @@ def jobs(mongo: Mongod, database: str) -> Iterator[Collection[dict[str, Any]]]:
     with MongoClient[dict[str, Any]](mongo.uri, w="majority") as client:
         collection = client[database].jobs
         collection.create_index([("_update_time", ASCENDING)])
-        collection.insert_many([
-            {"id": name, **({} if time is MISSING else {"_update_time": time})} for name, time in EVERY.items()
-        ])
+        collection.insert_many(
+            [
+                {"id": name, **({} if time is MISSING else {"_update_time": time})}
+                for name, time in EVERY.items()
+            ]
+        )
         yield collection
 
 
@@ -66,7 +85,9 @@ def names(history: History, *where: Any) -> list[str]:
     return [job.job_id for job in history.jobs(*where)]
 
 
-def test_a_job_whose_update_time_says_nothing_may_have_been_updated_at_any(history: History) -> None:
+def test_a_job_whose_update_time_says_nothing_may_have_been_updated_at_any(
+    history: History,
+) -> None:
     since = NOW.timestamp() - 60
 
     assert set(names(history, since)) == EVERY.keys() - OLD
@@ -88,7 +109,9 @@ def test_wherever_it_stops_it_goes_on_with_all_the_rest(history: History) -> Non
     assert len(rest) == 2, "and nothing twice but the last"
 
 
-def told(history: History, place: str, since: float | None = None, back_to: float | None = None) -> list[str]:
+def told(
+    history: History, place: str, since: float | None = None, back_to: float | None = None
+) -> list[str]:
     gap = Gap(since, position_from(ClusterTime(0)), NOW.timestamp(), back_to)
     found = [job.job_id for job in history.told(gap, place)]
     once, again = found[: -len(AGAIN)], found[-len(AGAIN) :]
@@ -97,16 +120,24 @@ def told(history: History, place: str, since: float | None = None, back_to: floa
     return once
 
 
-def test_going_on_in_a_gap_that_became_longer_reads_again_what_may_have_been_written_since(history: History) -> None:
+def test_going_on_in_a_gap_that_became_longer_reads_again_what_may_have_been_written_since(
+    history: History,
+) -> None:
     place, back_to = place_of(DATE, NOW.timestamp() + 5), NOW.timestamp() - 60
 
     assert told(history, place) == ["later date"]
     assert set(told(history, place, back_to=back_to)) == EVERY.keys() - OLD
     assert told(history, place, since=NOW.timestamp() + 4, back_to=back_to)[-1:] == ["later date"]
-    assert told(history, place_of(DATE, NOW.timestamp() - 900), back_to=back_to)[-3:] == ["old date", "date", "later date"]
+    assert told(history, place_of(DATE, NOW.timestamp() - 900), back_to=back_to)[-3:] == [
+        "old date",
+        "date",
+        "later date",
+    ]
 
 
-def test_what_was_updated_since_a_gap_was_begun_to_be_read_is_read_once_more(history: History) -> None:
+def test_what_was_updated_since_a_gap_was_begun_to_be_read_is_read_once_more(
+    history: History,
+) -> None:
     """A job that another writer's clock set back meanwhile was behind what was read, and is before it now."""
     assert set(told(history, "")) == EVERY.keys()
 
@@ -128,32 +159,47 @@ def replication_held(server: Mongod) -> Iterator[None]:
         switch("off")
 
 
-def test_what_a_majority_has_not_yet_is_waited_for(tmp_path_factory: pytest.TempPathFactory, database: str) -> None:
+def test_what_a_majority_has_not_yet_is_waited_for(
+    tmp_path_factory: pytest.TempPathFactory, database: str
+) -> None:
     folder = tmp_path_factory.mktemp("majority")
     with (
         Mongod(folder, nodes=3, arguments=("--setParameter", "enableTestCommands=1")) as server,
-        MongoClient[dict[str, Any]](server.uri, w=1) as client, ThreadPoolExecutor() as pool,
+        MongoClient[dict[str, Any]](server.uri, w=1) as client,
+        ThreadPoolExecutor() as pool,
     ):
         jobs = client[database].jobs
-        jobs.with_options(write_concern=WriteConcern("majority")).insert_one({"id": "old", "_update_time": NOW})
+        jobs.with_options(write_concern=WriteConcern("majority")).insert_one(
+            {"id": "old", "_update_time": NOW}
+        )
 
         def reads() -> bool:
-            with client.admin.aggregate([{"$currentOp": {}}, {"$match": {"command.find": "jobs", "command.$db": database}}]) as found:
+            with client.admin.aggregate(
+                [{"$currentOp": {}}, {"$match": {"command.find": "jobs", "command.$db": database}}]
+            ) as found:
                 return next(found, None) is not None
 
         with replication_held(server):
             jobs.insert_one({"id": "new", "_update_time": NOW})
-            assert [job["id"] for job in jobs.with_options(read_concern=ReadConcern("majority")).find()] == ["old"]
+            assert [
+                job["id"] for job in jobs.with_options(read_concern=ReadConcern("majority")).find()
+            ] == ["old"]
             told = pool.submit(names, History(jobs, PROFILES["cts"]))
             poll(lambda: told.done() or reads(), "history to be read")
 
         assert told.result() == ["old", "new"]
 
 
-def test_nothing_is_looked_at_without_the_index(jobs: Collection[dict[str, Any]], history: History) -> None:
-    jobs.insert_many([{"id": f"job-{n}", "_update_time": NOW - timedelta(days=1)} for n in range(2000)])
+def test_nothing_is_looked_at_without_the_index(
+    jobs: Collection[dict[str, Any]], history: History
+) -> None:
+    jobs.insert_many(
+        [{"id": f"job-{n}", "_update_time": NOW - timedelta(days=1)} for n in range(2000)]
+    )
     for query in history._queries(NOW.timestamp(), ""):
         assert not scans(jobs, query), query
-        plan = jobs.database.command("explain", {"find": "jobs", "filter": query}, verbosity="executionStats")
+        plan = jobs.database.command(
+            "explain", {"find": "jobs", "filter": query}, verbosity="executionStats"
+        )
         assert plan["executionStats"]["totalDocsExamined"] <= len(EVERY), query
     assert history.missing_index() == ""

@@ -50,7 +50,9 @@ def _leaves_nothing(attempt: Callable[[], None], held: Callable[[], int] = _held
     assert held() - before < ATTEMPTS
 
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="file descriptors are counted in /proc")
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/fd").exists(), reason="file descriptors are counted in /proc"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +65,9 @@ DRIVERS = pytest.mark.parametrize("driver", ["kafka-python", "librdkafka"])
 
 
 @DRIVERS
-def test_a_broker_that_is_away_leaves_nothing_behind(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broker_that_is_away_leaves_nothing_behind(
+    driver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(terms, "BOOTSTRAP_SECONDS", 0.2)
     config = _config(kafka__bootstrap_servers=f"127.0.0.1:{free_port()}", kafka__driver=driver)
 
@@ -75,7 +79,9 @@ def test_a_broker_that_is_away_leaves_nothing_behind(driver: str, monkeypatch: p
 
 
 @DRIVERS
-def test_nor_does_a_broker_that_is_waited_for_as_the_bridge_does(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nor_does_a_broker_that_is_waited_for_as_the_bridge_does(
+    driver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It collects garbage seldom, so nothing may be left to that."""
     monkeypatch.setattr(terms, "BOOTSTRAP_SECONDS", 0.2)
     config = _config(kafka__bootstrap_servers=f"127.0.0.1:{free_port()}", kafka__driver=driver)
@@ -95,7 +101,9 @@ def test_nor_does_a_broker_that_is_waited_for_as_the_bridge_does(driver: str, mo
 
 @DRIVERS
 def test_a_closed_sink_leaves_nothing_behind(driver: str, kafka: Kafka, topic: str) -> None:
-    config = _config(kafka__bootstrap_servers=kafka.bootstrap, kafka__topic=topic, kafka__driver=driver)
+    config = _config(
+        kafka__bootstrap_servers=kafka.bootstrap, kafka__topic=topic, kafka__driver=driver
+    )
 
     def attempt() -> None:
         with driver_of(config).sink(config, f"{topic}-dlq", threading.Event()):

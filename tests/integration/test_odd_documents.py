@@ -19,7 +19,9 @@ def jobs(mongo: Mongod, database: str) -> Iterator[Jobs]:
         yield jobs
 
 
-def test_a_delete_sends_nothing_and_is_counted(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_delete_sends_nothing_and_is_counted(
+    jobs: Jobs, caplog: pytest.LogCaptureFixture
+) -> None:
     with jobs.reading() as reader, caplog.at_level(logging.WARNING):
         job_id = jobs.insert()
         jobs.documents.delete_one({"id": job_id})
@@ -48,13 +50,16 @@ def test_a_job_deleted_before_its_id_is_looked_up_is_set_aside(jobs: Jobs) -> No
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"id": None}, "the job id is missing"), ({"id": 7}, "the job id is int"),
+        ({"id": None}, "the job id is missing"),
+        ({"id": 7}, "the job id is int"),
         ({"transition_times": [{"state": "created", "time": "soon"}]}, "the time is str"),
         ({"transition_times": [{"state": 1, "time": now()}]}, "the state is int"),
         ({"transition_times": ["created"]}, "the state is missing"),
     ],
 )
-def test_an_odd_document_is_set_aside_and_the_next_one_read(jobs: Jobs, change: dict[str, Any], reason: str) -> None:
+def test_an_odd_document_is_set_aside_and_the_next_one_read(
+    jobs: Jobs, change: dict[str, Any], reason: str
+) -> None:
     with jobs.reading() as reader:
         jobs.insert(**change)
         last = jobs.insert()

@@ -20,8 +20,15 @@ from tests.integration.jobs import Jobs, now, seen
 
 def engine_job(**fields: Any) -> dict[str, Any]:
     return {
-        "user": "someuser", "wsid": 12345, "status": "created", "updated": 1741111111.123, "batch_job": False,
-        "job_input": {"method": "m", "params": [{}]}, "child_jobs": [], "retry_ids": [], **fields,
+        "user": "someuser",
+        "wsid": 12345,
+        "status": "created",
+        "updated": 1741111111.123,
+        "batch_job": False,
+        "job_input": {"method": "m", "params": [{}]},
+        "child_jobs": [],
+        "retry_ids": [],
+        **fields,
     }
 
 
@@ -38,17 +45,25 @@ def test_the_execution_engine_tells_each_new_status(mongo: Mongod, database: str
             {"$set": {"status": "completed", "updated": 1741111120.0009}},
         ):
             jobs.documents.update_one({"_id": key}, update)
-        batch = jobs.documents.insert_many([engine_job(), engine_job(status="estimating")]).inserted_ids
+        batch = jobs.documents.insert_many(
+            [engine_job(), engine_job(status="estimating")]
+        ).inserted_ids
         reader.take(6)
 
     items = [item for item in reader.items if isinstance(item, Transition)]
     assert [(one.job_id, one.state) for one in items] == [
-        (str(key), "created"), (str(key), "queued"), (str(key), "running"), (str(key), "completed"),
-        (str(batch[0]), "created"), (str(batch[1]), "estimating"),
+        (str(key), "created"),
+        (str(key), "queued"),
+        (str(key), "running"),
+        (str(key), "completed"),
+        (str(batch[0]), "created"),
+        (str(batch[1]), "estimating"),
     ]
     assert items[0].time == "2025-03-04T17:58:31.123000+00:00"
     assert items[3].time == "2025-03-04T17:58:40+00:00"
-    assert abs(datetime.fromisoformat(items[2].time) - now()) < timedelta(minutes=1), "without a time of its own, the commit's"
+    assert abs(datetime.fromisoformat(items[2].time) - now()) < timedelta(minutes=1), (
+        "without a time of its own, the commit's"
+    )
     for one in items:
         assert one.sequence is None
         assert one.trans_id == made_trans_id(one.job_id, one.time, one.state)
@@ -57,7 +72,9 @@ def test_the_execution_engine_tells_each_new_status(mongo: Mongod, database: str
     assert set(items[3:]) == of_history, "the latest of each job is the same however it is found"
 
 
-def test_an_identity_made_for_a_status_is_the_same_on_a_replay(mongo: Mongod, database: str) -> None:
+def test_an_identity_made_for_a_status_is_the_same_on_a_replay(
+    mongo: Mongod, database: str
+) -> None:
     with Jobs(mongo.uri, database, jobs__profile="ee2") as jobs:
         start = jobs.here()
         jobs.documents.insert_many([engine_job() for _ in range(3)])
@@ -72,26 +89,43 @@ def test_an_identity_made_for_a_status_is_the_same_on_a_replay(mongo: Mongod, da
 
 def test_a_profile_with_its_own_names_is_read_the_same(mongo: Mongod, database: str) -> None:
     names = {
-        "jobs__profile": "custom", "jobs__id_field": "key", "jobs__state_field": "status", "jobs__transitions_field": "log",
-        "jobs__transition_state": "to", "jobs__transition_time": "when", "jobs__transition_trans_id": "uid",
+        "jobs__profile": "custom",
+        "jobs__id_field": "key",
+        "jobs__state_field": "status",
+        "jobs__transitions_field": "log",
+        "jobs__transition_state": "to",
+        "jobs__transition_time": "when",
+        "jobs__transition_trans_id": "uid",
     }
     with Jobs(mongo.uri, database, **names) as jobs, jobs.reading() as reader:
-        jobs.documents.insert_one({"key": "k", "status": "a", "log": [{"to": "a", "when": now(), "uid": "u0"}]})
-        jobs.documents.update_one({"key": "k"}, {"$push": {"log": {"to": "b", "when": now(), "uid": "u1"}}})
-        jobs.documents.update_one({"key": "k"}, {"$set": {"log.0.sent": True, "transition_times.0": {"state": "x"}}})
+        jobs.documents.insert_one(
+            {"key": "k", "status": "a", "log": [{"to": "a", "when": now(), "uid": "u0"}]}
+        )
+        jobs.documents.update_one(
+            {"key": "k"}, {"$push": {"log": {"to": "b", "when": now(), "uid": "u1"}}}
+        )
+        jobs.documents.update_one(
+            {"key": "k"}, {"$set": {"log.0.sent": True, "transition_times.0": {"state": "x"}}}
+        )
         jobs.documents.update_one({"key": "k"}, {"$set": {"log.0.to": "c", "log.0.uid": "u2"}})
         reader.take(3)
 
     assert [(one.job_id, one.state, one.trans_id, one.sequence) for one in reader.seen] == [
-        ("k", "a", "u0", 0), ("k", "b", "u1", 1), ("k", "c", "u2", 0)
+        ("k", "a", "u0", 0),
+        ("k", "b", "u1", 1),
+        ("k", "c", "u2", 0),
     ]
 
 
-def test_old_documents_without_identities_get_the_same_on_every_replay(mongo: Mongod, database: str) -> None:
+def test_old_documents_without_identities_get_the_same_on_every_replay(
+    mongo: Mongod, database: str
+) -> None:
     with Jobs(mongo.uri, database) as jobs:
         start = jobs.here()
         job_id = jobs.insert(transition_times=[{"state": "created", "time": now()}])
-        jobs.documents.update_one({"id": job_id}, {"$push": {"transition_times": {"state": "error", "time": now()}}})
+        jobs.documents.update_one(
+            {"id": job_id}, {"$push": {"transition_times": {"state": "error", "time": now()}}}
+        )
         replays = []
         for _ in range(2):
             with jobs.reading(start) as reader:
@@ -99,7 +133,8 @@ def test_old_documents_without_identities_get_the_same_on_every_replay(mongo: Mo
 
     assert replays[0] == replays[1]
     assert [one.trans_id for one in replays[0]] == [
-        made_trans_id(job_id, 0, "created"), made_trans_id(job_id, 1, "error")
+        made_trans_id(job_id, 0, "created"),
+        made_trans_id(job_id, 1, "error"),
     ]
 
 
@@ -135,14 +170,20 @@ def test_a_lookup_asks_for_the_id_alone_and_finds_it(mongo: Mongod, database: st
         assert "IXSCAN" in str(plan["queryPlanner"]["winningPlan"])
 
 
-def test_the_ids_of_a_whole_batch_are_one_question_and_one_answer(mongo: Mongod, database: str) -> None:
+def test_the_ids_of_a_whole_batch_are_one_question_and_one_answer(
+    mongo: Mongod, database: str
+) -> None:
     heard = Heard()
     with MongoClient[dict[str, Any]](mongo.uri, event_listeners=[heard]) as client:
         documents = client[database].jobs
-        keys = documents.insert_many([{"id": f"job-{number}"} for number in range(BATCH_SIZE)]).inserted_ids
+        keys = documents.insert_many(
+            [{"id": f"job-{number}"} for number in range(BATCH_SIZE)]
+        ).inserted_ids
         heard.commands.clear()
 
-        assert JobIds(lookup_in(documents, "id")).find(keys) == [f"job-{number}" for number in range(BATCH_SIZE)]
+        assert JobIds(lookup_in(documents, "id")).find(keys) == [
+            f"job-{number}" for number in range(BATCH_SIZE)
+        ]
 
         assert [next(iter(command)) for command in heard.commands] == ["find"]
 
@@ -150,7 +191,20 @@ def test_the_ids_of_a_whole_batch_are_one_question_and_one_answer(mongo: Mongod,
 def test_a_job_is_found_by_any_id_that_mongodb_takes(mongo: Mongod, database: str) -> None:
     key = ObjectId()
     keys = [
-        key, key.binary, str(key), True, 1, Int64(2), 0.5, float("nan"), None, now(), Decimal128("1.5"), Code("f()"), {"site": 1, "job": Int64(2)}, "",
+        key,
+        key.binary,
+        str(key),
+        True,
+        1,
+        Int64(2),
+        0.5,
+        float("nan"),
+        None,
+        now(),
+        Decimal128("1.5"),
+        Code("f()"),
+        {"site": 1, "job": Int64(2)},
+        "",
     ]
     with Jobs(mongo.uri, database) as jobs:
         job_ids = [jobs.insert(_id=each) for each in keys]
@@ -165,7 +219,9 @@ def test_a_job_is_found_by_any_id_that_mongodb_takes(mongo: Mongod, database: st
         assert jobs.source.ids.lookups == 1
 
 
-def test_a_standalone_is_refused_and_the_way_out_named(tmp_path_factory: pytest.TempPathFactory, database: str) -> None:
+def test_a_standalone_is_refused_and_the_way_out_named(
+    tmp_path_factory: pytest.TempPathFactory, database: str
+) -> None:
     with (
         Mongod(tmp_path_factory.mktemp("standalone"), replica_set=None) as server,
         Jobs(server.uri, database) as jobs,
@@ -182,7 +238,9 @@ def test_the_deployment_tells_what_it_is(mongo: Mongod, database: str) -> None:
         oldest = jobs.source.cluster.oldest_oplog_entry()
 
     assert deployment.kind == "replica set"
-    assert deployment.cluster_id.startswith("rs0/") and len(deployment.cluster_id) == len("rs0/") + 24
+    assert (
+        deployment.cluster_id.startswith("rs0/") and len(deployment.cluster_id) == len("rs0/") + 24
+    )
     assert after is not None and oldest is not None
     assert oldest < deployment.cluster_time < after
 

@@ -32,7 +32,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_after_a_small_answer_the_loop_has_a_head_start_that_ends_with_the_stream(
     mongo: Mongod, database: str, asked: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "AWAIT_MS", 10_000)  # the answer is the one with the job, however slow this machine
+    monkeypatch.setattr(
+        stream, "AWAIT_MS", 10_000
+    )  # the answer is the one with the job, however slow this machine
     with Jobs(mongo.uri, database) as jobs, jobs.reading() as reader:
         jobs.insert()
         reader.take(1)
@@ -41,7 +43,9 @@ def test_after_a_small_answer_the_loop_has_a_head_start_that_ends_with_the_strea
     assert len(asked) == 1
 
 
-def test_in_a_backlog_the_next_answer_is_asked_for_at_once(mongo: Mongod, database: str, asked: list[int]) -> None:
+def test_in_a_backlog_the_next_answer_is_asked_for_at_once(
+    mongo: Mongod, database: str, asked: list[int]
+) -> None:
     with Jobs(mongo.uri, database) as jobs:
         start = jobs.here()
         jobs.documents.insert_many([new_job("kbase", now(), []) for _ in range(3 * BATCH_SIZE)])

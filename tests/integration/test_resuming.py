@@ -45,7 +45,9 @@ def test_a_collection_that_goes_away_ends_the_stream_and_the_next_of_its_name_is
         second = jobs.many(2)
         ended = reader.end()
         assert reader.seen == first
-        assert [event.skipped for event in reader.events[3:]] == ["collection"] * len(reader.events[3:])
+        assert [event.skipped for event in reader.events[3:]] == ["collection"] * len(
+            reader.events[3:]
+        )
 
     assert isinstance(ended, StreamEnded)
     with jobs.reading(reader.position) as rest:
@@ -60,10 +62,19 @@ def test_every_position_around_a_drop_resumes_without_loss(jobs: Jobs) -> None:
         jobs.documents.drop()
         second = jobs.many(2)
         reader.end()
-    positions = [start, *(event.position for event in reader.events), *(batch.position for batch in reader.batches)]
+    positions = [
+        start,
+        *(event.position for event in reader.events),
+        *(batch.position for batch in reader.batches),
+    ]
 
     for position in positions:
-        expected = [one for event in reader.events if event.position > position for one in map(seen, event.items)]
+        expected = [
+            one
+            for event in reader.events
+            if event.position > position
+            for one in map(seen, event.items)
+        ]
         found: list[Seen] = []
         for _ in range(2):
             with jobs.reading(position) as rest:
@@ -112,8 +123,14 @@ def test_a_token_made_under_other_stages_is_left_for_its_time_without_loss_or_re
         before.advance(job_id, "job_submitting")
         reader.take(6)
         middle = reader.events[4].position
-        before.documents.update_one({"id": job_id}, {"$set": {"transition_times.0.notif_sent": True}})
-    other = {"jobs__id_field": "id", "jobs__state_field": "status", "jobs__transitions_field": "transition_times"}
+        before.documents.update_one(
+            {"id": job_id}, {"$set": {"transition_times.0.notif_sent": True}}
+        )
+    other = {
+        "jobs__id_field": "id",
+        "jobs__state_field": "status",
+        "jobs__transitions_field": "transition_times",
+    }
 
     with Jobs(mongo.uri, database, jobs__profile="custom", **other) as after:
         with after.reading(middle, by_time=told) as rest, caplog.at_level(logging.WARNING):
@@ -182,14 +199,17 @@ def test_a_cursor_that_is_killed_ends_the_stream_and_the_next_goes_on(jobs: Jobs
             found = reader.seen
         assert found == expected[: len(found)]
         with jobs.reading(reader.position) as rest:
-            assert rest.take(5 - len(found)) == expected[len(found):]
+            assert rest.take(5 - len(found)) == expected[len(found) :]
         start, expected = jobs.here(), []
 
 
 def kill(jobs: Jobs) -> None:
     """Kill the cursor of this collection's change stream, whether idle or in the middle of a read."""
     namespace = f"{jobs.database.name}.{jobs.documents.name}"
-    stages: list[dict[str, Any]] = [{"$currentOp": {"idleCursors": True}}, {"$match": {"ns": namespace, "cursor": {"$exists": True}}}]
+    stages: list[dict[str, Any]] = [
+        {"$currentOp": {"idleCursors": True}},
+        {"$match": {"ns": namespace, "cursor": {"$exists": True}}},
+    ]
     cursors: list[int] = []
     while not cursors:  # between two reads it shows for no moment
         cursors = [one["cursor"]["cursorId"] for one in jobs.client.admin.aggregate(stages)]
@@ -204,7 +224,10 @@ def test_an_operation_that_is_killed_ends_the_stream_and_the_next_goes_on(jobs: 
         running: list[int] = []
         while not running:
             match = {"ns": namespace, "command.getMore": {"$exists": True}, "active": True}
-            running = [one["opid"] for one in jobs.client.admin.aggregate([{"$currentOp": {}}, {"$match": match}])]
+            running = [
+                one["opid"]
+                for one in jobs.client.admin.aggregate([{"$currentOp": {}}, {"$match": match}])
+            ]
         jobs.client.admin.command("killOp", op=running[0])
         assert type(reader.end()) is Retryable
 
@@ -228,9 +251,14 @@ def test_an_idle_position_moves_with_writes_elsewhere_and_resumes(jobs: Jobs) ->
         assert rest.take(2) == expected
 
 
-def test_a_position_before_the_oplog_is_history_lost(tmp_path_factory: pytest.TempPathFactory, database: str) -> None:
+def test_a_position_before_the_oplog_is_history_lost(
+    tmp_path_factory: pytest.TempPathFactory, database: str
+) -> None:
     often = ("--syncdelay", "1")  # the oplog forgets only what a checkpoint on disk covers
-    with Mongod(tmp_path_factory.mktemp("small"), oplog_megabytes=1, arguments=often) as server, Jobs(server.uri, database) as jobs:
+    with (
+        Mongod(tmp_path_factory.mktemp("small"), oplog_megabytes=1, arguments=often) as server,
+        Jobs(server.uri, database) as jobs,
+    ):
         with jobs.reading() as reader:
             jobs.many(1)
             reader.take(1)
@@ -251,7 +279,9 @@ def test_a_position_before_the_oplog_is_history_lost(tmp_path_factory: pytest.Te
 def test_more_than_one_batch_is_read_in_order(jobs: Jobs) -> None:
     start = jobs.here()
     elements = [{"state": "created", "time": now(), "trans_id": f"t{n}"} for n in range(2500)]
-    jobs.documents.insert_many([{"id": f"job-{n}", "transition_times": [one]} for n, one in enumerate(elements)])
+    jobs.documents.insert_many(
+        [{"id": f"job-{n}", "transition_times": [one]} for n, one in enumerate(elements)]
+    )
 
     with jobs.reading(start) as reader:
         found = reader.take(2500)

@@ -17,18 +17,45 @@ from tests.integration.jobs import Jobs, Seen
 
 #: What the driver specification calls resumable, and what passes besides.
 PASSING = (
-    6, 7, 43, 50, 63, 89, 91, 133, 134, 150, 175, 189, 211, 234, 237, 262, 9001, 10107, 11600, 11601, 11602, 13388, 13435,
+    6,
+    7,
+    43,
+    50,
+    63,
+    89,
+    91,
+    133,
+    134,
+    150,
+    175,
+    189,
+    211,
+    234,
+    237,
+    262,
+    9001,
+    10107,
+    11600,
+    11601,
+    11602,
+    13388,
+    13435,
     13436,
 )
 FINAL: list[tuple[int, type[BridgeError]]] = [
-    (286, HistoryLost), (136, HistoryLost), (13, NotPermitted), (10334, Unreadable),
+    (286, HistoryLost),
+    (136, HistoryLost),
+    (13, NotPermitted),
+    (10334, Unreadable),
 ]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
     """A mongod that can be told to fail."""
-    with Mongod(tmp_path_factory.mktemp("failing"), arguments=("--setParameter", "enableTestCommands=1")) as server:
+    with Mongod(
+        tmp_path_factory.mktemp("failing"), arguments=("--setParameter", "enableTestCommands=1")
+    ) as server:
         yield server
 
 
@@ -43,7 +70,9 @@ def jobs(server: Mongod, database: str) -> Iterator[Jobs]:
 def failing(jobs: Jobs, command: str, times: int = 1, **how: Any) -> Iterator[None]:
     """The next so many of these commands of the bridge fail."""
     data = {"failCommands": [command], "appName": "job-bridge", **how}
-    jobs.client.admin.command({"configureFailPoint": "failCommand", "mode": {"times": times}, "data": data})
+    jobs.client.admin.command(
+        {"configureFailPoint": "failCommand", "mode": {"times": times}, "data": data}
+    )
     try:
         yield
     finally:
@@ -68,7 +97,9 @@ def read_through(jobs: Jobs, failure: dict[str, Any]) -> tuple[list[Seen], list[
 
 
 @pytest.mark.parametrize("code", PASSING)
-def test_an_error_that_passes_ends_the_stream_and_the_next_misses_and_repeats_nothing(jobs: Jobs, code: int) -> None:
+def test_an_error_that_passes_ends_the_stream_and_the_next_misses_and_repeats_nothing(
+    jobs: Jobs, code: int
+) -> None:
     written, read, error = read_through(jobs, {"errorCode": code})
 
     assert type(error) is Retryable and error.part == "mongodb"
@@ -83,7 +114,9 @@ def test_a_connection_that_breaks_is_the_same(jobs: Jobs) -> None:
 
 
 @pytest.mark.parametrize(("code", "verdict"), FINAL)
-def test_an_error_that_does_not_pass_says_so(jobs: Jobs, code: int, verdict: type[BridgeError]) -> None:
+def test_an_error_that_does_not_pass_says_so(
+    jobs: Jobs, code: int, verdict: type[BridgeError]
+) -> None:
     with jobs.reading() as reader:
         written = jobs.many(1)
         reader.take(1)
@@ -112,7 +145,11 @@ def test_a_stream_that_cannot_be_opened_is_waited_for(jobs: Jobs, code: int) -> 
     written = jobs.many(1)
 
     # The driver itself tries once more.
-    with failing(jobs, "aggregate", times=2, errorCode=code), pytest.raises(Retryable), jobs.reading(start):
+    with (
+        failing(jobs, "aggregate", times=2, errorCode=code),
+        pytest.raises(Retryable),
+        jobs.reading(start),
+    ):
         pass
 
     with jobs.reading(start) as reader:
@@ -151,7 +188,9 @@ def test_a_lookup_that_fails_in_the_middle_hands_over_no_half_batch(jobs: Jobs) 
     assert reader.seen + rest.seen == written
 
 
-def test_an_opening_may_take_longer_than_a_path_may_be_silent(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_opening_may_take_longer_than_a_path_may_be_silent(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """MongoDB looks through all that others wrote before it answers; here it is made slow."""
     monkeypatch.setattr("bridge.source.client._SILENCE_SECONDS", 0)
     jobs.source = jobs.another_source()

@@ -125,7 +125,9 @@ def test_a_proxy_lets_through_who_was_there_before_it(monkeypatch: pytest.Monkey
     monkeypatch.setattr(threading.Thread, "start", started)
     port = free_port()
     with socket.create_server(("127.0.0.1", 0)) as server:
-        greeting = threading.Thread(target=lambda: server.accept()[0].sendall(b"echo"), name="server")
+        greeting = threading.Thread(
+            target=lambda: server.accept()[0].sendall(b"echo"), name="server"
+        )
         greeting.start()
         with TcpProxy(server.getsockname()[1], port=port) as proxy:
             greeting.join()
@@ -159,7 +161,9 @@ def test_a_user_may_do_what_is_granted_only(tmp_path: Path) -> None:
     with Kafka(tmp_path, users={"admin": "a", "bridge": "b"}) as server:
         server.create_topic("granted")
         server.create_topic("other")
-        server.allow("bridge", ResourceType.TOPIC, "granted", ACLOperation.WRITE, ACLOperation.DESCRIBE)
+        server.allow(
+            "bridge", ResourceType.TOPIC, "granted", ACLOperation.WRITE, ACLOperation.DESCRIBE
+        )
         producer = KafkaProducer(
             bootstrap_servers=server.bootstrap,
             security_protocol="SASL_PLAINTEXT",
@@ -177,7 +181,10 @@ def test_a_user_may_do_what_is_granted_only(tmp_path: Path) -> None:
 
 def send(bootstrap: str, topic: str, count: int) -> None:
     producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
-    sent = [producer.send(topic, b"value", key=b"key", headers=[("name", b"text")]) for _ in range(count)]
+    sent = [
+        producer.send(topic, b"value", key=b"key", headers=[("name", b"text")])
+        for _ in range(count)
+    ]
     for each in sent:
         each.get(10)
     producer.close()

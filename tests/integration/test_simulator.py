@@ -113,7 +113,9 @@ def test_it_outlives_a_server_that_crashes_and_returns(tmp_path: Path, database:
 
         async def whole() -> None:
             workload = Workload(jobs=20, rate=None, noise=False)
-            playing = play(server.uri, database, workload, stop=asyncio.Event(), on_commit=outcomes.append)
+            playing = play(
+                server.uri, database, workload, stop=asyncio.Event(), on_commit=outcomes.append
+            )
             await asyncio.wait_for(asyncio.gather(playing, crash()), 120)
 
         asyncio.run(whole())

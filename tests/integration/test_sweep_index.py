@@ -42,7 +42,9 @@ class Finds(Heard):
     def started(self, event: CommandStartedEvent) -> None:
         if event.command_name == "find":
             kept = ("find", "filter", "projection", "hint", "min", "max")
-            self.commands.append({name: event.command[name] for name in kept if name in event.command})
+            self.commands.append(
+                {name: event.command[name] for name in kept if name in event.command}
+            )
 
 
 FINDS = Finds()
@@ -82,16 +84,28 @@ def name_of(tags: Tags) -> str:
 def job(number: int, ago: float, *, tagged: bool = False) -> Document:
     times = [NOW - timedelta(seconds=ago + 3600 * n) for n in (2, 1, 0)]
     history = [
-        {"state": state, "time": at, "trans_id": f"{number}/{n}", "notif_sent": not (tagged and n == 2)}
+        {
+            "state": state,
+            "time": at,
+            "trans_id": f"{number}/{n}",
+            "notif_sent": not (tagged and n == 2),
+        }
         for n, (state, at) in enumerate(zip(STATES, times, strict=True))
     ]
-    whole: Document = {"id": f"job-{number}", "state": "complete", "transition_times": history, "_update_time": times[-1]}
+    whole: Document = {
+        "id": f"job-{number}",
+        "state": "complete",
+        "transition_times": history,
+        "_update_time": times[-1],
+    }
     return whole | ({TAG: True} if tagged else {})
 
 
 @pytest.mark.parametrize("old", [150, 1000])
 @pytest.mark.parametrize("kind", [TransitionTags, JobTags])
-def test_it_examines_what_it_returns_and_not_the_many_young_ones(jobs: Jobs, kind: type[Tags], old: int) -> None:
+def test_it_examines_what_it_returns_and_not_the_many_young_ones(
+    jobs: Jobs, kind: type[Tags], old: int
+) -> None:
     tags = tags_of(jobs, kind)
     sweep = Sweep(jobs, tags)
     sweep.create_index()
@@ -102,7 +116,7 @@ def test_it_examines_what_it_returns_and_not_the_many_young_ones(jobs: Jobs, kin
             told = list(tags.pending(BEFORE))
             sent = [one for one in FINDS.commands if "_id" not in one["filter"]]
             assert sweep.count(BEFORE) == old
-            counted = [one for one in FINDS.commands if "_id" not in one["filter"]][len(sent):]
+            counted = [one for one in FINDS.commands if "_id" not in one["filter"]][len(sent) :]
             read, count = explained(jobs, *sent), explained(jobs, *counted)
         finally:
             jobs.drop_index(name_of(tags))
@@ -120,7 +134,9 @@ def test_the_services_own_index_keeps_a_sweep_from_looking_at_every_job(jobs: Jo
 
     with tagged(jobs):
         assert Sweep(jobs, tags).missing_index() == ""
-        stats = explained(jobs, *({"find": jobs.name, "filter": query} for query in tags.queries(BEFORE)))
+        stats = explained(
+            jobs, *({"find": jobs.name, "filter": query} for query in tags.queries(BEFORE))
+        )
     assert stats["nReturned"] == OLD
     # It knows which jobs have something unsent, and not how old that is.
     assert stats["totalDocsExamined"] <= OLD + YOUNG
@@ -131,7 +147,12 @@ def test_without_any_index_it_looks_at_every_job_and_says_so(jobs: Jobs) -> None
 
     assert Sweep(jobs, tags).missing_index() == name_of(tags)
     queries = tags.queries(NOW.timestamp())
-    assert explained(jobs, *({"find": jobs.name, "filter": query} for query in queries))["totalDocsExamined"] >= JOBS
+    assert (
+        explained(jobs, *({"find": jobs.name, "filter": query} for query in queries))[
+            "totalDocsExamined"
+        ]
+        >= JOBS
+    )
 
 
 def test_a_gap_is_read_by_the_index_on_the_last_update(jobs: Jobs) -> None:
@@ -149,12 +170,17 @@ def test_a_gap_is_read_by_the_index_on_the_last_update(jobs: Jobs) -> None:
         assert places == sorted(places)
         print(f"read {len(found)} of {JOBS} jobs in {took:.2f} s")
         for query in history._queries(since, ""):
-            stats = explained(jobs, {"find": jobs.name, "filter": query, "sort": {"_update_time": 1}})
+            stats = explained(
+                jobs, {"find": jobs.name, "filter": query, "sort": {"_update_time": 1}}
+            )
             assert stats["totalDocsExamined"] == stats["nReturned"]
 
 
 def explained(jobs: Jobs, *commands: Document) -> Counter[str]:
     """What MongoDB did for these finds, together."""
-    plans = [jobs.database.command("explain", command, verbosity="executionStats") for command in commands]
+    plans = [
+        jobs.database.command("explain", command, verbosity="executionStats")
+        for command in commands
+    ]
     names = ("nReturned", "totalDocsExamined", "totalKeysExamined")
     return Counter({name: sum(plan["executionStats"][name] for plan in plans) for name in names})

@@ -20,7 +20,18 @@ from bridge.demo.mongod import Mongod
 from bridge.errors import Misconfigured
 from bridge.source.decode import OPTIONS
 from bridge.source.tags import JobTags, Sweep, TransitionTags
-from tests.integration.test_sweep_index import BEFORE, CTS, NOW, TAG, Document, Jobs, Tags, job, name_of, tags_of
+from tests.integration.test_sweep_index import (
+    BEFORE,
+    CTS,
+    NOW,
+    TAG,
+    Document,
+    Jobs,
+    Tags,
+    job,
+    name_of,
+    tags_of,
+)
 
 
 @pytest.fixture
@@ -31,18 +42,36 @@ def few(mongo: Mongod, database: str) -> Iterator[Jobs]:
         client.drop_database(database)
 
 
-@pytest.mark.parametrize("time", [None, "yesterday", 7, 7.5, True, Int64(7), {"at": 7}, [], "missing"])
+@pytest.mark.parametrize(
+    "time", [None, "yesterday", 7, 7.5, True, Int64(7), {"at": 7}, [], "missing"]
+)
 def test_by_the_index_it_finds_the_same_whatever_the_time_is(few: Jobs, time: Any) -> None:
     def history(number: int, ago: float, **changed: Any) -> Document:
-        element = {"state": "created", "time": NOW - timedelta(seconds=ago), "trans_id": f"{number}", "notif_sent": False} | changed
+        element = {
+            "state": "created",
+            "time": NOW - timedelta(seconds=ago),
+            "trans_id": f"{number}",
+            "notif_sent": False,
+        } | changed
         return {name: value for name, value in element.items() if value != "missing"}
 
-    few.insert_many([
-        {"id": "odd", "transition_times": [history(0, 600, time=time)]},
-        {"id": "beside an old one", "transition_times": [history(1, 600, time=time), history(2, 600)]},
-        {"id": "beside a young one", "transition_times": [history(3, 600, time=time), history(4, 10)]},
-        {"id": "beside one that was sent", "transition_times": [history(5, 600, time=time), history(6, 600, notif_sent=True)]},
-    ])
+    few.insert_many(
+        [
+            {"id": "odd", "transition_times": [history(0, 600, time=time)]},
+            {
+                "id": "beside an old one",
+                "transition_times": [history(1, 600, time=time), history(2, 600)],
+            },
+            {
+                "id": "beside a young one",
+                "transition_times": [history(3, 600, time=time), history(4, 10)],
+            },
+            {
+                "id": "beside one that was sent",
+                "transition_times": [history(5, 600, time=time), history(6, 600, notif_sent=True)],
+            },
+        ]
+    )
     tags = tags_of(few, TransitionTags)
 
     without = list(tags.pending(BEFORE))
@@ -53,29 +82,59 @@ def test_by_the_index_it_finds_the_same_whatever_the_time_is(few: Jobs, time: An
     assert Sweep(few, tags).count(BEFORE) == 1
 
 
-def test_all_that_tell_the_same_are_untagged_and_another_state_of_that_identity_is_not(few: Jobs) -> None:
+def test_all_that_tell_the_same_are_untagged_and_another_state_of_that_identity_is_not(
+    few: Jobs,
+) -> None:
     states = ("created", "created", "running")
-    history = [{"state": state, "time": NOW, "trans_id": "same", "notif_sent": False} for state in states]
+    history = [
+        {"state": state, "time": NOW, "trans_id": "same", "notif_sent": False} for state in states
+    ]
     few.insert_one({"id": "job-1", "transition_times": history})
     tags = TransitionTags(few, CTS, "notif_sent")
     (items,) = tags.pending(NOW.timestamp() + 1)
 
     tags.clear(items[:1])
 
-    assert [item.state for items in tags.pending(NOW.timestamp() + 1) for item in items] == ["running"]
+    assert [item.state for items in tags.pending(NOW.timestamp() + 1) for item in items] == [
+        "running"
+    ]
 
 
-@pytest.mark.parametrize("states", [("running",), ("running", "created")], ids=["another state", "that state again"])
-def test_the_tag_of_a_job_stays_when_it_moved_on_since_it_was_told(states: tuple[str, ...], few: Jobs) -> None:
+@pytest.mark.parametrize(
+    "states", [("running",), ("running", "created")], ids=["another state", "that state again"]
+)
+def test_the_tag_of_a_job_stays_when_it_moved_on_since_it_was_told(
+    states: tuple[str, ...], few: Jobs
+) -> None:
     """Else its latest state is told by nothing but the stream."""
-    def element(state: str, number: int) -> Document:
-        return {"state": state, "time": NOW + timedelta(seconds=number), "trans_id": f"{number}", "notif_sent": False}
 
-    few.insert_one({"id": "job-1", "state": "created", "transition_times": [element("created", 0)], "_update_time": NOW, TAG: True})
+    def element(state: str, number: int) -> Document:
+        return {
+            "state": state,
+            "time": NOW + timedelta(seconds=number),
+            "trans_id": f"{number}",
+            "notif_sent": False,
+        }
+
+    few.insert_one(
+        {
+            "id": "job-1",
+            "state": "created",
+            "transition_times": [element("created", 0)],
+            "_update_time": NOW,
+            TAG: True,
+        }
+    )
     tags = JobTags(few, CTS, TAG)
     (told,) = tags.pending(NOW.timestamp() + 60)
     for number, state in enumerate(states, 1):
-        few.update_one({}, {"$push": {"transition_times": element(state, number)}, "$set": {"state": state, TAG: True}})
+        few.update_one(
+            {},
+            {
+                "$push": {"transition_times": element(state, number)},
+                "$set": {"state": state, TAG: True},
+            },
+        )
 
     tags.clear(told)
 
@@ -85,7 +144,9 @@ def test_the_tag_of_a_job_stays_when_it_moved_on_since_it_was_told(states: tuple
     assert few.count_documents({TAG: True}) == 0
 
 
-def test_a_job_whose_state_and_history_disagree_is_told_until_it_is_sent(few: Jobs, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_job_whose_state_and_history_disagree_is_told_until_it_is_sent(
+    few: Jobs, caplog: pytest.LogCaptureFixture
+) -> None:
     few.insert_one(job(1, ago=600, tagged=True) | {"state": "error"})
     tags = JobTags(few, CTS, TAG)
     told = [items for _ in range(2) for items in tags.pending(BEFORE)]
@@ -103,12 +164,34 @@ def test_a_job_whose_state_and_history_disagree_is_told_until_it_is_sent(few: Jo
 
 
 @pytest.mark.parametrize("index", [False, True])
-@pytest.mark.parametrize("time", [
-    "yesterday", True, {"at": 7}, [], ["yesterday"], float("nan"), Regex("x"), Timestamp(7, 7), ObjectId(), b"x", MaxKey(), MinKey(), None, 7, "missing",
-])
+@pytest.mark.parametrize(
+    "time",
+    [
+        "yesterday",
+        True,
+        {"at": 7},
+        [],
+        ["yesterday"],
+        float("nan"),
+        Regex("x"),
+        Timestamp(7, 7),
+        ObjectId(),
+        b"x",
+        MaxKey(),
+        MinKey(),
+        None,
+        7,
+        "missing",
+    ],
+)
 def test_a_tagged_job_whose_time_is_none_is_old(few: Jobs, time: Any, index: bool) -> None:
     whole = job(1, ago=10, tagged=True) | {"_update_time": time}
-    few.insert_many([{name: value for name, value in whole.items() if value != "missing"}, job(2, ago=10, tagged=True)])
+    few.insert_many(
+        [
+            {name: value for name, value in whole.items() if value != "missing"},
+            job(2, ago=10, tagged=True),
+        ]
+    )
     tags = tags_of(few, JobTags)
     if index:
         Sweep(few, tags).create_index()
@@ -120,8 +203,10 @@ def test_a_tagged_job_whose_time_is_none_is_old(few: Jobs, time: Any, index: boo
 @pytest.mark.parametrize(
     ("kind", "other", "other_tag"),
     [
-        (TransitionTags, JobTags, TAG), (JobTags, TransitionTags, "notif_sent"),
-        (TransitionTags, TransitionTags, "was_sent"), (JobTags, JobTags, "a_tag"),
+        (TransitionTags, JobTags, TAG),
+        (JobTags, TransitionTags, "notif_sent"),
+        (TransitionTags, TransitionTags, "was_sent"),
+        (JobTags, JobTags, "a_tag"),
     ],
 )
 def test_an_index_of_other_tags_is_not_taken_for_the_right_one(
@@ -144,7 +229,14 @@ def test_each_setting_that_makes_another_index_gives_it_another_name(few: Jobs) 
         name_of(tags_of(few, JobTags, tag, replace(CTS, updated_field=time)))
         for tag, time in (("a", "b_c"), ("a_b", "c"), ("a", "c"))
     ] + [
-        name_of(tags_of(few, TransitionTags, tag, replace(CTS, transitions_field=field, transition_time=time)))
+        name_of(
+            tags_of(
+                few,
+                TransitionTags,
+                tag,
+                replace(CTS, transitions_field=field, transition_time=time),
+            )
+        )
         for tag, field, time in (("a", "b", "c"), ("b", "b", "c"), ("a", "c", "c"), ("a", "b", "d"))
     ]
 
@@ -152,7 +244,9 @@ def test_each_setting_that_makes_another_index_gives_it_another_name(few: Jobs) 
 
 
 @pytest.mark.parametrize("kind", [TransitionTags, JobTags])
-def test_a_collection_that_does_not_exist_has_no_index_and_is_made_with_one(few: Jobs, kind: type[Tags]) -> None:
+def test_a_collection_that_does_not_exist_has_no_index_and_is_made_with_one(
+    few: Jobs, kind: type[Tags]
+) -> None:
     sweep = Sweep(few, tags_of(few, kind))
     assert sweep.missing_index()
 
@@ -164,7 +258,9 @@ def test_a_collection_that_does_not_exist_has_no_index_and_is_made_with_one(few:
 
 def test_an_index_that_is_there_under_another_name_is_named(few: Jobs) -> None:
     tags = tags_of(few, JobTags)
-    few.create_index([(TAG, 1), ("_update_time", 1)], name="mine", partialFilterExpression={TAG: True})
+    few.create_index(
+        [(TAG, 1), ("_update_time", 1)], name="mine", partialFilterExpression={TAG: True}
+    )
 
     with pytest.raises(Misconfigured, match=r"under another name: .*mine"):
         Sweep(few, tags).create_index()

@@ -25,11 +25,15 @@ def test_a_topic_may_be_compressed_by_the_broker(codec: str, kafka: Kafka) -> No
     producer.send(topic, b"x" * 1000, partition=0).get(30)
     producer.close()
 
-    with driver_of(settings()).reader(settings(kafka__bootstrap_servers=kafka.bootstrap, kafka__topic=topic)) as reader:
+    with driver_of(settings()).reader(
+        settings(kafka__bootstrap_servers=kafka.bootstrap, kafka__topic=topic)
+    ) as reader:
         assert [one.value for batch in reader.read(topic, None) for one in batch] == [b"x" * 1000]
 
 
-def test_what_is_removed_meanwhile_is_passed_over_and_the_rest_is_read(kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_removed_meanwhile_is_passed_over_and_the_rest_is_read(
+    kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("bridge.sink.kafka_python.reader._RECORDS_AT_ONCE", 1)
     producer = KafkaProducer(bootstrap_servers=kafka.internal)
     for _ in range(MESSAGES):
@@ -50,7 +54,9 @@ def test_what_is_removed_meanwhile_is_passed_over_and_the_rest_is_read(kafka: Ka
     assert set(range(REMOVED, MESSAGES)) <= set(read)
 
 
-def test_what_an_open_transaction_holds_back_is_not_called_the_end(kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_an_open_transaction_holds_back_is_not_called_the_end(
+    kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("bridge.sink.kafka_python.reader._SILENCE_SECONDS", 1.0)
     config = settings(kafka__bootstrap_servers=kafka.bootstrap, kafka__topic=topic)
     other = KafkaProducer(bootstrap_servers=kafka.internal, transactional_id=topic)
@@ -66,4 +72,8 @@ def test_what_an_open_transaction_holds_back_is_not_called_the_end(kafka: Kafka,
             list(reader.read(topic, None))
         other.abort_transaction()
 
-        assert [one.value for batch in reader.read(topic, None) for one in batch] == [b"0", b"1", b"2"]
+        assert [one.value for batch in reader.read(topic, None) for one in batch] == [
+            b"0",
+            b"1",
+            b"2",
+        ]

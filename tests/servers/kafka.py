@@ -42,7 +42,10 @@ REQUEST_MILLIS = 10_000
 _NUMBERS = itertools.count(60_001)
 #: Starting matters more than peak speed; the heap suffices for what tests send.
 JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
-LOGGING = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
+LOGGING = (
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+)
 
 
 def required() -> None:
@@ -62,7 +65,11 @@ def libraries() -> Path:
         return CACHE
     CACHE.parent.mkdir(exist_ok=True)
     fetched = Path(tempfile.mkdtemp(prefix=f"{CACHE.name}-", dir=CACHE.parent))
-    goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={fetched}"]
+    goal = [
+        "dependency:copy-dependencies",
+        "-DincludeScope=runtime",
+        f"-DoutputDirectory={fetched}",
+    ]
     try:
         subprocess.run(["mvn", "-q", "-B", "-f", str(POM), *goal], check=True)
         with contextlib.suppress(OSError):  # another process was first
@@ -103,7 +110,10 @@ class Kafka:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.stop()
 
@@ -165,7 +175,11 @@ class Kafka:
         with self.admin() as admin:
             for changes in (_dotted(configs), {"file.delete.delay.ms": str(next(_NUMBERS))}):
                 admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, changes)])
-                poll(partial(_shows, admin, name, changes), f"topic {name} with {changes}", TOPIC_SECONDS)
+                poll(
+                    partial(_shows, admin, name, changes),
+                    f"topic {name} with {changes}",
+                    TOPIC_SECONDS,
+                )
 
     def read(self, topic: str, *, isolation: str = "read_committed") -> list[Record]:
         """Every record of the topic at this moment, by partition and offset."""
@@ -175,7 +189,8 @@ class Kafka:
         """Grant ``operations`` on one resource by its full name."""
         resource = ResourcePattern(kind, name)
         grants = [
-            ACL(f"User:{user}", "*", operation, ACLPermissionType.ALLOW, resource) for operation in operations
+            ACL(f"User:{user}", "*", operation, ACLPermissionType.ALLOW, resource)
+            for operation in operations
         ]
         with self.admin() as admin:
             admin.create_acls(grants)
@@ -207,7 +222,9 @@ class Kafka:
 
     def _write_settings(self) -> Path:
         settings = self.folder / "server.properties"
-        settings.write_text("".join(f"{name}={value}\n" for name, value in self._settings().items()))
+        settings.write_text(
+            "".join(f"{name}={value}\n" for name, value in self._settings().items())
+        )
         return settings
 
     def _settings(self) -> dict[str, str]:
@@ -246,7 +263,9 @@ class Kafka:
         }
 
     def _security(self) -> dict[str, str]:
-        users = " ".join(f'user_{name}="{password}"' for name, password in (self._users or {}).items())
+        users = " ".join(
+            f'user_{name}="{password}"' for name, password in (self._users or {}).items()
+        )
         login = f"org.apache.kafka.common.security.plain.PlainLoginModule required {users};"
         return {
             "sasl.enabled.mechanisms": "PLAIN",
@@ -263,7 +282,9 @@ def _dotted(configs: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _shows(admin: KafkaAdminClient, topic: str, settings: Mapping[str, str]) -> bool:
-    found = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all")["topic"][topic]
+    found = admin.describe_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all"
+    )["topic"][topic]
     return all(found[name]["value"] == value for name, value in settings.items())
 
 

@@ -34,7 +34,10 @@ def read(
     Raises ``TimeoutError`` after a minute.
     """
     consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False, isolation_level=isolation
+        bootstrap_servers=bootstrap,
+        group_id=None,
+        enable_auto_commit=False,
+        isolation_level=isolation,
     )
     try:
         return _read(consumer, topic, until_quiet)
@@ -43,14 +46,18 @@ def read(
 
 
 def _read(consumer: KafkaConsumer, topic: str, until_quiet: bool) -> list[Record]:
-    partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+    partitions = [
+        TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()
+    ]
     consumer.assign(partitions)
     consumer.seek_to_beginning(*partitions)
     ends = consumer.end_offsets(partitions)
     deadline = time.monotonic() + DEADLINE_SECONDS
     found: list[Record] = []
     fresh: list[Record] = []
-    while (until_quiet and fresh) or any(consumer.position(each) < ends[each] for each in partitions):
+    while (until_quiet and fresh) or any(
+        consumer.position(each) < ends[each] for each in partitions
+    ):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{topic} was not read to its end in {DEADLINE_SECONDS} s")
         batches = consumer.poll(timeout_ms=POLL_MILLIS).values()

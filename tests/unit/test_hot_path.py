@@ -42,7 +42,9 @@ class Source:
         keys = [ObjectId() for _ in range(JOBS)]
         raws = [inserted(number + 1, key=key, job_id=str(key)) for number, key in enumerate(keys)]
         for index in range(TRANSITIONS):
-            raws += [pushed(len(raws) + 1 + number, index, key=key) for number, key in enumerate(keys)]
+            raws += [
+                pushed(len(raws) + 1 + number, index, key=key) for number, key in enumerate(keys)
+            ]
         self._data: bytes | None = b"".join(bson.encode(raw) for raw in raws)
         self._decoder = Decoder(PROFILES["cts"], JobIds(lambda _: []))
 
@@ -77,7 +79,12 @@ def test_calls_for_each_transition_are_few() -> None:
     clock, counters, stop = SystemClock(), Counters(), threading.Event()
     sink, window = Sink(), Window(at(0), 10_000, 10**9)
     publisher = Publisher(
-        sink, window, MessageFormat("jobs", "source", cloudevents=False), DeadLetterBrake(1), clock, counters,
+        sink,
+        window,
+        MessageFormat("jobs", "source", cloudevents=False),
+        DeadLetterBrake(1),
+        clock,
+        counters,
         set_aside_oversize=True,
     )
     store = FakeStore(Shelf(clock))
@@ -88,13 +95,26 @@ def test_calls_for_each_transition_are_few() -> None:
         if not window and counters.acked:
             stop.set()
 
-    loop = Loop(Source(), Counting(sink, clock, counters), window, publisher, progress, threading.Event(), stop, clock, counters, on_turn)
+    loop = Loop(
+        Source(),
+        Counting(sink, clock, counters),
+        window,
+        publisher,
+        progress,
+        threading.Event(),
+        stop,
+        clock,
+        counters,
+        on_turn,
+    )
     calls = counted(loop)
 
     assert counters.acked == JOBS * TRANSITIONS
     assert progress.position > at(JOBS * TRANSITIONS)
     each = calls.total() / counters.acked
-    assert 3 < each <= MOST_CALLS, [(name, round(count / counters.acked, 2)) for name, count in calls.most_common(15)]
+    assert 3 < each <= MOST_CALLS, [
+        (name, round(count / counters.acked, 2)) for name, count in calls.most_common(15)
+    ]
 
 
 def counted(loop: Loop) -> Counter[str]:

@@ -16,7 +16,9 @@ from bridge.logs import REPEAT_SECONDS, Repeated, set_up
 def loggers() -> Iterator[None]:
     """What a test does to the process's loggers ends with it."""
     names = ("", "bridge", "kafka", "pymongo", "waitress")
-    before = {name: (logging.getLogger(name).handlers[:], logging.getLogger(name).level) for name in names}
+    before = {
+        name: (logging.getLogger(name).handlers[:], logging.getLogger(name).level) for name in names
+    }
     yield
     for name, (handlers, level) in before.items():
         logging.getLogger(name).handlers[:] = handlers
@@ -32,7 +34,11 @@ def logged(form: str, stream: io.StringIO, level: str = "info") -> str:
     set_up(form, level, stream)
     log = logging.getLogger("bridge.test")
     log.debug("unheard")
-    log.warning("set aside to %s", "jobs-dlq", extra={"job_id": "job-1", "trans_id": "t-1", "other": "secret"})
+    log.warning(
+        "set aside to %s",
+        "jobs-dlq",
+        extra={"job_id": "job-1", "trans_id": "t-1", "other": "secret"},
+    )
     return stream.getvalue()
 
 
@@ -112,7 +118,9 @@ def test_a_failure_that_goes_on_is_said_at_once_and_then_every_thirty_seconds(
 
     assert REPEAT_SECONDS == 30.0
     assert caplog.messages == [
-        "MongoDB is away", "MongoDB is away (for 30 s, 31 times)", "MongoDB is away (for 60 s, 61 times)"
+        "MongoDB is away",
+        "MongoDB is away (for 30 s, 31 times)",
+        "MongoDB is away (for 60 s, 61 times)",
     ]
 
 
@@ -138,7 +146,9 @@ def test_the_next_failure_is_said_at_once_again(caplog: pytest.LogCaptureFixture
     assert caplog.messages == ["first", "well after 1.0 s", "second"]
 
 
-def test_a_failure_that_has_lasted_when_it_is_first_said_is_counted_from_its_beginning(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_that_has_lasted_when_it_is_first_said_is_counted_from_its_beginning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     trouble = repeated(caplog)
     trouble.failed(130.0, "silent for 30 s", lasted=30.0)
     trouble.failed(161.0, "silent for 61 s", lasted=61.0)

@@ -13,27 +13,53 @@ def scraped(own: CollectorRegistry) -> dict[tuple[str, tuple[tuple[str, str], ..
     families = text_string_to_metric_families(generate_latest(own).decode())
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in families for sample in family.samples
+        for family in families
+        for sample in family.samples
     }
 
 
-def scrape(counters: Counters, **gauges: float | None) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+def scrape(
+    counters: Counters, **gauges: float | None
+) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     return scraped(registry(counters, lambda: gauges, lambda: "running", "1.2.3"))
 
 
 def test_every_counter_is_there_from_the_start() -> None:
     found = scrape(Counters())
 
-    for name in ("events_read", "messages_sent", "messages_acked", "messages_lost", "messages_dead_lettered",
-                 "transitions_recovered", "recovered_latest_state_only", "transitions_swept", "history_lost", "possible_duplicates",
-                 "checkpoints", "fenced"):
+    for name in (
+        "events_read",
+        "messages_sent",
+        "messages_acked",
+        "messages_lost",
+        "messages_dead_lettered",
+        "transitions_recovered",
+        "recovered_latest_state_only",
+        "transitions_swept",
+        "history_lost",
+        "possible_duplicates",
+        "checkpoints",
+        "fenced",
+    ):
         assert found[f"job_bridge_{name}_total", ()] == 0
 
 
 def test_each_counter_tells_its_own_count() -> None:
     counters = Counters()
-    names = ("read", "sent", "acked", "lost", "dead_lettered", "recovered", "latest_only", "swept", "history_lost",
-             "possible_duplicates", "checkpoints", "fenced")
+    names = (
+        "read",
+        "sent",
+        "acked",
+        "lost",
+        "dead_lettered",
+        "recovered",
+        "latest_only",
+        "swept",
+        "history_lost",
+        "possible_duplicates",
+        "checkpoints",
+        "fenced",
+    )
     for number, name in enumerate(names, start=1):
         setattr(counters, name, number)
 
@@ -42,7 +68,11 @@ def test_each_counter_tells_its_own_count() -> None:
     assert found["job_bridge_events_read_total", ()] == 1
     assert found["job_bridge_messages_acked_total", ()] == 3
     assert found["job_bridge_fenced_total", ()] == 12
-    assert sorted(value for (name, _), value in found.items() if name.endswith("_total") and "restarts" not in name) == list(range(1, 13))
+    assert sorted(
+        value
+        for (name, _), value in found.items()
+        if name.endswith("_total") and "restarts" not in name
+    ) == list(range(1, 13))
 
 
 def test_skipped_events_and_restarts_are_told_by_reason() -> None:
@@ -55,7 +85,9 @@ def test_skipped_events_and_restarts_are_told_by_reason() -> None:
 
     assert found["job_bridge_events_skipped_total", (("reason", "delete"),)] == 2
     assert found["job_bridge_restarts_total", (("reason", "kafka"),)] == 1
-    assert found["job_bridge_restarts_total", (("reason", "mongodb"),)] == 0, "what is not there yet has no increase"
+    assert found["job_bridge_restarts_total", (("reason", "mongodb"),)] == 0, (
+        "what is not there yet has no increase"
+    )
 
 
 def test_an_unknown_gauge_is_absent_and_a_zero_is_not() -> None:
@@ -90,7 +122,9 @@ def test_the_latency_is_from_the_commit_to_the_acknowledgement() -> None:
     assert counters.acked == 4
     assert found[f"{name}_count", ()] == 3
     assert abs(found[f"{name}_sum", ()] - 0.504) < 1e-9
-    assert found[f"{name}_bucket", (("le", "0.001"),)] == 1  # from the future: a clock ahead of ours
+    assert (
+        found[f"{name}_bucket", (("le", "0.001"),)] == 1
+    )  # from the future: a clock ahead of ours
     assert found[f"{name}_bucket", (("le", "0.0025"),)] == 2
     assert found[f"{name}_bucket", (("le", "0.5"),)] == 2
     assert found[f"{name}_bucket", (("le", "1.0"),)] == 3

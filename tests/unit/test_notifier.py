@@ -58,7 +58,11 @@ def test_one_that_could_not_be_entered_refuses_too() -> None:
 
 
 def test_it_is_entered_once() -> None:
-    with nowhere(mode="fire-and-forget") as notifier, pytest.raises(RuntimeError, match="make a new one"), notifier:
+    with (
+        nowhere(mode="fire-and-forget") as notifier,
+        pytest.raises(RuntimeError, match="make a new one"),
+        notifier,
+    ):
         pass
     with pytest.raises(RuntimeError, match="make a new one"), notifier:
         pass
@@ -77,7 +81,10 @@ def test_in_a_process_that_was_forked_it_says_so(monkeypatch: pytest.MonkeyPatch
 def test_entering_looks_for_kafka_as_long_as_it_was_told(driver: str) -> None:
     began = time.monotonic()
 
-    with pytest.raises(Retryable, match=r"Kafka is out of reach.* 0\.2 s\. Nothing was sent\. Check bootstrap_servers") as raised:
+    with pytest.raises(
+        Retryable,
+        match=r"Kafka is out of reach.* 0\.2 s\. Nothing was sent\. Check bootstrap_servers",
+    ) as raised:
         nowhere(driver=driver).__enter__()
 
     assert time.monotonic() - began < 1 + SLACK_SECONDS
@@ -94,25 +101,49 @@ def test_fire_and_forget_is_left_in_time_and_counts_what_it_leaves(driver: str) 
     assert notifier.lost == 1
 
 
-@pytest.mark.parametrize(("name", "value", "kind"), [
-    ("timeout_seconds", 0, ValueError), ("timeout_seconds", -1.5, ValueError), ("timeout_seconds", math.nan, ValueError),
-    ("timeout_seconds", math.inf, ValueError), ("timeout_seconds", "35", TypeError), ("timeout_seconds", None, TypeError),
-    ("timeout_seconds", True, TypeError), ("window_messages", 0, ValueError), ("window_messages", -1, ValueError),
-    ("window_messages", 1.5, TypeError), ("window_messages", True, TypeError), ("source", None, TypeError),
-    ("bogus", 1, TypeError),
-])
-def test_an_argument_that_makes_no_sense_is_refused_by_its_name(name: str, value: object, kind: type[Exception]) -> None:
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("timeout_seconds", 0, ValueError),
+        ("timeout_seconds", -1.5, ValueError),
+        ("timeout_seconds", math.nan, ValueError),
+        ("timeout_seconds", math.inf, ValueError),
+        ("timeout_seconds", "35", TypeError),
+        ("timeout_seconds", None, TypeError),
+        ("timeout_seconds", True, TypeError),
+        ("window_messages", 0, ValueError),
+        ("window_messages", -1, ValueError),
+        ("window_messages", 1.5, TypeError),
+        ("window_messages", True, TypeError),
+        ("source", None, TypeError),
+        ("bogus", 1, TypeError),
+    ],
+)
+def test_an_argument_that_makes_no_sense_is_refused_by_its_name(
+    name: str, value: object, kind: type[Exception]
+) -> None:
     with pytest.raises(kind, match=name):
         Notifier(**{name: value})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("name", "value", "kind"), [
-    ("job_id", "", ValueError), ("job_id", None, TypeError), ("job_id", b"job-1", TypeError), ("state", "", ValueError),
-    ("state", 5, TypeError), ("trans_id", None, TypeError), ("trans_id", 7, TypeError), ("time", "2026-03-02", TypeError),
-    ("time", NOW.replace(tzinfo=None), ValueError),
-    ("time", datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))), ValueError),
-])
-def test_a_change_that_makes_no_sense_is_refused_by_what_is_wrong(name: str, value: object, kind: type[Exception]) -> None:
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("job_id", "", ValueError),
+        ("job_id", None, TypeError),
+        ("job_id", b"job-1", TypeError),
+        ("state", "", ValueError),
+        ("state", 5, TypeError),
+        ("trans_id", None, TypeError),
+        ("trans_id", 7, TypeError),
+        ("time", "2026-03-02", TypeError),
+        ("time", NOW.replace(tzinfo=None), ValueError),
+        ("time", datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))), ValueError),
+    ],
+)
+def test_a_change_that_makes_no_sense_is_refused_by_what_is_wrong(
+    name: str, value: object, kind: type[Exception]
+) -> None:
     with pytest.raises(kind, match=f"^{name} "):
         nowhere().notify(**{**GOOD, name: value})
 
@@ -124,14 +155,23 @@ def test_a_transition_is_one() -> None:
         nowhere().send(Transition("job-1", "created", "2026-03-02T20:31:02+00:00", None))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("given", "words"), [
-    ({"topic": "a_b"}, r"topic: Illegal character '_'"),
-    ({"driver": "java"}, r"driver: .*not 'java'"),
-    ({"bootstrap_servers": 5}, r"bootstrap_servers: .*not 5"),
-    ({"bootstrap_servers": "kafka.example.org"}, r"bootstrap_servers: 'kafka\.example\.org' is not HOST:PORT"),
-    ({"security_protocol": "SASL_SSL"}, r" security_protocol = SASL_SSL needs sasl_username and sasl_password"),
-    ({"sasl_password": 5}, r"sasl_password: "),
-])
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"topic": "a_b"}, r"topic: Illegal character '_'"),
+        ({"driver": "java"}, r"driver: .*not 'java'"),
+        ({"bootstrap_servers": 5}, r"bootstrap_servers: .*not 5"),
+        (
+            {"bootstrap_servers": "kafka.example.org"},
+            r"bootstrap_servers: 'kafka\.example\.org' is not HOST:PORT",
+        ),
+        (
+            {"security_protocol": "SASL_SSL"},
+            r" security_protocol = SASL_SSL needs sasl_username and sasl_password",
+        ),
+        ({"sasl_password": 5}, r"sasl_password: "),
+    ],
+)
 def test_a_wrong_setting_is_named_by_its_keyword(given: dict[str, Any], words: str) -> None:
     with pytest.raises(Misconfigured, match=words) as raised:
         Notifier(**{**given, "ssl_password": SECRET})

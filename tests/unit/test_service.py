@@ -29,7 +29,9 @@ def service(clock: FakeClock) -> Iterator[Service]:
     made._client.close()
 
 
-def test_a_bridge_that_waits_is_alive(service: Service, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bridge_that_waits_is_alive(
+    service: Service, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept = threading.Event()
     service.status.state = "recovering"
     clock.advance(HANG_SECONDS)
@@ -42,7 +44,9 @@ def test_a_bridge_that_waits_is_alive(service: Service, clock: FakeClock, monkey
     assert service.status.alive()
 
 
-def test_a_history_that_is_lost_again_and_again_is_tried_less_and_less_often(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_history_that_is_lost_again_and_again_is_tried_less_and_less_often(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each try makes a producer, stores a gap and publishes what is around it."""
     lost = HistoryLost("the oplog no longer reaches back", "", "")
     waits: list[float] = []
@@ -60,7 +64,9 @@ def test_a_history_that_is_lost_again_and_again_is_tried_less_and_less_often(ser
     assert waits == [Backoff().wait(tries) for tries in range(1, 6)]
 
 
-def test_who_finds_another_owner_when_it_stores_for_the_last_time_says_so(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_finds_another_owner_when_it_stores_for_the_last_time_says_so(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Else it would end like one that could not store, and be started again."""
     taken = Fenced("another bridge took over")
     monkeypatch.setattr(service, "_run_until_stopped", lambda: 0)
@@ -72,7 +78,9 @@ def test_who_finds_another_owner_when_it_stores_for_the_last_time_says_so(servic
     assert service._counters.fenced == 1
 
 
-def test_a_right_that_is_refused_again_right_after_each_start_is_not_waited_for_for_ever(service: Service, clock: FakeClock) -> None:
+def test_a_right_that_is_refused_again_right_after_each_start_is_not_waited_for_for_ever(
+    service: Service, clock: FakeClock
+) -> None:
     """A run that was ready for a moment takes nothing back: it is the first message that is refused."""
     refused = NotPermitted("Kafka refuses this user")
     with pytest.raises(NotPermitted):

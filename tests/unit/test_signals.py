@@ -59,8 +59,17 @@ def test_the_first_signal_calls_back_on_a_thread_of_its_own(number: signal.Signa
         assert process.wait(10) == 0
 
 
-@pytest.mark.parametrize(("first", "second"), [(signal.SIGTERM, signal.SIGINT), (signal.SIGINT, signal.SIGHUP), (signal.SIGHUP, signal.SIGTERM)])
-def test_the_second_signal_kills_whichever_it_is(first: signal.Signals, second: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (signal.SIGTERM, signal.SIGINT),
+        (signal.SIGINT, signal.SIGHUP),
+        (signal.SIGHUP, signal.SIGTERM),
+    ],
+)
+def test_the_second_signal_kills_whichever_it_is(
+    first: signal.Signals, second: signal.Signals
+) -> None:
     with child("hang") as process:
         process.send_signal(first)
         assert line(process) == "asked on signals\n"

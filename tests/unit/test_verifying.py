@@ -47,7 +47,9 @@ class Rounds(threading.Event):
         return len(self.waits) > self._count
 
 
-def spans(verifying: Verifying, rounds: Rounds, monkeypatch: pytest.MonkeyPatch, *complete: bool) -> list[tuple[float, float]]:
+def spans(
+    verifying: Verifying, rounds: Rounds, monkeypatch: pytest.MonkeyPatch, *complete: bool
+) -> list[tuple[float, float]]:
     """What is looked at in these rounds, which say whether nothing was missing."""
     looked: list[tuple[float, float]] = []
 
@@ -61,7 +63,9 @@ def spans(verifying: Verifying, rounds: Rounds, monkeypatch: pytest.MonkeyPatch,
     return looked
 
 
-def test_it_begins_where_the_bridge_began_and_goes_on_where_nothing_was_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_begins_where_the_bridge_began_and_goes_on_where_nothing_was_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """What happened before a first start is nobody's; what happened while the bridge was away is its own."""
     status, rounds = Status({}, SystemClock(), Counters()), Rounds(3)
     status.began = position_from(ClusterTime(BASE))
@@ -75,12 +79,22 @@ def test_it_begins_where_the_bridge_began_and_goes_on_where_nothing_was_missing(
     assert rounds.waits == [60.0, 3600.0, 3600.0, 3600.0]
 
 
-def test_where_there_is_no_stream_it_looks_as_far_as_the_sweeps_must_have_come(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_there_is_no_stream_it_looks_as_far_as_the_sweeps_must_have_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     status = Status({}, SystemClock(), Counters())
     status.began, status.streams = position_from(ClusterTime(BASE)), False
     status.position = lambda: status.began
-    verifying = Verifying(settings(verify__every="1h", verify__settle_seconds="10", sweep__every_seconds="20", sweep__older_than_seconds="70"), status)
+    verifying = Verifying(
+        settings(
+            verify__every="1h",
+            verify__settle_seconds="10",
+            sweep__every_seconds="20",
+            sweep__older_than_seconds="70",
+        ),
+        status,
+    )
 
-    (_, end), = spans(verifying, Rounds(1), monkeypatch, True)
+    ((_, end),) = spans(verifying, Rounds(1), monkeypatch, True)
 
     assert time.time() - 110 < end <= time.time() - 100

@@ -30,7 +30,10 @@ def test_the_checkpoint_is_kept_while_something_takes_long() -> None:
     def takes_long() -> str:
         return "done" if kept.wait(PATIENCE_SECONDS) else "never kept"
 
-    assert Waiting(threading.Event(), threading.Event(), SystemClock(), kept.set).do(takes_long) == "done"
+    assert (
+        Waiting(threading.Event(), threading.Event(), SystemClock(), kept.set).do(takes_long)
+        == "done"
+    )
 
 
 def test_it_is_kept_in_a_pause_too_and_a_stop_ends_both() -> None:
@@ -51,7 +54,9 @@ def test_who_lost_the_checkpoint_waits_no_longer() -> None:
         raise Fenced("another owns it")
 
     with pytest.raises(Fenced):
-        Waiting(threading.Event(), threading.Event(), SystemClock(), lost).do(lambda: over.wait(PATIENCE_SECONDS))
+        Waiting(threading.Event(), threading.Event(), SystemClock(), lost).do(
+            lambda: over.wait(PATIENCE_SECONDS)
+        )
 
     over.set()
 
@@ -108,7 +113,9 @@ def given(found: Callable[[], Found | None], wake: threading.Event) -> Found:
 
 def test_what_comes_later_wakes_who_goes_on_meanwhile() -> None:
     wake, over = threading.Event(), threading.Event()
-    found = Waiting(threading.Event(), wake, SystemClock(), nothing).later(lambda: "done" if over.wait(PATIENCE_SECONDS) else "never")
+    found = Waiting(threading.Event(), wake, SystemClock(), nothing).later(
+        lambda: "done" if over.wait(PATIENCE_SECONDS) else "never"
+    )
 
     assert found() is None
     assert found() is None

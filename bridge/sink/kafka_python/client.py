@@ -36,7 +36,10 @@ def connection(config: Config) -> dict[str, Any]:
         }
     if kafka.security_protocol.endswith("SSL"):
         check_files(kafka)
-        options |= {name: getattr(kafka, name) or None for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile")}
+        options |= {
+            name: getattr(kafka, name) or None
+            for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile")
+        }
         options["ssl_password"] = kafka.ssl_password.get_secret_value() or None
     return options
 
@@ -46,7 +49,11 @@ def last_words() -> LastWords:
     return LastWords("kafka", "ootstrap", "in the clear", less="Request timed out")
 
 
-def made(factory: Callable[..., Any], kafka_client: Callable[..., KafkaNetClient] = KafkaNetClient, **options: Any) -> Any:
+def made(
+    factory: Callable[..., Any],
+    kafka_client: Callable[..., KafkaNetClient] = KafkaNetClient,
+    **options: Any,
+) -> Any:
     """Make a client of kafka-python, and leave nothing behind when its constructor raises.
 
     The constructor connects; when no broker answers it raises and forgets its thread and sockets,

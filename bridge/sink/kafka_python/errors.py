@@ -24,8 +24,11 @@ def classify(error: BaseException, words: str = "") -> BridgeError:
     if isinstance(error, _REFUSED):
         return unacceptable(text)
     if isinstance(error, kafka.UnsupportedCodecError):
-        return Misconfigured(f"The topic has messages compressed in a way this Python cannot read: {text}", "Nothing was read or sent",
-                             "pip install lz4 zstandard python-snappy (the extra codecs), or the one that the topic's compression.type names")
+        return Misconfigured(
+            f"The topic has messages compressed in a way this Python cannot read: {text}",
+            "Nothing was read or sent",
+            "pip install lz4 zstandard python-snappy (the extra codecs), or the one that the topic's compression.type names",
+        )
     if isinstance(error, kafka.MessageSizeTooLargeError):
         return shrunk(text)
     return failed(text)

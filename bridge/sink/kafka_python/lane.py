@@ -26,7 +26,9 @@ class Lane:
 
     __slots__ = ("_accumulator", "_sent", "_wake", "partition")
 
-    def __init__(self, partition: TopicPartition, accumulator: RecordAccumulator, wake: threading.Event) -> None:
+    def __init__(
+        self, partition: TopicPartition, accumulator: RecordAccumulator, wake: threading.Event
+    ) -> None:
         self.partition = partition
         self._accumulator = accumulator
         self._wake = wake
@@ -42,7 +44,9 @@ class Lane:
     def _follow(self, rest: Iterator[Sending], milliseconds: int) -> Sending | None:
         """Write into the last batch what it has room for; the first message that it has none for, None when all are written."""
         batches = self._accumulator._batches[self.partition]
-        with self._accumulator._tp_lock(self.partition):  # the sender takes a batch away, and what is in it then, under this lock
+        with self._accumulator._tp_lock(
+            self.partition
+        ):  # the sender takes a batch away, and what is in it then, under this lock
             append = batches[-1].records.append if batches else _no_room
             for sending in rest:
                 (_, key, value, headers), delivery = sending

@@ -62,7 +62,9 @@ class KafkaPythonSink:
     sets ``wake``; the answers are collected by ``settled``.
     """
 
-    def __init__(self, config: Config, dead_letter_topic: str | None, wake: threading.Event) -> None:
+    def __init__(
+        self, config: Config, dead_letter_topic: str | None, wake: threading.Event
+    ) -> None:
         self._config = config
         self._topic = config.kafka.topic
         self._dead_letter_topic = dead_letter_topic
@@ -72,7 +74,9 @@ class KafkaPythonSink:
         self.broken = False
 
     def __enter__(self) -> Self:
-        self._topics = admitted(KafkaPythonTopics(self._config), self._topic, self._dead_letter_topic)
+        self._topics = admitted(
+            KafkaPythonTopics(self._config), self._topic, self._dead_letter_topic
+        )
         self._words.install()
         try:
             self._producer: KafkaProducer = made(KafkaProducer, **self._options())
@@ -82,14 +86,19 @@ class KafkaPythonSink:
         _change(self._producer._transaction_manager, "_NEEDS_EPOCH_BUMP_ERRORS", frozenset())
         # A batch that has become too large for its topic fails as a whole, so that the next producer makes smaller ones.
         _change(self._producer._sender, "_can_split", lambda *_: False)
-        self._lanes = Lanes({name: topic.partitions for name, topic in self._topics.items()}, self._lane)
+        self._lanes = Lanes(
+            {name: topic.partitions for name, topic in self._topics.items()}, self._lane
+        )
         return self
 
     def _lane(self, topic: str, number: int) -> Lane:
         return Lane(TopicPartition(topic, number), self._producer._accumulator, self._wake)
 
     def _options(self) -> dict[str, Any]:
-        compression, limits = self._config.kafka.compression, [topic.takes() for topic in self._topics.values()]
+        compression, limits = (
+            self._config.kafka.compression,
+            [topic.takes() for topic in self._topics.values()],
+        )
         patience = terms.GIVE_UP_SECONDS
         return connection(self._config) | {
             "acks": "all",
@@ -110,7 +119,10 @@ class KafkaPythonSink:
         return self._client
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Stop the producer for good: what is still in its buffers is not delivered later."""
         producer = self._producer

@@ -39,13 +39,20 @@ class TopicReader:
 
     def _made(self, **how: Any) -> KafkaConsumer:
         return made(
-            KafkaConsumer, **connection(self._config), group_id=None, enable_auto_commit=False, max_poll_records=_RECORDS_AT_ONCE,
+            KafkaConsumer,
+            **connection(self._config),
+            group_id=None,
+            enable_auto_commit=False,
+            max_poll_records=_RECORDS_AT_ONCE,
             auto_offset_reset="earliest",  # what was removed meanwhile is passed over, not all that is behind it
             **how,
         )
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._consumer.close()
 
@@ -63,11 +70,18 @@ class TopicReader:
             for each in partitions:
                 self._consumer.seek(each, begins[each])
             heard = time.monotonic()
-            while left := [each for each in partitions if self._consumer.position(each) < ends[each]]:
+            while left := [
+                each for each in partitions if self._consumer.position(each) < ends[each]
+            ]:
                 batches = self._consumer.poll(timeout_ms=_POLL_MS)
                 if batches:
                     heard = time.monotonic()
-                    yield [_record(one) for each, batch in batches.items() for one in batch if one.offset < ends[each]]
+                    yield [
+                        _record(one)
+                        for each, batch in batches.items()
+                        for one in batch
+                        if one.offset < ends[each]
+                    ]
                 elif time.monotonic() - heard > _SILENCE_SECONDS:
                     raise self._held_back(topic, left, ends) or self._silent(topic, len(left))
 
@@ -80,20 +94,28 @@ class TopicReader:
             consumer.close()
         return found
 
-    def _held_back(self, topic: str, left: list[TopicPartition], ends: Mapping[TopicPartition, int]) -> Retryable | None:
+    def _held_back(
+        self, topic: str, left: list[TopicPartition], ends: Mapping[TopicPartition, int]
+    ) -> Retryable | None:
         """What is to be said where a transaction is open, as one is whose producer died in it."""
         committed = self._consumer.end_offsets(left)
         held = sum(max(0, ends[each] - committed[each]) for each in left)
         if not held:
             return None
-        return Retryable(f"A producer's transaction is open in {topic}: Kafka holds back the {held} records behind its first",
-                         "Nothing was sent. Consumers that read what is committed do not get them either",
-                         "Try again when it has ended: Kafka aborts it after that producer's transaction.timeout.ms", part="kafka")
+        return Retryable(
+            f"A producer's transaction is open in {topic}: Kafka holds back the {held} records behind its first",
+            "Nothing was sent. Consumers that read what is committed do not get them either",
+            "Try again when it has ended: Kafka aborts it after that producer's transaction.timeout.ms",
+            part="kafka",
+        )
 
     def kept_since(self, topic: str) -> float | None:
         with self._translated():
             partitions = self._partitions(topic)
-            begins, ends = self._consumer.beginning_offsets(partitions), self._consumer.end_offsets(partitions)
+            begins, ends = (
+                self._consumer.beginning_offsets(partitions),
+                self._consumer.end_offsets(partitions),
+            )
             # One from which all was removed does not say when that ended: what it had is better called missing than left out.
             cut = [each for each in partitions if 0 < begins[each] < ends[each]]
             found = [self._first(topic, each, ends[each]) for each in cut]
@@ -112,21 +134,32 @@ class TopicReader:
         return None
 
     def _silent(self, topic: str, partitions: int) -> Retryable:
-        return Retryable(f"Kafka gives no more of {topic}: {self._words.recent() or partitions} partition(s) silent",
-                         "Nothing was sent", "Look at Kafka, then try again", part="kafka")
+        return Retryable(
+            f"Kafka gives no more of {topic}: {self._words.recent() or partitions} partition(s) silent",
+            "Nothing was sent",
+            "Look at Kafka, then try again",
+            part="kafka",
+        )
 
     def _partitions(self, topic: str) -> list[TopicPartition]:
         # All topics are asked for, never a named one: naming it may create it.
         if topic not in self._consumer.topics():
             raise missing(topic)
-        return [TopicPartition(topic, number) for number in sorted(self._consumer.partitions_for_topic(topic) or ())]
+        return [
+            TopicPartition(topic, number)
+            for number in sorted(self._consumer.partitions_for_topic(topic) or ())
+        ]
 
-    def _begins(self, partitions: list[TopicPartition], since: float | None) -> Mapping[TopicPartition, int]:
+    def _begins(
+        self, partitions: list[TopicPartition], since: float | None
+    ) -> Mapping[TopicPartition, int]:
         if since is None:
             found: Mapping[TopicPartition, int] = self._consumer.beginning_offsets(partitions)
             return found
         ends = self._consumer.end_offsets(partitions)
-        times = self._consumer.offsets_for_times(dict.fromkeys(partitions, max(0, int(since * 1000))))
+        times = self._consumer.offsets_for_times(
+            dict.fromkeys(partitions, max(0, int(since * 1000)))
+        )
         return {each: times[each].offset if times.get(each) else ends[each] for each in partitions}
 
     @contextmanager
@@ -140,4 +173,6 @@ class TopicReader:
 
 
 def _record(one: Any) -> Record:
-    return Record(one.partition, one.offset, one.timestamp / 1000, one.key, one.value, one.headers or ())
+    return Record(
+        one.partition, one.offset, one.timestamp / 1000, one.key, one.value, one.headers or ()
+    )

@@ -34,8 +34,11 @@ class KafkaPythonTopics:
         except (kafka_errors.KafkaError, OSError) as error:
             raise classify(error, self._words.recent()) from error
         except ValueError as error:
-            raise Misconfigured(f"kafka.bootstrap_servers does not work: {error}", "Nothing was read or sent",
-                                "It looks like host:9092,other:9092") from None
+            raise Misconfigured(
+                f"kafka.bootstrap_servers does not work: {error}",
+                "Nothing was read or sent",
+                "It looks like host:9092,other:9092",
+            ) from None
 
     def describe(self, *names: str) -> dict[str, Topic]:
         with self._admin() as admin:
@@ -49,7 +52,10 @@ class KafkaPythonTopics:
         with self._admin() as admin:
             there = set(admin.list_topics())
             missing = {name: count for name, count in names.items() if name not in there}
-            wanted = {name: {"num_partitions": count, "replication_factor": replicas} for name, count in missing.items()}
+            wanted = {
+                name: {"num_partitions": count, "replication_factor": replicas}
+                for name, count in missing.items()
+            }
             try:
                 if wanted:
                     admin.create_topics(wanted, wait_for_metadata=True)
@@ -67,7 +73,9 @@ def _configs(admin: KafkaAdminClient, names: list[str]) -> Mapping[str, Any]:
         return {}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
     try:
-        found: Mapping[str, Any] = admin.describe_configs(resources, config_filter="all").get("topic", {})
+        found: Mapping[str, Any] = admin.describe_configs(resources, config_filter="all").get(
+            "topic", {}
+        )
         return found
     except kafka_errors.KafkaError as error:
         if error.retriable:
@@ -81,7 +89,16 @@ def _topic(metadata: Mapping[str, Any], configs: Mapping[str, Any]) -> Topic:
     partitions = metadata["partitions"]
     replicas = min((len(one["replica_nodes"]) for one in partitions), default=0)
     size, insync, retention = (
-        number(configs.get(each, {}).get("value")) for each in ("max.message.bytes", "min.insync.replicas", "retention.ms")
+        number(configs.get(each, {}).get("value"))
+        for each in ("max.message.bytes", "min.insync.replicas", "retention.ms")
     )
     allowed = metadata.get("authorized_operations")
-    return Topic(metadata["name"], len(partitions), replicas, size, insync, retention, not allowed or "WRITE" in allowed)
+    return Topic(
+        metadata["name"],
+        len(partitions),
+        replicas,
+        size,
+        insync,
+        retention,
+        not allowed or "WRITE" in allowed,
+    )

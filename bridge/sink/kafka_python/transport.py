@@ -55,7 +55,9 @@ def _with_pauses(connect: Connect) -> Connect:
     async def connected(manager: Any, node: Any, connection: Any, **how: Any) -> None:
         before = manager._backoff.get(node.node_id)
         await connect(manager, node, connection, **how)
-        if not connection.connected and node.node_id not in manager._backoff:  # forgotten, as after a success
+        if (
+            not connection.connected and node.node_id not in manager._backoff
+        ):  # forgotten, as after a success
             if before:
                 manager._backoff[node.node_id] = before
             manager.update_backoff(node.node_id)

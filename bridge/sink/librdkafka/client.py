@@ -43,7 +43,9 @@ def connection(config: Config, words: LastWords) -> dict[str, Any]:
     if kafka.security_protocol.endswith("SSL"):
         check_files(kafka)
         files = {
-            "ssl.ca.location": kafka.ssl_cafile, "ssl.certificate.location": kafka.ssl_certfile, "ssl.key.location": kafka.ssl_keyfile,
+            "ssl.ca.location": kafka.ssl_cafile,
+            "ssl.certificate.location": kafka.ssl_certfile,
+            "ssl.key.location": kafka.ssl_keyfile,
             "ssl.key.password": kafka.ssl_password.get_secret_value(),
         }
         options |= {name: value for name, value in files.items() if value}
@@ -85,5 +87,9 @@ def metadata(client: AdminClient, words: LastWords) -> Any:
 def _look(client: AdminClient, seconds: float) -> Any:
     found = client.list_topics(timeout=seconds)
     if not found.brokers:
-        raise KafkaException(KafkaError(KafkaError.BROKER_NOT_AVAILABLE, "the broker that answers knows of none that is up"))
+        raise KafkaException(
+            KafkaError(
+                KafkaError.BROKER_NOT_AVAILABLE, "the broker that answers knows of none that is up"
+            )
+        )
     return found

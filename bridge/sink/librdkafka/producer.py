@@ -54,7 +54,9 @@ class LibrdkafkaSink:
     messages that are then still on their way; they only append to a queue and set ``wake``.
     """
 
-    def __init__(self, config: Config, dead_letter_topic: str | None, wake: threading.Event) -> None:
+    def __init__(
+        self, config: Config, dead_letter_topic: str | None, wake: threading.Event
+    ) -> None:
         self._config = config
         self._topic = config.kafka.topic
         self._dead_letter_topic = dead_letter_topic
@@ -68,11 +70,19 @@ class LibrdkafkaSink:
         self.broken = False
 
     def __enter__(self) -> Self:
-        self._topics = admitted(LibrdkafkaTopics(self._config), self._topic, self._dead_letter_topic)
-        self._lanes = Lanes({name: topic.partitions for name, topic in self._topics.items()}, lambda topic, number: (topic, number))
+        self._topics = admitted(
+            LibrdkafkaTopics(self._config), self._topic, self._dead_letter_topic
+        )
+        self._lanes = Lanes(
+            {name: topic.partitions for name, topic in self._topics.items()},
+            lambda topic, number: (topic, number),
+        )
         self._words.install()
         try:
-            self._producer = Producer(connection(self._config, self._words) | self._options(), logger=logging.getLogger(LOGGER))
+            self._producer = Producer(
+                connection(self._config, self._words) | self._options(),
+                logger=logging.getLogger(LOGGER),
+            )
         except KafkaException as error:
             raise self._verdict(error) from error
         self._poller.start()
@@ -101,7 +111,10 @@ class LibrdkafkaSink:
         }
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Stop the producer for good: what is still in its buffers is not delivered later."""
         self._closing.set()
@@ -150,7 +163,9 @@ class LibrdkafkaSink:
         """
         try:
             self._producer.flush(_LINGER_MS / 1000)
-        except KafkaException as error:  # an answer of before; ``settled`` tells, after what was acknowledged
+        except (
+            KafkaException
+        ) as error:  # an answer of before; ``settled`` tells, after what was acknowledged
             self._fail(error)
 
     def settled(self) -> list[Delivery]:
@@ -180,7 +195,9 @@ class LibrdkafkaSink:
                 while len(self._producer) and not self._closing.is_set():
                     self._producer.poll(_POLL_SECONDS)
         except Exception as error:  # the thread must not die unnoticed
-            if not (self._closing.is_set() or isinstance(error, KafkaException)):  # its fatal errors come this way too
+            if not (
+                self._closing.is_set() or isinstance(error, KafkaException)
+            ):  # its fatal errors come this way too
                 logger.exception("polling librdkafka failed")
             self._fail(error)
 
@@ -188,7 +205,9 @@ class LibrdkafkaSink:
         self._failure = self._failure or error
         self._wake.set()
 
-    def _reported(self, deliveries: list[Delivery], error: KafkaError | None, _message: Any) -> None:
+    def _reported(
+        self, deliveries: list[Delivery], error: KafkaError | None, _message: Any
+    ) -> None:
         if error is not None:
             self._fail(error)
             return

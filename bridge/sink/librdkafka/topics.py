@@ -14,7 +14,9 @@ from bridge.sink.librdkafka.client import LOGGER, connection, last_words, metada
 from bridge.sink.librdkafka.errors import classify
 from bridge.sink.topics import Topic, number, too_few_brokers
 
-_UNANSWERED = frozenset({KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.REQUEST_TIMED_OUT})
+_UNANSWERED = frozenset(
+    {KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.REQUEST_TIMED_OUT}
+)
 
 
 class LibrdkafkaTopics:
@@ -27,7 +29,9 @@ class LibrdkafkaTopics:
     @contextmanager
     def _admin(self) -> Iterator[AdminClient]:
         try:
-            yield AdminClient(connection(self._config, self._words), logger=logging.getLogger(LOGGER))
+            yield AdminClient(
+                connection(self._config, self._words), logger=logging.getLogger(LOGGER)
+            )
         except KafkaException as error:
             raise classify(error, self._words.recent()) from error
 
@@ -38,17 +42,27 @@ class LibrdkafkaTopics:
             if not found:
                 return {}
             # Asked side by side: each takes a moment of the start.
-            allowed = admin.describe_topics(TopicCollection(found), include_authorized_operations=True, **_within())
-            configs = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in found], **_within())
-            settings = {resource.name: _answer(future) or {} for resource, future in configs.items()}
-            return {name: _topic(there[name], settings[name], _answer(allowed[name])) for name in found}
+            allowed = admin.describe_topics(
+                TopicCollection(found), include_authorized_operations=True, **_within()
+            )
+            configs = admin.describe_configs(
+                [ConfigResource(ResourceType.TOPIC, name) for name in found], **_within()
+            )
+            settings = {
+                resource.name: _answer(future) or {} for resource, future in configs.items()
+            }
+            return {
+                name: _topic(there[name], settings[name], _answer(allowed[name])) for name in found
+            }
 
     def create(self, names: Mapping[str, int], replicas: int) -> list[str]:
         with self._admin() as admin:
             there = metadata(admin, self._words).topics
             missing = [name for name in names if name not in there]
             if missing:
-                made = admin.create_topics([NewTopic(name, names[name], replicas) for name in missing], **_within())
+                made = admin.create_topics(
+                    [NewTopic(name, names[name], replicas) for name in missing], **_within()
+                )
                 for future in made.values():
                     _created(future, replicas)
         return missing
@@ -89,4 +103,12 @@ def _topic(metadata: Any, configs: Mapping[str, Any], description: Any) -> Topic
         for each in ("max.message.bytes", "min.insync.replicas", "retention.ms")
     )
     allowed = description.authorized_operations if description else None
-    return Topic(metadata.topic, len(partitions), replicas, size, insync, retention, not allowed or AclOperation.WRITE in allowed)
+    return Topic(
+        metadata.topic,
+        len(partitions),
+        replicas,
+        size,
+        insync,
+        retention,
+        not allowed or AclOperation.WRITE in allowed,
+    )

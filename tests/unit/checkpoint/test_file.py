@@ -94,7 +94,9 @@ def test_nothing_is_renamed_before_it_is_on_the_disk(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_a_file_cut_anywhere_is_refused_by_one_error(store: FileCheckpoint, path: Path, data: st.DataObject) -> None:
+def test_a_file_cut_anywhere_is_refused_by_one_error(
+    store: FileCheckpoint, path: Path, data: st.DataObject
+) -> None:
     store.save(checkpoint(1))
     whole = path.read_bytes()
     path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
@@ -104,7 +106,10 @@ def test_a_file_cut_anywhere_is_refused_by_one_error(store: FileCheckpoint, path
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.binary(max_size=60) | st.sampled_from([b"[" * 5000, b"9" * 5000, b"null", b"[]", b"\xff\xfe", b'{"epoch": 1e999}']))
+@given(
+    st.binary(max_size=60)
+    | st.sampled_from([b"[" * 5000, b"9" * 5000, b"null", b"[]", b"\xff\xfe", b'{"epoch": 1e999}'])
+)
 def test_any_content_at_all_is_refused_by_one_error_and_can_be_replaced(
     store: FileCheckpoint, path: Path, content: bytes
 ) -> None:
@@ -128,10 +133,20 @@ def test_the_checkpoint_of_another_bridge_is_refused(store: FileCheckpoint, path
 
 
 @pytest.mark.parametrize(
-    ("number", "verdict"), [(errno.ENOSPC, Retryable), (errno.EIO, Retryable), (errno.EROFS, Misconfigured), (errno.EACCES, Misconfigured)]
+    ("number", "verdict"),
+    [
+        (errno.ENOSPC, Retryable),
+        (errno.EIO, Retryable),
+        (errno.EROFS, Misconfigured),
+        (errno.EACCES, Misconfigured),
+    ],
 )
 def test_a_full_disk_may_be_well_again_and_a_wrong_path_will_not(
-    store: FileCheckpoint, path: Path, monkeypatch: pytest.MonkeyPatch, number: int, verdict: type[BridgeError]
+    store: FileCheckpoint,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    verdict: type[BridgeError],
 ) -> None:
     def fail(*_: Any) -> None:
         raise OSError(number, os.strerror(number))

@@ -42,7 +42,12 @@ def test_wherever_it_stops_all_jobs_before_the_place_were_taken_and_none_behind_
 def test_a_job_that_is_known_by_another_spelling_is_taken_before_anything_is_done() -> None:
     steps = list(_asked(History("abc", "def"), ["def", "ABC", "nobody"]))
 
-    assert [(int(place, 16), [job.job_id for job in jobs]) for place, jobs in steps] == [(0, ["abc"]), (1, ["def"]), (2, []), (3, [])]
+    assert [(int(place, 16), [job.job_id for job in jobs]) for place, jobs in steps] == [
+        (0, ["abc"]),
+        (1, ["def"]),
+        (2, []),
+        (3, []),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +55,10 @@ def test_a_job_that_is_known_by_another_spelling_is_taken_before_anything_is_don
     [
         (place_of(DATE, 1_772_474_400.5), "2026-03-02T18:00:00.500000+00:00"),
         (place_of(NUMBER, 1_772_474_400.5), place_of(NUMBER, 1_772_474_400.5)),
-        ("", ""), (place_of(NUMBER, -5.0), ""), (place_of(DATE, 0.0), ""), ("something else", ""),
+        ("", ""),
+        (place_of(NUMBER, -5.0), ""),
+        (place_of(DATE, 0.0), ""),
+        ("something else", ""),
     ],
     ids=["date", "number", "no time", "before 1970", "1970", "unknown"],
 )

@@ -20,9 +20,15 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "settings.toml"
 
 
-def problems(path: Path | None = None, environment: dict[str, str] | None = None, **options: Any) -> str:
+def problems(
+    path: Path | None = None, environment: dict[str, str] | None = None, **options: Any
+) -> str:
     with pytest.raises(Misconfigured) as caught:
-        load(path, {name.replace("__", "."): value for name, value in options.items()}, environment or {})
+        load(
+            path,
+            {name.replace("__", "."): value for name, value in options.items()},
+            environment or {},
+        )
     return caught.value.what
 
 
@@ -31,7 +37,9 @@ def reading(environment: dict[str, str], path: Path | None = None, **options: An
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
-        return load(path, {name.replace("__", "."): value for name, value in options.items()}, environment)
+        return load(
+            path, {name.replace("__", "."): value for name, value in options.items()}, environment
+        )
 
 
 def test_nothing_given_is_the_defaults() -> None:
@@ -44,14 +52,22 @@ def test_nothing_given_is_the_defaults() -> None:
     assert config.start.from_ == "now"
 
 
-def test_the_option_beats_the_environment_which_beats_the_file_which_beats_the_default(file: Path) -> None:
+def test_the_option_beats_the_environment_which_beats_the_file_which_beats_the_default(
+    file: Path,
+) -> None:
     file.write_text('[kafka]\ntopic = "file"\nheaders = "none"\n[mongo]\ndatabase = "file"\n')
 
     config = reading(
-        {"JOB_BRIDGE_KAFKA_TOPIC": "env", "JOB_BRIDGE_MONGO_DATABASE": "env"}, file, kafka__topic="option"
+        {"JOB_BRIDGE_KAFKA_TOPIC": "env", "JOB_BRIDGE_MONGO_DATABASE": "env"},
+        file,
+        kafka__topic="option",
     )
 
-    assert (config.kafka.topic, config.mongo.database, config.kafka.headers) == ("option", "env", "none")
+    assert (config.kafka.topic, config.mongo.database, config.kafka.headers) == (
+        "option",
+        "env",
+        "none",
+    )
     assert config.kafka.compression == "none"
 
 
@@ -68,13 +84,22 @@ def test_all_problems_are_told_at_once_by_the_names_they_were_given_by(file: Pat
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JOB_BRIDGE_DELIVERY_WINDOW_MESSAGES", "0")
         said = problems(
-            file, {"JOB_BRIDGE_DELIVERY_WINDOW_MESSAGES": "0"}, kafka__topic="a.b", checkpoint__interval_seconds="soon"
+            file,
+            {"JOB_BRIDGE_DELIVERY_WINDOW_MESSAGES": "0"},
+            kafka__topic="a.b",
+            checkpoint__interval_seconds="soon",
         )
 
     assert said.startswith("5 problem(s)")
     for part in (
-        f"{file}: http.port", f"{file}: kafka.headers", "JOB_BRIDGE_DELIVERY_WINDOW_MESSAGES", "--kafka-topic",
-        "Illegal character", "a.b", "--checkpoint-interval-seconds", "'soon'",
+        f"{file}: http.port",
+        f"{file}: kafka.headers",
+        "JOB_BRIDGE_DELIVERY_WINDOW_MESSAGES",
+        "--kafka-topic",
+        "Illegal character",
+        "a.b",
+        "--checkpoint-interval-seconds",
+        "'soon'",
     ):
         assert part in said
 
@@ -100,17 +125,22 @@ def test_all_seconds_are_bounded_and_a_year_is_not_too_long() -> None:
 
 @pytest.mark.parametrize("every", ["400d", "0.5s"])
 def test_a_verification_that_is_due_too_seldom_or_too_often_is_refused(every: str) -> None:
-    assert f"once a second at most, and once a year at least, not every {every}" in problems(None, verify__every=every)
+    assert f"once a second at most, and once a year at least, not every {every}" in problems(
+        None, verify__every=every
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "near"),
     [
-        ("[kafka]\ntopik = 'x'", "kafka.topic"), ("[kafak]\ntopic = 'x'", "kafka.topic"),
+        ("[kafka]\ntopik = 'x'", "kafka.topic"),
+        ("[kafak]\ntopic = 'x'", "kafka.topic"),
         ("[delivery]\nwindow_mesages = 1", "delivery.window_messages"),
     ],
 )
-def test_an_unknown_name_in_the_file_is_an_error_and_the_nearest_is_named(file: Path, text: str, near: str) -> None:
+def test_an_unknown_name_in_the_file_is_an_error_and_the_nearest_is_named(
+    file: Path, text: str, near: str
+) -> None:
     file.write_text(text)
 
     assert f"is unknown (did you mean {near}?)" in problems(file)
@@ -129,19 +159,26 @@ def test_an_unknown_variable_is_an_error_and_the_nearest_is_named() -> None:
 
 
 def test_variables_of_others_do_not_matter() -> None:
-    assert load(None, {}, {"KAFKA_TOPIC": "x", "JOB_BRIDGE_CONFIG": "x", "PATH": "x"}).kafka.topic == "job-transitions"
+    assert (
+        load(None, {}, {"KAFKA_TOPIC": "x", "JOB_BRIDGE_CONFIG": "x", "PATH": "x"}).kafka.topic
+        == "job-transitions"
+    )
 
 
 def test_settings_that_are_not_there_yet_are_unknown() -> None:
     assert "JOB_BRIDGE_SLICES_COUNT is unknown" in problems(None, {"JOB_BRIDGE_SLICES_COUNT": "2"})
-    assert "delivery.mode" in problems(None, delivery__mode="exactly-once").replace("--delivery-mode", "delivery.mode")
+    assert "delivery.mode" in problems(None, delivery__mode="exactly-once").replace(
+        "--delivery-mode", "delivery.mode"
+    )
 
 
 def test_a_secret_may_be_in_a_file(tmp_path: Path) -> None:
     secret = tmp_path / "password"
     secret.write_text("hunter2\n")
 
-    config = reading({"JOB_BRIDGE_MONGO_USERNAME": "bridge", "JOB_BRIDGE_MONGO_PASSWORD_FILE": str(secret)})
+    config = reading(
+        {"JOB_BRIDGE_MONGO_USERNAME": "bridge", "JOB_BRIDGE_MONGO_PASSWORD_FILE": str(secret)}
+    )
 
     assert config.mongo.password.get_secret_value() == "hunter2"
     assert "hunter2" not in repr(config)
@@ -162,10 +199,14 @@ def test_a_secrets_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_what_is_not_a_secret_has_no_file() -> None:
-    assert "JOB_BRIDGE_KAFKA_TOPIC_FILE is unknown" in problems(None, {"JOB_BRIDGE_KAFKA_TOPIC_FILE": "x"})
+    assert "JOB_BRIDGE_KAFKA_TOPIC_FILE is unknown" in problems(
+        None, {"JOB_BRIDGE_KAFKA_TOPIC_FILE": "x"}
+    )
 
 
-@pytest.mark.parametrize("name", [name for name, field in setting_names().items() if "Secret" in str(field.annotation)])
+@pytest.mark.parametrize(
+    "name", [name for name, field in setting_names().items() if "Secret" in str(field.annotation)]
+)
 def test_no_secret_is_in_an_error(name: str, file: Path) -> None:
     section, _, key = name.partition(".")
     file.write_text(f"[{section}]\n{key} = ['hunter2']\n")
@@ -175,16 +216,30 @@ def test_no_secret_is_in_an_error(name: str, file: Path) -> None:
 
 def test_what_kubernetes_tells_of_a_service_of_this_name_is_no_setting() -> None:
     told = {
-        "JOB_BRIDGE_SERVICE_HOST": "10.43.0.7", "JOB_BRIDGE_SERVICE_PORT": "9595", "JOB_BRIDGE_SERVICE_PORT_METRICS": "9595",
-        "JOB_BRIDGE_PORT": "tcp://10.43.0.7:9595", "JOB_BRIDGE_PORT_9595_TCP": "tcp://10.43.0.7:9595", "JOB_BRIDGE_PORT_9595_TCP_PROTO": "tcp",
-        "JOB_BRIDGE_PORT_9595_TCP_ADDR": "10.43.0.7", "JOB_BRIDGE_METRICS_SERVICE_HOST": "10.43.0.8", "JOB_BRIDGE_METRICS_PORT": "tcp://10.43.0.8:9595",
+        "JOB_BRIDGE_SERVICE_HOST": "10.43.0.7",
+        "JOB_BRIDGE_SERVICE_PORT": "9595",
+        "JOB_BRIDGE_SERVICE_PORT_METRICS": "9595",
+        "JOB_BRIDGE_PORT": "tcp://10.43.0.7:9595",
+        "JOB_BRIDGE_PORT_9595_TCP": "tcp://10.43.0.7:9595",
+        "JOB_BRIDGE_PORT_9595_TCP_PROTO": "tcp",
+        "JOB_BRIDGE_PORT_9595_TCP_ADDR": "10.43.0.7",
+        "JOB_BRIDGE_METRICS_SERVICE_HOST": "10.43.0.8",
+        "JOB_BRIDGE_METRICS_PORT": "tcp://10.43.0.8:9595",
     }
 
     assert load(None, {}, told) == load(None, {}, {})
     assert "JOB_BRIDGE_PORT is unknown" in problems(None, {"JOB_BRIDGE_PORT": "9595"})
 
 
-@pytest.mark.parametrize(("section", "name"), [("delivery", "window_messages"), ("http", "port"), ("delivery", "drain_seconds"), ("kafka", "topic")])
+@pytest.mark.parametrize(
+    ("section", "name"),
+    [
+        ("delivery", "window_messages"),
+        ("http", "port"),
+        ("delivery", "drain_seconds"),
+        ("kafka", "topic"),
+    ],
+)
 def test_yes_and_no_are_no_values(section: str, name: str, file: Path) -> None:
     file.write_text(f"[{section}]\n{name} = true\n")
 
@@ -196,15 +251,42 @@ def test_yes_and_no_are_no_values(section: str, name: str, file: Path) -> None:
     [
         ({"mongo__username": "u"}, "give both of --mongo-username and mongo.password"),
         ({"kafka__security_protocol": "SASL_SLL"}, "--kafka-security-protocol"),
-        ({"kafka__security_protocol": "SASL_SSL"}, "needs kafka.sasl_username and kafka.sasl_password"),
-        ({"kafka__sasl_username": "me"}, "--kafka-sasl-username is not used with kafka.security_protocol = PLAINTEXT"),
-        ({"kafka__sasl_password": "canary", "kafka__security_protocol": "SSL"}, " is not used with --kafka-security-protocol = SSL"),
-        ({"kafka__ssl_cafile": "ca.pem", "kafka__sasl_username": "me", "kafka__sasl_password": "canary",
-          "kafka__security_protocol": "SASL_PLAINTEXT"}, "--kafka-ssl-cafile is not used with --kafka-security-protocol = SASL_PLAINTEXT"),
+        (
+            {"kafka__security_protocol": "SASL_SSL"},
+            "needs kafka.sasl_username and kafka.sasl_password",
+        ),
+        (
+            {"kafka__sasl_username": "me"},
+            "--kafka-sasl-username is not used with kafka.security_protocol = PLAINTEXT",
+        ),
+        (
+            {"kafka__sasl_password": "canary", "kafka__security_protocol": "SSL"},
+            " is not used with --kafka-security-protocol = SSL",
+        ),
+        (
+            {
+                "kafka__ssl_cafile": "ca.pem",
+                "kafka__sasl_username": "me",
+                "kafka__sasl_password": "canary",
+                "kafka__security_protocol": "SASL_PLAINTEXT",
+            },
+            "--kafka-ssl-cafile is not used with --kafka-security-protocol = SASL_PLAINTEXT",
+        ),
         ({"jobs__profile": "custom"}, "needs jobs.id_field and jobs.state_field"),
-        ({"jobs__profile": "custom", "jobs__id_field": "a", "jobs__state_field": "s", "jobs__transition_trans_id": ""}, "none can be empty"),
+        (
+            {
+                "jobs__profile": "custom",
+                "jobs__id_field": "a",
+                "jobs__state_field": "s",
+                "jobs__transition_trans_id": "",
+            },
+            "none can be empty",
+        ),
         ({"jobs__id_field": "x"}, "--jobs-id-field needs jobs.profile = custom"),
-        ({"jobs__profile": "custom", "jobs__id_field": "a.b", "jobs__state_field": "s"}, "no plain field name"),
+        (
+            {"jobs__profile": "custom", "jobs__id_field": "a.b", "jobs__state_field": "s"},
+            "no plain field name",
+        ),
         ({"start__from": "yesterday"}, "no ISO 8601 time"),
         ({"start__from": "2026-03-02T18:00:00"}, "has no zone"),
         ({"kafka__topic": "x" * 246}, "1 to 245 characters"),
@@ -248,7 +330,10 @@ def test_every_setting_is_described() -> None:
 
 
 def test_the_example_holds_every_setting_and_loads(file: Path) -> None:
-    lines = [line.removeprefix("#").strip() if line.startswith("#") and "=" in line else line for line in EXAMPLE.read_text().splitlines()]
+    lines = [
+        line.removeprefix("#").strip() if line.startswith("#") and "=" in line else line
+        for line in EXAMPLE.read_text().splitlines()
+    ]
     names: list[str] = []
     section = ""
     for line in lines:

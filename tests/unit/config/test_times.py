@@ -26,8 +26,13 @@ def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 @pytest.mark.parametrize(
     ("text", "duration"),
     [
-        ("90m", timedelta(minutes=90)), ("24h", timedelta(days=1)), ("7d", timedelta(days=7)), ("30s", timedelta(seconds=30)),
-        ("2w", timedelta(days=14)), ("1h30m", timedelta(minutes=90)), ("1.5h", timedelta(minutes=90)),
+        ("90m", timedelta(minutes=90)),
+        ("24h", timedelta(days=1)),
+        ("7d", timedelta(days=7)),
+        ("30s", timedelta(seconds=30)),
+        ("2w", timedelta(days=14)),
+        ("1h30m", timedelta(minutes=90)),
+        ("1.5h", timedelta(minutes=90)),
     ],
 )
 def test_durations(text: str, duration: timedelta) -> None:
@@ -43,7 +48,9 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         parse_when(text, NOW)
 
 
-@pytest.mark.parametrize("text", ["36501d", "1000000d", "36500d1s", "99999999999999d", "9" * 400 + "w"])
+@pytest.mark.parametrize(
+    "text", ["36501d", "1000000d", "36500d1s", "99999999999999d", "9" * 400 + "w"]
+)
 def test_a_duration_of_more_than_a_century_is_too_long_and_not_something_else(text: str) -> None:
     for read in (parse_duration, lambda text: parse_when(text, NOW)):
         with pytest.raises(ValueError, match="too long a duration: 36500d at most") as raised:
@@ -56,7 +63,13 @@ def test_a_century_is_not_too_long() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2026-03-02T18:00:00+00:00", "2026-03-02T18:00:00Z", "2026-03-02T10:00:00-08:00", "2026-03-02T18:00:00.000+00:00"]
+    "text",
+    [
+        "2026-03-02T18:00:00+00:00",
+        "2026-03-02T18:00:00Z",
+        "2026-03-02T10:00:00-08:00",
+        "2026-03-02T18:00:00.000+00:00",
+    ],
 )
 def test_a_time_with_a_zone_is_utc(text: str) -> None:
     assert parse_time(text) == parse_when(text, NOW) == NOW
@@ -64,7 +77,9 @@ def test_a_time_with_a_zone_is_utc(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["2026-03-02T18:00:00", "2026-03-02 18:00", "2026-03-02"])
-def test_a_time_without_a_zone_is_refused_with_the_two_readings_it_could_have(text: str, zone: str) -> None:
+def test_a_time_without_a_zone_is_refused_with_the_two_readings_it_could_have(
+    text: str, zone: str
+) -> None:
     with pytest.raises(ValueError, match="has no zone") as raised:
         parse_when(text, NOW)
 
@@ -72,7 +87,9 @@ def test_a_time_without_a_zone_is_refused_with_the_two_readings_it_could_have(te
     assert utc.endswith("+00:00")
     assert local.endswith("+00:00" if zone == "UTC" else "-08:00")
     # Each can be given as it stands, and both are the same time on a clock.
-    assert parse_time(utc).replace(tzinfo=None) == datetime.fromisoformat(local).replace(tzinfo=None)
+    assert parse_time(utc).replace(tzinfo=None) == datetime.fromisoformat(local).replace(
+        tzinfo=None
+    )
 
 
 @pytest.mark.parametrize("text", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"])
@@ -95,5 +112,7 @@ def test_at_the_ends_of_the_calendar_a_time_without_a_zone_is_still_refused_for_
 
 
 def test_what_is_neither_names_both() -> None:
-    with pytest.raises(ValueError, match=r"no ISO 8601 time such as .* and no duration such as 90m"):
+    with pytest.raises(
+        ValueError, match=r"no ISO 8601 time such as .* and no duration such as 90m"
+    ):
         parse_when("yesterday", NOW)

@@ -25,7 +25,9 @@ while True:
 
 @contextlib.contextmanager
 def busy(folder: Path, processor: int, nice: int) -> Iterator[Child]:
-    child = Child([sys.executable, "-c", BUSY, str(processor), str(nice)], folder / f"nice-{nice}.log")
+    child = Child(
+        [sys.executable, "-c", BUSY, str(processor), str(nice)], folder / f"nice-{nice}.log"
+    )
     try:
         child.start()
         poll(lambda: "busy" in child.log_tail(), "a busy process")
@@ -40,7 +42,9 @@ def state(child: Child) -> str:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_paused_process_stands_still_although_it_hardly_gets_a_turn_to_stop(tmp_path: Path) -> None:
+def test_a_paused_process_stands_still_although_it_hardly_gets_a_turn_to_stop(
+    tmp_path: Path,
+) -> None:
     processor = min(os.sched_getaffinity(0))
     with busy(tmp_path, processor, 19) as child, busy(tmp_path, processor, 0):
         for _ in range(5):

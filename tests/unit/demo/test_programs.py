@@ -11,7 +11,9 @@ from bridge.errors import Misconfigured
 
 
 @pytest.mark.parametrize("kind", ["nothing", "a folder", "a file that is no program"])
-def test_a_program_that_is_named_and_not_there_is_a_setting_to_correct(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_is_named_and_not_there_is_a_setting_to_correct(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     named = tmp_path / "named"
     if kind == "a folder":
         named.mkdir()
@@ -23,7 +25,9 @@ def test_a_program_that_is_named_and_not_there_is_a_setting_to_correct(kind: str
         find_program("server", "SOME_SERVER", "nothing/bin", tmp_path)
 
 
-def test_a_program_that_no_package_and_no_path_has_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_no_package_and_no_path_has_is_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("SOME_SERVER", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
 
@@ -31,7 +35,9 @@ def test_a_program_that_no_package_and_no_path_has_is_named_with_what_to_do(tmp_
         find_program("server", "SOME_SERVER", "nothing/bin", tmp_path)
 
 
-def test_a_package_that_lost_the_run_bit_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_that_lost_the_run_bit_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program = tmp_path / "some_package" / "bin" / "server"
     program.parent.mkdir(parents=True)
     program.write_text("#!/bin/sh\n")

@@ -131,7 +131,10 @@ def test_a_transition_is_one_update_guarded_by_state_and_time() -> None:
 
 def test_no_afterthought_touches_state_or_history() -> None:
     keys = {
-        key for update in afterthoughts("perlmutter-jaws", NOON) for part in update.values() for key in part
+        key
+        for update in afterthoughts("perlmutter-jaws", NOON)
+        for part in update.values()
+        for key in part
     }
 
     assert {"admin_meta.state", "admin_meta.transition_times.9", "cleaned"} <= keys

@@ -28,14 +28,26 @@ def with_token(time: ClusterTime, rest: str) -> Position:
 
 
 POSITIONS = TIMES.map(position_from) | st.builds(
-    with_token, TIMES, st.text("0123456789ABCDEF", max_size=60).filter(lambda rest: rest and len(rest) % 2 == 0)
+    with_token,
+    TIMES,
+    st.text("0123456789ABCDEF", max_size=60).filter(lambda rest: rest and len(rest) % 2 == 0),
 )
 SECONDS = st.floats(0, 1e12)
 GAPS = st.builds(Gap, st.none() | SECONDS, POSITIONS, SECONDS, st.none() | SECONDS)
 TRANSITIONS = st.builds(Transition, TEXT, TEXT, TEXT, TEXT, st.none() | st.integers(0, 10_000))
 CHECKPOINTS = st.builds(
-    Checkpoint, TEXT, POSITIONS | st.builds(Position._replace, POSITIONS, place=TEXT), st.integers(0, 2**63 - 1),
-    st.integers(0, 2**63 - 1), TEXT, TEXT, TEXT, TEXT, SECONDS, st.none() | GAPS, st.none() | TRANSITIONS,
+    Checkpoint,
+    TEXT,
+    POSITIONS | st.builds(Position._replace, POSITIONS, place=TEXT),
+    st.integers(0, 2**63 - 1),
+    st.integers(0, 2**63 - 1),
+    TEXT,
+    TEXT,
+    TEXT,
+    TEXT,
+    SECONDS,
+    st.none() | GAPS,
+    st.none() | TRANSITIONS,
 )
 #: Whatever a store may give back: JSON, and no limit on what numbers are.
 VALUES = st.recursive(
@@ -51,7 +63,9 @@ def test_a_record_comes_back_as_it_was(one: Checkpoint) -> None:
 
 
 @given(CHECKPOINTS, st.data())
-def test_any_damaged_field_is_read_or_refused_by_one_error(one: Checkpoint, data: st.DataObject) -> None:
+def test_any_damaged_field_is_read_or_refused_by_one_error(
+    one: Checkpoint, data: st.DataObject
+) -> None:
     record = one.record()
     for name in data.draw(st.sets(st.sampled_from(sorted(record)), min_size=1, max_size=3)):
         record[name] = data.draw(VALUES)
@@ -76,7 +90,9 @@ def read_or_refused(record: dict[str, Any]) -> None:
     json.dumps(found.record())
 
 
-@pytest.mark.parametrize("name", sorted(checkpoint().record().keys() - {"type_bits", "place", "gap", "delivered"}))
+@pytest.mark.parametrize(
+    "name", sorted(checkpoint().record().keys() - {"type_bits", "place", "gap", "delivered"})
+)
 def test_a_record_without_one_of_its_fields_is_damaged(name: str) -> None:
     record = checkpoint().record()
     del record[name]
@@ -88,10 +104,25 @@ def test_a_record_without_one_of_its_fields_is_damaged(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("sequence", "7"), ("sequence", 1.5), ("sequence", True), ("sequence", -1), ("sequence", float("inf")),
-        ("epoch", None), ("cluster_time", [BASE]), ("cluster_time", "12"), ("cluster_time", [10**12, 0]),
-        ("cluster_time", [float("inf"), 0]), ("token", 5), ("token", token(7)), ("token", token(0)[:10]),
-        ("type_bits", "zz"), ("format", "1"), ("format", 0), ("saved_at", "now"), ("saved_at", 10**400), ("name", b"x"),
+        ("sequence", "7"),
+        ("sequence", 1.5),
+        ("sequence", True),
+        ("sequence", -1),
+        ("sequence", float("inf")),
+        ("epoch", None),
+        ("cluster_time", [BASE]),
+        ("cluster_time", "12"),
+        ("cluster_time", [10**12, 0]),
+        ("cluster_time", [float("inf"), 0]),
+        ("token", 5),
+        ("token", token(7)),
+        ("token", token(0)[:10]),
+        ("type_bits", "zz"),
+        ("format", "1"),
+        ("format", 0),
+        ("saved_at", "now"),
+        ("saved_at", 10**400),
+        ("name", b"x"),
     ],
 )
 def test_a_field_of_another_kind_is_damage(name: str, value: object) -> None:
@@ -150,6 +181,8 @@ def test_a_cluster_is_known_by_its_id_or_where_that_is_hidden_by_its_set(stored:
         (lambda one: checkpoint_at(ClusterTime(BASE + 11, 0)), "restored from a backup"),
     ],
 )
-def test_a_foreign_checkpoint_is_refused(damage: Callable[[Checkpoint], Checkpoint], said: str) -> None:
+def test_a_foreign_checkpoint_is_refused(
+    damage: Callable[[Checkpoint], Checkpoint], said: str
+) -> None:
     with pytest.raises(CheckpointUnusable, match=said):
         ORIGIN.admit(damage(checkpoint()))

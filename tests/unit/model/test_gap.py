@@ -52,13 +52,17 @@ def test_what_has_no_time_belongs_to_it() -> None:
     assert GAP.chosen([poison, happened(BEGIN - 100)]) == [poison]
 
 
-def test_a_gap_and_the_next_are_one_gap_that_is_read_again_from_where_the_first_had_its_end() -> None:
+def test_a_gap_and_the_next_are_one_gap_that_is_read_again_from_where_the_first_had_its_end() -> (
+    None
+):
     later = gap_after(UNTIL, position_from(ClusterTime(END + 500)), MARGIN, END + 500)
     latest = gap_after(UNTIL, position_from(ClusterTime(END + 900)), MARGIN, END + 900)
     longer = GAP.longer(later)
 
     assert longer == Gap(GAP.since, later.until, later.recent, back_to=END - MARGIN)
-    assert longer.longer(latest) == Gap(GAP.since, latest.until, latest.recent, back_to=END - MARGIN)
+    assert longer.longer(latest) == Gap(
+        GAP.since, latest.until, latest.recent, back_to=END - MARGIN
+    )
 
 
 def test_a_cluster_time_that_is_ahead_of_all_clocks_is_not_taken_for_one() -> None:

@@ -50,17 +50,27 @@ def test_the_size_is_never_smaller_than_the_clients_own_estimate(
     one: Transition, source: str, cloudevents: bool, origin: bytes
 ) -> None:
     made = MessageFormat("jobs", source, cloudevents=cloudevents).message(one, origin)
-    estimate = DefaultRecordBatchBuilder.estimate_size_in_bytes(made.key, made.value, list(made.headers))
+    estimate = DefaultRecordBatchBuilder.estimate_size_in_bytes(
+        made.key, made.value, list(made.headers)
+    )
 
     assert estimate <= made.size() <= estimate + 15 * len(made.headers) + 40
 
 
-@given(st.binary(max_size=300), st.binary(max_size=70_000), st.lists(st.tuples(ANY, st.binary(max_size=300))))
-def test_the_size_holds_for_any_record(key: bytes, value: bytes, headers: list[tuple[str, bytes]]) -> None:
+@given(
+    st.binary(max_size=300),
+    st.binary(max_size=70_000),
+    st.lists(st.tuples(ANY, st.binary(max_size=300))),
+)
+def test_the_size_holds_for_any_record(
+    key: bytes, value: bytes, headers: list[tuple[str, bytes]]
+) -> None:
     ascii_headers = [(name.encode("ascii", "replace").decode(), one) for name, one in headers]
     made = Message("jobs", key, value, ascii_headers)
 
-    assert made.size() >= DefaultRecordBatchBuilder.estimate_size_in_bytes(key, value, ascii_headers)
+    assert made.size() >= DefaultRecordBatchBuilder.estimate_size_in_bytes(
+        key, value, ascii_headers
+    )
 
 
 @given(TRANSITIONS)
@@ -113,7 +123,10 @@ def test_a_dead_letter_tells_what_is_known_and_why() -> None:
     assert letter.topic == "jobs-dlq"
     assert letter.key == b"job-1"
     assert json.loads(letter.value) == {
-        "job_id": "job-1", "state": "created", "time": "yesterday", "trans_id": "t-1",
+        "job_id": "job-1",
+        "state": "created",
+        "time": "yesterday",
+        "trans_id": "t-1",
         "error_dlq": "the time is str, not a date",
     }
     assert dict(letter.headers)["ce_id"] == b"t-1"
@@ -123,7 +136,11 @@ def test_a_dead_letter_tells_what_is_known_and_why() -> None:
 @given(st.builds(Poison, ANY, ANY, ANY, ANY, ANY))
 def test_a_dead_letter_can_be_made_of_anything(poison: Poison) -> None:
     assert set(json.loads(FORMAT.dead_letter(poison, b"stream", 0.0).value)) == {
-        "job_id", "state", "time", "trans_id", "error_dlq"
+        "job_id",
+        "state",
+        "time",
+        "trans_id",
+        "error_dlq",
     }
 
 

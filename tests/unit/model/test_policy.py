@@ -11,14 +11,29 @@ from bridge.model.policy import Backoff, CheckpointPolicy, DeadLetterBrake
 
 @pytest.mark.parametrize(
     ("elapsed", "settled", "due"),
-    [(0.9, True, False), (1.0, True, True), (1.0, False, False), (9.9, False, False), (10.0, False, True)],
+    [
+        (0.9, True, False),
+        (1.0, True, True),
+        (1.0, False, False),
+        (9.9, False, False),
+        (10.0, False, True),
+    ],
 )
-def test_a_position_that_only_idled_may_wait_longer(elapsed: float, settled: bool, due: bool) -> None:
+def test_a_position_that_only_idled_may_wait_longer(
+    elapsed: float, settled: bool, due: bool
+) -> None:
     assert CheckpointPolicy(interval=1.0, idle=10.0).due(elapsed, settled=settled) is due
 
 
 def test_waits_double_up_to_the_longest() -> None:
-    assert [Backoff(0.1, 1.0).wait(tries) for tries in range(1, 7)] == [0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
+    assert [Backoff(0.1, 1.0).wait(tries) for tries in range(1, 7)] == [
+        0.1,
+        0.2,
+        0.4,
+        0.8,
+        1.0,
+        1.0,
+    ]
 
 
 @given(st.integers(1, 10**9))
@@ -35,7 +50,12 @@ def test_the_brake_lets_so_many_dead_letters_through_in_an_hour() -> None:
 def test_the_brake_forgets_after_an_hour() -> None:
     brake = DeadLetterBrake(1)
 
-    assert [brake.exceeded(now) for now in (0.0, 3600.0, 7199.0, 7200.0)] == [False, False, True, True]
+    assert [brake.exceeded(now) for now in (0.0, 3600.0, 7199.0, 7200.0)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_a_brake_of_none_lets_none_through() -> None:

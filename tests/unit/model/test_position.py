@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.position import ClusterTime, cluster_time_of, position_at, position_by, position_from, position_of
+from bridge.model.position import (
+    ClusterTime,
+    cluster_time_of,
+    position_at,
+    position_by,
+    position_from,
+    position_of,
+)
 from tests.factories import token
 
 UINT32 = st.integers(0, 2**32 - 1)
@@ -25,17 +32,25 @@ def test_the_time_is_read_out_of_any_token(time: ClusterTime, rest: str) -> None
     assert cluster_time_of(token_at(time, rest)) == time
 
 
-@given(TIMES, TIMES, st.text("0123456789ABCDEF", min_size=1), st.text("0123456789ABCDEF", min_size=1))
+@given(
+    TIMES, TIMES, st.text("0123456789ABCDEF", min_size=1), st.text("0123456789ABCDEF", min_size=1)
+)
 def test_positions_are_in_the_order_of_their_times_and_then_of_their_tokens(
     first: ClusterTime, second: ClusterTime, one: str, other: str
 ) -> None:
     left, right = position_of(token_at(first, one)), position_of(token_at(second, other))
 
-    assert (left < right) == ((first, left.token) < (second, right.token)) == (left.token < right.token)
+    assert (
+        (left < right)
+        == ((first, left.token) < (second, right.token))
+        == (left.token < right.token)
+    )
 
 
 @given(TIMES, st.text("0123456789ABCDEF", min_size=1))
-def test_a_time_without_a_token_comes_before_every_token_of_that_time(time: ClusterTime, rest: str) -> None:
+def test_a_time_without_a_token_comes_before_every_token_of_that_time(
+    time: ClusterTime, rest: str
+) -> None:
     assert position_from(time) < position_of(token_at(time, rest))
 
 
@@ -51,7 +66,17 @@ def test_whatever_is_no_token_is_a_value_error_or_a_time(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "82", "8265", token(1)[:17], token(1)[:17] + "g", "81" + token(1)[2:], token(1) + "x", "82" + "é" * 16]
+    "text",
+    [
+        "",
+        "82",
+        "8265",
+        token(1)[:17],
+        token(1)[:17] + "g",
+        "81" + token(1)[2:],
+        token(1) + "x",
+        "82" + "é" * 16,
+    ],
 )
 def test_what_is_no_token_has_no_time(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
@@ -75,13 +100,20 @@ def test_the_position_of_a_time_begins_with_its_second() -> None:
 
 def test_a_time_after_the_newest_write_is_its_place_unless_it_is_still_to_come() -> None:
     newest = datetime(2026, 3, 2, 16, 4, 11, tzinfo=timezone.utc)
-    here, now = position_from(ClusterTime(int(newest.timestamp()), 7)), newest + timedelta(seconds=9)
+    here, now = (
+        position_from(ClusterTime(int(newest.timestamp()), 7)),
+        newest + timedelta(seconds=9),
+    )
 
-    assert position_by(newest - timedelta(seconds=1), here, now) == position_at(newest - timedelta(seconds=1))
+    assert position_by(newest - timedelta(seconds=1), here, now) == position_at(
+        newest - timedelta(seconds=1)
+    )
     assert position_by(newest + timedelta(seconds=5), here, now) == here
     assert position_by(now, here, now) == here
     assert position_by(now + timedelta(milliseconds=1), here, now) is None
-    assert position_by(newest, here, newest - timedelta(hours=1)) == position_at(newest)  # our clock is behind
+    assert position_by(newest, here, newest - timedelta(hours=1)) == position_at(
+        newest
+    )  # our clock is behind
 
 
 def test_a_position_in_a_message_is_its_time_and_the_head_of_its_token() -> None:

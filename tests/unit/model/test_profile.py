@@ -7,7 +7,9 @@ from tests.factories import settings
 
 
 def test_the_job_service_is_the_default() -> None:
-    assert profile_of(settings()) == Profile("jobs", "id", "state", "transition_times", "_update_time")
+    assert profile_of(settings()) == Profile(
+        "jobs", "id", "state", "transition_times", "_update_time"
+    )
     assert namespace_of(settings()) == "cdmtaskservice.jobs"
 
 
@@ -26,14 +28,21 @@ def test_another_collection_may_be_named() -> None:
 
 def test_a_custom_profile_is_what_the_settings_say() -> None:
     config = settings(
-        jobs__profile="custom", jobs__id_field="key", jobs__state_field="status", jobs__transitions_field="log",
-        jobs__transition_state="to", jobs__transition_time="when", jobs__transition_trans_id="uid",
+        jobs__profile="custom",
+        jobs__id_field="key",
+        jobs__state_field="status",
+        jobs__transitions_field="log",
+        jobs__transition_state="to",
+        jobs__transition_time="when",
+        jobs__transition_trans_id="uid",
     )
 
     assert profile_of(config) == Profile("jobs", "key", "status", "log", None, "to", "when", "uid")
 
 
 def test_a_custom_profile_may_have_no_history() -> None:
-    config = settings(jobs__profile="custom", jobs__id_field="_id", jobs__state_field="s", jobs__updated_field="u")
+    config = settings(
+        jobs__profile="custom", jobs__id_field="_id", jobs__state_field="s", jobs__updated_field="u"
+    )
 
     assert profile_of(config) == Profile("jobs", "_id", "s", None, "u")

@@ -13,7 +13,9 @@ PLACES = st.integers(0) | st.tuples(st.integers(0), st.integers(0))
 
 
 @given(st.text(), PLACES, st.text())
-def test_a_made_identity_is_the_same_on_every_replay(job_id: str, place: object, state: str) -> None:
+def test_a_made_identity_is_the_same_on_every_replay(
+    job_id: str, place: object, state: str
+) -> None:
     made = made_trans_id(job_id, place, state)
 
     assert made == made_trans_id(job_id, place, state)
@@ -25,6 +27,11 @@ def test_a_made_identity_never_changes_between_versions() -> None:
 
 
 def test_jobs_places_and_states_have_identities_of_their_own() -> None:
-    made = {made_trans_id(job, place, state) for job in "ab" for place in range(3) for state in ("x", "y")}
+    made = {
+        made_trans_id(job, place, state)
+        for job in "ab"
+        for place in range(3)
+        for state in ("x", "y")
+    }
 
     assert len(made) == 12

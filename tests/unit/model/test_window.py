@@ -41,7 +41,9 @@ class Model:
 
 
 @given(OPERATIONS)
-def test_any_interleaving_reaches_exactly_the_end_of_the_settled_prefix(operations: list[tuple[str, int]]) -> None:
+def test_any_interleaving_reaches_exactly_the_end_of_the_settled_prefix(
+    operations: list[tuple[str, int]],
+) -> None:
     window, model, number, before = Window(at(0), 10, 100), Model(), 0, at(0)
     for operation, value in operations:
         if operation in ("admit", "part"):

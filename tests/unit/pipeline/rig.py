@@ -17,7 +17,17 @@ from bridge.pipeline.loop import Loop
 from bridge.pipeline.progress import Progress
 from bridge.pipeline.publish import Publisher
 from tests.factories import checkpoint
-from tests.fakes import FakeBroker, FakeClock, FakeSink, FakeStore, FakeStream, FakeWake, Here, Log, Shelf
+from tests.fakes import (
+    FakeBroker,
+    FakeClock,
+    FakeSink,
+    FakeStore,
+    FakeStream,
+    FakeWake,
+    Here,
+    Log,
+    Shelf,
+)
 
 RENEW_SECONDS = 3.0
 
@@ -28,8 +38,15 @@ class Rig:
     """The world outlives its bridges; ``begin`` starts a process, ``again`` another run of the same one."""
 
     def __init__(
-        self, *, messages: int = 100, size: int = 10**9, batch: int = 2, dead_letters: int = 10,
-        set_aside: bool = True, topics: tuple[str, ...] = ("jobs", "jobs-dlq"), most: int = 1_000_000,
+        self,
+        *,
+        messages: int = 100,
+        size: int = 10**9,
+        batch: int = 2,
+        dead_letters: int = 10,
+        set_aside: bool = True,
+        topics: tuple[str, ...] = ("jobs", "jobs-dlq"),
+        most: int = 1_000_000,
     ) -> None:
         self.clock, self.log, self.broker = FakeClock(), Log(), FakeBroker(*topics, most=most)
         self.shelf = Shelf(self.clock)
@@ -61,13 +78,26 @@ class Rig:
         self.stream = FakeStream(self.log, self.progress.position, self._batch)
         counted = Counting(self.sink, self.clock, self.counters)
         self.publisher = Publisher(
-            counted, self.window, MessageFormat("jobs", "source", cloudevents=False), self._brake, self.clock,
-            self.counters, set_aside_oversize=self._set_aside,
+            counted,
+            self.window,
+            MessageFormat("jobs", "source", cloudevents=False),
+            self._brake,
+            self.clock,
+            self.counters,
+            set_aside_oversize=self._set_aside,
         )
         self._steps: list[Step] = []
         self.loop = Loop(
-            self.stream, counted, self.window, self.publisher, self.progress,
-            self.wake, self.stop, self.clock, self.counters, self._on_turn,
+            self.stream,
+            counted,
+            self.window,
+            self.publisher,
+            self.progress,
+            self.wake,
+            self.stop,
+            self.clock,
+            self.counters,
+            self._on_turn,
         )
 
     def run(self, *steps: Step) -> None:
@@ -107,5 +137,7 @@ class Rig:
         form = MessageFormat("jobs", "source", cloudevents=False)
         return [
             form.message(item, b"").value
-            for event in self.log.events for item in event.items if isinstance(item, Transition)
+            for event in self.log.events
+            for item in event.items
+            if isinstance(item, Transition)
         ]

@@ -172,7 +172,11 @@ def test_a_drain_does_not_wait_for_a_broken_sink() -> None:
     assert rig.clock.monotonic() == before
 
 
-@pytest.mark.parametrize("failure", [Retryable("the store is away"), NotPermitted("the store refuses us")], ids=["away", "refused"])
+@pytest.mark.parametrize(
+    "failure",
+    [Retryable("the store is away"), NotPermitted("the store refuses us")],
+    ids=["away", "refused"],
+)
 def test_a_drain_goes_on_without_the_store(failure: BridgeError) -> None:
     rig = filled(2)
     rig.turn(2)

@@ -24,7 +24,12 @@ class Desk:
         self.wake = FakeWake(self.clock)
         self.kept: list[float] = []
         self.sink = OneByOne(
-            self.kafka, self.clock, self.wake, SECONDS, stop=self.stop, drain_seconds=DRAIN_SECONDS,
+            self.kafka,
+            self.clock,
+            self.wake,
+            SECONDS,
+            stop=self.stop,
+            drain_seconds=DRAIN_SECONDS,
             meanwhile=lambda: self.kept.append(self.clock.monotonic()),
         )
 
@@ -68,18 +73,27 @@ def test_the_ownership_is_kept_while_it_waits(desk: Desk) -> None:
 def test_no_answer_in_time_is_an_error_that_names_job_state_and_cause(desk: Desk) -> None:
     began = desk.clock.monotonic()
 
-    with pytest.raises(SendFailed, match=r"Job job-0, state download_submitted: .* did not acknowledge it within 35 s") as raised:
+    with pytest.raises(
+        SendFailed,
+        match=r"Job job-0, state download_submitted: .* did not acknowledge it within 35 s",
+    ) as raised:
         desk.sink.send(desk.sendings(2))
 
     assert raised.value.exit_code == 75
-    assert "sent again at the next start" in raised.value.data and "start again" in raised.value.todo
+    assert (
+        "sent again at the next start" in raised.value.data and "start again" in raised.value.todo
+    )
     assert desk.clock.monotonic() - began == pytest.approx(SECONDS, abs=0.5)
     assert desk.sink.broken
     assert desk.kafka.sent == 1
 
 
-@pytest.mark.parametrize("error", [Retryable("the broker is gone"), NotPermitted("Kafka refuses this user")])
-def test_a_failure_is_the_same_error_with_its_cause(desk: Desk, error: Retryable | NotPermitted) -> None:
+@pytest.mark.parametrize(
+    "error", [Retryable("the broker is gone"), NotPermitted("Kafka refuses this user")]
+)
+def test_a_failure_is_the_same_error_with_its_cause(
+    desk: Desk, error: Retryable | NotPermitted
+) -> None:
     desk.kafka.fail(error)
 
     with pytest.raises(SendFailed, match=f"job-0.*{error.what}"):
@@ -104,7 +118,13 @@ def test_who_was_deposed_while_it_waited_hears_that_and_nothing_else(desk: Desk)
         raise Fenced("another bridge took over")
 
     sink = OneByOne(
-        desk.kafka, desk.clock, desk.wake, SECONDS, stop=desk.stop, drain_seconds=DRAIN_SECONDS, meanwhile=deposed
+        desk.kafka,
+        desk.clock,
+        desk.wake,
+        SECONDS,
+        stop=desk.stop,
+        drain_seconds=DRAIN_SECONDS,
+        meanwhile=deposed,
     )
 
     with pytest.raises(Fenced):

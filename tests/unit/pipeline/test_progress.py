@@ -26,7 +26,13 @@ class Desk:
 
     def make(self) -> None:
         self.progress = Progress(
-            self.store, checkpoint(5), CheckpointPolicy(interval=1.0, idle=10.0), 3.0, self.clock, self.counters, self.executor
+            self.store,
+            checkpoint(5),
+            CheckpointPolicy(interval=1.0, idle=10.0),
+            3.0,
+            self.clock,
+            self.counters,
+            self.executor,
         )
 
     def settled(self, number: int, after: float = 0.0) -> None:
@@ -162,7 +168,9 @@ def test_a_save_at_the_end_waits_for_the_one_under_way(desk: Desk) -> None:
     assert [one.position for one in desk.shelf.saves] == [at(6), at(7)]
 
 
-def test_after_a_long_silence_of_the_store_nothing_goes_on_before_it_has_answered(desk: Desk) -> None:
+def test_after_a_long_silence_of_the_store_nothing_goes_on_before_it_has_answered(
+    desk: Desk,
+) -> None:
     desk.settled(6, after=1.0)
     desk.clock.advance(60.0)
     desk.shelf.owner = None

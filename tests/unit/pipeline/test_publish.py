@@ -21,7 +21,12 @@ def test_a_message_goes_to_the_topic_and_into_the_window() -> None:
 
     rig.publisher.publish(deque([event(1, transition(0))]))
 
-    assert (rig.sink.in_flight, rig.window.count, rig.counters.sent, rig.counters.read) == (1, 1, 1, 1)
+    assert (rig.sink.in_flight, rig.window.count, rig.counters.sent, rig.counters.read) == (
+        1,
+        1,
+        1,
+        1,
+    )
     assert rig.window.bytes > len(rig.publisher._format.message(transition(0), b"").value)
 
 
@@ -94,7 +99,9 @@ def test_what_is_sent_again_after_a_failure_counts_as_a_possible_duplicate() -> 
     assert rig.counters.possible_duplicates == 3
 
 
-def test_a_dead_letter_that_is_sent_again_after_a_failure_is_counted_and_braked_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_dead_letter_that_is_sent_again_after_a_failure_is_counted_and_braked_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """Else a topic for dead letters that refuses them would be told as too many of them."""
     rig = Rig(dead_letters=3)
     letters = [event(number, POISON) for number in (1, 2, 3)]
@@ -109,6 +116,10 @@ def test_a_dead_letter_that_is_sent_again_after_a_failure_is_counted_and_braked_
 
 def test_jobs_of_a_recovery_that_share_a_position_are_each_counted() -> None:
     rig = Rig()
-    rig.publisher.publish(deque([event(1, POISON)._replace(origin=RECOVERY), event(1, POISON)._replace(origin=RECOVERY)]))
+    rig.publisher.publish(
+        deque(
+            [event(1, POISON)._replace(origin=RECOVERY), event(1, POISON)._replace(origin=RECOVERY)]
+        )
+    )
 
     assert rig.counters.dead_lettered == 2

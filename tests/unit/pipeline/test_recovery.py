@@ -33,7 +33,13 @@ class Job(NamedTuple):
 def told(number: int, *seconds: int) -> Job:
     """A job with transitions at these seconds, last updated at the latest of them."""
     items = [
-        Transition(job(number), f"s{n}", datetime.fromtimestamp(BASE + second, timezone.utc).isoformat(), f"{number}/{n}", n)
+        Transition(
+            job(number),
+            f"s{n}",
+            datetime.fromtimestamp(BASE + second, timezone.utc).isoformat(),
+            f"{number}/{n}",
+            n,
+        )
         for n, second in enumerate(seconds)
     ]
     return Job(f"t{BASE + max(seconds):016x}", job(number), items)
@@ -57,12 +63,25 @@ class Desk:
         self.report = Report(gap, len(self.jobs), rig.clock)
         jobs = self._read(rig.progress.position)
         self.stream = Recovery(
-            lambda most: list(islice(jobs, most)), gap, rig.progress.position, self._follow, self.report, rig.counters,
+            lambda most: list(islice(jobs, most)),
+            gap,
+            rig.progress.position,
+            self._follow,
+            self.report,
+            rig.counters,
             latest_only=False,
         )
         rig.stream = self.stream  # type: ignore[assignment]
         rig.loop = Loop(
-            self.stream, rig.sink, rig.window, rig.publisher, rig.progress, rig.wake, rig.stop, rig.clock, rig.counters,
+            self.stream,
+            rig.sink,
+            rig.window,
+            rig.publisher,
+            rig.progress,
+            rig.wake,
+            rig.stop,
+            rig.clock,
+            rig.counters,
             rig._on_turn,
         )
 
@@ -75,7 +94,10 @@ class Desk:
         return FakeStream(self.rig.log, NOW)
 
     def states(self) -> list[str]:
-        return [one.value.decode().partition('"trans_id": ')[2].strip('"}') for one in self.rig.delivered()]
+        return [
+            one.value.decode().partition('"trans_id": ')[2].strip('"}')
+            for one in self.rig.delivered()
+        ]
 
 
 def acknowledged(desk: Desk, turns: int = 4) -> None:
@@ -195,7 +217,11 @@ def test_a_report_tells_how_far_it_is_and_how_long_it_will_take() -> None:
     assert report.eta_seconds == pytest.approx(30.0)
     assert str(report) == "publishing from the jobs' history: 25 of 100 jobs read, about 30 s to go"
     assert report.document() | {"since": 0} == {
-        "since": 0, "until": str(NOW), "jobs_done": 25, "jobs_total": 100, "eta_seconds": pytest.approx(30.0),
+        "since": 0,
+        "until": str(NOW),
+        "jobs_done": 25,
+        "jobs_total": 100,
+        "eta_seconds": pytest.approx(30.0),
     }
 
 

@@ -39,9 +39,25 @@ def test_what_could_not_be_sent_in_time_is_not_caught_up_with() -> None:
     clock, counters, window = FakeClock(), Counters(), Window(at(0), 10, 10_000)
     sink, sent = FakeSink(FakeBroker("jobs")), []
     publisher = Publisher(
-        sink, window, MessageFormat("jobs", "test", cloudevents=False), DeadLetterBrake(1), clock, counters, set_aside_oversize=True,
+        sink,
+        window,
+        MessageFormat("jobs", "test", cloudevents=False),
+        DeadLetterBrake(1),
+        clock,
+        counters,
+        set_aside_oversize=True,
     )
-    resend = Resend(sink, publisher, window, FakeWake(clock), FakeWake(clock), clock, counters, drain_seconds=1.0, rate=1.0)
+    resend = Resend(
+        sink,
+        publisher,
+        window,
+        FakeWake(clock),
+        FakeWake(clock),
+        clock,
+        counters,
+        drain_seconds=1.0,
+        rate=1.0,
+    )
 
     def events() -> Iterator[Event]:
         for number in range(1, 6):
@@ -57,14 +73,35 @@ def test_what_could_not_be_sent_in_time_is_not_caught_up_with() -> None:
     assert all(later - earlier >= 1.0 for earlier, later in pairwise(sent))
 
 
-def test_that_kafka_takes_nothing_is_said_and_that_it_does_again(caplog: pytest.LogCaptureFixture) -> None:
-    clock, wake, counters, window = FakeClock(), threading.Event(), Counters(), Window(at(0), 10, 10_000)
+def test_that_kafka_takes_nothing_is_said_and_that_it_does_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock, wake, counters, window = (
+        FakeClock(),
+        threading.Event(),
+        Counters(),
+        Window(at(0), 10, 10_000),
+    )
     sink = Slow(clock, wake)
     publisher = Publisher(
-        sink, window, MessageFormat("jobs", "test", cloudevents=False), DeadLetterBrake(1), clock, counters, set_aside_oversize=True,
+        sink,
+        window,
+        MessageFormat("jobs", "test", cloudevents=False),
+        DeadLetterBrake(1),
+        clock,
+        counters,
+        set_aside_oversize=True,
     )
     resend = Resend(
-        sink, publisher, window, wake, threading.Event(), clock, counters, drain_seconds=1.0, complaint=lambda: "the broker is away",
+        sink,
+        publisher,
+        window,
+        wake,
+        threading.Event(),
+        clock,
+        counters,
+        drain_seconds=1.0,
+        complaint=lambda: "the broker is away",
     )
 
     with caplog.at_level("INFO", logger="bridge"):

@@ -23,7 +23,9 @@ class Killed(BaseException):
 
 EVENTS = st.lists(
     st.one_of(
-        st.lists(st.integers(0, 3), min_size=1, max_size=3).map(tuple),  # one event with transitions of these jobs
+        st.lists(st.integers(0, 3), min_size=1, max_size=3).map(
+            tuple
+        ),  # one event with transitions of these jobs
         st.sampled_from(["skipped", "idle"]),
     ),
     max_size=14,
@@ -32,7 +34,12 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("acknowledge"), st.integers(1, 3)),
         st.tuples(st.just("write"), st.integers(1, 3)),
-        st.tuples(st.sampled_from(["grow", "wait", "kill", "kill-saving", "sink", "stream", "store", "poison"]), st.just(1)),
+        st.tuples(
+            st.sampled_from(
+                ["grow", "wait", "kill", "kill-saving", "sink", "stream", "store", "poison"]
+            ),
+            st.just(1),
+        ),
     ),
     max_size=40,
 )
@@ -143,7 +150,9 @@ class _Noting(FakeSink):
     def acknowledge(self, most: int = 1_000_000) -> None:
         before = {id(one) for one in self._messages()}
         super().acknowledge(most)
-        self._acknowledged.update(trans_id(one) for one in self._messages() if id(one) not in before)
+        self._acknowledged.update(
+            trans_id(one) for one in self._messages() if id(one) not in before
+        )
 
     def _messages(self) -> list[Message]:
         return self._broker.messages("jobs")

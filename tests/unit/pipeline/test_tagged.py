@@ -39,7 +39,11 @@ class FakeTags:
     def earlier(self, items: Sequence[Item]) -> Mapping[str, Sequence[Item]]:
         found: dict[str, list[Item]] = {}
         for item in items:
-            before = [one for one in self.tagged if one.job_id == item.job_id and (one.sequence or 0) < (item.sequence or 0)]
+            before = [
+                one
+                for one in self.tagged
+                if one.job_id == item.job_id and (one.sequence or 0) < (item.sequence or 0)
+            ]
             if before:
                 found[item.job_id] = before
         return found
@@ -62,7 +66,13 @@ class Desk:
         self.kafka = FakeSink(FakeBroker("jobs"))
         self.sink = Tagged(self.kafka, self.tags, self.held)
         self.stream = Sweeping(
-            FakeStream(self.log, at(0), 100), self.tags, self.held, Pace(), at(0), self.clock, self.counters
+            FakeStream(self.log, at(0), 100),
+            self.tags,
+            self.held,
+            Pace(),
+            at(0),
+            self.clock,
+            self.counters,
         )
 
     def send(self, *items: Item) -> list[Delivery]:
@@ -72,7 +82,11 @@ class Desk:
 
     def read(self) -> list[tuple[bytes, list[str]]]:
         batch = self.stream.read()
-        return [] if batch is None else [(event.origin, [item.trans_id for item in event.items]) for event in batch.events]
+        return (
+            []
+            if batch is None
+            else [(event.origin, [item.trans_id for item in event.items]) for event in batch.events]
+        )
 
 
 FIRST, SECOND, THIRD = (transition(number) for number in range(3))
@@ -127,7 +141,9 @@ def test_a_sweep_leaves_alone_what_is_on_its_way() -> None:
     assert desk.read() == [(SWEEP, [SECOND.trans_id])]
 
 
-def test_what_was_read_of_a_job_before_the_stream_told_of_it_is_left_to_the_next_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_read_of_a_job_before_the_stream_told_of_it_is_left_to_the_next_sweep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """It may be older than what the stream told meanwhile, and would be the last a consumer hears."""
     monkeypatch.setattr("bridge.pipeline.sweeping._JOBS", 1)
     desk = Desk(OTHER, FIRST)
@@ -158,7 +174,14 @@ class Slow:
 
 def slow(desk: Desk, asks: int) -> Sweeping:
     return Sweeping(
-        FakeStream(desk.log, at(0), 1), desk.tags, desk.held, Pace(), at(0), desk.clock, desk.counters, lambda found: Slow(found, asks),
+        FakeStream(desk.log, at(0), 1),
+        desk.tags,
+        desk.held,
+        Pace(),
+        at(0),
+        desk.clock,
+        desk.counters,
+        lambda found: Slow(found, asks),
     )
 
 
@@ -187,7 +210,9 @@ def test_what_was_untagged_while_a_sweep_looked_is_not_sent_again() -> None:
     assert desk.read() == [(SWEEP, [OTHER.trans_id])]
 
 
-def test_a_sweep_is_waited_for_when_the_stream_told_of_too_many_jobs_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_is_waited_for_when_the_stream_told_of_too_many_jobs_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """What it told is remembered until then, and that is to be bounded; nor may a busy stream put the sweep off for ever."""
     monkeypatch.setattr("bridge.pipeline.sweeping._MOST_TOLD", 2)
     desk = Desk(FIRST)
@@ -199,12 +224,18 @@ def test_a_sweep_is_waited_for_when_the_stream_told_of_too_many_jobs_meanwhile(m
 
     read = [desk.read() for _ in range(8)]
 
-    assert [trans_ids for batch in read[:3] for _, trans_ids in batch] == [[one.trans_id] for one in others[:3]]
+    assert [trans_ids for batch in read[:3] for _, trans_ids in batch] == [
+        [one.trans_id] for one in others[:3]
+    ]
     assert read[3:6] == [[], [], [(SWEEP, [FIRST.trans_id])]]
-    assert [trans_ids for batch in read[6:] for _, trans_ids in batch] == [[one.trans_id] for one in others[3:]]
+    assert [trans_ids for batch in read[6:] for _, trans_ids in batch] == [
+        [one.trans_id] for one in others[3:]
+    ]
 
 
-def test_tags_are_taken_off_a_part_at_a_time_and_none_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tags_are_taken_off_a_part_at_a_time_and_none_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """All that Kafka acknowledged together would be one write, which may take longer than a write may."""
     monkeypatch.setattr("bridge.pipeline.tagged._AT_ONCE", 2)
     desk = Desk(FIRST, SECOND, THIRD, OTHER)
@@ -239,7 +270,10 @@ def test_what_a_job_has_still_tagged_from_before_comes_before_its_first_event() 
     desk = Desk(FIRST, SECOND)
     desk.log.append(THIRD)
 
-    assert desk.read() == [(SWEEP, [FIRST.trans_id, SECOND.trans_id]), (b"stream", [THIRD.trans_id])]
+    assert desk.read() == [
+        (SWEEP, [FIRST.trans_id, SECOND.trans_id]),
+        (b"stream", [THIRD.trans_id]),
+    ]
 
 
 def test_a_job_is_asked_about_once() -> None:
@@ -253,7 +287,9 @@ def test_a_job_is_asked_about_once() -> None:
 
 def test_a_deployment_without_streams_is_swept_alone() -> None:
     desk = Desk(FIRST)
-    desk.stream = Sweeping(NoStream(), desk.tags, desk.held, Pace(), at(0), desk.clock, desk.counters)
+    desk.stream = Sweeping(
+        NoStream(), desk.tags, desk.held, Pace(), at(0), desk.clock, desk.counters
+    )
 
     assert desk.read() == [(SWEEP, [FIRST.trans_id])]
     assert desk.read() == []

@@ -54,25 +54,36 @@ def happened(number: int, second: float, sequence: int = 0) -> Transition:
     return Transition(job(number), f"s{sequence}", time, f"{number}/{sequence}", sequence)
 
 
-def sent(*transitions: Transition, partition: int = 0, begin: int = 0, written: float = BASE + 100) -> list[Record]:
+def sent(
+    *transitions: Transition, partition: int = 0, begin: int = 0, written: float = BASE + 100
+) -> list[Record]:
     return [
-        Record(partition, begin + offset, written + offset, b"", value_of(one), ()) for offset, one in enumerate(transitions)
+        Record(partition, begin + offset, written + offset, b"", value_of(one), ())
+        for offset, one in enumerate(transitions)
     ]
 
 
 def letter(item: Transition | Poison, *, offset: int = 0, written: float = BASE + 200) -> Record:
     """The dead letter of ``item``."""
     item = Poison("too large", *item) if isinstance(item, Transition) else item
-    made = MessageFormat("jobs", "job-bridge/test", cloudevents=False).dead_letter(item, REPLAY, written)
+    made = MessageFormat("jobs", "job-bridge/test", cloudevents=False).dead_letter(
+        item, REPLAY, written
+    )
     return Record(0, offset, written, made.key, made.value, made.headers)
 
 
 def compared(
-    jobs: Sequence[Job], records: list[Record], letters: list[Record] | None = None, *, by_state: bool = False
+    jobs: Sequence[Job],
+    records: list[Record],
+    letters: list[Record] | None = None,
+    *,
+    by_state: bool = False,
 ) -> tuple[Findings, list[Transition | Poison]]:
     topics = Topics(jobs=records, **({"jobs-dlq": letters} if letters is not None else {}))
     with Ledger() as ledger:
-        found = Verification(ledger, SPAN, margin=MARGIN, by_state=by_state).run(iter(jobs), topics, "jobs", "jobs-dlq")
+        found = Verification(ledger, SPAN, margin=MARGIN, by_state=by_state).run(
+            iter(jobs), topics, "jobs", "jobs-dlq"
+        )
         items = [item for event in repairs(ledger) for item in event.items]
     assert topics.asked == [SPAN.since - MARGIN] * 2
     return found, items
@@ -104,7 +115,9 @@ def test_what_the_topic_lacks_is_missing_and_repaired_in_order() -> None:
 
 def test_a_repair_says_that_it_is_a_replay() -> None:
     with Ledger() as ledger:
-        Verification(ledger, SPAN, margin=MARGIN, by_state=False).run(iter([Job([A])]), Topics(jobs=[]), "jobs", "jobs-dlq")
+        Verification(ledger, SPAN, margin=MARGIN, by_state=False).run(
+            iter([Job([A])]), Topics(jobs=[]), "jobs", "jobs-dlq"
+        )
         assert [event.origin for event in repairs(ledger)] == [REPLAY]
 
 
@@ -147,7 +160,10 @@ def test_a_repeat_in_another_partition_is_in_order_whatever_its_offset_is(again:
 
 
 def test_what_came_first_in_another_partition_is_not_compared_there() -> None:
-    found, _ = compared([Job([A, B, C])], [*sent(B, A, C, partition=0, begin=900), *sent(A, partition=1, written=BASE + 50)])
+    found, _ = compared(
+        [Job([A, B, C])],
+        [*sent(B, A, C, partition=0, begin=900), *sent(A, partition=1, written=BASE + 50)],
+    )
 
     assert kinds(found) == {"transitions": 3, "messages": 4, "repeated": 1}
 
@@ -167,18 +183,29 @@ def unreadable(value: bytes | None, *, offset: int = 0, written: float = BASE + 
 
 #: Deeper than Python reads JSON, and than it writes a list.
 DEEP = b"[" * 200_000
-NESTED = b'{"job_id": ' + b"[" * 5000 + b"]" * 5000 + b', "state": "s", "time": "t", "trans_id": "i"}'
+NESTED = (
+    b'{"job_id": ' + b"[" * 5000 + b"]" * 5000 + b', "state": "s", "time": "t", "trans_id": "i"}'
+)
 
 
 def test_a_message_no_job_explains_is_strange() -> None:
-    odd = [unreadable(value, offset=n) for n, value in enumerate((b"hello", None, DEEP, NESTED, b"7"))]
+    odd = [
+        unreadable(value, offset=n) for n, value in enumerate((b"hello", None, DEEP, NESTED, b"7"))
+    ]
     found, _ = compared([Job([A])], [*sent(A, B), *odd])
 
     assert kinds(found) == {"transitions": 1, "messages": 7, "strange": 6}
 
 
 def test_a_message_that_cannot_be_read_is_of_the_time_it_was_written() -> None:
-    found, _ = compared([Job([A])], [*sent(A), unreadable(b"hello", written=BASE - 1), unreadable(b"hello", written=BASE + 1001)])
+    found, _ = compared(
+        [Job([A])],
+        [
+            *sent(A),
+            unreadable(b"hello", written=BASE - 1),
+            unreadable(b"hello", written=BASE + 1001),
+        ],
+    )
 
     assert kinds(found) == {"transitions": 1, "messages": 1}
 
@@ -201,9 +228,13 @@ def test_a_dead_letter_is_set_aside_and_not_missing() -> None:
 
 def test_every_dead_letter_of_the_span_is_set_aside_whatever_the_jobs_tell() -> None:
     timeless = Poison("the time is missing", job(3), "created", "", "3/0", 0)
-    unknown = Poison("the job was deleted before its id could be looked up", "", "created", A.time, "4/0", 0)
+    unknown = Poison(
+        "the job was deleted before its id could be looked up", "", "created", A.time, "4/0", 0
+    )
     strangers = [unreadable(value, offset=n) for n, value in enumerate((b"?", DEEP))]
-    found, _ = compared([Job([A])], sent(A), [letter(timeless), letter(unknown, offset=1), *strangers])
+    found, _ = compared(
+        [Job([A])], sent(A), [letter(timeless), letter(unknown, offset=1), *strangers]
+    )
 
     assert kinds(found) == {"transitions": 1, "messages": 1, "set_aside": 4}
     assert f"{job(3)} created  3/0" in found.examples["set_aside"]
@@ -217,7 +248,12 @@ def test_a_place_in_the_topic_is_not_one_among_the_dead_letters() -> None:
 
 def test_a_dead_letter_of_another_time_or_that_was_sent_since_is_not_set_aside() -> None:
     timeless = Poison("the time is missing", job(3), "created", "", "3/0", 0)
-    others = [letter(happened(2, -5)), letter(happened(2, 1005)), letter(timeless, written=BASE - 5), unreadable(b"?", written=BASE - 5)]
+    others = [
+        letter(happened(2, -5)),
+        letter(happened(2, 1005)),
+        letter(timeless, written=BASE - 5),
+        unreadable(b"?", written=BASE - 5),
+    ]
     found, _ = compared([Job([A])], sent(A), [letter(A), *others])
 
     assert kinds(found) == {"transitions": 1, "messages": 1}
@@ -245,7 +281,8 @@ def test_a_job_that_is_read_twice_is_told_once() -> None:
 @pytest.mark.parametrize(
     "poison",
     [
-        Poison("the time is missing", A.job_id, "created", "", "1/7"), Poison("the state is missing", A.job_id, "", A.time),
+        Poison("the time is missing", A.job_id, "created", "", "1/7"),
+        Poison("the state is missing", A.job_id, "", A.time),
         Poison("the job id is missing", "", "created", A.time, "1/7"),
         Poison("the state is int, not text", A.job_id, "7", "2001-01-01T00:00:00+00:00", "1/7"),
     ],
@@ -260,7 +297,11 @@ def test_what_cannot_be_sent_nor_placed_is_not_expected(poison: Poison) -> None:
 def test_without_a_history_jobs_are_compared_by_their_latest_state() -> None:
     latest = A._replace(state="complete", trans_id="made of the update's time")
     before = A._replace(state="running", trans_id="made of the cluster time")
-    found, _ = compared([Job([latest])], sent(before, latest._replace(trans_id="made of the cluster time too")), by_state=True)
+    found, _ = compared(
+        [Job([latest])],
+        sent(before, latest._replace(trans_id="made of the cluster time too")),
+        by_state=True,
+    )
     assert kinds(found) == {"transitions": 1, "messages": 2}
 
     found, missing = compared([Job([latest])], sent(before), by_state=True)
@@ -269,7 +310,14 @@ def test_without_a_history_jobs_are_compared_by_their_latest_state() -> None:
 
 
 def test_half_a_character_is_no_reason_to_fail() -> None:
-    half = Record(0, 0, 0.0, b"", json.dumps({"job_id": "\ud800", "state": "s", "time": A.time, "trans_id": "t"}).encode(), ())
+    half = Record(
+        0,
+        0,
+        0.0,
+        b"",
+        json.dumps({"job_id": "\ud800", "state": "s", "time": A.time, "trans_id": "t"}).encode(),
+        (),
+    )
     found, _ = compared([Job([A])], [half, *sent(A, begin=1)])
 
     assert kinds(found) == {"transitions": 1, "messages": 2, "strange": 1}
@@ -277,11 +325,17 @@ def test_half_a_character_is_no_reason_to_fail() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 5), st.integers(1, 6), st.randoms(use_true_random=False), st.data())
-def test_any_loss_and_any_repeat_is_counted(jobs: int, transitions: int, shuffle: random.Random, data: st.DataObject) -> None:
+def test_any_loss_and_any_repeat_is_counted(
+    jobs: int, transitions: int, shuffle: random.Random, data: st.DataObject
+) -> None:
     told = [[happened(number, 10 + n, n) for n in range(transitions)] for number in range(jobs)]
     everything = [one for each in told for one in each]
     lost = data.draw(st.sets(st.sampled_from(everything)))
-    repeats = data.draw(st.lists(st.sampled_from(everything), max_size=5).map(lambda found: [one for one in found if one not in lost]))
+    repeats = data.draw(
+        st.lists(st.sampled_from(everything), max_size=5).map(
+            lambda found: [one for one in found if one not in lost]
+        )
+    )
     arrived = [one for one in everything if one not in lost]
 
     found, missing = compared([Job(each) for each in told], sent(*arrived, *repeats))

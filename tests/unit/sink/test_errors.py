@@ -14,28 +14,49 @@ CASES: list[tuple[type[BridgeError], tuple[type[BaseException], ...]]] = [
     (
         NotPermitted,
         (
-            kafka.TopicAuthorizationFailedError, kafka.ClusterAuthorizationFailedError,
-            kafka.GroupAuthorizationFailedError, kafka.TransactionalIdAuthorizationFailedError,
-            kafka.SaslAuthenticationFailedError, kafka.UnsupportedSaslMechanismError, kafka.IllegalSaslStateError,
+            kafka.TopicAuthorizationFailedError,
+            kafka.ClusterAuthorizationFailedError,
+            kafka.GroupAuthorizationFailedError,
+            kafka.TransactionalIdAuthorizationFailedError,
+            kafka.SaslAuthenticationFailedError,
+            kafka.UnsupportedSaslMechanismError,
+            kafka.IllegalSaslStateError,
         ),
     ),
     (Misconfigured, (kafka.UnsupportedCodecError,)),
-    (PoisonEvent, (kafka.InvalidRecordError, kafka.PolicyViolationError, kafka.InvalidTimestampError)),
+    (
+        PoisonEvent,
+        (kafka.InvalidRecordError, kafka.PolicyViolationError, kafka.InvalidTimestampError),
+    ),
     (
         Retryable,
         (
-            kafka.KafkaTimeoutError, kafka.KafkaConnectionError, kafka.NotLeaderForPartitionError,
-            kafka.NotEnoughReplicasError, kafka.NotEnoughReplicasAfterAppendError, kafka.RequestTimedOutError,
-            kafka.UnknownTopicOrPartitionError, kafka.OutOfOrderSequenceNumberError, kafka.UnknownProducerIdError,
-            kafka.InvalidProducerEpochError, kafka.KafkaStorageError, kafka.CorruptRecordError, kafka.UnknownError,
-            kafka.MessageSizeTooLargeError, kafka.RecordListTooLargeError, kafka.IllegalStateError, kafka.KafkaError,
+            kafka.KafkaTimeoutError,
+            kafka.KafkaConnectionError,
+            kafka.NotLeaderForPartitionError,
+            kafka.NotEnoughReplicasError,
+            kafka.NotEnoughReplicasAfterAppendError,
+            kafka.RequestTimedOutError,
+            kafka.UnknownTopicOrPartitionError,
+            kafka.OutOfOrderSequenceNumberError,
+            kafka.UnknownProducerIdError,
+            kafka.InvalidProducerEpochError,
+            kafka.KafkaStorageError,
+            kafka.CorruptRecordError,
+            kafka.UnknownError,
+            kafka.MessageSizeTooLargeError,
+            kafka.RecordListTooLargeError,
+            kafka.IllegalStateError,
+            kafka.KafkaError,
             AssertionError,
         ),
     ),
 ]
 
 
-@pytest.mark.parametrize(("verdict", "error"), [(verdict, error) for verdict, errors in CASES for error in errors])
+@pytest.mark.parametrize(
+    ("verdict", "error"), [(verdict, error) for verdict, errors in CASES for error in errors]
+)
 def test_each_error_has_its_verdict(verdict: type[BridgeError], error: type[BaseException]) -> None:
     found = classify(error("the broker says"))
 
@@ -53,7 +74,9 @@ def test_each_error_has_its_verdict(verdict: type[BridgeError], error: type[Base
         ("", Retryable),
     ],
 )
-def test_what_the_client_logged_tells_why_it_could_not_connect(words: str, verdict: type[BridgeError]) -> None:
+def test_what_the_client_logged_tells_why_it_could_not_connect(
+    words: str, verdict: type[BridgeError]
+) -> None:
     found = classify(kafka.KafkaTimeoutError("Unable to bootstrap"), words)
 
     assert type(found) is verdict
@@ -76,29 +99,58 @@ LIBRDKAFKA: list[tuple[type[BridgeError], tuple[int, ...]]] = [
     (
         NotPermitted,
         (
-            KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED,
-            KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, KafkaError.SASL_AUTHENTICATION_FAILED,
-            KafkaError.UNSUPPORTED_SASL_MECHANISM, KafkaError.ILLEGAL_SASL_STATE, KafkaError._AUTHENTICATION,
+            KafkaError.TOPIC_AUTHORIZATION_FAILED,
+            KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+            KafkaError.GROUP_AUTHORIZATION_FAILED,
+            KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+            KafkaError.SASL_AUTHENTICATION_FAILED,
+            KafkaError.UNSUPPORTED_SASL_MECHANISM,
+            KafkaError.ILLEGAL_SASL_STATE,
+            KafkaError._AUTHENTICATION,
         ),
     ),
-    (PoisonEvent, (KafkaError.INVALID_RECORD, KafkaError.POLICY_VIOLATION, KafkaError.INVALID_TIMESTAMP)),
+    (
+        PoisonEvent,
+        (KafkaError.INVALID_RECORD, KafkaError.POLICY_VIOLATION, KafkaError.INVALID_TIMESTAMP),
+    ),
     (
         Retryable,
         (
-            KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._MSG_TIMED_OUT, KafkaError._RESOLVE,
-            KafkaError._QUEUE_FULL, KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._FATAL, KafkaError._GAPLESS_GUARANTEE,
-            KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.NOT_ENOUGH_REPLICAS, KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
-            KafkaError.REQUEST_TIMED_OUT, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER,
-            KafkaError.UNKNOWN_PRODUCER_ID, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.KAFKA_STORAGE_ERROR,
-            KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE, KafkaError.UNKNOWN,
+            KafkaError._TRANSPORT,
+            KafkaError._ALL_BROKERS_DOWN,
+            KafkaError._TIMED_OUT,
+            KafkaError._MSG_TIMED_OUT,
+            KafkaError._RESOLVE,
+            KafkaError._QUEUE_FULL,
+            KafkaError._PURGE_QUEUE,
+            KafkaError._PURGE_INFLIGHT,
+            KafkaError._FATAL,
+            KafkaError._GAPLESS_GUARANTEE,
+            KafkaError.NOT_LEADER_FOR_PARTITION,
+            KafkaError.NOT_ENOUGH_REPLICAS,
+            KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+            KafkaError.REQUEST_TIMED_OUT,
+            KafkaError.UNKNOWN_TOPIC_OR_PART,
+            KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER,
+            KafkaError.UNKNOWN_PRODUCER_ID,
+            KafkaError.INVALID_PRODUCER_EPOCH,
+            KafkaError.KAFKA_STORAGE_ERROR,
+            KafkaError.MSG_SIZE_TOO_LARGE,
+            KafkaError.RECORD_LIST_TOO_LARGE,
+            KafkaError.UNKNOWN,
         ),
     ),
 ]
 
 
-@pytest.mark.parametrize(("verdict", "code"), [(verdict, code) for verdict, codes in LIBRDKAFKA for code in codes])
+@pytest.mark.parametrize(
+    ("verdict", "code"), [(verdict, code) for verdict, codes in LIBRDKAFKA for code in codes]
+)
 def test_each_code_of_librdkafka_has_its_verdict(verdict: type[BridgeError], code: int) -> None:
-    for error in (KafkaError(code, "the broker says"), KafkaException(KafkaError(code, "the broker says"))):
+    for error in (
+        KafkaError(code, "the broker says"),
+        KafkaException(KafkaError(code, "the broker says")),
+    ):
         found = classify_librdkafka(error)
 
         assert type(found) is verdict
@@ -108,14 +160,22 @@ def test_each_code_of_librdkafka_has_its_verdict(verdict: type[BridgeError], cod
 @pytest.mark.parametrize(
     ("words", "verdict"),
     [
-        ("_AUTHENTICATION: sasl_plaintext://host:9092/bootstrap: SASL authentication error: Authentication failed", NotPermitted),
+        (
+            "_AUTHENTICATION: sasl_plaintext://host:9092/bootstrap: SASL authentication error: Authentication failed",
+            NotPermitted,
+        ),
         ("SASL SCRAM-SHA-256 mechanism not supported by broker", NotPermitted),
-        ("SSL handshake failed: certificate verify failed: broker certificate could not be verified", Misconfigured),
+        (
+            "SSL handshake failed: certificate verify failed: broker certificate could not be verified",
+            Misconfigured,
+        ),
         ("Connect to ipv4#127.0.0.1:1 failed: Connection refused", Retryable),
         ("", Retryable),
     ],
 )
-def test_what_librdkafka_complained_of_tells_why_it_timed_out(words: str, verdict: type[BridgeError]) -> None:
+def test_what_librdkafka_complained_of_tells_why_it_timed_out(
+    words: str, verdict: type[BridgeError]
+) -> None:
     found = classify_librdkafka(KafkaError(KafkaError._TIMED_OUT, "Local: Timed out"), words)
 
     assert type(found) is verdict

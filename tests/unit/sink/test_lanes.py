@@ -11,7 +11,9 @@ from bridge.sink.lanes import Lanes
 from bridge.sink.murmur2 import murmur2
 
 #: Two lengths, so that most of them are hashed together.
-together = st.lists(st.one_of(st.binary(min_size=24, max_size=24), st.binary(min_size=7, max_size=7)))
+together = st.lists(
+    st.one_of(st.binary(min_size=24, max_size=24), st.binary(min_size=7, max_size=7))
+)
 
 
 def number_of(_: str, number: int) -> int:
@@ -48,7 +50,11 @@ def test_a_lane_is_the_partition_of_its_key(keys: list[bytes], partitions: int) 
 def test_messages_of_two_topics_are_told_apart() -> None:
     made = Lanes({"jobs": 3, "jobs-dlq": 1}, lambda topic, number: (topic, number))
 
-    assert made.of([("jobs", b"21"), ("jobs-dlq", b"21"), ("jobs", b"21")]) == [("jobs", 0), ("jobs-dlq", 0), ("jobs", 0)]
+    assert made.of([("jobs", b"21"), ("jobs-dlq", b"21"), ("jobs", b"21")]) == [
+        ("jobs", 0),
+        ("jobs-dlq", 0),
+        ("jobs", 0),
+    ]
     assert made.all == [("jobs", 0), ("jobs", 1), ("jobs", 2), ("jobs-dlq", 0)]
 
 

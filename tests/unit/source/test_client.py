@@ -10,7 +10,9 @@ from tests.factories import settings
 URI = "mongodb://127.0.0.1:1/?timeoutMS=3000"
 
 
-@pytest.mark.parametrize(("make", "seconds"), [(stream_client, None), (history_client, None), (state_client, 5.0)])
+@pytest.mark.parametrize(
+    ("make", "seconds"), [(stream_client, None), (history_client, None), (state_client, 5.0)]
+)
 def test_a_deadline_in_the_uri_is_for_no_client(make: object, seconds: float | None) -> None:
     # The stream waits for events and the history sorts: a deadline for each command would end both again and again.
     assert callable(make)

@@ -18,7 +18,18 @@ from bridge.model.profile import PROFILES, Profile
 from bridge.model.transition import Event, Poison, Transition, made_trans_id
 from bridge.source.decode import Decoder, position_in
 from bridge.source.jobids import JobIds
-from tests.factories import BASE, NAIVE_NOON, NOON, Raw, at, element, inserted, pushed, shaped, token
+from tests.factories import (
+    BASE,
+    NAIVE_NOON,
+    NOON,
+    Raw,
+    at,
+    element,
+    inserted,
+    pushed,
+    shaped,
+    token,
+)
 
 
 def decoded(*raws: Raw, profile: str = "cts", jobs: dict[Any, Any] | None = None) -> list[Event]:
@@ -35,17 +46,24 @@ def item(raw: Raw, **options: Any) -> Transition | Poison:
 
 
 def test_an_insert_gives_its_first_transition() -> None:
-    assert item(inserted(1, element(0))) == Transition("job-0", "created", NOON.isoformat(), "t-0", 0)
+    assert item(inserted(1, element(0))) == Transition(
+        "job-0", "created", NOON.isoformat(), "t-0", 0
+    )
 
 
 def test_an_insert_may_have_several_transitions() -> None:
     (found,) = decoded(inserted(1, element(0), element(1)))
 
-    assert [(one.state, one.sequence) for one in found.items] == [("created", 0), ("download_submitted", 1)]
+    assert [(one.state, one.sequence) for one in found.items] == [
+        ("created", 0),
+        ("download_submitted", 1),
+    ]
 
 
 def test_a_new_element_gives_its_transition_with_the_id_looked_up() -> None:
-    expected = Transition("job-0", "job_submitted", (NOON + timedelta(milliseconds=3)).isoformat(), "t-3", 3)
+    expected = Transition(
+        "job-0", "job_submitted", (NOON + timedelta(milliseconds=3)).isoformat(), "t-3", 3
+    )
 
     assert item(pushed(1, 3)) == expected
 
@@ -56,7 +74,10 @@ def test_a_new_element_gives_its_transition_with_the_id_looked_up() -> None:
 def test_a_time_is_told_as_python_tells_it(time: datetime) -> None:
     time = time.replace(microsecond=time.microsecond // 1000 * 1000)  # BSON knows no more
 
-    assert item(inserted(1, {**element(0), "d": time})).time == time.replace(tzinfo=timezone.utc).isoformat()
+    assert (
+        item(inserted(1, {**element(0), "d": time})).time
+        == time.replace(tzinfo=timezone.utc).isoformat()
+    )
 
 
 def test_elements_of_one_event_come_by_their_index_not_by_their_text() -> None:
@@ -67,7 +88,9 @@ def test_elements_of_one_event_come_by_their_index_not_by_their_text() -> None:
     assert [one.sequence for one in found.items] == [2, 9, 10]
 
 
-@pytest.mark.parametrize("path", ["transition_times.0.notes", "transition_times.x", "transition_times.1.more.deep"])
+@pytest.mark.parametrize(
+    "path", ["transition_times.0.notes", "transition_times.x", "transition_times.1.more.deep"]
+)
 def test_a_document_set_deeper_in_the_history_is_no_transition(path: str) -> None:
     (found,) = decoded(shaped(1, "update", t=[{"k": path, "s": "error"}]))
 
@@ -90,7 +113,9 @@ def test_a_replaced_document_gives_its_whole_history_under_its_own_id() -> None:
 
 def test_an_element_rewritten_in_place_is_a_transition() -> None:
     raw = shaped(
-        5, "update", n="download_submitted",
+        5,
+        "update",
+        n="download_submitted",
         t=[
             {"k": "transition_times.0.state", "v": "download_submitted"},
             {"k": "transition_times.0.time", "v": NAIVE_NOON},
@@ -103,11 +128,15 @@ def test_an_element_rewritten_in_place_is_a_transition() -> None:
 
 def test_an_element_rewritten_at_the_same_time_has_the_time_of_its_commit() -> None:
     raw = shaped(
-        5, "update", n="download_submitted",
+        5,
+        "update",
+        n="download_submitted",
         t=[{"k": "transition_times.0.trans_id", "v": "again"}],
     )
 
-    assert item(raw) == Transition("job-0", "download_submitted", (NOON + timedelta(seconds=5)).isoformat(), "again", 0)
+    assert item(raw) == Transition(
+        "job-0", "download_submitted", (NOON + timedelta(seconds=5)).isoformat(), "again", 0
+    )
 
 
 def test_a_new_time_alone_is_no_transition() -> None:
@@ -164,10 +193,17 @@ def test_an_element_that_is_no_document_is_poison_among_good_ones(broken: object
 
 @pytest.mark.parametrize(
     ("job_id", "reason"),
-    [(None, "the job id is missing"), (5, "the job id is int, not text"), (ObjectId(), "the job id is ObjectId, not text")],
+    [
+        (None, "the job id is missing"),
+        (5, "the job id is int, not text"),
+        (ObjectId(), "the job id is ObjectId, not text"),
+    ],
 )
 def test_a_job_without_a_usable_id_is_poison(job_id: object, reason: str) -> None:
-    for found in (item(inserted(1, element(0), job_id=job_id)), item(pushed(1, 1), jobs={"key": job_id})):
+    for found in (
+        item(inserted(1, element(0), job_id=job_id)),
+        item(pushed(1, 1), jobs={"key": job_id}),
+    ):
         assert isinstance(found, Poison)
         assert found.reason.startswith(reason)
         assert found.state in ("created", "download_submitted")
@@ -181,12 +217,18 @@ def test_a_job_deleted_before_its_id_was_looked_up_is_poison() -> None:
     assert (found.job_id, found.trans_id) == ("", "t-1")
 
 
-@pytest.mark.parametrize("key", [{"site": 1, "job": 2}, Decimal128("1.5"), Code("f()"), float("nan"), None])
+@pytest.mark.parametrize(
+    "key", [{"site": 1, "job": 2}, Decimal128("1.5"), Code("f()"), float("nan"), None]
+)
 def test_a_job_may_have_any_id_of_its_own(key: Any) -> None:
     decoder = Decoder(PROFILES["cts"], JobIds(lambda keys: [(each, "job-2") for each in keys]))
 
     events = decoder.decode(
-        [inserted(1, element(0), key=key, job_id="job-1"), pushed(2, 1, key=deepcopy(key)), pushed(3, 1, key={"other": key})]
+        [
+            inserted(1, element(0), key=key, job_id="job-1"),
+            pushed(2, 1, key=deepcopy(key)),
+            pushed(3, 1, key={"other": key}),
+        ]
     )
 
     assert [one.items[0].job_id for one in events] == ["job-1", "job-1", "job-2"]
@@ -202,8 +244,11 @@ def test_the_ids_of_a_batch_are_looked_up_at_once_and_inserts_remembered() -> No
     decoder = Decoder(PROFILES["cts"], JobIds(lookup))
     found = decoder.decode(
         [
-            pushed(1, 1, key="a"), inserted(2, element(0), key="b", job_id="job-b"), pushed(3, 1, key="b"),
-            pushed(4, 1, key="c"), pushed(5, 2, key="a"),
+            pushed(1, 1, key="a"),
+            inserted(2, element(0), key="b", job_id="job-b"),
+            pushed(3, 1, key="b"),
+            pushed(4, 1, key="c"),
+            pushed(5, 2, key="a"),
         ]
     )
 
@@ -221,8 +266,14 @@ def test_a_sharded_collection_tells_the_id_in_every_event() -> None:
 
 @pytest.mark.parametrize(
     ("operation", "reason"),
-    [("delete", "delete"), ("drop", "collection"), ("rename", "collection"), ("invalidate", "collection"),
-     ("dropDatabase", "collection"), ("somethingNew", "collection")],
+    [
+        ("delete", "delete"),
+        ("drop", "collection"),
+        ("rename", "collection"),
+        ("invalidate", "collection"),
+        ("dropDatabase", "collection"),
+        ("somethingNew", "collection"),
+    ],
 )
 def test_what_is_no_write_to_a_job_is_skipped_and_said(
     operation: str, reason: str, caplog: pytest.LogCaptureFixture
@@ -264,7 +315,11 @@ def test_a_profile_without_history_gives_the_latest_state() -> None:
 
     time = datetime(2025, 3, 4, 17, 58, 31, 123_000, tzinfo=timezone.utc)
     assert found == Transition(
-        str(key), "running", time.isoformat(), made_trans_id(str(key), time.isoformat(), "running"), None
+        str(key),
+        "running",
+        time.isoformat(),
+        made_trans_id(str(key), time.isoformat(), "running"),
+        None,
     )
 
 
@@ -276,7 +331,9 @@ def test_without_a_usable_time_of_its_own_the_commit_is_the_time(useless: object
 
     assert item(raw, profile="ee2").time == (NOON + timedelta(seconds=1)).isoformat()
     del raw["w"]
-    assert item(raw, profile="ee2").time == datetime.fromtimestamp(BASE + 1, timezone.utc).isoformat()
+    assert (
+        item(raw, profile="ee2").time == datetime.fromtimestamp(BASE + 1, timezone.utc).isoformat()
+    )
 
 
 def test_a_profile_without_history_skips_what_has_no_state() -> None:
@@ -288,9 +345,18 @@ def test_a_profile_without_history_skips_what_has_no_state() -> None:
 def test_a_profile_may_name_everything_otherwise() -> None:
     profile = Profile("jobs", "id", "status", "log", None, "to", "when", "uid")
     raw = shaped(
-        1, "update", t=[{"k": "log.2", "s": "x", "d": NAIVE_NOON, "i": "u"}, {"k": "log.0.to", "v": "y"}, {"k": "log.0.uid", "v": "v"}]
+        1,
+        "update",
+        t=[
+            {"k": "log.2", "s": "x", "d": NAIVE_NOON, "i": "u"},
+            {"k": "log.0.to", "v": "y"},
+            {"k": "log.0.uid", "v": "v"},
+        ],
     )
 
     (found,) = Decoder(profile, JobIds(lambda keys: [(key, "job-0") for key in keys])).decode([raw])
 
-    assert [(one.state, one.trans_id, one.sequence) for one in found.items] == [("y", "v", 0), ("x", "u", 2)]
+    assert [(one.state, one.trans_id, one.sequence) for one in found.items] == [
+        ("y", "v", 0),
+        ("x", "u", 2),
+    ]

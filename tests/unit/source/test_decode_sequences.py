@@ -17,7 +17,19 @@ from tests.factories import STATES, Raw, element, shaped
 WRITES = st.lists(
     st.tuples(
         st.sampled_from(
-            ["push", "push", "push", "push two", "again", "rewrite", "replace", "notif_sent", "note", "delete", "drop"]
+            [
+                "push",
+                "push",
+                "push",
+                "push two",
+                "again",
+                "rewrite",
+                "replace",
+                "notif_sent",
+                "note",
+                "delete",
+                "drop",
+            ]
         ),
         st.integers(0, 4),
         st.sampled_from(STATES),
@@ -44,16 +56,25 @@ class Service:
             self._insert(key, state, 2 if kind == "push two" else 1)
         elif kind in ("push", "push two"):
             first = self._history[key]
-            self._update(key, [self._new(key, first + n, state) for n in range(1 + (kind == "push two"))], state)
+            self._update(
+                key,
+                [self._new(key, first + n, state) for n in range(1 + (kind == "push two"))],
+                state,
+            )
         elif kind == "again":
             one = self._new(key, 0, state)
             self._history[key] = 1
-            values = [{"k": f"transition_times.0.{name}", "v": one[field]} for name, field in (("state", "s"), ("trans_id", "i"), ("time", "d"))]
+            values = [
+                {"k": f"transition_times.0.{name}", "v": one[field]}
+                for name, field in (("state", "s"), ("trans_id", "i"), ("time", "d"))
+            ]
             self._event("update", key, t=values, n=state)
         elif kind in ("rewrite", "replace"):
             history = [self._new(key, n, state) for n in range(self._history[key])]
             fields = {"j": self.ids[key]} if kind == "replace" else {}
-            self._event("update" if kind == "rewrite" else "replace", key, t=[], a=history, **fields)
+            self._event(
+                "update" if kind == "rewrite" else "replace", key, t=[], a=history, **fields
+            )
         elif kind == "note":  # a document set inside an element passes the server's filter
             self._event("update", key, t=[{"k": "transition_times.0.notes"}])
         elif kind == "delete":
@@ -69,7 +90,12 @@ class Service:
 
     def _update(self, key: int, elements: Sequence[Raw], state: str) -> None:
         start = self._history[key] - len(elements)
-        self._event("update", key, t=[{"k": f"transition_times.{start + n}", **one} for n, one in enumerate(elements)], n=state)
+        self._event(
+            "update",
+            key,
+            t=[{"k": f"transition_times.{start + n}", **one} for n, one in enumerate(elements)],
+            n=state,
+        )
 
     def _new(self, key: int, index: int, state: str) -> Raw:
         self._made += 1
@@ -88,7 +114,9 @@ def test_any_sequence_of_writes_gives_exactly_its_transitions_in_order(
     service = Service()
     for write in writes:
         service.write(*write)
-    decoder = Decoder(PROFILES["cts"], JobIds(lambda keys: [(key, service.ids[key]) for key in keys], most))
+    decoder = Decoder(
+        PROFILES["cts"], JobIds(lambda keys: [(key, service.ids[key]) for key in keys], most)
+    )
 
     events, left, turn = [], service.raws, 0
     while left:

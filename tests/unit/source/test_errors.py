@@ -37,27 +37,63 @@ from tests.factories import settings
 
 #: The driver specification's list of resumable errors, and what servers are known to send besides.
 PASSING = (
-    6, 7, 43, 50, 63, 89, 91, 133, 134, 150, 175, 189, 211, 234, 237, 262, 9001, 10107, 11600, 11601, 11602, 13388,
-    13435, 13436, 433, 449, 1,
+    6,
+    7,
+    43,
+    50,
+    63,
+    89,
+    91,
+    133,
+    134,
+    150,
+    175,
+    189,
+    211,
+    234,
+    237,
+    262,
+    9001,
+    10107,
+    11600,
+    11601,
+    11602,
+    13388,
+    13435,
+    13436,
+    433,
+    449,
+    1,
 )
 CODES: list[tuple[type[BridgeError], tuple[int, ...]]] = [
     (Retryable, PASSING),
     (NotPermitted, (13, 18, 8000, 391)),
     (HistoryLost, (286, 136)),
     (TokenRefused, (280, 260)),
-    (CheckpointUnusable, (9, 15, 40647, 40648, 40649, 50788, 50795, 50796, 50811, 50854, 51055, 51057)),
+    (
+        CheckpointUnusable,
+        (9, 15, 40647, 40648, 40649, 50788, 50795, 50796, 50811, 50854, 51055, 51057),
+    ),
     (Unreadable, (10334,)),
     (Misconfigured, (166, 40573, 40324, 40415, 20, 72, 47)),
 ]
 
 
-@pytest.mark.parametrize(("verdict", "code"), [(verdict, code) for verdict, codes in CODES for code in codes])
+@pytest.mark.parametrize(
+    ("verdict", "code"), [(verdict, code) for verdict, codes in CODES for code in codes]
+)
 def test_each_code_has_its_verdict(verdict: type[BridgeError], code: int) -> None:
     assert type(classify(OperationFailure("the server says", code))) is verdict
 
 
-@pytest.mark.parametrize("answer", [dns.resolver.NoNameservers, dns.exception.Timeout, dns.resolver.NXDOMAIN], ids=lambda one: one.__name__)
-def test_a_name_that_is_not_found_is_waited_for(answer: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [dns.resolver.NoNameservers, dns.exception.Timeout, dns.resolver.NXDOMAIN],
+    ids=lambda one: one.__name__,
+)
+def test_a_name_that_is_not_found_is_waited_for(
+    answer: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def resolve(*_: object, **__: object) -> None:
         raise answer
 
@@ -91,9 +127,16 @@ def test_a_refused_token_is_not_history_lost_although_the_server_labels_it_alike
 @pytest.mark.parametrize(
     "error",
     [
-        ConnectionFailure("x"), AutoReconnect("x"), NetworkTimeout("x"), NotPrimaryError("x"),
-        ServerSelectionTimeoutError("x"), WaitQueueTimeoutError("x"), CursorNotFound("x", 43), ExecutionTimeout("x", 50),
-        DocumentTooLarge("x"), PyMongoError("x"),
+        ConnectionFailure("x"),
+        AutoReconnect("x"),
+        NetworkTimeout("x"),
+        NotPrimaryError("x"),
+        ServerSelectionTimeoutError("x"),
+        WaitQueueTimeoutError("x"),
+        CursorNotFound("x", 43),
+        ExecutionTimeout("x", 50),
+        DocumentTooLarge("x"),
+        PyMongoError("x"),
     ],
 )
 def test_what_time_may_cure_is_waited_out(error: PyMongoError) -> None:

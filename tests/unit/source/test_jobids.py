@@ -72,7 +72,9 @@ def test_a_job_without_an_id_is_remembered_as_such() -> None:
 KEY = ObjectId("6b08167d43c82fb391be9ae4")
 
 
-@pytest.mark.parametrize(("key", "other"), [(KEY, KEY.binary), (KEY, str(KEY)), (True, 1), (1, "1")])
+@pytest.mark.parametrize(
+    ("key", "other"), [(KEY, KEY.binary), (KEY, str(KEY)), (True, 1), (1, "1")]
+)
 def test_what_python_or_we_might_take_for_equal_are_two_documents(key: Any, other: Any) -> None:
     ids = JobIds(Documents({}))
     ids.remember(key, "job-a")
@@ -108,7 +110,9 @@ def test_remembering_again_pushes_nobody_out() -> None:
 
 
 @given(st.lists(st.sets(st.integers(0, 30), max_size=10)), st.integers(2, 8))
-def test_any_use_answers_right_and_keeps_no_more_than_allowed(questions: list[set[int]], most: int) -> None:
+def test_any_use_answers_right_and_keeps_no_more_than_allowed(
+    questions: list[set[int]], most: int
+) -> None:
     documents = {key: f"job-{key}" for key in range(0, 30, 2)}
     ids = JobIds(Documents(documents), most)
 

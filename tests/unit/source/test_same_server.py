@@ -8,7 +8,9 @@ from bridge.source.client import SameServer
 
 def mongos(port: int, seconds_away: float) -> ServerDescription:
     """A router of a sharded cluster, as the driver knows it."""
-    return ServerDescription(("mongos", port), Hello({"ok": 1, "msg": "isdbgrid", "maxWireVersion": 17}), seconds_away)
+    return ServerDescription(
+        ("mongos", port), Hello({"ok": 1, "msg": "isdbgrid", "maxWireVersion": 17}), seconds_away
+    )
 
 
 FAR, NEAR, NEARER = mongos(1, 0.3), mongos(2, 0.2), mongos(3, 0.1)

@@ -40,7 +40,9 @@ class Desk:
             answers.append(code)
 
         environment = {"PATH_INFO": path, "REQUEST_METHOD": "GET", "QUERY_STRING": ""}
-        body: Iterable[bytes] = application(self.status, CollectorRegistry())(environment, start_response)
+        body: Iterable[bytes] = application(self.status, CollectorRegistry())(
+            environment, start_response
+        )
         return answers[0], b"".join(body).decode()
 
 
@@ -88,7 +90,10 @@ def test_a_recovery_says_how_far_it_is_and_whether_kafka_takes_it(desk: Desk) ->
     desk.clock.advance(STALL_SECONDS + 1)
 
     assert desk.status.stalled().startswith("Kafka has acknowledged nothing for 31 s")
-    assert desk.status.reasons() == ["publishing from the jobs' history: 0 of 10 jobs read", desk.status.stalled()]
+    assert desk.status.reasons() == [
+        "publishing from the jobs' history: 0 of 10 jobs read",
+        desk.status.stalled(),
+    ]
 
 
 def test_a_loop_that_does_not_turn_is_not_alive(desk: Desk) -> None:
@@ -169,7 +174,9 @@ def test_the_document_tells_everything_but_the_whole_token(desk: Desk) -> None:
 
     found = json.loads(text)
     assert code == "200 OK"
-    assert found["namespace"] == "db.jobs" and found["state"] == "running" and found["ready"] is True
+    assert (
+        found["namespace"] == "db.jobs" and found["state"] == "running" and found["ready"] is True
+    )
     assert found["skipped"] == {"delete": 1}
     assert found["checkpoint"]["token"] == token(0)[:24]
     assert token(0) not in text and token(1) not in text
@@ -180,7 +187,9 @@ def test_any_other_path_is_answered_with_those_there_are(desk: Desk) -> None:
     assert desk.get("/metrics")[0] == "200 OK"
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the library leaks what it could not bind
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # the library leaks what it could not bind
 def test_a_port_that_is_taken_is_said() -> None:
     status = Desk().status
     with WebServer("127.0.0.1", 0, status, CollectorRegistry()) as web:
@@ -190,9 +199,14 @@ def test_a_port_that_is_taken_is_said() -> None:
     gc.collect()
 
 
-@pytest.mark.parametrize(("host", "url"), [
-    ("127.0.0.1", "http://127.0.0.1:80"), ("::1", "http://[::1]:80"), ("bridge.example.com", "http://bridge.example.com:80"),
-])
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("::1", "http://[::1]:80"),
+        ("bridge.example.com", "http://bridge.example.com:80"),
+    ],
+)
 def test_an_address_is_told_as_a_browser_takes_it(host: str, url: str) -> None:
     assert settings(http__host=host).http.url(80) == url
 
@@ -203,5 +217,8 @@ def test_on_a_host_with_several_addresses_the_port_is_one_that_is_served(desk: D
 
 
 def test_what_is_served_is_the_status(desk: Desk) -> None:
-    with WebServer("127.0.0.1", 0, desk.status, CollectorRegistry()) as web, urlopen(f"http://127.0.0.1:{web.port}/readyz") as answer:
+    with (
+        WebServer("127.0.0.1", 0, desk.status, CollectorRegistry()) as web,
+        urlopen(f"http://127.0.0.1:{web.port}/readyz") as answer,
+    ):
         assert (answer.status, answer.read()) == (200, b"ready\n")
