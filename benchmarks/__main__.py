@@ -16,8 +16,8 @@ from benchmarks.profile import profile
 from benchmarks.report import write
 from benchmarks.results import FILE, Results
 from benchmarks.world import World
-from bridge.demo.mongod import Mongod
-from tests.servers.kafka import Kafka
+from bridge.demo.servers.mongod import Mongod
+from tests.support.servers.kafka import Kafka
 
 ROUNDS = 3
 RATES = (10, 100, 1000, 5000)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from bridge.demo.process import Child, free_port
+from bridge.demo.servers.process import Child, free_port
 
 ROOT = Path(__file__).parents[1]
 #: -P: the checkout that is asked for, not the one that is the working directory.

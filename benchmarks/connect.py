@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from bridge.demo.process import Child, free_port
+from bridge.demo.servers.process import Child, free_port
 
 CACHE = Path(__file__).parents[1] / ".cache" / "connect"
 KAFKA = "4.2.0"

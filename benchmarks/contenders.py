@@ -16,7 +16,7 @@ from benchmarks.bridge import COMMAND, Bridge
 from benchmarks.connect import NAMES, Connect
 from benchmarks.mqbridge import MqBridge
 from benchmarks.world import Backlog, Contender, Make, World
-from bridge.demo.process import poll
+from bridge.demo.servers.process import poll
 
 DRIVERS = ("librdkafka", "kafka-python")
 #: The same bridge, reading another way.

@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, TopicPartition
 from pymongo import InsertOne, MongoClient, UpdateOne
 
 from benchmarks.world import PARTITIONS
-from bridge.demo.workload import HAPPY, Step, change, new_job, to_millis
+from bridge.demo.job_service.workload import HAPPY, Step, change, new_job, to_millis
 
 _LATE_SECONDS = 15.0
 _LOOK_SECONDS = 0.5

@@ -18,7 +18,7 @@ from benchmarks.contenders import DRIVERS, OTHERWISE, Peers, bridge
 from benchmarks.processes import cpu_seconds, peak_megabytes
 from benchmarks.results import Results
 from benchmarks.world import Backlog, Make, Run, World
-from bridge.demo.process import poll
+from bridge.demo.servers.process import poll
 
 IDLE_SECONDS = 20
 #: Nothing settled for so long, and the window is full.

@@ -19,7 +19,7 @@ from benchmarks.measures import Measures
 from benchmarks.processes import peak_megabytes
 from benchmarks.results import ROOT, Results, about
 from benchmarks.world import Backlog, Contender, Make, World
-from bridge.demo.process import poll
+from bridge.demo.servers.process import poll
 
 PAGE = ROOT / "docs" / "delivery-modes.md"
 _TEXT = Path(__file__).with_name("modes.md")

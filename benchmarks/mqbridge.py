@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.bridge import ROOT
-from bridge.demo.process import Child
+from bridge.demo.servers.process import Child
 
 #: What the documentation recommends for throughput; the producer is librdkafka's.
 ROUTE = {"batch_size": 1000}

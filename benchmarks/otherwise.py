@@ -11,11 +11,11 @@ import bson
 from pymongo import monitoring
 
 from bridge.cli import main
-from bridge.source import cursor, stream
-from bridge.source.decode import OPTIONS
+from bridge.mongo import change_stream, change_stream_cursor
+from bridge.mongo.decoder import OPTIONS
 
 #: Its names are what is changed.
-reading: Any = stream
+reading: Any = change_stream
 _AWAIT_MS = 1000
 
 
@@ -42,7 +42,10 @@ class Watch(Theirs):
             ]: value
         }
         self._cursor = self._collection.watch(
-            stages[1:], batch_size=cursor.BATCH_SIZE, max_await_time_ms=_AWAIT_MS, **start
+            stages[1:],
+            batch_size=change_stream_cursor.BATCH_SIZE,
+            max_await_time_ms=_AWAIT_MS,
+            **start,
         )
         return self.more(_AWAIT_MS)
 
@@ -51,14 +54,14 @@ class Watch(Theirs):
         return events, self._cursor.resume_token, int(self._cursor.alive)
 
     def _found(self) -> Iterator[Any]:
-        for _ in range(cursor.BATCH_SIZE):
+        for _ in range(change_stream_cursor.BATCH_SIZE):
             if (event := self._cursor.try_next()) is None:
                 return
             yield event
 
     @staticmethod
-    def unpacked(answer: Any) -> cursor.Unpacked:
-        return cursor.Unpacked(*answer)
+    def unpacked(answer: Any) -> change_stream_cursor.Unpacked:
+        return change_stream_cursor.Unpacked(*answer)
 
 
 class PostBatchToken(monitoring.CommandListener):
@@ -85,7 +88,7 @@ class Raw(Theirs):
 
     def open(self, stages: Sequence[Any]) -> Any:
         self._cursor = self._collection.aggregate_raw_batches(
-            stages, batchSize=cursor.BATCH_SIZE, maxAwaitTimeMS=_AWAIT_MS
+            stages, batchSize=change_stream_cursor.BATCH_SIZE, maxAwaitTimeMS=_AWAIT_MS
         )
         return self.more(_AWAIT_MS)
 
@@ -93,9 +96,9 @@ class Raw(Theirs):
         return self._cursor.try_next() or b"", after.token, int(self._cursor.alive)
 
     @staticmethod
-    def unpacked(answer: Any) -> cursor.Unpacked:
+    def unpacked(answer: Any) -> change_stream_cursor.Unpacked:
         data, token, cursor_id = answer
-        return cursor.Unpacked(bson.decode_all(data, OPTIONS), token, cursor_id)
+        return change_stream_cursor.Unpacked(bson.decode_all(data, OPTIONS), token, cursor_id)
 
 
 if __name__ == "__main__":

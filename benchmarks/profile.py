@@ -11,7 +11,7 @@ from benchmarks.processes import TICKS
 from benchmarks.results import Results
 from benchmarks.samples import sampled, seen
 from benchmarks.world import Backlog, World
-from bridge.demo.process import poll
+from bridge.demo.servers.process import poll
 
 _COMMAND = (sys.executable, "-P", "-m", "benchmarks.profiled", "run")
 _PATIENCE_SECONDS = 120.0

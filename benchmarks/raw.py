@@ -9,7 +9,7 @@ from pymongo import MongoClient
 
 from benchmarks.world import Backlog
 from bridge.model.profile import PROFILES
-from bridge.source.pipeline import shape
+from bridge.mongo.stages import shape
 
 SHAPED = shape(PROFILES["cts"])
 

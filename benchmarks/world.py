@@ -15,10 +15,10 @@ from kafka import KafkaConsumer, TopicPartition
 from pymongo import MongoClient, UpdateOne
 
 from benchmarks.processes import cpu_seconds, peak_megabytes
-from bridge.demo.backlog import load
-from bridge.demo.mongod import Mongod
-from bridge.demo.workload import HAPPY, Step, change, input_files, new_job, to_millis
-from tests.servers.kafka import Kafka
+from bridge.demo.job_service.workload import HAPPY, Step, change, input_files, new_job, to_millis
+from bridge.demo.servers.mongod import Mongod
+from tests.support.backlog import load
+from tests.support.servers.kafka import Kafka
 
 PARTITIONS = 3
 _LOOK_SECONDS = 0.04

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.demo.mongod import Mongod
-from tests.servers import kafka as apache
+from bridge.demo.servers.mongod import Mongod
+from tests.support.servers import kafka as apache
 
 #: Says where a program is, not how the bridge behaves.
 KEPT = frozenset({"JOB_BRIDGE_MONGOD", "JOB_BRIDGE_TANSU"})

@@ -25,7 +25,7 @@ def check(config: Config, as_json: bool) -> int:
     Example:
       job-bridge check --config /etc/job-bridge.toml
     """
-    from bridge.preflight import preflight
+    from bridge.app.preflight import preflight
 
     findings = preflight(config)
     if as_json:

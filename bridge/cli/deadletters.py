@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 import click
 
+from bridge.app.signals import on_stop
 from bridge.cli.settings import Config, with_settings
 from bridge.cli.times import when
 from bridge.errors import Retryable, Usage, one_line
 from bridge.model.message import KEPT, TOO_LARGE, Record, fields_of
 from bridge.model.position import ClusterTime, position_from
 from bridge.model.transition import RETRY, Event, Transition
-from bridge.signals import on_stop
 
 
 class Letter(NamedTuple):
@@ -118,7 +118,7 @@ def retry(config: Config, places: tuple[str, ...], everything: bool, since: str 
 
 
 def _retry(config: Config, letters: Sequence[Letter]) -> int:
-    from bridge.parts import opened, resending
+    from bridge.app.wiring import opened, resending
 
     stop, hopeless = threading.Event(), 0
     with opened(config) as (source, _), on_stop(stop.set):
@@ -159,7 +159,7 @@ def _advice(letter: Letter) -> str:
 
 
 def _letters(config: Config, since: float | None) -> list[Letter]:
-    from bridge.sink.driver import driver_of
+    from bridge.kafka.drivers import driver_of
 
     with driver_of(config).reader(config) as reader:
         records = [

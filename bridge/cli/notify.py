@@ -34,8 +34,8 @@ def notify(config: Config, job_id: str, state: str | None) -> None:
 
 
 def _send(config: Config, transition: Transition) -> None:
+    from bridge.delivery.synchronous import send_failed
     from bridge.notifier import Notifier
-    from bridge.pipeline.onebyone import send_failed
 
     try:
         with Notifier(
@@ -49,7 +49,7 @@ def _send(config: Config, transition: Transition) -> None:
 
 
 def _wanted(config: Config, job_id: str, state: str | None) -> Transition:
-    from bridge.parts import opened
+    from bridge.app.wiring import opened
 
     with opened(config) as (source, _):
         job = next(source.history.some([job_id]), None)

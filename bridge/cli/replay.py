@@ -12,6 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from bridge.app.signals import on_stop
 from bridge.cli import INTERRUPTED
 from bridge.cli.progress import bars
 from bridge.cli.settings import Config, with_settings
@@ -21,7 +22,6 @@ from bridge.model.gap import moment_of
 from bridge.model.message import value_of
 from bridge.model.position import ClusterTime, Position, position_from
 from bridge.model.transition import REPLAY, Event, Transition
-from bridge.signals import on_stop
 
 #: Jobs that are looked up, and put into the asked order, at once.
 _AT_ONCE = 500
@@ -137,7 +137,7 @@ def _reached(updated: str | None) -> tuple[float | None, str]:
 def _to(config: Config, topic: str | None) -> Config:
     if topic is None:
         return config
-    from bridge.config.sections import Kafka
+    from bridge.settings.schema import Kafka
 
     try:
         kafka = Kafka.model_validate({**config.kafka.model_dump(), "topic": topic})
@@ -149,7 +149,7 @@ def _to(config: Config, topic: str | None) -> Config:
 
 
 def _replay(config: Config, wanted: _Wanted, dry_run: bool, rate: float) -> int:
-    from bridge.parts import opened, resending
+    from bridge.app.wiring import opened, resending
 
     stop = threading.Event()
     with opened(config) as (source, _), on_stop(stop.set):
@@ -236,7 +236,7 @@ def _go_on(place: str) -> str:
 
     Dates are the last of MongoDB's kinds of times, so only behind them does a time say what is left.
     """
-    from bridge.source.documents import DATE, time_in
+    from bridge.mongo.job_documents import DATE, time_in
 
     if not _PLACE.fullmatch(place) or not (seconds := time_in(place)[1]):
         return ""  # a job without a time, or one from before there were any, of which there may be more

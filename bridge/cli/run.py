@@ -26,7 +26,7 @@ def run(config: Config) -> int:
     Example:
       job-bridge run --config /etc/job-bridge.toml --log-format json
     """
-    from bridge.service import Service
+    from bridge.app.bridge import Service
 
     try:
         service = Service(config)

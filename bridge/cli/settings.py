@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from bridge import logs
-from bridge.config import Config, load
-from bridge.config.load import option, setting_names
+from bridge.settings import Config, load
+from bridge.settings.load import option, setting_names
 
 #: Settings that are options too; the rest are for the file and the environment, secrets above all.
 COMMON = (

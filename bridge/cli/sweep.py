@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
+from bridge.app.signals import on_stop
 from bridge.cli.progress import bars
 from bridge.cli.settings import Config, with_settings
 from bridge.errors import Misconfigured, NotPermitted, Retryable
 from bridge.logs import Repeated
 from bridge.model.policy import Backoff
-from bridge.signals import on_stop
 
 
 @click.command()
@@ -37,7 +37,7 @@ def sweep(config: Config, once: bool, create_index: bool) -> int:
         )
     if create_index:
         return _create_index(config)
-    from bridge.parts import opened
+    from bridge.app.wiring import opened
 
     stop = threading.Event()
     with on_stop(stop.set), opened(config) as (source, _):
@@ -50,7 +50,7 @@ def sweep(config: Config, once: bool, create_index: bool) -> int:
 
 
 def _create_index(config: Config) -> int:
-    from bridge.parts import opened
+    from bridge.app.wiring import opened
 
     with opened(config) as (source, _):
         sweeping = source.sweep()
@@ -88,8 +88,8 @@ def _again_and_again(config: Config, source: Any, tags: Any, stop: threading.Eve
 
 
 def _once(config: Config, source: Any, tags: Any, stop: threading.Event) -> int:
-    from bridge.parts import resending
-    from bridge.pipeline.tagged import Held, Tagged
+    from bridge.app.wiring import resending
+    from bridge.delivery.untagging_sink import Held, Tagged
 
     sweeping, before = source.sweep(), time.time() - config.sweep.older_than_seconds
     sweeping.check_rights()

@@ -5,13 +5,13 @@ from datetime import datetime, timezone
 
 import click
 
+from bridge.app.signals import on_stop
 from bridge.cli.settings import Config, with_settings
-from bridge.config import parse_when
 from bridge.errors import Usage, one_line
 from bridge.model.message import value_of
 from bridge.model.position import Position, position_by
 from bridge.model.transition import Batch, Transition
-from bridge.signals import on_stop
+from bridge.settings import parse_when
 
 
 @click.command()
@@ -29,7 +29,7 @@ def tail(config: Config, since: str | None, count: int | None) -> None:
     Example:
       job-bridge tail --mongo-uri mongodb://localhost:27017/?replicaSet=rs0 --count 10
     """
-    from bridge.parts import opened
+    from bridge.app.wiring import opened
 
     stop, wake = threading.Event(), threading.Event()
 

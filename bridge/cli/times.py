@@ -2,8 +2,8 @@
 
 from datetime import datetime, timezone
 
-from bridge.config import parse_when
 from bridge.errors import Usage
+from bridge.settings import parse_when
 
 
 def when(option: str, text: str) -> datetime:

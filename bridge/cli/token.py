@@ -10,11 +10,11 @@ from datetime import datetime, timezone
 import click
 
 from bridge.cli.settings import Config, with_settings
-from bridge.config import parse_when
 from bridge.errors import CheckpointUnusable, Fenced, Retryable, Usage
 from bridge.model.checkpoint import Checkpoint, Origin
 from bridge.model.position import Position, position_by, position_of
 from bridge.pipeline.ports import CheckpointStore
+from bridge.settings import parse_when
 
 logger = logging.getLogger("bridge")
 
@@ -34,7 +34,7 @@ def show(config: Config, as_json: bool) -> None:
     Example:
       job-bridge token show --checkpoint-name job-bridge
     """
-    from bridge.parts import opened
+    from bridge.app.wiring import opened
 
     with opened(config) as (_, store):
         stored = store.load()
@@ -100,7 +100,7 @@ def _position(place: str, origin: Origin) -> Position:
 
 
 def _change(config: Config, place: str | None, yes: bool) -> None:
-    from bridge.parts import opened
+    from bridge.app.wiring import opened
 
     with opened(config) as (source, store):
         position = _position(place, source.origin()) if place is not None else None

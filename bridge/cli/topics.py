@@ -36,7 +36,7 @@ def create(config: Config, partitions: int, replicas: int) -> None:
     Example:
       job-bridge topics create --kafka-topic job-transitions --partitions 6 --replicas 3
     """
-    from bridge.sink.driver import driver_of
+    from bridge.kafka.drivers import driver_of
 
     names = {config.kafka.topic: partitions, f"{config.kafka.topic}-dlq": 1}
     try:

@@ -12,7 +12,7 @@ from bridge.cli.progress import bars
 from bridge.cli.settings import Config, with_settings
 from bridge.cli.times import span
 from bridge.errors import Retryable, Usage, one_line
-from bridge.pipeline.verification import Findings, Span
+from bridge.verification.comparison import Findings, Span
 
 _KINDS = ("missing", "repeated", "out_of_order", "strange", "set_aside")
 
@@ -77,9 +77,9 @@ def verify(
 
 def _verified(config: Config, asked: Span, repair: bool, as_json: bool) -> Findings:
     """Compare, and print what was found; where it is to be repaired, send and compare again. A program hears the last word only."""
-    from bridge.parts import opened
-    from bridge.pipeline.ledger import Ledger
-    from bridge.sink.driver import driver_of
+    from bridge.app.wiring import opened
+    from bridge.kafka.drivers import driver_of
+    from bridge.verification.database import Ledger
 
     topic, sent = config.kafka.topic, None
     with opened(config) as (source, _), driver_of(config).reader(config) as reader:
@@ -102,7 +102,7 @@ def _verified(config: Config, asked: Span, repair: bool, as_json: bool) -> Findi
 
 
 def _compared(config: Config, source: Any, reader: Any, looked: Span, ledger: Any) -> Findings:
-    from bridge.pipeline.verification import Verification
+    from bridge.verification.comparison import Verification
 
     topic, margin, by_state = (
         config.kafka.topic,
@@ -120,8 +120,8 @@ def _compared(config: Config, source: Any, reader: Any, looked: Span, ledger: An
 
 def _repaired(config: Config, ledger: Any, missing: int) -> int:
     """Send what is missing; how many were sent, without those that were set aside."""
-    from bridge.parts import resending
-    from bridge.pipeline.verification import repairs
+    from bridge.app.wiring import resending
+    from bridge.verification.comparison import repairs
 
     with resending(config, threading.Event()) as resend, bars({"sent": missing}) as advance:
         resend.run(repairs(ledger), lambda more: advance("sent", more))

@@ -17,14 +17,14 @@ from typing import Any
 import click
 from kafka import KafkaConsumer, TopicPartition
 
-from bridge.demo.broker import Broker
-from bridge.demo.jobservice import play as serve_jobs
-from bridge.demo.ledger import Ledger
-from bridge.demo.mongod import Mongod
-from bridge.demo.process import Child, ServerError, free_port
-from bridge.demo.workload import Commit, Indeterminate, Workload
+from bridge.app.signals import on_stop
+from bridge.demo.job_service.job_service import play as serve_jobs
+from bridge.demo.job_service.workload import Commit, Indeterminate, Workload
+from bridge.demo.scoreboard import Ledger
+from bridge.demo.servers.broker import Broker
+from bridge.demo.servers.mongod import Mongod
+from bridge.demo.servers.process import Child, ServerError, free_port
 from bridge.errors import BridgeError, Retryable
-from bridge.signals import on_stop
 
 TOPIC, DATABASE, PARTITIONS = "job-transitions", "cdmtaskservice", 3
 #: How long to wait for what is still on its way when the jobs have ended.

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from bridge.config import Config
 from bridge.errors import Misconfigured
+from bridge.settings import Config
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from bridge.config import Config, load
-from bridge.config.load import setting_names
 from bridge.errors import Misconfigured
 from bridge.model.transition import Transition, made_trans_id
+from bridge.settings import Config, load
+from bridge.settings.load import setting_names
 
 #: Beyond it threads cannot wait.
 _LONGEST_SECONDS = threading.TIMEOUT_MAX / 2

@@ -10,14 +10,14 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from bridge.delivery.synchronous import send_failed
 from bridge.errors import BridgeError, Misconfigured, Retryable
+from bridge.kafka.drivers import driver_of
 from bridge.model.message import Message, MessageFormat
 from bridge.model.policy import Backoff
 from bridge.model.transition import NOTIFY, Transition
 from bridge.model.window import Delivery
 from bridge.notifier.arguments import count_of, seconds_of, settings_of, text_of, transition_of
-from bridge.pipeline.onebyone import send_failed
-from bridge.sink.driver import driver_of
 
 logger = logging.getLogger("bridge")
 

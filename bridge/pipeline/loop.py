@@ -7,13 +7,13 @@ from contextlib import suppress
 
 from bridge.clock import Clock
 from bridge.errors import NotPermitted, Retryable
-from bridge.metrics import Counters
 from bridge.model.position import Position
 from bridge.model.transition import Event
 from bridge.model.window import Window
+from bridge.observability.metrics import Counters
 from bridge.pipeline.ports import Sink, Stream
 from bridge.pipeline.progress import Progress
-from bridge.pipeline.publish import Publisher
+from bridge.pipeline.publisher import Publisher
 
 #: The longest the loop sleeps when nothing wakes it: due checkpoints are looked at so often.
 PULSE_SECONDS = 0.25

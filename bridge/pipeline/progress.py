@@ -4,12 +4,12 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 
 from bridge.clock import Clock
-from bridge.metrics import Counters
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.gap import Gap
 from bridge.model.policy import CheckpointPolicy
 from bridge.model.position import Position
 from bridge.model.transition import Transition
+from bridge.observability.metrics import Counters
 from bridge.pipeline.ports import CheckpointStore
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.sinks import DRIVERS, Cluster
-from tests.servers.kafka import Kafka
+from tests.support.servers.kafka import Kafka
+from tests.support.sinks_under_test import DRIVERS, Cluster
 
 
 @pytest.fixture(autouse=True)
 def short_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.source.stream.AWAIT_MS", 250)
+    monkeypatch.setattr("bridge.mongo.change_stream.AWAIT_MS", 250)
 
 
 @pytest.fixture(params=DRIVERS)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bridge.demo.process import poll
+from bridge.demo.servers.process import poll
 from bridge.errors import BridgeError, Retryable
-from tests.contract.sinks import Cluster, settle
-from tests.factories import delivery, message
-from tests.servers.kafka import Kafka
+from tests.support.factories import delivery, message
+from tests.support.servers.kafka import Kafka
+from tests.support.sinks_under_test import Cluster, settle
 
 
 def test_nothing_sent_behind_a_message_that_failed_is_written(

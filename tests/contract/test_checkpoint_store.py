@@ -10,8 +10,8 @@ import pytest
 from bridge.errors import CheckpointUnusable, Fenced
 from bridge.model.position import ClusterTime, Position, position_from
 from bridge.pipeline.ports import CheckpointStore
-from tests.contract.stores import Collection, File, Memory, Place
-from tests.factories import at, checkpoint
+from tests.support.factories import at, checkpoint
+from tests.support.stores_under_test import Collection, File, Memory, Place
 
 
 @pytest.fixture(params=["memory", "file", "mongo"])

@@ -13,20 +13,20 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from kafka import KafkaProducer
 
-from bridge.demo.process import poll
+from bridge.demo.servers.process import poll
 from bridge.errors import Misconfigured, Retryable
+from bridge.kafka.drivers import driver_of
 from bridge.model.message import Message
 from bridge.pipeline.ports import Sink
-from bridge.sink.driver import driver_of
-from tests.contract.sinks import MOST, PATIENCE_SECONDS, Cluster, send, settle
-from tests.factories import delivery, message, settings
-from tests.servers.kafka import Kafka
+from tests.support.factories import delivery, message, settings
+from tests.support.servers.kafka import Kafka
+from tests.support.sinks_under_test import MOST, PATIENCE_SECONDS, Cluster, send, settle
 
 
 def test_a_topic_made_anew_with_fewer_partitions_is_looked_at_again(
     cluster: Cluster, kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.sink.terms.METADATA_SECONDS", 1.0)
+    monkeypatch.setattr("bridge.kafka.timeouts.METADATA_SECONDS", 1.0)
 
     def send_more(sink: Sink) -> None:
         sink.send([(message(f"job-{key}", b"", topic), delivery(key)) for key in range(20)])
@@ -148,7 +148,7 @@ def test_a_topic_that_is_missing_is_said_before_anything_is_sent(driver: str, ka
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )  # the client leaks what did not connect
 def test_a_broker_out_of_reach_is_waited_for(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.sink.terms.BOOTSTRAP_SECONDS", 0.3)
+    monkeypatch.setattr("bridge.kafka.timeouts.BOOTSTRAP_SECONDS", 0.3)
     config = settings(
         kafka__bootstrap_servers="127.0.0.1:1", kafka__topic="jobs", kafka__driver=driver
     )
@@ -191,7 +191,7 @@ def test_a_broker_that_is_taken_for_dead_is_waited_for(
         monkeypatch.context() as patch,
         pytest.raises(Retryable, match=r"knows of none that is up|No broker metadata"),
     ):
-        patch.setattr("bridge.sink.terms.BOOTSTRAP_SECONDS", 0.5)
+        patch.setattr("bridge.kafka.timeouts.BOOTSTRAP_SECONDS", 0.5)
         topics.describe("jobs")
     assert not alive(forgotten)
     found = topics.describe("jobs")
@@ -205,8 +205,8 @@ def test_no_answer_is_not_taken_for_a_missing_right(
 ) -> None:
     cluster, kafka = behind_a_proxy
     place = {
-        "kafka-python": "bridge.sink.kafka_python.topics._configs",
-        "librdkafka": "bridge.sink.librdkafka.topics._within",
+        "kafka-python": "bridge.kafka.kafka_python.topics._configs",
+        "librdkafka": "bridge.kafka.librdkafka.topics._within",
     }[driver]
     asked: Any = pydoc.locate(place)
 
@@ -216,7 +216,7 @@ def test_no_answer_is_not_taken_for_a_missing_right(
             proxy.silence()
             return asked(*arguments)
 
-        monkeypatch.setattr("bridge.sink.terms.REQUEST_SECONDS", 1.0)
+        monkeypatch.setattr("bridge.kafka.timeouts.REQUEST_SECONDS", 1.0)
         monkeypatch.setattr(place, silent)
         with pytest.raises(Retryable):
             driver_of(cluster.config).topics(cluster.config).describe(cluster.topic)

@@ -11,11 +11,11 @@ from kafka.admin import ACLOperation, ResourceType
 from kafka.net.compat import KafkaNetClient
 from kafka.producer.sender import Sender
 
-from bridge.demo.process import poll
-from bridge.sink.kafka_python.producer import KafkaPythonSink
-from tests.contract.sinks import Cluster, settle
-from tests.factories import delivery, message
-from tests.servers.kafka import Kafka
+from bridge.demo.servers.process import poll
+from bridge.kafka.kafka_python.producer import KafkaPythonSink
+from tests.support.factories import delivery, message
+from tests.support.servers.kafka import Kafka
+from tests.support.sinks_under_test import Cluster, settle
 
 DRIVER = "kafka-python"
 PULSES, MOST_TURNS = 4, 100

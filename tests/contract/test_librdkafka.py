@@ -6,13 +6,13 @@ import logging
 
 import pytest
 
-from bridge.demo.process import poll
+from bridge.demo.servers.process import poll
+from bridge.kafka.librdkafka import producer
+from bridge.kafka.librdkafka.client import LOGGER
 from bridge.model.window import Sending
-from bridge.sink.librdkafka import producer
-from bridge.sink.librdkafka.client import LOGGER
-from tests.contract.sinks import PATIENCE_SECONDS, Cluster, settle
-from tests.factories import delivery, message
-from tests.servers.kafka import Kafka
+from tests.support.factories import delivery, message
+from tests.support.servers.kafka import Kafka
+from tests.support.sinks_under_test import PATIENCE_SECONDS, Cluster, settle
 
 
 def together(count: int, topic: str) -> list[Sending]:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from bridge.checkpoint.mongo import COLLECTION, MongoCheckpoints
-from bridge.checkpoint.owner import this_process
-from bridge.demo.mongod import Mongod
+from bridge.demo.servers.mongod import Mongod
 from bridge.errors import CheckpointUnusable, Fenced, NotPermitted, Retryable
-from tests.factories import at, checkpoint
+from bridge.mongo.checkpoints import COLLECTION, MongoCheckpoints
+from bridge.mongo.lease_owner import this_process
+from tests.support.factories import at, checkpoint
 
 LEASE = 30.0
 

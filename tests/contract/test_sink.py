@@ -8,8 +8,8 @@ import pytest
 
 from bridge.errors import BridgeError, Retryable
 from bridge.model.window import Delivery
-from tests.contract.sinks import DRIVERS, MOST, Cluster, Memory, Place, send, settle
-from tests.factories import delivery, message
+from tests.support.factories import delivery, message
+from tests.support.sinks_under_test import DRIVERS, MOST, Cluster, Memory, Place, send, settle
 
 
 @pytest.fixture(params=["memory", *DRIVERS])

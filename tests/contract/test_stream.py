@@ -15,8 +15,8 @@ from bridge.errors import Retryable
 from bridge.model.position import Position
 from bridge.model.transition import Batch, Event, Transition
 from bridge.pipeline.ports import Stream
-from tests.fakes import FakeStream, Log
-from tests.integration.jobs import Jobs
+from tests.support.fakes import FakeStream, Log
+from tests.support.source_jobs import Jobs
 
 PATIENCE_SECONDS = 20.0
 

@@ -7,4 +7,4 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def short_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.source.stream.AWAIT_MS", 250)
+    monkeypatch.setattr("bridge.mongo.change_stream.AWAIT_MS", 250)

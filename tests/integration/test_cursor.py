@@ -11,9 +11,9 @@ from bson.timestamp import Timestamp
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from bridge.demo.mongod import Mongod
-from bridge.source.cursor import BATCH_SIZE, Cursor, unpacked
-from tests.integration.heard import Heard
+from bridge.demo.servers.mongod import Mongod
+from bridge.mongo.change_stream_cursor import BATCH_SIZE, Cursor, unpacked
+from tests.support.mongo_commands import Heard
 
 Document = dict[str, Any]
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from bridge.demo.mongod import Mongod
-from bridge.demo.simulator import Commit, Workload, play
-from bridge.demo.workload import afterthoughts, new_id, sent
+from bridge.demo.job_service.workload import afterthoughts, new_id, sent
+from bridge.demo.servers.mongod import Mongod
 from bridge.model.transition import Transition
-from tests.integration.jobs import Jobs, Seen, now, seen
+from tests.support.simulator import Commit, Workload, play
+from tests.support.source_jobs import Jobs, Seen, now, seen
 
 
 @pytest.fixture

@@ -19,14 +19,14 @@ from pymongo.collection import Collection
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from bridge.demo.mongod import Mongod
-from bridge.demo.process import poll
+from bridge.demo.servers.mongod import Mongod
+from bridge.demo.servers.process import poll
 from bridge.model.gap import Gap
 from bridge.model.position import ClusterTime, position_from
 from bridge.model.profile import PROFILES
-from bridge.source.documents import DATE, place_of
-from bridge.source.history import History
-from bridge.source.plans import scans
+from bridge.mongo.job_documents import DATE, place_of
+from bridge.mongo.job_history import History
+from bridge.mongo.query_plans import scans
 
 NOW = datetime(2026, 3, 2, 18, 0, tzinfo=timezone.utc)
 MISSING = object()

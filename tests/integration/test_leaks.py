@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from bridge.app.background import Waiting
 from bridge.clock import SystemClock
-from bridge.config import Config, load
-from bridge.demo.mongod import Mongod
-from bridge.demo.process import free_port
+from bridge.demo.servers.mongod import Mongod
+from bridge.demo.servers.process import free_port
 from bridge.errors import Retryable
+from bridge.kafka import timeouts
+from bridge.kafka.drivers import driver_of
 from bridge.model.position import position_from
 from bridge.model.profile import profile_of
-from bridge.sink import terms
-from bridge.sink.driver import driver_of
-from bridge.source.client import state_client
-from bridge.source.mongo import MongoSource
-from bridge.waiting import Waiting
-from tests.servers.kafka import Kafka
+from bridge.mongo.client import state_client
+from bridge.mongo.source import MongoSource
+from bridge.settings import Config, load
+from tests.support.servers.kafka import Kafka
 
 
 def _config(**options: object) -> Config:
@@ -68,7 +68,7 @@ DRIVERS = pytest.mark.parametrize("driver", ["kafka-python", "librdkafka"])
 def test_a_broker_that_is_away_leaves_nothing_behind(
     driver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(terms, "BOOTSTRAP_SECONDS", 0.2)
+    monkeypatch.setattr(timeouts, "BOOTSTRAP_SECONDS", 0.2)
     config = _config(kafka__bootstrap_servers=f"127.0.0.1:{free_port()}", kafka__driver=driver)
 
     def attempt() -> None:
@@ -83,7 +83,7 @@ def test_nor_does_a_broker_that_is_waited_for_as_the_bridge_does(
     driver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It collects garbage seldom, so nothing may be left to that."""
-    monkeypatch.setattr(terms, "BOOTSTRAP_SECONDS", 0.2)
+    monkeypatch.setattr(timeouts, "BOOTSTRAP_SECONDS", 0.2)
     config = _config(kafka__bootstrap_servers=f"127.0.0.1:{free_port()}", kafka__driver=driver)
     waiting = Waiting(threading.Event(), threading.Event(), SystemClock(), lambda: None)
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from bridge.demo.mongod import Mongod
+from bridge.demo.servers.mongod import Mongod
 from bridge.model.transition import Poison
-from tests.integration.jobs import Jobs, now, seen
+from tests.support.source_jobs import Jobs, now, seen
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ import pytest
 from bson import Code, Decimal128, Int64, ObjectId
 from pymongo import MongoClient
 
-from bridge.demo.mongod import Mongod
+from bridge.demo.servers.mongod import Mongod
 from bridge.errors import Misconfigured
 from bridge.model.transition import Transition, made_trans_id
-from bridge.source.cursor import BATCH_SIZE
-from bridge.source.jobids import JobIds, lookup_in
-from tests.integration.heard import Heard
-from tests.integration.jobs import Jobs, now, seen
+from bridge.mongo.change_stream_cursor import BATCH_SIZE
+from bridge.mongo.job_id_cache import JobIds, lookup_in
+from tests.support.mongo_commands import Heard
+from tests.support.source_jobs import Jobs, now, seen
 
 
 def engine_job(**fields: Any) -> dict[str, Any]:

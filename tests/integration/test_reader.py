@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.demo.mongod import Mongod
-from bridge.demo.workload import new_job
-from bridge.source import stream
-from bridge.source.cursor import BATCH_SIZE, Answer, Cursor
-from tests.integration.jobs import Jobs, now
+from bridge.demo.job_service.workload import new_job
+from bridge.demo.servers.mongod import Mongod
+from bridge.mongo import change_stream
+from bridge.mongo.change_stream_cursor import BATCH_SIZE, Answer, Cursor
+from tests.support.source_jobs import Jobs, now
 
 #: Longer than any test takes, so that who asks has not waited.
 FOREVER_SECONDS = 600.0
@@ -25,7 +25,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return more(cursor, await_ms)
 
     monkeypatch.setattr(Cursor, "more", counted)
-    monkeypatch.setattr(stream, "_HEAD_START_SECONDS", FOREVER_SECONDS)
+    monkeypatch.setattr(change_stream, "_HEAD_START_SECONDS", FOREVER_SECONDS)
     return asked
 
 
@@ -33,7 +33,7 @@ def test_after_a_small_answer_the_loop_has_a_head_start_that_ends_with_the_strea
     mongo: Mongod, database: str, asked: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        stream, "AWAIT_MS", 10_000
+        change_stream, "AWAIT_MS", 10_000
     )  # the answer is the one with the job, however slow this machine
     with Jobs(mongo.uri, database) as jobs, jobs.reading() as reader:
         jobs.insert()

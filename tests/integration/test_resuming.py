@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from bridge.demo.mongod import Mongod
+from bridge.demo.servers.mongod import Mongod
 from bridge.errors import BridgeError, CheckpointUnusable, HistoryLost, Misconfigured, Retryable
 from bridge.model.position import ClusterTime, Position, position_at, position_from
-from bridge.source.stream import StreamEnded
-from tests.integration.jobs import Jobs, Seen, now, seen
+from bridge.mongo.change_stream import StreamEnded
+from tests.support.source_jobs import Jobs, Seen, now, seen
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from bridge.demo.mongod import Mongod
+from bridge.demo.servers.mongod import Mongod
 from bridge.errors import BridgeError, HistoryLost, NotPermitted, Retryable, Unreadable
 from bridge.model.position import position_from
-from bridge.source.client import AWAIT_MS
-from tests.integration.jobs import Jobs, Seen
+from bridge.mongo.client import AWAIT_MS
+from tests.support.source_jobs import Jobs, Seen
 
 #: What the driver specification calls resumable, and what passes besides.
 PASSING = (
@@ -192,7 +192,7 @@ def test_an_opening_may_take_longer_than_a_path_may_be_silent(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """MongoDB looks through all that others wrote before it answers; here it is made slow."""
-    monkeypatch.setattr("bridge.source.client._SILENCE_SECONDS", 0)
+    monkeypatch.setattr("bridge.mongo.client._SILENCE_SECONDS", 0)
     jobs.source = jobs.another_source()
     start = jobs.here()
     expected = jobs.many(2)

@@ -18,17 +18,17 @@ from kafka.errors import KafkaError, TopicAuthorizationFailedError
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from bridge.demo.broker import Broker
-from bridge.demo.mongod import Mongod
-from bridge.demo.process import free_port, listening, poll
-from tests.servers.kafka import Kafka, required
-from tests.servers.proxy import TcpProxy
-from tests.servers.records import read
+from bridge.demo.servers.broker import Broker
+from bridge.demo.servers.mongod import Mongod
+from bridge.demo.servers.process import free_port, listening, poll
+from tests.support.servers.kafka import Kafka, required
+from tests.support.servers.proxy import TcpProxy
+from tests.support.servers.records import read
 
 OWNER = """
 import sys, time
 from pathlib import Path
-from bridge.demo.broker import Broker
+from bridge.demo.servers.broker import Broker
 with Broker(Path(sys.argv[1])) as broker:
     print(broker.port, flush=True)
     time.sleep(60)

@@ -14,9 +14,9 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from bridge.demo.backlog import load
-from bridge.demo.mongod import Mongod
-from bridge.demo.simulator import Commit, Indeterminate, Workload, play
+from bridge.demo.servers.mongod import Mongod
+from tests.support.backlog import load
+from tests.support.simulator import Commit, Indeterminate, Workload, play
 
 Outcome = Commit | Indeterminate
 TERMINAL = {"complete", "error", "canceled"}
@@ -131,7 +131,7 @@ def test_the_command_logs_every_transition_and_stops_when_asked(
 ) -> None:
     log = tmp_path / "log"
     options = ["--uri", mongo.uri, "--database", database, "--rate", "0", "--log", str(log)]
-    command = [sys.executable, "-m", "bridge.demo.simulator", *options]
+    command = [sys.executable, "-m", "tests.support.simulator", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         while not log.exists() or log.stat().st_size < 2000:
             assert process.poll() is None

@@ -15,13 +15,13 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.monitoring import CommandStartedEvent
 
-from bridge.demo.mongod import Mongod
-from bridge.demo.workload import indexes
+from bridge.demo.job_service.workload import indexes
+from bridge.demo.servers.mongod import Mongod
 from bridge.model.profile import PROFILES, Profile
-from bridge.source.decode import OPTIONS
-from bridge.source.history import History
-from bridge.source.tags import JobTags, Sweep, TransitionTags
-from tests.integration.heard import Heard
+from bridge.mongo.decoder import OPTIONS
+from bridge.mongo.job_history import History
+from bridge.mongo.tags import JobTags, Sweep, TransitionTags
+from tests.support.mongo_commands import Heard
 
 JOBS, CHUNK = 200_000, 5_000
 OLD, YOUNG = 400, 100

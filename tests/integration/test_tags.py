@@ -16,10 +16,10 @@ from bson.regex import Regex
 from bson.timestamp import Timestamp
 from pymongo import MongoClient
 
-from bridge.demo.mongod import Mongod
+from bridge.demo.servers.mongod import Mongod
 from bridge.errors import Misconfigured
-from bridge.source.decode import OPTIONS
-from bridge.source.tags import JobTags, Sweep, TransitionTags
+from bridge.mongo.decoder import OPTIONS
+from bridge.mongo.tags import JobTags, Sweep, TransitionTags
 from tests.integration.test_sweep_index import (
     BEFORE,
     CTS,

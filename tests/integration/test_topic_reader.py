@@ -9,9 +9,9 @@ import pytest
 from kafka import KafkaProducer, TopicPartition
 
 from bridge.errors import Retryable
-from bridge.sink.driver import driver_of
-from tests.factories import settings
-from tests.servers.kafka import Kafka
+from bridge.kafka.drivers import driver_of
+from tests.support.factories import settings
+from tests.support.servers.kafka import Kafka
 
 #: More than is fetched at once.
 MESSAGES, SIZE, REMOVED = 80, 100_000, 60
@@ -34,7 +34,7 @@ def test_a_topic_may_be_compressed_by_the_broker(codec: str, kafka: Kafka) -> No
 def test_what_is_removed_meanwhile_is_passed_over_and_the_rest_is_read(
     kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.sink.kafka_python.reader._RECORDS_AT_ONCE", 1)
+    monkeypatch.setattr("bridge.kafka.kafka_python.reader._RECORDS_AT_ONCE", 1)
     producer = KafkaProducer(bootstrap_servers=kafka.internal)
     for _ in range(MESSAGES):
         producer.send(topic, b"x" * SIZE, partition=0)
@@ -57,7 +57,7 @@ def test_what_is_removed_meanwhile_is_passed_over_and_the_rest_is_read(
 def test_what_an_open_transaction_holds_back_is_not_called_the_end(
     kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.sink.kafka_python.reader._SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr("bridge.kafka.kafka_python.reader._SILENCE_SECONDS", 1.0)
     config = settings(kafka__bootstrap_servers=kafka.bootstrap, kafka__topic=topic)
     other = KafkaProducer(bootstrap_servers=kafka.internal, transactional_id=topic)
     producer = KafkaProducer(bootstrap_servers=kafka.internal)

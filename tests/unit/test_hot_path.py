@@ -14,20 +14,20 @@ from bson.objectid import ObjectId
 
 import bridge
 from bridge.clock import SystemClock
-from bridge.metrics import Counters
 from bridge.model.message import MessageFormat
 from bridge.model.policy import CheckpointPolicy, DeadLetterBrake
 from bridge.model.profile import PROFILES
 from bridge.model.transition import Batch
 from bridge.model.window import Delivery, Sending, Window
-from bridge.pipeline.counting import Counting
+from bridge.mongo.decoder import OPTIONS, Decoder
+from bridge.mongo.job_id_cache import JobIds
+from bridge.observability.metrics import Counters
 from bridge.pipeline.loop import Loop
+from bridge.pipeline.metered_sink import Counting
 from bridge.pipeline.progress import Progress
-from bridge.pipeline.publish import Publisher
-from bridge.source.decode import OPTIONS, Decoder
-from bridge.source.jobids import JobIds
-from tests.factories import at, checkpoint, inserted, pushed
-from tests.fakes import FakeStore, Here, Shelf
+from bridge.pipeline.publisher import Publisher
+from tests.support.factories import at, checkpoint, inserted, pushed
+from tests.support.fakes import FakeStore, Here, Shelf
 
 JOBS, TRANSITIONS = 100, 20
 HOUSE = str(Path(bridge.__file__).parent)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge import Notifier
-from bridge.demo.process import free_port
+from bridge.demo.servers.process import free_port
 from bridge.errors import Misconfigured, Retryable
 from bridge.model.transition import Transition
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bridge.checkpoint.file import FileCheckpoint
 from bridge.errors import BridgeError, CheckpointUnusable, Fenced, Misconfigured, Retryable
-from tests.factories import at, checkpoint
+from tests.support.factories import at, checkpoint
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from bridge.cli.replay import _asked, _go_on
-from bridge.source.documents import DATE, NUMBER, place_of
+from bridge.mongo.job_documents import DATE, NUMBER, place_of
 
 
 class Job(NamedTuple):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.demo.process import Child, ServerError, poll
+from bridge.demo.servers.process import Child, ServerError, poll
 
 #: Says that it runs, then computes, on the one processor it is given and with that priority.
 BUSY = """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.demo.process import find_program
+from bridge.demo.servers.process import find_program
 from bridge.errors import Misconfigured
 
 

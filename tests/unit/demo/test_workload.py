@@ -8,7 +8,7 @@ from random import Random
 import bson
 import pytest
 
-from bridge.demo.workload import (
+from bridge.demo.job_service.workload import (
     CANCELING,
     FAILING,
     HAPPY,

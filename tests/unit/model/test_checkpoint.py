@@ -16,7 +16,7 @@ from bridge.model.checkpoint import FORMAT, Checkpoint, Origin, checkpoint_of
 from bridge.model.gap import Gap
 from bridge.model.position import ClusterTime, Position, position_from
 from bridge.model.transition import Transition
-from tests.factories import BASE, at, checkpoint, checkpoint_at, token
+from tests.support.factories import BASE, at, checkpoint, checkpoint_at, token
 
 UINT32 = st.integers(0, 2**32 - 1)
 TIMES = st.builds(ClusterTime, UINT32, UINT32)

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from bridge.model.gap import Gap, all_before, gap_after, moment_of
 from bridge.model.position import ClusterTime, position_from
 from bridge.model.transition import Poison, Transition
-from tests.factories import transition
+from tests.support.factories import transition
 
 BEGIN, END = 1_700_000_000, 1_700_001_000
 MARGIN = 60.0

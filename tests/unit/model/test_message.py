@@ -11,7 +11,7 @@ from kafka.record.default_records import DefaultRecordBatchBuilder
 
 from bridge.model.message import Message, MessageFormat, value_of
 from bridge.model.transition import Poison, Transition
-from tests.factories import NOON, transition
+from tests.support.factories import NOON, transition
 
 ANY = st.text(st.characters(exclude_categories=()), max_size=40)  # lone surrogates too
 TIMES = st.datetimes(timezones=st.just(timezone.utc)).map(

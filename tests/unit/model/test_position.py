@@ -17,7 +17,7 @@ from bridge.model.position import (
     position_from,
     position_of,
 )
-from tests.factories import token
+from tests.support.factories import token
 
 UINT32 = st.integers(0, 2**32 - 1)
 TIMES = st.builds(ClusterTime, UINT32, UINT32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.model.profile import Profile, namespace_of, profile_of
-from tests.factories import settings
+from tests.support.factories import settings
 
 
 def test_the_job_service_is_the_default() -> None:

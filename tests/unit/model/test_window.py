@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.model.window import Delivery, Window
-from tests.factories import at, delivery
+from tests.support.factories import at, delivery
 
 OPERATIONS = st.lists(
     st.one_of(

@@ -6,8 +6,8 @@ import pytest
 
 from bridge.errors import BridgeError, Fenced, NotPermitted, PoisonEvent, Retryable
 from bridge.model.transition import Poison
-from tests.factories import at, transition
-from tests.unit.pipeline.rig import Rig
+from tests.support.factories import at, transition
+from tests.support.in_memory_bridge import Rig
 
 
 def filled(events: int, **options: int) -> Rig:

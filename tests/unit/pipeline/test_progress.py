@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bridge.errors import Fenced, Retryable
-from bridge.metrics import Counters
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.policy import CheckpointPolicy
+from bridge.observability.metrics import Counters
 from bridge.pipeline.progress import Progress
-from tests.factories import at, checkpoint
-from tests.fakes import FakeClock, FakeStore, Here, Shelf
+from tests.support.factories import at, checkpoint
+from tests.support.fakes import FakeClock, FakeStore, Here, Shelf
 
 
 class Desk:

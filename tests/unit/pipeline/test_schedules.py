@@ -12,9 +12,9 @@ from bridge.errors import PoisonEvent, Retryable
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.message import Message
 from bridge.model.transition import Transition
-from tests.factories import job, transition
-from tests.fakes import FakeSink
-from tests.unit.pipeline.rig import Rig
+from tests.support.factories import job, transition
+from tests.support.fakes import FakeSink
+from tests.support.in_memory_bridge import Rig
 
 
 class Killed(BaseException):

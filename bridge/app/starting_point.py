@@ -1,0 +1,118 @@
+"""Where a bridge begins: at the stored checkpoint, or at a first one that is stored before anything is read."""
+
+import logging
+from dataclasses import replace
+from datetime import datetime, timezone
+
+from bridge.clock import Clock
+from bridge.errors import HistoryLost, Misconfigured
+from bridge.model.checkpoint import Checkpoint, Origin, restored
+from bridge.model.gap import Gap, all_before, gap_after
+from bridge.model.position import ClusterTime, Position, position_by, position_from
+from bridge.model.profile import namespace_of
+from bridge.mongo.source import MongoSource
+from bridge.pipeline.ports import CheckpointStore
+from bridge.settings import Config, parse_time
+
+logger = logging.getLogger("bridge")
+
+
+class Beginning:
+    """Finds the checkpoint to begin with. ``streams`` says whether a change stream is needed."""
+
+    def __init__(
+        self,
+        config: Config,
+        source: MongoSource,
+        store: CheckpointStore,
+        clock: Clock,
+        *,
+        streams: bool,
+    ) -> None:
+        self._config, self._source, self._store, self._clock = config, source, store, clock
+        self._streams = streams
+        #: Whether the stored token was made under other stages: it may be refused then, its cluster time is not.
+        self.by_time = False
+
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint to begin with, stored. Raises ``CheckpointUnusable`` for one that is of other data."""
+        origin = self._source.origin(streams=self._streams)
+        if not self._source.exists():
+            logger.warning(
+                "the collection %s does not exist yet: waiting for its first job",
+                namespace_of(self._config),
+            )
+        stored = self._store.load()
+        return self._first(origin) if stored is None else self._resumed(origin, stored)
+
+    def gap_since(self, position: Position, stored: Checkpoint, error: HistoryLost) -> Gap:
+        """What the stream can no longer tell after ``position``, of which ``stored`` is the latest that is stored. Raises ``error`` where settings say so."""
+        margin = self._config.recovery.margin_seconds
+        if self._config.recovery.on_history_lost == "stop":
+            raise error
+        return gap_after(
+            position, self._source.origin().newest, margin, self._clock.now(), stored.known(margin)
+        )
+
+    def _first(self, origin: Origin) -> Checkpoint:
+        start, now, gap = self._config.start.from_, origin.newest, None
+        position = first_position(start, now)
+        if start == "history":
+            # The place before it: the stream is then read from ``now`` on, once history is told.
+            position = position_from(_before(now.cluster_time))
+            gap = all_before(now, self._config.recovery.margin_seconds, self._clock.now())
+        checkpoint = origin.first(
+            self._store.name, position, self._store.epoch, self._clock.now(), gap
+        )
+        self._store.save(checkpoint)
+        first = "first start: all history is published first" if gap else "first start"
+        logger.info("%s", first, extra={"position": str(checkpoint.position)})
+        return checkpoint
+
+    def _resumed(self, origin: Origin, checkpoint: Checkpoint) -> Checkpoint:
+        origin.admit(checkpoint)
+        admit_history(self._source, checkpoint)
+        start = self._config.start.from_
+        unused = (
+            ""
+            if start == "now"
+            else f"; start.from = {start} is for a first start, which this is not ('job-bridge token clear' makes the next one)"
+        )
+        logger.info(
+            "going on from the checkpoint%s", unused, extra={"position": str(checkpoint.position)}
+        )
+        self.by_time = checkpoint.fingerprint != origin.fingerprint and bool(
+            checkpoint.position.token
+        )
+        return replace(
+            checkpoint, fingerprint=origin.fingerprint, mongo_cluster_id=origin.mongo_cluster_id
+        )
+
+
+def admit_history(source: MongoSource, checkpoint: Checkpoint) -> None:
+    """Raise ``CheckpointUnusable`` when the jobs are older than the checkpoint."""
+    if checkpoint.delivered is not None and (why := source.history.lacks(checkpoint.delivered)):
+        time = checkpoint.position.cluster_time.isoformat()
+        raise restored(
+            why, f". If it was only deleted: 'job-bridge token set {time}' goes on where it was"
+        )
+
+
+def first_position(start: str, now: Position) -> Position:
+    """Where ``start.from`` begins to read the stream. Raises ``Misconfigured`` for a time that has not been."""
+    position = (
+        now
+        if start in ("now", "history")
+        else position_by(parse_time(start), now, datetime.now(timezone.utc))
+    )
+    if position is None:
+        raise Misconfigured(
+            f"start.from = {start} is in the future: MongoDB is at {now.cluster_time.isoformat()}",
+            "Nothing was read or sent",
+            "Set a time that has been, now or history",
+        )
+    return position
+
+
+def _before(time: ClusterTime) -> ClusterTime:
+    return ClusterTime(time.seconds - 1) if time.seconds else time

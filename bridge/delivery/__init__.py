@@ -1,0 +1,1 @@
+"""The delivery modes, one file a mode."""

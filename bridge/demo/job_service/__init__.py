@@ -1,0 +1,1 @@
+"""The simulated job service of the demonstration."""

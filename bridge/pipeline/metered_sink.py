@@ -1,0 +1,32 @@
+"""Counts what the client was given and what the broker acknowledged, and how long that took."""
+
+from collections.abc import Sequence
+
+from bridge.clock import Clock
+from bridge.model.window import Delivery, Sending
+from bridge.observability.metrics import Counters
+from bridge.pipeline.ports import Sink
+
+
+class Counting:
+    """A sink around a driver's; see :class:`bridge.pipeline.ports.Sink`."""
+
+    def __init__(self, sink: Sink, clock: Clock, counters: Counters) -> None:
+        self._sink, self._clock, self._counters = sink, clock, counters
+        self.most = sink.most
+
+    @property
+    def broken(self) -> bool:
+        return self._sink.broken
+
+    def send(self, sendings: Sequence[Sending]) -> None:
+        self._sink.send(sendings)
+        self._counters.sent += len(sendings)
+
+    def settled(self) -> Sequence[Delivery]:
+        settled = self._sink.settled()
+        if settled:
+            self._counters.acknowledge(
+                [delivery.committed for delivery in settled], self._clock.now()
+            )
+        return settled

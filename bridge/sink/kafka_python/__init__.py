@@ -1,8 +1,0 @@
-"""The driver in pure Python: the client KBase services use, always installed."""
-
-from kafka import __version__ as VERSION
-
-from bridge.sink.kafka_python.producer import KafkaPythonSink
-from bridge.sink.kafka_python.topics import KafkaPythonTopics
-
-__all__ = ["VERSION", "KafkaPythonSink", "KafkaPythonTopics"]

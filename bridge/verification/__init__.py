@@ -1,0 +1,1 @@
+"""Compares the jobs' history with the topic."""

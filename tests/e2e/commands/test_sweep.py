@@ -1,0 +1,328 @@
+"""``sweep`` and the tags: what is tagged is sent and untagged, by an index, by as many as like to."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from bridge.demo.servers.mongod import Mongod
+from bridge.demo.servers.process import poll
+from tests.e2e.commands.conftest import Start
+from tests.support.jobs import GOOD, Document, Jobs, header, set_aside, told, transition, values
+from tests.support.running import ROOT, Settings, command, environment
+from tests.support.servers.kafka import Kafka
+from tests.support.sweeps import TAG, swept
+
+
+@pytest.fixture
+def given(settings: Settings) -> dict[str, str]:
+    """A sweep of the tags of transitions."""
+    return {**settings, "delivery.mode": "background-transitions"}
+
+
+def unsent(jobs: Jobs) -> list[str]:
+    return [
+        one["state"]
+        for job in jobs.collection.find()
+        for one in job["transition_times"]
+        if one.get("notif_sent") is False
+    ]
+
+
+def unsent_jobs(jobs: Jobs) -> list[str]:
+    return [job["id"] for job in jobs.collection.find({"transition_times.notif_sent": False})]
+
+
+def sent_already(job: Document, *numbers: int) -> Document:
+    """The same history with some transitions sent."""
+    return {
+        "transition_times": [
+            one | {"notif_sent": n in numbers} for n, one in enumerate(job["transition_times"])
+        ],
+    }
+
+
+def test_what_is_unsent_and_old_is_sent_in_order_and_noted(
+    given: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
+    old = jobs.past(*GOOD)
+    half = jobs.past(*GOOD)
+    jobs.update(half["id"], {"$set": sent_already(half, 0, 1)})
+    young = jobs.past(*GOOD, ago=30)
+
+    assert swept(given) == 4
+
+    assert told(kafka, topic, old["id"]) == list(GOOD)
+    assert told(kafka, topic, half["id"]) == [GOOD[-1]]
+    assert told(kafka, topic, young["id"]) == []
+    assert unsent(jobs) == list(GOOD)
+    records = kafka.read(topic)
+    assert {header(one, "ce_origin") for one in records} == {b"sweep"}
+    assert values(records)[-1].keys() == {"job_id", "state", "time", "trans_id"}
+    assert swept(given) == 0
+
+
+def test_a_transition_without_identity_is_noted_by_its_place(
+    given: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
+    history = [transition(state, trans_id=None) for state in GOOD]
+    job_id = jobs.add(transition_times=history, state="complete")
+
+    assert swept(given) == 3
+    assert swept(given) == 0
+    assert told(kafka, topic, job_id) == list(GOOD)
+    assert len({value["trans_id"] for value in values(kafka.read(topic))}) == 3
+
+
+def test_transitions_of_one_identity_are_all_noted(
+    given: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
+    history = [transition(state, trans_id="twice") for state in GOOD[:2]] + [transition(GOOD[2])]
+    job_id = jobs.add(transition_times=history, state="complete")
+
+    assert swept(given) == 3
+
+    assert unsent(jobs) == []
+    assert swept(given) == 0
+    assert told(kafka, topic, job_id) == list(GOOD)
+
+
+def test_old_transitions_without_the_flag_are_left_alone(given: Settings, jobs: Jobs) -> None:
+    jobs.add(
+        transition_times=[transition(state, notif_sent=None) for state in GOOD], state="complete"
+    )
+
+    assert swept(given) == 0
+
+
+def test_what_cannot_be_sent_is_left_alone_or_set_aside_once(
+    given: Settings, by_job: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
+    tagged: Document = {TAG: True}
+    jobs.add(id=7, **tagged)
+    jobs.add(first=transition("created", time=None), **tagged)
+    good = jobs.past("created", **tagged)
+
+    assert swept(given) == 1
+    assert kafka.read(f"{topic}-dlq") == []
+    assert [swept(by_job) for _ in range(2)] == [2, 0]
+
+    assert told(kafka, topic, good["id"]) == ["created"] * 2
+    assert [one["error_dlq"].partition(";")[0] for one in set_aside(kafka, topic)] == [
+        "the time is missing"
+    ]
+    assert [job["id"] for job in jobs.collection.find(tagged)] == [7], (
+        "nobody knows what to take that tag off by"
+    )
+
+
+def test_a_job_that_may_not_be_written_is_named_and_stops_nobody(
+    given: Settings, by_job: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
+    invalid, good = jobs.past("created", **{TAG: True}), jobs.past("created", **{TAG: True})
+    jobs.collection.database.command(
+        "collMod", "jobs", validator={"id": {"$ne": invalid["id"]}}, validationLevel="strict"
+    )
+
+    for settings in (given, by_job):
+        ended = command("sweep", "--once", settings=settings)
+        assert (ended.code, ended.out) == (0, "2 messages sent\n")
+        assert "does not let 1 job(s) be written" in ended.err and invalid["id"] in ended.err
+
+    assert told(kafka, topic, good["id"]) == ["created"] * 2
+    assert (
+        [job["id"] for job in jobs.collection.find({TAG: True})]
+        == unsent_jobs(jobs)
+        == [invalid["id"]]
+    )
+
+
+def test_a_tagged_job_is_sent_with_its_latest_state_and_untagged(
+    by_job: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
+    tagged, other = jobs.past(*GOOD, **{TAG: True}), jobs.past(*GOOD)
+    young = jobs.past(*GOOD, ago=30, **{TAG: True})
+
+    assert swept(by_job) == 1
+
+    assert told(kafka, topic, tagged["id"]) == ["complete"]
+    assert told(kafka, topic, other["id"]) == told(kafka, topic, young["id"]) == []
+    assert [job["id"] for job in jobs.collection.find({TAG: {"$exists": True}})] == [young["id"]]
+    assert values(kafka.read(topic))[0]["trans_id"] == tagged["transition_times"][-1]["trans_id"]
+
+
+def test_a_job_whose_state_and_history_disagree_is_named_and_sent_once_in_a_run(
+    by_job: Settings, jobs: Jobs, kafka: Kafka, topic: str, tmp_path: Path
+) -> None:
+    odd = jobs.past(*GOOD, state="error", **{TAG: True})
+    said = tmp_path / "said"
+    with (
+        said.open("w") as file,
+        subprocess.Popen(
+            [sys.executable, "-m", "bridge", "sweep"],
+            env=environment({**by_job, "sweep.every_seconds": "0.3"}),
+            cwd=ROOT,
+            stdout=file,
+            stderr=file,
+        ) as process,
+    ):
+        poll(lambda: said.read_text().count("messages sent\n") >= 4, "four sweeps", 60)
+        process.terminate()
+
+    assert process.returncode == 0
+    assert told(kafka, topic, odd["id"]) == ["complete"]
+    assert said.read_text().count("1 messages sent") == 1
+    assert (
+        said.read_text().count(
+            f"job {odd['id']} is in state error and its history ends with complete"
+        )
+        == 1
+    )
+    assert jobs.collection.count_documents({TAG: True}) == 1
+
+    jobs.update(odd["id"], {"$set": {"state": "complete"}})
+    assert swept(by_job) == 1
+    assert jobs.collection.count_documents({TAG: True}) == 0
+
+
+@pytest.mark.parametrize("mode", ["transitions", "jobs"])
+def test_two_sweepers_at_once_lose_nothing(
+    mode: str, given: Settings, by_job: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
+    settings = given if mode == "transitions" else by_job
+    made = [jobs.past(*GOOD, **{TAG: True}) for _ in range(200)]
+    command_line = [sys.executable, "-m", "bridge", "sweep", "--once"]
+    both = [
+        subprocess.Popen(
+            command_line, env=environment(settings), cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=60)[0] for process in both]
+
+    assert [process.returncode for process in both] == [0, 0]
+    wanted = list(GOOD) if mode == "transitions" else ["complete"]
+    told_all = told_of(kafka, topic)
+    for job in made:
+        states = told_all[job["id"]]
+        assert list(dict.fromkeys(states)) == wanted
+        assert len(states) <= 2 * len(wanted)
+    assert sum(int(output.split()[0]) for output in outputs) == len(kafka.read(topic))
+    assert swept(settings) == 0
+
+
+def told_of(kafka: Kafka, topic: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for value in values(kafka.read(topic)):
+        found.setdefault(value["job_id"], []).append(value["state"])
+    return found
+
+
+def test_it_sweeps_again_and_again_until_stopped(
+    given: Settings, jobs: Jobs, kafka: Kafka, topic: str
+) -> None:
+    settings: Settings = {**given, "sweep.every_seconds": "0.5"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bridge", "sweep"],
+        env=environment(settings),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+    )
+    for count in (1, 2):
+        jobs.past("created")
+        poll(lambda count=count: len(kafka.read(topic)) == count, f"message {count}", 30)  # type: ignore[misc]
+    process.terminate()
+
+    assert process.wait(30) == 0
+
+
+def test_other_modes_have_nothing_to_sweep(settings: Settings) -> None:
+    ended = command("sweep", "--once", settings=settings)
+
+    assert ended.code == 78
+    assert "delivery.mode = at-least-once knows no tags" in ended.complaint
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"delivery.mode": "background-jobs"}, "needs sweep.job_tag"),
+        ({"delivery.mode": "background-jobs", "sweep.job_tag": "a.b"}, "no plain field name"),
+        (
+            {"delivery.mode": "background-transitions", "jobs.profile": "ee2"},
+            "needs jobs with a history",
+        ),
+        (
+            {"delivery.mode": "background-transitions", "start.from": "history"},
+            "has no meaning with JOB_BRIDGE_DELIVERY_MODE",
+        ),
+        (
+            {"delivery.mode": "background-transitions", "sweep.every_seconds": "inf"},
+            "JOB_BRIDGE_SWEEP_EVERY_SECONDS: Input should be a finite number",
+        ),
+        (
+            {"delivery.mode": "background-transitions", "sweep.older_than_seconds": "1e12"},
+            "JOB_BRIDGE_SWEEP_OLDER_THAN_SECONDS: Input should be less",
+        ),
+        ({"delivery.mode": "exactly-once"}, "JOB_BRIDGE_DELIVERY_MODE"),
+    ],
+)
+def test_a_mode_without_what_it_needs_is_refused(
+    changed: dict[str, str], words: str, settings: Settings
+) -> None:
+    ended = command("run", settings={**settings, **changed})
+
+    assert ended.code == 78
+    assert words in ended.complaint
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
+    """A standalone mongod."""
+    with Mongod(tmp_path_factory.mktemp("standalone"), replica_set=None) as server:
+        yield server
+
+
+@pytest.mark.parametrize("mode", ["transitions", "jobs"])
+def test_a_standalone_is_swept_and_everybody_is_told_so(
+    mode: str,
+    alone: Mongod,
+    given: Settings,
+    by_job: Settings,
+    database: str,
+    kafka: Kafka,
+    topic: str,
+    start: Start,
+    tmp_path: Path,
+) -> None:
+    settings = {**(given if mode == "transitions" else by_job), "mongo.uri": alone.uri}
+    changed = {name.replace(".", "__"): value for name, value in settings.items()}
+    words = "a standalone without change streams: transitions are found by the sweep alone"
+    checked = command("check", settings=settings)
+    assert checked.code == 0 and words in checked.out
+    with (
+        MongoClient[Any](alone.uri) as client,
+        start(**changed, sweep__every_seconds="0.5", sweep__older_than_seconds="1") as bridge,
+    ):
+        bridge.await_ready()
+        assert words in bridge.await_line("standalone")
+        assert words in " ".join(bridge.status()["notes"])
+        job = Jobs(client[database]["jobs"]).past(*GOOD, ago=0, every=0, **{TAG: True})
+        wanted = list(GOOD) if mode == "transitions" else ["complete"]
+        bridge.wait_until(lambda: told(kafka, topic, job["id"]) == wanted, "the job")
+        assert bridge.stop() == 0
+
+
+def test_a_standalone_has_no_events_by_which_the_bridge_could_tag(
+    alone: Mongod, by_job: Settings
+) -> None:
+    ended = command("run", settings={**by_job, "mongo.uri": alone.uri, "sweep.tagged_by": "bridge"})
+
+    assert ended.code == 78
+    assert "This mongod is a standalone" in ended.complaint

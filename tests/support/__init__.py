@@ -1,0 +1,1 @@
+"""Helpers of the tests: servers, fakes, job writers, harnesses."""

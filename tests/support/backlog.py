@@ -1,0 +1,93 @@
+"""A long history of transitions, written as fast as the server takes it, for benchmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import cycle, islice, pairwise
+
+from pymongo import MongoClient, UpdateOne
+from pymongo.collection import Collection
+
+from bridge.demo.job_service.workload import (
+    CLUSTERS,
+    HAPPY,
+    Document,
+    Step,
+    change,
+    guard,
+    input_files,
+    new_id,
+    new_job,
+    sent,
+    to_millis,
+    unique_id,
+)
+
+CHUNK = 1000
+CHUNK_BYTES = 16_000_000
+
+Jobs = Collection[Document]
+
+
+def load(
+    uri: str,
+    database: str,
+    jobs: int,
+    transitions: int = 7,
+    size: int = 2000,
+    collection: str = "jobs",
+    *,
+    noise: bool = False,
+) -> int:
+    """Write ``jobs`` new jobs and bring each through ``transitions`` states, all jobs side by side.
+
+    Returns the number of transitions written. ``noise`` adds the note of a sent notification after every one.
+    Only the index on the job id is made: the others would be most of the work.
+    """
+    with MongoClient[Document](uri, tz_aware=True) as client:
+        target = client[database][collection]
+        target.create_indexes([unique_id()])
+        start = to_millis(datetime.now(UTC))
+        for chunk in _chunks(jobs, max(1, min(CHUNK, CHUNK_BYTES // size))):
+            _write(target, chunk, _states(transitions), size, start, noise=noise)
+    return jobs * transitions
+
+
+def _write(
+    target: Jobs, count: int, states: Sequence[str], size: int, start: datetime, *, noise: bool
+) -> None:
+    clusters = islice(cycle(CLUSTERS), count)
+    documents = [new_job(cluster, start, input_files(size)) for cluster in clusters]
+    target.insert_many(documents)
+    ids = [document["id"] for document in documents]
+    if noise:
+        target.bulk_write([UpdateOne(*sent(each["id"], _first_id(each))) for each in documents])
+    for sequence, (before, after) in enumerate(pairwise(states), start=1):
+        time = start + timedelta(milliseconds=sequence)
+        target.bulk_write(list(_updates(ids, before, after, time, noise=noise)))
+
+
+def _updates(
+    ids: Sequence[str], before: str, after: str, time: datetime, *, noise: bool
+) -> Iterator[UpdateOne]:
+    for job_id in ids:
+        trans_id = new_id()
+        yield UpdateOne(guard(job_id, before, time), change(Step(after), time, trans_id))
+        if noise:
+            yield UpdateOne(*sent(job_id, trans_id))
+
+
+def _states(count: int) -> list[str]:
+    """The usual states in their order; past the last one, around again without ``created``."""
+    return [HAPPY[0], *(HAPPY[1 + number % (len(HAPPY) - 1)] for number in range(count - 1))]
+
+
+def _first_id(document: Document) -> str:
+    return str(document["transition_times"][0]["trans_id"])
+
+
+def _chunks(total: int, most: int) -> Iterator[int]:
+    while total > 0:
+        yield min(total, most)
+        total -= most

@@ -1,0 +1,299 @@
+"""The world of the pipeline in memory: a clock, a stream, a broker with its sink, and checkpoints."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from typing import Any
+from zlib import crc32
+
+from bridge.clock import Clock
+from bridge.errors import BridgeError, CheckpointUnusable, Fenced, Retryable
+from bridge.model.checkpoint import Checkpoint, checkpoint_of
+from bridge.model.message import Message
+from bridge.model.position import Position
+from bridge.model.transition import Batch, Event, Poison, Transition
+from bridge.model.window import Delivery, Sending
+from tests.support.factories import at, event
+
+
+class FakeClock:
+    """Two clocks that move only when told."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def now(self) -> float:
+        return self.time + 1_700_000_000
+
+    def advance(self, seconds: float) -> None:
+        self.time += seconds
+
+
+class FakeWake(threading.Event):
+    """Waiting turns the clock and lets ``meanwhile`` happen, instead of taking time."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self._clock = clock
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._clock.advance(timeout or 0.0)
+        self.meanwhile()
+        return self.is_set()
+
+
+class Log:
+    """What a collection's change stream holds: events and, in between, positions of what was not for us."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.position = at(0)
+        self.failure: BridgeError | None = None
+        self._next = 1
+
+    def append(self, *items: Transition | Poison, skipped: str = "") -> Event:
+        """One more event; without items and reason, one with a transition."""
+        added = event(self._number(), *items, skipped=skipped)
+        self.events.append(added)
+        self.position = added.position
+        return added
+
+    def pass_by(self) -> Position:
+        """Something was written elsewhere: the position moves, and there is no event."""
+        self.position = at(self._number())
+        return self.position
+
+    def end(self) -> None:
+        """The stream ends after what was written so far."""
+        self.failure = Retryable("the stream ended")
+
+    def _number(self) -> int:
+        self._next += 1
+        return self._next - 1
+
+
+class FakeStream:
+    """See :class:`bridge.pipeline.ports.Stream`; ``size`` bounds a batch."""
+
+    def __init__(self, log: Log, start: Position, size: int = 2) -> None:
+        self._log = log
+        self._position = start
+        self._size = size
+        self.reads = 0
+
+    def read(self) -> Batch | None:
+        self.reads += 1
+        later = [one for one in self._log.events if one.position > self._position]
+        batch = later[: self._size]
+        position = batch[-1].position if len(later) > len(batch) else self._log.position
+        if position <= self._position:
+            if self._log.failure is not None:
+                raise self._log.failure
+            return None
+        self._position = position
+        return Batch(batch, position)
+
+
+class FakeBroker:
+    """Topics with partitions that keep what was written to them."""
+
+    PARTITIONS = 3
+
+    def __init__(self, *topics: str, most: int = 1_000_000) -> None:
+        self.most = most
+        self.partitions: dict[str, list[list[Message]]] = {
+            name: [[] for _ in range(self.PARTITIONS)] for name in topics
+        }
+
+    def messages(self, topic: str) -> list[Message]:
+        return [one for partition in self.partitions[topic] for one in partition]
+
+    def place(self, topic: str, key: bytes) -> list[Message]:
+        """The partition of a key."""
+        return self.partitions[topic][crc32(key) % self.PARTITIONS]
+
+
+class FakeSink:
+    """See :class:`bridge.pipeline.ports.Sink`; what was sent waits until ``write`` or ``acknowledge`` is called."""
+
+    def __init__(self, broker: FakeBroker) -> None:
+        self._broker = broker
+        self._waiting: dict[int, deque[tuple[Message, Delivery]]] = {}
+        self._answers: deque[Delivery | BridgeError] = deque()
+        self.broken = False
+        self.sent = 0
+
+    @property
+    def in_flight(self) -> int:
+        return sum(map(len, self._waiting.values()))
+
+    def most(self, topic: str) -> int:
+        return self._broker.most if topic in self._broker.partitions else 0
+
+    def send(self, sendings: Sequence[Sending]) -> None:
+        if self.broken:
+            raise Retryable("the sink is broken")
+        self.sent += len(sendings)
+        for message, delivery in sendings:
+            place = self._broker.place(message.topic, message.key)
+            self._waiting.setdefault(id(place), deque()).append((message, delivery))
+
+    def settled(self) -> list[Delivery]:
+        settled: list[Delivery] = []
+        while self._answers:
+            answer = self._answers[0]
+            if isinstance(answer, BridgeError):
+                if settled:
+                    break
+                self._answers.popleft()
+                self.broken = True
+                raise answer
+            settled.append(answer)
+            self._answers.popleft()
+        return settled
+
+    def acknowledge(self, most: int = 1_000_000) -> None:
+        """The broker writes up to so many of each partition's oldest messages, and says so."""
+        for waiting in self._waiting.values():
+            self._answers.extend(self._write(waiting, most))
+
+    def acknowledge_key(self, key: str, topic: str = "jobs") -> None:
+        """The broker writes and acknowledges the oldest message of the partition of ``key`` only."""
+        self._answers.extend(
+            self._write(self._waiting[id(self._broker.place(topic, key.encode()))], 1)
+        )
+
+    def write(self, most: int) -> None:
+        """The broker writes messages, and the answer is lost."""
+        for waiting in self._waiting.values():
+            self._write(waiting, most)
+
+    def fail(self, error: BridgeError) -> None:
+        """The oldest message fails."""
+        self._answers.append(error)
+
+    def _write(self, waiting: deque[tuple[Message, Delivery]], most: int) -> list[Delivery]:
+        written = []
+        for _ in range(min(most, len(waiting))):
+            message, delivery = waiting.popleft()
+            self._broker.place(message.topic, message.key).append(message)
+            written.append(delivery)
+        return written
+
+
+class Here(Executor):
+    """Does what it is given at once, or when told to with ``later``."""
+
+    def __init__(self) -> None:
+        self.later = False
+        self._waiting: list[Callable[[], None]] = []
+
+    def submit(self, call: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(call(*arguments, **named))
+            except BridgeError as error:
+                future.set_exception(error)
+
+        if self.later:
+            self._waiting.append(run)
+        else:
+            run()
+        return future
+
+    def catch_up(self) -> None:
+        """Do what waits."""
+        while self._waiting:
+            self._waiting.pop(0)()
+
+
+@dataclass
+class Shelf:
+    """What the stores of one name share: the record, who owns it since when, and how often that changed."""
+
+    clock: Clock
+    lease: float = 10.0
+    record: dict[str, Any] | None = None
+    owner: FakeStore | None = None
+    epoch: int = 0
+    renewed: float = 0.0
+    dead: list[FakeStore] = field(default_factory=list)
+    saves: list[Checkpoint] = field(default_factory=list)
+
+
+class FakeStore:
+    """See :class:`bridge.pipeline.ports.CheckpointStore`; ``failure`` is raised by the next write."""
+
+    def __init__(self, shelf: Shelf, name: str = "bridge") -> None:
+        self._shelf = shelf
+        self.name = name
+        self.where = f"memory ({name})"
+        self._epoch = 0
+        self.failure: BridgeError | None = None
+        self.renewals = 0
+        self.before_save: Callable[[Checkpoint], None] = lambda _: None
+
+    @property
+    def epoch(self) -> int:
+        return self._epoch
+
+    def acquire(self) -> str:
+        shelf = self._shelf
+        if shelf.owner is self:
+            self.renew()
+            return ""
+        silent = shelf.clock.monotonic() - shelf.renewed > shelf.lease
+        if shelf.owner is not None and shelf.owner not in shelf.dead and not silent:
+            return f"another bridge owns the checkpoint '{self.name}'"
+        shelf.owner, shelf.renewed = self, shelf.clock.monotonic()
+        shelf.epoch += 1
+        self._epoch = shelf.epoch
+        return ""
+
+    def load(self) -> Checkpoint | None:
+        if self._shelf.record is None:
+            return None
+        found = checkpoint_of(self._shelf.record, self.where)
+        if found.name != self.name:
+            raise CheckpointUnusable(f"the checkpoint belongs to {found.name}")
+        return found
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        self.before_save(checkpoint)
+        self.renew()
+        self._shelf.record = checkpoint.record() | {"epoch": self._epoch}
+        self._shelf.saves.append(checkpoint)
+
+    def renew(self) -> None:
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            raise failure
+        if self._shelf.owner is not self:
+            raise Fenced(f"another bridge took over the checkpoint '{self.name}'")
+        self.renewals += 1
+        self._shelf.renewed = self._shelf.clock.monotonic()
+
+    def release(self) -> None:
+        if self._shelf.owner is self:
+            self._shelf.owner = None
+        self._epoch = 0
+
+    def replace(self, checkpoint: Checkpoint | None) -> None:
+        if checkpoint is not None:
+            self.save(checkpoint)
+            return
+        self.renew()
+        self._shelf.record = None
+
+    def check_rights(self) -> None:
+        """Everybody may."""

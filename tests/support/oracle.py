@@ -1,0 +1,180 @@
+"""Judges a run: what was committed against what arrived, and every stored position against what was there by then."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tests.support.follower import Arrival
+from tests.support.simulator import Commit
+from tests.support.witness import Save, Transition
+
+#: The stored position is at most so old: the default interval of one second, and the rest for a busy machine.
+CHECKPOINT_SECONDS = 3.0
+#: What a killed process left in its sockets may still be appended for so long.
+AFTERLIFE_MILLIS = 1000
+#: How many of each kind a message names.
+EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a run; each list names what is wrong. ``positions``: whether the mode stores any."""
+
+    committed: Sequence[Transition]
+    arrived: Sequence[Arrival]
+    saves: Sequence[Save]
+    lost: Sequence[str]
+    strange: Sequence[str]
+    reordered: Sequence[str]
+    ahead: Sequence[str]
+    positions: bool = True
+
+    @property
+    def repeated(self) -> int:
+        """Messages beyond the first of each transition."""
+        return len(self.arrived) - len({each.trans_id for each in self.arrived})
+
+    def replay(self, ends: Iterable[float], seconds: float = CHECKPOINT_SECONDS) -> int:
+        """How many messages may be sent again after lives that ended at ``ends``, Unix seconds.
+
+        For each: what had arrived and was not covered by the stored position, and no more than what
+        arrived in the last ``seconds``, because the position is stored that often.
+        """
+        return sum(
+            min(len(self._uncovered(1000 * end)), self._recent(1000 * end, seconds)) for end in ends
+        )
+
+    def _uncovered(self, end: float) -> set[str]:
+        stored = max((save.token for save in self.saves if save.at <= end), default="")
+        later = {each.trans_id for each in self.committed if each.token > stored}
+        return later & {each.trans_id for each in self.arrived if each.at <= end + AFTERLIFE_MILLIS}
+
+    def _recent(self, end: float, seconds: float) -> int:
+        return sum(
+            end - 1000 * seconds <= each.at <= end + AFTERLIFE_MILLIS for each in self.arrived
+        )
+
+    def check(
+        self,
+        *,
+        repeated_at_most: int,
+        at_least: int = 100,
+        saves_at_least: int = 1,
+        untagged_at_most: int = 0,
+    ) -> None:
+        """Fail unless nothing is lost, reordered or remembered too early, and little repeated.
+
+        ``at_least`` transitions must have been committed and ``saves_at_least`` positions stored: a run in
+        which nothing happened proves nothing. A mode that keeps tags instead of positions may repeat ``untagged_at_most``
+        more: what was sent when MongoDB could not be told.
+        """
+        if not self.positions:
+            saves_at_least, repeated_at_most = 0, repeated_at_most + untagged_at_most
+        problems = [
+            f"{len(found)} {name}: {'; '.join(found[:EXAMPLES])}"
+            for name, found in (
+                ("lost", self.lost),
+                ("never committed as sent", self.strange),
+                ("out of order", self.reordered),
+                ("stored positions ahead of what was delivered", self.ahead),
+            )
+            if found
+        ]
+        if self.repeated > repeated_at_most:
+            problems.append(f"{self.repeated} repeated, where {repeated_at_most} are allowed")
+        committed, saves = len(self.committed), len(self.saves)
+        if committed < at_least:
+            problems.append(f"only {committed} transitions were committed, {at_least} are needed")
+        if saves < saves_at_least:
+            problems.append(f"only {saves} positions were stored, {saves_at_least} are needed")
+        print(
+            f"{committed} committed, {self.repeated} repeated of {repeated_at_most} allowed, {saves} stored"
+        )
+        assert not problems, (
+            f"of {committed} transitions, {len(self.arrived)} messages: " + "\n".join(problems)
+        )
+
+
+def judge(
+    committed: Sequence[Transition],
+    acknowledged: Iterable[Commit],
+    saves: Sequence[Save],
+    arrived: Sequence[Arrival],
+    *,
+    positions: bool = True,
+) -> Verdict:
+    """Compare. ``committed`` is in stream order; ``acknowledged`` is what the writer was told."""
+    there = {each.trans_id for each in arrived}
+    known = {each.trans_id for each in committed}
+    unseen = [each.trans_id for each in acknowledged if each.trans_id not in known]
+    assert not unseen, f"the witness missed {len(unseen)} acknowledged transitions, it cannot judge"
+    return Verdict(
+        committed=committed,
+        arrived=arrived,
+        saves=saves,
+        lost=[
+            f"{each.job_id} {each.state} {each.trans_id}"
+            for each in committed
+            if each.trans_id not in there
+        ],
+        strange=_strange(committed, arrived),
+        reordered=_reordered(committed, arrived),
+        ahead=_ahead(committed, saves, arrived),
+        positions=positions,
+    )
+
+
+def _strange(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> list[str]:
+    """Messages that nobody committed, or that say something else than was committed."""
+    truth = {each.trans_id: (each.job_id, each.state, each.job_id) for each in committed}
+    return [
+        str(each)
+        for each in arrived
+        if truth.get(each.trans_id) != (each.job_id, each.state, each.key)
+    ]
+
+
+def _reordered(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> list[str]:
+    """Jobs whose first arrivals are not in the order of the commits, or that are spread over partitions."""
+    order = {each.trans_id: place for place, each in enumerate(committed)}
+    latest: dict[str, int] = {}
+    found = []
+    seen: set[str] = set()
+    for each in arrived:
+        if each.trans_id in seen or each.trans_id not in order:
+            continue
+        seen.add(each.trans_id)
+        place = order[each.trans_id]
+        if place < latest.get(each.job_id, -1):
+            found.append(f"{each.job_id}: {each.state} came late")
+        latest[each.job_id] = max(place, latest.get(each.job_id, -1))
+    partitions = Counter(job for job, _ in {(each.job_id, each.partition) for each in arrived})
+    return found + [
+        f"{job} is in {count} partitions" for job, count in partitions.items() if count > 1
+    ]
+
+
+def _ahead(
+    committed: Sequence[Transition], saves: Sequence[Save], arrived: Sequence[Arrival]
+) -> list[str]:
+    """Stored positions at or after a transition that the broker did not have when they were stored."""
+    first: dict[str, float] = {}
+    for each in arrived:
+        first[each.trans_id] = min(each.at, first.get(each.trans_id, each.at))
+    found = []
+    for save in saves:
+        early = [
+            each
+            for each in committed
+            if each.token <= save.token and first.get(each.trans_id, _NEVER) > save.at
+        ]
+        if early:
+            found.append(
+                f"{len(early)} undelivered when {save.token[:24]} was stored, the first {early[0]}"
+            )
+    return found
+
+
+_NEVER = float("inf")

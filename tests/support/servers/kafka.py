@@ -1,0 +1,292 @@
+"""Apache Kafka itself, one node, fetched with Maven and run for tests."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ConfigResource,
+    ConfigResourceType,
+    ResourcePattern,
+    ResourceType,
+)
+from kafka.errors import KafkaError
+
+from bridge.demo.servers.process import Child, ServerError, free_ports, listening, poll
+from tests.support.servers.proxy import TcpProxy
+from tests.support.servers.records import Record, read
+
+VERSION = "4.2.0"
+POM = Path(__file__).with_name("pom.xml")
+CACHE = Path(__file__).parents[3] / ".cache" / f"kafka-{VERSION}"
+START_SECONDS = 90
+TOPIC_SECONDS = 30
+REQUEST_MILLIS = 10_000
+_NUMBERS = itertools.count(60_001)
+#: Starting matters more than peak speed; the heap suffices for what tests send.
+JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+LOGGING = (
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+)
+
+
+def required() -> None:
+    """Skip the test, with a reason, where there is no Java or Maven; fail where ``CI`` is set."""
+    missing = [program for program in ("java", "mvn") if shutil.which(program) is None]
+    if not missing:
+        return
+    reason = f"Apache Kafka needs {' and '.join(missing)} on the path"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def libraries() -> Path:
+    """The folder with the broker's jars, fetched once; tests that start at once do not disturb each other."""
+    if CACHE.is_dir():
+        return CACHE
+    CACHE.parent.mkdir(exist_ok=True)
+    fetched = Path(tempfile.mkdtemp(prefix=f"{CACHE.name}-", dir=CACHE.parent))
+    goal = [
+        "dependency:copy-dependencies",
+        "-DincludeScope=runtime",
+        f"-DoutputDirectory={fetched}",
+    ]
+    try:
+        subprocess.run(["mvn", "-q", "-B", "-f", str(POM), *goal], check=True)
+        with contextlib.suppress(OSError):  # another process was first
+            fetched.rename(CACHE)
+    finally:
+        shutil.rmtree(fetched, ignore_errors=True)
+    return CACHE
+
+
+class Kafka:
+    """One broker that is its own controller; ports and data stay the same across restarts.
+
+    It listens four times: for clients (``bootstrap``), for clients that come through ``proxy``, for the
+    helpers below (always plain and all-powerful) and for the controller. With ``users`` the clients' listener
+    asks for SASL PLAIN and allows only what ``allow`` grants; the user ``admin`` may do everything.
+    Start it from the thread that outlives it (see ``Child``).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        properties: Mapping[str, str] | None = None,
+        users: Mapping[str, str] | None = None,
+        auto_create_topics: bool = False,
+    ) -> None:
+        self.folder = folder
+        self._properties = dict(properties or {})
+        self._users = dict(users) if users is not None else None
+        self._auto_create = auto_create_topics
+        self.port, self._internal, self._proxied, self.proxy_port, self._controller = free_ports(5)
+        self.bootstrap = f"127.0.0.1:{self.port}"
+        self.internal = f"127.0.0.1:{self._internal}"
+        self._child: Child | None = None
+
+    def __enter__(self) -> Kafka:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def child(self) -> Child:
+        """The process; raises ``ServerError`` when it was never started."""
+        if self._child is None:
+            raise ServerError("Kafka was not started")
+        return self._child
+
+    def start(self) -> None:
+        """Start, or start again on the same data, and wait until it answers; raises ``ServerError``."""
+        self._child = self._child or self._prepare()
+        self._child.start()
+        try:
+            self._child.await_ready(self._answers, "Kafka", START_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        if self._child is not None:
+            self._child.stop()
+
+    def kill(self) -> None:
+        self.child.kill()
+
+    def pause(self) -> None:
+        self.child.pause()
+
+    def resume(self) -> None:
+        self.child.resume()
+
+    def proxy(self) -> TcpProxy:
+        """A proxy in front of the broker; a client given its ``address`` sends everything through it."""
+        return TcpProxy(self._proxied, port=self.proxy_port)
+
+    def admin(self) -> KafkaAdminClient:
+        """A client that may do everything; the caller closes it."""
+        return KafkaAdminClient(bootstrap_servers=self.internal, request_timeout_ms=REQUEST_MILLIS)
+
+    def create_topic(self, name: str, partitions: int = 3, **configs: str | int) -> None:
+        """Make a topic, with dots in the names of ``configs`` written as underscores."""
+        topic = {"num_partitions": partitions, "replication_factor": 1, "configs": _dotted(configs)}
+        with self.admin() as admin:
+            admin.create_topics({name: topic})
+            # The controller answers, and the broker learns of it a moment later.
+            poll(lambda: name in admin.list_topics(), f"topic {name}", TOPIC_SECONDS)
+
+    def delete_topic(self, name: str) -> None:
+        with self.admin() as admin:
+            admin.delete_topics([name])
+
+    def alter_topic(self, name: str, **configs: str | int) -> None:
+        """Change settings of a topic, with dots in their names written as underscores; the others stay. On return the broker goes by them.
+
+        It shows a change before it goes by it, and makes one after the other: when a second shows, the first is in force.
+        """
+        with self.admin() as admin:
+            for changes in (_dotted(configs), {"file.delete.delay.ms": str(next(_NUMBERS))}):
+                admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, changes)])
+                poll(
+                    partial(_shows, admin, name, changes),
+                    f"topic {name} with {changes}",
+                    TOPIC_SECONDS,
+                )
+
+    def read(self, topic: str, *, isolation: str = "read_committed") -> list[Record]:
+        """Every record of the topic at this moment, by partition and offset."""
+        return read(self.internal, topic, isolation=isolation)
+
+    def allow(self, user: str, kind: ResourceType, name: str, *operations: ACLOperation) -> None:
+        """Grant ``operations`` on one resource by its full name."""
+        resource = ResourcePattern(kind, name)
+        grants = [
+            ACL(f"User:{user}", "*", operation, ACLPermissionType.ALLOW, resource)
+            for operation in operations
+        ]
+        with self.admin() as admin:
+            admin.create_acls(grants)
+
+    def know(self, users: Mapping[str, str]) -> None:
+        """Users and their passwords from the next start on."""
+        self._users = dict(users)
+        self._write_settings()
+
+    def _answers(self) -> bool:
+        if not listening(self._internal):
+            return False
+        try:
+            with self.admin() as admin:
+                admin.list_topics()
+        except KafkaError:
+            return False
+        return True
+
+    def _prepare(self) -> Child:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        settings = self._write_settings()
+        java = ["java", *JVM, *LOGGING, "-cp", f"{libraries()}/*"]
+        cluster = f"--cluster-id={_cluster_id()}"
+        command = [*java, "kafka.tools.StorageTool", "format", cluster, "--config", str(settings)]
+        with (self.folder / "format.log").open("wb") as log:
+            subprocess.run(command, check=True, stdout=log, stderr=subprocess.STDOUT)
+        return Child([*java, "kafka.Kafka", str(settings)], self.folder / "kafka.log")
+
+    def _write_settings(self) -> Path:
+        settings = self.folder / "server.properties"
+        settings.write_text(
+            "".join(f"{name}={value}\n" for name, value in self._settings().items())
+        )
+        return settings
+
+    def _settings(self) -> dict[str, str]:
+        return {
+            **self._listeners(),
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@127.0.0.1:{self._controller}",
+            "log.dirs": str(self.folder / "data"),
+            "auto.create.topics.enable": str(self._auto_create).lower(),
+            "num.partitions": "3",
+            "offsets.topic.replication.factor": "1",
+            "offsets.topic.num.partitions": "4",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "transaction.state.log.num.partitions": "4",
+            "group.initial.rebalance.delay.ms": "0",
+            # A killed broker may come back only when its old session has ended.
+            "broker.session.timeout.ms": "3000",
+            "broker.heartbeat.interval.ms": "500",
+            **(self._security() if self._users is not None else {}),
+            **self._properties,
+        }
+
+    def _listeners(self) -> dict[str, str]:
+        clients = "PLAINTEXT" if self._users is None else "SASL_PLAINTEXT"
+        client, internal = f"CLIENT://{self.bootstrap}", f"INTERNAL://{self.internal}"
+        controller = f"CONTROLLER://127.0.0.1:{self._controller}"
+        protocols = f"CLIENT:{clients},PROXIED:{clients},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT"
+        return {
+            "listeners": f"{client},PROXIED://127.0.0.1:{self._proxied},{internal},{controller}",
+            "advertised.listeners": f"{client},PROXIED://127.0.0.1:{self.proxy_port},{internal}",
+            "listener.security.protocol.map": protocols,
+            "inter.broker.listener.name": "INTERNAL",
+            "controller.listener.names": "CONTROLLER",
+        }
+
+    def _security(self) -> dict[str, str]:
+        users = " ".join(
+            f'user_{name}="{password}"' for name, password in (self._users or {}).items()
+        )
+        login = f"org.apache.kafka.common.security.plain.PlainLoginModule required {users};"
+        return {
+            "sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.client.plain.sasl.jaas.config": login,
+            "listener.name.proxied.plain.sasl.jaas.config": login,
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            # Whoever comes over a plain listener is anonymous: the broker itself and the helpers above.
+            "super.users": "User:admin;User:ANONYMOUS",
+        }
+
+
+def _dotted(configs: Mapping[str, Any]) -> dict[str, str]:
+    return {name.replace("_", "."): str(value) for name, value in configs.items()}
+
+
+def _shows(admin: KafkaAdminClient, topic: str, settings: Mapping[str, str]) -> bool:
+    found = admin.describe_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all"
+    )["topic"][topic]
+    return all(found[name]["value"] == value for name, value in settings.items())
+
+
+def _cluster_id() -> str:
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

@@ -1,0 +1,118 @@
+"""Where checkpoint stores of one name meet: in memory, around a file, in a collection of MongoDB."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Protocol
+
+from pymongo import MongoClient
+
+from bridge.checkpoint.file import FileCheckpoint
+from bridge.mongo.checkpoints import COLLECTION, MongoCheckpoints
+from bridge.pipeline.ports import CheckpointStore
+from tests.support.fakes import FakeClock, FakeStore, Shelf
+
+LEASE = 30.0
+
+
+class Place(Protocol):
+    """Where stores of one name meet; ``stands_by`` where a second one waits instead of being refused."""
+
+    stands_by: bool
+
+    def open(self, name: str = "bridge") -> CheckpointStore: ...
+
+    def dead(self) -> None:
+        """A process of this host becomes the owner and is killed."""
+
+    def silent(self) -> None:
+        """The owner has not renewed for longer than the lease."""
+
+    def damage(self) -> None:
+        """Something else writes into the record."""
+
+
+class Memory:
+    stands_by = True
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.shelf = Shelf(self.clock, LEASE)
+
+    def open(self, name: str = "bridge") -> FakeStore:
+        return FakeStore(self.shelf, name)
+
+    def dead(self) -> None:
+        gone = self.open()
+        gone.acquire()
+        self.shelf.dead.append(gone)
+
+    def silent(self) -> None:
+        self.clock.advance(LEASE + 1)
+
+    def damage(self) -> None:
+        assert self.shelf.record is not None
+        self.shelf.record["sequence"] = "many"
+
+
+class File:
+    stands_by = False
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "checkpoint.json"
+        self._opened: list[FileCheckpoint] = []
+
+    def open(self, name: str = "bridge") -> FileCheckpoint:
+        self._opened.append(FileCheckpoint(self.path, name))
+        return self._opened[-1]
+
+    def dead(self) -> None:
+        killed(
+            "from pathlib import Path; from bridge.checkpoint.file import FileCheckpoint",
+            f"FileCheckpoint(Path({str(self.path)!r}), 'bridge')",
+        )
+
+    def silent(self) -> None:
+        raise NotImplementedError
+
+    def damage(self) -> None:
+        self.path.write_text(self.path.read_text()[:-40])
+
+    def close(self) -> None:
+        for each in self._opened:
+            each.release()
+
+
+class Collection:
+    stands_by = True
+
+    def __init__(self, uri: str, database: str) -> None:
+        self.uri, self.database = uri, database
+        self.client = MongoClient[dict[str, Any]](uri)
+        self.documents = self.client[database][COLLECTION]
+
+    def open(self, name: str = "bridge") -> MongoCheckpoints:
+        return MongoCheckpoints(self.client, self.database, name, LEASE)
+
+    def dead(self) -> None:
+        killed(
+            "from pymongo import MongoClient; from bridge.mongo.checkpoints import MongoCheckpoints",
+            f"MongoCheckpoints(MongoClient({self.uri!r}), {self.database!r}, 'bridge', {LEASE})",
+        )
+
+    def silent(self) -> None:
+        past = {"$subtract": ["$$NOW", int(LEASE * 1000) + 1000]}
+        self.documents.update_one({"_id": "bridge"}, [{"$set": {"renewed_at": past}}])
+
+    def damage(self) -> None:
+        self.documents.update_one({"_id": "bridge"}, {"$set": {"sequence": "many"}})
+
+
+def killed(imports: str, store: str) -> None:
+    code = f"import os, signal; {imports}\nassert {store}.acquire() == ''\nos.kill(os.getpid(), signal.SIGKILL)"
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == -9, ended.stderr

@@ -1,0 +1,15 @@
+"""Sweeps, and the tag of jobs they look for."""
+
+from __future__ import annotations
+
+from tests.support.running import Settings, command
+
+TAG = "to_notify"
+
+
+def swept(settings: Settings) -> int:
+    """One sweep; how many messages it sent."""
+    ended = command("sweep", "--once", settings=settings)
+    assert ended.code == 0, ended.err
+    assert ended.out.endswith("messages sent\n")
+    return int(ended.out.split()[0])

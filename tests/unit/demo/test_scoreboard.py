@@ -1,0 +1,34 @@
+"""The demo's comparison of what was committed with what arrived."""
+
+from bridge.demo.scoreboard import Ledger
+
+
+def test_what_was_committed_and_has_not_arrived_is_missing() -> None:
+    ledger = Ledger()
+    for sequence in range(3):
+        ledger.commit("job", sequence, f"t{sequence}")
+    ledger.arrive("job", 0, "t0")
+
+    tally = ledger.tally()
+
+    assert (tally.jobs, tally.committed, tally.messages, tally.missing) == (1, 3, 1, 2)
+
+
+def test_a_second_arrival_is_repeated_and_not_out_of_order() -> None:
+    ledger = Ledger()
+    assert ledger.arrive("job", 0, "t0")
+    assert ledger.arrive("job", 1, "t1")
+    assert not ledger.arrive("job", 0, "t0")
+
+    tally = ledger.tally()
+
+    assert (tally.messages, tally.repeated, tally.out_of_order) == (3, 1, 0)
+
+
+def test_a_first_arrival_after_a_later_one_of_its_job_is_out_of_order() -> None:
+    ledger = Ledger()
+    ledger.arrive("job", 1, "t1")
+    ledger.arrive("other", 0, "o0")
+    ledger.arrive("job", 0, "t0")
+
+    assert ledger.tally().out_of_order == 1

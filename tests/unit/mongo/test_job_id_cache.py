@@ -1,0 +1,121 @@
+"""Job ids: remembered from inserts, looked up together where they are missing, never more than so many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+from bson.objectid import ObjectId
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.mongo.job_id_cache import UNKNOWN, JobIds
+
+
+class Documents:
+    """A collection that tells what it was asked."""
+
+    def __init__(self, documents: Mapping[Any, Any]) -> None:
+        self.documents = documents
+        self.asked: list[list[Any]] = []
+
+    def __call__(self, keys: list[Any]) -> Iterable[tuple[Any, Any]]:
+        self.asked.append(sorted(keys))
+        return [(key, self.documents[key]) for key in keys if key in self.documents]
+
+
+def test_what_is_remembered_is_not_looked_up() -> None:
+    lookup = Documents({})
+    ids = JobIds(lookup)
+    ids.remember("a", "job-a")
+
+    assert ids.known("a") == "job-a"
+    assert ids.known("b") is UNKNOWN
+    assert lookup.asked == []
+
+
+def test_many_misses_are_one_question_and_none_is_no_question() -> None:
+    lookup = Documents({key: f"job-{key}" for key in "abc"})
+    ids = JobIds(lookup)
+
+    assert ids.find(["c", "b", "c"]) == ["job-c", "job-b", "job-c"]
+    assert ids.find([]) == []
+    assert lookup.asked == [["b", "c"]]
+    assert ids.lookups == 1
+
+
+def test_what_was_looked_up_is_remembered() -> None:
+    lookup = Documents({"a": "job-a"})
+    ids = JobIds(lookup)
+
+    ids.find(["a"])
+
+    assert ids.known("a") == "job-a"
+
+
+def test_a_document_that_is_gone_is_told_as_such_and_asked_for_again() -> None:
+    ids = JobIds(Documents({"b": "job-b"}))
+
+    assert ids.find(["a", "b"], "gone") == ["gone", "job-b"]
+    assert ids.known("a") is UNKNOWN
+
+
+def test_a_job_without_an_id_is_remembered_as_such() -> None:
+    lookup = Documents({"a": None})
+    ids = JobIds(lookup)
+
+    assert ids.find(["a"], "gone") == [None]
+    assert ids.known("a") is None
+
+
+KEY = ObjectId("6b08167d43c82fb391be9ae4")
+
+
+@pytest.mark.parametrize(
+    ("key", "other"), [(KEY, KEY.binary), (KEY, str(KEY)), (True, 1), (1, "1")]
+)
+def test_what_python_or_we_might_take_for_equal_are_two_documents(key: Any, other: Any) -> None:
+    ids = JobIds(Documents({}))
+    ids.remember(key, "job-a")
+    ids.remember(other, "job-b")
+
+    assert [ids.known(key), ids.known(other)] == ["job-a", "job-b"]
+
+
+def test_a_key_is_known_again_when_the_next_event_tells_it() -> None:
+    ids = JobIds(lambda keys: [(ObjectId(keys[0].binary), "job-b")])
+    ids.remember(KEY, "job-a")
+    other = ObjectId()
+
+    assert ids.known(ObjectId(KEY.binary)) == "job-a"
+    assert ids.find([other]) == ["job-b"]
+    assert ids.known(ObjectId(other.binary)) == "job-b"
+
+
+def test_the_oldest_go_first() -> None:
+    ids = JobIds(Documents({}), most=2)
+    for key in "abc":
+        ids.remember(key, key)
+
+    assert [ids.known(key) for key in "abc"] == [UNKNOWN, "b", "c"]
+
+
+def test_remembering_again_pushes_nobody_out() -> None:
+    ids = JobIds(Documents({}), most=2)
+    for key in "abbb":
+        ids.remember(key, key)
+
+    assert [ids.known(key) for key in "ab"] == ["a", "b"]
+
+
+@given(st.lists(st.sets(st.integers(0, 30), max_size=10)), st.integers(2, 8))
+def test_any_use_answers_right_and_keeps_no_more_than_allowed(
+    questions: list[set[int]], most: int
+) -> None:
+    documents = {key: f"job-{key}" for key in range(0, 30, 2)}
+    ids = JobIds(Documents(documents), most)
+
+    for keys in questions:
+        assert ids.find(list(keys)) == [documents.get(key) for key in keys]
+        assert len(ids._latest) + len(ids._before) <= most

@@ -1,0 +1,347 @@
+"""The settings: which source wins, and every problem at once under the name it was given by."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.errors import Misconfigured
+from bridge.settings import Config, load, parse_time
+from bridge.settings.load import option, setting_names, variable
+
+EXAMPLE = Path(__file__).parents[3] / "config" / "job-bridge.example.toml"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "settings.toml"
+
+
+def problems(
+    path: Path | None = None, environment: dict[str, str] | None = None, **options: Any
+) -> str:
+    with pytest.raises(Misconfigured) as caught:
+        load(
+            path,
+            {name.replace("__", "."): value for name, value in options.items()},
+            environment or {},
+        )
+    return caught.value.what
+
+
+def reading(environment: dict[str, str], path: Path | None = None, **options: Any) -> Config:
+    """Load as the command does, which reads the process's own environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        return load(
+            path, {name.replace("__", "."): value for name, value in options.items()}, environment
+        )
+
+
+def test_nothing_given_is_the_defaults() -> None:
+    config = load(None, {}, {})
+
+    assert config.kafka.topic == "job-transitions"
+    assert config.mongo.database == "cdmtaskservice"
+    assert config.delivery.mode == "at-least-once" and config.checkpoint.store == "mongo"
+    assert (config.http.host, config.http.port) == ("127.0.0.1", 9595)
+    assert config.start.from_ == "now"
+
+
+def test_the_option_beats_the_environment_which_beats_the_file_which_beats_the_default(
+    file: Path,
+) -> None:
+    file.write_text('[kafka]\ntopic = "file"\nheaders = "none"\n[mongo]\ndatabase = "file"\n')
+
+    config = reading(
+        {"JOB_BRIDGE_KAFKA_TOPIC": "env", "JOB_BRIDGE_MONGO_DATABASE": "env"},
+        file,
+        kafka__topic="option",
+    )
+
+    assert (config.kafka.topic, config.mongo.database, config.kafka.headers) == (
+        "option",
+        "env",
+        "none",
+    )
+    assert config.kafka.compression == "none"
+
+
+def test_the_start_is_set_by_its_stable_name() -> None:
+    config = reading({"JOB_BRIDGE_START_FROM": "2026-03-02T18:00:00+02:00"})
+
+    assert config.start.from_ == "2026-03-02T18:00:00+02:00"
+    assert parse_time(config.start.from_).isoformat() == "2026-03-02T16:00:00+00:00"
+
+
+def test_all_problems_are_told_at_once_by_the_names_they_were_given_by(file: Path) -> None:
+    file.write_text('[http]\nport = 99999\n[kafka]\nheaders = "avro"\n')
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JOB_BRIDGE_DELIVERY_WINDOW_MESSAGES", "0")
+        said = problems(
+            file,
+            {"JOB_BRIDGE_DELIVERY_WINDOW_MESSAGES": "0"},
+            kafka__topic="a.b",
+            checkpoint__interval_seconds="soon",
+        )
+
+    assert said.startswith("5 problem(s)")
+    for part in (
+        f"{file}: http.port",
+        f"{file}: kafka.headers",
+        "JOB_BRIDGE_DELIVERY_WINDOW_MESSAGES",
+        "--kafka-topic",
+        "Illegal character",
+        "a.b",
+        "--checkpoint-interval-seconds",
+        "'soon'",
+    ):
+        assert part in said
+
+
+SECONDS = sorted(name for name, field in setting_names().items() if field.annotation is float)
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e12", "-1"])
+@pytest.mark.parametrize("name", SECONDS)
+def test_seconds_without_end_are_refused_by_name(name: str, value: str) -> None:
+    said = problems(None, None, **{name: value})
+
+    assert said.startswith(f"1 problem(s) in the settings: {option(name)}: Input should be ")
+    assert said.endswith(f", not '{value}'")
+
+
+def test_all_seconds_are_bounded_and_a_year_is_not_too_long() -> None:
+    assert len(SECONDS) == 8 and all(name.endswith("_seconds") for name in SECONDS)
+    load(None, dict.fromkeys(SECONDS, 365 * 24 * 3600), {})
+    load(None, {"verify.every": "365d"}, {})
+    load(None, {"sweep.older_than_seconds": 10 * 365 * 24 * 3600}, {})
+
+
+@pytest.mark.parametrize("every", ["400d", "0.5s"])
+def test_a_verification_that_is_due_too_seldom_or_too_often_is_refused(every: str) -> None:
+    assert f"once a second at most, and once a year at least, not every {every}" in problems(
+        None, verify__every=every
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("[kafka]\ntopik = 'x'", "kafka.topic"),
+        ("[kafak]\ntopic = 'x'", "kafka.topic"),
+        ("[delivery]\nwindow_mesages = 1", "delivery.window_messages"),
+    ],
+)
+def test_an_unknown_name_in_the_file_is_an_error_and_the_nearest_is_named(
+    file: Path, text: str, near: str
+) -> None:
+    file.write_text(text)
+
+    assert f"is unknown (did you mean {near}?)" in problems(file)
+
+
+def test_a_value_outside_of_a_section_is_an_error(file: Path) -> None:
+    file.write_text("topic = 'x'")
+
+    assert "topic stands outside of a section" in problems(file)
+
+
+def test_an_unknown_variable_is_an_error_and_the_nearest_is_named() -> None:
+    said = problems(None, {"JOB_BRIDGE_KAFKA_TOPIK": "x"})
+
+    assert "JOB_BRIDGE_KAFKA_TOPIK is unknown (did you mean JOB_BRIDGE_KAFKA_TOPIC?)" in said
+
+
+def test_variables_of_others_do_not_matter() -> None:
+    assert (
+        load(None, {}, {"KAFKA_TOPIC": "x", "JOB_BRIDGE_CONFIG": "x", "PATH": "x"}).kafka.topic
+        == "job-transitions"
+    )
+
+
+def test_settings_that_are_not_there_yet_are_unknown() -> None:
+    assert "JOB_BRIDGE_SLICES_COUNT is unknown" in problems(None, {"JOB_BRIDGE_SLICES_COUNT": "2"})
+    assert "delivery.mode" in problems(None, delivery__mode="exactly-once").replace(
+        "--delivery-mode", "delivery.mode"
+    )
+
+
+def test_a_secret_may_be_in_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("hunter2\n")
+
+    config = reading(
+        {"JOB_BRIDGE_MONGO_USERNAME": "bridge", "JOB_BRIDGE_MONGO_PASSWORD_FILE": str(secret)}
+    )
+
+    assert config.mongo.password.get_secret_value() == "hunter2"
+    assert "hunter2" not in repr(config)
+
+
+def test_a_secret_given_twice_is_an_error(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("one")
+    names = {"JOB_BRIDGE_MONGO_PASSWORD": "two", "JOB_BRIDGE_MONGO_PASSWORD_FILE": str(secret)}
+
+    assert "are both set: keep one" in problems(None, names | {"JOB_BRIDGE_MONGO_USERNAME": "x"})
+
+
+def test_a_secrets_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    said = problems(None, {"JOB_BRIDGE_KAFKA_SASL_PASSWORD_FILE": str(tmp_path / "gone")})
+
+    assert "JOB_BRIDGE_KAFKA_SASL_PASSWORD_FILE: cannot read" in said and "No such file" in said
+
+
+def test_what_is_not_a_secret_has_no_file() -> None:
+    assert "JOB_BRIDGE_KAFKA_TOPIC_FILE is unknown" in problems(
+        None, {"JOB_BRIDGE_KAFKA_TOPIC_FILE": "x"}
+    )
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, field in setting_names().items() if "Secret" in str(field.annotation)]
+)
+def test_no_secret_is_in_an_error(name: str, file: Path) -> None:
+    section, _, key = name.partition(".")
+    file.write_text(f"[{section}]\n{key} = ['hunter2']\n")
+
+    assert "hunter2" not in problems(file)
+
+
+def test_what_kubernetes_tells_of_a_service_of_this_name_is_no_setting() -> None:
+    told = {
+        "JOB_BRIDGE_SERVICE_HOST": "10.43.0.7",
+        "JOB_BRIDGE_SERVICE_PORT": "9595",
+        "JOB_BRIDGE_SERVICE_PORT_METRICS": "9595",
+        "JOB_BRIDGE_PORT": "tcp://10.43.0.7:9595",
+        "JOB_BRIDGE_PORT_9595_TCP": "tcp://10.43.0.7:9595",
+        "JOB_BRIDGE_PORT_9595_TCP_PROTO": "tcp",
+        "JOB_BRIDGE_PORT_9595_TCP_ADDR": "10.43.0.7",
+        "JOB_BRIDGE_METRICS_SERVICE_HOST": "10.43.0.8",
+        "JOB_BRIDGE_METRICS_PORT": "tcp://10.43.0.8:9595",
+    }
+
+    assert load(None, {}, told) == load(None, {}, {})
+    assert "JOB_BRIDGE_PORT is unknown" in problems(None, {"JOB_BRIDGE_PORT": "9595"})
+
+
+@pytest.mark.parametrize(
+    ("section", "name"),
+    [
+        ("delivery", "window_messages"),
+        ("http", "port"),
+        ("delivery", "drain_seconds"),
+        ("kafka", "topic"),
+    ],
+)
+def test_yes_and_no_are_no_values(section: str, name: str, file: Path) -> None:
+    file.write_text(f"[{section}]\n{name} = true\n")
+
+    assert f"{section}.{name}: true and false are no values here" in problems(file)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"mongo__username": "u"}, "give both of --mongo-username and mongo.password"),
+        ({"kafka__security_protocol": "SASL_SLL"}, "--kafka-security-protocol"),
+        (
+            {"kafka__security_protocol": "SASL_SSL"},
+            "needs kafka.sasl_username and kafka.sasl_password",
+        ),
+        (
+            {"kafka__sasl_username": "me"},
+            "--kafka-sasl-username is not used with kafka.security_protocol = PLAINTEXT",
+        ),
+        (
+            {"kafka__sasl_password": "canary", "kafka__security_protocol": "SSL"},
+            " is not used with --kafka-security-protocol = SSL",
+        ),
+        (
+            {
+                "kafka__ssl_cafile": "ca.pem",
+                "kafka__sasl_username": "me",
+                "kafka__sasl_password": "canary",
+                "kafka__security_protocol": "SASL_PLAINTEXT",
+            },
+            "--kafka-ssl-cafile is not used with --kafka-security-protocol = SASL_PLAINTEXT",
+        ),
+        ({"jobs__profile": "custom"}, "needs jobs.id_field and jobs.state_field"),
+        (
+            {
+                "jobs__profile": "custom",
+                "jobs__id_field": "a",
+                "jobs__state_field": "s",
+                "jobs__transition_trans_id": "",
+            },
+            "none can be empty",
+        ),
+        ({"jobs__id_field": "x"}, "--jobs-id-field needs jobs.profile = custom"),
+        (
+            {"jobs__profile": "custom", "jobs__id_field": "a.b", "jobs__state_field": "s"},
+            "no plain field name",
+        ),
+        ({"start__from": "yesterday"}, "no ISO 8601 time"),
+        ({"start__from": "2026-03-02T18:00:00"}, "has no zone"),
+        ({"kafka__topic": "x" * 246}, "1 to 245 characters"),
+        ({"kafka__topic": ""}, "1 to 245 characters"),
+        ({"checkpoint__lease_seconds": 0.5}, "--checkpoint-lease-seconds"),
+        ({"delivery__window_bytes": 0}, "--delivery-window-bytes"),
+        ({"http__port": -1}, "--http-port"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused(options: dict[str, Any], said: str) -> None:
+    assert said in problems(None, **options)
+
+
+def test_a_file_that_is_missing_or_broken_is_named(file: Path) -> None:
+    with pytest.raises(Misconfigured, match=r"settings\.toml: No such file"):
+        load(file, {}, {})
+    file.write_text("[kafka\ntopic = x")
+    with pytest.raises(Misconfigured, match=r"settings\.toml is no TOML"):
+        load(file, {}, {})
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(Misconfigured, match="not UTF-8"):
+        load(file, {}, {})
+
+
+def test_settings_are_frozen() -> None:
+    config = load(None, {}, {})
+
+    with pytest.raises(ValueError, match="frozen"):
+        config.kafka.topic = "other"  # type: ignore[misc]
+
+
+def test_each_setting_has_one_name_in_each_place() -> None:
+    assert variable("checkpoint.interval_seconds") == "JOB_BRIDGE_CHECKPOINT_INTERVAL_SECONDS"
+    assert option("checkpoint.interval_seconds") == "--checkpoint-interval-seconds"
+    assert len({variable(name) for name in setting_names()}) == len(setting_names())
+    assert len({option(name) for name in setting_names()}) == len(setting_names())
+
+
+def test_every_setting_is_described() -> None:
+    assert [name for name, field in setting_names().items() if not field.description] == []
+
+
+def test_the_example_holds_every_setting_and_loads(file: Path) -> None:
+    lines = [
+        line.removeprefix("#").strip() if line.startswith("#") and "=" in line else line
+        for line in EXAMPLE.read_text().splitlines()
+    ]
+    names: list[str] = []
+    section = ""
+    for line in lines:
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif "=" in line:
+            names.append(f"{section}.{line.partition('=')[0].strip()}")
+
+    assert set(setting_names()) <= set(names)
+    tomllib.loads(EXAMPLE.read_text())
+    load(EXAMPLE, {}, {})

@@ -1,0 +1,354 @@
+"""Verification: what is missing, repeated, out of order or strange, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.errors import Misconfigured
+from bridge.model.message import MessageFormat, Record, value_of
+from bridge.model.transition import REPLAY, Poison, Transition
+from bridge.verification.comparison import Findings, Span, Verification, repairs
+from bridge.verification.database import Ledger
+from tests.support.factories import BASE, job
+
+SPAN = Span(BASE, BASE + 1000)
+MARGIN = 60.0
+
+
+class Job(NamedTuple):
+    items: Sequence[Transition | Poison]
+    place: str = ""
+    job_id: str = ""
+
+
+class Topics:
+    """What Kafka holds, and from when on it was asked for."""
+
+    def __init__(self, **topics: list[Record]) -> None:
+        self._topics = topics
+        self.asked: list[float | None] = []
+
+    def count(self, topic: str, since: float | None) -> int:
+        return len(self._topics[topic])
+
+    def read(self, topic: str, since: float | None) -> Iterator[Sequence[Record]]:
+        self.asked.append(since)
+        if topic not in self._topics:
+            raise Misconfigured(f"no topic {topic}")
+        yield self._topics[topic]
+
+    def kept_since(self, topic: str) -> float | None:
+        return None
+
+
+def happened(number: int, second: float, sequence: int = 0) -> Transition:
+    time = datetime.fromtimestamp(BASE + second, timezone.utc).isoformat()
+    return Transition(job(number), f"s{sequence}", time, f"{number}/{sequence}", sequence)
+
+
+def sent(
+    *transitions: Transition, partition: int = 0, begin: int = 0, written: float = BASE + 100
+) -> list[Record]:
+    return [
+        Record(partition, begin + offset, written + offset, b"", value_of(one), ())
+        for offset, one in enumerate(transitions)
+    ]
+
+
+def letter(item: Transition | Poison, *, offset: int = 0, written: float = BASE + 200) -> Record:
+    """The dead letter of ``item``."""
+    item = Poison("too large", *item) if isinstance(item, Transition) else item
+    made = MessageFormat("jobs", "job-bridge/test", cloudevents=False).dead_letter(
+        item, REPLAY, written
+    )
+    return Record(0, offset, written, made.key, made.value, made.headers)
+
+
+def compared(
+    jobs: Sequence[Job],
+    records: list[Record],
+    letters: list[Record] | None = None,
+    *,
+    by_state: bool = False,
+) -> tuple[Findings, list[Transition | Poison]]:
+    topics = Topics(jobs=records, **({"jobs-dlq": letters} if letters is not None else {}))
+    with Ledger() as ledger:
+        found = Verification(ledger, SPAN, margin=MARGIN, by_state=by_state).run(
+            iter(jobs), topics, "jobs", "jobs-dlq"
+        )
+        items = [item for event in repairs(ledger) for item in event.items]
+    assert topics.asked == [SPAN.since - MARGIN] * 2
+    return found, items
+
+
+A, B, C = (happened(1, 10 + n, n) for n in range(3))
+D = happened(2, 20)
+
+
+def kinds(found: Findings) -> dict[str, int]:
+    return {kind: count for kind, count in found.counts.items() if count}
+
+
+def test_when_all_is_there_nothing_is_found() -> None:
+    found, missing = compared([Job([A, B, C]), Job([D])], sent(A, D, B, C))
+
+    assert kinds(found) == {"transitions": 4, "messages": 4}
+    assert found.complete and missing == []
+
+
+def test_what_the_topic_lacks_is_missing_and_repaired_in_order() -> None:
+    found, missing = compared([Job([A, B, C]), Job([D])], sent(B))
+
+    assert kinds(found) == {"transitions": 4, "messages": 1, "missing": 3}
+    assert not found.complete
+    assert missing == [A, C, D]
+    assert found.examples["missing"][0] == f"{A.job_id} {A.state} {A.time} {A.trans_id}"
+
+
+def test_a_repair_says_that_it_is_a_replay() -> None:
+    with Ledger() as ledger:
+        Verification(ledger, SPAN, margin=MARGIN, by_state=False).run(
+            iter([Job([A])]), Topics(jobs=[]), "jobs", "jobs-dlq"
+        )
+        assert [event.origin for event in repairs(ledger)] == [REPLAY]
+
+
+def test_a_message_beyond_the_first_is_repeated() -> None:
+    found, _ = compared([Job([A, B])], sent(A, B, A, A, B))
+
+    assert kinds(found) == {"transitions": 2, "messages": 5, "repeated": 3}
+    assert len(found.examples["repeated"]) == 2
+
+
+def test_a_first_arrival_after_a_later_one_is_out_of_order() -> None:
+    found, _ = compared([Job([A, B, C]), Job([D])], sent(A, C, D, B))
+
+    assert kinds(found) == {"transitions": 4, "messages": 4, "out_of_order": 1}
+    (example,) = found.examples["out_of_order"]
+    # Named is the one that came too late, by what its job tells.
+    assert example.startswith(f"{B.job_id} {B.state}")
+
+
+def test_a_repeat_of_an_earlier_one_is_in_order() -> None:
+    found, _ = compared([Job([A, B, C])], sent(A, B, C, A, B))
+
+    assert kinds(found) == {"transitions": 3, "messages": 5, "repeated": 2}
+
+
+def test_partitions_are_not_compared_with_each_other() -> None:
+    records = sent(A, partition=0, begin=900) + sent(D, partition=1, begin=5)
+    found, _ = compared([Job([A]), Job([D])], records)
+
+    assert found.counts["out_of_order"] == 0
+
+
+@pytest.mark.parametrize("again", [-50.0, 50.0], ids=["read first", "read last"])
+def test_a_repeat_in_another_partition_is_in_order_whatever_its_offset_is(again: float) -> None:
+    first = sent(A, B, C, partition=0, begin=900)
+    repeat = sent(C, B, A, partition=1, begin=5, written=BASE + 150)
+    found, _ = compared([Job([A, B, C])], [*repeat, *first] if again < 0 else [*first, *repeat])
+
+    assert kinds(found) == {"transitions": 3, "messages": 6, "repeated": 3}
+
+
+def test_what_came_first_in_another_partition_is_not_compared_there() -> None:
+    found, _ = compared(
+        [Job([A, B, C])],
+        [*sent(B, A, C, partition=0, begin=900), *sent(A, partition=1, written=BASE + 50)],
+    )
+
+    assert kinds(found) == {"transitions": 3, "messages": 4, "repeated": 1}
+
+
+def test_within_a_partition_offsets_tell_the_order_and_not_the_clocks_of_those_who_wrote() -> None:
+    fast, slow = sent(A, B, begin=0), sent(A, begin=9, written=BASE + 1)
+    found, _ = compared([Job([A, B])], [*fast, *slow])
+    assert found.counts["out_of_order"] == 0
+
+    found, _ = compared([Job([A, B])], [*sent(B, begin=0), *sent(A, begin=9, written=BASE + 1)])
+    assert found.counts["out_of_order"] == 1
+
+
+def unreadable(value: bytes | None, *, offset: int = 0, written: float = BASE + 300) -> Record:
+    return Record(0, 7000 + offset, written, None, value, ())
+
+
+#: Deeper than Python reads JSON, and than it writes a list.
+DEEP = b"[" * 200_000
+NESTED = (
+    b'{"job_id": ' + b"[" * 5000 + b"]" * 5000 + b', "state": "s", "time": "t", "trans_id": "i"}'
+)
+
+
+def test_a_message_no_job_explains_is_strange() -> None:
+    odd = [
+        unreadable(value, offset=n) for n, value in enumerate((b"hello", None, DEEP, NESTED, b"7"))
+    ]
+    found, _ = compared([Job([A])], [*sent(A, B), *odd])
+
+    assert kinds(found) == {"transitions": 1, "messages": 7, "strange": 6}
+
+
+def test_a_message_that_cannot_be_read_is_of_the_time_it_was_written() -> None:
+    found, _ = compared(
+        [Job([A])],
+        [
+            *sent(A),
+            unreadable(b"hello", written=BASE - 1),
+            unreadable(b"hello", written=BASE + 1001),
+        ],
+    )
+
+    assert kinds(found) == {"transitions": 1, "messages": 1}
+
+
+def test_what_happened_outside_of_the_span_is_not_looked_at() -> None:
+    early, late = happened(1, -5, 3), happened(1, 1005, 4)
+    found, missing = compared([Job([early, A, late])], sent(happened(3, -5), A, happened(3, 1005)))
+
+    assert kinds(found) == {"transitions": 1, "messages": 1}
+    assert missing == []
+
+
+def test_a_dead_letter_is_set_aside_and_not_missing() -> None:
+    found, missing = compared([Job([A, B])], sent(B), [letter(A), letter(A, offset=1)])
+
+    assert kinds(found) == {"transitions": 2, "messages": 1, "set_aside": 1}
+    assert found.examples["set_aside"] == [f"{A.job_id} {A.state} {A.time} {A.trans_id}"]
+    assert missing == []
+
+
+def test_every_dead_letter_of_the_span_is_set_aside_whatever_the_jobs_tell() -> None:
+    timeless = Poison("the time is missing", job(3), "created", "", "3/0", 0)
+    unknown = Poison(
+        "the job was deleted before its id could be looked up", "", "created", A.time, "4/0", 0
+    )
+    strangers = [unreadable(value, offset=n) for n, value in enumerate((b"?", DEEP))]
+    found, _ = compared(
+        [Job([A])], sent(A), [letter(timeless), letter(unknown, offset=1), *strangers]
+    )
+
+    assert kinds(found) == {"transitions": 1, "messages": 1, "set_aside": 4}
+    assert f"{job(3)} created  3/0" in found.examples["set_aside"]
+
+
+def test_a_place_in_the_topic_is_not_one_among_the_dead_letters() -> None:
+    found, _ = compared([Job([A])], [*sent(A), unreadable(b"?")], [unreadable(b"?")])
+
+    assert kinds(found) == {"transitions": 1, "messages": 2, "strange": 1, "set_aside": 1}
+
+
+def test_a_dead_letter_of_another_time_or_that_was_sent_since_is_not_set_aside() -> None:
+    timeless = Poison("the time is missing", job(3), "created", "", "3/0", 0)
+    others = [
+        letter(happened(2, -5)),
+        letter(happened(2, 1005)),
+        letter(timeless, written=BASE - 5),
+        unreadable(b"?", written=BASE - 5),
+    ]
+    found, _ = compared([Job([A])], sent(A), [letter(A), *others])
+
+    assert kinds(found) == {"transitions": 1, "messages": 1}
+
+
+@pytest.mark.parametrize("trans_id", ["1/7", ""])
+def test_what_cannot_be_sent_is_missing_until_it_is_set_aside(trans_id: str) -> None:
+    poison = Poison("the state is int, not text", A.job_id, "7", B.time, trans_id, 1)
+
+    found, missing = compared([Job([A, poison, C])], sent(A, C))
+    assert kinds(found) == {"transitions": 3, "messages": 2, "missing": 1}
+    assert missing == [poison]
+
+    found, missing = compared([Job([A, poison, C])], sent(A, C), [letter(poison)])
+    assert kinds(found) == {"transitions": 3, "messages": 2, "set_aside": 1}
+    assert missing == []
+
+
+def test_a_job_that_is_read_twice_is_told_once() -> None:
+    found, _ = compared([Job([A]), Job([A, B])], sent(A, B))
+
+    assert kinds(found) == {"transitions": 2, "messages": 2}
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        Poison("the time is missing", A.job_id, "created", "", "1/7"),
+        Poison("the state is missing", A.job_id, "", A.time),
+        Poison("the job id is missing", "", "created", A.time, "1/7"),
+        Poison("the state is int, not text", A.job_id, "7", "2001-01-01T00:00:00+00:00", "1/7"),
+    ],
+    ids=["no time", "nothing to know it by", "no job", "another time"],
+)
+def test_what_cannot_be_sent_nor_placed_is_not_expected(poison: Poison) -> None:
+    found, _ = compared([Job([A, poison])], sent(A))
+
+    assert kinds(found) == {"transitions": 1, "messages": 1}
+
+
+def test_without_a_history_jobs_are_compared_by_their_latest_state() -> None:
+    latest = A._replace(state="complete", trans_id="made of the update's time")
+    before = A._replace(state="running", trans_id="made of the cluster time")
+    found, _ = compared(
+        [Job([latest])],
+        sent(before, latest._replace(trans_id="made of the cluster time too")),
+        by_state=True,
+    )
+    assert kinds(found) == {"transitions": 1, "messages": 2}
+
+    found, missing = compared([Job([latest])], sent(before), by_state=True)
+    assert found.counts["missing"] == 1
+    assert missing == [latest]
+
+
+def test_half_a_character_is_no_reason_to_fail() -> None:
+    half = Record(
+        0,
+        0,
+        0.0,
+        b"",
+        json.dumps({"job_id": "\ud800", "state": "s", "time": A.time, "trans_id": "t"}).encode(),
+        (),
+    )
+    found, _ = compared([Job([A])], [half, *sent(A, begin=1)])
+
+    assert kinds(found) == {"transitions": 1, "messages": 2, "strange": 1}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 5), st.integers(1, 6), st.randoms(use_true_random=False), st.data())
+def test_any_loss_and_any_repeat_is_counted(
+    jobs: int, transitions: int, shuffle: random.Random, data: st.DataObject
+) -> None:
+    told = [[happened(number, 10 + n, n) for n in range(transitions)] for number in range(jobs)]
+    everything = [one for each in told for one in each]
+    lost = data.draw(st.sets(st.sampled_from(everything)))
+    repeats = data.draw(
+        st.lists(st.sampled_from(everything), max_size=5).map(
+            lambda found: [one for one in found if one not in lost]
+        )
+    )
+    arrived = [one for one in everything if one not in lost]
+
+    found, missing = compared([Job(each) for each in told], sent(*arrived, *repeats))
+
+    assert set(missing) == lost and len(missing) == len(lost)
+    assert found.counts["repeated"] == len(repeats)
+    assert found.counts["out_of_order"] == found.counts["strange"] == 0
+
+
+@pytest.mark.parametrize("count", [3000])
+def test_more_than_fits_a_chunk_is_compared_whole(count: int) -> None:
+    told = [happened(number, 10) for number in range(count)]
+    found, missing = compared([Job([one]) for one in told], sent(*told[:-1]))
+
+    assert found.counts["transitions"] == count
+    assert missing == [told[-1]]

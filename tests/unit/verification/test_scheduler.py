@@ -1,0 +1,100 @@
+"""``verify.every`` when no verification can be made."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import subprocess
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from bridge.clock import SystemClock
+from bridge.model.position import ClusterTime, position_from
+from bridge.observability.metrics import Counters
+from bridge.observability.status import Status
+from bridge.verification.scheduler import Verifying
+from tests.support.factories import BASE, settings
+
+
+def test_without_a_process_to_be_had_the_next_one_covers_its_time_too(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def none_left(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr(subprocess, "Popen", none_left)
+    verifying = Verifying(settings(verify__every="1h"), Status({}, SystemClock(), Counters()))
+
+    with caplog.at_level(logging.WARNING):
+        assert not verifying._verified(0.0, 60.0)
+
+    assert "the next one covers its time too: [Errno 12] Cannot allocate memory" in caplog.text
+
+
+class Rounds(threading.Event):
+    """Ends after so many waits; notes how long each was."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self._count, self.waits = count, list[float]()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout or 0.0)
+        return len(self.waits) > self._count
+
+
+def spans(
+    verifying: Verifying, rounds: Rounds, monkeypatch: pytest.MonkeyPatch, *complete: bool
+) -> list[tuple[float, float]]:
+    """What is looked at in these rounds, which say whether nothing was missing."""
+    looked: list[tuple[float, float]] = []
+
+    def verified(begin: float, end: float) -> bool:
+        looked.append((begin, end))
+        return complete[len(looked) - 1]
+
+    verifying._stop = rounds
+    monkeypatch.setattr(verifying, "_verified", verified)
+    verifying._run()
+    return looked
+
+
+def test_it_begins_where_the_bridge_began_and_goes_on_where_nothing_was_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What happened before a first start is nobody's; what happened while the bridge was away is its own."""
+    status, rounds = Status({}, SystemClock(), Counters()), Rounds(3)
+    status.began = position_from(ClusterTime(BASE))
+    ends = iter([BASE + 100, BASE + 200, BASE + 300])
+    status.position = lambda: position_from(ClusterTime(next(ends)))
+    verifying = Verifying(settings(verify__every="1h", verify__settle_seconds="10"), status)
+
+    looked = spans(verifying, rounds, monkeypatch, True, False, True)
+
+    assert looked == [(BASE, BASE + 90), (BASE + 90, BASE + 190), (BASE + 90, BASE + 290)]
+    assert rounds.waits == [60.0, 3600.0, 3600.0, 3600.0]
+
+
+def test_where_there_is_no_stream_it_looks_as_far_as_the_sweeps_must_have_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    status = Status({}, SystemClock(), Counters())
+    status.began, status.streams = position_from(ClusterTime(BASE)), False
+    status.position = lambda: status.began
+    verifying = Verifying(
+        settings(
+            verify__every="1h",
+            verify__settle_seconds="10",
+            sweep__every_seconds="20",
+            sweep__older_than_seconds="70",
+        ),
+        status,
+    )
+
+    ((_, end),) = spans(verifying, Rounds(1), monkeypatch, True)
+
+    assert time.time() - 110 < end <= time.time() - 100
