@@ -105,5 +105,5 @@ if __name__ == "__main__":
     way: Any = {"watch": Watch, "raw": Raw}[sys.argv.pop(1)]
     if way is Raw:
         monitoring.register(after)
-    reading.Cursor, reading.unpacked = way, way.unpacked
+    reading.ChangeStreamCursor, reading.unpacked = way, way.unpacked
     main()

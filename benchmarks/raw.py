@@ -9,9 +9,9 @@ from pymongo import MongoClient
 
 from benchmarks.world import Backlog
 from bridge.model.profile import PROFILES
-from bridge.mongo.stages import shape
+from bridge.mongo.stages import shaping_stages
 
-SHAPED = shape(PROFILES["cts"])
+SHAPED = shaping_stages(PROFILES["cts"])
 
 
 def watched(uri: str, backlog: Backlog) -> float:

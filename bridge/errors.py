@@ -115,14 +115,14 @@ class Misconfigured(BridgeError):
     title = "configuration"
 
 
-class HistoryLost(BridgeError):
+class ResumePointLost(BridgeError):
     """The oplog no longer holds the events after the checkpoint."""
 
     exit_code = 80
     title = "history lost"
 
 
-class Unreadable(HistoryLost):
+class Unreadable(ResumePointLost):
     """An event the server can never hand over; the stream cannot be read past it, but the jobs' history tells what it told."""
 
     exit_code = 82

@@ -21,7 +21,7 @@ class Stopped(Exception):
     """A stop was asked for while something took long."""
 
 
-class Waiting:
+class Background:
     """``keep`` is called four times a second meanwhile; it raises what ends the wait. ``wake`` is set when a ``later`` call is done."""
 
     def __init__(

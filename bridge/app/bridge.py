@@ -10,30 +10,30 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
 from bridge import __version__
-from bridge.app.background import Stopped, Waiting
+from bridge.app.background import Background, Stopped
 from bridge.app.signals import on_stop
-from bridge.app.starting_point import Beginning
-from bridge.app.wiring import make_form, make_publisher, make_source, make_store
+from bridge.app.starting_point import StartingPoint
+from bridge.app.wiring import make_message_format, make_publisher, make_source, make_store
 from bridge.clock import Clock, SystemClock
 from bridge.delivery.modes import Run, mode_of
 from bridge.delivery.sweeping_stream import NoStream
-from bridge.errors import BridgeError, Fenced, HistoryLost, NotPermitted, Retryable
+from bridge.errors import BridgeError, Fenced, NotPermitted, ResumePointLost, Retryable
 from bridge.kafka.drivers import driver_of
 from bridge.logs import Repeated
 from bridge.model.policy import Backoff, DeadLetterBrake
 from bridge.model.profile import namespace_of
 from bridge.model.window import Window
 from bridge.mongo.client import state_client
-from bridge.observability.http_server import WebServer
+from bridge.observability.http_server import HttpServer
 from bridge.observability.metrics import Counters, registry
 from bridge.observability.status import SWEEP_ALONE, Recovering, Status
 from bridge.pipeline.loop import Loop
-from bridge.pipeline.metered_sink import Counting
+from bridge.pipeline.metered_sink import MeteredSink
 from bridge.pipeline.ports import Stream
 from bridge.pipeline.progress import Progress
-from bridge.pipeline.recovery_stream import Recovery, Report
-from bridge.settings import Config
-from bridge.verification.scheduler import Verifying
+from bridge.pipeline.recovery_stream import RecoveryProgress, RecoveryStream
+from bridge.settings import Settings
+from bridge.verification.scheduler import VerificationScheduler
 
 logger = logging.getLogger("bridge")
 
@@ -47,28 +47,28 @@ _STANDBY_SECONDS = 0.5
 class Service:
     """One bridge: one collection to one topic."""
 
-    def __init__(self, config: Config, clock: Clock | None = None) -> None:
-        self._config = config
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self._settings = settings
         self._clock = clock or SystemClock()
-        self._driver = driver_of(config)
+        self._driver = driver_of(settings)
         self._counters = Counters()
         self._stop = threading.Event()
         self._wake = threading.Event()
-        self._client = state_client(config)
-        self._source = make_source(config, self._client)
-        self._store = make_store(config, self._client)
-        self._mode = mode_of(config, self._source, self._clock, self._counters)
-        self._beginning = Beginning(
-            config,
+        self._client = state_client(settings)
+        self._source = make_source(settings, self._client)
+        self._store = make_store(settings, self._client)
+        self._mode = mode_of(settings, self._source, self._clock, self._counters)
+        self._beginning = StartingPoint(
+            settings,
             self._source,
             self._store,
             self._clock,
-            streams=not self._config.keeps_no_position,
+            streams=not self._settings.keeps_no_position,
         )
-        self._form = make_form(config)
+        self._form = make_message_format(settings)
         self._executor = ThreadPoolExecutor(1, "checkpoint")
-        self._brake = DeadLetterBrake(config.delivery.dead_letters_per_hour)
-        self._waiting = Waiting(self._stop, self._wake, self._clock, self._keep)
+        self._brake = DeadLetterBrake(settings.delivery.dead_letters_per_hour)
+        self._waiting = Background(self._stop, self._wake, self._clock, self._keep)
         self._progress: Progress | None = None
         self._was_ready, self._unacknowledged = False, 0
         self._ready_since: float | None = None
@@ -78,11 +78,11 @@ class Service:
 
     def _make_status(self) -> Status:
         about = {
-            "name": self._config.checkpoint.name,
-            "namespace": namespace_of(self._config),
-            "topic": self._config.kafka.topic,
+            "name": self._settings.checkpoint.name,
+            "namespace": namespace_of(self._settings),
+            "topic": self._settings.kafka.topic,
             "driver": str(self._driver),
-            "mode": self._config.delivery.mode,
+            "mode": self._settings.delivery.mode,
         }
         status = Status(about, self._clock, self._counters)
         status.position = lambda: self._progress.position if self._progress else None
@@ -100,19 +100,19 @@ class Service:
         metrics = registry(
             self._counters, self.status.gauges, lambda: self.status.state, __version__
         )
-        http = self._config.http
+        http = self._settings.http
         with (
             on_stop(self.stop),
-            WebServer(http.host, http.port, self.status, metrics) as web,
-            Verifying(self._config, self.status),
+            HttpServer(http.host, http.port, self.status, metrics) as web,
+            VerificationScheduler(self._settings, self.status),
         ):
             logger.info(
                 "job-bridge %s: %s to topic %s by %s, %s, checkpoint in %s; status at %s",
                 __version__,
-                namespace_of(self._config),
-                self._config.kafka.topic,
+                namespace_of(self._settings),
+                self._settings.kafka.topic,
                 self._driver,
-                self._config.delivery.mode,
+                self._settings.delivery.mode,
                 self._store.where,
                 http.url(web.port),
             )
@@ -145,7 +145,7 @@ class Service:
         """One run, and its exit code; None when the stream had forgotten our place, and the next run begins with the gap."""
         try:
             return self._run_once()
-        except HistoryLost as error:
+        except ResumePointLost as error:
             self._lose(error)
             self._counters.history_lost += 1
             return None
@@ -157,23 +157,25 @@ class Service:
         if not self._own():
             return 0
         progress = self._progress = self._progress or self._waiting.do(self._begin)
-        window = Window(progress.position, self._mode.messages, self._config.delivery.window_bytes)
+        window = Window(
+            progress.position, self._mode.messages, self._settings.delivery.window_bytes
+        )
         run = Run(
             progress, self._wake, self._stop, self.status.watch, self._keep, self._waiting.taking
         )
         with ExitStack() as stack:
             stack.callback(self.status.watch, None)
             driver = self._waiting.enter(
-                stack, self._driver.sink(self._config, self._form.dead_letter_topic, self._wake)
+                stack, self._driver.sink(self._settings, self._form.dead_letter_topic, self._wake)
             )
             self.status.watch(window)
             self.status.complaint = driver.complaint
             sink = stack.enter_context(
-                self._mode.around_sink(Counting(driver, self._clock, self._counters), run)
+                self._mode.around_sink(MeteredSink(driver, self._clock, self._counters), run)
             )
             stream = self._mode.around_stream(self._stream(progress, stack), run)
             publisher = make_publisher(
-                self._config, sink, window, self._form, self._brake, self._clock, self._counters
+                self._settings, sink, window, self._form, self._brake, self._clock, self._counters
             )
             loop = Loop(
                 stream,
@@ -195,7 +197,7 @@ class Service:
     def _stream(self, progress: Progress, stack: ExitStack) -> Stream:
         """What the position asks for: the change stream, or first the gap before it; nothing where there are no streams."""
         self.status.streams = self._source.deployment(
-            streams=not self._config.keeps_no_position
+            streams=not self._settings.keeps_no_position
         ).streams
         if not self.status.streams:
             logger.warning("%s", SWEEP_ALONE)
@@ -207,16 +209,16 @@ class Service:
                 stack, self._source.open(progress.position, self._wake, by_time=by_time)
             )
         history, place = self._source.history, progress.position.place
-        report = self.status.recovery = Report(
-            gap, self._waiting.do(lambda: history.count_told(gap, place)), self._clock
+        report = self.status.recovery = RecoveryProgress(
+            gap, self._waiting.do(lambda: history.count_in_gap(gap, place)), self._clock
         )
         latest_only = self._source.profile.transitions_field is None
         if latest_only:
             logger.warning(
                 "this collection keeps no history: of each job only the latest state can be told, those in between cannot be known"
             )
-        return Recovery(
-            self._waiting.taking(history.told(gap, place)),
+        return RecoveryStream(
+            self._waiting.taking(history.transitions_in_gap(gap, place)),
             gap,
             progress.position,
             self._waiting.later(
@@ -243,7 +245,7 @@ class Service:
         return self._stopped()
 
     def _drain(self, loop: Loop, window: Window) -> None:
-        loop.drain(self._config.delivery.drain_seconds)
+        loop.drain(self._settings.delivery.drain_seconds)
         self._unacknowledged = window.count
 
     def _stopped(self) -> int:
@@ -273,7 +275,10 @@ class Service:
 
     def _begin(self) -> Progress:
         """What is stored, or the first checkpoint."""
-        checkpoint, renew = self._beginning.checkpoint(), self._config.checkpoint.lease_seconds / 3
+        checkpoint, renew = (
+            self._beginning.checkpoint(),
+            self._settings.checkpoint.lease_seconds / 3,
+        )
         self.status.began = self.status.began or checkpoint.position
         return Progress(
             self._store,
@@ -285,9 +290,9 @@ class Service:
             self._executor,
         )
 
-    def _lose(self, error: HistoryLost) -> None:
+    def _lose(self, error: ResumePointLost) -> None:
         """The oplog has forgotten our position: from the next run on the gap is told by the jobs' history."""
-        if self._config.keeps_no_position or self._progress is None:
+        if self._settings.keeps_no_position or self._progress is None:
             logger.warning("%s; tags tell what is still to be sent: going on from now", error.what)
             self._progress = None
             return
@@ -296,7 +301,7 @@ class Service:
         logger.warning(
             "%s. Nothing is skipped: what changed since is published from the jobs' own history, with %g s before it again",
             error.what,
-            self._config.recovery.margin_seconds,
+            self._settings.recovery.margin_seconds,
             extra={"position": str(self._progress.position)},
         )
 

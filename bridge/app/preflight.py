@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from bridge.app.starting_point import admit_history, first_position
-from bridge.app.wiring import opened
-from bridge.errors import BridgeError, HistoryLost
-from bridge.kafka.drivers import Driver, driver_of
+from bridge.app.wiring import open_source_and_store
+from bridge.errors import BridgeError, ResumePointLost
+from bridge.kafka.drivers import KafkaDriver, driver_of
 from bridge.kafka.topics import DEFAULT_MAX_MESSAGE_BYTES, Topic, missing, unwritable
 from bridge.model.position import ClusterTime, Position, position_from
 from bridge.model.profile import namespace_of
@@ -19,7 +19,7 @@ from bridge.mongo.source import MongoSource
 from bridge.observability.http_server import unservable
 from bridge.observability.status import SWEEP_ALONE
 from bridge.pipeline.ports import CheckpointStore
-from bridge.settings import Config
+from bridge.settings import Settings
 
 _HOUR = 3600
 
@@ -35,13 +35,13 @@ class Finding:
     exit_code: int = 0
 
 
-def preflight(config: Config) -> list[Finding]:
+def preflight(settings: Settings) -> list[Finding]:
     """All findings, MongoDB first, then Kafka, then HTTP. A part that cannot be reached is one failure, the rest goes on."""
     looks = {"mongodb": _mongo, "kafka": _kafka, "http": _http}
     return [
         finding
         for subject, look in looks.items()
-        for finding in _guarded(subject, partial(look, config))
+        for finding in _guarded(subject, partial(look, settings))
     ]
 
 
@@ -63,9 +63,9 @@ def _failure(subject: str, error: BridgeError) -> Finding:
     )
 
 
-def _mongo(config: Config) -> Iterator[Finding]:
-    with opened(config) as (source, store):
-        deployment = source.deployment(streams=not config.keeps_no_position)
+def _mongo(settings: Settings) -> Iterator[Finding]:
+    with open_source_and_store(settings) as (source, store):
+        deployment = source.deployment(streams=not settings.keeps_no_position)
         yield Finding(
             "ok",
             "mongodb",
@@ -74,11 +74,13 @@ def _mongo(config: Config) -> Iterator[Finding]:
         yield Finding(
             "ok",
             "mode",
-            f"delivery.mode {config.delivery.mode}, the position is kept in {store.where}",
+            f"delivery.mode {settings.delivery.mode}, the position is kept in {store.where}",
         )
-        yield _collection(config, source)
+        yield _collection(settings, source)
         if deployment.streams:
-            yield from _guarded("rights", lambda: _stream(config, source, deployment.cluster_time))
+            yield from _guarded(
+                "rights", lambda: _stream(settings, source, deployment.cluster_time)
+            )
         else:
             yield Finding(
                 "warning",
@@ -87,27 +89,27 @@ def _mongo(config: Config) -> Iterator[Finding]:
                 "nothing, if a delay of sweep.every_seconds is enough",
             )
         yield _clock(deployment.cluster_time)
-        if config.delivery.mode.startswith("background"):
+        if settings.delivery.mode.startswith("background"):
             yield from _guarded("sweep", lambda: _sweep(source))
-        if not config.keeps_no_position:
-            yield from _guarded("history", lambda: _history(config, source))
-            yield from _guarded("checkpoint", lambda: _checkpoint(config, source, store))
+        if not settings.keeps_no_position:
+            yield from _guarded("history", lambda: _history(settings, source))
+            yield from _guarded("checkpoint", lambda: _checkpoint(settings, source, store))
 
 
-def _collection(config: Config, source: MongoSource) -> Finding:
+def _collection(settings: Settings, source: MongoSource) -> Finding:
     if source.exists():
-        return Finding("ok", "collection", f"{namespace_of(config)} exists")
+        return Finding("ok", "collection", f"{namespace_of(settings)} exists")
     return Finding(
         "warning",
         "collection",
-        f"{namespace_of(config)} does not exist yet; the bridge would wait for it",
+        f"{namespace_of(settings)} does not exist yet; the bridge would wait for it",
         "check mongo.database and mongo.collection",
     )
 
 
-def _stream(config: Config, source: MongoSource, newest: ClusterTime) -> Iterator[Finding]:
+def _stream(settings: Settings, source: MongoSource, newest: ClusterTime) -> Iterator[Finding]:
     with source.open(position_from(newest.next()), threading.Event(), by_time=False):
-        yield Finding("ok", "rights", f"may read the change stream of {namespace_of(config)}")
+        yield Finding("ok", "rights", f"may read the change stream of {namespace_of(settings)}")
     source.ids.find([None])
     yield Finding("ok", "rights", "may look up job ids")
 
@@ -128,8 +130,8 @@ def _sweep(source: MongoSource) -> Iterator[Finding]:
         yield Finding("ok", "sweep", "has an index that gives it what is tagged")
 
 
-def _history(config: Config, source: MongoSource) -> Iterator[Finding]:
-    if config.recovery.on_history_lost == "stop":
+def _history(settings: Settings, source: MongoSource) -> Iterator[Finding]:
+    if settings.recovery.on_history_lost == "stop":
         yield Finding("ok", "history", "not used: a lost history stops the bridge (exit 80)")
         return
     missing = source.history.missing_index()
@@ -170,19 +172,21 @@ def _clock(newest: ClusterTime) -> Finding:
     return Finding("ok", "clock", "agrees with MongoDB's, as far as can be seen")
 
 
-def _checkpoint(config: Config, source: MongoSource, store: CheckpointStore) -> Iterator[Finding]:
+def _checkpoint(
+    settings: Settings, source: MongoSource, store: CheckpointStore
+) -> Iterator[Finding]:
     store.check_rights()
     yield Finding("ok", "checkpoint", f"may be kept in {store.where}")
     stored = store.load()
     oldest, newest = source.cluster.oldest_oplog_entry(), source.cluster.last_write()
     yield _oplog(oldest, newest)
-    origin, start = source.origin(), config.start.from_
+    identity, start = source.identity(), settings.start.from_
     if stored is None:
-        first = first_position(start, origin.newest)
+        first = first_position(start, identity.newest)
         yield Finding(
             "ok", "checkpoint", f"none yet: the first start begins with start.from = {start}"
         )
-        yield _opens(config, source, first, by_time=False)
+        yield _opens(settings, source, first, by_time=False)
         return
     if start != "now":
         yield Finding(
@@ -191,22 +195,26 @@ def _checkpoint(config: Config, source: MongoSource, store: CheckpointStore) -> 
             f"start.from = {start} is not used: there is a checkpoint",
             "nothing; 'job-bridge token clear' makes the next start a first one",
         )
-    origin.admit(stored)
+    identity.admit(stored)
     admit_history(source, stored)
     yield Finding(
         "ok",
         "checkpoint",
-        f"at {stored.position}, {origin.cluster_time.seconds - stored.position.cluster_time.seconds} s behind the newest write",
+        f"at {stored.position}, {identity.cluster_time.seconds - stored.position.cluster_time.seconds} s behind the newest write",
     )
-    yield _opens(config, source, stored.needed, by_time=stored.fingerprint != origin.fingerprint)
+    yield _opens(
+        settings, source, stored.needed, by_time=stored.fingerprint != identity.fingerprint
+    )
 
 
-def _opens(config: Config, source: MongoSource, position: Position, *, by_time: bool) -> Finding:
+def _opens(
+    settings: Settings, source: MongoSource, position: Position, *, by_time: bool
+) -> Finding:
     try:
         with source.open(position, threading.Event(), by_time=by_time):
             return Finding("ok", "checkpoint", "the stream opens there")
-    except HistoryLost as error:
-        if config.recovery.on_history_lost == "stop":
+    except ResumePointLost as error:
+        if settings.recovery.on_history_lost == "stop":
             raise
         return Finding(
             "warning",
@@ -232,18 +240,18 @@ def _oplog(oldest: ClusterTime | None, newest: ClusterTime | None) -> Finding:
     )
 
 
-def _kafka(config: Config) -> Iterator[Finding]:
-    name, dead_letters = config.kafka.topic, f"{config.kafka.topic}-dlq"
-    driver = driver_of(config)
-    found = driver.topics(config).describe(name, dead_letters)
-    yield Finding("ok", "kafka", f"answers {driver} at {config.kafka.bootstrap_servers}")
+def _kafka(settings: Settings) -> Iterator[Finding]:
+    name, dead_letters = settings.kafka.topic, f"{settings.kafka.topic}-dlq"
+    driver = driver_of(settings)
+    found = driver.topics(settings).describe(name, dead_letters)
+    yield Finding("ok", "kafka", f"answers {driver} at {settings.kafka.bootstrap_servers}")
     if name not in found:
         yield _failure("topic", missing(name))
     else:
         yield from _topic(found[name])
-    if config.verify.every != "never" and name in found:
+    if settings.verify.every != "never" and name in found:
         for each in filter(found.__contains__, (name, dead_letters)):
-            yield from _guarded("verify", partial(_readable, config, driver, each))
+            yield from _guarded("verify", partial(_readable, settings, driver, each))
     if dead_letters in found and not found[dead_letters].writable:
         yield Finding(
             "warning",
@@ -266,8 +274,8 @@ def _kafka(config: Config) -> Iterator[Finding]:
         )
 
 
-def _readable(config: Config, driver: Driver, topic: str) -> Iterator[Finding]:
-    with driver.reader(config) as reader:
+def _readable(settings: Settings, driver: KafkaDriver, topic: str) -> Iterator[Finding]:
+    with driver.reader(settings) as reader:
         reader.count(topic, time.time())
         for _ in reader.read(topic, time.time() - 1):
             break
@@ -318,8 +326,8 @@ def _topic(topic: Topic) -> Iterator[Finding]:
         yield Finding(level, "topic", f"keeps messages {hours:.0f} hours", todo)
 
 
-def _http(config: Config) -> Iterator[Finding]:
-    host, port = config.http.host, config.http.port
+def _http(settings: Settings) -> Iterator[Finding]:
+    host, port = settings.http.host, settings.http.port
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -5,63 +5,67 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 from bridge.clock import Clock
-from bridge.errors import HistoryLost, Misconfigured
-from bridge.model.checkpoint import Checkpoint, Origin, restored
+from bridge.errors import Misconfigured, ResumePointLost
+from bridge.model.checkpoint import Checkpoint, ClusterIdentity, restored
 from bridge.model.gap import Gap, all_before, gap_after
 from bridge.model.position import ClusterTime, Position, position_by, position_from
 from bridge.model.profile import namespace_of
 from bridge.mongo.source import MongoSource
 from bridge.pipeline.ports import CheckpointStore
-from bridge.settings import Config, parse_time
+from bridge.settings import Settings, parse_time
 
 logger = logging.getLogger("bridge")
 
 
-class Beginning:
+class StartingPoint:
     """Finds the checkpoint to begin with. ``streams`` says whether a change stream is needed."""
 
     def __init__(
         self,
-        config: Config,
+        settings: Settings,
         source: MongoSource,
         store: CheckpointStore,
         clock: Clock,
         *,
         streams: bool,
     ) -> None:
-        self._config, self._source, self._store, self._clock = config, source, store, clock
+        self._settings, self._source, self._store, self._clock = settings, source, store, clock
         self._streams = streams
         #: Whether the stored token was made under other stages: it may be refused then, its cluster time is not.
         self.by_time = False
 
     def checkpoint(self) -> Checkpoint:
         """The checkpoint to begin with, stored. Raises ``CheckpointUnusable`` for one that is of other data."""
-        origin = self._source.origin(streams=self._streams)
+        identity = self._source.identity(streams=self._streams)
         if not self._source.exists():
             logger.warning(
                 "the collection %s does not exist yet: waiting for its first job",
-                namespace_of(self._config),
+                namespace_of(self._settings),
             )
         stored = self._store.load()
-        return self._first(origin) if stored is None else self._resumed(origin, stored)
+        return self._first(identity) if stored is None else self._resumed(identity, stored)
 
-    def gap_since(self, position: Position, stored: Checkpoint, error: HistoryLost) -> Gap:
+    def gap_since(self, position: Position, stored: Checkpoint, error: ResumePointLost) -> Gap:
         """What the stream can no longer tell after ``position``, of which ``stored`` is the latest that is stored. Raises ``error`` where settings say so."""
-        margin = self._config.recovery.margin_seconds
-        if self._config.recovery.on_history_lost == "stop":
+        margin = self._settings.recovery.margin_seconds
+        if self._settings.recovery.on_history_lost == "stop":
             raise error
         return gap_after(
-            position, self._source.origin().newest, margin, self._clock.now(), stored.known(margin)
+            position,
+            self._source.identity().newest,
+            margin,
+            self._clock.now(),
+            stored.known(margin),
         )
 
-    def _first(self, origin: Origin) -> Checkpoint:
-        start, now, gap = self._config.start.from_, origin.newest, None
+    def _first(self, identity: ClusterIdentity) -> Checkpoint:
+        start, now, gap = self._settings.start.from_, identity.newest, None
         position = first_position(start, now)
         if start == "history":
             # The place before it: the stream is then read from ``now`` on, once history is told.
             position = position_from(_before(now.cluster_time))
-            gap = all_before(now, self._config.recovery.margin_seconds, self._clock.now())
-        checkpoint = origin.first(
+            gap = all_before(now, self._settings.recovery.margin_seconds, self._clock.now())
+        checkpoint = identity.first(
             self._store.name, position, self._store.epoch, self._clock.now(), gap
         )
         self._store.save(checkpoint)
@@ -69,10 +73,10 @@ class Beginning:
         logger.info("%s", first, extra={"position": str(checkpoint.position)})
         return checkpoint
 
-    def _resumed(self, origin: Origin, checkpoint: Checkpoint) -> Checkpoint:
-        origin.admit(checkpoint)
+    def _resumed(self, identity: ClusterIdentity, checkpoint: Checkpoint) -> Checkpoint:
+        identity.admit(checkpoint)
         admit_history(self._source, checkpoint)
-        start = self._config.start.from_
+        start = self._settings.start.from_
         unused = (
             ""
             if start == "now"
@@ -81,17 +85,19 @@ class Beginning:
         logger.info(
             "going on from the checkpoint%s", unused, extra={"position": str(checkpoint.position)}
         )
-        self.by_time = checkpoint.fingerprint != origin.fingerprint and bool(
+        self.by_time = checkpoint.fingerprint != identity.fingerprint and bool(
             checkpoint.position.token
         )
         return replace(
-            checkpoint, fingerprint=origin.fingerprint, mongo_cluster_id=origin.mongo_cluster_id
+            checkpoint, fingerprint=identity.fingerprint, mongo_cluster_id=identity.mongo_cluster_id
         )
 
 
 def admit_history(source: MongoSource, checkpoint: Checkpoint) -> None:
     """Raise ``CheckpointUnusable`` when the jobs are older than the checkpoint."""
-    if checkpoint.delivered is not None and (why := source.history.lacks(checkpoint.delivered)):
+    if checkpoint.delivered is not None and (
+        why := source.history.why_older_than(checkpoint.delivered)
+    ):
         time = checkpoint.position.cluster_time.isoformat()
         raise restored(
             why, f". If it was only deleted: 'job-bridge token set {time}' goes on where it was"

@@ -14,7 +14,7 @@ from bridge.model.checkpoint import Checkpoint, checkpoint_of
 _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
-class FileCheckpoint:
+class FileCheckpointStore:
     """See :class:`bridge.pipeline.ports.CheckpointStore` for the contract.
 
     The lock is on ``FILE.lock``, because the file itself is replaced by each save; the system

@@ -4,7 +4,7 @@ from bridge.errors import Usage
 from bridge.model.checkpoint import Checkpoint
 
 
-class NoCheckpoint:
+class NullCheckpointStore:
     """Keeps nothing and keeps nobody out; see :class:`bridge.pipeline.ports.CheckpointStore` for the contract."""
 
     where = "the jobs' own tags"

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from bridge.cli.settings import Config, with_settings
+from bridge.cli.settings import Settings, with_settings
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
 
@@ -16,7 +16,7 @@ _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
     "--json", "as_json", is_flag=True, help="a list of {level, subject, text, todo, exit_code}"
 )
 @with_settings
-def check(config: Config, as_json: bool) -> int:
+def check(settings: Settings, as_json: bool) -> int:
     """Look at every precondition without changing anything; one line each: ok, warning or failure, and what to do.
 
     Exits 0 without failures, else with the code 'run' would give for the first one.
@@ -27,7 +27,7 @@ def check(config: Config, as_json: bool) -> int:
     """
     from bridge.app.preflight import preflight
 
-    findings = preflight(config)
+    findings = preflight(settings)
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:

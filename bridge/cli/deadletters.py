@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import click
 
 from bridge.app.signals import on_stop
-from bridge.cli.settings import Config, with_settings
+from bridge.cli.settings import Settings, with_settings
 from bridge.cli.times import when
 from bridge.errors import Retryable, Usage, one_line
 from bridge.model.message import KEPT, TOO_LARGE, Record, fields_of
@@ -56,7 +56,7 @@ def dead_letters() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="one JSON document a line")
 @with_settings
-def list_(config: Config, since: str | None, as_json: bool) -> None:
+def list_(settings: Settings, since: str | None, as_json: bool) -> None:
     """List dead letters, oldest first: place, time, job, state, reason.
 
     \b
@@ -64,7 +64,7 @@ def list_(config: Config, since: str | None, as_json: bool) -> None:
       job-bridge dead-letters list --since 7d
     """
     begin = when("--since", since).timestamp() if since is not None else None
-    found = _letters(config, begin)
+    found = _letters(settings, begin)
     for letter in found:
         if as_json:
             click.echo(json.dumps(_document(letter)))
@@ -74,20 +74,20 @@ def list_(config: Config, since: str | None, as_json: bool) -> None:
             )
             click.echo(f"{letter.place:9} {letter.at}  {job:36} {state:20} {reason}")
     if not found and not as_json:
-        click.echo(f"no dead letters in {config.kafka.topic}-dlq", err=True)
+        click.echo(f"no dead letters in {settings.kafka.topic}-dlq", err=True)
 
 
 @dead_letters.command()
 @click.argument("place", metavar="PARTITION:OFFSET")
 @with_settings
-def show(config: Config, place: str) -> None:
+def show(settings: Settings, place: str) -> None:
     """Show one dead letter whole, with its headers.
 
     \b
     Example:
       job-bridge dead-letters show 0:15
     """
-    (letter,) = _chosen(_letters(config, None), [place])
+    (letter,) = _chosen(_letters(settings, None), [place])
     click.echo(json.dumps(_document(letter), indent=1))
 
 
@@ -98,7 +98,7 @@ def show(config: Config, place: str) -> None:
 )
 @click.option("--since", metavar="WHEN", help="with --all: from when on")
 @with_settings
-def retry(config: Config, places: tuple[str, ...], everything: bool, since: str | None) -> int:
+def retry(settings: Settings, places: tuple[str, ...], everything: bool, since: str | None) -> int:
     """Send again what dead letters tell, when its cause is mended: with the transition's own identity, and ce_origin retry.
 
     The transition is read from the job, and taken from the letter where the job is gone; of several letters of one
@@ -112,19 +112,19 @@ def retry(config: Config, places: tuple[str, ...], everything: bool, since: str 
     if bool(places) == everything:
         raise Usage("say which: PARTITION:OFFSET, or --all", "Nothing was sent")
     begin = when("--since", since).timestamp() if since is not None else None
-    letters = _letters(config, begin)
+    letters = _letters(settings, begin)
     chosen = letters if everything else _chosen(letters, places)
-    return _retry(config, [*{letter.identity: letter for letter in chosen}.values()])
+    return _retry(settings, [*{letter.identity: letter for letter in chosen}.values()])
 
 
-def _retry(config: Config, letters: Sequence[Letter]) -> int:
-    from bridge.app.wiring import opened, resending
+def _retry(settings: Settings, letters: Sequence[Letter]) -> int:
+    from bridge.app.wiring import open_republisher, open_source_and_store
 
     stop, hopeless = threading.Event(), 0
-    with opened(config) as (source, _), on_stop(stop.set):
+    with open_source_and_store(settings) as (source, _), on_stop(stop.set):
         found: list[Transition] = []
         for letter in letters:
-            transition = _told(source.history.some([letter.text("job_id")]), letter) or _written(
+            transition = _told(source.history.by_ids([letter.text("job_id")]), letter) or _written(
                 letter
             )
             if transition is None:
@@ -137,7 +137,7 @@ def _retry(config: Config, letters: Sequence[Letter]) -> int:
                 )
             else:
                 found.append(transition)
-        with resending(config, stop) as resend:
+        with open_republisher(settings, stop) as resend:
             whole = resend.run(
                 Event(position_from(ClusterTime(0)), (one,), origin=RETRY) for one in found
             )
@@ -145,7 +145,7 @@ def _retry(config: Config, letters: Sequence[Letter]) -> int:
     if again:
         click.echo(f"{again} were set aside again", err=True)
     click.echo(
-        f"{len(found) - again if whole else 'not all'} of {len(letters)} sent to {config.kafka.topic}"
+        f"{len(found) - again if whole else 'not all'} of {len(letters)} sent to {settings.kafka.topic}"
     )
     return 0 if whole and not (again or hopeless) else Retryable.exit_code
 
@@ -158,12 +158,14 @@ def _advice(letter: Letter) -> str:
     )
 
 
-def _letters(config: Config, since: float | None) -> list[Letter]:
+def _letters(settings: Settings, since: float | None) -> list[Letter]:
     from bridge.kafka.drivers import driver_of
 
-    with driver_of(config).reader(config) as reader:
+    with driver_of(settings).reader(settings) as reader:
         records = [
-            record for batch in reader.read(f"{config.kafka.topic}-dlq", since) for record in batch
+            record
+            for batch in reader.read(f"{settings.kafka.topic}-dlq", since)
+            for record in batch
         ]
     return [
         _letter(record)

@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from bridge.app.signals import on_stop
 from bridge.cli import INTERRUPTED
 from bridge.cli.progress import bars
-from bridge.cli.settings import Config, with_settings
+from bridge.cli.settings import Settings, with_settings
 from bridge.cli.times import span, when
 from bridge.errors import Usage
 from bridge.model.gap import moment_of
@@ -90,7 +90,7 @@ class _Wanted:
 )
 @with_settings
 def replay(
-    config: Config,
+    settings: Settings,
     job_ids: tuple[str, ...],
     since: str | None,
     begin: str | None,
@@ -124,7 +124,7 @@ def replay(
         states,
         *_reached(updated),
     )
-    return _replay(_to(config, topic), wanted, dry_run, rate)
+    return _replay(_to(settings, topic), wanted, dry_run, rate)
 
 
 def _reached(updated: str | None) -> tuple[float | None, str]:
@@ -134,25 +134,25 @@ def _reached(updated: str | None) -> tuple[float | None, str]:
     return when("--updated-from", updated).timestamp(), ""
 
 
-def _to(config: Config, topic: str | None) -> Config:
+def _to(settings: Settings, topic: str | None) -> Settings:
     if topic is None:
-        return config
+        return settings
     from bridge.settings.schema import Kafka
 
     try:
-        kafka = Kafka.model_validate({**config.kafka.model_dump(), "topic": topic})
+        kafka = Kafka.model_validate({**settings.kafka.model_dump(), "topic": topic})
     except ValueError as error:
         problem: Any = error  # pydantic's, whose own text has many lines
         words = str(problem.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")
         raise Usage(f"--topic: {words}", "Nothing was sent") from None
-    return config.model_copy(update={"kafka": kafka})
+    return settings.model_copy(update={"kafka": kafka})
 
 
-def _replay(config: Config, wanted: _Wanted, dry_run: bool, rate: float) -> int:
-    from bridge.app.wiring import opened, resending
+def _replay(settings: Settings, wanted: _Wanted, dry_run: bool, rate: float) -> int:
+    from bridge.app.wiring import open_republisher, open_source_and_store
 
     stop = threading.Event()
-    with opened(config) as (source, _), on_stop(stop.set):
+    with open_source_and_store(settings) as (source, _), on_stop(stop.set):
         history, ids = source.history, wanted.job_ids
         total = len(ids) if ids else history.count(wanted.begin, wanted.place)
         with bars({"jobs": total}) as advance:
@@ -160,10 +160,10 @@ def _replay(config: Config, wanted: _Wanted, dry_run: bool, rate: float) -> int:
             events = _events(jobs, wanted, lambda: advance("jobs", 1))
             if dry_run:
                 return _print(events, stop)
-            with resending(config, stop, rate) as resend:
+            with open_republisher(settings, stop, rate) as resend:
                 whole = resend.run(events)
                 reached, sent = resend.window.position, resend.counters.settled
-        click.echo(f"{sent} messages sent to {config.kafka.topic}")
+        click.echo(f"{sent} messages sent to {settings.kafka.topic}")
     if whole and ids and not sent:
         click.echo("no transition of these jobs was found", err=True)
     if not whole and (rest := _rest(wanted, reached)):
@@ -181,7 +181,7 @@ def _asked(history: Any, ids: Sequence[str]) -> Iterator[_Step]:
     for begin in range(0, len(ids), _AT_ONCE):
         chunk = ids[begin : begin + _AT_ONCE]
         found: dict[str, list[Any]] = {}
-        for job in history.some(chunk):
+        for job in history.by_ids(chunk):
             found.setdefault(job.job_id, []).append(job)
         # First those that MongoDB knows by another spelling: whoever stops before the end of them begins the chunk again.
         if other := [job for name in found.keys() - set(chunk) for job in found[name]]:

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from bridge.cli.settings import Config, with_settings
+from bridge.cli.settings import Settings, with_settings
 from bridge.errors import BridgeError
 
 logger = logging.getLogger("bridge")
@@ -17,7 +17,7 @@ _SWITCH_SECONDS = 0.0005
 
 @click.command()
 @with_settings
-def run(config: Config) -> int:
+def run(settings: Settings) -> int:
     """Run the bridge until SIGTERM or SIGINT.
 
     The first signal drains and stores the position, a second one ends the process at once.
@@ -29,7 +29,7 @@ def run(config: Config) -> int:
     from bridge.app.bridge import Service
 
     try:
-        service = Service(config)
+        service = Service(settings)
         _settle_down()
         return service.run()
     except BridgeError as error:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from bridge import logs
-from bridge.settings import Config, load
+from bridge.settings import Settings, load
 from bridge.settings.load import option, setting_names
 
 #: Settings that are options too; the rest are for the file and the environment, secrets above all.
@@ -35,7 +35,7 @@ COMMON = (
 
 
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the shared options, and hand it the checked :class:`Config` as ``config``.
+    """Give a command the shared options, and hand it the checked :class:`Settings` as ``config``.
 
     Sets up the log as the settings ask. Raises ``Misconfigured`` with every problem at once.
     """
@@ -67,4 +67,4 @@ def _parameter(name: str) -> str:
     return name.replace(".", "_")
 
 
-__all__ = ["COMMON", "Config", "with_settings"]
+__all__ = ["COMMON", "Settings", "with_settings"]

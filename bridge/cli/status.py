@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 import click
 
-from bridge.cli.settings import Config, with_settings
+from bridge.cli.settings import Settings, with_settings
 from bridge.errors import Retryable
 
 #: What ``/status.json`` of a bridge has, as far as it is shown.
@@ -33,14 +33,14 @@ _TOLD = {
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="everything, as /status.json gives it")
 @with_settings
-def status(config: Config, as_json: bool) -> int:
+def status(settings: Settings, as_json: bool) -> int:
     """Ask the bridge at http.host and http.port how it is. Exits 0 when it is ready, else 75.
 
     \b
     Example:
       job-bridge status --http-port 9595
     """
-    url = f"{config.http.url(config.http.port)}/status.json"
+    url = f"{settings.http.url(settings.http.port)}/status.json"
     direct = urllib.request.build_opener(
         urllib.request.ProxyHandler({})
     )  # a proxy of the environment is for other hosts

@@ -9,7 +9,7 @@ import click
 
 from bridge.app.signals import on_stop
 from bridge.cli.progress import bars
-from bridge.cli.settings import Config, with_settings
+from bridge.cli.settings import Settings, with_settings
 from bridge.errors import Misconfigured, NotPermitted, Retryable
 from bridge.logs import Repeated
 from bridge.model.policy import Backoff
@@ -19,7 +19,7 @@ from bridge.model.policy import Backoff
 @click.option("--once", is_flag=True, help="one sweep, then end: for cron")
 @click.option("--create-index", is_flag=True, help="make the index a sweep needs, and end")
 @with_settings
-def sweep(config: Config, once: bool, create_index: bool) -> int:
+def sweep(settings: Settings, once: bool, create_index: bool) -> int:
     """Send what is tagged and older than sweep.older_than_seconds, and take the tags off; every sweep.every_seconds.
 
     Needs delivery.mode = background-jobs or background-transitions, and no change stream: it works on a
@@ -29,30 +29,30 @@ def sweep(config: Config, once: bool, create_index: bool) -> int:
     Example:
       job-bridge sweep --once --delivery-mode background-transitions
     """
-    if not config.delivery.mode.startswith("background"):
+    if not settings.delivery.mode.startswith("background"):
         raise Misconfigured(
-            f"delivery.mode = {config.delivery.mode} knows no tags",
+            f"delivery.mode = {settings.delivery.mode} knows no tags",
             "Nothing was read or sent",
             "Set it to background-transitions, or to background-jobs with sweep.job_tag",
         )
     if create_index:
-        return _create_index(config)
-    from bridge.app.wiring import opened
+        return _create_index(settings)
+    from bridge.app.wiring import open_source_and_store
 
     stop = threading.Event()
-    with on_stop(stop.set), opened(config) as (source, _):
+    with on_stop(stop.set), open_source_and_store(settings) as (source, _):
         tags = source.tags()  # they know what was sent in vain, from one sweep to the next
         return (
-            _once(config, source, tags, stop)
+            _once(settings, source, tags, stop)
             if once
-            else _again_and_again(config, source, tags, stop)
+            else _again_and_again(settings, source, tags, stop)
         )
 
 
-def _create_index(config: Config) -> int:
-    from bridge.app.wiring import opened
+def _create_index(settings: Settings) -> int:
+    from bridge.app.wiring import open_source_and_store
 
-    with opened(config) as (source, _):
+    with open_source_and_store(settings) as (source, _):
         sweeping = source.sweep()
         missing = sweeping.missing_index()
         if missing:
@@ -65,19 +65,19 @@ def _create_index(config: Config) -> int:
     return 0
 
 
-def _again_and_again(config: Config, source: Any, tags: Any, stop: threading.Event) -> int:
+def _again_and_again(settings: Settings, source: Any, tags: Any, stop: threading.Event) -> int:
     """Sweep until stopped; failures that pass are waited out."""
     import logging
 
     trouble, backoff, tries = Repeated(logging.getLogger("bridge")), Backoff(first=1.0), 0
     while not stop.is_set():
         try:
-            code = _once(config, source, tags, stop)
+            code = _once(settings, source, tags, stop)
             tries = 0
             trouble.over(time.monotonic(), "sweeping again")
             if code:
                 return code
-            stop.wait(config.sweep.every_seconds)
+            stop.wait(settings.sweep.every_seconds)
         except (Retryable, NotPermitted) as error:
             if isinstance(error, NotPermitted) and not tries:
                 raise
@@ -87,11 +87,11 @@ def _again_and_again(config: Config, source: Any, tags: Any, stop: threading.Eve
     return 0
 
 
-def _once(config: Config, source: Any, tags: Any, stop: threading.Event) -> int:
-    from bridge.app.wiring import resending
-    from bridge.delivery.untagging_sink import Held, Tagged
+def _once(settings: Settings, source: Any, tags: Any, stop: threading.Event) -> int:
+    from bridge.app.wiring import open_republisher
+    from bridge.delivery.untagging_sink import InFlight, UntaggingSink
 
-    sweeping, before = source.sweep(), time.time() - config.sweep.older_than_seconds
+    sweeping, before = source.sweep(), time.time() - settings.sweep.older_than_seconds
     sweeping.check_rights()
     if missing := sweeping.missing_index():
         click.echo(
@@ -101,7 +101,9 @@ def _once(config: Config, source: Any, tags: Any, stop: threading.Event) -> int:
 
     with (
         bars({"jobs": sweeping.count(before)}) as advance,
-        resending(config, stop, around=lambda sink: Tagged(sink, tags, Held())) as resend,
+        open_republisher(
+            settings, stop, around=lambda sink: UntaggingSink(sink, tags, InFlight())
+        ) as resend,
     ):
         whole = resend.run(_events(tags.pending(before), advance))
     click.echo(

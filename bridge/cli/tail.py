@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 import click
 
 from bridge.app.signals import on_stop
-from bridge.cli.settings import Config, with_settings
+from bridge.cli.settings import Settings, with_settings
 from bridge.errors import Usage, one_line
 from bridge.model.message import value_of
 from bridge.model.position import Position, position_by
@@ -22,14 +22,14 @@ from bridge.settings import parse_when
 )
 @click.option("--count", type=click.IntRange(1), help="end after so many transitions")
 @with_settings
-def tail(config: Config, since: str | None, count: int | None) -> None:
+def tail(settings: Settings, since: str | None, count: int | None) -> None:
     """Print transitions as they happen, one JSON message a line. Touches neither Kafka nor the checkpoint.
 
     \b
     Example:
       job-bridge tail --mongo-uri mongodb://localhost:27017/?replicaSet=rs0 --count 10
     """
-    from bridge.app.wiring import opened
+    from bridge.app.wiring import open_source_and_store
 
     stop, wake = threading.Event(), threading.Event()
 
@@ -38,8 +38,8 @@ def tail(config: Config, since: str | None, count: int | None) -> None:
         wake.set()
 
     left = count if count is not None else -1
-    with opened(config) as (source, _), on_stop(end):
-        newest = source.origin().newest
+    with open_source_and_store(settings) as (source, _), on_stop(end):
+        newest = source.identity().newest
         start = _position(since, newest) if since is not None else newest
         if start is None:
             raise Usage(

@@ -9,9 +9,9 @@ from datetime import datetime, timezone
 
 import click
 
-from bridge.cli.settings import Config, with_settings
+from bridge.cli.settings import Settings, with_settings
 from bridge.errors import CheckpointUnusable, Fenced, Retryable, Usage
-from bridge.model.checkpoint import Checkpoint, Origin
+from bridge.model.checkpoint import Checkpoint, ClusterIdentity
 from bridge.model.position import Position, position_by, position_of
 from bridge.pipeline.ports import CheckpointStore
 from bridge.settings import parse_when
@@ -27,22 +27,22 @@ def token() -> None:
 @token.command()
 @click.option("--json", "as_json", is_flag=True, help="the whole record")
 @with_settings
-def show(config: Config, as_json: bool) -> None:
+def show(settings: Settings, as_json: bool) -> None:
     """Show the checkpoint, decoded.
 
     \b
     Example:
       job-bridge token show --checkpoint-name job-bridge
     """
-    from bridge.app.wiring import opened
+    from bridge.app.wiring import open_source_and_store
 
-    with opened(config) as (_, store):
+    with open_source_and_store(settings) as (_, store):
         stored = store.load()
     if as_json:
         click.echo(json.dumps(stored.record() if stored else None, indent=1))
     elif stored is None:
         click.echo(
-            f"no checkpoint '{config.checkpoint.name}' yet: the bridge begins with start.from"
+            f"no checkpoint '{settings.checkpoint.name}' yet: the bridge begins with start.from"
         )
     else:
         for name, value in stored.record().items():
@@ -54,31 +54,31 @@ def show(config: Config, as_json: bool) -> None:
 @click.argument("place", metavar="TIME|now|TOKEN")
 @click.option("--yes", is_flag=True, help="do not ask")
 @with_settings
-def set_(config: Config, place: str, yes: bool) -> None:
+def set_(settings: Settings, place: str, yes: bool) -> None:
     """Let the bridge go on from a TIME (ISO 8601, a duration as 2h, or now; inclusive) or right after a resume TOKEN.
 
     \b
     Example:
       job-bridge token set 2026-03-02T18:00:00+00:00
     """
-    _change(config, place, yes)
+    _change(settings, place, yes)
 
 
 @token.command()
 @click.option("--yes", is_flag=True, help="do not ask")
 @with_settings
-def clear(config: Config, yes: bool) -> None:
+def clear(settings: Settings, yes: bool) -> None:
     """Forget the checkpoint: the next start begins with start.from.
 
     \b
     Example:
       job-bridge token clear --yes
     """
-    _change(config, None, yes)
+    _change(settings, None, yes)
 
 
-def _position(place: str, origin: Origin) -> Position:
-    newest, now = origin.newest, datetime.now(timezone.utc)
+def _position(place: str, identity: ClusterIdentity) -> Position:
+    newest, now = identity.newest, datetime.now(timezone.utc)
     if place == "now":
         return newest
     with suppress(ValueError):
@@ -92,18 +92,18 @@ def _position(place: str, origin: Origin) -> Position:
         ) from None
     if position is None:
         raise Usage(
-            f"{place} is in the future: MongoDB is at {origin.cluster_time.isoformat()}",
+            f"{place} is in the future: MongoDB is at {identity.cluster_time.isoformat()}",
             "The checkpoint is as it was",
             "'job-bridge token set now' goes on from here",
         )
     return position
 
 
-def _change(config: Config, place: str | None, yes: bool) -> None:
-    from bridge.app.wiring import opened
+def _change(settings: Settings, place: str | None, yes: bool) -> None:
+    from bridge.app.wiring import open_source_and_store
 
-    with opened(config) as (source, store):
-        position = _position(place, source.origin()) if place is not None else None
+    with open_source_and_store(settings) as (source, store):
+        position = _position(place, source.identity()) if place is not None else None
         if blocker := store.acquire():
             raise Fenced(
                 f"A bridge is running: {blocker}",
@@ -113,7 +113,7 @@ def _change(config: Config, place: str | None, yes: bool) -> None:
         try:
             before, unusable = _load(store)
             _confirm(before, unusable, position, yes)
-            store.replace(_made(source.origin(), store, before, position) if position else None)
+            store.replace(_made(source.identity(), store, before, position) if position else None)
             logger.warning("the checkpoint was changed by hand", extra={"position": str(position)})
         finally:
             with suppress(Retryable):
@@ -138,11 +138,13 @@ def _confirm(
 
 
 def _made(
-    origin: Origin, store: CheckpointStore, before: Checkpoint | None, position: Position
+    identity: ClusterIdentity, store: CheckpointStore, before: Checkpoint | None, position: Position
 ) -> Checkpoint:
     """A checkpoint of this very collection and cluster, whatever the one before was of."""
     sequence = before.sequence + 1 if before else 0
-    return replace(origin.first(store.name, position, store.epoch, time.time()), sequence=sequence)
+    return replace(
+        identity.first(store.name, position, store.epoch, time.time()), sequence=sequence
+    )
 
 
 def _load(store: CheckpointStore) -> tuple[Checkpoint | None, str]:

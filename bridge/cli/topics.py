@@ -2,7 +2,7 @@
 
 import click
 
-from bridge.cli.settings import Config, with_settings
+from bridge.cli.settings import Settings, with_settings
 from bridge.errors import Misconfigured, NotPermitted, PoisonEvent
 
 _STAYS = "Nothing was sent, and a topic that was there before stays as it is"
@@ -29,7 +29,7 @@ def topics() -> None:
     help="copies of each partition; 3 where there are 3 brokers",
 )
 @with_settings
-def create(config: Config, partitions: int, replicas: int) -> None:
+def create(settings: Settings, partitions: int, replicas: int) -> None:
     """Create the topic and its dead-letter topic, where they are missing.
 
     \b
@@ -38,9 +38,9 @@ def create(config: Config, partitions: int, replicas: int) -> None:
     """
     from bridge.kafka.drivers import driver_of
 
-    names = {config.kafka.topic: partitions, f"{config.kafka.topic}-dlq": 1}
+    names = {settings.kafka.topic: partitions, f"{settings.kafka.topic}-dlq": 1}
     try:
-        made = driver_of(config).topics(config).create(names, replicas)
+        made = driver_of(settings).topics(settings).create(names, replicas)
     except PoisonEvent as error:  # what refuses a message refuses a topic, too: the broker's policy
         raise Misconfigured(
             f"The broker makes no such topic: {error.what.partition(': ')[2]}",

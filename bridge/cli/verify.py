@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from bridge.cli.progress import bars
-from bridge.cli.settings import Config, with_settings
+from bridge.cli.settings import Settings, with_settings
 from bridge.cli.times import span
 from bridge.errors import Retryable, Usage, one_line
 from bridge.verification.comparison import Findings, Span
@@ -38,7 +38,7 @@ _KINDS = ("missing", "repeated", "out_of_order", "strange", "set_aside")
 @click.option("--json", "as_json", is_flag=True, help="the findings as one JSON document")
 @with_settings
 def verify(
-    config: Config,
+    settings: Settings,
     since: str | None,
     begin: str | None,
     end: str | None,
@@ -63,50 +63,53 @@ def verify(
     first, last = span(since, begin, end, "24h")
     assert first is not None
     asked = Span(
-        first.timestamp(), min(last.timestamp(), time.time() - config.verify.settle_seconds)
+        first.timestamp(), min(last.timestamp(), time.time() - settings.verify.settle_seconds)
     )
     if asked.until < asked.since:
         raise Usage(
-            f"nothing is left to compare from {_iso(asked.since)} on: the last {config.verify.settle_seconds:g} seconds are left out "
+            f"nothing is left to compare from {_iso(asked.since)} on: the last {settings.verify.settle_seconds:g} seconds are left out "
             "(verify.settle_seconds), they may still be on their way",
             "Nothing was compared",
             "Ask for an earlier time",
         )
-    return 0 if _verified(config, asked, repair, as_json).complete else Retryable.exit_code
+    return 0 if _verified(settings, asked, repair, as_json).complete else Retryable.exit_code
 
 
-def _verified(config: Config, asked: Span, repair: bool, as_json: bool) -> Findings:
+def _verified(settings: Settings, asked: Span, repair: bool, as_json: bool) -> Findings:
     """Compare, and print what was found; where it is to be repaired, send and compare again. A program hears the last word only."""
-    from bridge.app.wiring import opened
+    from bridge.app.wiring import open_source_and_store
     from bridge.kafka.drivers import driver_of
-    from bridge.verification.database import Ledger
+    from bridge.verification.database import TransitionDatabase
 
-    topic, sent = config.kafka.topic, None
-    with opened(config) as (source, _), driver_of(config).reader(config) as reader:
+    topic, sent = settings.kafka.topic, None
+    with (
+        open_source_and_store(settings) as (source, _),
+        driver_of(settings).reader(settings) as reader,
+    ):
         looked, before = _kept(asked, reader.kept_since(topic), topic), None
         while looked != before:  # again, where the topic removed meanwhile what is called missing
-            with Ledger() as ledger:
-                findings, before = _compared(config, source, reader, looked, ledger), looked
+            with TransitionDatabase() as ledger:
+                findings, before = _compared(settings, source, reader, looked, ledger), looked
                 looked = (
                     looked if findings.complete else _kept(looked, reader.kept_since(topic), topic)
                 )
                 if repair and not findings.complete and looked == before:
                     if not as_json:
                         _tell(findings, topic)
-                    sent = _repaired(config, ledger, findings.counts["missing"])
+                    sent = _repaired(settings, ledger, findings.counts["missing"])
         if sent is not None:
-            with Ledger() as ledger:
-                findings = _compared(config, source, reader, looked, ledger)
+            with TransitionDatabase() as ledger:
+                findings = _compared(settings, source, reader, looked, ledger)
     _show(findings, topic, as_json, sent)
     return findings
 
 
-def _compared(config: Config, source: Any, reader: Any, looked: Span, ledger: Any) -> Findings:
+def _compared(settings: Settings, source: Any, reader: Any, looked: Span, ledger: Any) -> Findings:
     from bridge.verification.comparison import Verification
 
     topic, margin, by_state = (
-        config.kafka.topic,
-        config.recovery.margin_seconds,
+        settings.kafka.topic,
+        settings.recovery.margin_seconds,
         source.profile.transitions_field is None,
     )
     totals = {
@@ -118,12 +121,15 @@ def _compared(config: Config, source: Any, reader: Any, looked: Span, ledger: An
         return check.run(source.history.jobs(looked.since), reader, topic, f"{topic}-dlq")
 
 
-def _repaired(config: Config, ledger: Any, missing: int) -> int:
+def _repaired(settings: Settings, ledger: Any, missing: int) -> int:
     """Send what is missing; how many were sent, without those that were set aside."""
-    from bridge.app.wiring import resending
+    from bridge.app.wiring import open_republisher
     from bridge.verification.comparison import repairs
 
-    with resending(config, threading.Event()) as resend, bars({"sent": missing}) as advance:
+    with (
+        open_republisher(settings, threading.Event()) as resend,
+        bars({"sent": missing}) as advance,
+    ):
         resend.run(repairs(ledger), lambda more: advance("sent", more))
         return missing - resend.counters.dead_lettered
 

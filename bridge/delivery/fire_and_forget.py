@@ -17,7 +17,7 @@ logger = logging.getLogger("bridge")
 _PULSE_SECONDS = 0.25
 
 
-class Forgetting:
+class FireAndForgetSink:
     """A sink that never lets the loop wait for Kafka; see :class:`bridge.pipeline.ports.Sink`.
 
     What Kafka has not acknowledged is held up to the bounds of ``flight``; a message beyond them is
@@ -29,7 +29,7 @@ class Forgetting:
         self._sink, self._flight, self._clock, self._counters = sink, flight, clock, counters
         self._forgotten: list[Delivery] = []
         self._drops = Repeated(logger)
-        self.most = sink.most
+        self.max_message_bytes = sink.max_message_bytes
 
     @property
     def broken(self) -> bool:

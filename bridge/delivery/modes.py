@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.clock import Clock
-from bridge.delivery.fire_and_forget import Forgetting
-from bridge.delivery.sweeping_stream import Sweeping, Tagging
-from bridge.delivery.synchronous import OneByOne
-from bridge.delivery.untagging_sink import Held, Tagged
+from bridge.delivery.fire_and_forget import FireAndForgetSink
+from bridge.delivery.sweeping_stream import SweepingStream, TaggingStream
+from bridge.delivery.synchronous import SynchronousSink
+from bridge.delivery.untagging_sink import InFlight, UntaggingSink
 from bridge.model.policy import CheckpointPolicy
 from bridge.model.window import Window
 from bridge.mongo.source import MongoSource
@@ -23,7 +23,7 @@ from bridge.mongo.tags import JobTags
 from bridge.observability.metrics import Counters
 from bridge.pipeline.ports import Sink, Stream
 from bridge.pipeline.progress import Progress
-from bridge.settings import Config
+from bridge.settings import Settings
 
 logger = logging.getLogger("bridge")
 
@@ -61,35 +61,35 @@ class Mode:
     stalled: str = "Nothing is lost: reading waits"
 
 
-def mode_of(config: Config, source: MongoSource, clock: Clock, counters: Counters) -> Mode:
+def mode_of(settings: Settings, source: MongoSource, clock: Clock, counters: Counters) -> Mode:
     """The mode ``delivery.mode`` asks for."""
-    return _MODES[config.delivery.mode](config, source, clock, counters)
+    return _MODES[settings.delivery.mode](settings, source, clock, counters)
 
 
 def _at_least_once(
-    config: Config, _source: MongoSource, _clock: Clock, _counters: Counters
+    settings: Settings, _source: MongoSource, _clock: Clock, _counters: Counters
 ) -> Mode:
     return Mode(
-        CheckpointPolicy(config.checkpoint.interval_seconds), config.delivery.window_messages
+        CheckpointPolicy(settings.checkpoint.interval_seconds), settings.delivery.window_messages
     )
 
 
 def _fire_and_forget(
-    config: Config, _source: MongoSource, clock: Clock, counters: Counters
+    settings: Settings, _source: MongoSource, clock: Clock, counters: Counters
 ) -> Mode:
-    delivery = config.delivery
+    delivery = settings.delivery
 
     @contextmanager
     def forgetting(sink: Sink, run: Run) -> Iterator[Sink]:
         flight = Window(run.progress.position, delivery.window_messages, delivery.window_bytes)
         run.show(flight)
-        around = Forgetting(sink, flight, clock, counters)
+        around = FireAndForgetSink(sink, flight, clock, counters)
         try:
             yield around
         finally:
             around.drain(delivery.drain_seconds, run.wake, run.keep)
 
-    policy = CheckpointPolicy(config.checkpoint.interval_seconds)
+    policy = CheckpointPolicy(settings.checkpoint.interval_seconds)
     return Mode(
         policy,
         delivery.window_messages,
@@ -98,12 +98,14 @@ def _fire_and_forget(
     )
 
 
-def _synchronous(config: Config, _source: MongoSource, clock: Clock, _counters: Counters) -> Mode:
-    delivery = config.delivery
+def _synchronous(
+    settings: Settings, _source: MongoSource, clock: Clock, _counters: Counters
+) -> Mode:
+    delivery = settings.delivery
 
     def one_by_one(sink: Sink, run: Run) -> AbstractContextManager[Sink]:
         return nullcontext(
-            OneByOne(
+            SynchronousSink(
                 sink,
                 clock,
                 run.wake,
@@ -117,8 +119,8 @@ def _synchronous(config: Config, _source: MongoSource, clock: Clock, _counters: 
     return Mode(CheckpointPolicy(0), 1, around_sink=one_by_one)
 
 
-def _background(config: Config, source: MongoSource, clock: Clock, counters: Counters) -> Mode:
-    tags, held = source.tags(), Held()
+def _background(settings: Settings, source: MongoSource, clock: Clock, counters: Counters) -> Mode:
+    tags, held = source.tags(), InFlight()
 
     def sweeping(stream: Stream, run: Run) -> Stream:
         if missing := source.sweep().missing_index():
@@ -127,21 +129,25 @@ def _background(config: Config, source: MongoSource, clock: Clock, counters: Cou
                 missing,
             )
         around: Stream = (
-            Tagging(stream, tags) if config.bridge_tags and isinstance(tags, JobTags) else stream
+            TaggingStream(stream, tags)
+            if settings.bridge_tags and isinstance(tags, JobTags)
+            else stream
         )
-        return Sweeping(
-            around, tags, held, config.sweep, run.progress.position, clock, counters, run.taking
+        return SweepingStream(
+            around, tags, held, settings.sweep, run.progress.position, clock, counters, run.taking
         )
 
     def tagged(sink: Sink, _: Run) -> AbstractContextManager[Sink]:
         held.clear()
-        return nullcontext(Tagged(sink, tags, held))
+        return nullcontext(UntaggingSink(sink, tags, held))
 
-    policy = CheckpointPolicy(config.checkpoint.interval_seconds)
-    return Mode(policy, config.delivery.window_messages, around_sink=tagged, around_stream=sweeping)
+    policy = CheckpointPolicy(settings.checkpoint.interval_seconds)
+    return Mode(
+        policy, settings.delivery.window_messages, around_sink=tagged, around_stream=sweeping
+    )
 
 
-_MODES: dict[str, Callable[[Config, MongoSource, Clock, Counters], Mode]] = {
+_MODES: dict[str, Callable[[Settings, MongoSource, Clock, Counters], Mode]] = {
     "at-least-once": _at_least_once,
     "fire-and-forget": _fire_and_forget,
     "synchronous": _synchronous,

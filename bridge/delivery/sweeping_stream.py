@@ -6,7 +6,7 @@ from math import inf
 from typing import Protocol
 
 from bridge.clock import Clock
-from bridge.delivery.untagging_sink import Held
+from bridge.delivery.untagging_sink import InFlight
 from bridge.model.position import Position
 from bridge.model.transition import SWEEP, Batch, Event, Poison, Transition
 from bridge.observability.metrics import Counters
@@ -41,7 +41,7 @@ class Pace(Protocol):
     def older_than_seconds(self) -> float: ...
 
 
-class Sweeping:
+class SweepingStream:
     """A stream of both; see :class:`bridge.pipeline.ports.Stream`.
 
     It sweeps when the stream has nothing to read, for the first time at once. What is on its way
@@ -54,7 +54,7 @@ class Sweeping:
         self,
         stream: Stream,
         tags: Tags,
-        held: Held,
+        held: InFlight,
         pace: Pace,
         position: Position,
         clock: Clock,
@@ -72,7 +72,7 @@ class Sweeping:
         self._next = clock.monotonic()
         self._known: set[str] = set()
         #: What was on its way when this sweep began: it may have lost its tag since it was found.
-        self._on_its_way = Held()
+        self._on_its_way = InFlight()
         #: Jobs the stream told of since this sweep began: what it still holds of them may be older.
         self._told: set[str] = set()
 
@@ -147,7 +147,7 @@ class Sweeping:
         return Event(self._position, left, origin=SWEEP) if left else None
 
 
-class Tagging:
+class TaggingStream:
     """A stream that tags the jobs of its events before it tells them, where their service does not."""
 
     def __init__(self, stream: Stream, tagger: Tagger) -> None:

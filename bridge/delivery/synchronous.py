@@ -15,7 +15,7 @@ _AGAIN = "Nothing is lost: it is sent again at the next start, and may then be t
 _LOOK = "Look at Kafka, then start again"
 
 
-class OneByOne:
+class SynchronousSink:
     """A sink whose ``send`` waits for each acknowledgement; see :class:`bridge.pipeline.ports.Sink`.
 
     ``meanwhile`` is called while it waits. ``seconds`` is the deadline of one message; once ``stop`` is
@@ -37,7 +37,7 @@ class OneByOne:
         self._stop, self._drain_seconds, self._meanwhile = stop, drain_seconds, meanwhile
         self._acknowledged: list[Delivery] = []
         self.broken = False
-        self.most = sink.most
+        self.max_message_bytes = sink.max_message_bytes
 
     def send(self, sendings: Sequence[Sending]) -> None:
         """Raises :class:`SendFailed`, naming the job, the state and the cause; what was acknowledged before is settled."""

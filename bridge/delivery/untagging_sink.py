@@ -19,7 +19,7 @@ def identity_of(item: Transition | Poison) -> Identity:
     return item.job_id, item.trans_id, item.sequence
 
 
-class Held:
+class InFlight:
     """The transitions that are on their way, from being sent to being untagged."""
 
     def __init__(self) -> None:
@@ -31,9 +31,9 @@ class Held:
     def add(self, item: Transition | Poison) -> None:
         self._held.add(identity_of(item))
 
-    def now(self) -> "Held":
+    def now(self) -> "InFlight":
         """A copy: what is on its way at this moment."""
-        copy = Held()
+        copy = InFlight()
         copy._held |= self._held
         return copy
 
@@ -45,17 +45,17 @@ class Held:
         self._held.discard(identity_of(item))
 
 
-class Tagged:
+class UntaggingSink:
     """A sink that removes the tags of what was acknowledged; see :class:`bridge.pipeline.ports.Sink`.
 
     When that fails the message is there and its tag too: it will be sent again.
     """
 
-    def __init__(self, sink: Sink, tags: Tags, held: Held) -> None:
+    def __init__(self, sink: Sink, tags: Tags, held: InFlight) -> None:
         self._sink, self._tags, self._held = sink, tags, held
         self._failed = False
         self._acknowledged: deque[Delivery] = deque()
-        self.most = sink.most
+        self.max_message_bytes = sink.max_message_bytes
 
     @property
     def broken(self) -> bool:

@@ -20,7 +20,7 @@ from kafka import KafkaConsumer, TopicPartition
 from bridge.app.signals import on_stop
 from bridge.demo.job_service.job_service import play as serve_jobs
 from bridge.demo.job_service.workload import Commit, Indeterminate, Workload
-from bridge.demo.scoreboard import Ledger
+from bridge.demo.scoreboard import Scoreboard
 from bridge.demo.servers.broker import Broker
 from bridge.demo.servers.mongod import Mongod
 from bridge.demo.servers.process import Child, ServerError, free_port
@@ -62,7 +62,7 @@ class _Demo:
 
     def __init__(self, asked: Play, folder: Path, stop: threading.Event) -> None:
         self._asked, self._folder, self._stop = asked, folder, stop
-        self._ledger = Ledger()
+        self._ledger = Scoreboard()
         self._kills = 0
         self._port = free_port()
 
@@ -178,7 +178,7 @@ class _Demo:
 class _JobService:
     """The simulated job service on a thread of its own, from entering to leaving."""
 
-    def __init__(self, uri: str, workload: Workload, ledger: Ledger) -> None:
+    def __init__(self, uri: str, workload: Workload, ledger: Scoreboard) -> None:
         self._uri, self._workload, self._ledger = uri, workload, ledger
         self._stop = asyncio.Event()
         self._loop = asyncio.new_event_loop()

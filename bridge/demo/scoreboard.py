@@ -23,7 +23,7 @@ class Tally:
         )
 
 
-class Ledger:
+class Scoreboard:
     """Notes commits and arrivals, from any thread; a transition is known by its ``trans_id``.
 
     Out of order is a first arrival after one of a later transition of the same job.

@@ -6,7 +6,7 @@ import time
 logger = logging.getLogger(__name__)
 
 
-class LastWords(logging.Handler):
+class LatestWarning(logging.Handler):
     """Keeps what the client last warned of, as far as its logger lets it be heard. Whoever listens too still does."""
 
     def __init__(self, name: str, *useless: str, less: str = "") -> None:
@@ -16,11 +16,11 @@ class LastWords(logging.Handler):
         self._words = ""
         self._at = 0.0
 
-    def install(self) -> "LastWords":
+    def install(self) -> "LatestWarning":
         """Listen, instead of the one before."""
         library = logging.getLogger(self._name)
         library.handlers[:] = [
-            *(each for each in library.handlers if not isinstance(each, LastWords)),
+            *(each for each in library.handlers if not isinstance(each, LatestWarning)),
             self,
         ]
         return self

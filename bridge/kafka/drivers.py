@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bridge.errors import Misconfigured
 from bridge.kafka.topics import Topics
-from bridge.settings import Config
+from bridge.settings import Settings
 
 if TYPE_CHECKING:
     from bridge.kafka.kafka_python import KafkaPythonSink
@@ -20,26 +20,26 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Driver:
+class KafkaDriver:
     """One way to speak to Kafka. ``sink`` takes the settings, the dead-letter topic (None where nothing goes to one) and the event that wakes its user."""
 
     name: str
     version: str
     sink: Callable[
-        [Config, str | None, threading.Event],
+        [Settings, str | None, threading.Event],
         "AbstractContextManager[KafkaPythonSink | LibrdkafkaSink]",
     ]
-    topics: Callable[[Config], Topics]
+    topics: Callable[[Settings], Topics]
     #: One for both: reading back is for commands, and kafka-python is always there.
-    reader: Callable[[Config], "AbstractContextManager[TopicReader]"]
+    reader: Callable[[Settings], "AbstractContextManager[TopicReader]"]
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
 
 
-def driver_of(config: Config) -> Driver:
+def driver_of(settings: Settings) -> KafkaDriver:
     """The driver ``kafka.driver`` asks for; ``auto``: librdkafka where it is installed and loads."""
-    asked = config.kafka.driver
+    asked = settings.kafka.driver
     if asked == "kafka-python":
         return _kafka_python()
     try:
@@ -59,10 +59,10 @@ def driver_of(config: Config) -> Driver:
     return _kafka_python()
 
 
-def _kafka_python() -> Driver:
+def _kafka_python() -> KafkaDriver:
     from bridge.kafka import kafka_python
 
-    return Driver(
+    return KafkaDriver(
         "kafka-python",
         kafka_python.VERSION,
         kafka_python.KafkaPythonSink,
@@ -71,16 +71,16 @@ def _kafka_python() -> Driver:
     )
 
 
-def _reader(config: Config) -> "TopicReader":
+def _reader(settings: Settings) -> "TopicReader":
     from bridge.kafka.kafka_python.reader import TopicReader
 
-    return TopicReader(config)
+    return TopicReader(settings)
 
 
-def _librdkafka() -> Driver:
+def _librdkafka() -> KafkaDriver:
     from bridge.kafka import librdkafka
 
-    return Driver(
+    return KafkaDriver(
         "librdkafka",
         librdkafka.VERSION,
         librdkafka.LibrdkafkaSink,

@@ -15,7 +15,7 @@ Lane = TypeVar("Lane")
 Target = tuple[str, bytes]
 
 
-class Lanes(Generic[Lane]):
+class Partitioner(Generic[Lane]):
     """The lane of a topic and a key; one for each partition, made by ``make`` with topic and number.
 
     One job is in one lane, with whichever driver: messages of a lane are written in the order of their sending.

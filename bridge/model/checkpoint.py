@@ -97,7 +97,12 @@ def _place(position: Position) -> dict[str, Any]:
 
 
 def _bounds(gap: Gap) -> dict[str, Any]:
-    return {"since": gap.since, "recent": gap.recent, "back_to": gap.back_to, **_place(gap.until)}
+    return {
+        "since": gap.since,
+        "recent": gap.recent,
+        "back_to": gap.reread_from,
+        **_place(gap.until),
+    }
 
 
 def checkpoint_of(record: Mapping[str, Any], where: str) -> Checkpoint:
@@ -153,10 +158,10 @@ def _position(record: Mapping[str, Any]) -> Position:
 
 
 def _gap(record: Mapping[str, Any]) -> Gap:
-    since, back_to = (
+    since, reread_from = (
         None if record.get(name) is None else float(record[name]) for name in ("since", "back_to")
     )
-    return Gap(since, _position(record), float(record["recent"]), back_to)
+    return Gap(since, _position(record), float(record["recent"]), reread_from)
 
 
 def _delivered(record: Mapping[str, Any]) -> Transition:
@@ -182,7 +187,7 @@ def _count(value: object, limit: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class ClusterIdentity:
     """What a checkpoint of this bridge must have been made from."""
 
     namespace: str

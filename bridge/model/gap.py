@@ -23,9 +23,9 @@ class Gap:
     since: float | None
     until: Position
     recent: float
-    back_to: float | None = None
+    reread_from: float | None = None
 
-    def chosen(self, items: Sequence[Transition | Poison]) -> list[Transition | Poison]:
+    def select(self, items: Sequence[Transition | Poison]) -> list[Transition | Poison]:
         """What of a job's history belongs to the gap: from the first transition of its time on, all.
 
         What follows in a history happened later, whatever a clock said, and a hole would be filled in by the stream, too late.
@@ -41,12 +41,14 @@ class Gap:
         )
         return [item for n, item in enumerate(items) if n >= begin or isinstance(item, Poison)]
 
-    def longer(self, other: "Gap") -> "Gap":
+    def extended_by(self, other: "Gap") -> "Gap":
         """This gap and the one right after it: of jobs that were read already, what was written after ``until`` may be missing."""
         return replace(
             other,
             since=self.since,
-            back_to=self.recent if self.back_to is None else min(self.recent, self.back_to),
+            reread_from=self.recent
+            if self.reread_from is None
+            else min(self.recent, self.reread_from),
         )
 
     def _holds(self, item: Transition) -> bool:

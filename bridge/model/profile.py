@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from bridge.errors import Misconfigured
-from bridge.settings import Config
+from bridge.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ PROFILES = {
 }
 
 
-def profile_of(config: Config) -> Profile:
+def profile_of(settings: Settings) -> Profile:
     """The profile in force, with the collection that was asked for. Raises ``Misconfigured`` where a tag would overwrite what the service keeps."""
-    profile, sweep = _profile_of(config), config.sweep
+    profile, sweep = _profile_of(settings), settings.sweep
     kept = {
         "background-jobs": (
             "job_tag",
@@ -49,7 +49,7 @@ def profile_of(config: Config) -> Profile:
             (profile.transition_state, profile.transition_time, profile.transition_trans_id),
         ),
     }
-    name, taken = kept.get(config.delivery.mode, ("job_tag", ()))
+    name, taken = kept.get(settings.delivery.mode, ("job_tag", ()))
     if (tag := getattr(sweep, name)) in taken:
         raise Misconfigured(
             f"sweep.{name} = {tag} is where the service itself keeps something: the bridge would overwrite it",
@@ -59,8 +59,8 @@ def profile_of(config: Config) -> Profile:
     return profile
 
 
-def _profile_of(config: Config) -> Profile:
-    jobs, collection = config.jobs, config.mongo.collection
+def _profile_of(settings: Settings) -> Profile:
+    jobs, collection = settings.jobs, settings.mongo.collection
     if jobs.profile != "custom":
         shipped = PROFILES[jobs.profile]
         return replace(shipped, collection=collection or shipped.collection)
@@ -76,6 +76,6 @@ def _profile_of(config: Config) -> Profile:
     )
 
 
-def namespace_of(config: Config) -> str:
+def namespace_of(settings: Settings) -> str:
     """``database.collection``, as MongoDB names it."""
-    return f"{config.mongo.database}.{profile_of(config).collection}"
+    return f"{settings.mongo.database}.{profile_of(settings).collection}"

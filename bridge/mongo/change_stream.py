@@ -23,7 +23,7 @@ from pymongo.errors import PyMongoError
 from bridge.errors import BridgeError, Misconfigured, Retryable
 from bridge.model.position import Position
 from bridge.model.transition import Batch
-from bridge.mongo.change_stream_cursor import Answer, Cursor, unpacked
+from bridge.mongo.change_stream_cursor import Answer, ChangeStreamCursor, unpacked
 from bridge.mongo.client import AWAIT_MS, Document
 from bridge.mongo.decoder import OPTIONS, Decoder, position_in
 from bridge.mongo.errors import TokenRefused, classify, translated
@@ -61,7 +61,7 @@ class ChangeStream:
         *,
         by_time: bool = False,
     ) -> None:
-        self._cursor = Cursor(collection)
+        self._cursor = ChangeStreamCursor(collection)
         self._stages = stages
         self._decoder = decoder
         self._start = self._reached = start

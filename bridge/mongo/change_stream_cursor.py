@@ -28,7 +28,7 @@ _OPEN_SECONDS = 3600
 _RAW = OPTIONS.with_options(document_class=RawBSONDocument)
 
 
-class Cursor:
+class ChangeStreamCursor:
     """One cursor; its calls raise PyMongo's errors, after which there is none. For one thread at a time."""
 
     def __init__(self, collection: Collection[Document]) -> None:

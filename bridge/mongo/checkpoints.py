@@ -36,7 +36,7 @@ _UNAUTHORIZED = 13
 _LONG_AGO = datetime.fromtimestamp(0, timezone.utc)
 
 
-class MongoCheckpoints:
+class MongoCheckpointStore:
     """One named checkpoint; see :class:`bridge.pipeline.ports.CheckpointStore` for the contract."""
 
     def __init__(

@@ -10,7 +10,7 @@ from pymongo.server_description import ServerDescription
 
 from bridge.errors import Misconfigured
 from bridge.mongo.errors import classify
-from bridge.settings import Config
+from bridge.settings import Settings
 
 Document = dict[str, Any]
 Client = MongoClient[Document]
@@ -42,30 +42,30 @@ class SameServer:
         return same
 
 
-def stream_client(config: Config) -> Client:
+def stream_client(settings: Settings) -> Client:
     """A client for the change stream: no deadline on a command, one on the silence of its socket, and one server for all."""
     return _client(
-        config, socketTimeoutMS=AWAIT_MS + _SILENCE_SECONDS * 1000, server_selector=SameServer()
+        settings, socketTimeoutMS=AWAIT_MS + _SILENCE_SECONDS * 1000, server_selector=SameServer()
     )
 
 
-def state_client(config: Config) -> Client:
+def state_client(settings: Settings) -> Client:
     """A client for short commands: each ends within 5 seconds, writes wait for the majority."""
-    return _client(config, deadline_ms=_CONNECT_MS, w="majority")
+    return _client(settings, deadline_ms=_CONNECT_MS, w="majority")
 
 
-def history_client(config: Config) -> Client:
+def history_client(settings: Settings) -> Client:
     """A client for long queries: without an index MongoDB sorts all jobs before it gives the first."""
-    return _client(config, socketTimeoutMS=_PATIENCE_SECONDS * 1000)
+    return _client(settings, socketTimeoutMS=_PATIENCE_SECONDS * 1000)
 
 
-def _client(config: Config, deadline_ms: int | None = None, **options: Any) -> Client:
+def _client(settings: Settings, deadline_ms: int | None = None, **options: Any) -> Client:
     """Make a client; ``deadline_ms`` is that of each command, whatever the URI says.
 
     A warning of PyMongo's about the URI (a misspelt option) is an error here, because it would
     otherwise be ignored: ``tsl=true`` would mean no TLS.
     """
-    mongo = config.mongo
+    mongo = settings.mongo
     if mongo.username:
         options |= {"username": mongo.username, "password": mongo.password.get_secret_value()}
         if "authsource=" not in mongo.uri.get_secret_value().lower():

@@ -61,12 +61,12 @@ class Cluster:
 
     def _set_id(self) -> str:
         try:
-            config = self._admin.command("replSetGetConfig")["config"]
+            settings = self._admin.command("replSetGetConfig")["config"]
         except OperationFailure as error:
             if is_refused(error):
                 return ""
             raise
-        return str(config.get("settings", {}).get("replicaSetId", ""))
+        return str(settings.get("settings", {}).get("replicaSetId", ""))
 
     def last_write(self) -> ClusterTime | None:
         """The cluster time of the newest write; None when nobody answers."""

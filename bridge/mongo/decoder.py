@@ -12,7 +12,7 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from bridge.model.position import Position
 from bridge.model.profile import Profile
 from bridge.model.transition import STREAM, Event, Poison, Transition, made_trans_id
-from bridge.mongo.job_id_cache import UNKNOWN, JobIds
+from bridge.mongo.job_id_cache import UNKNOWN, JobIdCache
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def position_in(token: Raw) -> Position:
 class Decoder:
     """Decodes the events of one collection, looking up the job ids of a batch at once."""
 
-    def __init__(self, profile: Profile, ids: JobIds) -> None:
+    def __init__(self, profile: Profile, ids: JobIdCache) -> None:
         self._profile = profile
         self._ids = ids
         self._id_is_key = profile.id_field == "_id"

@@ -21,9 +21,9 @@ from bridge.errors import (
     MONGODB_AWAY,
     BridgeError,
     CheckpointUnusable,
-    HistoryLost,
     Misconfigured,
     NotPermitted,
+    ResumePointLost,
     Retryable,
     Unreadable,
     is_lookup,
@@ -144,7 +144,7 @@ def _classify_code(error: OperationFailure) -> BridgeError:
         )
     # The label comes last: 280 has it too, and there only the token is lost, not the history.
     if code in HISTORY_LOST or error.has_error_label("NonResumableChangeStreamError"):
-        return HistoryLost(
+        return ResumePointLost(
             f"The oplog no longer reaches back to the checkpoint: {text}",
             "Transitions between the checkpoint and the oplog's oldest entry cannot be read from the stream",
             "The jobs still hold them: 'job-bridge run --recovery-on-history-lost recover' publishes them and goes on; enlarge the oplog",

@@ -58,7 +58,7 @@ class JobHistory(NamedTuple):
     place: str
 
 
-class Documents:
+class JobDocuments:
     """Reads documents of one profile."""
 
     def __init__(self, profile: Profile) -> None:

@@ -20,7 +20,7 @@ from bridge.mongo.job_documents import (
     DATE,
     NO_TIME,
     NUMBER,
-    Documents,
+    JobDocuments,
     JobHistory,
     date_of,
     place_of,
@@ -33,7 +33,7 @@ _IDS_AT_ONCE = 500
 _COUNT_MS = 5000
 
 
-class History:
+class JobHistoryReader:
     """The jobs of one collection; nothing here holds more than a few hundred of them at once.
 
     ``collection`` is one whose client waits long enough for a collection without index to be sorted.
@@ -42,9 +42,9 @@ class History:
     def __init__(self, collection: Collection[Document], profile: Profile) -> None:
         self._collection = collection.with_options(read_concern=ReadConcern("majority"))
         self._profile = profile
-        self._documents = Documents(profile)
+        self._documents = JobDocuments(profile)
 
-    def told(self, gap: Gap, place: str = "") -> Iterator[JobHistory]:
+    def transitions_in_gap(self, gap: Gap, place: str = "") -> Iterator[JobHistory]:
         """The jobs of a gap as ``jobs`` gives them, from ``place`` on; then once more those that were updated since it was begun to be read."""
         yield from self.jobs(*_begun(gap, place))
         if self._profile.updated_field:
@@ -73,14 +73,14 @@ class History:
                 with found:
                     yield from map(self._documents.history, found)
 
-    def some(self, job_ids: Sequence[str]) -> Iterator[JobHistory]:
+    def by_ids(self, job_ids: Sequence[str]) -> Iterator[JobHistory]:
         """The jobs with these ids, as far as there are any."""
         for first in range(0, len(job_ids), _IDS_AT_ONCE):
             query = self._documents.by_job(job_ids[first : first + _IDS_AT_ONCE])
             with translated(), self._collection.find(query, self._documents.fields) as found:
                 yield from map(self._documents.history, found)
 
-    def count_told(self, gap: Gap, place: str = "") -> int | None:
+    def count_in_gap(self, gap: Gap, place: str = "") -> int | None:
         """How many jobs ``told`` gives, but for those it gives once more; None when counting takes too long."""
         return self.count(*_begun(gap, place))
 
@@ -102,12 +102,12 @@ class History:
         *_, query = self._queries(0.0, "")
         return f"{field}_1" if scans(self._collection, query, sort={field: ASCENDING}) else ""
 
-    def lacks(self, delivered: Transition) -> str:
+    def why_older_than(self, delivered: Transition) -> str:
         """Why this collection is older than one from which ``delivered`` was read; empty when it need not be."""
         field = self._profile.updated_field
         if self._profile.transitions_field is None or field is None:
             return ""
-        job = next(self.some([delivered.job_id]), None)
+        job = next(self.by_ids([delivered.job_id]), None)
         if job is not None:
             # One rewritten in place was told under an identity of its own: it is known by where it stands.
             told = any(
@@ -154,7 +154,7 @@ class History:
 
 def _begun(gap: Gap, place: str) -> tuple[float | None, str]:
     """Where reading a gap goes on: dates come last, so all kinds were read once when they are reached."""
-    if not place or gap.back_to is None:
+    if not place or gap.reread_from is None:
         return gap.since, place
     kind, reached = time_in(place)
-    return (max(gap.since or 0.0, min(reached, gap.back_to)) if kind == DATE else gap.since), ""
+    return (max(gap.since or 0.0, min(reached, gap.reread_from)) if kind == DATE else gap.since), ""

@@ -17,7 +17,7 @@ UNKNOWN = object()
 Lookup = Callable[[list[Any]], Iterable[tuple[Any, Any]]]
 
 
-class JobIds:
+class JobIdCache:
     """A bounded cache of ``_id`` to job id, two at least: the older half goes when ``most`` are remembered.
 
     What is remembered is whatever the document holds, also None or a number: whether it is a

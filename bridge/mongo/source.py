@@ -6,7 +6,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 
 from bridge.errors import Misconfigured
-from bridge.model.checkpoint import Origin
+from bridge.model.checkpoint import ClusterIdentity
 from bridge.model.position import Position
 from bridge.model.profile import Profile, namespace_of
 from bridge.mongo.change_stream import ChangeStream, watched
@@ -14,11 +14,11 @@ from bridge.mongo.client import Document, history_client, stream_client
 from bridge.mongo.cluster import STANDALONE, Cluster, Deployment
 from bridge.mongo.decoder import Decoder
 from bridge.mongo.errors import translated
-from bridge.mongo.job_history import History
-from bridge.mongo.job_id_cache import JobIds, lookup_in
-from bridge.mongo.stages import fingerprint, shape
+from bridge.mongo.job_history import JobHistoryReader
+from bridge.mongo.job_id_cache import JobIdCache, lookup_in
+from bridge.mongo.stages import fingerprint, shaping_stages
 from bridge.mongo.tags import JobTags, Sweep, TransitionTags
-from bridge.settings import Config
+from bridge.settings import Settings
 
 
 class MongoSource:
@@ -28,22 +28,22 @@ class MongoSource:
     clients of their own. Job ids stay remembered from one stream to the next.
     """
 
-    def __init__(self, config: Config, profile: Profile, client: MongoClient[Document]) -> None:
-        self._config = config
+    def __init__(self, settings: Settings, profile: Profile, client: MongoClient[Document]) -> None:
+        self._settings = settings
         self.profile = profile
-        self._namespace = namespace_of(config)
+        self._namespace = namespace_of(settings)
         self._client = client
         self.cluster = Cluster(client)
-        self._stream_client = stream_client(config)
-        self._history_client = history_client(config)
-        self.ids = JobIds(lookup_in(self._collection(client), profile.id_field))
-        self.history = History(self._collection(self._history_client), profile)
+        self._stream_client = stream_client(settings)
+        self._history_client = history_client(settings)
+        self.ids = JobIdCache(lookup_in(self._collection(client), profile.id_field))
+        self.history = JobHistoryReader(self._collection(self._history_client), profile)
 
-    def origin(self, *, streams: bool = True) -> Origin:
+    def identity(self, *, streams: bool = True) -> ClusterIdentity:
         """Ask who is there; raises for a view, and for a standalone where ``streams`` are needed."""
         deployment = self.deployment(streams=streams)
         self.exists()
-        return Origin(
+        return ClusterIdentity(
             self._namespace,
             deployment.cluster_id,
             fingerprint(self.profile),
@@ -66,7 +66,7 @@ class MongoSource:
         with translated():
             # A user may see a collection without the right to list: ask for names only, and own ones.
             found = list(
-                self._client.get_database(self._config.mongo.database).list_collections(
+                self._client.get_database(self._settings.mongo.database).list_collections(
                     filter={"name": self.profile.collection},
                     nameOnly=True,
                     authorizedCollections=True,
@@ -85,7 +85,7 @@ class MongoSource:
         decoder = Decoder(self.profile, self.ids)
         return ChangeStream(
             self._collection(self._stream_client),
-            shape(self.profile),
+            shaping_stages(self.profile),
             decoder,
             start,
             wake,
@@ -95,11 +95,11 @@ class MongoSource:
     def tags(self) -> TransitionTags | JobTags:
         """The tags of the background mode the settings ask for; those of transitions where they ask for none."""
         sweep, collection, patient = (
-            self._config.sweep,
+            self._settings.sweep,
             self._collection(self._client),
             self._collection(self._history_client),
         )
-        if self._config.delivery.mode == "background-jobs":
+        if self._settings.delivery.mode == "background-jobs":
             return JobTags(collection, self.profile, sweep.job_tag, patient)
         return TransitionTags(collection, self.profile, sweep.transition_tag, patient)
 
@@ -113,4 +113,4 @@ class MongoSource:
         self._history_client.close()
 
     def _collection(self, client: MongoClient[Document]) -> Collection[Document]:
-        return watched(client, self._config.mongo.database, self.profile.collection)
+        return watched(client, self._settings.mongo.database, self.profile.collection)

@@ -17,7 +17,7 @@ Stage = dict[str, Any]
 _UPDATED = "$updateDescription.updatedFields"
 
 
-def shape(profile: Profile) -> list[Stage]:
+def shaping_stages(profile: Profile) -> list[Stage]:
     """The stages after ``$changeStream``. Fields of a shaped event:
 
     ``_id`` token (with the cluster time in it), ``o`` operation, ``w`` wall time, ``k`` the
@@ -124,4 +124,6 @@ def _latest(profile: Profile) -> Stage:
 
 def fingerprint(profile: Profile) -> str:
     """Identify the stages: a token made under other stages may be refused by the server (280)."""
-    return hashlib.sha256(json_util.dumps(shape(profile), sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        json_util.dumps(shaping_stages(profile), sort_keys=True).encode()
+    ).hexdigest()[:16]

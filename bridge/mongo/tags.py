@@ -22,7 +22,7 @@ from bridge.model.profile import Profile
 from bridge.model.transition import Poison, Transition, made_trans_id
 from bridge.mongo.client import Document
 from bridge.mongo.errors import Refused, classify, translated
-from bridge.mongo.job_documents import NO_TIME, Documents, date_of
+from bridge.mongo.job_documents import NO_TIME, JobDocuments, date_of
 from bridge.mongo.query_plans import partial
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class TransitionTags:
             _durable(collection),
             _durable(collection if patient is None else patient),
         )
-        self._documents = Documents(profile)
+        self._documents = JobDocuments(profile)
         self._tag, self._time, self._trans_id = (
             tag,
             profile.transition_time,
@@ -157,7 +157,7 @@ class JobTags:
             _durable(collection),
             _durable(collection if patient is None else patient),
         )
-        self._documents = Documents(profile)
+        self._documents = JobDocuments(profile)
         self._tag, self._updated = tag, profile.updated_field
         self._state, self._field = profile.state_field, profile.transitions_field
         #: Last transitions that are not their job's state, whose tag stays; and whether they were sent.

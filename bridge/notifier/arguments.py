@@ -12,7 +12,7 @@ from typing import Any
 
 from bridge.errors import Misconfigured
 from bridge.model.transition import Transition, made_trans_id
-from bridge.settings import Config, load
+from bridge.settings import Settings, load
 from bridge.settings.load import setting_names
 
 #: Beyond it threads cannot wait.
@@ -63,7 +63,7 @@ def count_of(value: Any) -> int:
     return value
 
 
-def settings_of(given: Mapping[str, Any]) -> Config:
+def settings_of(given: Mapping[str, Any]) -> Settings:
     """The settings with these of the section ``kafka``; what is wrong is named by its keyword."""
     known = [name.removeprefix("kafka.") for name in setting_names() if name.startswith("kafka.")]
     for name in given:

@@ -83,16 +83,16 @@ class Notifier:
                 f"mode = {mode!r} is neither synchronous nor fire-and-forget", "Nothing was sent"
             )
         self._seconds, self._most = seconds_of(timeout_seconds), count_of(window_messages)
-        config = self._config = settings_of(
+        settings = self._settings = settings_of(
             {"bootstrap_servers": bootstrap_servers, "topic": topic, **kafka}
         )
         self._waits = mode == "synchronous"
         self._form = MessageFormat(
-            config.kafka.topic,
+            settings.kafka.topic,
             text_of("source", source),
-            cloudevents=config.kafka.headers == "cloudevents",
+            cloudevents=settings.kafka.headers == "cloudevents",
         )
-        self._driver = driver_of(config)
+        self._driver = driver_of(settings)
         self._wake, self._closing, self._tried = (
             threading.Event(),
             threading.Event(),
@@ -204,7 +204,7 @@ class Notifier:
         tried = self._tried.wait(self._seconds)
         failure = self._failure
         if not tried:
-            servers = self._config.kafka.bootstrap_servers
+            servers = self._settings.kafka.bootstrap_servers
             failure = Retryable(
                 f"Kafka is out of reach: no answer from {servers} within {self._seconds:g} s",
                 part="kafka",
@@ -217,7 +217,7 @@ class Notifier:
         backoff, tries = Backoff(most=_MOST_SECONDS), 0
         while not self._closing.is_set():
             try:
-                with _translated(), self._driver.sink(self._config, None, self._wake) as sink:
+                with _translated(), self._driver.sink(self._settings, None, self._wake) as sink:
                     tries = 0
                     self._feed(sink)
             except BridgeError as error:

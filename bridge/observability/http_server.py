@@ -67,7 +67,7 @@ def unservable(host: str, port: int, error: Exception) -> Misconfigured:
     )
 
 
-class WebServer:
+class HttpServer:
     """Serves from a thread of its own, from entering to leaving."""
 
     def __init__(self, host: str, port: int, status: Status, registry: CollectorRegistry) -> None:

@@ -8,12 +8,12 @@ from bridge.observability.metrics import Counters
 from bridge.pipeline.ports import Sink
 
 
-class Counting:
+class MeteredSink:
     """A sink around a driver's; see :class:`bridge.pipeline.ports.Sink`."""
 
     def __init__(self, sink: Sink, clock: Clock, counters: Counters) -> None:
         self._sink, self._clock, self._counters = sink, clock, counters
-        self.most = sink.most
+        self.max_message_bytes = sink.max_message_bytes
 
     @property
     def broken(self) -> bool:

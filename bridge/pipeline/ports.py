@@ -28,7 +28,7 @@ class Sink(Protocol):
     def broken(self) -> bool:
         """True once a message failed: nothing more will be settled, the sink is to be discarded."""
 
-    def most(self, topic: str) -> int:
+    def max_message_bytes(self, topic: str) -> int:
         """The largest message the topic takes, in bytes; 0 where there is no such topic."""
 
     def send(self, sendings: Sequence[Sending]) -> None:

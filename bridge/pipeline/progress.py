@@ -82,7 +82,7 @@ class Progress:
     def lose(self, gap: Gap) -> None:
         """Store that the stream cannot tell what is in ``gap``: it is to be published from history first."""
         self._finish()
-        whole = self.gap.longer(gap) if self.gap else gap
+        whole = self.gap.extended_by(gap) if self.gap else gap
         self._begin(gap=whole)
         self._finish()
 

@@ -41,7 +41,7 @@ class Publisher:
         self._clock = clock
         self._counters = counters
         self._set_aside_oversize = set_aside_oversize
-        self._most = sink.most(form.topic)
+        self._most = sink.max_message_bytes(form.topic)
 
     def publish(self, events: deque[Event]) -> None:
         """Take events from the left until the window is full, and send their messages.
@@ -108,7 +108,7 @@ class Publisher:
 
     def _dead_letter(self, poison: Poison, origin: bytes, position: Position) -> Message:
         topic = self._format.dead_letter_topic
-        if not self._sink.most(topic):
+        if not self._sink.max_message_bytes(topic):
             raise PoisonEvent(
                 f"A transition cannot be sent ({poison.reason}), and there is no topic {topic} to set it aside",
                 _STOPPED,

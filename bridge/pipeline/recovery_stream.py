@@ -20,7 +20,7 @@ _REMEMBERED = 50_000
 _SAY_SECONDS = 10.0
 
 
-class Report:
+class RecoveryProgress:
     """How far a recovery is; written by the loop's thread, read by anybody."""
 
     def __init__(self, gap: Gap, total: int | None, clock: Clock) -> None:
@@ -63,7 +63,7 @@ class Report:
             logger.info("%s", self)
 
 
-class Recovery:
+class RecoveryStream:
     """A stream of a gap and then of what follows; see :class:`bridge.pipeline.ports.Stream`.
 
     Jobs come in the order of their last update, those without one first, each with its transitions of the gap in their
@@ -79,7 +79,7 @@ class Recovery:
         gap: Gap,
         start: Position,
         follow: Callable[[], Stream | None],
-        report: Report,
+        report: RecoveryProgress,
         counters: Counters,
         *,
         latest_only: bool,
@@ -116,7 +116,7 @@ class Recovery:
 
     def _event(self, job: JobHistory, new: bool) -> Event:
         self._place = max(job.place, self._place)
-        items = self._gap.chosen(job.items) if new else []
+        items = self._gap.select(job.items) if new else []
         if self._latest_only and any(isinstance(item, Transition) for item in items):
             self._counters.latest_only += 1
         return Event(self._start._replace(place=self._place), items, origin=RECOVERY)

@@ -21,7 +21,7 @@ _AT_ONCE = 500
 _PULSE_SECONDS = 0.25
 
 
-class Resend:
+class Republisher:
     """Moves nothing but messages: no checkpoint is touched.
 
     ``window.position`` is that of the last event that is settled with all before it, so whoever gives

@@ -35,7 +35,7 @@ _SERVICE_LINK = re.compile(
 Nested = dict[str, dict[str, Any]]
 
 
-class Config(BaseSettings):
+class Settings(BaseSettings):
     """All settings, checked."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
@@ -66,7 +66,7 @@ class Config(BaseSettings):
         return self.delivery.mode == "background-jobs" and self.sweep.tagged_by == "bridge"
 
     @model_validator(mode="after")
-    def mode_has_what_it_needs(self) -> "Config":
+    def mode_has_what_it_needs(self) -> "Settings":
         """Rules across sections."""
         mode, ee2 = self.delivery.mode, self.jobs.profile == "ee2"
         if mode == "background-jobs" and not self.sweep.job_tag:
@@ -98,27 +98,27 @@ class Config(BaseSettings):
         return self
 
 
-def _layered(*layers: Nested) -> Config:
+def _layered(*layers: Nested) -> Settings:
     """Merge the layers, the strongest first, and check the whole.
 
     The layers are read here and not by the library's own sources: its environment source takes
     ``SECTION_NAME_FILE`` for a setting and names of any case, and passes over names it does not know.
     """
 
-    class Layered(Config):
+    class Layered(Settings):
         @classmethod
         def settings_customise_sources(
             cls, settings_cls: type[BaseSettings], *_: Any, **__: Any
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             return tuple(InitSettingsSource(settings_cls, {**layer}) for layer in layers)
 
-    return Config.model_construct(**dict(Layered()))
+    return Settings.model_construct(**dict(Layered()))
 
 
 def setting_names() -> dict[str, Any]:
     """Every setting as ``section.name``, with its pydantic field."""
     found = {}
-    for section, field in Config.model_fields.items():
+    for section, field in Settings.model_fields.items():
         model = field.annotation
         assert isinstance(model, type) and issubclass(model, schema.Section)
         for name, inner in model.model_fields.items():
@@ -138,7 +138,7 @@ def option(name: str) -> str:
 
 def load(
     path: Path | None, options: Mapping[str, Any], environment: Mapping[str, str] = os.environ
-) -> Config:
+) -> Settings:
     """Read the settings; ``options`` are those given on the command line, by ``section.name``.
 
     Raises :class:`Misconfigured` with all problems, each under the name its setting was given by.
@@ -152,7 +152,7 @@ def load(
         if variable(name) in environment
     }
     try:
-        config = _layered(_nested(options), _nested(variables), secrets, _known(file))
+        settings = _layered(_nested(options), _nested(variables), secrets, _known(file))
     except ValidationError as error:
         source = _Sources(options, environment, file, path)
         problems += [_problem(one, source) for one in error.errors(include_url=False)]
@@ -162,7 +162,7 @@ def load(
             "Nothing was read or sent",
             "config/job-bridge.example.toml shows every setting",
         )
-    return config
+    return settings
 
 
 def _from_file(path: Path | None) -> Nested:

@@ -11,7 +11,7 @@ from bridge.model.message import Record, fields_of
 from bridge.model.position import ClusterTime, position_from
 from bridge.model.transition import REPLAY, Event, Poison, Transition
 from bridge.pipeline.ports import JobHistory, Reader
-from bridge.verification.database import Arrived, Ledger, Letter, Told
+from bridge.verification.database import DeadLettered, Expected, Received, TransitionDatabase
 
 #: Jobs or messages that are handled at once.
 _AT_ONCE = 1000
@@ -54,7 +54,7 @@ class Verification:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: TransitionDatabase,
         span: Span,
         *,
         margin: float,
@@ -91,11 +91,11 @@ class Verification:
         """From when on the topics are read: the writers' clocks may differ."""
         return self._span.since - self._margin
 
-    def _told(self, job: JobHistory) -> Iterator[Told]:
+    def _told(self, job: JobHistory) -> Iterator[Expected]:
         for item in job.items:
             if isinstance(item, Transition):
                 if self._span.holds(moment_of(item)):
-                    yield Told(
+                    yield Expected(
                         item.job_id,
                         self._identity(*item[1:4]),
                         item.sequence,
@@ -106,7 +106,7 @@ class Verification:
             elif told := self._unsendable(item):
                 yield told
 
-    def _unsendable(self, item: Poison) -> Told | None:
+    def _unsendable(self, item: Poison) -> Expected | None:
         """What cannot be sent belongs into the dead letters, where it can be known again there."""
         identity, moment = self._identity(item.state, item.time, item.trans_id), _moment(item.time)
         if not (item.job_id and identity) or moment is None or not self._span.holds(moment):
@@ -114,7 +114,7 @@ class Verification:
         job, *fields = map(
             _plain, (item.job_id, identity, item.state, item.time, item.trans_id, item.reason)
         )
-        return Told(job, fields[0], item.sequence, *fields[1:])
+        return Expected(job, fields[0], item.sequence, *fields[1:])
 
     def _identity(self, state: str, time: str, trans_id: str) -> str:
         """What a transition is known by on both sides; empty where there is nothing."""
@@ -122,7 +122,7 @@ class Verification:
             return state
         return trans_id or (f"{state} at {time}" if state and time else "")
 
-    def _arrived(self, record: Record) -> Arrived | None:
+    def _arrived(self, record: Record) -> Received | None:
         """A message about the span; one that cannot be read is a message that no job explains, of the time it was written."""
         says = _says(record)
         moment, at = (
@@ -131,13 +131,13 @@ class Verification:
         )
         if len(says) < len(_NAMES) or moment is None:
             return (
-                Arrived("?", f"{at[0]}:{at[1]}", *at, "unreadable", "")
+                Received("?", f"{at[0]}:{at[1]}", *at, "unreadable", "")
                 if self._span.holds(record.timestamp)
                 else None
             )
         if not self._span.holds(moment):
             return None
-        return Arrived(
+        return Received(
             says["job_id"],
             says["state" if self._by_state else "trans_id"],
             *at,
@@ -152,14 +152,14 @@ class Verification:
         except Misconfigured:
             return  # without that topic nothing was set aside
 
-    def _letter(self, record: Record) -> Letter:
+    def _letter(self, record: Record) -> DeadLettered:
         """A dead letter; where it does not say when its transition happened, it is of the time it was written."""
         says = _says(record)
         job, state, time, trans_id = (says.get(name, "") for name in _NAMES)
         identity, moment = self._identity(state, time, trans_id), _moment(time)
         due = self._span.holds(record.timestamp if moment is None else moment)
         # A place in another topic: not to be taken for that of a message that cannot be read.
-        return Letter(
+        return DeadLettered(
             job or "?",
             identity or f"dead letter {record.partition}:{record.offset}",
             state,
@@ -168,7 +168,7 @@ class Verification:
         )
 
 
-def repairs(ledger: Ledger) -> Iterator[Event]:
+def repairs(ledger: TransitionDatabase) -> Iterator[Event]:
     """The missing transitions as events to publish, each job's in order; what cannot be sent is set aside by that."""
     for told in ledger.missing():
         known = (told.job, told.state, told.time, told.trans_id, told.sequence)

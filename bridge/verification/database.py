@@ -52,7 +52,7 @@ FROM (
 """
 
 
-class Told(NamedTuple):
+class Expected(NamedTuple):
     """A transition that a job tells. ``identity`` is what it is compared by; ``reason`` says why it cannot be sent, if so."""
 
     job: str
@@ -64,7 +64,7 @@ class Told(NamedTuple):
     reason: str = ""
 
 
-class Arrived(NamedTuple):
+class Received(NamedTuple):
     """A message of the topic: partition, offset and when it was written (Unix seconds), and what it says."""
 
     job: str
@@ -76,7 +76,7 @@ class Arrived(NamedTuple):
     time: str
 
 
-class Letter(NamedTuple):
+class DeadLettered(NamedTuple):
     """A dead letter, and whether it belongs to the time that is compared; one that does not still explains what is not in the topic."""
 
     job: str
@@ -86,7 +86,7 @@ class Letter(NamedTuple):
     due: bool
 
 
-class Ledger:
+class TransitionDatabase:
     """A context manager; fill it, ``compare`` it, then ask. Inside it, SQLite's own errors become ``Retryable`` at its end."""
 
     def __enter__(self) -> Self:
@@ -109,13 +109,13 @@ class Ledger:
         if isinstance(error, sqlite3.Error):
             raise _no_room(error) from error
 
-    def tell(self, rows: Iterable[Told]) -> None:
+    def tell(self, rows: Iterable[Expected]) -> None:
         self._many("INSERT INTO told VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def arrive(self, rows: Iterable[Arrived]) -> None:
+    def arrive(self, rows: Iterable[Received]) -> None:
         self._many("INSERT INTO arrived VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def set_aside(self, rows: Iterable[Letter]) -> None:
+    def set_aside(self, rows: Iterable[DeadLettered]) -> None:
         self._many(
             f"INSERT INTO aside VALUES (substr(?, 1, {KEPT}), substr(?, 1, {KEPT}), ?, ?, ?)", rows
         )
@@ -141,10 +141,10 @@ class Ledger:
             "set_aside": self._one(f"SELECT COUNT(*) {_ASIDE}"),
         }
 
-    def missing(self) -> Iterator[Told]:
+    def missing(self) -> Iterator[Expected]:
         """Those that are missing, a job's together and in order."""
         rows = self._database.execute(f"SELECT * {_MISSING} ORDER BY job, sequence, time")
-        return (Told(*row) for row in rows)
+        return (Expected(*row) for row in rows)
 
     def examples(self, most: int) -> dict[str, list[str]]:
         """The first few of each kind, in words."""

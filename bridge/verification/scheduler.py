@@ -20,7 +20,7 @@ from typing import Any, Self
 from pydantic import SecretStr
 
 from bridge.observability.status import Status, Verified
-from bridge.settings import Config, parse_duration
+from bridge.settings import Settings, parse_duration
 from bridge.settings.load import PREFIX, setting_names, variable
 
 logger = logging.getLogger("bridge")
@@ -30,7 +30,7 @@ _POLL_SECONDS = 0.5
 _FIRST_SECONDS = 60.0
 
 
-class Verifying:
+class VerificationScheduler:
     """A background task, from entering to leaving; does nothing where ``verify.every`` is never.
 
     The first begins where the bridge began, each other one where the last one ended that missed nothing: what is missing stays so
@@ -38,13 +38,13 @@ class Verifying:
     The status is told what was found.
     """
 
-    def __init__(self, config: Config, status: Status) -> None:
-        self._config, self._status = config, status
+    def __init__(self, settings: Settings, status: Status) -> None:
+        self._settings, self._status = settings, status
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="verifying", daemon=True)
 
     def __enter__(self) -> Self:
-        if self._config.verify.every != "never":
+        if self._settings.verify.every != "never":
             self._thread.start()
         return self
 
@@ -59,7 +59,7 @@ class Verifying:
             self._thread.join()
 
     def _run(self) -> None:
-        every = parse_duration(self._config.verify.every).total_seconds()
+        every = parse_duration(self._settings.verify.every).total_seconds()
         begin, pause = None, min(every, _FIRST_SECONDS)
         while not self._stop.wait(pause):
             if begin is None and (began := self._status.began):
@@ -75,15 +75,15 @@ class Verifying:
         """Up to when all should be in Kafka, Unix seconds; where there is no stream, what each sweep finds."""
         now, settle, position = (
             time.time(),
-            self._config.verify.settle_seconds,
+            self._settings.verify.settle_seconds,
             self._status.position(),
         )
         if not self._status.streams:
             return (
                 now
                 - settle
-                - self._config.sweep.older_than_seconds
-                - self._config.sweep.every_seconds
+                - self._settings.sweep.older_than_seconds
+                - self._settings.sweep.every_seconds
             )
         return min(now, position.cluster_time.seconds if position else 0.0) - settle
 
@@ -107,7 +107,7 @@ class Verifying:
             command,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=_environment(self._config),
+            env=_environment(self._settings),
             text=True,
             start_new_session=True,
         )
@@ -150,20 +150,20 @@ def _lower(pid: int) -> None:
             os.setpriority(os.PRIO_PROCESS, pid, 19)
 
 
-def _environment(config: Config) -> dict[str, str]:
+def _environment(settings: Settings) -> dict[str, str]:
     """Our environment, with every setting that was given turned into a variable, wherever it came from."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    settings = {}
+    given = {}
     for name in setting_names():
         section, _, key = name.partition(".")
         key = "from_" if key == "from" else key
-        chosen = getattr(config, section)
+        chosen = getattr(settings, section)
         if key in chosen.model_fields_set:
             value = getattr(chosen, key)
-            settings[variable(name)] = (
+            given[variable(name)] = (
                 value.get_secret_value() if isinstance(value, SecretStr) else str(value)
             )
-    return clean | settings
+    return clean | given
 
 
 def _iso(seconds: float) -> str:

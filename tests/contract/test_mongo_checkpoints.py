@@ -12,7 +12,7 @@ from pymongo import MongoClient
 
 from bridge.demo.servers.mongod import Mongod
 from bridge.errors import CheckpointUnusable, Fenced, NotPermitted, Retryable
-from bridge.mongo.checkpoints import COLLECTION, MongoCheckpoints
+from bridge.mongo.checkpoints import COLLECTION, MongoCheckpointStore
 from bridge.mongo.lease_owner import this_process
 from tests.support.factories import at, checkpoint
 
@@ -25,8 +25,8 @@ def client(mongo: Mongod) -> Iterator[MongoClient[dict[str, Any]]]:
         yield client
 
 
-def store(client: MongoClient[dict[str, Any]], database: str) -> MongoCheckpoints:
-    return MongoCheckpoints(client, database, "bridge", LEASE)
+def store(client: MongoClient[dict[str, Any]], database: str) -> MongoCheckpointStore:
+    return MongoCheckpointStore(client, database, "bridge", LEASE)
 
 
 def owned_elsewhere(
@@ -77,7 +77,7 @@ def test_of_many_newcomers_at_once_one_becomes_the_owner(
 ) -> None:
     together = Barrier(8)
 
-    def acquire(one: MongoCheckpoints) -> str:
+    def acquire(one: MongoCheckpointStore) -> str:
         together.wait(20)
         return one.acquire()
 

@@ -88,8 +88,8 @@ def test_what_is_handed_over_together_is_written_whole_and_in_order(place: Place
 def test_dead_letters_go_to_their_own_topic(place: Place) -> None:
     letters = f"{place.topic}-dlq"
     with place.open() as sink:
-        assert sink.most(place.topic) and sink.most(letters)
-        assert not sink.most("nowhere")
+        assert sink.max_message_bytes(place.topic) and sink.max_message_bytes(letters)
+        assert not sink.max_message_bytes("nowhere")
         sink.send([(message("job-0", b"letter", letters), delivery(1))])
         settle(place, sink, lambda found: len(found) == 1)
 
@@ -101,7 +101,7 @@ def test_a_message_too_large_is_known_before_it_is_sent(place: Place) -> None:
     fits = message("job-0", b"x" * (MOST - 200), place.topic)
     too_large = message("job-0", b"x" * (MOST + 1), place.topic)
     with place.open() as sink:
-        assert fits.size() <= sink.most(place.topic) < too_large.size()
+        assert fits.size() <= sink.max_message_bytes(place.topic) < too_large.size()
         sink.send([(fits, delivery(1))])
         settle(place, sink, lambda found: len(found) == 1)
 

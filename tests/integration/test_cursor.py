@@ -12,7 +12,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from bridge.demo.servers.mongod import Mongod
-from bridge.mongo.change_stream_cursor import BATCH_SIZE, Cursor, unpacked
+from bridge.mongo.change_stream_cursor import BATCH_SIZE, ChangeStreamCursor, unpacked
 from tests.support.mongo_commands import Heard
 
 Document = dict[str, Any]
@@ -62,7 +62,7 @@ def place(mongo: Mongod, database: str) -> Iterator[Place]:
 
 
 def test_all_its_commands_are_of_one_session(place: Place) -> None:
-    cursor = Cursor(place.jobs)
+    cursor = ChangeStreamCursor(place.jobs)
     cursor.open(place.stages)
     # Another operation between two of its own would get the session of an implicit one.
     with place.client.start_session() as session:
@@ -81,7 +81,7 @@ def test_all_its_commands_are_of_one_session(place: Place) -> None:
 
 def test_events_come_once_and_in_order_whatever_the_number_of_answers(place: Place) -> None:
     written = place.write(BATCH_SIZE * 2 + 10)
-    cursor = Cursor(place.jobs)
+    cursor = ChangeStreamCursor(place.jobs)
     answers = [unpacked(cursor.open(place.stages))]
     while sum(len(one.events) for one in answers) < len(written):
         answers.append(unpacked(cursor.more(1000)))
@@ -96,7 +96,7 @@ def test_events_come_once_and_in_order_whatever_the_number_of_answers(place: Pla
 
 
 def test_an_answer_comes_with_the_write_and_not_at_the_end_of_the_wait(place: Place) -> None:
-    cursor = Cursor(place.jobs)
+    cursor = ChangeStreamCursor(place.jobs)
     answer = unpacked(cursor.open(place.stages))
     assert answer.events == []
     writing = threading.Timer(0.2, place.write, [1])
@@ -110,7 +110,7 @@ def test_an_answer_comes_with_the_write_and_not_at_the_end_of_the_wait(place: Pl
 
 
 def test_a_closed_cursor_is_forgotten_by_the_server(place: Place) -> None:
-    cursor = Cursor(place.jobs)
+    cursor = ChangeStreamCursor(place.jobs)
     cursor.open(place.stages)
     assert len(place.cursors()) == 1
 
@@ -120,7 +120,7 @@ def test_a_closed_cursor_is_forgotten_by_the_server(place: Place) -> None:
 
 
 def test_a_cursor_that_failed_is_not_asked_to_be_killed(place: Place) -> None:
-    cursor = Cursor(place.jobs)
+    cursor = ChangeStreamCursor(place.jobs)
     cursor.open(place.stages)
     place.others[place.jobs.database.name].command("killCursors", "jobs", cursors=place.cursors())
 
@@ -133,7 +133,7 @@ def test_a_cursor_that_failed_is_not_asked_to_be_killed(place: Place) -> None:
 
 
 def test_the_end_of_the_collection_ends_the_cursor(place: Place) -> None:
-    cursor = Cursor(place.jobs)
+    cursor = ChangeStreamCursor(place.jobs)
     cursor.open(place.stages)
     place.others[place.jobs.database.name]["jobs"].drop()
 

@@ -25,7 +25,7 @@ from bridge.model.gap import Gap
 from bridge.model.position import ClusterTime, position_from
 from bridge.model.profile import PROFILES
 from bridge.mongo.job_documents import DATE, place_of
-from bridge.mongo.job_history import History
+from bridge.mongo.job_history import JobHistoryReader
 from bridge.mongo.query_plans import scans
 
 NOW = datetime(2026, 3, 2, 18, 0, tzinfo=timezone.utc)
@@ -77,16 +77,16 @@ def jobs(mongo: Mongod, database: str) -> Iterator[Collection[dict[str, Any]]]:
 
 
 @pytest.fixture
-def history(jobs: Collection[dict[str, Any]]) -> History:
-    return History(jobs, PROFILES["cts"])
+def history(jobs: Collection[dict[str, Any]]) -> JobHistoryReader:
+    return JobHistoryReader(jobs, PROFILES["cts"])
 
 
-def names(history: History, *where: Any) -> list[str]:
+def names(history: JobHistoryReader, *where: Any) -> list[str]:
     return [job.job_id for job in history.jobs(*where)]
 
 
 def test_a_job_whose_update_time_says_nothing_may_have_been_updated_at_any(
-    history: History,
+    history: JobHistoryReader,
 ) -> None:
     since = NOW.timestamp() - 60
 
@@ -94,11 +94,11 @@ def test_a_job_whose_update_time_says_nothing_may_have_been_updated_at_any(
     assert len(names(history, since)) == history.count(since) == len(EVERY) - len(OLD)
 
 
-def test_all_history_is_that_of_every_job_once(history: History) -> None:
+def test_all_history_is_that_of_every_job_once(history: JobHistoryReader) -> None:
     assert sorted(names(history)) == sorted(EVERY)
 
 
-def test_wherever_it_stops_it_goes_on_with_all_the_rest(history: History) -> None:
+def test_wherever_it_stops_it_goes_on_with_all_the_rest(history: JobHistoryReader) -> None:
     whole = list(history.jobs())
     for done in range(len(whole)):
         place = max((job.place for job in whole[:done]), default="")
@@ -110,25 +110,30 @@ def test_wherever_it_stops_it_goes_on_with_all_the_rest(history: History) -> Non
 
 
 def told(
-    history: History, place: str, since: float | None = None, back_to: float | None = None
+    history: JobHistoryReader,
+    place: str,
+    since: float | None = None,
+    reread_from: float | None = None,
 ) -> list[str]:
-    gap = Gap(since, position_from(ClusterTime(0)), NOW.timestamp(), back_to)
-    found = [job.job_id for job in history.told(gap, place)]
+    gap = Gap(since, position_from(ClusterTime(0)), NOW.timestamp(), reread_from)
+    found = [job.job_id for job in history.transitions_in_gap(gap, place)]
     once, again = found[: -len(AGAIN)], found[-len(AGAIN) :]
     assert set(again) == AGAIN
-    assert history.count_told(gap, place) == len(once)
+    assert history.count_in_gap(gap, place) == len(once)
     return once
 
 
 def test_going_on_in_a_gap_that_became_longer_reads_again_what_may_have_been_written_since(
-    history: History,
+    history: JobHistoryReader,
 ) -> None:
-    place, back_to = place_of(DATE, NOW.timestamp() + 5), NOW.timestamp() - 60
+    place, reread_from = place_of(DATE, NOW.timestamp() + 5), NOW.timestamp() - 60
 
     assert told(history, place) == ["later date"]
-    assert set(told(history, place, back_to=back_to)) == EVERY.keys() - OLD
-    assert told(history, place, since=NOW.timestamp() + 4, back_to=back_to)[-1:] == ["later date"]
-    assert told(history, place_of(DATE, NOW.timestamp() - 900), back_to=back_to)[-3:] == [
+    assert set(told(history, place, reread_from=reread_from)) == EVERY.keys() - OLD
+    assert told(history, place, since=NOW.timestamp() + 4, reread_from=reread_from)[-1:] == [
+        "later date"
+    ]
+    assert told(history, place_of(DATE, NOW.timestamp() - 900), reread_from=reread_from)[-3:] == [
         "old date",
         "date",
         "later date",
@@ -136,7 +141,7 @@ def test_going_on_in_a_gap_that_became_longer_reads_again_what_may_have_been_wri
 
 
 def test_what_was_updated_since_a_gap_was_begun_to_be_read_is_read_once_more(
-    history: History,
+    history: JobHistoryReader,
 ) -> None:
     """A job that another writer's clock set back meanwhile was behind what was read, and is before it now."""
     assert set(told(history, "")) == EVERY.keys()
@@ -184,14 +189,14 @@ def test_what_a_majority_has_not_yet_is_waited_for(
             assert [
                 job["id"] for job in jobs.with_options(read_concern=ReadConcern("majority")).find()
             ] == ["old"]
-            told = pool.submit(names, History(jobs, PROFILES["cts"]))
+            told = pool.submit(names, JobHistoryReader(jobs, PROFILES["cts"]))
             poll(lambda: told.done() or reads(), "history to be read")
 
         assert told.result() == ["old", "new"]
 
 
 def test_nothing_is_looked_at_without_the_index(
-    jobs: Collection[dict[str, Any]], history: History
+    jobs: Collection[dict[str, Any]], history: JobHistoryReader
 ) -> None:
     jobs.insert_many(
         [{"id": f"job-{n}", "_update_time": NOW - timedelta(days=1)} for n in range(2000)]

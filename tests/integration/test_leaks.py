@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app.background import Waiting
+from bridge.app.background import Background
 from bridge.clock import SystemClock
 from bridge.demo.servers.mongod import Mongod
 from bridge.demo.servers.process import free_port
@@ -21,11 +21,11 @@ from bridge.model.position import position_from
 from bridge.model.profile import profile_of
 from bridge.mongo.client import state_client
 from bridge.mongo.source import MongoSource
-from bridge.settings import Config, load
+from bridge.settings import Settings, load
 from tests.support.servers.kafka import Kafka
 
 
-def _config(**options: object) -> Config:
+def _config(**options: object) -> Settings:
     return load(None, {name.replace("__", "."): value for name, value in options.items()}, {})
 
 
@@ -69,10 +69,13 @@ def test_a_broker_that_is_away_leaves_nothing_behind(
     driver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timeouts, "BOOTSTRAP_SECONDS", 0.2)
-    config = _config(kafka__bootstrap_servers=f"127.0.0.1:{free_port()}", kafka__driver=driver)
+    settings = _config(kafka__bootstrap_servers=f"127.0.0.1:{free_port()}", kafka__driver=driver)
 
     def attempt() -> None:
-        with pytest.raises(Retryable), driver_of(config).sink(config, "t-dlq", threading.Event()):
+        with (
+            pytest.raises(Retryable),
+            driver_of(settings).sink(settings, "t-dlq", threading.Event()),
+        ):
             pass
 
     _leaves_nothing(attempt)
@@ -84,12 +87,12 @@ def test_nor_does_a_broker_that_is_waited_for_as_the_bridge_does(
 ) -> None:
     """It collects garbage seldom, so nothing may be left to that."""
     monkeypatch.setattr(timeouts, "BOOTSTRAP_SECONDS", 0.2)
-    config = _config(kafka__bootstrap_servers=f"127.0.0.1:{free_port()}", kafka__driver=driver)
-    waiting = Waiting(threading.Event(), threading.Event(), SystemClock(), lambda: None)
+    settings = _config(kafka__bootstrap_servers=f"127.0.0.1:{free_port()}", kafka__driver=driver)
+    waiting = Background(threading.Event(), threading.Event(), SystemClock(), lambda: None)
 
     def attempt() -> None:
         with ExitStack() as stack, pytest.raises(Retryable):
-            waiting.enter(stack, driver_of(config).sink(config, "t-dlq", threading.Event()))
+            waiting.enter(stack, driver_of(settings).sink(settings, "t-dlq", threading.Event()))
         waiting.wait(0.01)
 
     gc.disable()
@@ -101,22 +104,22 @@ def test_nor_does_a_broker_that_is_waited_for_as_the_bridge_does(
 
 @DRIVERS
 def test_a_closed_sink_leaves_nothing_behind(driver: str, kafka: Kafka, topic: str) -> None:
-    config = _config(
+    settings = _config(
         kafka__bootstrap_servers=kafka.bootstrap, kafka__topic=topic, kafka__driver=driver
     )
 
     def attempt() -> None:
-        with driver_of(config).sink(config, f"{topic}-dlq", threading.Event()):
+        with driver_of(settings).sink(settings, f"{topic}-dlq", threading.Event()):
             pass
 
     _leaves_nothing(attempt)
 
 
 def test_a_closed_stream_leaves_nothing_behind(mongo: Mongod, database: str) -> None:
-    config = _config(mongo__uri=mongo.uri, mongo__database=database)
-    client = state_client(config)
-    source = MongoSource(config, profile_of(config), client)
-    start = position_from(source.origin().cluster_time)
+    settings = _config(mongo__uri=mongo.uri, mongo__database=database)
+    client = state_client(settings)
+    source = MongoSource(settings, profile_of(settings), client)
+    start = position_from(source.identity().cluster_time)
 
     def attempt() -> None:
         with source.open(start, threading.Event(), by_time=False) as stream:

@@ -13,7 +13,7 @@ from bridge.demo.servers.mongod import Mongod
 from bridge.errors import Misconfigured
 from bridge.model.transition import Transition, made_trans_id
 from bridge.mongo.change_stream_cursor import BATCH_SIZE
-from bridge.mongo.job_id_cache import JobIds, lookup_in
+from bridge.mongo.job_id_cache import JobIdCache, lookup_in
 from tests.support.mongo_commands import Heard
 from tests.support.source_jobs import Jobs, now, seen
 
@@ -163,7 +163,7 @@ def test_a_lookup_asks_for_the_id_alone_and_finds_it(mongo: Mongod, database: st
         document = jobs.documents.find_one({"id": job_id})
         assert document is not None
         missing = ObjectId()
-        ids = JobIds(lookup_in(jobs.documents, "id"), most=1)
+        ids = JobIdCache(lookup_in(jobs.documents, "id"), most=1)
 
         assert ids.find([missing, document["_id"]], "gone") == ["gone", job_id]
         plan = jobs.documents.find({"_id": {"$in": [document["_id"]]}}, {"id": 1}).explain()
@@ -181,7 +181,7 @@ def test_the_ids_of_a_whole_batch_are_one_question_and_one_answer(
         ).inserted_ids
         heard.commands.clear()
 
-        assert JobIds(lookup_in(documents, "id")).find(keys) == [
+        assert JobIdCache(lookup_in(documents, "id")).find(keys) == [
             f"job-{number}" for number in range(BATCH_SIZE)
         ]
 
@@ -227,7 +227,7 @@ def test_a_standalone_is_refused_and_the_way_out_named(
         Jobs(server.uri, database) as jobs,
         pytest.raises(Misconfigured, match="standalone"),
     ):
-        jobs.source.origin()
+        jobs.source.identity()
 
 
 def test_the_deployment_tells_what_it_is(mongo: Mongod, database: str) -> None:

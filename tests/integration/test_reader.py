@@ -7,7 +7,7 @@ import pytest
 from bridge.demo.job_service.workload import new_job
 from bridge.demo.servers.mongod import Mongod
 from bridge.mongo import change_stream
-from bridge.mongo.change_stream_cursor import BATCH_SIZE, Answer, Cursor
+from bridge.mongo.change_stream_cursor import BATCH_SIZE, Answer, ChangeStreamCursor
 from tests.support.source_jobs import Jobs, now
 
 #: Longer than any test takes, so that who asks has not waited.
@@ -18,13 +18,13 @@ FOREVER_SECONDS = 600.0
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Each time the reader asks; after a small answer it waits for ever."""
     asked: list[int] = []
-    more = Cursor.more
+    more = ChangeStreamCursor.more
 
-    def counted(cursor: Cursor, await_ms: int) -> Answer:
+    def counted(cursor: ChangeStreamCursor, await_ms: int) -> Answer:
         asked.append(await_ms)
         return more(cursor, await_ms)
 
-    monkeypatch.setattr(Cursor, "more", counted)
+    monkeypatch.setattr(ChangeStreamCursor, "more", counted)
     monkeypatch.setattr(change_stream, "_HEAD_START_SECONDS", FOREVER_SECONDS)
     return asked
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.demo.servers.mongod import Mongod
-from bridge.errors import BridgeError, CheckpointUnusable, HistoryLost, Misconfigured, Retryable
+from bridge.errors import BridgeError, CheckpointUnusable, Misconfigured, ResumePointLost, Retryable
 from bridge.model.position import ClusterTime, Position, position_at, position_from
 from bridge.mongo.change_stream import StreamEnded
 from tests.support.source_jobs import Jobs, Seen, now, seen
@@ -106,7 +106,7 @@ def test_a_view_is_refused(mongo: Mongod, database: str) -> None:
         jobs.database.command("create", "view", viewOn="jobs")
 
         with pytest.raises(Misconfigured, match="is a view"):
-            jobs.source.origin()
+            jobs.source.identity()
         with pytest.raises(Misconfigured):
             jobs.source.open(position_at(now()), threading.Event(), by_time=False).__enter__()
 
@@ -272,7 +272,7 @@ def test_a_position_before_the_oplog_is_history_lost(
             jobs.database["elsewhere"].insert_many([{"padding": padding} for _ in range(40)])
 
         for lost in (stored, position_from(ClusterTime(stored.cluster_time.seconds, 0))):
-            with pytest.raises(HistoryLost, match="no longer reaches back"), jobs.reading(lost):
+            with pytest.raises(ResumePointLost, match="no longer reaches back"), jobs.reading(lost):
                 pass
 
 

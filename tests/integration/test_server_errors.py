@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.demo.servers.mongod import Mongod
-from bridge.errors import BridgeError, HistoryLost, NotPermitted, Retryable, Unreadable
+from bridge.errors import BridgeError, NotPermitted, ResumePointLost, Retryable, Unreadable
 from bridge.model.position import position_from
 from bridge.mongo.client import AWAIT_MS
 from tests.support.source_jobs import Jobs, Seen
@@ -43,8 +43,8 @@ PASSING = (
     13436,
 )
 FINAL: list[tuple[int, type[BridgeError]]] = [
-    (286, HistoryLost),
-    (136, HistoryLost),
+    (286, ResumePointLost),
+    (136, ResumePointLost),
     (13, NotPermitted),
     (10334, Unreadable),
 ]

@@ -19,7 +19,7 @@ from bridge.demo.job_service.workload import indexes
 from bridge.demo.servers.mongod import Mongod
 from bridge.model.profile import PROFILES, Profile
 from bridge.mongo.decoder import OPTIONS
-from bridge.mongo.job_history import History
+from bridge.mongo.job_history import JobHistoryReader
 from bridge.mongo.tags import JobTags, Sweep, TransitionTags
 from tests.support.mongo_commands import Heard
 
@@ -156,7 +156,7 @@ def test_without_any_index_it_looks_at_every_job_and_says_so(jobs: Jobs) -> None
 
 
 def test_a_gap_is_read_by_the_index_on_the_last_update(jobs: Jobs) -> None:
-    history = History(jobs, CTS)
+    history = JobHistoryReader(jobs, CTS)
     since = NOW.timestamp() - 3600
 
     with tagged(jobs):

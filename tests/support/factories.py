@@ -10,7 +10,7 @@ from bridge.model.message import Message
 from bridge.model.position import ClusterTime, Position, position_from, position_of
 from bridge.model.transition import Event, Poison, Transition
 from bridge.model.window import Delivery
-from bridge.settings import Config, load
+from bridge.settings import Settings, load
 
 #: The cluster time of the first position, and the time of the first transition.
 BASE = 1_700_000_000
@@ -98,7 +98,7 @@ def checkpoint_at(cluster_time: ClusterTime) -> Checkpoint:
     )
 
 
-def settings(**options: Any) -> Config:
+def settings(**options: Any) -> Settings:
     """Settings as the command line gives them, with ``_`` twice where the name has a dot."""
     return load(None, {name.replace("__", "."): value for name, value in options.items()}, {})
 

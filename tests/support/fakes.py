@@ -135,7 +135,7 @@ class FakeSink:
     def in_flight(self) -> int:
         return sum(map(len, self._waiting.values()))
 
-    def most(self, topic: str) -> int:
+    def max_message_bytes(self, topic: str) -> int:
         return self._broker.most if topic in self._broker.partitions else 0
 
     def send(self, sendings: Sequence[Sending]) -> None:

@@ -13,7 +13,7 @@ from bridge.model.transition import Transition
 from bridge.model.window import Window
 from bridge.observability.metrics import Counters
 from bridge.pipeline.loop import Loop
-from bridge.pipeline.metered_sink import Counting
+from bridge.pipeline.metered_sink import MeteredSink
 from bridge.pipeline.progress import Progress
 from bridge.pipeline.publisher import Publisher
 from tests.support.factories import checkpoint
@@ -76,7 +76,7 @@ class Rig:
         self.window = Window(self.progress.position, self._messages, self._size)
         self.sink = FakeSink(self.broker)
         self.stream = FakeStream(self.log, self.progress.position, self._batch)
-        counted = Counting(self.sink, self.clock, self.counters)
+        counted = MeteredSink(self.sink, self.clock, self.counters)
         self.publisher = Publisher(
             counted,
             self.window,

@@ -16,15 +16,15 @@ from bridge.cli import main
 from bridge.kafka.kafka_python import KafkaPythonSink
 from bridge.kafka.librdkafka import LibrdkafkaSink
 from bridge.model.window import Window
-from bridge.mongo.checkpoints import MongoCheckpoints
+from bridge.mongo.checkpoints import MongoCheckpointStore
 from bridge.mongo.tags import TransitionTags
 
 #: The classes and the method at each point, and whether death comes before the call or after it.
 POINTS: dict[str, tuple[tuple[type[Any], ...], str, bool]] = {
     "before-send": ((KafkaPythonSink, LibrdkafkaSink), "send", True),
     "after-ack": ((Window,), "settle", True),
-    "before-save": ((MongoCheckpoints,), "save", True),
-    "after-save": ((MongoCheckpoints,), "save", False),
+    "before-save": ((MongoCheckpointStore,), "save", True),
+    "after-save": ((MongoCheckpointStore,), "save", False),
     "before-untag": ((TransitionTags,), "clear", True),
     "after-untag": ((TransitionTags,), "clear", False),
 }

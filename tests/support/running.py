@@ -24,7 +24,7 @@ SECRET = "canary-fEd3"
 DEADLINE_SECONDS = 60.0
 ROOT = Path(__file__).parents[2]
 
-Settings = Mapping[str, str]
+Given = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,14 @@ class Ended:
         return found[0]
 
 
-def environment(settings: Settings) -> dict[str, str]:
+def environment(settings: Given) -> dict[str, str]:
     """The environment with ``settings``, given as ``section.name``, or by a variable's own name."""
     given = {variable(name) if "." in name else name: value for name, value in settings.items()}
     return {**os.environ, **given}
 
 
 def command(
-    *arguments: str, settings: Settings, answer: str = "", deadline: float = DEADLINE_SECONDS
+    *arguments: str, settings: Given, answer: str = "", deadline: float = DEADLINE_SECONDS
 ) -> Ended:
     """Run ``job-bridge`` with ``arguments`` to its end, ``answer`` on its standard input."""
     done = subprocess.run(
@@ -86,7 +86,7 @@ def errors_in(text: str) -> list[str]:
 class Bridge:
     """A running ``job-bridge run``; ended when the test ends, its output checked then."""
 
-    def __init__(self, settings: Settings, log: Path) -> None:
+    def __init__(self, settings: Given, log: Path) -> None:
         self._settings = {"http.port": "0", "log.format": "json", **settings}
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None

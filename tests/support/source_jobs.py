@@ -27,7 +27,7 @@ from bridge.model.transition import Batch, Event, Poison, Transition
 from bridge.mongo.change_stream import ChangeStream
 from bridge.mongo.client import state_client
 from bridge.mongo.source import MongoSource
-from bridge.settings import Config
+from bridge.settings import Settings
 from tests.support.factories import settings
 
 PATIENCE_SECONDS = 20.0
@@ -115,7 +115,7 @@ class Jobs:
     """One collection, the bridge's source on it, and writers; a context manager."""
 
     def __init__(self, uri: str, database: str, **options: Any) -> None:
-        self.config: Config = settings(mongo__uri=uri, mongo__database=database, **options)
+        self.config: Settings = settings(mongo__uri=uri, mongo__database=database, **options)
         self.profile = profile_of(self.config)
         self.client = MongoClient[Document](uri, tz_aware=True)
         self.database = self.client[database]
@@ -142,7 +142,7 @@ class Jobs:
 
     def here(self) -> Position:
         """The position after everything written so far, as a first start takes it."""
-        newest = self.source.origin().cluster_time
+        newest = self.source.identity().cluster_time
         return position_from(newest.next())
 
     @contextmanager

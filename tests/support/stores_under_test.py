@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from pymongo import MongoClient
 
-from bridge.checkpoint.file import FileCheckpoint
-from bridge.mongo.checkpoints import COLLECTION, MongoCheckpoints
+from bridge.checkpoint.file import FileCheckpointStore
+from bridge.mongo.checkpoints import COLLECTION, MongoCheckpointStore
 from bridge.pipeline.ports import CheckpointStore
 from tests.support.fakes import FakeClock, FakeStore, Shelf
 
@@ -62,10 +62,10 @@ class File:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "checkpoint.json"
-        self._opened: list[FileCheckpoint] = []
+        self._opened: list[FileCheckpointStore] = []
 
-    def open(self, name: str = "bridge") -> FileCheckpoint:
-        self._opened.append(FileCheckpoint(self.path, name))
+    def open(self, name: str = "bridge") -> FileCheckpointStore:
+        self._opened.append(FileCheckpointStore(self.path, name))
         return self._opened[-1]
 
     def dead(self) -> None:
@@ -93,8 +93,8 @@ class Collection:
         self.client = MongoClient[dict[str, Any]](uri)
         self.documents = self.client[database][COLLECTION]
 
-    def open(self, name: str = "bridge") -> MongoCheckpoints:
-        return MongoCheckpoints(self.client, self.database, name, LEASE)
+    def open(self, name: str = "bridge") -> MongoCheckpointStore:
+        return MongoCheckpointStore(self.client, self.database, name, LEASE)
 
     def dead(self) -> None:
         killed(

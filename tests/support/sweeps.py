@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tests.support.running import Settings, command
+from tests.support.running import Given, command
 
 TAG = "to_notify"
 
 
-def swept(settings: Settings) -> int:
+def swept(settings: Given) -> int:
     """One sweep; how many messages it sent."""
     ended = command("sweep", "--once", settings=settings)
     assert ended.code == 0, ended.err

@@ -20,10 +20,10 @@ from bridge.model.profile import PROFILES
 from bridge.model.transition import Batch
 from bridge.model.window import Delivery, Sending, Window
 from bridge.mongo.decoder import OPTIONS, Decoder
-from bridge.mongo.job_id_cache import JobIds
+from bridge.mongo.job_id_cache import JobIdCache
 from bridge.observability.metrics import Counters
 from bridge.pipeline.loop import Loop
-from bridge.pipeline.metered_sink import Counting
+from bridge.pipeline.metered_sink import MeteredSink
 from bridge.pipeline.progress import Progress
 from bridge.pipeline.publisher import Publisher
 from tests.support.factories import at, checkpoint, inserted, pushed
@@ -46,7 +46,7 @@ class Source:
                 pushed(len(raws) + 1 + number, index, key=key) for number, key in enumerate(keys)
             ]
         self._data: bytes | None = b"".join(bson.encode(raw) for raw in raws)
-        self._decoder = Decoder(PROFILES["cts"], JobIds(lambda _: []))
+        self._decoder = Decoder(PROFILES["cts"], JobIdCache(lambda _: []))
 
     def read(self) -> Batch | None:
         data, self._data = self._data, None
@@ -64,7 +64,7 @@ class Sink:
     def __init__(self) -> None:
         self._sent: list[Delivery] = []
 
-    def most(self, topic: str) -> int:
+    def max_message_bytes(self, topic: str) -> int:
         return 1_000_000
 
     def send(self, sendings: Sequence[Sending]) -> None:
@@ -97,7 +97,7 @@ def test_calls_for_each_transition_are_few() -> None:
 
     loop = Loop(
         Source(),
-        Counting(sink, clock, counters),
+        MeteredSink(sink, clock, counters),
         window,
         publisher,
         progress,

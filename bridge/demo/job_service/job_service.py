@@ -43,7 +43,7 @@ from bridge.demo.job_service.workload import (
     to_millis,
 )
 
-Report = Callable[[Commit | Indeterminate], None]
+RecoveryProgress = Callable[[Commit | Indeterminate], None]
 Jobs = AsyncIOMotorCollection[Document]
 
 WRITE_SECONDS = 10  # a majority that does not answer by then makes the write indeterminate
@@ -64,7 +64,7 @@ async def play(
     *,
     collection: str = "jobs",
     stop: asyncio.Event,
-    on_commit: Report,
+    on_commit: RecoveryProgress,
 ) -> None:
     """Live through the workload's jobs; return when they ended, or soon after ``stop`` with some under way.
 
@@ -92,7 +92,9 @@ async def ensure_indexes(jobs: Jobs) -> None:
 class _Service:
     """Several workers, each living through one job after another."""
 
-    def __init__(self, jobs: Jobs, workload: Workload, stop: asyncio.Event, report: Report) -> None:
+    def __init__(
+        self, jobs: Jobs, workload: Workload, stop: asyncio.Event, report: RecoveryProgress
+    ) -> None:
         self._jobs = jobs
         self._workload = workload
         self._stop = stop

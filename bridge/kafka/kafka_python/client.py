@@ -7,19 +7,19 @@ from typing import Any
 from kafka.net.compat import KafkaNetClient
 
 from bridge.kafka import timeouts
-from bridge.kafka.client_log import LastWords
+from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.kafka_python.patches import mend_connections
 from bridge.kafka.tls import check_files
-from bridge.settings import Config
+from bridge.settings import Settings
 
 
-def connection(config: Config) -> dict[str, Any]:
+def connection(settings: Settings) -> dict[str, Any]:
     """The settings every client shares, in kafka-python's names.
 
     ``security_protocol`` was checked with the other settings: kafka-python itself takes a
     misspelt one for PLAINTEXT.
     """
-    kafka = config.kafka
+    kafka = settings.kafka
     options: dict[str, Any] = {
         "bootstrap_servers": kafka.servers(),
         "client_id": f"job-bridge-{os.getpid()}",
@@ -44,9 +44,9 @@ def connection(config: Config) -> dict[str, Any]:
     return options
 
 
-def last_words() -> LastWords:
+def latest_warning() -> LatestWarning:
     """What kafka-python warns of."""
-    return LastWords("kafka", "ootstrap", "in the clear", less="Request timed out")
+    return LatestWarning("kafka", "ootstrap", "in the clear", less="Request timed out")
 
 
 def made(
@@ -62,8 +62,8 @@ def made(
     mend_connections()
     networks: list[KafkaNetClient] = []
 
-    def network(**config: Any) -> KafkaNetClient:
-        networks.append(kafka_client(**config))
+    def network(**settings: Any) -> KafkaNetClient:
+        networks.append(kafka_client(**settings))
         return networks[-1]
 
     try:

@@ -22,14 +22,14 @@ from kafka.structs import TopicPartition
 from bridge.errors import BridgeError
 from bridge.kafka import timeouts
 from bridge.kafka.errors import discarded
-from bridge.kafka.kafka_python.client import connection, last_words, made
+from bridge.kafka.kafka_python.client import connection, latest_warning, made
 from bridge.kafka.kafka_python.errors import classify
 from bridge.kafka.kafka_python.partition_batches import Lane
 from bridge.kafka.kafka_python.topics import KafkaPythonTopics
-from bridge.kafka.partitioner import Lanes
+from bridge.kafka.partitioner import Partitioner
 from bridge.kafka.topics import Topic, admitted
 from bridge.model.window import Delivery, Sending
-from bridge.settings import Config
+from bridge.settings import Settings
 
 #: How long the sender waits at least where it was told not to at all.
 _LOOK_MS = 100.0
@@ -63,19 +63,19 @@ class KafkaPythonSink:
     """
 
     def __init__(
-        self, config: Config, dead_letter_topic: str | None, wake: threading.Event
+        self, settings: Settings, dead_letter_topic: str | None, wake: threading.Event
     ) -> None:
-        self._config = config
-        self._topic = config.kafka.topic
+        self._settings = settings
+        self._topic = settings.kafka.topic
         self._dead_letter_topic = dead_letter_topic
         self._wake = wake
-        self._words = last_words()
+        self._words = latest_warning()
         self._topics: dict[str, Topic] = {}
         self.broken = False
 
     def __enter__(self) -> Self:
         self._topics = admitted(
-            KafkaPythonTopics(self._config), self._topic, self._dead_letter_topic
+            KafkaPythonTopics(self._settings), self._topic, self._dead_letter_topic
         )
         self._words.install()
         try:
@@ -86,7 +86,7 @@ class KafkaPythonSink:
         _change(self._producer._transaction_manager, "_NEEDS_EPOCH_BUMP_ERRORS", frozenset())
         # A batch that has become too large for its topic fails as a whole, so that the next producer makes smaller ones.
         _change(self._producer._sender, "_can_split", lambda *_: False)
-        self._lanes = Lanes(
+        self._lanes = Partitioner(
             {name: topic.partitions for name, topic in self._topics.items()}, self._lane
         )
         return self
@@ -96,11 +96,11 @@ class KafkaPythonSink:
 
     def _options(self) -> dict[str, Any]:
         compression, limits = (
-            self._config.kafka.compression,
+            self._settings.kafka.compression,
             [topic.takes() for topic in self._topics.values()],
         )
         patience = timeouts.GIVE_UP_SECONDS
-        return connection(self._config) | {
+        return connection(self._settings) | {
             "acks": "all",
             "enable_idempotence": True,
             "delivery_timeout_ms": _NEVER_MS
@@ -134,7 +134,7 @@ class KafkaPythonSink:
         producer._closed = True
         producer._unregister_cleanup()
 
-    def most(self, topic: str) -> int:
+    def max_message_bytes(self, topic: str) -> int:
         """The largest message the topic takes, in bytes; 0 when it was not there when this producer was made."""
         found = self._topics.get(topic)
         return found.takes() if found else 0

@@ -12,11 +12,11 @@ from kafka import errors as kafka_errors
 from bridge.errors import Retryable
 from bridge.kafka import timeouts
 from bridge.kafka.errors import unreadable
-from bridge.kafka.kafka_python.client import connection, last_words, made
+from bridge.kafka.kafka_python.client import connection, latest_warning, made
 from bridge.kafka.kafka_python.errors import classify
 from bridge.kafka.topics import missing
 from bridge.model.message import Record
-from bridge.settings import Config
+from bridge.settings import Settings
 
 _POLL_MS = 500
 _RECORDS_AT_ONCE = 5000
@@ -27,9 +27,9 @@ _SILENCE_SECONDS = 30.0
 class TopicReader:
     """See :class:`bridge.pipeline.ports.Reader`; a context manager."""
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        self._words = last_words()
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._words = latest_warning()
 
     def __enter__(self) -> Self:
         self._words.install()
@@ -40,7 +40,7 @@ class TopicReader:
     def _made(self, **how: Any) -> KafkaConsumer:
         return made(
             KafkaConsumer,
-            **connection(self._config),
+            **connection(self._settings),
             group_id=None,
             enable_auto_commit=False,
             max_poll_records=_RECORDS_AT_ONCE,

@@ -9,23 +9,23 @@ from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from bridge.errors import Misconfigured
-from bridge.kafka.kafka_python.client import connection, last_words, made
+from bridge.kafka.kafka_python.client import connection, latest_warning, made
 from bridge.kafka.kafka_python.errors import classify
 from bridge.kafka.topics import Topic, number, too_few_brokers
-from bridge.settings import Config
+from bridge.settings import Settings
 
 
 class KafkaPythonTopics:
     """See :class:`bridge.kafka.topics.Topics`."""
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        self._words = last_words().install()
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._words = latest_warning().install()
 
     @contextmanager
     def _admin(self) -> Iterator[KafkaAdminClient]:
         try:
-            options = connection(self._config)
+            options = connection(self._settings)
             admin: KafkaAdminClient = made(KafkaAdminClient, **options)
             try:
                 yield admin

@@ -9,10 +9,10 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from bridge.kafka import timeouts
-from bridge.kafka.client_log import LastWords
+from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.librdkafka.errors import hopeless
 from bridge.kafka.tls import check_files
-from bridge.settings import Config
+from bridge.settings import Settings
 
 #: The logger librdkafka's own lines go to; they would end on standard error otherwise.
 LOGGER = "librdkafka"
@@ -21,9 +21,9 @@ _LOOK_SECONDS = 0.5
 _PAUSE_SECONDS = 0.1
 
 
-def connection(config: Config, words: LastWords) -> dict[str, Any]:
+def connection(settings: Settings, words: LatestWarning) -> dict[str, Any]:
     """The settings every client shares, in librdkafka's names; its complaints go to ``words``."""
-    kafka = config.kafka
+    kafka = settings.kafka
     options: dict[str, Any] = {
         "bootstrap.servers": ",".join(kafka.servers()),
         "client.id": f"job-bridge-{os.getpid()}",
@@ -52,10 +52,10 @@ def connection(config: Config, words: LastWords) -> dict[str, Any]:
     return options
 
 
-def last_words() -> LastWords:
+def latest_warning() -> LatestWarning:
     """What librdkafka complains of."""
     logging.getLogger(LOGGER).addFilter(_is_complaint)
-    return LastWords(LOGGER, "ALL_BROKERS_DOWN")
+    return LatestWarning(LOGGER, "ALL_BROKERS_DOWN")
 
 
 def _is_complaint(record: logging.LogRecord) -> bool:
@@ -63,7 +63,7 @@ def _is_complaint(record: logging.LogRecord) -> bool:
     return "CONFWARN" not in record.getMessage()
 
 
-def metadata(client: AdminClient, words: LastWords) -> Any:
+def metadata(client: AdminClient, words: LatestWarning) -> Any:
     """All topics and brokers, as soon as one broker answers. Raises ``KafkaException`` when none does in time.
 
     librdkafka tries for ever and answers "timed out" whatever the reason: what it complained of

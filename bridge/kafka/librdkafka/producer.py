@@ -28,13 +28,13 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from bridge.errors import BridgeError
 from bridge.kafka import timeouts
 from bridge.kafka.errors import discarded
-from bridge.kafka.librdkafka.client import LOGGER, connection, last_words
+from bridge.kafka.librdkafka.client import LOGGER, connection, latest_warning
 from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.librdkafka.topics import LibrdkafkaTopics
-from bridge.kafka.partitioner import Lanes
+from bridge.kafka.partitioner import Partitioner
 from bridge.kafka.topics import Topic, admitted
 from bridge.model.window import Delivery, Sending
-from bridge.settings import Config
+from bridge.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -55,13 +55,13 @@ class LibrdkafkaSink:
     """
 
     def __init__(
-        self, config: Config, dead_letter_topic: str | None, wake: threading.Event
+        self, settings: Settings, dead_letter_topic: str | None, wake: threading.Event
     ) -> None:
-        self._config = config
-        self._topic = config.kafka.topic
+        self._settings = settings
+        self._topic = settings.kafka.topic
         self._dead_letter_topic = dead_letter_topic
         self._wake = wake
-        self._words = last_words()
+        self._words = latest_warning()
         self._topics: dict[str, Topic] = {}
         self._reports: deque[list[Delivery]] = deque()
         self._failure: KafkaError | Exception | None = None
@@ -71,16 +71,16 @@ class LibrdkafkaSink:
 
     def __enter__(self) -> Self:
         self._topics = admitted(
-            LibrdkafkaTopics(self._config), self._topic, self._dead_letter_topic
+            LibrdkafkaTopics(self._settings), self._topic, self._dead_letter_topic
         )
-        self._lanes = Lanes(
+        self._lanes = Partitioner(
             {name: topic.partitions for name, topic in self._topics.items()},
             lambda topic, number: (topic, number),
         )
         self._words.install()
         try:
             self._producer = Producer(
-                connection(self._config, self._words) | self._options(),
+                connection(self._settings, self._words) | self._options(),
                 logger=logging.getLogger(LOGGER),
             )
         except KafkaException as error:
@@ -104,7 +104,7 @@ class LibrdkafkaSink:
             "max.in.flight.requests.per.connection": 1,
             "batch.size": max(1, min(timeouts.BATCH_BYTES, *limits)),
             "message.max.bytes": min(_MOST_BYTES, max(_LEAST_BYTES, *limits)),
-            "compression.type": self._config.kafka.compression,
+            "compression.type": self._settings.kafka.compression,
             # The window bounds what is in flight.
             "queue.buffering.max.messages": 0,
             "queue.buffering.max.kbytes": _MOST_KBYTES,
@@ -125,7 +125,7 @@ class LibrdkafkaSink:
             self._producer.flush(0)
         del self._producer
 
-    def most(self, topic: str) -> int:
+    def max_message_bytes(self, topic: str) -> int:
         """The largest message the topic takes, in bytes; 0 when it was not there when this producer was made."""
         found = self._topics.get(topic)
         return found.takes() if found else 0

@@ -9,10 +9,10 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, NewTopic, ResourceType
 
 from bridge.kafka import timeouts
-from bridge.kafka.librdkafka.client import LOGGER, connection, last_words, metadata
+from bridge.kafka.librdkafka.client import LOGGER, connection, latest_warning, metadata
 from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.topics import Topic, number, too_few_brokers
-from bridge.settings import Config
+from bridge.settings import Settings
 
 _UNANSWERED = frozenset(
     {KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.REQUEST_TIMED_OUT}
@@ -22,15 +22,15 @@ _UNANSWERED = frozenset(
 class LibrdkafkaTopics:
     """See :class:`bridge.kafka.topics.Topics`."""
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        self._words = last_words().install()
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._words = latest_warning().install()
 
     @contextmanager
     def _admin(self) -> Iterator[AdminClient]:
         try:
             yield AdminClient(
-                connection(self._config, self._words), logger=logging.getLogger(LOGGER)
+                connection(self._settings, self._words), logger=logging.getLogger(LOGGER)
             )
         except KafkaException as error:
             raise classify(error, self._words.recent()) from error
@@ -45,14 +45,14 @@ class LibrdkafkaTopics:
             allowed = admin.describe_topics(
                 TopicCollection(found), include_authorized_operations=True, **_within()
             )
-            configs = admin.describe_configs(
+            described = admin.describe_configs(
                 [ConfigResource(ResourceType.TOPIC, name) for name in found], **_within()
             )
-            settings = {
-                resource.name: _answer(future) or {} for resource, future in configs.items()
+            configs = {
+                resource.name: _answer(future) or {} for resource, future in described.items()
             }
             return {
-                name: _topic(there[name], settings[name], _answer(allowed[name])) for name in found
+                name: _topic(there[name], configs[name], _answer(allowed[name])) for name in found
             }
 
     def create(self, names: Mapping[str, int], replicas: int) -> list[str]:

@@ -11,7 +11,7 @@ from pymongo import MongoClient
 
 from bridge.demo.servers.mongod import Client, Mongod
 from tests.support.jobs import Jobs
-from tests.support.running import SECRET, Bridge, Ended, Settings, command
+from tests.support.running import SECRET, Bridge, Ended, Given, command
 from tests.support.servers.kafka import Kafka, required
 from tests.support.sweeps import TAG
 
@@ -56,10 +56,10 @@ def start(settings: dict[str, str], tmp_path: Path) -> Start:
 
 
 @pytest.fixture
-def refused(settings: dict[str, str], kafka: Kafka, topic: str) -> Callable[[Settings], Ended]:
+def refused(settings: dict[str, str], kafka: Kafka, topic: str) -> Callable[[Given], Ended]:
     """Runs a bridge that must end by itself, having sent nothing."""
 
-    def run(changed: Settings) -> Ended:
+    def run(changed: Given) -> Ended:
         ended = command("run", settings={**settings, **changed})
         assert kafka.read(topic) == [] == kafka.read(f"{topic}-dlq")
         return ended

@@ -15,7 +15,7 @@ from bson.objectid import ObjectId
 from bridge.demo.servers.mongod import Client, Mongod
 from tests.e2e.commands.conftest import Start
 from tests.support.jobs import GOOD, Document, Jobs, told
-from tests.support.running import Bridge, Ended, Settings, command
+from tests.support.running import Bridge, Ended, Given, command
 from tests.support.servers.kafka import Kafka
 
 STORES = ("mongo", "file")
@@ -26,7 +26,7 @@ Change = Callable[[Document], Document]
 class Stored:
     """The checkpoint of a bridge, in either store, and its settings."""
 
-    def __init__(self, settings: Settings, client: Client) -> None:
+    def __init__(self, settings: Given, client: Client) -> None:
         self.settings = {**settings, "http.port": "0", "log.format": "json"}
         self.kind, self.topic = settings["checkpoint.store"], settings["kafka.topic"]
         self._documents = client["job_bridge"]["job_bridge_checkpoints"]
@@ -186,7 +186,7 @@ def test_check_and_a_new_token_mend_a_damaged_checkpoint(
 
 @pytest.mark.parametrize("keep", [0, 1, 100])
 def test_a_file_cut_short_is_refused(
-    keep: int, settings: Settings, kafka: Kafka, topic: str, start: Start, tmp_path: Path
+    keep: int, settings: Given, kafka: Kafka, topic: str, start: Start, tmp_path: Path
 ) -> None:
     path = tmp_path / "checkpoint.json"
     given = {**settings, "checkpoint.store": "file", "checkpoint.file": str(path)}
@@ -203,9 +203,7 @@ def test_a_file_cut_short_is_refused(
     assert path.stat().st_size == keep and kafka.read(topic) == []
 
 
-def test_a_file_of_another_bridge_is_refused(
-    settings: Settings, start: Start, tmp_path: Path
-) -> None:
+def test_a_file_of_another_bridge_is_refused(settings: Given, start: Start, tmp_path: Path) -> None:
     given = {
         **settings,
         "checkpoint.store": "file",
@@ -222,7 +220,7 @@ def test_a_file_of_another_bridge_is_refused(
 
 
 @pytest.mark.parametrize("path", ["/nowhere/checkpoint.json", "/"])
-def test_a_file_that_cannot_be_written_is_refused(path: str, settings: Settings) -> None:
+def test_a_file_that_cannot_be_written_is_refused(path: str, settings: Given) -> None:
     given = {**settings, "checkpoint.store": "file", "checkpoint.file": path}
 
     ended = command("run", settings=given)
@@ -234,7 +232,7 @@ def test_a_file_that_cannot_be_written_is_refused(path: str, settings: Settings)
 
 
 def test_a_second_bridge_on_one_file_is_refused(
-    settings: Settings, start: Start, tmp_path: Path
+    settings: Given, start: Start, tmp_path: Path
 ) -> None:
     given = {
         **settings,
@@ -260,7 +258,7 @@ def other_mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
 
 
 def test_a_checkpoint_of_another_replica_set_of_the_same_name_is_refused(
-    other_mongo: Mongod, settings: Settings, kafka: Kafka, topic: str, start: Start, tmp_path: Path
+    other_mongo: Mongod, settings: Given, kafka: Kafka, topic: str, start: Start, tmp_path: Path
 ) -> None:
     given = {
         **settings,

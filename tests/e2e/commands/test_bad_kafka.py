@@ -11,10 +11,10 @@ import pytest
 from bridge.demo.servers.mongod import Mongod
 from bridge.demo.servers.process import free_port
 from tests.support.jobs import GOOD, Jobs, told
-from tests.support.running import SECRET, Bridge, Ended, Settings, command
+from tests.support.running import SECRET, Bridge, Ended, Given, command
 from tests.support.servers.kafka import Kafka
 
-Refused = Callable[[Settings], Ended]
+Refused = Callable[[Given], Ended]
 SASL = {
     "kafka.security_protocol": "SASL_PLAINTEXT",
     "kafka.sasl_mechanism": "PLAIN",
@@ -23,9 +23,7 @@ SASL = {
 
 
 @pytest.mark.parametrize("name", ["run", "check"])
-def test_a_missing_topic_is_refused_and_not_made(
-    name: str, settings: Settings, kafka: Kafka
-) -> None:
+def test_a_missing_topic_is_refused_and_not_made(name: str, settings: Given, kafka: Kafka) -> None:
     ended = command(name, settings={**settings, "kafka.topic": "no-such-topic"})
 
     said = ended.complaint if name == "run" else ended.out
@@ -40,7 +38,7 @@ def test_a_missing_topic_is_refused_and_not_made(
 
 
 def test_an_unreachable_broker_is_waited_for(
-    kafka: Kafka, topic: str, jobs: Jobs, settings: Settings, tmp_path: Path
+    kafka: Kafka, topic: str, jobs: Jobs, settings: Given, tmp_path: Path
 ) -> None:
     given = {**settings, "kafka.bootstrap_servers": f"127.0.0.1:{kafka.proxy_port}"}
     with Bridge(given, tmp_path / "log") as bridge:

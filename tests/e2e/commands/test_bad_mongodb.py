@@ -10,11 +10,11 @@ from bridge.demo.servers.mongod import Client, Mongod
 from bridge.demo.servers.process import free_port
 from tests.e2e.commands.conftest import Start
 from tests.support.jobs import GOOD, Jobs, told
-from tests.support.running import SECRET, Ended, Settings, command
+from tests.support.running import SECRET, Ended, Given, command
 from tests.support.servers.kafka import Kafka
 from tests.support.servers.proxy import TcpProxy
 
-Refused = Callable[[Settings], Ended]
+Refused = Callable[[Given], Ended]
 HOW_TO_MAKE_A_SET = "start mongod with --replSet rs0 and run rs.initiate() once"
 
 
@@ -56,7 +56,7 @@ def test_the_name_of_another_replica_set_is_waited_for_until_a_signal_comes(
         assert bridge.stop() == 0
 
 
-def test_check_tells_of_a_standalone_too(standalone: Mongod, settings: Settings) -> None:
+def test_check_tells_of_a_standalone_too(standalone: Mongod, settings: Given) -> None:
     ended = command("check", settings={**settings, "mongo.uri": standalone.uri})
 
     assert ended.code == 78
@@ -98,7 +98,7 @@ def test_a_malformed_uri_is_refused_without_showing_it(uri: str, words: str) -> 
 
 @pytest.mark.parametrize("arguments", [("check",), ("tail",), ("token", "show")])
 def test_a_malformed_uri_is_refused_by_the_other_commands_too(
-    arguments: tuple[str, ...], settings: Settings
+    arguments: tuple[str, ...], settings: Given
 ) -> None:
     ended = command(
         *arguments, settings={**settings, "mongo.uri": f"mongodb://b:{SECRET}@localhost/?tls=maybe"}
@@ -110,7 +110,7 @@ def test_a_malformed_uri_is_refused_by_the_other_commands_too(
 
 @pytest.mark.parametrize("arguments", [("check",), ("run",), ("token", "show")], ids=" ".join)
 def test_a_uri_that_is_found_not_to_work_later_is_refused_too(
-    arguments: tuple[str, ...], settings: Settings
+    arguments: tuple[str, ...], settings: Given
 ) -> None:
     ended = command(
         *arguments, settings={**settings, "mongo.uri": f"mongodb+srv://b:{SECRET}@127.0.0.1/"}
@@ -160,7 +160,7 @@ def test_a_collection_that_does_not_exist_is_waited_for(
 
 @pytest.mark.parametrize("name", ["run", "check", "tail"])
 def test_a_view_is_refused(
-    name: str, settings: Settings, kafka: Kafka, topic: str, database: str, client: Client
+    name: str, settings: Given, kafka: Kafka, topic: str, database: str, client: Client
 ) -> None:
     client[database].create_collection("seen", viewOn="jobs", pipeline=[])
 

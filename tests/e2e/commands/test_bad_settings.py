@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.running import SECRET, Settings, command
+from tests.support.running import SECRET, Given, command
 
 BROKEN = f"""
 [kafka]
@@ -21,7 +21,7 @@ port = 99999
 """
 
 
-def complaint(*arguments: str, settings: Settings) -> str:
+def complaint(*arguments: str, settings: Given) -> str:
     """What ``run`` says of bad settings; each time the same exit code and the same frame."""
     ended = command("run", *arguments, settings=settings)
     assert ended.code == 78
@@ -151,7 +151,7 @@ def test_a_topic_that_is_not_allowed_by_name_is_refused(topic: str) -> None:
     ],
 )
 def test_settings_that_need_each_other_are_named_as_they_were_given(
-    given: Settings, words: str
+    given: Given, words: str
 ) -> None:
     assert words in complaint(settings=given)
 
@@ -267,7 +267,7 @@ def test_a_command_line_that_makes_no_sense_is_usage(arguments: list[str], words
     ],
 )
 def test_a_time_that_is_none_never_means_all_of_it(
-    arguments: tuple[str, ...], settings: Settings
+    arguments: tuple[str, ...], settings: Given
 ) -> None:
     """A shell's variable that is not set."""
     ended = command(*arguments, settings=settings)
@@ -277,7 +277,7 @@ def test_a_time_that_is_none_never_means_all_of_it(
     assert "is no ISO 8601 time" in ended.complaint or "from 1970 to 2106" in ended.complaint
 
 
-def test_a_port_in_use_is_refused_before_anything_is_touched(settings: Settings) -> None:
+def test_a_port_in_use_is_refused_before_anything_is_touched(settings: Given) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         ended = command("run", settings={**settings, "http.port": str(port)})
@@ -287,7 +287,7 @@ def test_a_port_in_use_is_refused_before_anything_is_touched(settings: Settings)
     assert "Nothing was read or sent. Set http.port or http.host" in ended.complaint
 
 
-def test_an_address_of_another_machine_cannot_be_served(settings: Settings) -> None:
+def test_an_address_of_another_machine_cannot_be_served(settings: Given) -> None:
     ended = command("run", settings={**settings, "http.host": "192.0.2.1"})
 
     assert ended.code == 78

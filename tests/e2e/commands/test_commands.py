@@ -19,7 +19,7 @@ from bridge.demo.servers.process import free_port, poll
 from bridge.settings.load import option, setting_names
 from tests.e2e.commands.conftest import Start
 from tests.support.jobs import Jobs
-from tests.support.running import ROOT, SECRET, Settings, command, environment
+from tests.support.running import ROOT, SECRET, Given, command, environment
 from tests.support.servers.kafka import Kafka
 
 
@@ -110,7 +110,7 @@ def test_the_program_prints_its_completion() -> None:
 
 
 def test_check_says_what_is_well_and_changes_nothing(
-    settings: Settings, jobs: Jobs, client: Client, database: str, topic: str
+    settings: Given, jobs: Jobs, client: Client, database: str, topic: str
 ) -> None:
     assert jobs.collection.name == "jobs"
     ended = command("check", settings=settings)
@@ -138,7 +138,7 @@ def test_check_says_what_is_well_and_changes_nothing(
     assert document_ids(client, settings["checkpoint.name"]) == []
 
 
-def test_check_tells_warnings_from_failures(settings: Settings, kafka: Kafka, topic: str) -> None:
+def test_check_tells_warnings_from_failures(settings: Given, kafka: Kafka, topic: str) -> None:
     kafka.alter_topic(topic, min_insync_replicas=2, retention_ms=3_600_000)
     kafka.delete_topic(f"{topic}-dlq")
 
@@ -157,7 +157,7 @@ def test_check_tells_warnings_from_failures(settings: Settings, kafka: Kafka, to
     assert all(each["todo"] for each in failures + warnings)
 
 
-def test_check_looks_at_the_stored_position(settings: Settings, start: Start) -> None:
+def test_check_looks_at_the_stored_position(settings: Given, start: Start) -> None:
     with start() as bridge:
         bridge.await_ready()
         during = command("check", settings=settings)
@@ -169,7 +169,7 @@ def test_check_looks_at_the_stored_position(settings: Settings, start: Start) ->
         assert "behind the newest write" in ended.out and "the stream opens there" in ended.out
 
 
-def test_check_looks_whether_http_can_be_served(settings: Settings, start: Start) -> None:
+def test_check_looks_whether_http_can_be_served(settings: Given, start: Start) -> None:
     port = str(free_port())
     with start(http__port=port) as bridge:
         bridge.await_ready()
@@ -187,7 +187,7 @@ def test_check_looks_whether_http_can_be_served(settings: Settings, start: Start
 
 
 def test_tail_prints_what_happens_and_touches_nothing(
-    settings: Settings, jobs: Jobs, client: Client, database: str
+    settings: Given, jobs: Jobs, client: Client, database: str
 ) -> None:
     # Neither Kafka nor the checkpoint: there is none of the two.
     given = {**settings, "kafka.bootstrap_servers": "127.0.0.1:1", "checkpoint.database": database}
@@ -213,7 +213,7 @@ def test_tail_prints_what_happens_and_touches_nothing(
     assert client[database].list_collection_names() == ["jobs"]
 
 
-def test_tail_begins_at_a_time(settings: Settings, jobs: Jobs) -> None:
+def test_tail_begins_at_a_time(settings: Given, jobs: Jobs) -> None:
     job_id = jobs.add()
     jobs.move(job_id, "complete")
     jobs.add(id=5)
@@ -231,7 +231,7 @@ def test_tail_begins_at_a_time(settings: Settings, jobs: Jobs) -> None:
 
 
 @pytest.mark.parametrize("since", ["yesterday", "2026-03-02T18:00:00"])
-def test_tail_refuses_what_is_no_time(since: str, settings: Settings) -> None:
+def test_tail_refuses_what_is_no_time(since: str, settings: Given) -> None:
     ended = command("tail", "--since", since, settings=settings)
 
     assert ended.code == 64
@@ -239,7 +239,7 @@ def test_tail_refuses_what_is_no_time(since: str, settings: Settings) -> None:
 
 
 def test_topics_that_the_broker_does_not_make_are_no_messages_it_refuses(
-    settings: Settings, kafka: Kafka
+    settings: Given, kafka: Kafka
 ) -> None:
     ended = command(
         "topics",
@@ -260,9 +260,7 @@ def test_topics_that_the_broker_does_not_make_are_no_messages_it_refuses(
 @pytest.mark.parametrize(
     "words", [("verify",), ("topics", "create"), ("replay", "--since", "1h")], ids=" ".join
 )
-def test_a_command_does_not_promise_to_try_again(
-    words: tuple[str, ...], settings: Settings
-) -> None:
+def test_a_command_does_not_promise_to_try_again(words: tuple[str, ...], settings: Given) -> None:
     ended = command(*words, settings={**settings, "kafka.bootstrap_servers": "127.0.0.1:1"})
 
     assert ended.code == 75
@@ -273,7 +271,7 @@ def test_a_command_does_not_promise_to_try_again(
     assert "by itself" not in ended.complaint and "sent again" not in ended.complaint
 
 
-def test_a_time_that_has_not_been_is_refused(settings: Settings, jobs: Jobs) -> None:
+def test_a_time_that_has_not_been_is_refused(settings: Given, jobs: Jobs) -> None:
     future = "2099-01-01T00:00:00+00:00"
     tail = command("tail", "--since", future, settings=settings)
     check = command("check", "--start-from", future, settings=settings)
@@ -283,7 +281,7 @@ def test_a_time_that_has_not_been_is_refused(settings: Settings, jobs: Jobs) -> 
 
 
 def test_where_a_first_start_would_begin_is_said_not_to_be_used_when_it_is_none(
-    settings: Settings, start: Start
+    settings: Given, start: Start
 ) -> None:
     with start() as bridge:
         bridge.await_ready()
@@ -301,7 +299,7 @@ def test_where_a_first_start_would_begin_is_said_not_to_be_used_when_it_is_none(
     assert "start.from = history is for a first start, which this is not" in said
 
 
-def test_topics_are_made_once(settings: Settings, kafka: Kafka, topic: str) -> None:
+def test_topics_are_made_once(settings: Given, kafka: Kafka, topic: str) -> None:
     given = {**settings, "kafka.topic": f"{topic}-new"}
     first = command("topics", "create", "--partitions", "4", settings=given)
     again = command("topics", "create", "--partitions", "9", settings=given)
@@ -320,7 +318,7 @@ def test_topics_are_made_once(settings: Settings, kafka: Kafka, topic: str) -> N
     assert there[f"{topic}-new"] == 4 and there[f"{topic}-new-dlq"] == 1
 
 
-def test_more_copies_than_brokers_are_a_setting_to_correct(settings: Settings, topic: str) -> None:
+def test_more_copies_than_brokers_are_a_setting_to_correct(settings: Given, topic: str) -> None:
     ended = command(
         "topics", "create", "--replicas", "3", settings={**settings, "kafka.topic": f"{topic}-new"}
     )

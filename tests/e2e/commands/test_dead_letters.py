@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.commands.conftest import Start
 from tests.support.jobs import GOOD, Jobs, header, set_aside, told, transition, values
-from tests.support.running import Settings, command
+from tests.support.running import Given, command
 from tests.support.servers.kafka import Kafka
 
 HUGE = "x" * 2_000_000
@@ -126,14 +126,14 @@ def test_after_the_brake_the_bridge_goes_on_with_the_next_one(
 
 
 @pytest.fixture
-def without_dead_letters(kafka: Kafka, topic: str, settings: Settings) -> Settings:
+def without_dead_letters(kafka: Kafka, topic: str, settings: Given) -> Given:
     name = f"{topic}-alone"
     kafka.create_topic(name)
     return {**settings, "kafka.topic": name}
 
 
 def test_a_dead_letter_without_its_topic_stops_the_bridge_until_the_topic_is_made(
-    start: Start, jobs: Jobs, kafka: Kafka, without_dead_letters: Settings
+    start: Start, jobs: Jobs, kafka: Kafka, without_dead_letters: Given
 ) -> None:
     name = without_dead_letters["kafka.topic"]
     with start(kafka__topic=name) as bridge:

@@ -11,7 +11,7 @@ from bridge.cli.deadletters import Letter, _told
 from bridge.model.transition import Transition
 from tests.e2e.commands.conftest import Start
 from tests.support.jobs import Jobs, header, set_aside, told, transition, values
-from tests.support.running import Settings, command
+from tests.support.running import Given, command
 from tests.support.servers.kafka import Kafka
 
 HUGE = "x" * 2_000_000
@@ -30,15 +30,13 @@ def letters(start: Start, jobs: Jobs) -> tuple[str, str]:
     return large, timeless
 
 
-def listed(settings: Settings, *arguments: str) -> list[dict[str, str]]:
+def listed(settings: Given, *arguments: str) -> list[dict[str, str]]:
     ended = command("dead-letters", "list", "--json", *arguments, settings=settings)
     assert ended.code == 0
     return [json.loads(line) for line in ended.out.splitlines()]
 
 
-def test_they_are_listed_with_place_and_reason(
-    letters: tuple[str, str], settings: Settings
-) -> None:
+def test_they_are_listed_with_place_and_reason(letters: tuple[str, str], settings: Given) -> None:
     found = listed(settings)
 
     assert [one["job_id"] for one in found] == list(letters)
@@ -57,7 +55,7 @@ def test_they_are_listed_with_place_and_reason(
     assert listed(settings, "--since", "1h") == found
 
 
-def test_what_a_job_holds_moves_no_cursor(start: Start, settings: Settings, jobs: Jobs) -> None:
+def test_what_a_job_holds_moves_no_cursor(start: Start, settings: Given, jobs: Jobs) -> None:
     with start() as bridge:
         bridge.await_ready()
         jobs.move(jobs.add(), "run\x1b[2Jning\nnext", time=None)
@@ -70,7 +68,7 @@ def test_what_a_job_holds_moves_no_cursor(start: Start, settings: Settings, jobs
     assert [one["state"] for one in listed(settings)] == ["run\x1b[2Jning\nnext"]
 
 
-def test_one_is_shown_whole(letters: tuple[str, str], settings: Settings) -> None:
+def test_one_is_shown_whole(letters: tuple[str, str], settings: Given) -> None:
     ended = command("dead-letters", "show", "0:1", settings=settings)
 
     shown = json.loads(ended.out)
@@ -79,7 +77,7 @@ def test_one_is_shown_whole(letters: tuple[str, str], settings: Settings) -> Non
 
 
 def test_one_whose_cause_is_mended_is_sent_with_its_identity(
-    letters: tuple[str, str], settings: Settings, kafka: Kafka, topic: str, jobs: Jobs
+    letters: tuple[str, str], settings: Given, kafka: Kafka, topic: str, jobs: Jobs
 ) -> None:
     kafka.alter_topic(topic, max_message_bytes=4_000_000)
 
@@ -99,7 +97,7 @@ def test_one_whose_cause_is_mended_is_sent_with_its_identity(
 
 
 def test_one_whose_cause_is_as_it_was_stays_a_dead_letter(
-    letters: tuple[str, str], settings: Settings, kafka: Kafka, topic: str, jobs: Jobs
+    letters: tuple[str, str], settings: Given, kafka: Kafka, topic: str, jobs: Jobs
 ) -> None:
     ended = command("dead-letters", "retry", "--all", settings=settings)
 
@@ -117,7 +115,7 @@ def test_one_whose_cause_is_as_it_was_stays_a_dead_letter(
 
 
 def test_however_often_it_is_tried_it_is_one_transition(
-    letters: tuple[str, str], settings: Settings, kafka: Kafka, topic: str
+    letters: tuple[str, str], settings: Given, kafka: Kafka, topic: str
 ) -> None:
     for tries in range(1, 4):
         assert command("dead-letters", "retry", "--all", settings=settings).code == 75
@@ -131,7 +129,7 @@ def test_however_often_it_is_tried_it_is_one_transition(
 
 
 def test_one_that_names_no_job_says_what_sends_it(
-    start: Start, settings: Settings, jobs: Jobs
+    start: Start, settings: Given, jobs: Jobs
 ) -> None:
     with start() as bridge:
         bridge.await_ready()
@@ -156,7 +154,7 @@ def test_of_a_job_without_history_the_state_tells_which_it_is() -> None:
 
 
 def test_one_whose_job_is_gone_is_sent_as_the_letter_has_it(
-    start: Start, settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    start: Start, settings: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     kafka.alter_topic(topic, max_message_bytes=300)
     with start(kafka__headers="none") as bridge:
@@ -174,7 +172,7 @@ def test_one_whose_job_is_gone_is_sent_as_the_letter_has_it(
 
 
 def test_what_was_no_text_is_not_sent_as_text(
-    start: Start, settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    start: Start, settings: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     with start() as bridge:
         bridge.await_ready()
@@ -190,7 +188,7 @@ def test_what_was_no_text_is_not_sent_as_text(
 
 
 def test_nor_is_what_the_letter_has_shortened(
-    start: Start, settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    start: Start, settings: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     kafka.alter_topic(topic, max_message_bytes=1_000)
     with start() as bridge:
@@ -211,7 +209,7 @@ def test_nor_is_what_the_letter_has_shortened(
     "arguments", [("retry",), ("retry", "0:0", "--all"), ("retry", "0:99"), ("show", "9:9")]
 )
 def test_what_is_not_there_or_unclear_is_refused(
-    arguments: tuple[str, ...], settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    arguments: tuple[str, ...], settings: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     ended = command("dead-letters", *arguments, settings=settings)
 
@@ -219,7 +217,7 @@ def test_what_is_not_there_or_unclear_is_refused(
     assert kafka.read(topic) == []
 
 
-def test_none_is_said(settings: Settings, jobs: Jobs) -> None:
+def test_none_is_said(settings: Given, jobs: Jobs) -> None:
     ended = command("dead-letters", "list", settings=settings)
 
     assert (ended.code, ended.out) == (0, "")

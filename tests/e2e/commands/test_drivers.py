@@ -12,7 +12,7 @@ from bridge.kafka.drivers import driver_of
 from tests.e2e.commands.conftest import Start
 from tests.support.factories import settings as configured
 from tests.support.jobs import GOOD, Jobs, told
-from tests.support.running import ROOT, Settings, command
+from tests.support.running import ROOT, Given, command
 from tests.support.servers.kafka import Kafka
 
 DRIVERS = ("kafka-python", "librdkafka")
@@ -63,7 +63,7 @@ def test_a_checkpoint_made_with_one_driver_is_read_with_the_other(
 
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_topics_are_made_and_checked_with_either(
-    settings: Settings, kafka: Kafka, topic: str, driver: str
+    settings: Given, kafka: Kafka, topic: str, driver: str
 ) -> None:
     given = {**settings, "kafka.topic": f"{topic}-new", "kafka.driver": driver}
     made = command("topics", "create", "--partitions", "4", settings=given)
@@ -86,7 +86,7 @@ def test_topics_are_made_and_checked_with_either(
         assert words in checked.out
 
 
-def test_a_driver_nobody_knows_is_refused(settings: Settings) -> None:
+def test_a_driver_nobody_knows_is_refused(settings: Given) -> None:
     ended = command("run", settings={**settings, "kafka.driver": "pykafka"})
 
     assert ended.code == 78
@@ -115,7 +115,7 @@ def test_an_extra_that_does_not_load_is_said(
 def test_mutual_tls_is_said_to_both_in_their_own_names() -> None:
     from bridge.kafka.kafka_python.client import connection as kafka_python
     from bridge.kafka.librdkafka.client import connection as librdkafka
-    from bridge.kafka.librdkafka.client import last_words
+    from bridge.kafka.librdkafka.client import latest_warning
 
     files = {
         name: ROOT / "tests/unit/kafka/tls" / f"{file}.pem"
@@ -134,7 +134,7 @@ def test_mutual_tls_is_said_to_both_in_their_own_names() -> None:
         kafka__ssl_password="opens",
         **{f"kafka__ssl_{name}": str(path) for name, path in files.items()},
     )
-    python, c = kafka_python(config), librdkafka(config, last_words())
+    python, c = kafka_python(config), librdkafka(config, latest_warning())
 
     pairs = {
         "security_protocol": "security.protocol",

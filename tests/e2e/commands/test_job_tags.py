@@ -7,18 +7,18 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from bson.objectid import ObjectId
 
-from bridge.app.wiring import opened
+from bridge.app.wiring import open_source_and_store
 from bridge.demo.servers.mongod import Client
 from bridge.settings import load
 from tests.support.jobs import Jobs, set_aside, told
-from tests.support.running import Settings, command
+from tests.support.running import Given, command
 from tests.support.servers.kafka import Kafka
 from tests.support.sweeps import TAG, swept
 
 
 @pytest.mark.parametrize("time", ["missing", None, "yesterday"])
 def test_of_a_job_without_history_and_without_a_time_it_is_said(
-    by_job: Settings, client: Client, database: str, kafka: Kafka, topic: str, time: object
+    by_job: Given, client: Client, database: str, kafka: Kafka, topic: str, time: object
 ) -> None:
     job = {"_id": ObjectId(), "status": "running", TAG: True} | (
         {} if time == "missing" else {"updated": time}
@@ -31,7 +31,7 @@ def test_of_a_job_without_history_and_without_a_time_it_is_said(
 
 
 def test_a_job_that_came_back_to_its_state_keeps_its_tag(
-    by_job: Settings, client: Client, database: str
+    by_job: Given, client: Client, database: str
 ) -> None:
     """Without a history its update time tells: the second "running" is still to be sent."""
     jobs, key, now = client[database]["ee2_jobs"], ObjectId(), datetime.now(timezone.utc)
@@ -43,7 +43,7 @@ def test_a_job_that_came_back_to_its_state_keeps_its_tag(
         jobs.replace_one(
             {"_id": key}, {"status": "running", "updated": first, TAG: True}, upsert=True
         )
-        with opened(config) as (source, _):
+        with open_source_and_store(config) as (source, _):
             (sent,) = source.tags().pending(now.timestamp() + 1)
             jobs.update_one({"_id": key}, {"$set": {"updated": second}})
             source.tags().clear(sent)
@@ -63,7 +63,7 @@ def test_a_job_that_came_back_to_its_state_keeps_its_tag(
     ],
 )
 def test_a_tag_does_not_overwrite_what_the_service_keeps(
-    mode: str, name: str, tag: str, settings: Settings, jobs: Jobs
+    mode: str, name: str, tag: str, settings: Given, jobs: Jobs
 ) -> None:
     for words in (("check",), ("run",), ("sweep", "--once")):
         ended = command(
@@ -84,7 +84,7 @@ def test_a_tag_does_not_overwrite_what_the_service_keeps(
 
 
 def test_jobs_whose_ids_are_numbers_are_untagged(
-    by_job: Settings, client: Client, database: str, kafka: Kafka, topic: str
+    by_job: Given, client: Client, database: str, kafka: Kafka, topic: str
 ) -> None:
     old = datetime.now(timezone.utc) - timedelta(minutes=10)
     client[database]["ee2_jobs"].insert_many(
@@ -95,7 +95,7 @@ def test_jobs_whose_ids_are_numbers_are_untagged(
 
 
 def test_a_job_of_a_collection_without_history_is_swept_too(
-    by_job: Settings, client: Client, database: str, kafka: Kafka, topic: str
+    by_job: Given, client: Client, database: str, kafka: Kafka, topic: str
 ) -> None:
     key, now = ObjectId(), datetime.now(timezone.utc).timestamp()
     client[database]["ee2_jobs"].insert_one(

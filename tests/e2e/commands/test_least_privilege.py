@@ -17,7 +17,7 @@ from pymongo.errors import OperationFailure
 from bridge.demo.servers.mongod import Client, Mongod
 from bridge.demo.servers.process import poll
 from tests.support.jobs import GOOD, Document, Jobs, set_aside, told
-from tests.support.running import ROOT, SECRET, Bridge, Ended, Settings, command
+from tests.support.running import ROOT, SECRET, Bridge, Ended, Given, command
 from tests.support.servers.kafka import Kafka
 
 ROLES = (ROOT / "config" / "mongodb-role.js").read_text()
@@ -102,7 +102,7 @@ def rights(root: Client, granted: Kafka, locked_mongo: Mongod, database: str) ->
     }
 
 
-def as_users(rights: Settings, *, mongo: str = "whole", kafka: str = "whole") -> dict[str, str]:
+def as_users(rights: Given, *, mongo: str = "whole", kafka: str = "whole") -> dict[str, str]:
     users = {
         "mongo.username": mongo,
         "mongo.password": f"{mongo}-{SECRET}",
@@ -121,7 +121,7 @@ def levels(checked: Ended) -> dict[str, set[str]]:
 
 
 @contextmanager
-def running(settings: Settings, folder: Path) -> Iterator[Bridge]:
+def running(settings: Given, folder: Path) -> Iterator[Bridge]:
     with Bridge(settings, folder / "log") as bridge:
         yield bridge.await_ready()
 
@@ -147,7 +147,7 @@ def test_the_scripts_grant_no_more_than_they_say() -> None:
 
 @pytest.mark.parametrize("user", ["whole", "plain"])
 def test_the_rights_of_the_scripts_suffice(
-    user: str, rights: Settings, root: Client, granted: Kafka, tmp_path: Path
+    user: str, rights: Given, root: Client, granted: Kafka, tmp_path: Path
 ) -> None:
     given = as_users(rights, mongo=user, kafka=user)
     checked = command("check", "--json", settings=given)
@@ -170,7 +170,7 @@ def test_the_rights_of_the_scripts_suffice(
     assert (json.loads(stored.out)["mongo_cluster_id"] == "rs0/") == (user == "plain")
 
 
-def test_a_password_from_a_file_is_enough(rights: Settings, tmp_path: Path) -> None:
+def test_a_password_from_a_file_is_enough(rights: Given, tmp_path: Path) -> None:
     given = as_users(rights)
     for name in ("mongo.password", "kafka.sasl_password"):
         secret = tmp_path / name
@@ -216,7 +216,7 @@ def test_the_role_writes_nothing_but_checkpoints_and_reads_no_other_collection(
     ],
 )
 def test_a_right_that_is_withheld_is_named(
-    users: dict[str, str], words: str, todo: str, rights: Settings
+    users: dict[str, str], words: str, todo: str, rights: Given
 ) -> None:
     given = as_users(rights, **users)
 
@@ -230,7 +230,7 @@ def test_a_right_that_is_withheld_is_named(
     assert failures and all(words in line and todo in line for line in failures)
 
 
-def test_a_user_who_may_not_see_the_topic_is_told_so(rights: Settings, granted: Kafka) -> None:
+def test_a_user_who_may_not_see_the_topic_is_told_so(rights: Given, granted: Kafka) -> None:
     granted.create_topic("hidden")
 
     ended = command("run", settings={**as_users(rights), "kafka.topic": "hidden"})
@@ -240,7 +240,7 @@ def test_a_user_who_may_not_see_the_topic_is_told_so(rights: Settings, granted: 
 
 
 @pytest.mark.parametrize("user", ["whole", "nobody"])
-def test_a_wrong_password_of_mongodb_is_refused(user: str, rights: Settings) -> None:
+def test_a_wrong_password_of_mongodb_is_refused(user: str, rights: Given) -> None:
     given = {**as_users(rights, mongo=user), "mongo.password": f"wrong-{SECRET}"}
 
     for ended in (command("run", settings=given), command("token", "show", settings=given)):
@@ -254,7 +254,7 @@ def test_a_wrong_password_of_mongodb_is_refused(user: str, rights: Settings) -> 
 
 
 def test_a_right_taken_away_is_waited_for_and_the_message_arrives_once_it_is_back(
-    rights: Settings, root: Client, granted: Kafka, tmp_path: Path
+    rights: Given, root: Client, granted: Kafka, tmp_path: Path
 ) -> None:
     jobs = Jobs(root["cdmtaskservice"]["jobs"])
     with running(as_users(rights, mongo="plain"), tmp_path) as bridge:
@@ -271,7 +271,7 @@ def test_a_right_taken_away_is_waited_for_and_the_message_arrives_once_it_is_bac
 
 
 def test_the_background_role_suffices_for_a_sweep_and_the_other_does_not(
-    rights: Settings, root: Client, granted: Kafka
+    rights: Given, root: Client, granted: Kafka
 ) -> None:
     given = {**as_users(rights, mongo="background"), "delivery.mode": "background-transitions"}
     job = Jobs(root["cdmtaskservice"]["jobs"]).past(*GOOD)
@@ -288,7 +288,7 @@ def test_the_background_role_suffices_for_a_sweep_and_the_other_does_not(
 
 
 def test_reading_the_topic_back_needs_the_right_to(
-    rights: Settings, root: Client, granted: Kafka
+    rights: Given, root: Client, granted: Kafka
 ) -> None:
     ended = command("verify", settings=as_users(rights, kafka="plain"))
 

@@ -15,10 +15,10 @@ import bridge
 from bridge import Notifier, SendFailed
 from bridge.demo.servers.process import free_port, poll
 from bridge.errors import Misconfigured, Retryable
-from bridge.kafka.drivers import Driver, driver_of
-from bridge.settings import Config
+from bridge.kafka.drivers import KafkaDriver, driver_of
+from bridge.settings import Settings
 from tests.support.jobs import GOOD, Jobs, header, told, values
-from tests.support.running import SECRET, Ended, Settings, command
+from tests.support.running import SECRET, Ended, Given, command
 from tests.support.servers.kafka import Kafka
 
 DRIVERS = ("kafka-python", "librdkafka")
@@ -26,7 +26,7 @@ NOW = datetime(2026, 3, 2, 20, 31, 2, 511_273, tzinfo=timezone.utc)
 
 
 def test_the_latest_transition_is_sent_with_its_identity(
-    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    settings: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     job = jobs.past(*GOOD)
 
@@ -44,7 +44,7 @@ def test_the_latest_transition_is_sent_with_its_identity(
 
 
 def test_a_state_is_that_of_the_last_time_the_job_came_to_it(
-    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    settings: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     job = jobs.past("created", "running", "created", "complete")
 
@@ -54,7 +54,7 @@ def test_a_state_is_that_of_the_last_time_the_job_came_to_it(
 
 
 def test_a_job_or_state_that_is_not_there_is_refused(
-    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    settings: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     job = jobs.past(*GOOD)
 
@@ -68,7 +68,7 @@ def test_a_job_or_state_that_is_not_there_is_refused(
 
 
 def test_without_an_acknowledgement_the_command_fails_and_names_it(
-    settings: Settings, jobs: Jobs
+    settings: Given, jobs: Jobs
 ) -> None:
     job = jobs.past(*GOOD)
 
@@ -83,7 +83,7 @@ def test_without_an_acknowledgement_the_command_fails_and_names_it(
 
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_the_command_fails_within_the_time_it_was_given(
-    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str, driver: str
+    settings: Given, jobs: Jobs, kafka: Kafka, topic: str, driver: str
 ) -> None:
     job = jobs.past(*GOOD)
     hasty = {**settings, "delivery.send_timeout_seconds": "1", "kafka.driver": driver}
@@ -111,7 +111,7 @@ def assert_unsent(ended: Ended, job_id: str) -> None:
 
 
 def test_an_older_transition_is_not_sent_for_a_latest_that_cannot_be(
-    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    settings: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     job = jobs.past("created", "running", "created")
     jobs.move(job["id"], "running", time="yesterday")
@@ -256,7 +256,7 @@ def test_fire_and_forget_says_once_why_nothing_arrives_and_sends_it_when_it_can(
 ) -> None:
     name, tries = f"late-{uuid.uuid4().hex[:12]}", []
 
-    def counting(config: Config) -> Driver:
+    def counting(config: Settings) -> KafkaDriver:
         chosen = driver_of(config)
 
         def sink(*given: Any) -> Any:

@@ -19,12 +19,12 @@ import pytest
 from bridge.cli.replay import _again, replay
 from bridge.demo.servers.process import poll
 from tests.support.jobs import GOOD, Jobs, header, told, values
-from tests.support.running import ROOT, Settings, assert_clean, command, environment
+from tests.support.running import ROOT, Given, assert_clean, command, environment
 from tests.support.servers.kafka import Kafka
 
 
 def test_a_job_is_sent_whole_in_order_and_with_its_identity(
-    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    settings: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     job, other = jobs.past(*GOOD), jobs.past(*GOOD)
 
@@ -40,7 +40,7 @@ def test_a_job_is_sent_whole_in_order_and_with_its_identity(
 
 
 def test_a_time_is_that_of_the_transition(
-    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    settings: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     job = jobs.past(*GOOD, ago=7200, every=3000)
     middle = job["transition_times"][1]["time"].isoformat()
@@ -53,7 +53,7 @@ def test_a_time_is_that_of_the_transition(
 
 
 def test_a_state_is_sent_alone_of_all_jobs(
-    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    settings: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     for _ in range(4):
         jobs.past(*GOOD)
@@ -66,7 +66,7 @@ def test_a_state_is_sent_alone_of_all_jobs(
 
 
 def test_a_dry_run_prints_the_messages_and_sends_none(
-    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    settings: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     job = jobs.past(*GOOD)
 
@@ -79,7 +79,7 @@ def test_a_dry_run_prints_the_messages_and_sends_none(
 
 
 def test_another_topic_gets_them_instead(
-    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    settings: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     kafka.create_topic(f"{topic}-other")
     job = jobs.past(*GOOD)
@@ -93,7 +93,7 @@ def test_another_topic_gets_them_instead(
     assert told(kafka, f"{topic}-other", job["id"]) == list(GOOD)
 
 
-def test_a_rate_is_kept(settings: Settings, jobs: Jobs, kafka: Kafka, topic: str) -> None:
+def test_a_rate_is_kept(settings: Given, jobs: Jobs, kafka: Kafka, topic: str) -> None:
     for _ in range(10):
         jobs.past("created")
     began = time.monotonic()
@@ -105,7 +105,7 @@ def test_a_rate_is_kept(settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
 
 
 def interrupted(
-    arguments: Sequence[str], settings: Settings, kafka: Kafka, topic: str, rate: str = "4"
+    arguments: Sequence[str], settings: Given, kafka: Kafka, topic: str, rate: str = "4"
 ) -> list[str]:
     """Replay, interrupt it when four messages are there, and return the words of the line that tells how to go on."""
     process = subprocess.Popen(
@@ -134,7 +134,7 @@ def options_in(words: Sequence[str], option: str) -> list[str]:
 
 
 def test_of_asked_jobs_exactly_those_are_left_that_were_not_sent(
-    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    settings: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     known = [str(jobs.past(*GOOD)["id"]) for _ in range(12)]
     # Not in MongoDB's order, with ids that nobody knows and one that is asked for twice.
@@ -193,7 +193,7 @@ def test_the_command_that_goes_on_says_all_that_the_first_one_said(
 
 
 def test_no_job_is_left_out_where_some_update_times_are_numbers(
-    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    settings: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     newer = [jobs.past(*GOOD, ago=300 - n, _update_time=time.time() - 300 + n) for n in range(6)]
     older = [jobs.past(*GOOD, ago=3000 - n) for n in range(6)]
@@ -227,7 +227,7 @@ def test_the_command_that_goes_on_holds_no_password(uri: str, shown: str) -> Non
 
 
 def test_up_to_a_time_alone_is_from_the_beginning(
-    settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    settings: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     job, other = jobs.past(*GOOD, ago=7200, every=3000), jobs.past(*GOOD, ago=7200)
 
@@ -240,7 +240,7 @@ def test_up_to_a_time_alone_is_from_the_beginning(
 
 @pytest.mark.parametrize("by_job", [False, True])
 def test_an_interrupted_replay_tells_how_to_go_on_and_the_two_are_the_whole(
-    by_job: bool, settings: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    by_job: bool, settings: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     made = [jobs.past(*GOOD, ago=1000 - n) for n in range(5 if by_job else 40)]
     # The last job of all began long before: going on must not leave that out.
@@ -279,7 +279,7 @@ def test_an_interrupted_replay_tells_how_to_go_on_and_the_two_are_the_whole(
     ],
 )
 def test_what_makes_no_sense_is_refused(
-    arguments: tuple[str, ...], words: str, settings: Settings
+    arguments: tuple[str, ...], words: str, settings: Given
 ) -> None:
     ended = command("replay", *arguments, settings=settings)
 
@@ -287,7 +287,7 @@ def test_what_makes_no_sense_is_refused(
     assert words in ended.complaint and "pydantic" not in ended.complaint
 
 
-def test_an_unknown_job_is_said(settings: Settings, jobs: Jobs) -> None:
+def test_an_unknown_job_is_said(settings: Given, jobs: Jobs) -> None:
     jobs.past(*GOOD)
 
     ended = command("replay", "--job", "nobody", settings=settings)

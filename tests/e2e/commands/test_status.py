@@ -13,11 +13,11 @@ from bridge.demo.servers.mongod import Client
 from bridge.demo.servers.process import free_port
 from tests.e2e.commands.conftest import Start
 from tests.support.jobs import GOOD, Jobs
-from tests.support.running import Settings, command
+from tests.support.running import Given, command
 
 
 def test_status_tells_how_a_running_bridge_is(
-    settings: Settings, start: Start, jobs: Jobs, topic: str
+    settings: Given, start: Start, jobs: Jobs, topic: str
 ) -> None:
     port = str(free_port())
     with start(http__port=port) as bridge:

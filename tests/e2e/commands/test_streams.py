@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.running import ROOT, Settings, assert_clean, environment
+from tests.support.running import ROOT, Given, assert_clean, environment
 
 BRIDGE = (sys.executable, "-m", "bridge")
 WRONG = "--kafka-topic=日本語"
 
 
 def ended(
-    line: str, *arguments: str | bytes, settings: Settings | None = None
+    line: str, *arguments: str | bytes, settings: Given | None = None
 ) -> subprocess.CompletedProcess[str]:
     """``line`` of a shell, in which ``"$@"`` is the bridge with ``arguments``."""
     done = subprocess.run(

@@ -15,13 +15,13 @@ from bridge.demo.servers.mongod import Mongod
 from bridge.demo.servers.process import poll
 from tests.e2e.commands.conftest import Start
 from tests.support.jobs import GOOD, Document, Jobs, header, set_aside, told, transition, values
-from tests.support.running import ROOT, Settings, command, environment
+from tests.support.running import ROOT, Given, command, environment
 from tests.support.servers.kafka import Kafka
 from tests.support.sweeps import TAG, swept
 
 
 @pytest.fixture
-def given(settings: Settings) -> dict[str, str]:
+def given(settings: Given) -> dict[str, str]:
     """A sweep of the tags of transitions."""
     return {**settings, "delivery.mode": "background-transitions"}
 
@@ -49,7 +49,7 @@ def sent_already(job: Document, *numbers: int) -> Document:
 
 
 def test_what_is_unsent_and_old_is_sent_in_order_and_noted(
-    given: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    given: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     old = jobs.past(*GOOD)
     half = jobs.past(*GOOD)
@@ -69,7 +69,7 @@ def test_what_is_unsent_and_old_is_sent_in_order_and_noted(
 
 
 def test_a_transition_without_identity_is_noted_by_its_place(
-    given: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    given: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     history = [transition(state, trans_id=None) for state in GOOD]
     job_id = jobs.add(transition_times=history, state="complete")
@@ -81,7 +81,7 @@ def test_a_transition_without_identity_is_noted_by_its_place(
 
 
 def test_transitions_of_one_identity_are_all_noted(
-    given: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    given: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     history = [transition(state, trans_id="twice") for state in GOOD[:2]] + [transition(GOOD[2])]
     job_id = jobs.add(transition_times=history, state="complete")
@@ -93,7 +93,7 @@ def test_transitions_of_one_identity_are_all_noted(
     assert told(kafka, topic, job_id) == list(GOOD)
 
 
-def test_old_transitions_without_the_flag_are_left_alone(given: Settings, jobs: Jobs) -> None:
+def test_old_transitions_without_the_flag_are_left_alone(given: Given, jobs: Jobs) -> None:
     jobs.add(
         transition_times=[transition(state, notif_sent=None) for state in GOOD], state="complete"
     )
@@ -102,7 +102,7 @@ def test_old_transitions_without_the_flag_are_left_alone(given: Settings, jobs: 
 
 
 def test_what_cannot_be_sent_is_left_alone_or_set_aside_once(
-    given: Settings, by_job: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    given: Given, by_job: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     tagged: Document = {TAG: True}
     jobs.add(id=7, **tagged)
@@ -123,7 +123,7 @@ def test_what_cannot_be_sent_is_left_alone_or_set_aside_once(
 
 
 def test_a_job_that_may_not_be_written_is_named_and_stops_nobody(
-    given: Settings, by_job: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    given: Given, by_job: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     invalid, good = jobs.past("created", **{TAG: True}), jobs.past("created", **{TAG: True})
     jobs.collection.database.command(
@@ -144,7 +144,7 @@ def test_a_job_that_may_not_be_written_is_named_and_stops_nobody(
 
 
 def test_a_tagged_job_is_sent_with_its_latest_state_and_untagged(
-    by_job: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    by_job: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     tagged, other = jobs.past(*GOOD, **{TAG: True}), jobs.past(*GOOD)
     young = jobs.past(*GOOD, ago=30, **{TAG: True})
@@ -158,7 +158,7 @@ def test_a_tagged_job_is_sent_with_its_latest_state_and_untagged(
 
 
 def test_a_job_whose_state_and_history_disagree_is_named_and_sent_once_in_a_run(
-    by_job: Settings, jobs: Jobs, kafka: Kafka, topic: str, tmp_path: Path
+    by_job: Given, jobs: Jobs, kafka: Kafka, topic: str, tmp_path: Path
 ) -> None:
     odd = jobs.past(*GOOD, state="error", **{TAG: True})
     said = tmp_path / "said"
@@ -193,7 +193,7 @@ def test_a_job_whose_state_and_history_disagree_is_named_and_sent_once_in_a_run(
 
 @pytest.mark.parametrize("mode", ["transitions", "jobs"])
 def test_two_sweepers_at_once_lose_nothing(
-    mode: str, given: Settings, by_job: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    mode: str, given: Given, by_job: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     settings = given if mode == "transitions" else by_job
     made = [jobs.past(*GOOD, **{TAG: True}) for _ in range(200)]
@@ -225,9 +225,9 @@ def told_of(kafka: Kafka, topic: str) -> dict[str, list[str]]:
 
 
 def test_it_sweeps_again_and_again_until_stopped(
-    given: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    given: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
-    settings: Settings = {**given, "sweep.every_seconds": "0.5"}
+    settings: Given = {**given, "sweep.every_seconds": "0.5"}
     process = subprocess.Popen(
         [sys.executable, "-m", "bridge", "sweep"],
         env=environment(settings),
@@ -242,7 +242,7 @@ def test_it_sweeps_again_and_again_until_stopped(
     assert process.wait(30) == 0
 
 
-def test_other_modes_have_nothing_to_sweep(settings: Settings) -> None:
+def test_other_modes_have_nothing_to_sweep(settings: Given) -> None:
     ended = command("sweep", "--once", settings=settings)
 
     assert ended.code == 78
@@ -274,7 +274,7 @@ def test_other_modes_have_nothing_to_sweep(settings: Settings) -> None:
     ],
 )
 def test_a_mode_without_what_it_needs_is_refused(
-    changed: dict[str, str], words: str, settings: Settings
+    changed: dict[str, str], words: str, settings: Given
 ) -> None:
     ended = command("run", settings={**settings, **changed})
 
@@ -293,8 +293,8 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
 def test_a_standalone_is_swept_and_everybody_is_told_so(
     mode: str,
     alone: Mongod,
-    given: Settings,
-    by_job: Settings,
+    given: Given,
+    by_job: Given,
     database: str,
     kafka: Kafka,
     topic: str,
@@ -320,7 +320,7 @@ def test_a_standalone_is_swept_and_everybody_is_told_so(
 
 
 def test_a_standalone_has_no_events_by_which_the_bridge_could_tag(
-    alone: Mongod, by_job: Settings
+    alone: Mongod, by_job: Given
 ) -> None:
     ended = command("run", settings={**by_job, "mongo.uri": alone.uri, "sweep.tagged_by": "bridge"})
 

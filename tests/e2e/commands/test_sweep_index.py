@@ -6,7 +6,7 @@ import pytest
 
 from bridge.demo.servers.mongod import Client
 from tests.support.jobs import GOOD, Jobs
-from tests.support.running import Settings, command
+from tests.support.running import Given, command
 from tests.support.sweeps import TAG, swept
 
 #: The names of the indexes say what they are made of.
@@ -15,7 +15,7 @@ OF_JOBS = f"job_bridge_sweep-{TAG}-_update_time"
 
 
 @pytest.fixture
-def ways(settings: Settings, by_job: Settings) -> dict[str, Settings]:
+def ways(settings: Given, by_job: Given) -> dict[str, Given]:
     """Settings for a sweep of different tags."""
     return {
         "transitions": {**settings, "delivery.mode": "background-transitions"},
@@ -25,7 +25,7 @@ def ways(settings: Settings, by_job: Settings) -> dict[str, Settings]:
 
 
 def test_without_an_index_it_says_so_and_makes_one_when_asked(
-    ways: dict[str, Settings], jobs: Jobs
+    ways: dict[str, Given], jobs: Jobs
 ) -> None:
     for settings, name in ((ways["transitions"], OF_TRANSITIONS), (ways["jobs"], OF_JOBS)):
         jobs.collection.drop_indexes()
@@ -50,7 +50,7 @@ def test_without_an_index_it_says_so_and_makes_one_when_asked(
     ("wanted", "there"), [("transitions", "jobs"), ("jobs", "transitions"), ("jobs", "another tag")]
 )
 def test_the_index_of_another_mode_or_tag_hides_nothing(
-    wanted: str, there: str, ways: dict[str, Settings], jobs: Jobs
+    wanted: str, there: str, ways: dict[str, Given], jobs: Jobs
 ) -> None:
     settings, count = ways[wanted], 3 if wanted == "transitions" else 1
     command("sweep", "--create-index", settings=ways[there])
@@ -66,7 +66,7 @@ def test_the_index_of_another_mode_or_tag_hides_nothing(
 
 
 def test_where_there_is_no_collection_there_is_no_index_and_it_is_made_with_one(
-    ways: dict[str, Settings], client: Client, database: str
+    ways: dict[str, Given], client: Client, database: str
 ) -> None:
     for settings, name in ((ways["transitions"], OF_TRANSITIONS), (ways["jobs"], OF_JOBS)):
         client[database].drop_collection("jobs")

@@ -10,12 +10,12 @@ import pytest
 
 from tests.e2e.commands.conftest import Start
 from tests.support.jobs import GOOD, Jobs, told
-from tests.support.running import Ended, Settings, command
+from tests.support.running import Ended, Given, command
 from tests.support.servers.kafka import Kafka
 
 
 @pytest.fixture(params=["mongo", "file"])
-def given(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) -> dict[str, str]:
+def given(request: pytest.FixtureRequest, settings: Given, tmp_path: Path) -> dict[str, str]:
     """The settings with either store."""
     return {
         **settings,
@@ -24,14 +24,14 @@ def given(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) ->
     }
 
 
-def shown(settings: Settings) -> dict[str, object] | None:
+def shown(settings: Given) -> dict[str, object] | None:
     ended = command("token", "show", "--json", settings=settings)
     assert ended.code == 0
     record: dict[str, object] | None = json.loads(ended.out)
     return record
 
 
-def test_without_a_checkpoint_it_says_so(given: Settings) -> None:
+def test_without_a_checkpoint_it_says_so(given: Given) -> None:
     ended = command("token", "show", settings=given)
 
     assert ended.code == 0
@@ -43,7 +43,7 @@ def test_without_a_checkpoint_it_says_so(given: Settings) -> None:
 
 
 def test_a_token_taken_back_sends_again_and_a_cleared_one_begins_anew(
-    given: Settings, start: Start, jobs: Jobs, kafka: Kafka, topic: str
+    given: Given, start: Start, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     with start(**given) as bridge:
         bridge.await_ready()
@@ -85,7 +85,7 @@ def _seconds(record: dict[str, object]) -> int:
     return int(time[0])
 
 
-def test_nothing_is_changed_while_a_bridge_runs(given: Settings, start: Start) -> None:
+def test_nothing_is_changed_while_a_bridge_runs(given: Given, start: Start) -> None:
     with start(**given) as bridge:
         bridge.await_ready()
 
@@ -102,7 +102,7 @@ def test_nothing_is_changed_while_a_bridge_runs(given: Settings, start: Start) -
 
 
 def test_a_position_is_set_before_the_first_start(
-    given: Settings, start: Start, jobs: Jobs, kafka: Kafka, topic: str
+    given: Given, start: Start, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     since = datetime.now(timezone.utc).isoformat()
     job_id = jobs.good()
@@ -117,7 +117,7 @@ def test_a_position_is_set_before_the_first_start(
 @pytest.mark.parametrize(
     "time", ["36500d", "1969-12-31T00:00:00Z", "9999-01-01T00:00:00Z", "2050-01-01T00:00:00Z", ""]
 )
-def test_a_time_that_no_event_can_have_is_refused(time: str, given: Settings) -> None:
+def test_a_time_that_no_event_can_have_is_refused(time: str, given: Given) -> None:
     ended = command("token", "set", time, "--yes", settings=given)
 
     assert ended.code == 64
@@ -125,7 +125,7 @@ def test_a_time_that_no_event_can_have_is_refused(time: str, given: Settings) ->
     assert shown(given) is None
 
 
-def test_a_start_in_the_future_is_refused_and_nothing_stored(given: Settings, topic: str) -> None:
+def test_a_start_in_the_future_is_refused_and_nothing_stored(given: Given, topic: str) -> None:
     ended = command("run", settings={**given, "start.from": "2050-01-01T00:00:00Z"})
 
     assert ended.code == 78
@@ -135,7 +135,7 @@ def test_a_start_in_the_future_is_refused_and_nothing_stored(given: Settings, to
 
 @pytest.mark.parametrize("arguments", [("token", "clear"), ("token", "set", "1h")])
 def test_what_is_no_file_is_not_replaced(
-    arguments: tuple[str, ...], settings: Settings, tmp_path: Path
+    arguments: tuple[str, ...], settings: Given, tmp_path: Path
 ) -> None:
     device = tmp_path / "device"
     device.symlink_to("/dev/null")
@@ -151,7 +151,7 @@ def test_what_is_no_file_is_not_replaced(
     assert device.is_symlink()
 
 
-def test_going_forward_says_what_will_be_missed(settings: Settings, start: Start) -> None:
+def test_going_forward_says_what_will_be_missed(settings: Given, start: Start) -> None:
     with start(start__from=(datetime.now(timezone.utc) - timedelta(hours=1)).isoformat()) as bridge:
         bridge.await_ready()
         assert bridge.stop() == 0
@@ -163,7 +163,7 @@ def test_going_forward_says_what_will_be_missed(settings: Settings, start: Start
 
 
 def test_a_change_while_history_is_published_says_what_becomes_of_the_rest(
-    settings: Settings, jobs: Jobs, start: Start
+    settings: Given, jobs: Jobs, start: Start
 ) -> None:
     jobs.good()
     with start(start__from="history", kafka__bootstrap_servers="127.0.0.1:1") as bridge:
@@ -181,7 +181,7 @@ def test_a_change_while_history_is_published_says_what_becomes_of_the_rest(
 
 
 @pytest.mark.parametrize("place", ["yesterday", "82zz", "2026-03-02T18:00:00", "8212", ""])
-def test_what_is_neither_a_time_nor_a_token_is_usage(place: str, settings: Settings) -> None:
+def test_what_is_neither_a_time_nor_a_token_is_usage(place: str, settings: Given) -> None:
     ended: Ended = command("token", "set", place, "--yes", settings=settings)
 
     assert ended.code == 64
@@ -190,7 +190,7 @@ def test_what_is_neither_a_time_nor_a_token_is_usage(place: str, settings: Setti
 
 
 def test_now_is_the_place_after_everything_that_is_committed(
-    settings: Settings, jobs: Jobs, start: Start, kafka: Kafka, topic: str
+    settings: Given, jobs: Jobs, start: Start, kafka: Kafka, topic: str
 ) -> None:
     before = jobs.good()
 
@@ -203,7 +203,7 @@ def test_now_is_the_place_after_everything_that_is_committed(
     assert told(kafka, topic, before) == [] and told(kafka, topic, after) == list(GOOD)
 
 
-def test_a_mode_that_keeps_no_position_has_none_to_set(settings: Settings) -> None:
+def test_a_mode_that_keeps_no_position_has_none_to_set(settings: Given) -> None:
     ended = command(
         "token",
         "set",

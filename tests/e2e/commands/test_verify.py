@@ -17,16 +17,16 @@ from kafka import KafkaProducer, TopicPartition
 
 from tests.e2e.commands.conftest import Start
 from tests.support.jobs import GOOD, Jobs, header, set_aside, told
-from tests.support.running import ROOT, Settings, assert_clean, command, environment
+from tests.support.running import ROOT, Given, assert_clean, command, environment
 from tests.support.servers.kafka import Kafka
 
 
 @pytest.fixture
-def given(settings: Settings) -> dict[str, str]:
+def given(settings: Given) -> dict[str, str]:
     return {**settings, "verify.settle_seconds": "0"}
 
 
-def found(settings: Settings, *arguments: str) -> dict[str, Any]:
+def found(settings: Given, *arguments: str) -> dict[str, Any]:
     """What ``verify --json`` found, and its exit code."""
     ended = command("verify", "--json", *arguments, settings=settings)
     assert ended.code in (0, 75), ended.err
@@ -47,11 +47,11 @@ def counts(document: dict[str, Any]) -> dict[str, int]:
     return {kind: document[kind] for kind in kinds if document[kind]}
 
 
-def replayed(settings: Settings, *arguments: str) -> None:
+def replayed(settings: Given, *arguments: str) -> None:
     assert command("replay", *arguments, settings=settings).code == 0
 
 
-def test_when_kafka_has_everything_it_says_so(given: Settings, jobs: Jobs) -> None:
+def test_when_kafka_has_everything_it_says_so(given: Given, jobs: Jobs) -> None:
     for _ in range(5):
         jobs.past(*GOOD)
     replayed(given, "--since", "1h")
@@ -62,7 +62,7 @@ def test_when_kafka_has_everything_it_says_so(given: Settings, jobs: Jobs) -> No
 
 
 def test_what_is_missing_is_named_and_sent_in_order_when_asked(
-    given: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    given: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     whole, half, none = (jobs.past(*GOOD) for _ in range(3))
     replayed(given, "--job", whole["id"])
@@ -88,9 +88,7 @@ def test_what_is_missing_is_named_and_sent_in_order_when_asked(
     assert {header(one, "ce_origin") for one in kafka.read(topic)} == {b"replay"}
 
 
-def test_what_is_repeated_or_strange_is_counted_and_is_no_failure(
-    given: Settings, jobs: Jobs
-) -> None:
+def test_what_is_repeated_or_strange_is_counted_and_is_no_failure(given: Given, jobs: Jobs) -> None:
     kept, gone = jobs.past(*GOOD), jobs.past(*GOOD)
     replayed(given, "--since", "1h")
     replayed(given, "--job", kept["id"], "--state", "complete")
@@ -104,7 +102,7 @@ def test_what_is_repeated_or_strange_is_counted_and_is_no_failure(
     )
 
 
-def test_only_the_asked_time_is_compared(given: Settings, jobs: Jobs) -> None:
+def test_only_the_asked_time_is_compared(given: Given, jobs: Jobs) -> None:
     now = datetime.now(timezone.utc)
     jobs.past(*GOOD, ago=7200)
     recent = jobs.past(*GOOD, ago=600)
@@ -127,7 +125,7 @@ def test_what_is_still_on_its_way_is_left_out(given: dict[str, str], jobs: Jobs)
 
 
 def test_a_dead_letter_is_not_missing(
-    given: Settings, jobs: Jobs, kafka: Kafka, topic: str, start: Start
+    given: Given, jobs: Jobs, kafka: Kafka, topic: str, start: Start
 ) -> None:
     with start() as bridge:
         bridge.await_ready()
@@ -143,7 +141,7 @@ def test_a_dead_letter_is_not_missing(
 
 
 def test_nor_is_one_whose_identity_was_shortened(
-    given: Settings, jobs: Jobs, kafka: Kafka, topic: str, start: Start
+    given: Given, jobs: Jobs, kafka: Kafka, topic: str, start: Start
 ) -> None:
     kafka.alter_topic(topic, max_message_bytes=1_000)
     with start() as bridge:
@@ -162,7 +160,7 @@ def test_nor_is_one_whose_identity_was_shortened(
     )
 
 
-def test_a_person_reads_what_a_program_reads(given: Settings, jobs: Jobs) -> None:
+def test_a_person_reads_what_a_program_reads(given: Given, jobs: Jobs) -> None:
     job = jobs.past(*GOOD)
 
     ended = command("verify", settings=given)
@@ -188,7 +186,7 @@ def test_a_person_reads_what_a_program_reads(given: Settings, jobs: Jobs) -> Non
     ],
 )
 def test_a_time_that_is_none_is_refused(
-    arguments: tuple[str, ...], words: str, given: Settings
+    arguments: tuple[str, ...], words: str, given: Given
 ) -> None:
     ended = command("verify", *arguments, settings=given)
 
@@ -196,7 +194,7 @@ def test_a_time_that_is_none_is_refused(
     assert words in ended.complaint
 
 
-def test_a_topic_that_is_not_there_is_a_configuration_error(given: Settings) -> None:
+def test_a_topic_that_is_not_there_is_a_configuration_error(given: Given) -> None:
     ended = command("verify", settings={**given, "kafka.topic": "nowhere"})
 
     assert ended.code == 78
@@ -246,7 +244,7 @@ def test_what_the_topic_no_longer_keeps_is_not_missed(
 
 
 def test_a_partition_that_lost_everything_is_no_reason_to_compare_nothing(
-    given: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    given: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     lost = jobs.past(*GOOD, ago=3600)
     replayed(given, "--since", "2h")
@@ -279,7 +277,7 @@ def test_a_time_of_which_nothing_is_left_is_refused(
 
 
 def test_a_repair_is_one_document_for_a_program_and_says_to_a_person_what_it_does(
-    given: Settings, jobs: Jobs
+    given: Given, jobs: Jobs
 ) -> None:
     jobs.past(*GOOD)
     ended = command("verify", "--repair", "--json", settings=given)
@@ -298,7 +296,7 @@ def test_a_repair_is_one_document_for_a_program_and_says_to_a_person_what_it_doe
 
 
 def test_what_cannot_be_sent_and_was_not_is_missing_and_repaired_into_the_dead_letters(
-    given: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    given: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     job = jobs.past(*GOOD)
     jobs.collection.update_one({"id": job["id"]}, {"$set": {"transition_times.1.state": 7}})
@@ -321,7 +319,7 @@ def test_what_cannot_be_sent_and_was_not_is_missing_and_repaired_into_the_dead_l
 
 
 def test_what_others_wrote_into_the_topics_is_no_reason_to_fail(
-    given: Settings, jobs: Jobs, kafka: Kafka, topic: str
+    given: Given, jobs: Jobs, kafka: Kafka, topic: str
 ) -> None:
     jobs.past(*GOOD)
     replayed(given, "--since", "1h")
@@ -338,7 +336,7 @@ def test_what_others_wrote_into_the_topics_is_no_reason_to_fail(
     )
 
 
-def test_the_bar_counts_the_messages_that_are_read(given: Settings, jobs: Jobs) -> None:
+def test_the_bar_counts_the_messages_that_are_read(given: Given, jobs: Jobs) -> None:
     # Those of the margin before the span are read too.
     replayed(given, "--job", jobs.past(*GOOD)["id"])
     since = datetime.now(timezone.utc).isoformat()
@@ -349,7 +347,7 @@ def test_the_bar_counts_the_messages_that_are_read(given: Settings, jobs: Jobs) 
     assert re.findall(r"messages .*?(\d+)/(\d+)", shown)[-1] == ("6", "6")
 
 
-def on_a_terminal(*arguments: str, settings: Settings) -> str:
+def on_a_terminal(*arguments: str, settings: Given) -> str:
     """What a person sees on standard error."""
     ours, theirs = pty.openpty()
     with os.fdopen(ours, "rb", buffering=0) as screen:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import pytest
 
-from bridge.app.background import Stopped, Waiting
+from bridge.app.background import Background, Stopped
 from bridge.clock import SystemClock
 from bridge.demo.servers.process import poll
 from bridge.errors import Fenced
@@ -31,14 +31,14 @@ def test_the_checkpoint_is_kept_while_something_takes_long() -> None:
         return "done" if kept.wait(PATIENCE_SECONDS) else "never kept"
 
     assert (
-        Waiting(threading.Event(), threading.Event(), SystemClock(), kept.set).do(takes_long)
+        Background(threading.Event(), threading.Event(), SystemClock(), kept.set).do(takes_long)
         == "done"
     )
 
 
 def test_it_is_kept_in_a_pause_too_and_a_stop_ends_both() -> None:
     stop, over = threading.Event(), threading.Event()
-    waiting = Waiting(stop, threading.Event(), SystemClock(), stop.set)
+    waiting = Background(stop, threading.Event(), SystemClock(), stop.set)
 
     waiting.wait(PATIENCE_SECONDS * 1000)
     with pytest.raises(Stopped):
@@ -54,7 +54,7 @@ def test_who_lost_the_checkpoint_waits_no_longer() -> None:
         raise Fenced("another owns it")
 
     with pytest.raises(Fenced):
-        Waiting(threading.Event(), threading.Event(), SystemClock(), lost).do(
+        Background(threading.Event(), threading.Event(), SystemClock(), lost).do(
             lambda: over.wait(PATIENCE_SECONDS)
         )
 
@@ -77,7 +77,7 @@ def test_what_fails_is_gone_with_its_error() -> None:
     gc.disable()
     try:
         with suppress(KeyError):
-            Waiting(threading.Event(), threading.Event(), SystemClock(), nothing).do(fails)
+            Background(threading.Event(), threading.Event(), SystemClock(), nothing).do(fails)
         poll(lambda: clients[0]() is None, "the end of the thread", 5)
     finally:
         gc.enable()
@@ -94,7 +94,7 @@ def test_what_is_entered_is_left_with_the_stack_and_what_fails_says_so() -> None
     def fails() -> None:
         raise KeyError("why")
 
-    waiting = Waiting(threading.Event(), threading.Event(), SystemClock(), nothing)
+    waiting = Background(threading.Event(), threading.Event(), SystemClock(), nothing)
     with ExitStack() as stack:
         assert waiting.enter(stack, part()) != threading.current_thread().name
         assert not left
@@ -113,7 +113,7 @@ def given(found: Callable[[], Found | None], wake: threading.Event) -> Found:
 
 def test_what_comes_later_wakes_who_goes_on_meanwhile() -> None:
     wake, over = threading.Event(), threading.Event()
-    found = Waiting(threading.Event(), wake, SystemClock(), nothing).later(
+    found = Background(threading.Event(), wake, SystemClock(), nothing).later(
         lambda: "done" if over.wait(PATIENCE_SECONDS) else "never"
     )
 
@@ -130,14 +130,14 @@ def test_what_fails_later_says_so_where_it_is_asked_for() -> None:
         raise KeyError("why")
 
     wake = threading.Event()
-    found = Waiting(threading.Event(), wake, SystemClock(), nothing).later(fails)
+    found = Background(threading.Event(), wake, SystemClock(), nothing).later(fails)
     with pytest.raises(KeyError, match="why"):
         given(found, wake)
 
 
 def test_parts_are_taken_one_after_the_other_to_the_end() -> None:
     wake = threading.Event()
-    more = Waiting(threading.Event(), wake, SystemClock(), nothing).taking(iter(range(5)))
+    more = Background(threading.Event(), wake, SystemClock(), nothing).taking(iter(range(5)))
 
     assert [given(lambda: more(2), wake) for _ in range(4)] == [[0, 1], [2, 3], [4], []]
 
@@ -145,7 +145,7 @@ def test_parts_are_taken_one_after_the_other_to_the_end() -> None:
 def test_what_nobody_asks_for_any_more_is_waited_for_with_the_checkpoint_kept() -> None:
     """Else each run that fails would leave one more query of hours to MongoDB."""
     kept, ended = threading.Event(), []
-    waiting = Waiting(threading.Event(), threading.Event(), SystemClock(), kept.set)
+    waiting = Background(threading.Event(), threading.Event(), SystemClock(), kept.set)
     found = waiting.later(lambda: ended.append(kept.wait(PATIENCE_SECONDS)))
     assert found() is None
 
@@ -156,7 +156,7 @@ def test_what_nobody_asks_for_any_more_is_waited_for_with_the_checkpoint_kept() 
 
 def test_a_stop_does_not_wait_for_it() -> None:
     stop, over = threading.Event(), threading.Event()
-    waiting = Waiting(stop, threading.Event(), SystemClock(), stop.set)
+    waiting = Background(stop, threading.Event(), SystemClock(), stop.set)
     found = waiting.later(lambda: over.wait(PATIENCE_SECONDS * 1000))
     assert found() is None
 

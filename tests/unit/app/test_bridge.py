@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from bridge.app.bridge import PERMISSION_PATIENCE_SECONDS, Service
-from bridge.errors import Fenced, HistoryLost, NotPermitted
+from bridge.errors import Fenced, NotPermitted, ResumePointLost
 from bridge.model.policy import Backoff
 from bridge.observability.status import HANG_SECONDS
 from tests.support.factories import settings
@@ -48,7 +48,7 @@ def test_a_history_that_is_lost_again_and_again_is_tried_less_and_less_often(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each try makes a producer, stores a gap and publishes what is around it."""
-    lost = HistoryLost("the oplog no longer reaches back", "", "")
+    lost = ResumePointLost("the oplog no longer reaches back", "", "")
     waits: list[float] = []
 
     def wait(seconds: float) -> None:

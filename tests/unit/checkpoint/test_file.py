@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.checkpoint.file import FileCheckpoint
+from bridge.checkpoint.file import FileCheckpointStore
 from bridge.errors import BridgeError, CheckpointUnusable, Fenced, Misconfigured, Retryable
 from tests.support.factories import at, checkpoint
 
@@ -24,27 +24,29 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(path: Path) -> Iterator[FileCheckpoint]:
-    store = FileCheckpoint(path, "bridge")
+def store(path: Path) -> Iterator[FileCheckpointStore]:
+    store = FileCheckpointStore(path, "bridge")
     store.acquire()
     yield store
     store.release()
 
 
-def test_a_second_process_is_refused_and_told_which_file(store: FileCheckpoint, path: Path) -> None:
+def test_a_second_process_is_refused_and_told_which_file(
+    store: FileCheckpointStore, path: Path
+) -> None:
     with pytest.raises(Fenced, match=r"bridge\.json"):
-        FileCheckpoint(path, "bridge").acquire()
+        FileCheckpointStore(path, "bridge").acquire()
 
 
-def test_the_lock_outlives_the_file_being_replaced(store: FileCheckpoint, path: Path) -> None:
+def test_the_lock_outlives_the_file_being_replaced(store: FileCheckpointStore, path: Path) -> None:
     for number in range(3):
         store.save(checkpoint(number))
 
     with pytest.raises(Fenced):
-        FileCheckpoint(path, "bridge").acquire()
+        FileCheckpointStore(path, "bridge").acquire()
 
 
-def test_the_file_can_be_read_by_people(store: FileCheckpoint, path: Path) -> None:
+def test_the_file_can_be_read_by_people(store: FileCheckpointStore, path: Path) -> None:
     store.save(checkpoint(1))
 
     found = json.loads(path.read_text())
@@ -53,7 +55,7 @@ def test_the_file_can_be_read_by_people(store: FileCheckpoint, path: Path) -> No
 
 
 def test_a_crash_while_saving_leaves_the_old_one(
-    store: FileCheckpoint, path: Path, monkeypatch: pytest.MonkeyPatch
+    store: FileCheckpointStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.save(checkpoint(1))
 
@@ -72,7 +74,7 @@ def test_a_crash_while_saving_leaves_the_old_one(
 
 
 def test_nothing_is_renamed_before_it_is_on_the_disk(
-    store: FileCheckpoint, path: Path, monkeypatch: pytest.MonkeyPatch
+    store: FileCheckpointStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
     fsync, replace = os.fsync, Path.replace
@@ -95,7 +97,7 @@ def test_nothing_is_renamed_before_it_is_on_the_disk(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_file_cut_anywhere_is_refused_by_one_error(
-    store: FileCheckpoint, path: Path, data: st.DataObject
+    store: FileCheckpointStore, path: Path, data: st.DataObject
 ) -> None:
     store.save(checkpoint(1))
     whole = path.read_bytes()
@@ -111,13 +113,13 @@ def test_a_file_cut_anywhere_is_refused_by_one_error(
     | st.sampled_from([b"[" * 5000, b"9" * 5000, b"null", b"[]", b"\xff\xfe", b'{"epoch": 1e999}'])
 )
 def test_any_content_at_all_is_refused_by_one_error_and_can_be_replaced(
-    store: FileCheckpoint, path: Path, content: bytes
+    store: FileCheckpointStore, path: Path, content: bytes
 ) -> None:
     path.write_bytes(content)
 
     with pytest.raises(CheckpointUnusable):
         store.load()
-    another = FileCheckpoint(path.with_name("other.json"), "bridge")
+    another = FileCheckpointStore(path.with_name("other.json"), "bridge")
     another._path = path
     assert another._stored_epoch() >= 0
 
@@ -125,11 +127,13 @@ def test_any_content_at_all_is_refused_by_one_error_and_can_be_replaced(
     assert store.load() is not None
 
 
-def test_the_checkpoint_of_another_bridge_is_refused(store: FileCheckpoint, path: Path) -> None:
+def test_the_checkpoint_of_another_bridge_is_refused(
+    store: FileCheckpointStore, path: Path
+) -> None:
     store.save(checkpoint(1))
 
     with pytest.raises(CheckpointUnusable, match="belongs to 'bridge', not to 'other'"):
-        FileCheckpoint(path, "other").load()
+        FileCheckpointStore(path, "other").load()
 
 
 @pytest.mark.parametrize(
@@ -142,7 +146,7 @@ def test_the_checkpoint_of_another_bridge_is_refused(store: FileCheckpoint, path
     ],
 )
 def test_a_full_disk_may_be_well_again_and_a_wrong_path_will_not(
-    store: FileCheckpoint,
+    store: FileCheckpointStore,
     path: Path,
     monkeypatch: pytest.MonkeyPatch,
     number: int,
@@ -159,7 +163,7 @@ def test_a_full_disk_may_be_well_again_and_a_wrong_path_will_not(
 
 
 def test_a_folder_that_is_missing_is_said(tmp_path: Path) -> None:
-    store = FileCheckpoint(tmp_path / "nowhere" / "bridge.json", "bridge")
+    store = FileCheckpointStore(tmp_path / "nowhere" / "bridge.json", "bridge")
 
     with pytest.raises(Misconfigured, match="No such file or directory"):
         store.acquire()
@@ -169,4 +173,4 @@ def test_a_folder_that_is_missing_is_said(tmp_path: Path) -> None:
 
 def test_a_name_that_is_too_long_is_said(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="File name too long"):
-        FileCheckpoint(tmp_path / ("x" * 300), "bridge").check_rights()
+        FileCheckpointStore(tmp_path / ("x" * 300), "bridge").check_rights()

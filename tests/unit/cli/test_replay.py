@@ -16,13 +16,13 @@ class Job(NamedTuple):
     job_id: str
 
 
-class History:
+class JobHistoryReader:
     """Jobs as MongoDB gives them: in its own order, by ids in any case."""
 
     def __init__(self, *job_ids: str) -> None:
         self._job_ids = job_ids
 
-    def some(self, job_ids: Sequence[str]) -> Iterator[Job]:
+    def by_ids(self, job_ids: Sequence[str]) -> Iterator[Job]:
         wanted = {one.lower() for one in job_ids}
         return (Job(one) for one in self._job_ids if one in wanted)
 
@@ -33,14 +33,14 @@ def test_wherever_it_stops_all_jobs_before_the_place_were_taken_and_none_behind_
     random.Random(7).shuffle(asked)
     taken: set[str] = set()
 
-    for place, jobs in _asked(History(*known), asked):
+    for place, jobs in _asked(JobHistoryReader(*known), asked):
         taken |= {job.job_id for job in jobs}
         assert taken == set(asked[: int(place, 16)]) & set(known)
     assert taken == set(known)
 
 
 def test_a_job_that_is_known_by_another_spelling_is_taken_before_anything_is_done() -> None:
-    steps = list(_asked(History("abc", "def"), ["def", "ABC", "nobody"]))
+    steps = list(_asked(JobHistoryReader("abc", "def"), ["def", "ABC", "nobody"]))
 
     assert [(int(place, 16), [job.job_id for job in jobs]) for place, jobs in steps] == [
         (0, ["abc"]),

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from bridge.delivery.fire_and_forget import Forgetting
+from bridge.delivery.fire_and_forget import FireAndForgetSink
 from bridge.errors import Retryable
 from bridge.model.window import Sending, Window
 from bridge.observability.metrics import Counters
@@ -21,7 +21,9 @@ class Desk:
         self.clock, self.counters = FakeClock(), Counters()
         self.broker = FakeBroker("jobs")
         self.kafka = FakeSink(self.broker)
-        self.sink = Forgetting(self.kafka, Window(at(0), ROOM, 10**9), self.clock, self.counters)
+        self.sink = FireAndForgetSink(
+            self.kafka, Window(at(0), ROOM, 10**9), self.clock, self.counters
+        )
         self._next = 0
 
     def send(self, count: int) -> list[Sending]:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from bridge.delivery.synchronous import OneByOne
+from bridge.delivery.synchronous import SynchronousSink
 from bridge.errors import Fenced, NotPermitted, Retryable, SendFailed
 from bridge.model.window import Delivery, Sending
 from tests.support.factories import at, message, transition
@@ -23,7 +23,7 @@ class Desk:
         self.kafka = FakeSink(self.broker)
         self.wake = FakeWake(self.clock)
         self.kept: list[float] = []
-        self.sink = OneByOne(
+        self.sink = SynchronousSink(
             self.kafka,
             self.clock,
             self.wake,
@@ -117,7 +117,7 @@ def test_who_was_deposed_while_it_waited_hears_that_and_nothing_else(desk: Desk)
     def deposed() -> None:
         raise Fenced("another bridge took over")
 
-    sink = OneByOne(
+    sink = SynchronousSink(
         desk.kafka,
         desk.clock,
         desk.wake,

@@ -7,8 +7,8 @@ from itertools import islice
 
 import pytest
 
-from bridge.delivery.sweeping_stream import NoStream, Sweeping, Tagging
-from bridge.delivery.untagging_sink import Held, Tagged
+from bridge.delivery.sweeping_stream import NoStream, SweepingStream, TaggingStream
+from bridge.delivery.untagging_sink import InFlight, UntaggingSink
 from bridge.errors import Retryable
 from bridge.model.transition import STREAM, SWEEP, Batch, Event, Poison, Transition
 from bridge.model.window import Delivery
@@ -61,11 +61,11 @@ class Pace:
 
 class Desk:
     def __init__(self, *items: Item) -> None:
-        self.clock, self.counters, self.log, self.held = FakeClock(), Counters(), Log(), Held()
+        self.clock, self.counters, self.log, self.held = FakeClock(), Counters(), Log(), InFlight()
         self.tags = FakeTags(*items)
         self.kafka = FakeSink(FakeBroker("jobs"))
-        self.sink = Tagged(self.kafka, self.tags, self.held)
-        self.stream = Sweeping(
+        self.sink = UntaggingSink(self.kafka, self.tags, self.held)
+        self.stream = SweepingStream(
             FakeStream(self.log, at(0), 100),
             self.tags,
             self.held,
@@ -172,8 +172,8 @@ class Slow:
         return None if self._asks > 0 else [*islice(self._found, most)]
 
 
-def slow(desk: Desk, asks: int) -> Sweeping:
-    return Sweeping(
+def slow(desk: Desk, asks: int) -> SweepingStream:
+    return SweepingStream(
         FakeStream(desk.log, at(0), 1),
         desk.tags,
         desk.held,
@@ -287,7 +287,7 @@ def test_a_job_is_asked_about_once() -> None:
 
 def test_a_deployment_without_streams_is_swept_alone() -> None:
     desk = Desk(FIRST)
-    desk.stream = Sweeping(
+    desk.stream = SweepingStream(
         NoStream(), desk.tags, desk.held, Pace(), at(0), desk.clock, desk.counters
     )
 
@@ -307,7 +307,9 @@ def test_what_the_stream_is_going_to_tell_is_not_swept() -> None:
     # Only what happened before the position of the stream, however old the rest is.
     assert desk.tags.asked == [BASE, BASE + 1]
 
-    alone = Sweeping(NoStream(), desk.tags, desk.held, Pace(), at(0), desk.clock, desk.counters)
+    alone = SweepingStream(
+        NoStream(), desk.tags, desk.held, Pace(), at(0), desk.clock, desk.counters
+    )
     alone.read()
     assert desk.tags.asked[-1] == desk.clock.now() - 120.0
 
@@ -316,7 +318,7 @@ def test_tags_the_bridge_sets_are_there_before_the_events_are_told() -> None:
     desk = Desk()
     desk.log.append(FIRST, SECOND)
     desk.log.append(skipped="delete")
-    stream = Tagging(FakeStream(desk.log, at(0), 100), desk.tags)
+    stream = TaggingStream(FakeStream(desk.log, at(0), 100), desk.tags)
 
     batch = stream.read()
 

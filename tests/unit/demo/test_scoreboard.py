@@ -1,10 +1,10 @@
 """The demo's comparison of what was committed with what arrived."""
 
-from bridge.demo.scoreboard import Ledger
+from bridge.demo.scoreboard import Scoreboard
 
 
 def test_what_was_committed_and_has_not_arrived_is_missing() -> None:
-    ledger = Ledger()
+    ledger = Scoreboard()
     for sequence in range(3):
         ledger.commit("job", sequence, f"t{sequence}")
     ledger.arrive("job", 0, "t0")
@@ -15,7 +15,7 @@ def test_what_was_committed_and_has_not_arrived_is_missing() -> None:
 
 
 def test_a_second_arrival_is_repeated_and_not_out_of_order() -> None:
-    ledger = Ledger()
+    ledger = Scoreboard()
     assert ledger.arrive("job", 0, "t0")
     assert ledger.arrive("job", 1, "t1")
     assert not ledger.arrive("job", 0, "t0")
@@ -26,7 +26,7 @@ def test_a_second_arrival_is_repeated_and_not_out_of_order() -> None:
 
 
 def test_a_first_arrival_after_a_later_one_of_its_job_is_out_of_order() -> None:
-    ledger = Ledger()
+    ledger = Scoreboard()
     ledger.arrive("job", 1, "t1")
     ledger.arrive("other", 0, "o0")
     ledger.arrive("job", 0, "t0")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.kafka.client_log import LastWords
+from bridge.kafka.client_log import LatestWarning
 from tests.support.fakes import FakeClock
 
 
@@ -19,7 +19,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock]:
 
 
 def test_the_last_words_are_kept_for_a_while(clock: FakeClock) -> None:
-    last = LastWords("client", "nothing")
+    last = LatestWarning("client", "nothing")
     for each in ("first", "second", "this says nothing"):
         last.note(each)
 
@@ -35,7 +35,7 @@ def test_others_who_listen_to_the_client_still_do() -> None:
     theirs.handle = lambda record: heard.append(record.getMessage()) or True  # type: ignore[method-assign, func-returns-value]
     library.addHandler(theirs)
     try:
-        first, second = LastWords("client").install(), LastWords("client").install()
+        first, second = LatestWarning("client").install(), LatestWarning("client").install()
         logging.getLogger("client.connection").warning("it is away")
 
         assert (heard, first.recent(), second.recent()) == (["it is away"], "", "it is away")
@@ -45,7 +45,7 @@ def test_others_who_listen_to_the_client_still_do() -> None:
 
 
 def test_what_says_less_does_not_hide_what_led_to_it(clock: FakeClock) -> None:
-    last = LastWords("client", less="timed out")
+    last = LatestWarning("client", less="timed out")
     last.note("it timed out")
     assert last.recent() == "it timed out"
 

@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from bridge.kafka import timeouts
-from bridge.kafka.librdkafka.client import last_words, metadata
+from bridge.kafka.librdkafka.client import latest_warning, metadata
 
 FOUND = SimpleNamespace(brokers={1: "one"})
 
@@ -35,14 +35,14 @@ class Client:
 def test_a_cluster_that_takes_its_time_is_given_it(seconds: float) -> None:
     client: Any = Client(seconds)
 
-    assert metadata(client, last_words()) is FOUND
+    assert metadata(client, latest_warning()) is FOUND
     assert sum(client.waited) < timeouts.BOOTSTRAP_SECONDS + 1
 
 
 def test_a_first_look_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong password is known then."""
     client: Any = Client(99.0)
-    words = last_words()
+    words = latest_warning()
     words.note("_AUTHENTICATION: SASL authentication error")
 
     with pytest.raises(KafkaException):

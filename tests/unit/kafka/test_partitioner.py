@@ -8,7 +8,7 @@ from kafka.partitioner.default import murmur2 as theirs
 
 from bridge.kafka import partitioner
 from bridge.kafka.murmur2 import murmur2
-from bridge.kafka.partitioner import Lanes
+from bridge.kafka.partitioner import Partitioner
 
 #: Two lengths, so that most of them are hashed together.
 together = st.lists(
@@ -38,7 +38,7 @@ def test_a_key_known_from_the_java_client() -> None:
 
 @given(st.lists(st.binary(max_size=50), min_size=1), st.integers(1, 50))
 def test_a_lane_is_the_partition_of_its_key(keys: list[bytes], partitions: int) -> None:
-    made = Lanes({"jobs": partitions, "jobs-dlq": 1}, number_of)
+    made = Partitioner({"jobs": partitions, "jobs-dlq": 1}, number_of)
     wanted = [(theirs(key) & 0x7FFFFFFF) % partitions for key in keys]
 
     assert made.of([("jobs", key) for key in keys[:1]]) == wanted[:1]
@@ -48,7 +48,7 @@ def test_a_lane_is_the_partition_of_its_key(keys: list[bytes], partitions: int) 
 
 
 def test_messages_of_two_topics_are_told_apart() -> None:
-    made = Lanes({"jobs": 3, "jobs-dlq": 1}, lambda topic, number: (topic, number))
+    made = Partitioner({"jobs": 3, "jobs-dlq": 1}, lambda topic, number: (topic, number))
 
     assert made.of([("jobs", b"21"), ("jobs-dlq", b"21"), ("jobs", b"21")]) == [
         ("jobs", 0),
@@ -59,7 +59,7 @@ def test_messages_of_two_topics_are_told_apart() -> None:
 
 
 def test_what_is_remembered_is_bounded_and_forgetting_changes_nothing() -> None:
-    made = Lanes({"jobs": 7}, number_of)
+    made = Partitioner({"jobs": 7}, number_of)
     places = [("jobs", b"%d" % number) for number in range(partitioner._MOST_KEYS + 50)]
     wanted = [(theirs(key) & 0x7FFFFFFF) % 7 for _, key in places]
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import CheckpointUnusable
-from bridge.model.checkpoint import FORMAT, Checkpoint, Origin, checkpoint_of
+from bridge.model.checkpoint import FORMAT, Checkpoint, ClusterIdentity, checkpoint_of
 from bridge.model.gap import Gap
 from bridge.model.position import ClusterTime, Position, position_from
 from bridge.model.transition import Transition
@@ -152,7 +152,9 @@ def test_a_moved_checkpoint_counts_its_saves_and_stays_the_same_otherwise() -> N
     assert after == replace(before, position=at(2), sequence=8, saved_at=99.0)
 
 
-ORIGIN = Origin("db.jobs", "rs0/6500000000000000", "fingerprint", ClusterTime(BASE + 10, 1))
+ORIGIN = ClusterIdentity(
+    "db.jobs", "rs0/6500000000000000", "fingerprint", ClusterTime(BASE + 10, 1)
+)
 
 
 def test_a_checkpoint_of_this_collection_and_cluster_is_admitted() -> None:

@@ -20,7 +20,7 @@ def happened(seconds: float) -> Transition:
 
 
 def holds(seconds: float) -> bool:
-    return bool(GAP.chosen([happened(seconds)]))
+    return bool(GAP.select([happened(seconds)]))
 
 
 def test_a_gap_begins_a_margin_before_the_position() -> None:
@@ -36,20 +36,20 @@ def test_of_a_history_all_behind_the_first_that_belongs_to_it_does() -> None:
     """Else the stream would tell what was left out, behind what came after it."""
     told = [happened(BEGIN - 100), happened(BEGIN + 5), happened(BEGIN - 90), happened(END + 100)]
 
-    assert GAP.chosen(told) == told[1:]
+    assert GAP.select(told) == told[1:]
 
 
 def test_all_history_has_no_beginning() -> None:
     gap = all_before(UNTIL, MARGIN, END)
 
     assert gap.since is None
-    assert len(gap.chosen([transition(time=datetime(1980, 1, 1, tzinfo=timezone.utc))])) == 1
+    assert len(gap.select([transition(time=datetime(1980, 1, 1, tzinfo=timezone.utc))])) == 1
 
 
 def test_what_has_no_time_belongs_to_it() -> None:
     poison = Poison("the time is missing")
 
-    assert GAP.chosen([poison, happened(BEGIN - 100)]) == [poison]
+    assert GAP.select([poison, happened(BEGIN - 100)]) == [poison]
 
 
 def test_a_gap_and_the_next_are_one_gap_that_is_read_again_from_where_the_first_had_its_end() -> (
@@ -57,11 +57,11 @@ def test_a_gap_and_the_next_are_one_gap_that_is_read_again_from_where_the_first_
 ):
     later = gap_after(UNTIL, position_from(ClusterTime(END + 500)), MARGIN, END + 500)
     latest = gap_after(UNTIL, position_from(ClusterTime(END + 900)), MARGIN, END + 900)
-    longer = GAP.longer(later)
+    extended_by = GAP.extended_by(later)
 
-    assert longer == Gap(GAP.since, later.until, later.recent, back_to=END - MARGIN)
-    assert longer.longer(latest) == Gap(
-        GAP.since, latest.until, latest.recent, back_to=END - MARGIN
+    assert extended_by == Gap(GAP.since, later.until, later.recent, reread_from=END - MARGIN)
+    assert extended_by.extended_by(latest) == Gap(
+        GAP.since, latest.until, latest.recent, reread_from=END - MARGIN
     )
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bridge.model.profile import PROFILES
 from bridge.model.transition import Transition
 from bridge.mongo.decoder import Decoder
-from bridge.mongo.job_id_cache import JobIds
+from bridge.mongo.job_id_cache import JobIdCache
 from tests.support.factories import STATES, Raw, element, shaped
 
 WRITES = st.lists(
@@ -115,7 +115,7 @@ def test_any_sequence_of_writes_gives_exactly_its_transitions_in_order(
     for write in writes:
         service.write(*write)
     decoder = Decoder(
-        PROFILES["cts"], JobIds(lambda keys: [(key, service.ids[key]) for key in keys], most)
+        PROFILES["cts"], JobIdCache(lambda keys: [(key, service.ids[key]) for key in keys], most)
     )
 
     events, left, turn = [], service.raws, 0

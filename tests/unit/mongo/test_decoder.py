@@ -17,7 +17,7 @@ from bridge.model.position import ClusterTime
 from bridge.model.profile import PROFILES, Profile
 from bridge.model.transition import Event, Poison, Transition, made_trans_id
 from bridge.mongo.decoder import Decoder, position_in
-from bridge.mongo.job_id_cache import JobIds
+from bridge.mongo.job_id_cache import JobIdCache
 from tests.support.factories import (
     BASE,
     NAIVE_NOON,
@@ -34,7 +34,7 @@ from tests.support.factories import (
 
 def decoded(*raws: Raw, profile: str = "cts", jobs: dict[Any, Any] | None = None) -> list[Event]:
     known = {"key": "job-0"} if jobs is None else jobs
-    ids = JobIds(lambda keys: [(key, known[key]) for key in keys if key in known])
+    ids = JobIdCache(lambda keys: [(key, known[key]) for key in keys if key in known])
     return Decoder(PROFILES[profile], ids).decode(raws)
 
 
@@ -221,7 +221,7 @@ def test_a_job_deleted_before_its_id_was_looked_up_is_poison() -> None:
     "key", [{"site": 1, "job": 2}, Decimal128("1.5"), Code("f()"), float("nan"), None]
 )
 def test_a_job_may_have_any_id_of_its_own(key: Any) -> None:
-    decoder = Decoder(PROFILES["cts"], JobIds(lambda keys: [(each, "job-2") for each in keys]))
+    decoder = Decoder(PROFILES["cts"], JobIdCache(lambda keys: [(each, "job-2") for each in keys]))
 
     events = decoder.decode(
         [
@@ -241,7 +241,7 @@ def test_the_ids_of_a_batch_are_looked_up_at_once_and_inserts_remembered() -> No
         asked.append(sorted(keys))
         return [(key, f"job-{key}") for key in reversed(keys)]
 
-    decoder = Decoder(PROFILES["cts"], JobIds(lookup))
+    decoder = Decoder(PROFILES["cts"], JobIdCache(lookup))
     found = decoder.decode(
         [
             pushed(1, 1, key="a"),
@@ -257,7 +257,7 @@ def test_the_ids_of_a_batch_are_looked_up_at_once_and_inserts_remembered() -> No
 
 
 def test_a_sharded_collection_tells_the_id_in_every_event() -> None:
-    decoder = Decoder(PROFILES["cts"], JobIds(lambda _: pytest.fail("nothing to look up")))
+    decoder = Decoder(PROFILES["cts"], JobIdCache(lambda _: pytest.fail("nothing to look up")))
 
     (found,) = decoder.decode([pushed(1, 1) | {"j": "job-7"}])
 
@@ -354,7 +354,9 @@ def test_a_profile_may_name_everything_otherwise() -> None:
         ],
     )
 
-    (found,) = Decoder(profile, JobIds(lambda keys: [(key, "job-0") for key in keys])).decode([raw])
+    (found,) = Decoder(profile, JobIdCache(lambda keys: [(key, "job-0") for key in keys])).decode(
+        [raw]
+    )
 
     assert [(one.state, one.trans_id, one.sequence) for one in found.items] == [
         ("y", "v", 0),

@@ -24,13 +24,13 @@ from pymongo.errors import (
 from bridge.errors import (
     BridgeError,
     CheckpointUnusable,
-    HistoryLost,
     Misconfigured,
     NotPermitted,
+    ResumePointLost,
     Retryable,
     Unreadable,
 )
-from bridge.mongo.checkpoints import MongoCheckpoints
+from bridge.mongo.checkpoints import MongoCheckpointStore
 from bridge.mongo.client import state_client
 from bridge.mongo.errors import TokenRefused, classify, translated
 from tests.support.factories import settings
@@ -68,7 +68,7 @@ PASSING = (
 CODES: list[tuple[type[BridgeError], tuple[int, ...]]] = [
     (Retryable, PASSING),
     (NotPermitted, (13, 18, 8000, 391)),
-    (HistoryLost, (286, 136)),
+    (ResumePointLost, (286, 136)),
     (TokenRefused, (280, 260)),
     (
         CheckpointUnusable,
@@ -102,7 +102,7 @@ def test_a_name_that_is_not_found_is_waited_for(
         with pytest.raises(PyMongoError) as raised:
             client.admin.command("ping")
         with pytest.raises(Retryable):
-            MongoCheckpoints(client, "bridge", "name", 10).acquire()
+            MongoCheckpointStore(client, "bridge", "name", 10).acquire()
 
     assert type(classify(raised.value)) is Retryable
 
@@ -115,7 +115,7 @@ def test_a_code_nobody_knows_is_tried_again() -> None:
 def test_the_servers_own_word_that_history_is_lost_is_heard() -> None:
     error = OperationFailure("gone", 99_999, {"errorLabels": ["NonResumableChangeStreamError"]})
 
-    assert type(classify(error)) is HistoryLost
+    assert type(classify(error)) is ResumePointLost
 
 
 def test_a_refused_token_is_not_history_lost_although_the_server_labels_it_alike() -> None:

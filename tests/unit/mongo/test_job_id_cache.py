@@ -10,10 +10,10 @@ from bson.objectid import ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.mongo.job_id_cache import UNKNOWN, JobIds
+from bridge.mongo.job_id_cache import UNKNOWN, JobIdCache
 
 
-class Documents:
+class JobDocuments:
     """A collection that tells what it was asked."""
 
     def __init__(self, documents: Mapping[Any, Any]) -> None:
@@ -26,8 +26,8 @@ class Documents:
 
 
 def test_what_is_remembered_is_not_looked_up() -> None:
-    lookup = Documents({})
-    ids = JobIds(lookup)
+    lookup = JobDocuments({})
+    ids = JobIdCache(lookup)
     ids.remember("a", "job-a")
 
     assert ids.known("a") == "job-a"
@@ -36,8 +36,8 @@ def test_what_is_remembered_is_not_looked_up() -> None:
 
 
 def test_many_misses_are_one_question_and_none_is_no_question() -> None:
-    lookup = Documents({key: f"job-{key}" for key in "abc"})
-    ids = JobIds(lookup)
+    lookup = JobDocuments({key: f"job-{key}" for key in "abc"})
+    ids = JobIdCache(lookup)
 
     assert ids.find(["c", "b", "c"]) == ["job-c", "job-b", "job-c"]
     assert ids.find([]) == []
@@ -46,8 +46,8 @@ def test_many_misses_are_one_question_and_none_is_no_question() -> None:
 
 
 def test_what_was_looked_up_is_remembered() -> None:
-    lookup = Documents({"a": "job-a"})
-    ids = JobIds(lookup)
+    lookup = JobDocuments({"a": "job-a"})
+    ids = JobIdCache(lookup)
 
     ids.find(["a"])
 
@@ -55,15 +55,15 @@ def test_what_was_looked_up_is_remembered() -> None:
 
 
 def test_a_document_that_is_gone_is_told_as_such_and_asked_for_again() -> None:
-    ids = JobIds(Documents({"b": "job-b"}))
+    ids = JobIdCache(JobDocuments({"b": "job-b"}))
 
     assert ids.find(["a", "b"], "gone") == ["gone", "job-b"]
     assert ids.known("a") is UNKNOWN
 
 
 def test_a_job_without_an_id_is_remembered_as_such() -> None:
-    lookup = Documents({"a": None})
-    ids = JobIds(lookup)
+    lookup = JobDocuments({"a": None})
+    ids = JobIdCache(lookup)
 
     assert ids.find(["a"], "gone") == [None]
     assert ids.known("a") is None
@@ -76,7 +76,7 @@ KEY = ObjectId("6b08167d43c82fb391be9ae4")
     ("key", "other"), [(KEY, KEY.binary), (KEY, str(KEY)), (True, 1), (1, "1")]
 )
 def test_what_python_or_we_might_take_for_equal_are_two_documents(key: Any, other: Any) -> None:
-    ids = JobIds(Documents({}))
+    ids = JobIdCache(JobDocuments({}))
     ids.remember(key, "job-a")
     ids.remember(other, "job-b")
 
@@ -84,7 +84,7 @@ def test_what_python_or_we_might_take_for_equal_are_two_documents(key: Any, othe
 
 
 def test_a_key_is_known_again_when_the_next_event_tells_it() -> None:
-    ids = JobIds(lambda keys: [(ObjectId(keys[0].binary), "job-b")])
+    ids = JobIdCache(lambda keys: [(ObjectId(keys[0].binary), "job-b")])
     ids.remember(KEY, "job-a")
     other = ObjectId()
 
@@ -94,7 +94,7 @@ def test_a_key_is_known_again_when_the_next_event_tells_it() -> None:
 
 
 def test_the_oldest_go_first() -> None:
-    ids = JobIds(Documents({}), most=2)
+    ids = JobIdCache(JobDocuments({}), most=2)
     for key in "abc":
         ids.remember(key, key)
 
@@ -102,7 +102,7 @@ def test_the_oldest_go_first() -> None:
 
 
 def test_remembering_again_pushes_nobody_out() -> None:
-    ids = JobIds(Documents({}), most=2)
+    ids = JobIdCache(JobDocuments({}), most=2)
     for key in "abbb":
         ids.remember(key, key)
 
@@ -114,7 +114,7 @@ def test_any_use_answers_right_and_keeps_no_more_than_allowed(
     questions: list[set[int]], most: int
 ) -> None:
     documents = {key: f"job-{key}" for key in range(0, 30, 2)}
-    ids = JobIds(Documents(documents), most)
+    ids = JobIdCache(JobDocuments(documents), most)
 
     for keys in questions:
         assert ids.find(list(keys)) == [documents.get(key) for key in keys]

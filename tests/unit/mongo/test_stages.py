@@ -7,12 +7,12 @@ from dataclasses import replace
 from bson import json_util
 
 from bridge.model.profile import PROFILES
-from bridge.mongo.stages import fingerprint, shape
+from bridge.mongo.stages import fingerprint, shaping_stages
 
 
 def test_the_server_shapes_first_and_filters_what_it_shaped() -> None:
     for profile in PROFILES.values():
-        project, match = shape(profile)
+        project, match = shaping_stages(profile)
 
         assert list(project) == ["$project"] and list(match) == ["$match"]
         assert "_id" not in project["$project"], (
@@ -21,7 +21,7 @@ def test_the_server_shapes_first_and_filters_what_it_shaped() -> None:
 
 
 def test_no_part_of_a_job_but_id_state_and_history_leaves_the_server() -> None:
-    text = json_util.dumps(shape(PROFILES["cts"]))
+    text = json_util.dumps(shaping_stages(PROFILES["cts"]))
 
     assert "job_input" not in text and '$fullDocument"' not in text
     assert text.count("$fullDocument.") == text.count("$fullDocument.id") + text.count(

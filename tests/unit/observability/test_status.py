@@ -17,10 +17,10 @@ from bridge.model.gap import Gap
 from bridge.model.policy import STALL_SECONDS
 from bridge.model.position import ClusterTime
 from bridge.model.window import Delivery, Window
-from bridge.observability.http_server import WebServer, application
+from bridge.observability.http_server import HttpServer, application
 from bridge.observability.metrics import Counters
 from bridge.observability.status import HANG_SECONDS, Status
-from bridge.pipeline.recovery_stream import Report
+from bridge.pipeline.recovery_stream import RecoveryProgress
 from tests.support.factories import BASE, at, checkpoint, settings, token
 from tests.support.fakes import FakeClock
 
@@ -83,7 +83,7 @@ def test_messages_without_an_acknowledgement_for_long_mean_not_ready(desk: Desk)
 
 def test_a_recovery_says_how_far_it_is_and_whether_kafka_takes_it(desk: Desk) -> None:
     desk.status.state = "recovering"
-    desk.status.recovery = Report(Gap(None, at(9), 0.0), 10, desk.clock)
+    desk.status.recovery = RecoveryProgress(Gap(None, at(9), 0.0), 10, desk.clock)
     desk.window.admit(Delivery(at(1), 1, sent=desk.clock.monotonic()))
     assert desk.status.stalled() == "", "what is under way is no trouble"
 
@@ -192,10 +192,10 @@ def test_any_other_path_is_answered_with_those_there_are(desk: Desk) -> None:
 )  # the library leaks what it could not bind
 def test_a_port_that_is_taken_is_said() -> None:
     status = Desk().status
-    with WebServer("127.0.0.1", 0, status, CollectorRegistry()) as web:
+    with HttpServer("127.0.0.1", 0, status, CollectorRegistry()) as web:
         port = web.port
         with pytest.raises(Misconfigured, match=rf"127\.0\.0\.1:{port}: Address already in use"):
-            WebServer("127.0.0.1", port, status, CollectorRegistry())
+            HttpServer("127.0.0.1", port, status, CollectorRegistry())
     gc.collect()
 
 
@@ -212,13 +212,13 @@ def test_an_address_is_told_as_a_browser_takes_it(host: str, url: str) -> None:
 
 
 def test_on_a_host_with_several_addresses_the_port_is_one_that_is_served(desk: Desk) -> None:
-    with WebServer("localhost", 0, desk.status, CollectorRegistry()) as web:
+    with HttpServer("localhost", 0, desk.status, CollectorRegistry()) as web:
         assert web.port > 0
 
 
 def test_what_is_served_is_the_status(desk: Desk) -> None:
     with (
-        WebServer("127.0.0.1", 0, desk.status, CollectorRegistry()) as web,
+        HttpServer("127.0.0.1", 0, desk.status, CollectorRegistry()) as web,
         urlopen(f"http://127.0.0.1:{web.port}/readyz") as answer,
     ):
         assert (answer.status, answer.read()) == (200, b"ready\n")

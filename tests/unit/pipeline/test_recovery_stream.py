@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import pytest
 
-from bridge.errors import HistoryLost, Retryable
+from bridge.errors import ResumePointLost, Retryable
 from bridge.model.gap import Gap, gap_after
 from bridge.model.position import ClusterTime, Position, position_from
 from bridge.model.transition import RECOVERY, Transition
 from bridge.pipeline.loop import Loop
 from bridge.pipeline.ports import Stream
-from bridge.pipeline.recovery_stream import Recovery, Report
+from bridge.pipeline.recovery_stream import RecoveryProgress, RecoveryStream
 from tests.support.factories import BASE, at, job, transition
 from tests.support.fakes import FakeStream
 from tests.support.in_memory_bridge import Rig
@@ -52,7 +52,7 @@ class Desk:
         self.rig = Rig()
         self.jobs = sorted(jobs)
         self.rig.progress.lose(GAP)
-        self.failure: HistoryLost | None = None
+        self.failure: ResumePointLost | None = None
         self.again()
 
     def again(self) -> None:
@@ -60,9 +60,9 @@ class Desk:
         rig, gap = self.rig, self.rig.progress.gap
         rig.again()
         assert gap is not None
-        self.report = Report(gap, len(self.jobs), rig.clock)
+        self.report = RecoveryProgress(gap, len(self.jobs), rig.clock)
         jobs = self._read(rig.progress.position)
-        self.stream = Recovery(
+        self.stream = RecoveryStream(
             lambda most: list(islice(jobs, most)),
             gap,
             rig.progress.position,
@@ -188,8 +188,8 @@ def test_a_failure_of_the_sink_repeats_what_was_in_flight_and_loses_nothing() ->
 
 def test_a_stream_that_was_lost_meanwhile_makes_the_gap_longer() -> None:
     desk = Desk(told(1, 5))
-    desk.failure = HistoryLost("the oplog has forgotten that too")
-    with pytest.raises(HistoryLost):
+    desk.failure = ResumePointLost("the oplog has forgotten that too")
+    with pytest.raises(ResumePointLost):
         desk.rig.run(*[desk.rig.sink.acknowledge] * 4)
     desk.rig.loop.drain(1.0)
     assert desk.states() == ["1/0"]
@@ -198,7 +198,7 @@ def test_a_stream_that_was_lost_meanwhile_makes_the_gap_longer() -> None:
     later = position_from(ClusterTime(BASE + 300))
     desk.rig.progress.lose(gap_after(desk.rig.progress.position, later, 10.0, BASE + 300))
 
-    assert desk.rig.progress.gap == Gap(GAP.since, later, BASE + 290.0, back_to=BASE + 90.0)
+    assert desk.rig.progress.gap == Gap(GAP.since, later, BASE + 290.0, reread_from=BASE + 90.0)
     desk.failure = None
     desk.again()
     acknowledged(desk)
@@ -208,7 +208,7 @@ def test_a_stream_that_was_lost_meanwhile_makes_the_gap_longer() -> None:
 
 def test_a_report_tells_how_far_it_is_and_how_long_it_will_take() -> None:
     desk = Desk(told(1, 5))
-    report = Report(GAP, 100, desk.rig.clock)
+    report = RecoveryProgress(GAP, 100, desk.rig.clock)
     assert report.eta_seconds is None
 
     desk.rig.clock.advance(10.0)
@@ -226,7 +226,7 @@ def test_a_report_tells_how_far_it_is_and_how_long_it_will_take() -> None:
 
 
 def test_without_a_count_there_is_no_estimate() -> None:
-    report = Report(GAP, None, Rig().clock)
+    report = RecoveryProgress(GAP, None, Rig().clock)
     report.read(25)
 
     assert report.eta_seconds is None

@@ -14,7 +14,7 @@ from bridge.model.transition import REPLAY, Event
 from bridge.model.window import Delivery, Window
 from bridge.observability.metrics import Counters
 from bridge.pipeline.publisher import Publisher
-from bridge.pipeline.republisher import Resend
+from bridge.pipeline.republisher import Republisher
 from tests.support.factories import at, transition
 from tests.support.fakes import FakeBroker, FakeClock, FakeSink, FakeWake
 
@@ -47,7 +47,7 @@ def test_what_could_not_be_sent_in_time_is_not_caught_up_with() -> None:
         counters,
         set_aside_oversize=True,
     )
-    resend = Resend(
+    resend = Republisher(
         sink,
         publisher,
         window,
@@ -92,7 +92,7 @@ def test_that_kafka_takes_nothing_is_said_and_that_it_does_again(
         counters,
         set_aside_oversize=True,
     )
-    resend = Resend(
+    resend = Republisher(
         sink,
         publisher,
         window,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import Misconfigured
-from bridge.settings import Config, load, parse_time
+from bridge.settings import Settings, load, parse_time
 from bridge.settings.load import option, setting_names, variable
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "job-bridge.example.toml"
@@ -32,7 +32,7 @@ def problems(
     return caught.value.what
 
 
-def reading(environment: dict[str, str], path: Path | None = None, **options: Any) -> Config:
+def reading(environment: dict[str, str], path: Path | None = None, **options: Any) -> Settings:
     """Load as the command does, which reads the process's own environment."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
@@ -43,13 +43,13 @@ def reading(environment: dict[str, str], path: Path | None = None, **options: An
 
 
 def test_nothing_given_is_the_defaults() -> None:
-    config = load(None, {}, {})
+    settings = load(None, {}, {})
 
-    assert config.kafka.topic == "job-transitions"
-    assert config.mongo.database == "cdmtaskservice"
-    assert config.delivery.mode == "at-least-once" and config.checkpoint.store == "mongo"
-    assert (config.http.host, config.http.port) == ("127.0.0.1", 9595)
-    assert config.start.from_ == "now"
+    assert settings.kafka.topic == "job-transitions"
+    assert settings.mongo.database == "cdmtaskservice"
+    assert settings.delivery.mode == "at-least-once" and settings.checkpoint.store == "mongo"
+    assert (settings.http.host, settings.http.port) == ("127.0.0.1", 9595)
+    assert settings.start.from_ == "now"
 
 
 def test_the_option_beats_the_environment_which_beats_the_file_which_beats_the_default(
@@ -57,25 +57,25 @@ def test_the_option_beats_the_environment_which_beats_the_file_which_beats_the_d
 ) -> None:
     file.write_text('[kafka]\ntopic = "file"\nheaders = "none"\n[mongo]\ndatabase = "file"\n')
 
-    config = reading(
+    settings = reading(
         {"JOB_BRIDGE_KAFKA_TOPIC": "env", "JOB_BRIDGE_MONGO_DATABASE": "env"},
         file,
         kafka__topic="option",
     )
 
-    assert (config.kafka.topic, config.mongo.database, config.kafka.headers) == (
+    assert (settings.kafka.topic, settings.mongo.database, settings.kafka.headers) == (
         "option",
         "env",
         "none",
     )
-    assert config.kafka.compression == "none"
+    assert settings.kafka.compression == "none"
 
 
 def test_the_start_is_set_by_its_stable_name() -> None:
-    config = reading({"JOB_BRIDGE_START_FROM": "2026-03-02T18:00:00+02:00"})
+    settings = reading({"JOB_BRIDGE_START_FROM": "2026-03-02T18:00:00+02:00"})
 
-    assert config.start.from_ == "2026-03-02T18:00:00+02:00"
-    assert parse_time(config.start.from_).isoformat() == "2026-03-02T16:00:00+00:00"
+    assert settings.start.from_ == "2026-03-02T18:00:00+02:00"
+    assert parse_time(settings.start.from_).isoformat() == "2026-03-02T16:00:00+00:00"
 
 
 def test_all_problems_are_told_at_once_by_the_names_they_were_given_by(file: Path) -> None:
@@ -176,12 +176,12 @@ def test_a_secret_may_be_in_a_file(tmp_path: Path) -> None:
     secret = tmp_path / "password"
     secret.write_text("hunter2\n")
 
-    config = reading(
+    settings = reading(
         {"JOB_BRIDGE_MONGO_USERNAME": "bridge", "JOB_BRIDGE_MONGO_PASSWORD_FILE": str(secret)}
     )
 
-    assert config.mongo.password.get_secret_value() == "hunter2"
-    assert "hunter2" not in repr(config)
+    assert settings.mongo.password.get_secret_value() == "hunter2"
+    assert "hunter2" not in repr(settings)
 
 
 def test_a_secret_given_twice_is_an_error(tmp_path: Path) -> None:
@@ -312,10 +312,10 @@ def test_a_file_that_is_missing_or_broken_is_named(file: Path) -> None:
 
 
 def test_settings_are_frozen() -> None:
-    config = load(None, {}, {})
+    settings = load(None, {}, {})
 
     with pytest.raises(ValueError, match="frozen"):
-        config.kafka.topic = "other"  # type: ignore[misc]
+        settings.kafka.topic = "other"  # type: ignore[misc]
 
 
 def test_each_setting_has_one_name_in_each_place() -> None:

@@ -16,7 +16,7 @@ from bridge.errors import Misconfigured
 from bridge.model.message import MessageFormat, Record, value_of
 from bridge.model.transition import REPLAY, Poison, Transition
 from bridge.verification.comparison import Findings, Span, Verification, repairs
-from bridge.verification.database import Ledger
+from bridge.verification.database import TransitionDatabase
 from tests.support.factories import BASE, job
 
 SPAN = Span(BASE, BASE + 1000)
@@ -80,7 +80,7 @@ def compared(
     by_state: bool = False,
 ) -> tuple[Findings, list[Transition | Poison]]:
     topics = Topics(jobs=records, **({"jobs-dlq": letters} if letters is not None else {}))
-    with Ledger() as ledger:
+    with TransitionDatabase() as ledger:
         found = Verification(ledger, SPAN, margin=MARGIN, by_state=by_state).run(
             iter(jobs), topics, "jobs", "jobs-dlq"
         )
@@ -114,7 +114,7 @@ def test_what_the_topic_lacks_is_missing_and_repaired_in_order() -> None:
 
 
 def test_a_repair_says_that_it_is_a_replay() -> None:
-    with Ledger() as ledger:
+    with TransitionDatabase() as ledger:
         Verification(ledger, SPAN, margin=MARGIN, by_state=False).run(
             iter([Job([A])]), Topics(jobs=[]), "jobs", "jobs-dlq"
         )

@@ -16,7 +16,7 @@ from bridge.clock import SystemClock
 from bridge.model.position import ClusterTime, position_from
 from bridge.observability.metrics import Counters
 from bridge.observability.status import Status
-from bridge.verification.scheduler import Verifying
+from bridge.verification.scheduler import VerificationScheduler
 from tests.support.factories import BASE, settings
 
 
@@ -27,7 +27,9 @@ def test_without_a_process_to_be_had_the_next_one_covers_its_time_too(
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
     monkeypatch.setattr(subprocess, "Popen", none_left)
-    verifying = Verifying(settings(verify__every="1h"), Status({}, SystemClock(), Counters()))
+    verifying = VerificationScheduler(
+        settings(verify__every="1h"), Status({}, SystemClock(), Counters())
+    )
 
     with caplog.at_level(logging.WARNING):
         assert not verifying._verified(0.0, 60.0)
@@ -48,7 +50,10 @@ class Rounds(threading.Event):
 
 
 def spans(
-    verifying: Verifying, rounds: Rounds, monkeypatch: pytest.MonkeyPatch, *complete: bool
+    verifying: VerificationScheduler,
+    rounds: Rounds,
+    monkeypatch: pytest.MonkeyPatch,
+    *complete: bool,
 ) -> list[tuple[float, float]]:
     """What is looked at in these rounds, which say whether nothing was missing."""
     looked: list[tuple[float, float]] = []
@@ -71,7 +76,9 @@ def test_it_begins_where_the_bridge_began_and_goes_on_where_nothing_was_missing(
     status.began = position_from(ClusterTime(BASE))
     ends = iter([BASE + 100, BASE + 200, BASE + 300])
     status.position = lambda: position_from(ClusterTime(next(ends)))
-    verifying = Verifying(settings(verify__every="1h", verify__settle_seconds="10"), status)
+    verifying = VerificationScheduler(
+        settings(verify__every="1h", verify__settle_seconds="10"), status
+    )
 
     looked = spans(verifying, rounds, monkeypatch, True, False, True)
 
@@ -85,7 +92,7 @@ def test_where_there_is_no_stream_it_looks_as_far_as_the_sweeps_must_have_come(
     status = Status({}, SystemClock(), Counters())
     status.began, status.streams = position_from(ClusterTime(BASE)), False
     status.position = lambda: status.began
-    verifying = Verifying(
+    verifying = VerificationScheduler(
         settings(
             verify__every="1h",
             verify__settle_seconds="10",
