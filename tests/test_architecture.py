@@ -35,7 +35,7 @@ FLOORS = (
     ("model",),
     ("settings",),
     ("logs",),
-    ("errors", "clock"),
+    ("errors", "clock", "hints"),
     ("",),  # the package itself: its version
 )
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

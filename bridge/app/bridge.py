@@ -208,7 +208,7 @@ class Service:
             return self._waiting.enter(
                 stack, self._source.open(progress.position, self._wake, by_time=by_time)
             )
-        history, place = self._source.history, progress.position.place
+        history, place = self._source.history, progress.position.recovery_cursor
         report = self.status.recovery = RecoveryProgress(
             gap, self._waiting.do(lambda: history.count_in_gap(gap, place)), self._clock
         )

@@ -192,7 +192,7 @@ def _asked(history: Any, ids: Sequence[str]) -> Iterator[_Step]:
 
 
 def _updated(history: Any, wanted: _Wanted) -> Iterator[_Step]:
-    return ((job.place, (job,)) for job in history.jobs(wanted.begin, wanted.place))
+    return ((job.recovery_cursor, (job,)) for job in history.jobs(wanted.begin, wanted.place))
 
 
 def _events(steps: Iterator[_Step], wanted: _Wanted, done: Any) -> Iterator[Event]:
@@ -200,7 +200,9 @@ def _events(steps: Iterator[_Step], wanted: _Wanted, done: Any) -> Iterator[Even
     for place, jobs in steps:
         items = [item for job in jobs for item in job.items if wanted.holds(item)]
         done()
-        yield Event(position_from(ClusterTime(0))._replace(place=place), items, origin=REPLAY)
+        yield Event(
+            position_from(ClusterTime(0))._replace(recovery_cursor=place), items, origin=REPLAY
+        )
 
 
 def _print(events: Iterator[Event], stop: threading.Event) -> int:
@@ -224,9 +226,9 @@ def _rest(wanted: _Wanted, reached: Position) -> str:
         "end": _given(wanted.until),
     }
     if wanted.job_ids:
-        changed["job_ids"] = wanted.job_ids[int(reached.place or "0", 16) :]
+        changed["job_ids"] = wanted.job_ids[int(reached.recovery_cursor or "0", 16) :]
         return _again(changed) if changed["job_ids"] else ""
-    if updated := _go_on(reached.place):
+    if updated := _go_on(reached.recovery_cursor):
         changed["updated"] = (updated,)
     return _again(changed)
 

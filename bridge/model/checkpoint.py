@@ -69,8 +69,8 @@ class Checkpoint:
         return {
             "format": FORMAT if self.gap else WITHOUT_GAP,
             **{name: getattr(self, name) for name in _PLAIN},
-            **_place(self.position),
-            "place": self.position.place,
+            **_token_fields(self.position),
+            "place": self.position.recovery_cursor,
             "gap": _bounds(self.gap) if self.gap else None,
             "delivered": self.delivered._asdict() if self.delivered else None,
         }
@@ -88,7 +88,7 @@ _PLAIN = (
 )
 
 
-def _place(position: Position) -> dict[str, Any]:
+def _token_fields(position: Position) -> dict[str, Any]:
     return {
         "token": position.token,
         "type_bits": position.type_bits,
@@ -101,7 +101,7 @@ def _bounds(gap: Gap) -> dict[str, Any]:
         "since": gap.since,
         "recent": gap.recent,
         "back_to": gap.reread_from,
-        **_place(gap.until),
+        **_token_fields(gap.until),
     }
 
 
@@ -134,7 +134,7 @@ def _read(record: Mapping[str, Any]) -> Checkpoint:
         raise ValueError("format")
     return Checkpoint(
         name=_text(record["name"]),
-        position=_position(record)._replace(place=_text(record.get("place", ""))),
+        position=_position(record)._replace(recovery_cursor=_text(record.get("place", ""))),
         sequence=_count(record["sequence"], 2**63),
         epoch=_count(record["epoch"], 2**63),
         fingerprint=_text(record["fingerprint"]),

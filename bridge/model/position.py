@@ -34,7 +34,7 @@ class Position(NamedTuple):
 
     key: str
     type_bits: str = ""
-    place: str = ""
+    recovery_cursor: str = ""
 
     @property
     def token(self) -> str:
@@ -48,7 +48,7 @@ class Position(NamedTuple):
 
     def __str__(self) -> str:
         where = f"token {self.token[:24]}..." if self.token else "no token"
-        place = f", recovered up to {self.place}" if self.place else ""
+        place = f", recovered up to {self.recovery_cursor}" if self.recovery_cursor else ""
         return f"{self.cluster_time.isoformat()} ({where}{place})"
 
 

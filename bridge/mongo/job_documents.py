@@ -48,14 +48,14 @@ class JobHistory(NamedTuple):
     """The transitions of one job in their order; where no history is kept, its latest state as the only one.
 
     ``elements`` are the same as they stand in the document, empty where it keeps none. ``updated`` is the time of
-    its last update in Unix seconds, None where there is none. ``place`` sorts jobs by it, empty where there is none.
+    its last update in Unix seconds, None where there is none. ``cursor`` sorts jobs by it, empty where there is none.
     """
 
     job_id: str
     items: Sequence[Transition | Poison]
     elements: Sequence[Any]
     updated: float | None
-    place: str
+    recovery_cursor: str
 
 
 class JobDocuments:
@@ -80,19 +80,19 @@ class JobDocuments:
         updated = document.get(self._profile.updated_field or "")
         moment = moment_in(updated)
         seconds = (moment - _EPOCH).total_seconds() if moment else None
-        place = (
+        cursor = (
             ""
             if seconds is None
-            else place_of(DATE if isinstance(updated, datetime) else NUMBER, seconds)
+            else recovery_cursor_of(DATE if isinstance(updated, datetime) else NUMBER, seconds)
         )
         elements, raw = self._elements(document), {"k": document.get("_id")}
         if self._profile.transitions_field is None:
             latest = {"s": document.get(self._profile.state_field), "d": moment or updated}
             return JobHistory(
-                _text(job_id), [transition_of(job_id, None, latest, raw)], [], seconds, place
+                _text(job_id), [transition_of(job_id, None, latest, raw)], [], seconds, cursor
             )
         items = [transition_of(job_id, n, self._picked(one), raw) for n, one in enumerate(elements)]
-        return JobHistory(_text(job_id), items, elements, seconds, place)
+        return JobHistory(_text(job_id), items, elements, seconds, cursor)
 
     def by_job(self, job_ids: Sequence[str]) -> Document:
         """The query for jobs by their ids."""
@@ -133,14 +133,14 @@ def date_of(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, timezone.utc)
 
 
-def place_of(kind: str, seconds: float) -> str:
+def recovery_cursor_of(kind: str, seconds: float) -> str:
     """A text that sorts as MongoDB sorts update times of this kind."""
     return f"{kind}{max(0, round(seconds * 1_000_000)):016x}"
 
 
-def time_in(place: str) -> tuple[str, float]:
+def time_in(cursor: str) -> tuple[str, float]:
     """The kind of a place and its Unix seconds."""
-    return place[:1], int(place[1:], 16) / 1_000_000
+    return cursor[:1], int(cursor[1:], 16) / 1_000_000
 
 
 def _text(job_id: Any) -> str:

@@ -23,7 +23,7 @@ from bridge.mongo.job_documents import (
     JobDocuments,
     JobHistory,
     date_of,
-    place_of,
+    recovery_cursor_of,
     time_in,
 )
 from bridge.mongo.query_plans import scans
@@ -44,16 +44,16 @@ class JobHistoryReader:
         self._profile = profile
         self._documents = JobDocuments(profile)
 
-    def transitions_in_gap(self, gap: Gap, place: str = "") -> Iterator[JobHistory]:
-        """The jobs of a gap as ``jobs`` gives them, from ``place`` on; then once more those that were updated since it was begun to be read."""
-        yield from self.jobs(*_begun(gap, place))
+    def transitions_in_gap(self, gap: Gap, cursor: str = "") -> Iterator[JobHistory]:
+        """The jobs of a gap as ``jobs`` gives them, from ``cursor`` on; then once more those that were updated since it was begun to be read."""
+        yield from self.jobs(*_begun(gap, cursor))
         if self._profile.updated_field:
-            yield from self.jobs(gap.recent, place_of(NUMBER, gap.recent))
+            yield from self.jobs(gap.recent, recovery_cursor_of(NUMBER, gap.recent))
 
-    def jobs(self, since: float | None = None, place: str = "") -> Iterator[JobHistory]:
+    def jobs(self, since: float | None = None, cursor: str = "") -> Iterator[JobHistory]:
         """Jobs updated at ``since`` (Unix seconds) or later, by the time of their last update; all when it is None.
 
-        First those without a usable update time: they may have been updated at any. With ``place`` it goes on there,
+        First those without a usable update time: they may have been updated at any. With ``cursor`` it goes on there,
         inclusive. A job that is updated meanwhile may come twice, and one whose update time is set back not at all: its writer's clock
         is behind another's. What the primary has when it begins, and a majority not yet, is waited for (MongoDB
         manual, "causal consistency"), since a stream that goes on behind the history does not tell it. Raises the bridge's errors.
@@ -66,7 +66,7 @@ class JobHistoryReader:
             self._collection.database.command(
                 "ping", session=session
             )  # its answer has the time that is waited for
-            for query in self._queries(since, place):
+            for query in self._queries(since, cursor):
                 found = self._collection.find(
                     query, self._documents.fields, sort=order, batch_size=_BATCH, session=session
                 )
@@ -80,13 +80,13 @@ class JobHistoryReader:
             with translated(), self._collection.find(query, self._documents.fields) as found:
                 yield from map(self._documents.history, found)
 
-    def count_in_gap(self, gap: Gap, place: str = "") -> int | None:
+    def count_in_gap(self, gap: Gap, cursor: str = "") -> int | None:
         """How many jobs ``told`` gives, but for those it gives once more; None when counting takes too long."""
-        return self.count(*_begun(gap, place))
+        return self.count(*_begun(gap, cursor))
 
-    def count(self, since: float | None = None, place: str = "") -> int | None:
+    def count(self, since: float | None = None, cursor: str = "") -> int | None:
         """How many jobs ``jobs`` would give; None when counting takes too long."""
-        queries = self._queries(since, place)
+        queries = self._queries(since, cursor)
         try:
             return sum(
                 self._collection.count_documents(query, maxTimeMS=_COUNT_MS) for query in queries
@@ -135,13 +135,13 @@ class JobHistoryReader:
             )
         return self._documents.history(found) if found else None
 
-    def _queries(self, since: float | None, place: str) -> Iterator[Document]:
+    def _queries(self, since: float | None, cursor: str) -> Iterator[Document]:
         """Ranges of the index: MongoDB compares times of one kind only, and some services keep numbers."""
         field = self._profile.updated_field
         if field is None:
             yield {}
             return
-        kind, reached = time_in(place) if place else ("", 0.0)
+        kind, reached = time_in(cursor) if cursor else ("", 0.0)
         if not kind:
             yield {"$or": [{field: condition} for condition in NO_TIME]}
         begin = since or 0.0
@@ -152,9 +152,9 @@ class JobHistoryReader:
         yield {field: {"$gte": date_of(dates)} if dates else {"$type": "date"}}
 
 
-def _begun(gap: Gap, place: str) -> tuple[float | None, str]:
+def _begun(gap: Gap, cursor: str) -> tuple[float | None, str]:
     """Where reading a gap goes on: dates come last, so all kinds were read once when they are reached."""
-    if not place or gap.reread_from is None:
-        return gap.since, place
-    kind, reached = time_in(place)
+    if not cursor or gap.reread_from is None:
+        return gap.since, cursor
+    kind, reached = time_in(cursor)
     return (max(gap.since or 0.0, min(reached, gap.reread_from)) if kind == DATE else gap.since), ""

@@ -76,7 +76,7 @@ class JobHistory(Protocol):
     def items(self) -> Sequence[Transition | Poison]: ...
 
     @property
-    def place(self) -> str:
+    def recovery_cursor(self) -> str:
         """Sorts jobs by the time of their last update."""
 
 

@@ -88,7 +88,7 @@ class RecoveryStream:
         self._report, self._counters, self._latest_only = report, counters, latest_only
         self._stream: Stream | None = None
         self._read_all = False
-        self._place = start.place
+        self._recovery_cursor = start.recovery_cursor
         #: Jobs that were told, the latest of them and those before: an older half is dropped.
         self._told: set[str] = set()
         self._told_before: set[str] = set()
@@ -115,11 +115,13 @@ class RecoveryStream:
         return None if self._stream is None else Batch((), self._gap.until)
 
     def _event(self, job: JobHistory, new: bool) -> Event:
-        self._place = max(job.place, self._place)
+        self._recovery_cursor = max(job.recovery_cursor, self._recovery_cursor)
         items = self._gap.select(job.items) if new else []
         if self._latest_only and any(isinstance(item, Transition) for item in items):
             self._counters.latest_only += 1
-        return Event(self._start._replace(place=self._place), items, origin=RECOVERY)
+        return Event(
+            self._start._replace(recovery_cursor=self._recovery_cursor), items, origin=RECOVERY
+        )
 
     def _is_new(self, job: JobHistory) -> bool:
         """Whether it was not told yet, as far as that is remembered; it is from now on."""

@@ -24,7 +24,7 @@ from bridge.demo.servers.process import poll
 from bridge.model.gap import Gap
 from bridge.model.position import ClusterTime, position_from
 from bridge.model.profile import PROFILES
-from bridge.mongo.job_documents import DATE, place_of
+from bridge.mongo.job_documents import DATE, recovery_cursor_of
 from bridge.mongo.job_history import JobHistoryReader
 from bridge.mongo.query_plans import scans
 
@@ -101,7 +101,7 @@ def test_all_history_is_that_of_every_job_once(history: JobHistoryReader) -> Non
 def test_wherever_it_stops_it_goes_on_with_all_the_rest(history: JobHistoryReader) -> None:
     whole = list(history.jobs())
     for done in range(len(whole)):
-        place = max((job.place for job in whole[:done]), default="")
+        place = max((job.recovery_cursor for job in whole[:done]), default="")
 
         rest = names(history, None, place)
 
@@ -126,14 +126,16 @@ def told(
 def test_going_on_in_a_gap_that_became_longer_reads_again_what_may_have_been_written_since(
     history: JobHistoryReader,
 ) -> None:
-    place, reread_from = place_of(DATE, NOW.timestamp() + 5), NOW.timestamp() - 60
+    place, reread_from = recovery_cursor_of(DATE, NOW.timestamp() + 5), NOW.timestamp() - 60
 
     assert told(history, place) == ["later date"]
     assert set(told(history, place, reread_from=reread_from)) == EVERY.keys() - OLD
     assert told(history, place, since=NOW.timestamp() + 4, reread_from=reread_from)[-1:] == [
         "later date"
     ]
-    assert told(history, place_of(DATE, NOW.timestamp() - 900), reread_from=reread_from)[-3:] == [
+    assert told(history, recovery_cursor_of(DATE, NOW.timestamp() - 900), reread_from=reread_from)[
+        -3:
+    ] == [
         "old date",
         "date",
         "later date",

@@ -166,7 +166,7 @@ def test_a_gap_is_read_by_the_index_on_the_last_update(jobs: Jobs) -> None:
         took = time.monotonic() - began
 
         assert len(found) == history.count(since) == OLD + YOUNG
-        places = [one.place for one in found]
+        places = [one.recovery_cursor for one in found]
         assert places == sorted(places)
         print(f"read {len(found)} of {JOBS} jobs in {took:.2f} s")
         for query in history._queries(since, ""):

@@ -20,7 +20,7 @@ class Load:
     """
 
     def __init__(self, uri: str, database: str, workload: Workload) -> None:
-        self._place = (uri, database)
+        self._recovery_cursor = (uri, database)
         self._workload = workload
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -76,7 +76,7 @@ class Load:
     async def _play(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._begun.set()
-        uri, database = self._place
+        uri, database = self._recovery_cursor
         await play(uri, database, self._workload, stop=self._stop, on_commit=self._note)
 
     def _note(self, outcome: Commit | Indeterminate) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from bridge.cli.replay import _asked, _go_on
-from bridge.mongo.job_documents import DATE, NUMBER, place_of
+from bridge.mongo.job_documents import DATE, NUMBER, recovery_cursor_of
 
 
 class Job(NamedTuple):
@@ -53,11 +53,11 @@ def test_a_job_that_is_known_by_another_spelling_is_taken_before_anything_is_don
 @pytest.mark.parametrize(
     ("place", "words"),
     [
-        (place_of(DATE, 1_772_474_400.5), "2026-03-02T18:00:00.500000+00:00"),
-        (place_of(NUMBER, 1_772_474_400.5), place_of(NUMBER, 1_772_474_400.5)),
+        (recovery_cursor_of(DATE, 1_772_474_400.5), "2026-03-02T18:00:00.500000+00:00"),
+        (recovery_cursor_of(NUMBER, 1_772_474_400.5), recovery_cursor_of(NUMBER, 1_772_474_400.5)),
         ("", ""),
-        (place_of(NUMBER, -5.0), ""),
-        (place_of(DATE, 0.0), ""),
+        (recovery_cursor_of(NUMBER, -5.0), ""),
+        (recovery_cursor_of(DATE, 0.0), ""),
         ("something else", ""),
     ],
     ids=["date", "number", "no time", "before 1970", "1970", "unknown"],

@@ -38,7 +38,7 @@ TRANSITIONS = st.builds(Transition, TEXT, TEXT, TEXT, TEXT, st.none() | st.integ
 CHECKPOINTS = st.builds(
     Checkpoint,
     TEXT,
-    POSITIONS | st.builds(Position._replace, POSITIONS, place=TEXT),
+    POSITIONS | st.builds(Position._replace, POSITIONS, recovery_cursor=TEXT),
     st.integers(0, 2**63 - 1),
     st.integers(0, 2**63 - 1),
     TEXT,

@@ -25,7 +25,7 @@ GAP = gap_after(LOST, NOW, 10.0, BASE + 100)
 
 
 class Job(NamedTuple):
-    place: str
+    recovery_cursor: str
     job_id: str
     items: list[Transition]
 
@@ -86,7 +86,7 @@ class Desk:
         )
 
     def _read(self, start: Position) -> Iterator[Job]:
-        return iter([one for one in self.jobs if one.place >= start.place])
+        return iter([one for one in self.jobs if one.recovery_cursor >= start.recovery_cursor])
 
     def _follow(self) -> Stream:
         if self.failure is not None:
@@ -162,7 +162,7 @@ def test_a_crash_in_the_middle_goes_on_where_it_was() -> None:
     desk.rig.turn(1)
     stored = desk.rig.stored
     assert stored.gap == GAP
-    assert stored.position == LOST._replace(place=told(1, 5).place)
+    assert stored.position == LOST._replace(recovery_cursor=told(1, 5).recovery_cursor)
 
     desk.rig.begin()
     desk.again()

@@ -25,7 +25,7 @@ MARGIN = 60.0
 
 class Job(NamedTuple):
     items: Sequence[Transition | Poison]
-    place: str = ""
+    recovery_cursor: str = ""
     job_id: str = ""
 
 

@@ -1,0 +1,26 @@
+"""The commands that errors and log lines advise.
+
+They stand here and nowhere else below the command line, so that a renamed command cannot leave an
+untrue hint: a test parses each with the command line itself.
+"""
+
+from enum import StrEnum
+
+
+class Hint(StrEnum):
+    """A command as an operator types it; capital words stand for values."""
+
+    CREATE_TOPICS = "job-bridge topics create"
+    STATUS = "job-bridge status"
+    TOKEN_SHOW = "job-bridge token show"
+    TOKEN_CLEAR = "job-bridge token clear"
+    TOKEN_SET_NOW = "job-bridge token set now"
+    TOKEN_SET_TIME = "job-bridge token set TIME"
+    RUN_FROM_HISTORY = "job-bridge run --start-from history"
+    RUN_RECOVER = "job-bridge run --recovery-on-history-lost recover"
+    VERIFY_REPAIR = "job-bridge verify --repair"
+    CREATE_SWEEP_INDEX = "job-bridge sweep --create-index"
+
+    def with_value(self, value: str) -> str:
+        """This command with ``value`` in the place of its last word, which is a capital one."""
+        return f"{self.rpartition(' ')[0]} {value}"

@@ -1,0 +1,51 @@
+"""Every command that an error advises exists, with its options."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+import bridge
+from bridge.cli import main
+from bridge.hints import Hint
+
+PACKAGE = Path(bridge.__file__).parent
+#: A command line in a text; "job-bridge" alone is the product's name.
+COMMAND = re.compile(
+    r"job-bridge (run|check|token|topics|sweep|status|verify|replay|tail|notify)\b"
+)
+
+
+@pytest.mark.parametrize("hint", Hint)
+def test_hints_name_existing_commands(hint: Hint) -> None:
+    _, *words = shlex.split(hint)
+    command: click.Command = main
+    context = click.Context(command)
+    while isinstance(command, click.Group):
+        found = command.get_command(context, words.pop(0))
+        assert found is not None
+        command = found
+    known = {name for parameter in command.get_params(context) for name in parameter.opts}
+    given = [word for word in words if word.startswith("--")]
+    assert set(given) <= known
+    assert words or not any(parameter.required for parameter in command.params)
+
+
+def test_a_value_takes_the_place_of_the_capital_word() -> None:
+    assert Hint.TOKEN_SET_TIME.with_value("now") == Hint.TOKEN_SET_NOW
+
+
+def test_commands_stand_in_hints_only() -> None:
+    """Below the command line no module spells a command; the parser would not check it."""
+    found = [
+        f"{path.relative_to(PACKAGE)}: {line.strip()}"
+        for path in PACKAGE.rglob("*.py")
+        if path.relative_to(PACKAGE).parts[0] not in ("cli", "demo", "hints.py")
+        for line in path.read_text().splitlines()
+        if COMMAND.search(line) and not line.lstrip().startswith("#") and '"' in line
+    ]
+    assert found == []
