@@ -1,1 +1,1 @@
-"""The objects that live long: the process, one bridge in it, one session of that bridge."""
+"""The objects of a running bridge, by their lifetime: process, bridge, session."""

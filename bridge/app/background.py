@@ -1,116 +1,127 @@
-"""Waiting, and doing what may take long: meanwhile a stop is heard, and the checkpoint stays ours."""
+"""Runs calls that may take minutes on threads of their own.
 
-import gc
+MongoDB may scan its whole oplog before it opens a stream, and every job before it returns the first.
+Meanwhile the main thread notices a stop and keeps the checkpoint owned.
+"""
+
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, ExitStack
 from itertools import islice
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Generic, TypeVar
 
-from bridge.clock import Clock
+from bridge.pipeline.pulse import PULSE_SECONDS, Pulse
 
-#: How soon a stop is heard.
-_PULSE_SECONDS = 0.25
-
-Asked = ParamSpec("Asked")
-Found = TypeVar("Found")
+T = TypeVar("T")
 
 
 class Stopped(Exception):
-    """A stop was asked for while something took long."""
+    """A stop was requested during a slow call; the call ends with the process."""
 
 
 class Background:
-    """``keep`` is called four times a second meanwhile; it raises what ends the wait. ``wake`` is set when a ``later`` call is done."""
+    """One for each bridge. Its errors are those of the calls, and ``Fenced`` of the pulse."""
 
-    def __init__(
-        self, stop: threading.Event, wake: threading.Event, clock: Clock, keep: Callable[[], None]
-    ) -> None:
-        self._stop, self._wake, self._clock, self._keep = stop, wake, clock, keep
-        self._under_way: Future[Any] | None = None
+    def __init__(self, pulse: Pulse) -> None:
+        self._pulse = pulse
+        #: The last call that was started for polling; None when none was.
+        self._polled: Future[Any] | None = None
 
-    def wait(self, seconds: float) -> None:
-        """Let so many seconds pass, fewer when a stop is asked for.
-
-        Garbage is collected first: a Kafka client that failed leaves threads and sockets in reference cycles.
-        """
-        gc.collect()
-        until = self._clock.monotonic() + seconds
-        while (left := until - self._clock.monotonic()) > 0 and not self._stop.wait(
-            min(left, _PULSE_SECONDS)
-        ):
-            self._keep()
-
-    def enter(self, stack: ExitStack, part: AbstractContextManager[Found]) -> Found:
-        """Enter ``part`` on a thread of its own, to be left with ``stack``. Raises what it raises, :class:`Stopped` when asked to stop."""
-        return self.do(lambda: stack.enter_context(part))
-
-    def do(self, call: Callable[[], Found]) -> Found:
-        """Call on a thread of its own. Raises what it raises, and :class:`Stopped`: what is half done then ends with the process."""
-        outcome = _begun(call)
+    def call(self, function: Callable[[], T]) -> T:
+        """Make a call and wait for its result. Raises its error, and ``Stopped``."""
+        future = _started(function)
         try:
-            while not wait([outcome], _PULSE_SECONDS).done:
-                if self._stop.is_set():
+            while not wait([future], PULSE_SECONDS).done:
+                if self._pulse.stop.is_set():
                     raise Stopped
-                self._keep()
-            return outcome.result()
+                self._pulse.keep_alive()
+            return future.result()
         finally:
-            del (
-                outcome
-            )  # its error's traceback has this frame, and with it the client that failed: a cycle
+            # An error's traceback refers to this frame, and with it to the client that failed.
+            del future
 
-    def later(self, call: Callable[Asked, Found]) -> Callable[Asked, Found | None]:
-        """What gives the outcome of ``call``, or raises it, once; None until it is there. It is begun, on a thread of its own, when first asked for.
+    def enter(self, stack: ExitStack, manager: AbstractContextManager[T]) -> T:
+        """Enter ``manager`` in the background; ``stack`` leaves it. Raises its error, and ``Stopped``."""
+        return self.call(lambda: stack.enter_context(manager))
 
-        One such call at a time; whoever asks no more waits for it with ``finish``.
-        """
-        outcome: Future[Found] | None = None
+    def later(self, function: Callable[[], T]) -> "BackgroundCall[T]":
+        """Return a call that its first ``poll`` starts."""
+        return BackgroundCall(self, function)
 
-        def found(*asked: Asked.args, **by_name: Asked.kwargs) -> Found | None:
-            nonlocal outcome
-            if outcome is None:
-                outcome = self._under_way = _begun(lambda: call(*asked, **by_name))
-                outcome.add_done_callback(lambda _: self._wake.set())
-            if not outcome.done():
-                return None
-            done, outcome, self._under_way = outcome, None, None
-            try:
-                return done.result()
-            finally:
-                del done  # as above
+    def reader(self, source: Iterator[T]) -> "BackgroundReader[T]":
+        """Return a reader of ``source``, which nobody else may read."""
+        return BackgroundReader(self, source)
 
-        return found
-
-    def taking(self, source: Iterator[Found]) -> Callable[[int], list[Found] | None]:
-        """What gives the next ones of ``source``, so many at most, each part as ``later`` does. Nobody else may read ``source``."""
-
-        def part(most: int, /) -> list[Found]:
-            return list(islice(source, most))
-
-        return self.later(part)
+    def start(self, function: Callable[[], T]) -> Future[T]:
+        """Start a call for polling; the pulse wakes when it is done. One at a time."""
+        future = _started(function)
+        self._polled = future
+        future.add_done_callback(lambda _: self._pulse.wake.set())
+        return future
 
     def finish(self) -> None:
-        """Wait for a ``later`` call that nobody asks for any more, until a stop is asked for; what it says is lost."""
-        while (
-            self._under_way is not None
-            and not self._stop.is_set()
-            and not wait([self._under_way], _PULSE_SECONDS).done
-        ):
-            self._keep()
-        self._under_way = None
+        """Wait for a call that is not polled any more, or for a stop; its result is discarded."""
+        while self._polled is not None and not self._pulse.stop.is_set():
+            if wait([self._polled], PULSE_SECONDS).done:
+                break
+            self._pulse.keep_alive()
+        self._polled = None
 
 
-def _begun(call: Callable[[], Found]) -> Future[Found]:
-    outcome = Future[Found]()
-    threading.Thread(target=_call, args=(call, outcome), name="waited-for", daemon=True).start()
-    return outcome
+class BackgroundCall(Generic[T]):
+    """A call in the background; see :class:`bridge.pipeline.ports.SlowCall`.
+
+    A ``poll`` after the one that returned a result, or raised, starts the call again.
+    """
+
+    def __init__(self, background: Background, function: Callable[[], T]) -> None:
+        self._background = background
+        self._function = function
+        self._future: Future[T] | None = None
+
+    def poll(self) -> T | None:
+        if self._future is None:
+            self._future = self._background.start(self._function)
+        if not self._future.done():
+            return None
+        done, self._future = self._future, None
+        try:
+            return done.result()
+        finally:
+            del done  # as in ``Background.call``
 
 
-def _call(call: Callable[[], Found], outcome: Future[Found]) -> None:
+class BackgroundReader(Generic[T]):
+    """Reads an iterator in the background; see :class:`bridge.pipeline.ports.SlowReader`."""
+
+    def __init__(self, background: Background, source: Iterator[T]) -> None:
+        self._source = source
+        self._max_items = 0
+        self._part = BackgroundCall(background, self._read)
+        self.ended = False
+
+    def poll(self, max_items: int) -> list[T] | None:
+        self._max_items = max_items
+        part = self._part.poll()
+        if part is not None:
+            self.ended = len(part) < max_items
+        return part
+
+    def _read(self) -> list[T]:
+        return list(islice(self._source, self._max_items))
+
+
+def _started(function: Callable[[], T]) -> Future[T]:
+    future = Future[T]()
+    threading.Thread(target=_run, args=(function, future), name="background", daemon=True).start()
+    return future
+
+
+def _run(function: Callable[[], T], future: Future[T]) -> None:
     try:
-        outcome.set_result(call())
-    except BaseException as error:  # noqa: BLE001 - raised where it is waited for
-        outcome.set_exception(error)
+        future.set_result(function())
+    except BaseException as error:  # noqa: BLE001 - raised where the result is waited for
+        future.set_exception(error)
     finally:
-        del outcome  # as above
+        del future  # as in ``Background.call``

@@ -1,4 +1,4 @@
-"""SIGTERM, SIGINT and SIGHUP: the first asks for a clean stop, the second ends the process at once."""
+"""SIGTERM, SIGINT and SIGHUP: the first asks for a clean stop, the second ends the process."""
 
 import signal
 import threading
@@ -11,36 +11,35 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @contextmanager
-def on_stop(callback: Callable[[], None]) -> Iterator[None]:
-    """Call ``callback`` once, on a thread of its own, when the first signal comes.
+def on_stop(request_stop: Callable[[], None]) -> Iterator[None]:
+    """Call ``request_stop`` once, on a thread of its own, at the first signal.
 
-    The handler itself only puts into a ``SimpleQueue`` (which is re-entrant): it runs between two
-    bytecodes of the main thread, which may hold the very lock the callback needs. After the first
-    signal all have their default action again, so a second one kills. A SIGHUP that ``nohup`` has
-    made to be ignored is ignored.
+    - The handler only puts into a ``SimpleQueue``, which is re-entrant: it runs between two
+      bytecodes of the main thread, which may hold the very lock that ``request_stop`` needs.
+    - After the first signal all have their default action again, so a second one kills.
+    - A SIGHUP that ``nohup`` has set to be ignored stays ignored.
     """
     numbers = [
-        each
-        for each in _SIGNALS
-        if each != signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN
+        number
+        for number in _SIGNALS
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
     ]
-    asked: SimpleQueue[bool] = SimpleQueue()
+    signalled: SimpleQueue[bool] = SimpleQueue()
 
     def handle(_number: int, _frame: FrameType | None) -> None:
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)
-        asked.put(True)
+        signalled.put(True)
 
     def wait() -> None:
-        if asked.get():
-            callback()
+        if signalled.get():
+            request_stop()
 
     before = {number: signal.signal(number, handle) for number in numbers}
-    waiter = threading.Thread(target=wait, name="signals", daemon=True)
-    waiter.start()
+    threading.Thread(target=wait, name="signals", daemon=True).start()
     try:
         yield
     finally:
-        asked.put(False)
-        for number, old in before.items():
-            signal.signal(number, old)
+        signalled.put(False)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,11 +1,12 @@
-"""Where a bridge begins: at the stored checkpoint, or at a first one that is stored before anything is read."""
+"""Finds where a bridge starts: at the stored checkpoint, or at a first one that it stores."""
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from bridge.clock import Clock
 from bridge.errors import Misconfigured, ResumePointLost
+from bridge.hints import Hint
 from bridge.model.checkpoint import Checkpoint, ClusterIdentity, restored
 from bridge.model.gap import Gap, all_before, gap_after
 from bridge.model.position import ClusterTime, Position, position_by, position_from
@@ -17,26 +18,42 @@ from bridge.settings import Settings, parse_time
 logger = logging.getLogger("bridge")
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A checkpoint to start from.
+
+    Attributes:
+        checkpoint: As stored.
+        other_stages: Whether its token was made under other aggregation stages: MongoDB may refuse
+            that token, but not its cluster time.
+    """
+
+    checkpoint: Checkpoint
+    other_stages: bool = False
+
+    def opens_by_time(self, position: Position) -> bool:
+        """Return whether a stream that starts at ``position`` is opened by its cluster time."""
+        return self.other_stages and position == self.checkpoint.position
+
+
 class StartingPoint:
-    """Finds the checkpoint to begin with. ``streams`` says whether a change stream is needed."""
+    """Finds the checkpoint to start from."""
 
     def __init__(
-        self,
-        settings: Settings,
-        source: MongoSource,
-        store: CheckpointStore,
-        clock: Clock,
-        *,
-        streams: bool,
+        self, settings: Settings, source: MongoSource, store: CheckpointStore, *, clock: Clock
     ) -> None:
-        self._settings, self._source, self._store, self._clock = settings, source, store, clock
-        self._streams = streams
-        #: Whether the stored token was made under other stages: it may be refused then, its cluster time is not.
-        self.by_time = False
+        self._settings = settings
+        self._source = source
+        self._store = store
+        self._clock = clock
 
-    def checkpoint(self) -> Checkpoint:
-        """The checkpoint to begin with, stored. Raises ``CheckpointUnusable`` for one that is of other data."""
-        identity = self._source.identity(streams=self._streams)
+    def find(self) -> Start:
+        """Return the checkpoint to start from; a first one is stored before anything is read.
+
+        Raises:
+            CheckpointUnusable: The stored one belongs to other data.
+        """
+        identity = self._source.identity(streams=not self._settings.keeps_no_position)
         if not self._source.exists():
             logger.warning(
                 "the collection %s does not exist yet: waiting for its first job",
@@ -46,76 +63,81 @@ class StartingPoint:
         return self._first(identity) if stored is None else self._resumed(identity, stored)
 
     def gap_since(self, position: Position, stored: Checkpoint, error: ResumePointLost) -> Gap:
-        """What the stream can no longer tell after ``position``, of which ``stored`` is the latest that is stored. Raises ``error`` where settings say so."""
+        """Return the gap after ``position`` that the stream can no longer deliver.
+
+        Raises:
+            ResumePointLost: ``error`` itself, when the settings say stop.
+        """
         margin = self._settings.recovery.margin_seconds
         if self._settings.recovery.on_history_lost == "stop":
             raise error
-        return gap_after(
-            position,
-            self._source.identity().newest,
-            margin,
-            self._clock.now(),
-            stored.known(margin),
-        )
+        newest = self._source.identity().newest
+        return gap_after(position, newest, margin, self._clock.now(), stored.known(margin))
 
-    def _first(self, identity: ClusterIdentity) -> Checkpoint:
-        start, now, gap = self._settings.start.from_, identity.newest, None
-        position = first_position(start, now)
+    def _first(self, identity: ClusterIdentity) -> Start:
+        start = self._settings.start.from_
+        newest, now = identity.newest, self._clock.now()
+        position = first_position(start, newest)
+        gap = None
         if start == "history":
-            # The place before it: the stream is then read from ``now`` on, once history is told.
-            position = position_from(_before(now.cluster_time))
-            gap = all_before(now, self._settings.recovery.margin_seconds, self._clock.now())
-        checkpoint = identity.first(
-            self._store.name, position, self._store.epoch, self._clock.now(), gap
-        )
+            # Just before the newest write: the stream delivers that write after the history.
+            position = position_from(_before(newest.cluster_time))
+            gap = all_before(newest, self._settings.recovery.margin_seconds, now)
+        checkpoint = identity.first(self._store.name, position, self._store.epoch, now, gap)
         self._store.save(checkpoint)
-        first = "first start: all history is published first" if gap else "first start"
-        logger.info("%s", first, extra={"position": str(checkpoint.position)})
-        return checkpoint
+        logger.info(
+            "%s",
+            "first start: the whole history is published first" if gap else "first start",
+            extra={"position": str(checkpoint.position)},
+        )
+        return Start(checkpoint)
 
-    def _resumed(self, identity: ClusterIdentity, checkpoint: Checkpoint) -> Checkpoint:
+    def _resumed(self, identity: ClusterIdentity, checkpoint: Checkpoint) -> Start:
         identity.admit(checkpoint)
         admit_history(self._source, checkpoint)
         start = self._settings.start.from_
         unused = (
             ""
             if start == "now"
-            else f"; start.from = {start} is for a first start, which this is not ('job-bridge token clear' makes the next one)"
+            else f"; start.from = {start} is not used: there is a checkpoint already "
+            f"('{Hint.TOKEN_CLEAR}' makes the next start a first one)"
         )
-        logger.info(
-            "going on from the checkpoint%s", unused, extra={"position": str(checkpoint.position)}
+        position = checkpoint.position
+        logger.info("resuming from the checkpoint%s", unused, extra={"position": str(position)})
+        present = replace(
+            checkpoint,
+            fingerprint=identity.fingerprint,
+            mongo_cluster_id=identity.mongo_cluster_id,
         )
-        self.by_time = checkpoint.fingerprint != identity.fingerprint and bool(
-            checkpoint.position.token
-        )
-        return replace(
-            checkpoint, fingerprint=identity.fingerprint, mongo_cluster_id=identity.mongo_cluster_id
-        )
+        other_stages = checkpoint.fingerprint != identity.fingerprint and bool(position.token)
+        return Start(present, other_stages)
 
 
 def admit_history(source: MongoSource, checkpoint: Checkpoint) -> None:
     """Raise ``CheckpointUnusable`` when the jobs are older than the checkpoint."""
-    if checkpoint.delivered is not None and (
-        why := source.history.why_older_than(checkpoint.delivered)
-    ):
+    if checkpoint.delivered is None:
+        return
+    if why := source.history.why_older_than(checkpoint.delivered):
         time = checkpoint.position.cluster_time.isoformat()
-        raise restored(
-            why, f". If it was only deleted: 'job-bridge token set {time}' goes on where it was"
-        )
+        resume = Hint.TOKEN_SET_TIME.with_value(time)
+        raise restored(why, f". If that job was only deleted, '{resume}' resumes where it was")
 
 
-def first_position(start: str, now: Position) -> Position:
-    """Where ``start.from`` begins to read the stream. Raises ``Misconfigured`` for a time that has not been."""
-    position = (
-        now
-        if start in ("now", "history")
-        else position_by(parse_time(start), now, datetime.now(timezone.utc))
-    )
+def first_position(start: str, newest: Position) -> Position:
+    """Return where ``start.from`` starts to read the stream.
+
+    Raises:
+        Misconfigured: A time in the future.
+    """
+    if start in ("now", "history"):
+        return newest
+    position = position_by(parse_time(start), newest, datetime.now(timezone.utc))
     if position is None:
         raise Misconfigured(
-            f"start.from = {start} is in the future: MongoDB is at {now.cluster_time.isoformat()}",
+            f"start.from = {start} is in the future: "
+            f"MongoDB is at {newest.cluster_time.isoformat()}",
             "Nothing was read or sent",
-            "Set a time that has been, now or history",
+            "Set a time in the past, now or history",
         )
     return position
 

@@ -1,14 +1,19 @@
-"""Makes the parts that the service and the commands share, as the settings ask for them."""
+"""Builds the objects that bridges and commands share, by the settings."""
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.app.background import Background
+from bridge.app.lifecycle import Lifecycle
+from bridge.app.retry import Retry
 from bridge.checkpoint.file import FileCheckpointStore
 from bridge.checkpoint.none import NullCheckpointStore
-from bridge.clock import Clock, SystemClock
-from bridge.kafka.drivers import driver_of
+from bridge.clock import SystemClock
+from bridge.delivery.modes import Mode
+from bridge.kafka.drivers import KafkaDriver, driver_of
 from bridge.model.message import MessageFormat
 from bridge.model.policy import DeadLetterBrake
 from bridge.model.position import ClusterTime, position_from
@@ -17,15 +22,33 @@ from bridge.model.window import Window
 from bridge.mongo.checkpoints import MongoCheckpointStore
 from bridge.mongo.client import Client, state_client
 from bridge.mongo.source import MongoSource
-from bridge.observability.metrics import Counters
+from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.ports import CheckpointStore, Sink
 from bridge.pipeline.publisher import Publisher
+from bridge.pipeline.pulse import Pulse
 from bridge.pipeline.republisher import Republisher
+from bridge.pipeline.stall_warning import StallWarning
 from bridge.settings import Settings
 
 
+@dataclass(frozen=True, slots=True)
+class SessionParts:
+    """The objects of one bridge that every session of it uses."""
+
+    settings: Settings
+    driver: KafkaDriver
+    source: MongoSource
+    mode: Mode
+    context: PipelineContext
+    background: Background
+    brake: DeadLetterBrake
+    lifecycle: Lifecycle
+    retry: Retry
+    stall: StallWarning
+
+
 def make_message_format(settings: Settings) -> MessageFormat:
-    """The shape of messages."""
+    """Return the format of messages."""
     return MessageFormat(
         settings.kafka.topic,
         f"job-bridge/{namespace_of(settings)}",
@@ -34,39 +57,55 @@ def make_message_format(settings: Settings) -> MessageFormat:
 
 
 def make_source(settings: Settings, client: Client) -> MongoSource:
-    """The jobs collection; to be closed, ``client`` stays with the caller."""
+    """Return the jobs collection, to be closed; ``client`` stays with the caller."""
     return MongoSource(settings, profile_of(settings), client)
 
 
 def make_store(settings: Settings, client: Client) -> CheckpointStore:
-    """The checkpoint store; ``client`` stays with the caller."""
-    chosen = settings.checkpoint
+    """Return the checkpoint store; ``client`` stays with the caller."""
+    checkpoint = settings.checkpoint
     if settings.keeps_no_position:
-        return NullCheckpointStore(chosen.name)
-    if chosen.store == "file":
-        return FileCheckpointStore(Path(chosen.file), chosen.name)
-    return MongoCheckpointStore(client, chosen.database, chosen.name, chosen.lease_seconds)
+        return NullCheckpointStore(checkpoint.name)
+    if checkpoint.store == "file":
+        return FileCheckpointStore(Path(checkpoint.file), checkpoint.name)
+    return MongoCheckpointStore(
+        client, checkpoint.database, checkpoint.name, checkpoint.lease_seconds
+    )
+
+
+def make_brake(settings: Settings) -> DeadLetterBrake:
+    """Return the brake for dead letters; it outlives publishers, as it counts those of an hour."""
+    return DeadLetterBrake(settings.delivery.dead_letters_per_hour)
 
 
 def make_publisher(
     settings: Settings,
     sink: Sink,
     window: Window,
-    form: MessageFormat,
+    *,
     brake: DeadLetterBrake,
-    clock: Clock,
-    counters: Counters,
+    context: PipelineContext,
 ) -> Publisher:
-    """What hands messages to ``sink``; ``brake`` outlives it, since it counts an hour's dead letters."""
-    oversize = settings.kafka.on_oversize == "dead-letter"
-    return Publisher(sink, window, form, brake, clock, counters, set_aside_oversize=oversize)
+    """Return the publisher of one sink."""
+    return Publisher(
+        sink,
+        window,
+        make_message_format(settings),
+        brake=brake,
+        context=context,
+        dead_letter_oversize=settings.kafka.on_oversize == "dead-letter",
+    )
 
 
 @contextmanager
 def open_source_and_store(settings: Settings) -> Iterator[tuple[MongoSource, CheckpointStore]]:
-    """The source and the checkpoint store for a command, closed afterwards."""
+    """Open the source and the checkpoint store for a command."""
     with state_client(settings) as client, closing(make_source(settings, client)) as source:
         yield source, make_store(settings, client)
+
+
+def _unwrapped(sink: Sink) -> Sink:
+    return sink
 
 
 @contextmanager
@@ -74,40 +113,25 @@ def open_republisher(
     settings: Settings,
     stop: threading.Event,
     rate: float = 0.0,
-    around: Callable[[Sink], Sink] = lambda sink: sink,
+    wrap: Callable[[Sink], Sink] = _unwrapped,
 ) -> Iterator[Republisher]:
-    """A producer for a command, and what publishes with it; closed afterwards. ``around`` is what a mode puts around a sink."""
-    wake, clock, counters, form = (
-        threading.Event(),
-        SystemClock(),
-        Counters(),
-        make_message_format(settings),
-    )
-    with driver_of(settings).sink(settings, form.dead_letter_topic, wake) as driver:
-        sink = around(driver)
-        window = Window(
-            position_from(ClusterTime(0)),
-            settings.delivery.window_messages,
-            settings.delivery.window_bytes,
-        )
+    """Open a producer for a command.
+
+    Args:
+        settings: The settings.
+        stop: Ends the work when it is set.
+        rate: The most events a second; 0 for no limit.
+        wrap: Wraps the sink as a delivery mode does.
+    """
+    context = PipelineContext(Pulse(SystemClock(), stop=stop))
+    dead_letters = make_message_format(settings).dead_letter_topic
+    delivery = settings.delivery
+    with driver_of(settings).sink(settings, dead_letters, context.pulse.wake) as driver:
+        start = position_from(ClusterTime(0))
+        window = Window(start, delivery.window_messages, delivery.window_bytes)
         publisher = make_publisher(
-            settings,
-            sink,
-            window,
-            form,
-            DeadLetterBrake(settings.delivery.dead_letters_per_hour),
-            clock,
-            counters,
+            settings, wrap(driver), window, brake=make_brake(settings), context=context
         )
         yield Republisher(
-            sink,
-            publisher,
-            window,
-            wake,
-            stop,
-            clock,
-            counters,
-            drain_seconds=settings.delivery.drain_seconds,
-            rate=rate,
-            complaint=driver.complaint,
+            publisher, driver, context, drain_seconds=delivery.drain_seconds, rate=rate
         )

@@ -141,7 +141,7 @@ def _retry(settings: Settings, letters: Sequence[Letter]) -> int:
             whole = resend.run(
                 Event(position_from(ClusterTime(0)), (one,), origin=RETRY) for one in found
             )
-            again = resend.counters.dead_lettered
+            again = resend.dead_lettered
     if again:
         click.echo(f"{again} were set aside again", err=True)
     click.echo(

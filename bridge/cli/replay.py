@@ -162,7 +162,7 @@ def _replay(settings: Settings, wanted: _Wanted, dry_run: bool, rate: float) -> 
                 return _print(events, stop)
             with open_republisher(settings, stop, rate) as resend:
                 whole = resend.run(events)
-                reached, sent = resend.window.position, resend.counters.settled
+                reached, sent = resend.window.position, resend.settled
         click.echo(f"{sent} messages sent to {settings.kafka.topic}")
     if whole and ids and not sent:
         click.echo("no transition of these jobs was found", err=True)

@@ -26,12 +26,12 @@ def run(settings: Settings) -> int:
     Example:
       job-bridge run --config /etc/job-bridge.toml --log-format json
     """
-    from bridge.app.bridge import Service
+    from bridge.app.process import Process
 
     try:
-        service = Service(settings)
+        process = Process(settings)
         _settle_down()
-        return service.run()
+        return process.run()
     except BridgeError as error:
         logger.error("%s: %s", error.title, error, extra={"exit_code": error.exit_code})
         return error.exit_code

@@ -102,12 +102,12 @@ def _once(settings: Settings, source: Any, tags: Any, stop: threading.Event) -> 
     with (
         bars({"jobs": sweeping.count(before)}) as advance,
         open_republisher(
-            settings, stop, around=lambda sink: UntaggingSink(sink, tags, InFlight())
+            settings, stop, wrap=lambda sink: UntaggingSink(sink, tags, InFlight())
         ) as resend,
     ):
         whole = resend.run(_events(tags.pending(before), advance))
     click.echo(
-        f"{resend.counters.settled} messages sent"
+        f"{resend.settled} messages sent"
         + ("" if whole else "; stopped before the end, the rest keeps its tags")
     )
     return 0 if whole else Retryable.exit_code

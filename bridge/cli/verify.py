@@ -131,7 +131,7 @@ def _repaired(settings: Settings, ledger: Any, missing: int) -> int:
         bars({"sent": missing}) as advance,
     ):
         resend.run(repairs(ledger), lambda more: advance("sent", more))
-        return missing - resend.counters.dead_lettered
+        return missing - resend.dead_lettered
 
 
 def _kept(asked: Span, kept_since: float | None, topic: str) -> Span:

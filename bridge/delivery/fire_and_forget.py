@@ -1,33 +1,34 @@
-"""Fire and forget: a message is settled as soon as the client has it, or there was no room for it."""
+"""Fire and forget: a message is settled as soon as the Kafka client has it, or there is no room."""
 
 import logging
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
-from bridge.clock import Clock
 from bridge.errors import BridgeError
 from bridge.logs import Repeated
 from bridge.model.window import Delivery, Sending, Window
-from bridge.observability.metrics import Counters
+from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.ports import Sink
+from bridge.pipeline.pulse import PULSE_SECONDS
 
 logger = logging.getLogger("bridge")
-
-_PULSE_SECONDS = 0.25
 
 
 class FireAndForgetSink:
     """A sink that never lets the loop wait for Kafka; see :class:`bridge.pipeline.ports.Sink`.
 
-    What Kafka has not acknowledged is held up to the bounds of ``flight``; a message beyond them is
-    dropped, counted and logged, and so is everything in flight when the producer fails. Order is kept
-    among what is sent.
+    Messages without an acknowledgement are held up to the bounds of ``in_flight``. A message beyond
+    them is dropped, counted and logged, and so is everything in flight when the producer fails. The
+    order of the messages that are sent is kept.
     """
 
-    def __init__(self, sink: Sink, flight: Window, clock: Clock, counters: Counters) -> None:
-        self._sink, self._flight, self._clock, self._counters = sink, flight, clock, counters
-        self._forgotten: list[Delivery] = []
+    def __init__(self, sink: Sink, in_flight: Window, context: PipelineContext) -> None:
+        self._sink = sink
+        self._in_flight = in_flight
+        self._pulse = context.pulse
+        self._clock = context.clock
+        self._counters = context.counters
+        self._accepted: list[Delivery] = []
         self._drops = Repeated(logger)
         self.max_message_bytes = sink.max_message_bytes
 
@@ -36,16 +37,16 @@ class FireAndForgetSink:
         return self._sink.broken
 
     def send(self, sendings: Sequence[Sending]) -> None:
-        """Hand over what there is room for; the rest is lost."""
+        """Hand over the messages for which there is room; the others are lost."""
         self.collect()
         fitting: list[Sending] = []
         for message, delivery in sendings:
-            self._forgotten.append(delivery)
-            if self._flight.full:
-                self._lost(1, "there is no room for more in flight")
+            self._accepted.append(delivery)
+            if self._in_flight.full:
+                self._lose(1, "the window is full")
                 continue
             own = Delivery(None, delivery.size, delivery.sent, delivery.committed)
-            self._flight.admit(own)
+            self._in_flight.admit(own)
             fitting.append((message, own))
         try:
             self._sink.send(fitting)
@@ -54,50 +55,52 @@ class FireAndForgetSink:
             raise
 
     def settled(self) -> Sequence[Delivery]:
-        """All that was given to ``send`` since; raises what a failure means, once its messages are counted as lost."""
+        """Return everything that was given to ``send`` since the last call.
+
+        Raises the meaning of a failure, once its messages are counted as lost.
+        """
         self.collect()
-        forgotten, self._forgotten = self._forgotten, []
-        return forgotten
+        accepted, self._accepted = self._accepted, []
+        return accepted
 
     def collect(self) -> None:
-        """Take note of Kafka's answers."""
+        """Note Kafka's acknowledgements."""
         try:
-            self._flight.settle(self._sink.settled())
+            self._in_flight.settle(self._sink.settled())
         except BridgeError as error:
             self.give_up(error.what)
             raise
-        self._flight.advance()
-        if not self._flight.full:
-            self._drops.over(self._clock.monotonic(), "there is room for messages again")
+        self._in_flight.advance()
+        if not self._in_flight.full:
+            self._drops.over(self._clock.monotonic(), "the window has room for messages again")
 
-    def drain(
-        self, seconds: float, wake: threading.Event, keep: Callable[[], None] = lambda: None
-    ) -> None:
-        """Wait so long for answers at most; what has none by then is lost. ``keep`` is called meanwhile; what it raises ends the wait."""
+    def drain(self, seconds: float) -> None:
+        """Wait for acknowledgements, for at most ``seconds``; messages without one are lost."""
         deadline = self._clock.monotonic() + seconds
         with suppress(BridgeError):
             while (
-                self._flight
+                self._in_flight
                 and not self.broken
                 and (left := deadline - self._clock.monotonic()) > 0
             ):
-                wake.clear()
+                self._pulse.wake.clear()
                 self.collect()
-                if self._flight:
-                    wake.wait(min(left, _PULSE_SECONDS))
-                keep()
+                if self._in_flight:
+                    self._pulse.wait_for_answers(min(left, PULSE_SECONDS))
+                self._pulse.keep_alive()
         self.give_up("the bridge stopped before Kafka acknowledged them")
 
     def give_up(self, reason: str) -> None:
-        """Count what is in flight as lost."""
-        self._lost(self._flight.count, reason)
-        self._flight.settle([*self._flight])
-        self._flight.advance()
+        """Count the messages in flight as lost."""
+        self._lose(self._in_flight.count, reason)
+        self._in_flight.settle([*self._in_flight])
+        self._in_flight.advance()
 
-    def _lost(self, count: int, reason: str) -> None:
+    def _lose(self, count: int, reason: str) -> None:
         if count:
             self._counters.lost += count
             self._drops.failed(
                 self._clock.monotonic(),
-                f"messages are lost, as fire-and-forget allows: {reason}; {self._counters.lost} so far",
+                f"messages are lost, as fire-and-forget allows: {reason}; "
+                f"{self._counters.lost} so far",
             )

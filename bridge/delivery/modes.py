@@ -1,156 +1,148 @@
-"""The delivery modes: what each puts around the stream and the sink, and when a position is stored.
+"""The delivery modes: what each wraps, and when a position is stored.
 
-The loop is the same for all. The four that the design of the CDM Task Service's notifications weighs
-are here, and ``at-least-once``; ``docs/delivery-modes.md`` compares them.
+The loop is the same for all. ``docs/delivery-modes.md`` compares them.
 """
 
 import logging
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
-from bridge.clock import Clock
+from bridge.delivery.context import ModeContext
 from bridge.delivery.fire_and_forget import FireAndForgetSink
 from bridge.delivery.sweeping_stream import SweepingStream, TaggingStream
 from bridge.delivery.synchronous import SynchronousSink
 from bridge.delivery.untagging_sink import InFlight, UntaggingSink
+from bridge.hints import Hint
 from bridge.model.policy import CheckpointPolicy
+from bridge.model.position import Position
 from bridge.model.window import Window
-from bridge.mongo.source import MongoSource
-from bridge.mongo.tags import JobTags
-from bridge.observability.metrics import Counters
-from bridge.pipeline.ports import Sink, Stream
-from bridge.pipeline.progress import Progress
+from bridge.pipeline.ports import Sink, Stream, Tagger, Tags
 from bridge.settings import Settings
 
 logger = logging.getLogger("bridge")
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run of the loop, as a mode sees it. ``show`` tells the status what is in flight, where it is not the window."""
+class TagSource(Protocol):
+    """The tags of the jobs collection, for the background modes."""
 
-    progress: Progress
-    wake: threading.Event
-    stop: threading.Event
-    show: Callable[[Window], None]
-    #: Called while something is waited for: keeps the ownership of the checkpoint, and is a sign of life.
-    keep: Callable[[], None]
-    #: What gives the next ones of a source that may take long; None until they are there.
-    taking: Callable[[Iterator[Any]], Callable[[int], list[Any] | None]]
+    def tags(self) -> Tags:
+        """Return the tags that the settings ask for."""
 
+    def tagger(self) -> Tagger:
+        """Return the tagger, where the bridge sets the tags itself."""
 
-def _sink_itself(sink: Sink, _: Run) -> AbstractContextManager[Sink]:
-    return nullcontext(sink)
+    def missing_sweep_index(self) -> str:
+        """Return the name of the index that a sweep lacks; empty when it has one."""
 
 
-def _stream_itself(stream: Stream, _: Run) -> Stream:
-    return stream
-
-
-@dataclass(frozen=True, slots=True)
 class Mode:
-    """One way to deliver; ``stalled`` is what it means that Kafka takes nothing."""
+    """At-least-once: wraps nothing, and stores the position at most once an interval.
 
-    policy: CheckpointPolicy
-    messages: int
-    around_sink: Callable[[Sink, Run], AbstractContextManager[Sink]] = _sink_itself
-    around_stream: Callable[[Stream, Run], Stream] = _stream_itself
-    stalled: str = "Nothing is lost: reading waits"
+    The other modes override what differs.
+
+    Attributes:
+        policy: When a position is stored.
+        stall_consequence: What it means for the data that Kafka acknowledges nothing.
+    """
+
+    stall_consequence = "Reading is paused, nothing is lost"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.policy = CheckpointPolicy(settings.checkpoint.interval_seconds)
+
+    def window(self, start: Position) -> Window:
+        """Return the window of a session that starts at ``start``."""
+        delivery = self._settings.delivery
+        return Window(start, delivery.window_messages, delivery.window_bytes)
+
+    def in_flight(self, window: Window) -> Window:
+        """Return the window that holds the messages without an acknowledgement."""
+        return window
+
+    def wrap_sink(self, sink: Sink, context: ModeContext) -> AbstractContextManager[Sink]:
+        """Return the sink of a session, to be entered."""
+        return nullcontext(sink)
+
+    def wrap_stream(self, stream: Stream, context: ModeContext) -> Stream:
+        """Return the stream of a session."""
+        return stream
 
 
-def mode_of(settings: Settings, source: MongoSource, clock: Clock, counters: Counters) -> Mode:
-    """The mode ``delivery.mode`` asks for."""
-    return _MODES[settings.delivery.mode](settings, source, clock, counters)
+class FireAndForgetMode(Mode):
+    """The loop's window settles at once; a window of its own bounds the messages in flight."""
 
+    stall_consequence = "Messages beyond the window are lost, as fire-and-forget allows"
 
-def _at_least_once(
-    settings: Settings, _source: MongoSource, _clock: Clock, _counters: Counters
-) -> Mode:
-    return Mode(
-        CheckpointPolicy(settings.checkpoint.interval_seconds), settings.delivery.window_messages
-    )
-
-
-def _fire_and_forget(
-    settings: Settings, _source: MongoSource, clock: Clock, counters: Counters
-) -> Mode:
-    delivery = settings.delivery
+    def in_flight(self, window: Window) -> Window:
+        return self.window(window.position)
 
     @contextmanager
-    def forgetting(sink: Sink, run: Run) -> Iterator[Sink]:
-        flight = Window(run.progress.position, delivery.window_messages, delivery.window_bytes)
-        run.show(flight)
-        around = FireAndForgetSink(sink, flight, clock, counters)
+    def wrap_sink(self, sink: Sink, context: ModeContext) -> Iterator[Sink]:
+        wrapped = FireAndForgetSink(sink, context.in_flight, context.pipeline)
         try:
-            yield around
+            yield wrapped
         finally:
-            around.drain(delivery.drain_seconds, run.wake, run.keep)
-
-    policy = CheckpointPolicy(settings.checkpoint.interval_seconds)
-    return Mode(
-        policy,
-        delivery.window_messages,
-        around_sink=forgetting,
-        stalled="What comes beyond the window is lost, as fire-and-forget allows",
-    )
+            wrapped.drain(self._settings.delivery.drain_seconds)
 
 
-def _synchronous(
-    settings: Settings, _source: MongoSource, clock: Clock, _counters: Counters
-) -> Mode:
-    delivery = settings.delivery
+class SynchronousMode(Mode):
+    """One message in flight; each position is stored before the next message is sent."""
 
-    def one_by_one(sink: Sink, run: Run) -> AbstractContextManager[Sink]:
-        return nullcontext(
-            SynchronousSink(
-                sink,
-                clock,
-                run.wake,
-                delivery.send_timeout_seconds,
-                stop=run.stop,
-                drain_seconds=delivery.drain_seconds,
-                meanwhile=run.keep,
-            )
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.policy = CheckpointPolicy(0)
+
+    def window(self, start: Position) -> Window:
+        return Window(start, 1, self._settings.delivery.window_bytes)
+
+    def wrap_sink(self, sink: Sink, context: ModeContext) -> AbstractContextManager[Sink]:
+        delivery = self._settings.delivery
+        wrapped = SynchronousSink(
+            sink,
+            context.pipeline.pulse,
+            timeout_seconds=delivery.send_timeout_seconds,
+            drain_seconds=delivery.drain_seconds,
         )
+        return nullcontext(wrapped)
 
-    return Mode(CheckpointPolicy(0), 1, around_sink=one_by_one)
 
+class BackgroundMode(Mode):
+    """Tags in the jobs record what is unsent; the position is kept where the bridge sets them."""
 
-def _background(settings: Settings, source: MongoSource, clock: Clock, counters: Counters) -> Mode:
-    tags, held = source.tags(), InFlight()
+    def __init__(self, settings: Settings, source: TagSource) -> None:
+        super().__init__(settings)
+        self._source = source
+        self._tags = source.tags()
+        self._in_flight = InFlight()
 
-    def sweeping(stream: Stream, run: Run) -> Stream:
-        if missing := source.sweep().missing_index():
+    def wrap_sink(self, sink: Sink, context: ModeContext) -> AbstractContextManager[Sink]:
+        self._in_flight.clear()
+        return nullcontext(UntaggingSink(sink, self._tags, self._in_flight))
+
+    def wrap_stream(self, stream: Stream, context: ModeContext) -> Stream:
+        if missing := self._source.missing_sweep_index():
             logger.warning(
-                "no index serves the sweep: it looks at every job; 'job-bridge sweep --create-index' makes %s",
+                "the sweep has no index and reads every job; '%s' creates %s",
+                Hint.CREATE_SWEEP_INDEX,
                 missing,
             )
-        around: Stream = (
-            TaggingStream(stream, tags)
-            if settings.bridge_tags and isinstance(tags, JobTags)
-            else stream
-        )
+        if self._settings.bridge_tags:
+            stream = TaggingStream(stream, self._source.tagger())
         return SweepingStream(
-            around, tags, held, settings.sweep, run.progress.position, clock, counters, run.taking
+            stream, self._tags, self._in_flight, pace=self._settings.sweep, context=context
         )
 
-    def tagged(sink: Sink, _: Run) -> AbstractContextManager[Sink]:
-        held.clear()
-        return nullcontext(UntaggingSink(sink, tags, held))
 
-    policy = CheckpointPolicy(settings.checkpoint.interval_seconds)
-    return Mode(
-        policy, settings.delivery.window_messages, around_sink=tagged, around_stream=sweeping
-    )
-
-
-_MODES: dict[str, Callable[[Settings, MongoSource, Clock, Counters], Mode]] = {
-    "at-least-once": _at_least_once,
-    "fire-and-forget": _fire_and_forget,
-    "synchronous": _synchronous,
-    "background-jobs": _background,
-    "background-transitions": _background,
-}
+def mode_of(settings: Settings, source: TagSource) -> Mode:
+    """Return the mode that ``delivery.mode`` names."""
+    match settings.delivery.mode:
+        case "at-least-once":
+            return Mode(settings)
+        case "fire-and-forget":
+            return FireAndForgetMode(settings)
+        case "synchronous":
+            return SynchronousMode(settings)
+        case "background-jobs" | "background-transitions":
+            return BackgroundMode(settings, source)

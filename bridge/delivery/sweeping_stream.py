@@ -1,38 +1,31 @@
-"""Background modes: the change stream from now on, and in between a look for what is still tagged."""
+"""Background modes: the change stream from now on, and sweeps for remaining tags in between."""
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from math import inf
 from typing import Protocol
 
-from bridge.clock import Clock
+from bridge.delivery.context import ModeContext
 from bridge.delivery.untagging_sink import InFlight
-from bridge.model.position import Position
-from bridge.model.transition import SWEEP, Batch, Event, Poison, Transition
-from bridge.observability.metrics import Counters
-from bridge.pipeline.ports import Stream, Tagger, Tags
+from bridge.model.transition import SWEEP, Batch, Event
+from bridge.pipeline.ports import Items, SlowReader, Stream, Tagger, Tags
 
-#: Jobs whose earlier transitions are known to be sent or on their way; far more than are under way at once.
-_MOST_KNOWN = 10_000
-#: Jobs the stream may tell of during one sweep.
-_MOST_TOLD = 10_000
-#: How many tagged jobs are read at once.
-_JOBS = 200
-
-Items = Sequence[Transition | Poison]
-#: Gives the next, so many at most; None until they are there.
-More = Callable[[int], Sequence[Items] | None]
+#: Jobs whose earlier transitions are known to be sent or in flight; far more than are in flight.
+_MAX_CHECKED_JOBS = 10_000
+#: Jobs of the stream that are remembered during one sweep.
+_MAX_STREAMED_JOBS = 10_000
+#: Tagged jobs that are read at once.
+_JOBS_AT_ONCE = 200
 
 
 class NoStream:
-    """The stream of a deployment that has none: the sweep finds everything."""
+    """The stream of a deployment without change streams: the sweep finds every transition."""
 
     def read(self) -> Batch | None:
         return None
 
 
 class Pace(Protocol):
-    """How often to look for tags, and how old they have to be, both in seconds."""
+    """How often to look for tags, and how old they have to be; both in seconds."""
 
     @property
     def every_seconds(self) -> float: ...
@@ -42,116 +35,116 @@ class Pace(Protocol):
 
 
 class SweepingStream:
-    """A stream of both; see :class:`bridge.pipeline.ports.Stream`.
+    """Delivers the stream and the sweeps; see :class:`bridge.pipeline.ports.Stream`.
 
-    It sweeps when the stream has nothing to read, for the first time at once. What is on its way
-    already is left alone, and so is what happened after the stream's position: the stream is going to
-    tell it. A part of the sweep may take long to be found: meanwhile the stream goes on. Before the first event of a job come its
-    transitions that are still tagged from before, so that its order is kept; and what was read of a job before the stream told of it is left to the next sweep.
+    - A sweep starts when the stream has nothing to read; the first one at once.
+    - It skips transitions in flight, and those newer than the stream's position: the stream will
+      deliver them. The stream continues while a part of a sweep is being read.
+    - Before the first event of a job come its earlier transitions that are still tagged, so that
+      the job's order is kept.
+    - A job that the stream delivers during a sweep is left to the next sweep: what was read of it
+      may be older.
     """
 
     def __init__(
-        self,
-        stream: Stream,
-        tags: Tags,
-        held: InFlight,
-        pace: Pace,
-        position: Position,
-        clock: Clock,
-        counters: Counters,
-        taking: Callable[[Iterator[Items]], More] = lambda found: (
-            lambda most: [*islice(found, most)]
-        ),
+        self, stream: Stream, tags: Tags, in_flight: InFlight, *, pace: Pace, context: ModeContext
     ) -> None:
-        self._stream, self._tags, self._held, self._pace = stream, tags, held, pace
+        self._stream = stream
+        self._tags = tags
+        self._in_flight = in_flight
+        self._pace = pace
+        self._readers = context.readers
+        self._clock = context.pipeline.clock
+        self._counters = context.pipeline.counters
+        self._position = context.position
         self._alone = isinstance(stream, NoStream)
-        self._position, self._clock, self._counters = position, clock, counters
-        self._taking = taking
-        #: Gives the next that are tagged, while there is a sweep.
-        self._more: More | None = None
-        self._next = clock.monotonic()
-        self._known: set[str] = set()
-        #: What was on its way when this sweep began: it may have lost its tag since it was found.
-        self._on_its_way = InFlight()
-        #: Jobs the stream told of since this sweep began: what it still holds of them may be older.
-        self._told: set[str] = set()
+        #: The sweep that is being read; None between two sweeps.
+        self._sweep: SlowReader[Items] | None = None
+        self._next_sweep = self._clock.monotonic()
+        #: Jobs whose earlier transitions were looked for.
+        self._checked: set[str] = set()
+        #: In flight when this sweep started: such a transition may have lost its tag since.
+        self._in_flight_before = InFlight()
+        #: Jobs that the stream delivered since this sweep started.
+        self._streamed: set[str] = set()
 
     def read(self) -> Batch | None:
-        # So much has happened since the sweep began: its part that is being looked for comes first.
-        batch = None if self._is_behind else self._stream.read()
+        # After too many jobs of the stream, the part of the sweep under way comes first.
+        batch = None if self._is_outdated else self._stream.read()
         if batch is None:
             return self._swept()
         self._position = batch.position
-        if self._more is not None:
-            self._tell(batch.events)
+        if self._sweep is not None:
+            self._streamed.update(item.job_id for event in batch.events for item in event.items)
         return Batch(self._in_order(batch.events), batch.position)
 
     def _swept(self) -> Batch | None:
-        """Some jobs that are tagged, each an event at the position where we are."""
+        """Return some tagged jobs, one event each, at the present position."""
         now = self._clock.monotonic()
-        if self._more is None:
-            if now < self._next:
+        if self._sweep is None:
+            if now < self._next_sweep:
                 return None
-            self._next = now + self._pace.every_seconds
-            self._told.clear()
-            self._on_its_way = self._held.now()
-            self._more = self._taking(
-                self._tags.pending(
-                    min(self._clock.now() - self._pace.older_than_seconds, self._read_up_to)
-                )
-            )
-        found = self._more(_JOBS)
-        if found is None:
+            self._sweep = self._start(now)
+        jobs = self._sweep.poll(_JOBS_AT_ONCE)
+        if jobs is None:
             return None
-        if self._is_behind:  # what is left of the sweep is looked for anew
-            self._next = now
-        if len(found) < _JOBS or self._is_behind:
-            self._more = None
-        new = [
-            [item for item in items if item not in self._on_its_way]
-            for items in found
-            if items[0].job_id not in self._told
-        ]
-        events = [event for items in new if (event := self._left(items))]
+        if self._is_outdated:
+            self._next_sweep = now  # the rest of this sweep is read again
+        if self._sweep.ended or self._is_outdated:
+            self._sweep = None
+        events = [event for items in jobs if (event := self._swept_event(items))]
         return Batch(events, self._position) if events else None
 
-    def _tell(self, events: Sequence[Event]) -> None:
-        self._told.update(item.job_id for event in events for item in event.items)
+    def _start(self, now: float) -> SlowReader[Items]:
+        self._next_sweep = now + self._pace.every_seconds
+        self._streamed.clear()
+        self._in_flight_before = self._in_flight.copy()
+        before = min(self._clock.now() - self._pace.older_than_seconds, self._read_up_to)
+        return self._readers.reader(self._tags.pending(before))
+
+    def _swept_event(self, items: Items) -> Event | None:
+        if items[0].job_id in self._streamed:
+            return None
+        return self._event([item for item in items if item not in self._in_flight_before])
 
     @property
-    def _is_behind(self) -> bool:
-        return self._more is not None and len(self._told) > _MOST_TOLD
+    def _is_outdated(self) -> bool:
+        return self._sweep is not None and len(self._streamed) > _MAX_STREAMED_JOBS
 
     @property
     def _read_up_to(self) -> float:
         return inf if self._alone else self._position.cluster_time.seconds
 
     def _in_order(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Return ``events`` after the earlier tagged transitions of their jobs."""
         items = [item for event in events for item in event.items]
-        first = {item.job_id: item for item in reversed(items) if item.job_id not in self._known}
+        first = {item.job_id: item for item in reversed(items) if item.job_id not in self._checked}
         if not first:
             return events
-        if len(self._known) > _MOST_KNOWN:
-            self._known.clear()
-        self._known |= first.keys()
-        begun = [item for item in first.values() if item.sequence]
-        before = (
-            [self._left(found) for found in self._tags.earlier(begun).values()] if begun else []
-        )
-        return [*(event for event in before if event is not None), *events]
+        if len(self._checked) > _MAX_CHECKED_JOBS:
+            self._checked.clear()
+        self._checked |= first.keys()
+        running = [item for item in first.values() if item.sequence]
+        earlier = self._tags.earlier(running).values() if running else []
+        before = [event for items in earlier if (event := self._event(items))]
+        return [*before, *events]
 
-    def _left(self, items: Items) -> Event | None:
-        """An event of those that are not on their way."""
-        left = [item for item in items if item not in self._held]
+    def _event(self, items: Items) -> Event | None:
+        """Return an event of the transitions that are not in flight."""
+        left = [item for item in items if item not in self._in_flight]
         self._counters.swept += len(left)
         return Event(self._position, left, origin=SWEEP) if left else None
 
 
 class TaggingStream:
-    """A stream that tags the jobs of its events before it tells them, where their service does not."""
+    """A stream that tags the jobs of its events before it delivers them.
+
+    For services that do not set the tags themselves.
+    """
 
     def __init__(self, stream: Stream, tagger: Tagger) -> None:
-        self._stream, self._tagger = stream, tagger
+        self._stream = stream
+        self._tagger = tagger
 
     def read(self) -> Batch | None:
         batch = self._stream.read()

@@ -1,47 +1,47 @@
 """Synchronous: one message at a time, each acknowledged within a deadline, or the bridge ends."""
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from bridge.clock import Clock
 from bridge.errors import BridgeError, SendFailed
 from bridge.model.transition import Poison, Transition
 from bridge.model.window import Delivery, Sending
 from bridge.pipeline.ports import Sink
+from bridge.pipeline.pulse import Pulse
 
-_PULSE_SECONDS = 0.25
-_AGAIN = "Nothing is lost: it is sent again at the next start, and may then be there twice"
-_LOOK = "Look at Kafka, then start again"
+_SENT_AGAIN = "Nothing is lost: the next start sends it again, and Kafka may then have it twice"
+_LOOK_AT_KAFKA = "Look at Kafka, then start again"
 
 
 class SynchronousSink:
     """A sink whose ``send`` waits for each acknowledgement; see :class:`bridge.pipeline.ports.Sink`.
 
-    ``meanwhile`` is called while it waits. ``seconds`` is the deadline of one message; once ``stop`` is
-    set, ``drain_seconds`` at most.
+    Args:
+        sink: The sink around which this one is.
+        pulse: Keeps the checkpoint owned meanwhile.
+        timeout_seconds: The deadline of one message.
+        drain_seconds: The deadline once a stop is requested, where that is earlier.
     """
 
     def __init__(
-        self,
-        sink: Sink,
-        clock: Clock,
-        wake: threading.Event,
-        seconds: float,
-        *,
-        stop: threading.Event,
-        drain_seconds: float,
-        meanwhile: Callable[[], None] = lambda: None,
+        self, sink: Sink, pulse: Pulse, *, timeout_seconds: float, drain_seconds: float
     ) -> None:
-        self._sink, self._clock, self._wake, self._seconds = sink, clock, wake, seconds
-        self._stop, self._drain_seconds, self._meanwhile = stop, drain_seconds, meanwhile
+        self._sink = sink
+        self._pulse = pulse
+        self._timeout_seconds = timeout_seconds
+        self._drain_seconds = drain_seconds
         self._acknowledged: list[Delivery] = []
         self.broken = False
         self.max_message_bytes = sink.max_message_bytes
 
     def send(self, sendings: Sequence[Sending]) -> None:
-        """Raises :class:`SendFailed`, naming the job, the state and the cause; what was acknowledged before is settled."""
-        self.broken = True  # until the last one is acknowledged
+        """Send each message and wait for its acknowledgement.
+
+        Raises:
+            SendFailed: Names the job, the state and the cause. Messages acknowledged before are
+                settled.
+        """
+        self.broken = True  # until the last message is acknowledged
         for message, delivery in sendings:
             with _naming(delivery):
                 self._sink.send([(message, delivery)])
@@ -54,27 +54,28 @@ class SynchronousSink:
         return acknowledged
 
     def _await(self, delivery: Delivery) -> None:
-        deadline, stopped = self._clock.monotonic() + self._seconds, None
+        pulse = self._pulse
+        deadline = pulse.clock.monotonic() + self._timeout_seconds
+        draining = False
         while True:
-            self._wake.clear()
+            pulse.wake.clear()
             with _naming(delivery):
                 if delivery in self._sink.settled():
                     return
-            if self._stop.is_set() and stopped is None:
-                stopped = self._clock.monotonic()
-                deadline = min(deadline, stopped + self._drain_seconds)
-            left = deadline - self._clock.monotonic()
+            if pulse.stop.is_set() and not draining:
+                draining = True
+                deadline = min(deadline, pulse.clock.monotonic() + self._drain_seconds)
+            left = deadline - pulse.clock.monotonic()
             if left <= 0:
-                raise send_failed(
-                    delivery.item, f"Kafka did not acknowledge it within {self._seconds:g} s"
-                )
-            self._wake.wait(min(left, _PULSE_SECONDS))
-            self._meanwhile()
+                cause = f"Kafka did not acknowledge it within {self._timeout_seconds:g} s"
+                raise send_failed(delivery.item, cause)
+            pulse.wait_for_answers(left)
+            pulse.keep_alive()
 
 
 @contextmanager
 def _naming(delivery: Delivery) -> Iterator[None]:
-    """What Kafka's client raises, with the name of the message."""
+    """Name the message in the error of the Kafka client."""
     try:
         yield
     except BridgeError as error:
@@ -82,12 +83,19 @@ def _naming(delivery: Delivery) -> Iterator[None]:
 
 
 def send_failed(
-    item: Transition | Poison | None, cause: str, data: str = _AGAIN, todo: str = _LOOK
+    item: Transition | Poison | None,
+    cause: str,
+    data: str = _SENT_AGAIN,
+    todo: str = _LOOK_AT_KAFKA,
 ) -> SendFailed:
-    """The error for a message that was not acknowledged: ``data`` is what it means for it, by default in a running bridge."""
+    """Return the error for a message that was not acknowledged.
+
+    Args:
+        item: The transition of the message, where it is known.
+        cause: Why there was no acknowledgement.
+        data: What that means for the data; the default is for a running bridge.
+        todo: What to do.
+    """
     job_id, state = (item.job_id, item.state) if item else ("", "")
-    return SendFailed(
-        f"Job {job_id:.100}, state {state:.100}: the message was not acknowledged: {cause}",
-        data,
-        todo,
-    )
+    what = f"Job {job_id:.100}, state {state:.100}: the message was not acknowledged: {cause}"
+    return SendFailed(what, data, todo)

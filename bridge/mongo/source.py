@@ -103,6 +103,16 @@ class MongoSource:
             return JobTags(collection, self.profile, sweep.job_tag, patient)
         return TransitionTags(collection, self.profile, sweep.transition_tag, patient)
 
+    def tagger(self) -> JobTags:
+        """Return the tagger, where the bridge sets the tags itself."""
+        tags = self.tags()
+        assert isinstance(tags, JobTags)
+        return tags
+
+    def missing_sweep_index(self) -> str:
+        """Return the name of the index that a sweep lacks; empty when it has one."""
+        return self.sweep().missing_index()
+
     def sweep(self) -> Sweep:
         """The sweep of these tags."""
         return Sweep(self._collection(self._history_client), self.tags())

@@ -1,1 +1,1 @@
-"""What a running bridge tells: metrics, health, status."""
+"""The view on a running bridge from outside: metrics, health, status."""

@@ -11,16 +11,21 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from waitress.server import create_server
 
 from bridge.errors import Misconfigured
-from bridge.observability.status import Status
+from bridge.observability.status import HANG_SECONDS, Status
 
 _StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 _Environment = dict[str, Any]
+
+_OK = "200 OK"
+_UNAVAILABLE = "503 Service Unavailable"
+_TEXT = "text/plain"
+_HANGS = f"the main loop has not run for {HANG_SECONDS:.0f} seconds\n".encode()
 
 
 def application(
     status: Status, registry: CollectorRegistry
 ) -> Callable[[_Environment, _StartResponse], Iterable[bytes]]:
-    """The WSGI application."""
+    """Return the WSGI application."""
     metrics = make_wsgi_app(registry)
 
     def serve(environment: _Environment, start_response: _StartResponse) -> Iterable[bytes]:
@@ -29,48 +34,47 @@ def application(
             body: Iterable[bytes] = metrics(environment, start_response)
             return body
         code, kind, text = _page(path, status)
-        start_response(
-            code, [("Content-Type", f"{kind}; charset=utf-8"), ("Content-Length", str(len(text)))]
-        )
+        headers = [
+            ("Content-Type", f"{kind}; charset=utf-8"),
+            ("Content-Length", str(len(text))),
+        ]
+        start_response(code, headers)
         return [text]
 
     return serve
 
 
 def _page(path: str, status: Status) -> tuple[str, str, bytes]:
-    if path == "/livez":
-        return (
-            ("200 OK", "text/plain", b"alive\n")
-            if status.alive()
-            else ("503 Service Unavailable", "text/plain", b"the loop does not turn\n")
-        )
-    if path == "/readyz":
-        reasons = status.reasons()
-        text = "".join(f"{reason}\n" for reason in reasons) or "ready\n"
-        return "503 Service Unavailable" if reasons else "200 OK", "text/plain", text.encode()
-    if path == "/status.json":
-        return (
-            "200 OK",
-            "application/json",
-            json.dumps(status.document(), indent=1).encode() + b"\n",
-        )
-    return "404 Not Found", "text/plain", b"/metrics /livez /readyz /status.json\n"
+    match path:
+        case "/livez":
+            alive = status.snapshot().alive
+            return (_OK, _TEXT, b"alive\n") if alive else (_UNAVAILABLE, _TEXT, _HANGS)
+        case "/readyz":
+            reasons = status.snapshot().reasons
+            text = "".join(f"{reason}\n" for reason in reasons) or "ready\n"
+            return _UNAVAILABLE if reasons else _OK, _TEXT, text.encode()
+        case "/status.json":
+            document = status.snapshot(ask_mongodb=True).document()
+            return _OK, "application/json", json.dumps(document, indent=1).encode() + b"\n"
+    return "404 Not Found", _TEXT, b"/metrics /livez /readyz /status.json\n"
 
 
-def unservable(host: str, port: int, error: Exception) -> Misconfigured:
-    """What it means that nobody can listen there."""
+def cannot_serve(host: str, port: int, error: Exception) -> Misconfigured:
+    """Return the error for an address on which the server cannot listen."""
     reason = getattr(error, "strerror", None) or str(error)
     return Misconfigured(
         f"Cannot serve HTTP on {host}:{port}: {reason}",
         "Nothing was read or sent",
-        "Set http.port or http.host, or stop what holds the port",
+        "Set http.port or http.host, or stop the process that holds the port",
     )
 
 
 class HttpServer:
-    """Serves from a thread of its own, from entering to leaving."""
+    """Serves on a thread of its own, from entering to leaving."""
 
-    def __init__(self, host: str, port: int, status: Status, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, host: str, port: int, status: Status, *, registry: CollectorRegistry
+    ) -> None:
         try:
             self._server = create_server(
                 application(status, registry),
@@ -83,12 +87,11 @@ class HttpServer:
                 max_request_body_size=1024,
             )
         except (OSError, ValueError) as error:
-            raise unservable(host, port, error) from None
-        several = getattr(
-            self._server, "effective_listen", None
-        )  # where the host has two addresses, as localhost
-        self.port = int(several[0][1] if several else self._server.effective_port)
-        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+            raise cannot_serve(host, port, error) from None
+        # A host with two addresses, such as localhost, has a list of sockets.
+        sockets = getattr(self._server, "effective_listen", None)
+        self.port = int(sockets[0][1] if sockets else self._server.effective_port)
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -104,6 +107,6 @@ class HttpServer:
         self._thread.join(2)
 
     def _run(self) -> None:
-        # Closing the sockets under the server's own select is how it is stopped.
+        # The server stops when its sockets are closed under its own select.
         with suppress(OSError):
             self._server.run()

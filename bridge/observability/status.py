@@ -1,7 +1,7 @@
-"""The state of the bridge as others see it: written by the service, only read by the web server."""
+"""Takes snapshots of a bridge."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from bridge import __version__
 from bridge.clock import Clock
@@ -9,30 +9,27 @@ from bridge.model.checkpoint import Checkpoint
 from bridge.model.policy import stalled
 from bridge.model.position import ClusterTime, Position
 from bridge.model.window import Window
-from bridge.observability.metrics import Counters
+from bridge.observability.counters import Counters
+from bridge.observability.snapshot import (
+    InFlightState,
+    OplogTimes,
+    RecoveryState,
+    Snapshot,
+    Verified,
+)
 
-#: A loop that has not turned for so long hangs: longer than any single call it makes may take.
+#: A main thread that shows nothing for this long hangs: no single call of it may take longer.
 HANG_SECONDS = 90.0
-#: Questions to MongoDB are asked when scraped, but not more often than this, seldom while it does not answer.
+#: MongoDB is asked when scraped, but not more often than this; less often while it does not answer.
 _ASK_SECONDS = 2.0
 _ASK_AGAIN_SECONDS = 15.0
 
-#: What an operator is told where there is no change stream.
-SWEEP_ALONE = (
-    "this mongod is a standalone without change streams: transitions are found by the sweep alone"
-)
 
-Ask = Callable[[], ClusterTime | None]
-
-
-class Recovering(Protocol):
-    """How far a recovery is; ``str()`` says it in words."""
+class Recovery(Protocol):
+    """How far a recovery has come; ``str()`` says it in words."""
 
     total: int | None
     done: int
-
-    @property
-    def seconds(self) -> float: ...
 
     @property
     def eta_seconds(self) -> float | None: ...
@@ -40,158 +37,147 @@ class Recovering(Protocol):
     def document(self) -> dict[str, Any]: ...
 
 
-class Verified(NamedTuple):
-    """What the last verification found; ``until`` is Unix seconds."""
+class Observed(Protocol):
+    """A bridge as the status reads it; reading is safe on any thread and never waits."""
 
-    until: float
-    missing: int
-    repeated: int
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def looping(self) -> bool: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def streams(self) -> bool: ...
+
+    @property
+    def last_beat(self) -> float: ...
+
+    @property
+    def start(self) -> Position | None: ...
+
+    @property
+    def position(self) -> Position | None: ...
+
+    @property
+    def stored(self) -> Checkpoint | None: ...
+
+    @property
+    def in_flight(self) -> Window | None: ...
+
+    @property
+    def recovery(self) -> Recovery | None: ...
+
+    @property
+    def counters(self) -> Counters: ...
+
+    def complaint(self) -> str: ...
+
+
+class Oplog(Protocol):
+    """Asks MongoDB about its oplog; both may wait for an answer and return None without one."""
+
+    def last_write(self) -> ClusterTime | None: ...
+
+    def oldest_oplog_entry(self) -> ClusterTime | None: ...
+
+
+class LatestVerification:
+    """Holds the result of the last verification; None before the first."""
+
+    def __init__(self) -> None:
+        self.result: Verified | None = None
 
 
 class Status:
-    """``state`` is one of :data:`bridge.observability.metrics.STATES`; ``reason`` says why the bridge is not ready."""
+    """Reads one bridge; writes nothing in it."""
 
-    def __init__(self, about: Mapping[str, str], clock: Clock, counters: Counters) -> None:
-        self._about = {**about, "version": __version__}
+    def __init__(
+        self,
+        bridge: Observed,
+        oplog: Oplog,
+        clock: Clock,
+        *,
+        about: Mapping[str, str],
+        verification: LatestVerification,
+    ) -> None:
+        self._bridge = bridge
         self._clock = clock
-        self._counters = counters
-        self.state = "starting"
-        self.reason = "starting"
-        self.window: Window | None = None
-        #: Where the bridge began when it started.
-        self.began: Position | None = None
-        self.position: Callable[[], Position | None] = lambda: None
-        self.stored: Callable[[], Checkpoint | None] = lambda: None
-        self.complaint: Callable[[], str] = lambda: ""
-        self.recovery: Recovering | None = None
-        self.verified: Verified | None = None
-        #: Whether there is a change stream to read: a standalone mongod has none.
-        self.streams = True
-        self._last_write = self._oplog_start = _nobody
+        self._about = {**about, "version": __version__}
+        self._verification = verification
+        self._newest = _Remembered(oplog.last_write, clock)
+        self._oldest = _Remembered(oplog.oldest_oplog_entry, clock)
 
-    def watch(self, window: Window | None) -> None:
-        """Tell what is in flight by this window from now on; None where there is no producer."""
-        self.window = window
+    def snapshot(self, *, ask_mongodb: bool = False) -> Snapshot:
+        """Return the present moment.
 
-    def ask(self, last_write: Ask, oplog_start: Ask) -> None:
-        """Give the questions to MongoDB that lag and headroom need."""
-        self._last_write = _Remembered(last_write, self._clock)
-        self._oplog_start = _Remembered(oplog_start, self._clock)
-
-    def reasons(self) -> list[str]:
-        """Why the bridge is not ready; empty when it is."""
-        if self.state not in ("running", "recovering"):
-            return [self.reason or self.state]
-        recovery = (
-            str(self.recovery) if self.state == "recovering" and self.recovery is not None else ""
-        )
-        return [reason for reason in (recovery, self.stalled()) if reason]
-
-    def stalled(self) -> str:
-        """What to say when Kafka takes nothing; empty when it does."""
-        return stalled(self.oldest_age(), self.complaint)
-
-    def alive(self) -> bool:
-        """Whether the loop turns; waiting for MongoDB, Kafka or another bridge is alive too."""
-        return (
-            self.state not in ("running", "recovering")
-            or self._clock.monotonic() - self._counters.turned < HANG_SECONDS
+        Args:
+            ask_mongodb: Whether to wait for MongoDB's answer about its oplog; a probe must not.
+        """
+        bridge = self._bridge
+        in_flight = self._in_flight()
+        recovery = _recovery_state(bridge.recovery)
+        return Snapshot(
+            about=self._about,
+            state=bridge.state,
+            reasons=tuple(self._reasons(in_flight, recovery)),
+            alive=self._is_alive(),
+            streams=bridge.streams,
+            start=bridge.start,
+            position=bridge.position,
+            checkpoint=bridge.stored,
+            in_flight=in_flight,
+            recovery=recovery,
+            verified=self._verification.result,
+            oplog=OplogTimes(self._newest.ask(), self._oldest.ask())
+            if ask_mongodb
+            else OplogTimes(),
+            counters=bridge.counters.copied(),
         )
 
-    def gauges(self) -> Mapping[str, float | None]:
-        """The values of :data:`bridge.observability.metrics.GAUGES`, None while unknown."""
-        window, position, stored = self.window, self.position(), self.stored()
-        recovery = self.recovery if self.state == "recovering" else None
-        verified = self.verified
-        return {
-            "job_bridge_ready": float(not self.reasons()),
-            "job_bridge_in_flight_messages": window.count if window else 0,
-            "job_bridge_in_flight_bytes": window.bytes if window else 0,
-            "job_bridge_in_flight_oldest_seconds": self.oldest_age() or 0.0,
-            "job_bridge_last_checkpoint_timestamp_seconds": (stored.saved_at or None)
-            if stored
-            else None,
-            "job_bridge_position_timestamp_seconds": position.cluster_time.seconds
-            if position
-            else None,
-            "job_bridge_lag_seconds": _between(
-                position.cluster_time if position else None, self._last_write()
-            ),
-            "job_bridge_oplog_headroom_seconds": _between(
-                self._oplog_start(), stored.needed.cluster_time if stored else None
-            ),
-            "job_bridge_recovery_jobs": recovery.total if recovery else None,
-            "job_bridge_recovery_jobs_done": recovery.done if recovery else None,
-            "job_bridge_recovery_eta_seconds": recovery.eta_seconds if recovery else None,
-            "job_bridge_verified_until_timestamp_seconds": verified.until if verified else None,
-            "job_bridge_verified_missing": verified.missing if verified else None,
-            "job_bridge_verified_repeated": verified.repeated if verified else None,
-        }
+    def _reasons(self, in_flight: InFlightState, recovery: RecoveryState | None) -> list[str]:
+        if not self._bridge.looping:
+            return [self._bridge.reason or self._bridge.state]
+        stall = stalled(in_flight.oldest_seconds, self._bridge.complaint)
+        return [reason for reason in (recovery.text if recovery else "", stall) if reason]
 
-    def document(self) -> dict[str, Any]:
-        """Everything, as ``/status.json`` shows it."""
-        position, stored = self.position(), self.stored()
-        counted = self._counters
-        return {
-            **self._about,
-            "state": self.state,
-            "ready": not self.reasons(),
-            "reasons": self.reasons(),
-            "notes": [] if self.streams else [SWEEP_ALONE],
-            "position": str(position) if position else None,
-            "checkpoint": {**stored.record(), "token": stored.position.token[:24]}
-            if stored
-            else None,
-            "counters": {
-                name: getattr(counted, name)
-                for name in (
-                    "read",
-                    "sent",
-                    "acked",
-                    "lost",
-                    "dead_lettered",
-                    "recovered",
-                    "swept",
-                    "possible_duplicates",
-                    "checkpoints",
-                    "history_lost",
-                    "fenced",
-                )
-            },
-            "recovery": self.recovery.document() if self.recovery else None,
-            "verified": self.verified._asdict() if self.verified else None,
-            "skipped": dict(counted.skipped),
-            "restarts": dict(counted.restarts),
-            "gauges": self.gauges(),
-        }
+    def _is_alive(self) -> bool:
+        """Waiting for MongoDB, for Kafka or as a standby is alive too."""
+        silence = self._clock.monotonic() - self._bridge.last_beat
+        return not self._bridge.looping or silence < HANG_SECONDS
 
-    def oldest_age(self) -> float | None:
-        """For how long the oldest message has been in flight, in seconds; None when there is none."""
-        oldest = self.window.oldest if self.window else None
-        return None if oldest is None else max(0.0, self._clock.monotonic() - oldest)
+    def _in_flight(self) -> InFlightState:
+        window = self._bridge.in_flight
+        if window is None:
+            return InFlightState()
+        oldest = window.oldest
+        age = None if oldest is None else max(0.0, self._clock.monotonic() - oldest)
+        return InFlightState(window.count, window.bytes, age)
 
 
 class _Remembered:
-    """Asks at most every :data:`_ASK_SECONDS`; scraping often costs MongoDB nothing more."""
+    """Asks at most every :data:`_ASK_SECONDS`, so that frequent scrapes cost MongoDB no more."""
 
-    def __init__(self, ask: Ask, clock: Clock) -> None:
-        self._ask, self._clock = ask, clock
+    def __init__(self, ask: Callable[[], ClusterTime | None], clock: Clock) -> None:
+        self._ask = ask
+        self._clock = clock
         self._answer: ClusterTime | None = None
-        self._at: float | None = None
+        self._asked_at: float | None = None
 
-    def __call__(self) -> ClusterTime | None:
+    def ask(self) -> ClusterTime | None:
         patience = _ASK_AGAIN_SECONDS if self._answer is None else _ASK_SECONDS
-        if self._at is None or self._clock.monotonic() - self._at >= patience:
+        now = self._clock.monotonic()
+        if self._asked_at is None or now - self._asked_at >= patience:
             self._answer = self._ask()
-            self._at = self._clock.monotonic()
+            self._asked_at = self._clock.monotonic()
         return self._answer
 
 
-def _nobody() -> ClusterTime | None:
-    return None
-
-
-def _between(earlier: ClusterTime | None, later: ClusterTime | None) -> float | None:
-    return (
-        None if earlier is None or later is None else float(max(0, later.seconds - earlier.seconds))
+def _recovery_state(recovery: Recovery | None) -> RecoveryState | None:
+    if recovery is None:
+        return None
+    return RecoveryState(
+        recovery.total, recovery.done, recovery.eta_seconds, str(recovery), recovery.document()
     )

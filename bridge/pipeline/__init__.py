@@ -1,1 +1,1 @@
-"""Read, publish, settle, remember: the loop and what it decides."""
+"""The loop, and what it needs around it; knows protocols, not drivers."""

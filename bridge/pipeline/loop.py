@@ -1,77 +1,88 @@
 """The loop: read, publish, settle, remember."""
 
-import threading
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
 
-from bridge.clock import Clock
 from bridge.errors import NotPermitted, Retryable
 from bridge.model.position import Position
 from bridge.model.transition import Event
 from bridge.model.window import Window
-from bridge.observability.metrics import Counters
 from bridge.pipeline.ports import Sink, Stream
 from bridge.pipeline.progress import Progress
 from bridge.pipeline.publisher import Publisher
+from bridge.pipeline.pulse import Pulse
 
-#: The longest the loop sleeps when nothing wakes it: due checkpoints are looked at so often.
-PULSE_SECONDS = 0.25
+
+class Watch(Protocol):
+    """Looks at a running loop; decides nothing in it."""
+
+    def turned(self) -> None:
+        """Called at the end of each turn, on the loop's thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopContext:
+    """The objects around a loop, apart from its stream and its sink."""
+
+    window: Window
+    publisher: Publisher
+    progress: Progress
+    pulse: Pulse
+    watch: Watch
 
 
 class Loop:
-    """One run from an open stream to an open sink, on the thread that calls it.
+    """Moves events from an open stream to an open sink, on the thread that calls it.
 
-    Everything that moves the checkpoint goes through the window: its settled prefix is the only
-    position ever remembered. Nothing is read while the window is full.
+    Everything that moves the checkpoint goes through the window: only the position of its settled
+    prefix is remembered. Nothing is read while the window is full.
     """
 
-    def __init__(
-        self,
-        stream: Stream,
-        sink: Sink,
-        window: Window,
-        publisher: Publisher,
-        progress: Progress,
-        wake: threading.Event,
-        stop: threading.Event,
-        clock: Clock,
-        counters: Counters,
-        on_turn: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._stream, self._sink, self._window = stream, sink, window
-        self._publisher, self._progress = publisher, progress
-        self._wake, self._stop = wake, stop
-        self._clock, self._counters, self._on_turn = clock, counters, on_turn
+    def __init__(self, stream: Stream, sink: Sink, context: LoopContext) -> None:
+        self._stream = stream
+        self._sink = sink
+        self._window = context.window
+        self._publisher = context.publisher
+        self._progress = context.progress
+        self._pulse = context.pulse
+        self._watch = context.watch
+        #: Events that were read and are not published yet, and the position after them.
         self._events: deque[Event] = deque()
         self._after: Position | None = None
 
     def run(self) -> None:
-        """Work until asked to stop. Raises what ends the run; the window then still holds what is in flight."""
-        while not self._stop.is_set():
-            self._wake.clear()
+        """Work until a stop is requested.
+
+        Raises the error that ends the session; the window then still holds the messages in flight.
+        """
+        pulse = self._pulse
+        while not pulse.stop.is_set():
+            pulse.wake.clear()
             busy = self._read() | self._publish() | self._settle()
             self._remember()
-            self._on_turn()
+            self._watch.turned()
             if not busy:
-                self._wake.wait(PULSE_SECONDS)
-                # Frozen meanwhile, and replaced? Then nothing more is sent.
+                pulse.wait_for_answers()
+                # A process that was frozen may have lost the checkpoint: send nothing before a look.
                 self._progress.keep()
 
-    def drain(self, seconds: float) -> bool:
-        """Settle what is in flight, read nothing new; False when that took too long or the sink broke.
+    def drain(self, seconds: float) -> None:
+        """Settle the messages in flight, for at most ``seconds``; read nothing.
 
-        Raises ``Fenced``; a store that is out of reach, or refuses us, only keeps the position in memory.
+        Ends early when the sink breaks. A store that is unreachable or refuses us only keeps the
+        position in memory. Raises ``Fenced``.
         """
-        deadline = self._clock.monotonic() + seconds
-        while self._window and not self._sink.broken and self._clock.monotonic() < deadline:
-            self._wake.clear()
+        clock = self._pulse.clock
+        deadline = clock.monotonic() + seconds
+        while self._window and not self._sink.broken and clock.monotonic() < deadline:
+            self._pulse.wake.clear()
             with suppress(Retryable, NotPermitted):
                 if not self._settle():
-                    self._wake.wait(min(PULSE_SECONDS, seconds))
+                    self._pulse.wait_for_answers(seconds)
                 self._remember()
-        self._progress.reached(self._window.advance(), self._window.delivered)
-        return not self._window
+        self._progress.drained(self._window)
 
     def _read(self) -> bool:
         if self._events or self._window.full:
@@ -96,9 +107,9 @@ class Loop:
         settled = self._sink.settled()
         if settled:
             self._window.settle(settled)
-            self._counters.settled += len(settled)
+            self._progress.settled = True
         return bool(settled)
 
     def _remember(self) -> None:
-        self._counters.turned = self._clock.monotonic()
+        self._pulse.beat()
         self._progress.remember(self._window.advance(), self._window.delivered)

@@ -1,10 +1,10 @@
-"""Counts what the client was given and what the broker acknowledged, and how long that took."""
+"""Counts messages sent and acknowledged, and measures the time between commit and acknowledgement."""
 
 from collections.abc import Sequence
 
 from bridge.clock import Clock
 from bridge.model.window import Delivery, Sending
-from bridge.observability.metrics import Counters
+from bridge.observability.counters import Counters
 from bridge.pipeline.ports import Sink
 
 
@@ -12,7 +12,9 @@ class MeteredSink:
     """A sink around a driver's; see :class:`bridge.pipeline.ports.Sink`."""
 
     def __init__(self, sink: Sink, clock: Clock, counters: Counters) -> None:
-        self._sink, self._clock, self._counters = sink, clock, counters
+        self._sink = sink
+        self._clock = clock
+        self._counters = counters
         self.max_message_bytes = sink.max_message_bytes
 
     @property
@@ -26,7 +28,6 @@ class MeteredSink:
     def settled(self) -> Sequence[Delivery]:
         settled = self._sink.settled()
         if settled:
-            self._counters.acknowledge(
-                [delivery.committed for delivery in settled], self._clock.now()
-            )
+            commits = [delivery.committed for delivery in settled]
+            self._counters.acknowledge(commits, self._clock.now())
         return settled

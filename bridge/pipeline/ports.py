@@ -1,79 +1,98 @@
-"""What the pipeline asks of the world; the rooms ``source``, ``sink`` and ``checkpoint`` provide it."""
+"""The protocols that the pipeline needs; ``mongo``, ``kafka`` and ``checkpoint`` implement them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.message import Record
 from bridge.model.transition import Batch, Poison, Transition
 from bridge.model.window import Delivery, Sending
 
+T_co = TypeVar("T_co", covariant=True)
+
+Items = Sequence[Transition | Poison]
+
 
 class Stream(Protocol):
-    """Events after a position, in the order they were committed."""
+    """Delivers the events after a position, in the order of their commits."""
 
     def read(self) -> Batch | None:
-        """The next batch; None when there is none yet: nothing that may take long is waited for.
+        """Return the next batch; None when there is none yet. Never waits for a server.
 
-        Batches come in stream order and each position is later than the one before; a batch
-        without events moves the position past what was not for us. Raises
-        :class:`~bridge.errors.BridgeError` once, after the last good batch.
+        Batches come in stream order and each position is later than the one before. A batch
+        without events moves the position past entries that concern no job.
+
+        Raises:
+            BridgeError: Once, after the last good batch.
         """
 
 
 class Sink(Protocol):
-    """Takes messages and tells what became of them."""
+    """Accepts messages and reports their acknowledgements."""
 
     @property
     def broken(self) -> bool:
-        """True once a message failed: nothing more will be settled, the sink is to be discarded."""
+        """True once a message failed: the sink settles nothing more and is to be discarded."""
 
     def max_message_bytes(self, topic: str) -> int:
-        """The largest message the topic takes, in bytes; 0 where there is no such topic."""
+        """Return the largest message that the topic accepts; 0 when the topic does not exist."""
 
     def send(self, sendings: Sequence[Sending]) -> None:
-        """Hand messages over; waits for no answer of a broker, or a millisecond at most.
+        """Hand messages over, without waiting for a broker for more than a millisecond.
 
-        Messages of one key arrive in the order of their sending. Raises what the client's refusal means, any of the bridge's errors,
-        and ``Retryable`` when broken; then it is not known which of them were taken.
+        Messages of one key arrive in the order in which they were sent.
+
+        Raises:
+            BridgeError: The meaning of the client's refusal; ``Retryable`` when the sink is broken.
+                Some of the messages may have been accepted.
         """
 
     def settled(self) -> Sequence[Delivery]:
-        """The deliveries the broker has acknowledged since the last call, each once.
+        """Return the deliveries acknowledged since the last call, each once.
 
-        When there are none any more and a message failed, raises the
-        :class:`~bridge.errors.BridgeError` it means, once; the sink is broken then, and nothing that was sent behind that message in its partition is written any more.
+        Raises:
+            BridgeError: Once, when a message failed and no acknowledgement is left to return. The
+                sink is broken then, and writes no later message of that partition.
         """
 
 
 class Reader(Protocol):
-    """Reads a topic back; belongs to no group and leaves no trace."""
+    """Reads a topic without a consumer group; leaves no trace."""
 
     def count(self, topic: str, since: float | None) -> int:
-        """How many records ``read`` would give, about."""
+        """Return about how many records ``read`` would deliver."""
 
     def read(self, topic: str, since: float | None) -> Iterator[Sequence[Record]]:
-        """All records from ``since`` (Unix seconds; None: the beginning) to the end at this moment, committed ones only.
+        """Deliver the committed records from ``since`` to the end at this moment.
 
-        Each partition in its order, as they come. Raises the bridge's errors, ``Misconfigured`` where there is no such topic.
+        Args:
+            topic: The topic.
+            since: Unix seconds; None for the beginning.
+
+        Returns:
+            Parts of the topic; the records of one partition are in their order.
+
+        Raises:
+            BridgeError: ``Misconfigured`` when the topic does not exist.
         """
 
     def kept_since(self, topic: str) -> float | None:
-        """From when on nothing was removed from the topic yet (Unix seconds); None when nothing ever was.
+        """Return the time from which on the topic is complete, in Unix seconds.
 
-        A partition from which everything was removed tells nothing of when, and has no say. Raises the bridge's errors.
+        None when nothing was ever removed. A partition that was emptied is not considered: its
+        records' times are unknown. Raises the bridge's errors.
         """
 
 
 class JobHistory(Protocol):
-    """What one job's document tells of its past, in the order it happened."""
+    """The transitions that one job's document contains, in their order."""
 
     @property
     def job_id(self) -> str:
-        """Empty where it has none that can be sent."""
+        """The job's id; empty when it cannot be sent."""
 
     @property
-    def items(self) -> Sequence[Transition | Poison]: ...
+    def items(self) -> Items: ...
 
     @property
     def recovery_cursor(self) -> str:
@@ -81,32 +100,64 @@ class JobHistory(Protocol):
 
 
 class Tags(Protocol):
-    """What says, in the database itself, which transitions are still to be sent."""
+    """The fields in MongoDB that mark transitions as unsent."""
 
-    def clear(self, items: Sequence[Transition | Poison]) -> None:
-        """Take the tags of these off, as far as they are still what was sent. Raises the bridge's errors."""
+    def clear(self, items: Items) -> None:
+        """Remove the tags of ``items`` where the document still contains what was sent.
 
-    def earlier(
-        self, items: Sequence[Transition | Poison]
-    ) -> Mapping[str, Sequence[Transition | Poison]]:
-        """By job, what is tagged and lies before these in its history; a job without anything is left out."""
+        Raises the bridge's errors.
+        """
 
-    def pending(self, before: float) -> Iterator[Sequence[Transition | Poison]]:
-        """What is tagged and older than ``before`` (Unix seconds): a job's together, in order; read as it is asked for."""
+    def earlier(self, items: Items) -> Mapping[str, Items]:
+        """Return by job the tagged transitions before these in its history; jobs without any are absent."""
+
+    def pending(self, before: float) -> Iterator[Items]:
+        """Deliver the tagged transitions older than ``before`` (Unix seconds), one job at a time.
+
+        The transitions of a job are in order. Documents are read as they are needed.
+        """
 
 
 class Tagger(Protocol):
     """Sets tags where the service does not."""
 
-    def put(self, items: Sequence[Transition | Poison]) -> None:
-        """Tag the jobs of these. Raises the bridge's errors."""
+    def put(self, items: Items) -> None:
+        """Tag the jobs of ``items``. Raises the bridge's errors."""
+
+
+class SlowReader(Protocol[T_co]):
+    """Reads an iterator on a thread of its own, a part at a time."""
+
+    @property
+    def ended(self) -> bool:
+        """True once ``poll`` has returned the last part."""
+
+    def poll(self, max_items: int) -> Sequence[T_co] | None:
+        """Return the next part, of at most ``max_items``; None while it is being read.
+
+        Raises the error of the iterator, once.
+        """
+
+
+class SlowCall(Protocol[T_co]):
+    """Makes one call on a thread of its own; the first ``poll`` starts it."""
+
+    def poll(self) -> T_co | None:
+        """Return the result; None while the call is being made. Raises the error of the call."""
+
+
+class BackgroundReaders(Protocol):
+    """Makes slow readers."""
+
+    def reader(self, source: Iterator[T_co]) -> SlowReader[T_co]:
+        """Return a reader of ``source``, which nobody else may read."""
 
 
 class CheckpointStore(Protocol):
     """Keeps one named checkpoint, for one owner at a time.
 
-    Each call may raise ``Retryable`` where the store is out of reach, ``NotPermitted`` where it refuses us, and
-    ``Misconfigured`` where its settings do not work.
+    Every method may raise ``Retryable`` when the store is unreachable, ``NotPermitted`` when it
+    refuses us, and ``Misconfigured`` when its settings do not work.
     """
 
     #: The name of the checkpoint, and where it is kept, for messages.
@@ -118,22 +169,29 @@ class CheckpointStore(Protocol):
         """Grows with each change of owner; 0 before ``acquire`` succeeded."""
 
     def acquire(self) -> str:
-        """Try to become the owner: ``""`` on success, else who is in the way. Raises ``Fenced`` where nobody can stand by."""
+        """Try to become the owner.
+
+        Returns:
+            An empty text on success, else the present owner in words.
+
+        Raises:
+            Fenced: The store does not support a standby.
+        """
 
     def load(self) -> Checkpoint | None:
-        """The stored checkpoint, None when there is none. Raises ``CheckpointUnusable``."""
+        """Return the stored checkpoint; None without one. Raises ``CheckpointUnusable``."""
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Store durably, and keep the ownership. Raises ``Fenced`` when it is gone."""
+        """Store durably and renew the ownership. Raises ``Fenced`` when another owns it."""
 
     def renew(self) -> None:
-        """Keep the ownership. Raises ``Fenced`` when it is gone."""
+        """Renew the ownership. Raises ``Fenced`` when another owns it."""
 
     def release(self) -> None:
         """Give the ownership back."""
 
     def replace(self, checkpoint: Checkpoint | None) -> None:
-        """Overwrite or (None) remove the checkpoint by hand; the owner only."""
+        """Overwrite the checkpoint by hand, or remove it (None); for the owner only."""
 
     def check_rights(self) -> None:
-        """Raise what storing would raise for want of rights; changes nothing."""
+        """Raise the error that a save would raise for missing rights; changes nothing."""

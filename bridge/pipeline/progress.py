@@ -1,34 +1,44 @@
-"""Stores the settled position when it is due, and keeps the ownership of the checkpoint meanwhile."""
+"""Stores the settled position when it is due, and keeps the ownership of the checkpoint."""
 
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 
-from bridge.clock import Clock
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.gap import Gap
 from bridge.model.policy import CheckpointPolicy
 from bridge.model.position import Position
 from bridge.model.transition import Transition
-from bridge.observability.metrics import Counters
+from bridge.model.window import Window
+from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.ports import CheckpointStore
 
 
 @dataclass(frozen=True, slots=True)
 class _Save:
-    """A checkpoint on its way to the store, since when, and what was settled by then."""
+    """A checkpoint that is being stored.
+
+    Attributes:
+        started: When it was handed to the store, in monotonic seconds.
+        settled: Whether messages were settled since the save before.
+    """
 
     checkpoint: Checkpoint
-    began: float
-    settled: int
+    started: float
+    settled: bool
     outcome: Future[None]
 
 
 class Progress:
-    """The one writer of the checkpoint while the bridge runs; the position never moves backwards.
+    """The only writer of the checkpoint while the bridge runs.
 
-    It outlives a run of the loop: the next run begins at ``position``, which is at or after what
-    is stored. A save that is due happens on ``executor``, one at a time, so that no message waits
-    for the store; the next call that finds it finished raises what it raised.
+    It outlives the sessions: the next session starts at ``position``, which is at or after the
+    stored one and never moves backwards. A save runs on ``executor``, one at a time, so that no
+    message waits for the store; the next call that finds it finished raises its error.
+
+    Attributes:
+        position: The settled position.
+        settled: Set by the loop when Kafka has acknowledged messages since the last save.
+        unacknowledged: Messages that were in flight when the last session had drained.
     """
 
     def __init__(
@@ -36,23 +46,25 @@ class Progress:
         store: CheckpointStore,
         checkpoint: Checkpoint,
         policy: CheckpointPolicy,
+        *,
         renew_seconds: float,
-        clock: Clock,
-        counters: Counters,
+        context: PipelineContext,
         executor: Executor,
     ) -> None:
         self._store = store
         self._stored = checkpoint
         self._policy = policy
         self._renew_seconds = renew_seconds
-        self._clock = clock
-        self._counters = counters
+        self._clock = context.clock
+        self._counters = context.counters
         self._executor = executor
         self._saving: _Save | None = None
-        self._saved = self._renewed = clock.monotonic()
-        self._settled = counters.settled
+        self._saved = self._clock.monotonic()
+        self._renewed = self._saved
         self._delivered = checkpoint.delivered
         self.position = checkpoint.position
+        self.settled = False
+        self.unacknowledged = 0
 
     @property
     def stored(self) -> Checkpoint:
@@ -61,77 +73,87 @@ class Progress:
 
     @property
     def gap(self) -> Gap | None:
-        """What is to be published from history before the stream goes on; None when there is no such gap (any more)."""
+        """The gap to publish from the jobs' history before the stream resumes; None without one."""
         gap = self._stored.gap
         return gap if gap and self.position < gap.until else None
 
     def remember(self, position: Position, delivered: Transition | None = None) -> None:
-        """Take note of the settled position; begin to store it when due. Raises the store's errors."""
+        """Note the settled position, and start to store it when due. Raises the store's errors."""
         self.reached(position, delivered)
-        self.keep()  # frozen meanwhile, and replaced? That is to be known before anything else
+        # A process that was frozen may have lost the checkpoint: find out before anything else.
+        self.keep()
         if self._saving is None and self._due():
-            self._begin()
+            self._start_save()
         if self._saving is not None and (self._policy.at_once or self._saving.outcome.done()):
-            self._finish()
+            self._finish_save()
 
     def reached(self, position: Position, delivered: Transition | None = None) -> None:
-        """Take note of the settled position, and of a transition shortly before it, in memory only."""
+        """Note the settled position and a transition shortly before it, in memory only."""
         self.position = max(self.position, position)
         self._delivered = delivered or self._delivered
 
+    def drained(self, window: Window) -> None:
+        """Note the position of a session that ends, and the messages it leaves in flight."""
+        self.reached(window.advance(), window.delivered)
+        self.unacknowledged = window.count
+
     def lose(self, gap: Gap) -> None:
-        """Store that the stream cannot tell what is in ``gap``: it is to be published from history first."""
-        self._finish()
-        whole = self.gap.extended_by(gap) if self.gap else gap
-        self._begin(gap=whole)
-        self._finish()
+        """Store that the stream cannot deliver ``gap``: it is to be published from history first."""
+        self._finish_save()
+        self._start_save(gap=self.gap.extended_by(gap) if self.gap else gap)
+        self._finish_save()
 
     def keep(self) -> None:
-        """Renew the ownership when that is due. Raises ``Fenced`` when it is gone."""
-        if self._silent():
-            self._finish()
-        if self._silent():
+        """Renew the ownership when that is due. Raises ``Fenced`` when another owns it."""
+        if self._is_unconfirmed():
+            self._finish_save()
+        if self._is_unconfirmed():
             self.renew()
 
     def renew(self) -> None:
-        """Renew the ownership now. Raises the store's errors, ``Fenced`` when it is gone."""
-        self._finish()
-        began = self._clock.monotonic()
+        """Renew the ownership now. Raises the store's errors; ``Fenced`` when another owns it."""
+        self._finish_save()
+        started = self._clock.monotonic()
         self._store.renew()
-        self._renewed = began
+        self._renewed = started
 
     def save(self) -> None:
         """Store the settled position now, if it moved."""
-        self._finish()
+        self._finish_save()
         if self.position > self._stored.position:
-            self._begin()
-            self._finish()
+            self._start_save()
+            self._finish_save()
 
     def _due(self) -> bool:
         elapsed = self._clock.monotonic() - self._saved
         return self.position > self._stored.position and self._policy.due(
-            elapsed, settled=self._counters.settled != self._settled
+            elapsed, settled=self.settled
         )
 
-    def _silent(self) -> bool:
-        """Whether the store has confirmed nothing for so long that the ownership is to be renewed."""
+    def _is_unconfirmed(self) -> bool:
+        """Return whether the store has confirmed nothing for a third of the lease."""
         return self._clock.monotonic() - self._renewed >= self._renew_seconds
 
-    def _begin(self, gap: Gap | None = None) -> None:
+    def _start_save(self, gap: Gap | None = None) -> None:
         checkpoint = self._stored.moved(self.position, self._clock.now(), self._delivered)
         checkpoint = replace(checkpoint, gap=gap) if gap else checkpoint
-        began, settled = self._clock.monotonic(), self._counters.settled
-        self._saving = _Save(
-            checkpoint, began, settled, self._executor.submit(self._store.save, checkpoint)
-        )
+        started = self._clock.monotonic()
+        outcome = self._executor.submit(self._store.save, checkpoint)
+        self._saving = _Save(checkpoint, started, self.settled, outcome)
+        self.settled = False
 
-    def _finish(self) -> None:
-        """Wait for the save under way, if there is one."""
+    def _finish_save(self) -> None:
+        """Wait for the save that is being made, if there is one."""
         if self._saving is None:
             return
         saving, self._saving = self._saving, None
-        saving.outcome.result()
-        self._stored, self._settled = saving.checkpoint, saving.settled
-        # What the store wrote is at least as new as the moment it began.
-        self._saved = self._renewed = saving.began
+        try:
+            saving.outcome.result()
+        except BaseException:
+            self.settled = self.settled or saving.settled
+            raise
+        self._stored = saving.checkpoint
+        # The store's answer proves the ownership at least up to the moment of the request.
+        self._saved = saving.started
+        self._renewed = saving.started
         self._counters.checkpoints += 1

@@ -1,78 +1,87 @@
-"""Hands an event's messages to the sink; sets aside what cannot be sent, within a limit."""
+"""Turns events into messages and hands them to the sink."""
 
 import logging
 from collections import deque
 
-from bridge.clock import Clock
 from bridge.errors import PoisonEvent
+from bridge.hints import Hint
 from bridge.model.message import TOO_LARGE, Message, MessageFormat
 from bridge.model.policy import DeadLetterBrake
 from bridge.model.position import Position
 from bridge.model.transition import RECOVERY, STREAM, Event, Poison, Transition
 from bridge.model.window import Delivery, Sending, Window
-from bridge.observability.metrics import Counters
+from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.ports import Sink
 
 logger = logging.getLogger(__name__)
 
 _STOPPED = (
-    "Nothing is lost: the event is read again at the next start, and all before it is delivered"
+    "Nothing is lost: everything before it is delivered, and the next start reads this event again"
 )
 
 
 class Publisher:
-    """Publishes events in their order; a dead letter takes its message's place in that order."""
+    """Publishes events in their order; a dead letter keeps its transition's place in that order.
+
+    Attributes:
+        sink: Where messages go.
+        window: Holds the messages in flight.
+        dead_lettered: Transitions that this publisher wrote to the dead-letter topic.
+    """
 
     def __init__(
         self,
         sink: Sink,
         window: Window,
-        form: MessageFormat,
-        brake: DeadLetterBrake,
-        clock: Clock,
-        counters: Counters,
+        message_format: MessageFormat,
         *,
-        set_aside_oversize: bool,
+        brake: DeadLetterBrake,
+        context: PipelineContext,
+        dead_letter_oversize: bool,
     ) -> None:
-        self._sink = sink
-        self._window = window
-        self._format = form
+        self.sink = sink
+        self.window = window
+        self.dead_lettered = 0
+        self._format = message_format
         self._brake = brake
-        self._clock = clock
-        self._counters = counters
-        self._set_aside_oversize = set_aside_oversize
-        self._most = sink.max_message_bytes(form.topic)
+        self._clock = context.clock
+        self._counters = context.counters
+        self._sent = context.sent
+        self._dead_letter_oversize = dead_letter_oversize
+        self._max_bytes = sink.max_message_bytes(message_format.topic)
 
     def publish(self, events: deque[Event]) -> None:
         """Take events from the left until the window is full, and send their messages.
 
-        They are handed over together: Kafka's clients make larger batches of what comes at once.
+        All messages are handed over together, so that the Kafka client makes large batches.
         """
         sendings: list[Sending] = []
-        now, waiting = self._clock.monotonic(), len(events)
+        now = self._clock.monotonic()
+        waiting = len(events)
         try:
-            while events and not self._window.full:
+            while events and not self.window.full:
                 self._prepare(events.popleft(), sendings, now)
-        finally:  # what is in the window is sent, also when the next one cannot be
+        finally:
+            # Messages in the window are sent even when the next event cannot be.
             self._counters.read += waiting - len(events)
-            self._sink.send(sendings)
+            self.sink.send(sendings)
 
     def _prepare(self, event: Event, sendings: list[Sending], now: float) -> None:
-        """Make the messages of ``event``; its position is reached when the last of them is settled."""
+        """Make the messages of ``event``; its position is reached when the last one is settled."""
         position, items, committed, skipped, origin = event
         if skipped:
             self._counters.skip(skipped)
         if not items:
-            self._window.pass_by(position)
+            self.window.pass_by(position)
             return
         for item in items:
             message, size = self._message(item, origin, position)
             delivery = Delivery(None, size, now, committed, item)
-            self._window.admit(delivery)
+            self.window.admit(delivery)
             sendings.append((message, delivery))
         delivery.position = position
-        if position > self._counters.sent_up_to:
-            self._counters.sent_up_to = position
+        if position > self._sent.highest:
+            self._sent.highest = position
         elif origin == STREAM:
             self._counters.possible_duplicates += len(items)
         if origin == RECOVERY:
@@ -81,11 +90,11 @@ class Publisher:
     def _message(
         self, item: Transition | Poison, origin: bytes, position: Position
     ) -> tuple[Message, int]:
-        """The message for an item, and its size in bytes."""
+        """Return the message of an item, and its size in bytes."""
         if isinstance(item, Transition):
             message = self._format.message(item, origin)
             size = message.size()
-            if size <= self._most:
+            if size <= self._max_bytes:
                 return message, size
             message = self._oversize(item, size, origin, position)
         else:
@@ -93,49 +102,49 @@ class Publisher:
         return message, message.size()
 
     def _oversize(self, item: Transition, size: int, origin: bytes, position: Position) -> Message:
-        reason = f"{TOO_LARGE} {size} bytes, more than topic {self._format.topic} takes"
-        if not self._set_aside_oversize:
+        reason = f"{TOO_LARGE} {size} bytes, more than topic {self._format.topic} accepts"
+        if not self._dead_letter_oversize:
             raise PoisonEvent(
                 f"Job {item.job_id:.100}: {reason}",
                 _STOPPED,
                 "Raise the topic's max.message.bytes, or set kafka.on_oversize = dead-letter",
             )
-        return self._dead_letter(
-            Poison(reason, item.job_id, item.state, item.time, item.trans_id, item.sequence),
-            origin,
-            position,
-        )
+        poison = Poison(reason, item.job_id, item.state, item.time, item.trans_id, item.sequence)
+        return self._dead_letter(poison, origin, position)
 
     def _dead_letter(self, poison: Poison, origin: bytes, position: Position) -> Message:
         topic = self._format.dead_letter_topic
-        if not self._sink.max_message_bytes(topic):
+        if not self.sink.max_message_bytes(topic):
             raise PoisonEvent(
-                f"A transition cannot be sent ({poison.reason}), and there is no topic {topic} to set it aside",
+                f"A transition cannot be sent ({poison.reason}), "
+                f"and its dead-letter topic {topic} does not exist",
                 _STOPPED,
-                "'job-bridge topics create' makes it",
+                f"'{Hint.CREATE_TOPICS}' creates it",
             )
-        if not self._is_again(position, origin):
-            self._note(poison)
+        if not self._is_repeat(position, origin):
+            self._count(poison)
         return self._format.dead_letter(poison, origin, self._clock.now())
 
-    def _note(self, poison: Poison) -> None:
-        """Count one more that is set aside, and say so; raises ``PoisonEvent`` when they are too many."""
+    def _count(self, poison: Poison) -> None:
+        """Count and log a dead letter. Raises ``PoisonEvent`` when there are too many."""
         topic = self._format.dead_letter_topic
         if self._brake.exceeded(self._clock.monotonic()):
             raise PoisonEvent(
-                f"Too many dead letters within an hour; the next: {poison.reason}",
+                f"Too many dead letters within an hour; the next one: {poison.reason}",
                 _STOPPED,
-                f"Look at {topic}: when they are as expected, raise delivery.dead_letters_per_hour",
+                f"Look at {topic}; if they are expected, raise delivery.dead_letters_per_hour",
             )
         extra = {
             "job_id": poison.job_id[:100],
             "trans_id": poison.trans_id[:100],
             "reason": poison.reason,
         }
-        logger.warning("set aside to %s, not sent", topic, extra=extra)
+        logger.warning("a transition cannot be sent: dead-lettered to %s", topic, extra=extra)
+        self.dead_lettered += 1
         self._counters.dead_lettered += 1
 
-    def _is_again(self, position: Position, origin: bytes) -> bool:
-        """Whether an event was on its way before, and is read again after a failure; jobs of a recovery may share a position."""
-        up_to = self._counters.sent_up_to
-        return position <= up_to if origin == STREAM else origin == RECOVERY and position < up_to
+    def _is_repeat(self, position: Position, origin: bytes) -> bool:
+        """Return whether an event was sent by an earlier session, which counted its dead letters."""
+        if origin == STREAM:
+            return self._sent.includes(position)
+        return origin == RECOVERY and self._sent.passed(position)

@@ -1,137 +1,100 @@
-"""Recovery: what the change stream has forgotten, published from the jobs' own history before the stream goes on."""
+"""Delivers a gap from the jobs' history, and then the change stream after it."""
 
-import logging
-from collections.abc import Callable, Sequence
-from typing import Any
-
-from bridge.clock import Clock
 from bridge.model.gap import Gap
 from bridge.model.position import Position
 from bridge.model.transition import RECOVERY, Batch, Event, Transition
-from bridge.observability.metrics import Counters
-from bridge.pipeline.ports import JobHistory, Stream
+from bridge.observability.counters import Counters
+from bridge.pipeline.ports import JobHistory, SlowCall, SlowReader, Stream
+from bridge.pipeline.recovery_progress import RecoveryProgress
 
-logger = logging.getLogger("bridge")
-
-#: Jobs that are read at once.
-_JOBS = 200
-#: Jobs that are remembered as told: some megabytes.
-_REMEMBERED = 50_000
-_SAY_SECONDS = 10.0
+_JOBS_AT_ONCE = 200
+#: Jobs remembered as delivered, to leave them out when they are read again; some megabytes.
+_MAX_REMEMBERED = 50_000
 
 
-class RecoveryProgress:
-    """How far a recovery is; written by the loop's thread, read by anybody."""
+class _DeliveredJobs:
+    """Remembers the latest jobs that were delivered; forgets the older half when full."""
 
-    def __init__(self, gap: Gap, total: int | None, clock: Clock) -> None:
-        self.gap, self.total, self.done = gap, total, 0
-        self._clock = clock
-        self._began = self._said = clock.monotonic()
+    def __init__(self) -> None:
+        self._latest: set[str] = set()
+        self._older: set[str] = set()
 
-    @property
-    def seconds(self) -> float:
-        """How long it takes so far."""
-        return self._clock.monotonic() - self._began
-
-    @property
-    def eta_seconds(self) -> float | None:
-        """How long it will go on; None while that is unknown."""
-        if not self.total or not self.done:
-            return None
-        return max(0.0, (self.total - self.done) * self.seconds / self.done)
-
-    def document(self) -> dict[str, Any]:
-        """As ``/status.json`` shows it."""
-        return {
-            "since": self.gap.since,
-            "until": str(self.gap.until),
-            "jobs_done": self.done,
-            "jobs_total": self.total,
-            "eta_seconds": self.eta_seconds,
-        }
-
-    def __str__(self) -> str:
-        eta = self.eta_seconds
-        left = f", about {eta:.0f} s to go" if eta is not None else ""
-        return f"publishing from the jobs' history: {self.done} of {'?' if self.total is None else self.total} jobs read{left}"
-
-    def read(self, jobs: int) -> None:
-        """Note so many jobs more, and say so now and then."""
-        self.done += jobs
-        if self._clock.monotonic() - self._said >= _SAY_SECONDS:
-            self._said = self._clock.monotonic()
-            logger.info("%s", self)
+    def add(self, job: JobHistory) -> bool:
+        """Remember a job; return whether it is new."""
+        if not (job.job_id and job.items):
+            return True
+        # The first transition's identity is part of the key: a faulty service may use an id twice.
+        key = f"{job.job_id} {job.items[0].trans_id}"
+        if key in self._latest or key in self._older:
+            return False
+        if len(self._latest) >= _MAX_REMEMBERED // 2:
+            self._older = self._latest
+            self._latest = set()
+        self._latest.add(key)
+        return True
 
 
 class RecoveryStream:
-    """A stream of a gap and then of what follows; see :class:`bridge.pipeline.ports.Stream`.
+    """A stream of a gap and of the events after it; see :class:`bridge.pipeline.ports.Stream`.
 
-    Jobs come in the order of their last update, those without one first, each with its transitions of the gap in their
-    order. One that is updated while the others are read may come again, and is told once, as long as it is remembered: what
-    it got since is the stream's to tell. ``more`` gives the next of them, so many at most, an empty list when all
-    were given; ``follow`` the stream behind them, opened. Both give None until they have it. The position after the gap is reached when all of it is
-    settled, like any other. What they raise is raised.
+    Jobs come in the order of their last update, those without one first. Each brings its
+    transitions of the gap, in their order. A job updated during the read may be read twice; the
+    second time is dropped, because the change stream will deliver what changed. The position after
+    the gap is reached when all of the gap is settled.
     """
 
     def __init__(
         self,
-        more: Callable[[int], Sequence[JobHistory] | None],
+        jobs: SlowReader[JobHistory],
+        following: SlowCall[Stream],
         gap: Gap,
-        start: Position,
-        follow: Callable[[], Stream | None],
-        report: RecoveryProgress,
-        counters: Counters,
         *,
-        latest_only: bool,
+        start: Position,
+        progress: RecoveryProgress,
+        latest_only: Counters | None,
     ) -> None:
-        self._more, self._gap, self._start, self._follow = more, gap, start, follow
-        self._report, self._counters, self._latest_only = report, counters, latest_only
+        """Create a stream that has read nothing yet.
+
+        Args:
+            jobs: The jobs of the gap.
+            following: Opens the change stream after the gap.
+            gap: Which of a job's transitions to deliver.
+            start: The lost position; its recovery cursor tells how far an earlier recovery came.
+            progress: Counts the jobs.
+            latest_only: Counts the jobs, where documents contain no history but the latest state.
+        """
+        self._jobs = jobs
+        self._following = following
+        self._gap = gap
+        self._start = start
+        self._progress = progress
+        self._latest_only = latest_only
+        self._cursor = start.recovery_cursor
+        self._delivered = _DeliveredJobs()
         self._stream: Stream | None = None
-        self._read_all = False
-        self._recovery_cursor = start.recovery_cursor
-        #: Jobs that were told, the latest of them and those before: an older half is dropped.
-        self._told: set[str] = set()
-        self._told_before: set[str] = set()
 
     def read(self) -> Batch | None:
         if self._stream is not None:
             return self._stream.read()
-        return self._behind() if self._read_all else self._before()
+        return self._follow() if self._jobs.ended else self._read_jobs()
 
-    def _before(self) -> Batch | None:
-        jobs = self._more(_JOBS)
-        if jobs is None:
-            return None
+    def _read_jobs(self) -> Batch | None:
+        jobs = self._jobs.poll(_JOBS_AT_ONCE)
         if not jobs:
-            self._read_all = True
-            return self._behind()
-        new = [self._is_new(job) for job in jobs]
-        self._report.read(sum(new))
+            return self._follow() if self._jobs.ended else None
+        new = [self._delivered.add(job) for job in jobs]
+        self._progress.read(sum(new))
         events = list(map(self._event, jobs, new))
         return Batch(events, events[-1].position)
 
-    def _behind(self) -> Batch | None:
-        self._stream = self._follow()
+    def _follow(self) -> Batch | None:
+        self._stream = self._following.poll()
         return None if self._stream is None else Batch((), self._gap.until)
 
     def _event(self, job: JobHistory, new: bool) -> Event:
-        self._recovery_cursor = max(job.recovery_cursor, self._recovery_cursor)
+        self._cursor = max(job.recovery_cursor, self._cursor)
         items = self._gap.select(job.items) if new else []
         if self._latest_only and any(isinstance(item, Transition) for item in items):
-            self._counters.latest_only += 1
-        return Event(
-            self._start._replace(recovery_cursor=self._recovery_cursor), items, origin=RECOVERY
-        )
-
-    def _is_new(self, job: JobHistory) -> bool:
-        """Whether it was not told yet, as far as that is remembered; it is from now on."""
-        if not (job.job_id and job.items):
-            return True
-        # What a document keeps, and no other has: an id alone may be in two, where a service errs.
-        name = f"{job.job_id} {job.items[0].trans_id}"
-        if name in self._told or name in self._told_before:
-            return False
-        if len(self._told) >= _REMEMBERED // 2:
-            self._told_before, self._told = self._told, set()
-        self._told.add(name)
-        return True
+            self._latest_only.latest_only += 1
+        position = self._start._replace(recovery_cursor=self._cursor)
+        return Event(position, items, origin=RECOVERY)

@@ -1,110 +1,122 @@
-"""Publishes given events once and waits until all of them are settled: for replays, repairs and retries."""
+"""Publishes given events once and waits for their acknowledgement: replays, repairs, retries."""
 
-import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import islice
 
-from bridge.clock import Clock
-from bridge.logs import Repeated
-from bridge.model.policy import stalled
 from bridge.model.transition import Event
-from bridge.model.window import Window
-from bridge.observability.metrics import Counters
-from bridge.pipeline.ports import Sink
+from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.publisher import Publisher
+from bridge.pipeline.stall_warning import Complainer, StallWarning
 
-logger = logging.getLogger("bridge")
+_EVENTS_AT_ONCE = 500
 
-_AT_ONCE = 500
-_PULSE_SECONDS = 0.25
+
+def _ignore(_count: int) -> None:
+    """Do nothing with a number of settled messages."""
 
 
 class Republisher:
-    """Moves nothing but messages: no checkpoint is touched.
+    """Moves messages only: no checkpoint is touched.
 
-    ``window.position`` is that of the last event that is settled with all before it, so whoever gives
-    the events positions knows where to go on. ``rate`` bounds events a second; 0 does not. After
-    ``stop`` what is in flight is waited for ``drain_seconds`` at most.
+    ``window.position`` is that of the last event that is settled together with all before it, so a
+    caller that gives its events positions knows where to continue.
+
+    Attributes:
+        settled: Messages that Kafka has acknowledged, dead letters included.
     """
 
     def __init__(
         self,
-        sink: Sink,
         publisher: Publisher,
-        window: Window,
-        wake: threading.Event,
-        stop: threading.Event,
-        clock: Clock,
-        counters: Counters,
+        client: Complainer,
+        context: PipelineContext,
         *,
         drain_seconds: float,
         rate: float = 0.0,
-        complaint: Callable[[], str] = lambda: "",
     ) -> None:
-        self._sink, self._publisher, self.window = sink, publisher, window
-        self._wake, self._stop, self._clock, self.counters = wake, stop, clock, counters
-        self._drain_seconds, self._complaint = drain_seconds, complaint
-        self._stall = Repeated(logger)
-        self._pace = 1 / rate if rate else 0.0
-        self._settled: Callable[[int], None] = lambda _: None
+        """Create one for a command.
 
-    def run(self, events: Iterable[Event], settled: Callable[[int], None] = lambda _: None) -> bool:
-        """Publish ``events`` in their order; True when all are settled, False when it was stopped before that.
-
-        ``settled`` hears how many messages more Kafka has. Raises the sink's errors; what was in flight then may be there or not.
+        Args:
+            publisher: Makes the messages and hands them to its sink.
+            client: The Kafka client, for the reason of a stall.
+            context: Its pulse ends the work when a stop is requested.
+            drain_seconds: How long to wait for messages in flight after a stop.
+            rate: The most events a second; 0 for no limit.
         """
-        self._settled = settled
-        source, due = iter(events), self._clock.monotonic()
-        while not self._stop.is_set():
-            waiting = deque(islice(source, 1 if self._pace else _AT_ONCE))
+        self.window = publisher.window
+        self.settled = 0
+        self._publisher = publisher
+        self._sink = publisher.sink
+        self._client = client
+        self._pulse = context.pulse
+        self._drain_seconds = drain_seconds
+        self._stall = StallWarning(context.clock, "The command waits")
+        self._pace = 1 / rate if rate else 0.0
+        self._advance: Callable[[int], None] = _ignore
+
+    @property
+    def dead_lettered(self) -> int:
+        """Transitions that went to the dead-letter topic."""
+        return self._publisher.dead_lettered
+
+    def run(self, events: Iterable[Event], advance: Callable[[int], None] = _ignore) -> bool:
+        """Publish ``events`` in their order.
+
+        Args:
+            events: Read as they are needed.
+            advance: Called with the number of messages that were acknowledged since the last call.
+
+        Returns:
+            True when all are settled, False when it was stopped before that.
+
+        Raises:
+            BridgeError: The sink failed; Kafka may have the messages in flight or not.
+        """
+        self._advance = advance
+        source = iter(events)
+        clock = self._pulse.clock
+        due = clock.monotonic()
+        while not self._pulse.stop.is_set():
+            waiting = deque(islice(source, 1 if self._pace else _EVENTS_AT_ONCE))
             if not waiting:
                 return self._finish()
             self._publish(waiting)
-            now = self._clock.monotonic()
-            due = max(due + self._pace, now)  # what could not be sent in time is not caught up with
-            self._stop.wait(due - now)
+            now = clock.monotonic()
+            due = max(due + self._pace, now)  # a delay is not caught up with a burst
+            self._pulse.stop.wait(due - now)
         self._finish()
         return False
 
     def _publish(self, waiting: deque[Event]) -> None:
-        while waiting and not self._stop.is_set():
-            self._wake.clear()
+        while waiting and not self._pulse.stop.is_set():
+            self._pulse.wake.clear()
             if not self.window.full:
                 self._publisher.publish(waiting)
             if not self._settle() and waiting:
-                self._wake.wait(_PULSE_SECONDS)
+                self._pulse.wait_for_answers()
 
     def _finish(self) -> bool:
-        """Wait for what is in flight; False when it was stopped and not all came in time."""
+        """Wait for the messages in flight; False when a stop left some of them."""
+        clock = self._pulse.clock
         stopped = None
         while self.window:
-            self._wake.clear()
+            self._pulse.wake.clear()
             settled = self._settle()
-            if self._stop.is_set():
-                stopped = stopped or self._clock.monotonic()
-                if self._clock.monotonic() - stopped > self._drain_seconds:
+            if self._pulse.stop.is_set():
+                stopped = stopped or clock.monotonic()
+                if clock.monotonic() - stopped > self._drain_seconds:
                     return False
             if self.window and not settled:
-                self._wake.wait(_PULSE_SECONDS)
+                self._pulse.wait_for_answers()
         return True
 
     def _settle(self) -> bool:
-        found = self._sink.settled()
-        self.window.settle(found)
+        deliveries = self._sink.settled()
+        self.window.settle(deliveries)
         self.window.advance()
-        self.counters.settled += len(found)
-        if found:
-            self._settled(len(found))
-        self._watch()
-        return bool(found)
-
-    def _watch(self) -> None:
-        """Say so when Kafka takes nothing, and when it does again."""
-        now, oldest = self._clock.monotonic(), self.window.oldest
-        age = None if oldest is None else now - oldest
-        if trouble := stalled(age, self._complaint):
-            self._stall.failed(now, f"{trouble}: waiting", age)
-        else:
-            self._stall.over(now, "Kafka acknowledges again")
+        if deliveries:
+            self.settled += len(deliveries)
+            self._advance(len(deliveries))
+        self._stall.look(self.window, self._client)
+        return bool(deliveries)

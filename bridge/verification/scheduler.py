@@ -19,7 +19,8 @@ from typing import Any, Self
 
 from pydantic import SecretStr
 
-from bridge.observability.status import Status, Verified
+from bridge.observability.snapshot import Verified
+from bridge.observability.status import LatestVerification, Status
 from bridge.settings import Settings, parse_duration
 from bridge.settings.load import PREFIX, setting_names, variable
 
@@ -38,8 +39,10 @@ class VerificationScheduler:
     The status is told what was found.
     """
 
-    def __init__(self, settings: Settings, status: Status) -> None:
-        self._settings, self._status = settings, status
+    def __init__(self, settings: Settings, status: Status, latest: LatestVerification) -> None:
+        self._settings = settings
+        self._status = status
+        self._latest = latest
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="verifying", daemon=True)
 
@@ -62,7 +65,7 @@ class VerificationScheduler:
         every = parse_duration(self._settings.verify.every).total_seconds()
         begin, pause = None, min(every, _FIRST_SECONDS)
         while not self._stop.wait(pause):
-            if begin is None and (began := self._status.began):
+            if begin is None and (began := self._status.snapshot().start):
                 begin, pause = float(began.cluster_time.seconds), every
             if (
                 begin is not None
@@ -73,12 +76,10 @@ class VerificationScheduler:
 
     def _delivered(self) -> float:
         """Up to when all should be in Kafka, Unix seconds; where there is no stream, what each sweep finds."""
-        now, settle, position = (
-            time.time(),
-            self._settings.verify.settle_seconds,
-            self._status.position(),
-        )
-        if not self._status.streams:
+        now, settle = time.time(), self._settings.verify.settle_seconds
+        snapshot = self._status.snapshot()
+        position = snapshot.position
+        if not snapshot.streams:
             return (
                 now
                 - settle
@@ -128,7 +129,7 @@ class VerificationScheduler:
         return not found["missing"]
 
     def _tell(self, found: Mapping[str, Any], times: str) -> None:
-        self._status.verified = Verified(found["until"], found["missing"], found["repeated"])
+        self._latest.result = Verified(found["until"], found["missing"], found["repeated"])
         if found["missing"]:
             logger.error(
                 "Kafka lacks %d of %d transitions, the first: %s. The jobs still hold them: 'job-bridge verify %s --repair' sends them",

@@ -11,7 +11,7 @@ from bridge.model.policy import CheckpointPolicy, DeadLetterBrake
 from bridge.model.position import Position
 from bridge.model.transition import Transition
 from bridge.model.window import Window
-from bridge.observability.metrics import Counters
+from bridge.observability.counters import Counters
 from bridge.pipeline.loop import Loop
 from bridge.pipeline.metered_sink import MeteredSink
 from bridge.pipeline.progress import Progress

@@ -21,7 +21,7 @@ from bridge.model.transition import Batch
 from bridge.model.window import Delivery, Sending, Window
 from bridge.mongo.decoder import OPTIONS, Decoder
 from bridge.mongo.job_id_cache import JobIdCache
-from bridge.observability.metrics import Counters
+from bridge.observability.counters import Counters
 from bridge.pipeline.loop import Loop
 from bridge.pipeline.metered_sink import MeteredSink
 from bridge.pipeline.progress import Progress

@@ -9,7 +9,7 @@ import pytest
 from bridge.delivery.fire_and_forget import FireAndForgetSink
 from bridge.errors import Retryable
 from bridge.model.window import Sending, Window
-from bridge.observability.metrics import Counters
+from bridge.observability.counters import Counters
 from tests.support.factories import at, delivery, message
 from tests.support.fakes import FakeBroker, FakeClock, FakeSink, FakeWake
 

@@ -12,7 +12,7 @@ from bridge.delivery.untagging_sink import InFlight, UntaggingSink
 from bridge.errors import Retryable
 from bridge.model.transition import STREAM, SWEEP, Batch, Event, Poison, Transition
 from bridge.model.window import Delivery
-from bridge.observability.metrics import Counters
+from bridge.observability.counters import Counters
 from tests.support.factories import BASE, at, message, transition
 from tests.support.fakes import FakeBroker, FakeClock, FakeSink, FakeStream, Log
 

@@ -10,7 +10,7 @@ import pytest
 from bridge.errors import Fenced, Retryable
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.policy import CheckpointPolicy
-from bridge.observability.metrics import Counters
+from bridge.observability.counters import Counters
 from bridge.pipeline.progress import Progress
 from tests.support.factories import at, checkpoint
 from tests.support.fakes import FakeClock, FakeStore, Here, Shelf

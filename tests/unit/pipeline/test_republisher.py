@@ -12,7 +12,7 @@ from bridge.model.message import MessageFormat
 from bridge.model.policy import DeadLetterBrake
 from bridge.model.transition import REPLAY, Event
 from bridge.model.window import Delivery, Window
-from bridge.observability.metrics import Counters
+from bridge.observability.counters import Counters
 from bridge.pipeline.publisher import Publisher
 from bridge.pipeline.republisher import Republisher
 from tests.support.factories import at, transition

@@ -14,7 +14,7 @@ import pytest
 
 from bridge.clock import SystemClock
 from bridge.model.position import ClusterTime, position_from
-from bridge.observability.metrics import Counters
+from bridge.observability.counters import Counters
 from bridge.observability.status import Status
 from bridge.verification.scheduler import VerificationScheduler
 from tests.support.factories import BASE, settings

@@ -1,0 +1,39 @@
+"""One finding of ``job-bridge check``."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bridge.errors import BridgeError
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A precondition of ``run``.
+
+    Attributes:
+        level: ok, warning or failure.
+        subject: What was looked at.
+        text: What was found.
+        todo: What to do about it; empty where nothing is.
+        exit_code: The code with which ``run`` would end; 0 where it would not.
+    """
+
+    level: str
+    subject: str
+    text: str
+    todo: str = ""
+    exit_code: int = 0
+
+
+def failure(subject: str, error: BridgeError) -> Finding:
+    """Return the finding for an error with which ``run`` would end, or for which it would wait."""
+    text = ". ".join(filter(None, (error.what, error.data)))
+    return Finding("failure", subject, text, error.todo, error.exit_code)
+
+
+def guarded(subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Yield the findings of ``look``, and its error as the last one."""
+    try:
+        yield from look()
+    except BridgeError as error:
+        yield failure(subject, error)

@@ -1,0 +1,63 @@
+"""The ownership of one bridge's checkpoint, from acquiring it to giving it back."""
+
+import logging
+from contextlib import suppress
+
+from bridge.errors import BridgeError, Fenced, NotPermitted, Retryable
+from bridge.pipeline.ports import CheckpointStore
+from bridge.pipeline.progress import Progress
+
+logger = logging.getLogger("bridge")
+
+
+class Ownership:
+    """Keeps the checkpoint owned, before and after its content is known.
+
+    Attributes:
+        progress: Writes the checkpoint; None until the starting point is known, and after a mode
+            without positions lost its resume point.
+    """
+
+    def __init__(self, store: CheckpointStore) -> None:
+        self.progress: Progress | None = None
+        self._store = store
+
+    def acquire(self) -> str:
+        """Become or stay the owner; return the present owner in words, or an empty text.
+
+        Raises the errors of the store; ``Fenced`` when another owns a checkpoint that was ours.
+        """
+        if self.progress is not None:
+            self.progress.renew()
+            return ""
+        return self._store.acquire()
+
+    def keep(self) -> None:
+        """Renew the ownership when that is due. Raises the errors of the store."""
+        if self.progress is not None:
+            self.progress.keep()
+        elif self._store.epoch:
+            self._store.renew()
+
+    def give_back(self) -> BridgeError | None:
+        """Store the settled position and give the checkpoint back.
+
+        Returns:
+            The error that kept the position from being stored; None when it is stored.
+        """
+        try:
+            if self.progress is not None:
+                self.progress.save()
+            with suppress(Retryable, NotPermitted):  # a standby waits for the end of the lease
+                if self._store.epoch:
+                    self._store.release()
+        except Fenced as error:
+            return error
+        except BridgeError as error:
+            logger.warning(
+                "stopped without storing the position: %s; "
+                "the next start sends again what was sent since the last checkpoint",
+                error,
+            )
+            return error
+        return None

@@ -1,0 +1,107 @@
+"""The part of ``job-bridge check`` that looks at Kafka."""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+
+from bridge.app.finding import Finding, failure, guarded
+from bridge.hints import Hint
+from bridge.kafka.drivers import KafkaDriver, driver_of
+from bridge.kafka.topics import DEFAULT_MAX_MESSAGE_BYTES, Topic, missing, unwritable
+from bridge.settings import Settings
+
+_HOUR_MS = 3_600_000
+_SHORT_RETENTION_HOURS = 24
+_RETRYABLE = 75
+
+
+def look_at_kafka(settings: Settings) -> Iterator[Finding]:
+    """Yield findings about the brokers, the topic and its dead-letter topic."""
+    name = settings.kafka.topic
+    dead_letters = f"{name}-dlq"
+    driver = driver_of(settings)
+    topics = driver.topics(settings).describe(name, dead_letters)
+    yield Finding("ok", "kafka", f"{driver} reaches {settings.kafka.bootstrap_servers}")
+    if name in topics:
+        yield from _topic(topics[name])
+    else:
+        yield failure("topic", missing(name))
+    if settings.verify.every != "never" and name in topics:
+        for topic in filter(topics.__contains__, (name, dead_letters)):
+            yield from guarded("verify", partial(_readable, settings, driver, topic))
+    yield _dead_letters(dead_letters, topics.get(dead_letters))
+
+
+def _dead_letters(name: str, topic: Topic | None) -> Finding:
+    if topic is None:
+        return Finding(
+            "warning",
+            "dead letters",
+            f"the topic {name} does not exist: a message that needs it would stop the bridge",
+            f"'{Hint.CREATE_TOPICS}'",
+        )
+    if not topic.writable:
+        return Finding(
+            "warning",
+            "dead letters",
+            f"this user may not write to {name}: a message that needs it would stop the bridge",
+            "grant Write on it",
+        )
+    return Finding("ok", "dead letters", f"topic {name}, {topic.partitions} partition(s)")
+
+
+def _readable(settings: Settings, driver: KafkaDriver, topic: str) -> Iterator[Finding]:
+    with driver.reader(settings) as reader:
+        reader.count(topic, time.time())
+        for _ in reader.read(topic, time.time() - 1):
+            break
+    yield Finding("ok", "verify", f"this user may read {topic}")
+
+
+def _topic(topic: Topic) -> Iterator[Finding]:
+    sizes = f"{topic.partitions} partition(s), {topic.replicas} replica(s)"
+    yield Finding("ok", "topic", f"{topic.name}, {sizes}")
+    if not topic.writable:
+        yield failure("topic", unwritable(topic.name))
+    if topic.max_message_bytes is None:
+        yield Finding(
+            "warning",
+            "topic",
+            "this user may not read the topic's configuration; "
+            f"the bridge assumes max.message.bytes = {DEFAULT_MAX_MESSAGE_BYTES}",
+            "grant DescribeConfigs on the topic",
+        )
+        return
+    yield Finding("ok", "topic", f"max.message.bytes {topic.max_message_bytes}")
+    yield _replication(topic)
+    if topic.retention_ms is not None and topic.retention_ms >= 0:
+        yield _retention(topic.retention_ms / _HOUR_MS)
+
+
+def _replication(topic: Topic) -> Finding:
+    needed = topic.min_insync_replicas or 1
+    present = f"min.insync.replicas {needed} with {topic.replicas} replica(s)"
+    if needed > topic.replicas:
+        return Finding(
+            "failure",
+            "topic",
+            f"{present}: no write can succeed",
+            "lower min.insync.replicas or add replicas",
+            _RETRYABLE,
+        )
+    if topic.replicas > 1 and needed < 2:
+        return Finding(
+            "warning",
+            "topic",
+            f"{present}: the loss of one broker may lose a message",
+            "set min.insync.replicas to 2",
+        )
+    return Finding("ok", "topic", present)
+
+
+def _retention(hours: float) -> Finding:
+    text = f"keeps messages for {hours:.0f} hours"
+    if hours < _SHORT_RETENTION_HOURS:
+        todo = "raise retention.ms: a consumer that is down for longer misses messages"
+        return Finding("warning", "topic", text, todo)
+    return Finding("ok", "topic", text)

@@ -1,0 +1,185 @@
+"""The part of ``job-bridge check`` that looks at MongoDB and the checkpoint."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+from bridge.app.finding import Finding, guarded
+from bridge.app.starting_point import admit_history, first_position
+from bridge.app.wiring import open_source_and_store
+from bridge.errors import ResumePointLost
+from bridge.hints import Hint
+from bridge.model.checkpoint import Checkpoint
+from bridge.model.position import ClusterTime, Position, position_from
+from bridge.model.profile import namespace_of
+from bridge.mongo.source import MongoSource
+from bridge.observability.snapshot import SWEEP_ONLY
+from bridge.pipeline.ports import CheckpointStore
+from bridge.settings import Settings
+
+_HOUR = 3600
+_CLOCK_TOLERANCE_SECONDS = 5
+
+
+def look_at_mongodb(settings: Settings) -> Iterator[Finding]:
+    """Yield findings about the deployment, the collection, the rights and the checkpoint."""
+    with open_source_and_store(settings) as (source, store):
+        deployment = source.deployment(streams=not settings.keeps_no_position)
+        cluster = deployment.cluster_id.rstrip("/")
+        yield Finding("ok", "mongodb", f"{deployment.kind} {cluster}, version {deployment.version}")
+        mode = f"delivery.mode {settings.delivery.mode}, the position is kept in {store.where}"
+        yield Finding("ok", "mode", mode)
+        yield _collection(settings, source)
+        newest = deployment.cluster_time
+        if deployment.streams:
+            yield from guarded("rights", lambda: _stream(settings, source, newest))
+        else:
+            todo = "nothing, if a delay of sweep.every_seconds is acceptable"
+            yield Finding("warning", "stream", SWEEP_ONLY, todo)
+        yield _clock(newest)
+        if settings.delivery.mode.startswith("background"):
+            yield from guarded("sweep", lambda: _sweep(source))
+        if not settings.keeps_no_position:
+            yield from guarded("history", lambda: _history(settings, source))
+            yield from guarded("checkpoint", lambda: _checkpoint(settings, source, store))
+
+
+def _collection(settings: Settings, source: MongoSource) -> Finding:
+    if source.exists():
+        return Finding("ok", "collection", f"{namespace_of(settings)} exists")
+    return Finding(
+        "warning",
+        "collection",
+        f"{namespace_of(settings)} does not exist yet; the bridge would wait for it",
+        "check mongo.database and mongo.collection",
+    )
+
+
+def _stream(settings: Settings, source: MongoSource, newest: ClusterTime) -> Iterator[Finding]:
+    with source.open(position_from(newest.next()), threading.Event(), by_time=False):
+        text = f"this user may read the change stream of {namespace_of(settings)}"
+        yield Finding("ok", "rights", text)
+    source.ids.find([None])
+    yield Finding("ok", "rights", "this user may look up job ids")
+
+
+def _sweep(source: MongoSource) -> Iterator[Finding]:
+    sweep = source.sweep()
+    sweep.check_rights()
+    yield Finding("ok", "sweep", "this user may remove tags")
+    if missing := sweep.missing_index():
+        yield Finding(
+            "warning",
+            "sweep",
+            f"the index {missing} is missing: each sweep reads every job",
+            f"'{Hint.CREATE_SWEEP_INDEX}' creates it",
+        )
+    else:
+        yield Finding("ok", "sweep", "an index finds the tagged jobs")
+
+
+def _history(settings: Settings, source: MongoSource) -> Iterator[Finding]:
+    if settings.recovery.on_history_lost == "stop":
+        yield Finding("ok", "history", "not used: a lost resume point stops the bridge (exit 80)")
+        return
+    yield _history_index(source)
+    if source.profile.transitions_field is None:
+        yield Finding(
+            "warning",
+            "history",
+            "jobs contain no history: "
+            "after a lost resume point only the latest state of each can be recovered",
+        )
+
+
+def _history_index(source: MongoSource) -> Finding:
+    field = source.profile.updated_field
+    if field and not source.exists():
+        text = f"checked when the collection exists: it needs an index on {field}"
+        return Finding("ok", "history", text)
+    if missing := source.history.missing_index():
+        return Finding(
+            "warning",
+            "history",
+            f"no index on {missing}: after a lost resume point MongoDB would sort all jobs",
+            f"create the index {missing} on the collection",
+        )
+    return Finding(
+        "ok", "history", "a gap can be read from the jobs, by an index on their last update"
+    )
+
+
+def _clock(newest: ClusterTime) -> Finding:
+    ahead = newest.seconds - time.time()
+    if ahead > _CLOCK_TOLERANCE_SECONDS:
+        return Finding(
+            "warning",
+            "clock",
+            f"MongoDB's newest write is {ahead:.0f} s in this machine's future",
+            "set both clocks right: latency metrics need them",
+        )
+    return Finding("ok", "clock", "MongoDB's newest write is not in this machine's future")
+
+
+def _checkpoint(
+    settings: Settings, source: MongoSource, store: CheckpointStore
+) -> Iterator[Finding]:
+    store.check_rights()
+    yield Finding("ok", "checkpoint", f"can be kept in {store.where}")
+    stored = store.load()
+    yield _oplog(source.cluster.oldest_oplog_entry(), source.cluster.last_write())
+    start = settings.start.from_
+    if stored is None:
+        first = first_position(start, source.identity().newest)
+        text = f"does not exist yet: the first start uses start.from = {start}"
+        yield Finding("ok", "checkpoint", text)
+        yield _opens(settings, source, first, by_time=False)
+        return
+    if start != "now":
+        yield Finding(
+            "warning",
+            "checkpoint",
+            f"start.from = {start} is not used: there is a checkpoint already",
+            f"nothing; '{Hint.TOKEN_CLEAR}' makes the next start a first one",
+        )
+    yield from _stored(settings, source, stored)
+
+
+def _stored(settings: Settings, source: MongoSource, stored: Checkpoint) -> Iterator[Finding]:
+    identity = source.identity()
+    identity.admit(stored)
+    admit_history(source, stored)
+    lag = identity.cluster_time.seconds - stored.position.cluster_time.seconds
+    yield Finding("ok", "checkpoint", f"at {stored.position}, {lag} s before the newest write")
+    by_time = stored.fingerprint != identity.fingerprint
+    yield _opens(settings, source, stored.needed, by_time=by_time)
+
+
+def _opens(
+    settings: Settings, source: MongoSource, position: Position, *, by_time: bool
+) -> Finding:
+    try:
+        with source.open(position, threading.Event(), by_time=by_time):
+            return Finding("ok", "checkpoint", "the stream opens there")
+    except ResumePointLost as error:
+        if settings.recovery.on_history_lost == "stop":
+            raise
+        return Finding(
+            "warning",
+            "checkpoint",
+            f"{error.what}: the changes since then are published from the jobs' history first",
+            "nothing now; enlarge the oplog so that it covers the longest outage",
+        )
+
+
+def _oplog(oldest: ClusterTime | None, newest: ClusterTime | None) -> Finding:
+    if oldest is None or newest is None:
+        return Finding(
+            "warning",
+            "oplog",
+            "this user may not read the oplog's window",
+            "grant serverStatus on the cluster, to be warned before the resume point is lost",
+        )
+    hours = (newest.seconds - oldest.seconds) / _HOUR
+    text = f"covers {hours:.1f} hours (until it is full it grows by an hour each hour)"
+    return Finding("ok", "oplog", text)

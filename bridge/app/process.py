@@ -1,0 +1,69 @@
+"""One operating-system process: signals, HTTP server, verification, exit code."""
+
+import logging
+
+from bridge import __version__
+from bridge.app.bridge import Bridge
+from bridge.app.lifecycle import State
+from bridge.app.signals import on_stop
+from bridge.clock import Clock, SystemClock
+from bridge.model.profile import namespace_of
+from bridge.observability.http_server import HttpServer
+from bridge.observability.metrics import registry
+from bridge.observability.status import LatestVerification, Status
+from bridge.settings import Settings
+from bridge.verification.scheduler import VerificationScheduler
+
+logger = logging.getLogger("bridge")
+
+
+class Process:
+    """Runs one bridge as ``job-bridge run`` does."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self._settings = settings
+        clock = clock or SystemClock()
+        self.bridge = Bridge(settings, clock)
+        self._verification = LatestVerification()
+        self.status = Status(
+            self.bridge,
+            self.bridge.source.cluster,
+            clock,
+            about=self._about(),
+            verification=self._verification,
+        )
+
+    def run(self) -> int:
+        """Work until stopped; return the exit code. Raises the ``BridgeError`` that ended it."""
+        http = self._settings.http
+        metrics = registry(self.status, [*State])
+        scheduler = VerificationScheduler(self._settings, self.status, self._verification)
+        with (
+            on_stop(self.bridge.request_stop),
+            HttpServer(http.host, http.port, self.status, registry=metrics) as server,
+            scheduler,
+        ):
+            self._log_start(http.url(server.port))
+            return self.bridge.run().exit_code
+
+    def _about(self) -> dict[str, str]:
+        return {
+            "name": self._settings.checkpoint.name,
+            "namespace": namespace_of(self._settings),
+            "topic": self._settings.kafka.topic,
+            "driver": str(self.bridge.driver),
+            "mode": self._settings.delivery.mode,
+        }
+
+    def _log_start(self, url: str) -> None:
+        about = self._about()
+        logger.info(
+            "job-bridge %s: %s to topic %s by %s, %s, checkpoint in %s; status at %s",
+            __version__,
+            about["namespace"],
+            about["topic"],
+            about["driver"],
+            about["mode"],
+            self.bridge.store.where,
+            url,
+        )

@@ -1,0 +1,179 @@
+"""One session of a bridge: one open stream, one open producer, and the loop between them."""
+
+import logging
+from contextlib import ExitStack, suppress
+
+from bridge.app.background import Stopped
+from bridge.app.lifecycle import State
+from bridge.app.starting_point import Start
+from bridge.app.wiring import SessionParts, make_message_format, make_publisher
+from bridge.delivery.context import ModeContext
+from bridge.delivery.sweeping_stream import NoStream
+from bridge.errors import BridgeError, Fenced
+from bridge.model.gap import Gap
+from bridge.model.window import Window
+from bridge.observability.snapshot import SWEEP_ONLY
+from bridge.pipeline.loop import Loop, LoopContext
+from bridge.pipeline.metered_sink import MeteredSink
+from bridge.pipeline.ports import Sink, Stream
+from bridge.pipeline.progress import Progress
+from bridge.pipeline.recovery_progress import RecoveryProgress
+from bridge.pipeline.recovery_stream import RecoveryStream
+from bridge.pipeline.stall_warning import Complainer
+
+logger = logging.getLogger("bridge")
+
+
+class Session:
+    """Opens both ends, works, drains and closes; a bridge makes a new one after each failure.
+
+    Attributes:
+        streams: Whether MongoDB has a change stream to read.
+        in_flight: The messages without an acknowledgement; None while no producer is open.
+        recovery: The running recovery; None without one.
+    """
+
+    def __init__(self, parts: SessionParts, progress: Progress, start: Start) -> None:
+        self.streams = True
+        self.in_flight: Window | None = None
+        self.recovery: RecoveryProgress | None = None
+        self._parts = parts
+        self._progress = progress
+        self._start = start
+        self._lifecycle = parts.lifecycle
+        self._pulse = parts.context.pulse
+        self._background = parts.background
+        self._window = parts.mode.window(progress.position)
+        self._client: Complainer | None = None
+
+    def run(self) -> None:
+        """Work until a stop is requested.
+
+        Raises:
+            BridgeError: It ended the session; the messages in flight were settled as far as possible.
+            Stopped: A stop was requested while the session was being opened.
+        """
+        with ExitStack() as stack:
+            stack.callback(self._closed)
+            sink = self._open_sink(stack)
+            stream = self._open_stream(stack)
+            loop = Loop(stream, sink, self._loop_context(sink))
+            try:
+                self._work(loop)
+            finally:
+                self._background.finish()
+
+    def complaint(self) -> str:
+        """Return the Kafka client's latest warning; empty without a recent one."""
+        return self._client.complaint() if self._client else ""
+
+    def turned(self) -> None:
+        """Look at the loop after each turn: a finished recovery, a Kafka that stalls."""
+        if self.recovery and self._progress.gap is None:
+            self._recovered(self.recovery)
+        if self.in_flight is not None:
+            self._parts.stall.look(self.in_flight, self)
+
+    def _open_sink(self, stack: ExitStack) -> Sink:
+        parts = self._parts
+        dead_letters = make_message_format(parts.settings).dead_letter_topic
+        producer = parts.driver.sink(parts.settings, dead_letters, self._pulse.wake)
+        driver = self._background.enter(stack, producer)
+        self._client = driver
+        self.in_flight = parts.mode.in_flight(self._window)
+        metered = MeteredSink(driver, parts.context.clock, parts.context.counters)
+        return stack.enter_context(
+            parts.mode.wrap_sink(metered, self._mode_context(self.in_flight))
+        )
+
+    def _open_stream(self, stack: ExitStack) -> Stream:
+        in_flight = self.in_flight or self._window
+        stream = self._base_stream(stack)
+        return self._parts.mode.wrap_stream(stream, self._mode_context(in_flight))
+
+    def _base_stream(self, stack: ExitStack) -> Stream:
+        """Return the change stream, after the gap before it where there is one."""
+        needed = not self._parts.settings.keeps_no_position
+        self.streams = self._parts.source.deployment(streams=needed).streams
+        if not self.streams:
+            logger.warning("%s", SWEEP_ONLY)
+            return NoStream()
+        if (gap := self._progress.gap) is not None:
+            return self._recovery_stream(gap, stack)
+        position = self._progress.position
+        by_time = self._start.opens_by_time(position)
+        change_stream = self._parts.source.open(position, self._pulse.wake, by_time=by_time)
+        return self._background.enter(stack, change_stream)
+
+    def _recovery_stream(self, gap: Gap, stack: ExitStack) -> RecoveryStream:
+        source, background, context = self._parts.source, self._background, self._parts.context
+        start = self._progress.position
+        cursor = start.recovery_cursor
+        total = background.call(lambda: source.history.count_in_gap(gap, cursor))
+        self.recovery = RecoveryProgress(gap, total, context.clock)
+        latest_only = source.profile.transitions_field is None
+        if latest_only:
+            logger.warning(
+                "this collection stores no transition history: "
+                "only each job's latest state can be recovered"
+            )
+
+        def follow() -> Stream:
+            change_stream = source.open(gap.until, self._pulse.wake, by_time=False)
+            return stack.enter_context(change_stream)
+
+        return RecoveryStream(
+            background.reader(source.history.transitions_in_gap(gap, cursor)),
+            background.later(follow),
+            gap,
+            start=start,
+            progress=self.recovery,
+            latest_only=context.counters if latest_only else None,
+        )
+
+    def _mode_context(self, in_flight: Window) -> ModeContext:
+        position = self._progress.position
+        return ModeContext(position, in_flight, self._parts.context, self._background)
+
+    def _loop_context(self, sink: Sink) -> LoopContext:
+        parts = self._parts
+        publisher = make_publisher(
+            parts.settings, sink, self._window, brake=parts.brake, context=parts.context
+        )
+        return LoopContext(self._window, publisher, self._progress, self._pulse, watch=self)
+
+    def _work(self, loop: Loop) -> None:
+        self._ready()
+        try:
+            with suppress(Stopped):
+                loop.run()
+        except Fenced:
+            raise
+        except BridgeError as error:
+            self._lifecycle.enter(State.WAITING, str(error))
+            self._drain(loop)
+            raise
+        self._lifecycle.enter(State.DRAINING, "stopping")
+        self._drain(loop)
+
+    def _drain(self, loop: Loop) -> None:
+        loop.drain(self._parts.settings.delivery.drain_seconds)
+
+    def _ready(self) -> None:
+        self._pulse.beat()
+        self._parts.retry.session_ready()
+        self._lifecycle.enter(State.RECOVERING if self.recovery else State.RUNNING)
+        logger.info("%s", self.recovery or "ready")
+
+    def _recovered(self, recovery: RecoveryProgress) -> None:
+        self.recovery = None
+        self._lifecycle.enter(State.RUNNING)
+        logger.info(
+            "published the history of %d jobs in %.1f s: ready, the change stream resumes after it",
+            recovery.done,
+            recovery.seconds,
+        )
+
+    def _closed(self) -> None:
+        self.in_flight = None
+        self.recovery = None

@@ -1,0 +1,25 @@
+"""A session as a delivery mode sees it."""
+
+from dataclasses import dataclass
+
+from bridge.model.position import Position
+from bridge.model.window import Window
+from bridge.pipeline.context import PipelineContext
+from bridge.pipeline.ports import BackgroundReaders
+
+
+@dataclass(frozen=True, slots=True)
+class ModeContext:
+    """One for each session.
+
+    Attributes:
+        position: Where the session starts.
+        in_flight: The window of the messages in flight, as the mode made it.
+        pipeline: The objects that all parts share.
+        readers: Reads slow iterators in the background.
+    """
+
+    position: Position
+    in_flight: Window
+    pipeline: PipelineContext
+    readers: BackgroundReaders

@@ -1,0 +1,28 @@
+"""The objects that every part of one bridge's pipeline shares."""
+
+from dataclasses import dataclass, field
+
+from bridge.clock import Clock
+from bridge.model.sent import SentPositions
+from bridge.observability.counters import Counters
+from bridge.pipeline.pulse import Pulse
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineContext:
+    """One for each bridge, and for each command that publishes.
+
+    Attributes:
+        pulse: How the parts wait, with the clock.
+        counters: Numbers for the metrics; no part decides by them.
+        sent: The positions that were handed to a sink in the life of this bridge.
+    """
+
+    pulse: Pulse
+    counters: Counters = field(default_factory=Counters)
+    sent: SentPositions = field(default_factory=SentPositions)
+
+    @property
+    def clock(self) -> Clock:
+        """The clocks of the bridge."""
+        return self.pulse.clock

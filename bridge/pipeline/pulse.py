@@ -1,0 +1,81 @@
+"""The waits of one bridge: ended by answers and by a stop, and keeping the checkpoint owned."""
+
+import threading
+from contextlib import suppress
+from typing import Protocol
+
+from bridge.clock import Clock
+from bridge.errors import NotPermitted, Retryable
+
+#: The longest wait between two looks at due checkpoints, leases and stops.
+PULSE_SECONDS = 0.25
+
+
+class Keeper(Protocol):
+    """Keeps the ownership of a checkpoint."""
+
+    def keep(self) -> None:
+        """Renew the ownership when that is due. Raises ``Fenced`` when another owns it."""
+
+
+class NoKeeper:
+    """For work without a checkpoint, as commands do it."""
+
+    def keep(self) -> None:
+        """Do nothing."""
+
+
+class Pulse:
+    """How everything in one bridge waits.
+
+    Attributes:
+        clock: The clocks of the bridge.
+        wake: Set by clients and readers, on threads of their own, when there is something to collect.
+        stop: Set when the bridge is to stop.
+        last_beat: When the main thread last showed that it works, in monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        keeper: Keeper | None = None,
+        *,
+        wake: threading.Event | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self.clock = clock
+        self.wake = wake or threading.Event()
+        self.stop = stop or threading.Event()
+        self.last_beat = clock.monotonic()
+        self._keeper = keeper or NoKeeper()
+
+    def request_stop(self) -> None:
+        """Ask for a stop; returns at once. May be called from any thread."""
+        self.stop.set()
+        self.wake.set()
+
+    def beat(self) -> None:
+        """Note that the main thread works."""
+        self.last_beat = self.clock.monotonic()
+
+    def keep_alive(self) -> None:
+        """Show that the main thread works and keep the ownership of the checkpoint.
+
+        A store that is unreachable or refuses us does not end the wait: the lease may outlast it.
+        Raises ``Fenced``.
+        """
+        self.beat()
+        with suppress(Retryable, NotPermitted):
+            self._keeper.keep()
+
+    def wait_for_answers(self, seconds: float = PULSE_SECONDS) -> None:
+        """Wait until woken; at most ``seconds`` and one pulse. Clear ``wake`` before collecting."""
+        self.wake.wait(min(seconds, PULSE_SECONDS))
+
+    def sleep(self, seconds: float) -> None:
+        """Let ``seconds`` pass, or less when a stop is requested; keeps alive meanwhile."""
+        until = self.clock.monotonic() + seconds
+        while (left := until - self.clock.monotonic()) > 0:
+            if self.stop.wait(min(left, PULSE_SECONDS)):
+                return
+            self.keep_alive()
