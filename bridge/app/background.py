@@ -1,7 +1,7 @@
 """Runs calls that may take minutes on threads of their own.
 
-MongoDB may scan its whole oplog before it opens a stream, and every job before it returns the first.
-Meanwhile the main thread notices a stop and keeps the checkpoint owned.
+MongoDB may scan its whole oplog before it opens a stream, and every job before it returns the
+first one. Meanwhile the main thread notices a stop and keeps the checkpoint owned.
 """
 
 import threading
@@ -21,11 +21,11 @@ class Stopped(Exception):
 
 
 class Background:
-    """One for each bridge. Its errors are those of the calls, and ``Fenced`` of the pulse."""
+    """Each bridge has its own. Its errors are those of the calls, and ``Fenced`` of the pulse."""
 
     def __init__(self, pulse: Pulse) -> None:
         self._pulse = pulse
-        #: The last call that was started for polling; None when none was.
+        #: The last call that was started for polling; None before the first.
         self._polled: Future[Any] | None = None
 
     def call(self, function: Callable[[], T]) -> T:
@@ -42,7 +42,10 @@ class Background:
             del future
 
     def enter(self, stack: ExitStack, manager: AbstractContextManager[T]) -> T:
-        """Enter ``manager`` in the background; ``stack`` leaves it. Raises its error, and ``Stopped``."""
+        """Enter ``manager`` in the background; ``stack`` leaves it.
+
+        Raises its error, and ``Stopped``.
+        """
         return self.call(lambda: stack.enter_context(manager))
 
     def later(self, function: Callable[[], T]) -> "BackgroundCall[T]":
@@ -50,11 +53,11 @@ class Background:
         return BackgroundCall(self, function)
 
     def reader(self, source: Iterator[T]) -> "BackgroundReader[T]":
-        """Return a reader of ``source``, which nobody else may read."""
+        """Return a reader of ``source``, which nothing else may read."""
         return BackgroundReader(self, source)
 
     def start(self, function: Callable[[], T]) -> Future[T]:
-        """Start a call for polling; the pulse wakes when it is done. One at a time."""
+        """Start a call for polling; the pulse wakes when it is done. At most one at a time."""
         future = _started(function)
         self._polled = future
         future.add_done_callback(lambda _: self._pulse.wake.set())
@@ -72,7 +75,7 @@ class Background:
 class BackgroundCall(Generic[T]):
     """A call in the background; see :class:`bridge.pipeline.ports.SlowCall`.
 
-    A ``poll`` after the one that returned a result, or raised, starts the call again.
+    After a ``poll`` that returned a result, or raised, the next one starts the call again.
     """
 
     def __init__(self, background: Background, function: Callable[[], T]) -> None:

@@ -1,4 +1,4 @@
-"""One bridge, from owning its checkpoint to giving it back."""
+"""A bridge, from owning its checkpoint to giving it back."""
 
 import gc
 import logging
@@ -53,10 +53,10 @@ class Outcome:
 
 
 class Bridge:
-    """One collection to one topic.
+    """Publishes a collection to a topic.
 
-    Owns the checkpoint, finds the starting point, runs sessions one after the other, and hands over.
-    ``run`` works on the thread that calls it; everything else may be read on any thread.
+    Owns the checkpoint, finds the starting point, runs session after session, and gives the
+    checkpoint back. ``run`` works on the thread that calls it; properties may be read on any.
     """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
@@ -123,7 +123,7 @@ class Bridge:
                 self._pulse.sleep(self._retry.pause_seconds())
 
     def _run_session(self) -> None:
-        """Run one session to its end; a lost resume point makes the next one start with the gap."""
+        """Run a session; after a lost resume point the next session starts with the gap."""
         try:
             self._own_checkpoint()
             progress = self._ownership.progress or self._background.call(self._find_start)
@@ -135,7 +135,7 @@ class Bridge:
             self.counters.history_lost += 1
 
     def _own_checkpoint(self) -> None:
-        """Become or stay the owner of the checkpoint. Raises ``Stopped`` when stopped as a standby."""
+        """Become or stay the owner of the checkpoint. Raises ``Stopped`` in a standby."""
         while owner := self._ownership.acquire():
             if self.lifecycle.enter(State.STANDBY, f"standby: {owner}"):
                 logger.info("standby: %s", owner)
@@ -198,7 +198,7 @@ class Bridge:
         return count
 
     def _close(self) -> BridgeError | None:
-        """Store what is settled and close everything; return why the position is not stored."""
+        """Store the settled position and close everything; return the error of the store."""
         self.lifecycle.enter(State.STOPPED, "stopped")
         try:
             return self._ownership.give_back()

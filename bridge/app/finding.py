@@ -1,4 +1,4 @@
-"""One finding of ``job-bridge check``."""
+"""The findings of ``job-bridge check``."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ class Finding:
 
     Attributes:
         level: ok, warning or failure.
-        subject: What was looked at.
-        text: What was found.
-        todo: What to do about it; empty where nothing is.
+        subject: The part that was examined.
+        text: The result.
+        todo: Advice; empty where there is nothing to do.
         exit_code: The code with which ``run`` would end; 0 where it would not.
     """
 
@@ -32,7 +32,7 @@ def failure(subject: str, error: BridgeError) -> Finding:
 
 
 def guarded(subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """Yield the findings of ``look``, and its error as the last one."""
+    """Yield the findings of ``look``, and its error as the last finding."""
     try:
         yield from look()
     except BridgeError as error:

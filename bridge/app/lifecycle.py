@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class State(StrEnum):
-    """A bridge is in one of these at any time; metrics and status carry the same names."""
+    """The states of a bridge; metrics and status show the same names."""
 
     STARTING = "starting"
     STANDBY = "standby"
@@ -38,13 +38,13 @@ class _Now(NamedTuple):
 
 
 class Lifecycle:
-    """The state of one bridge and the reason for it; nothing else writes them.
+    """The state of a bridge and the reason for it; nothing else writes them.
 
     Written by the main thread, read by any.
     """
 
     def __init__(self) -> None:
-        # One value, so that a reader on another thread never sees the reason of another state.
+        # A single value, so that a reader on another thread never sees the reason of another state.
         self._now = _Now(State.STARTING, "starting")
 
     @property

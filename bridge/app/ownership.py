@@ -1,4 +1,4 @@
-"""The ownership of one bridge's checkpoint, from acquiring it to giving it back."""
+"""The ownership of a checkpoint, from acquiring it to giving it back."""
 
 import logging
 from contextlib import suppress

@@ -16,7 +16,7 @@ from bridge.settings import Settings
 def preflight(settings: Settings) -> list[Finding]:
     """Return all findings: MongoDB first, then Kafka, then HTTP.
 
-    A part that is unreachable is one failure; the other parts are looked at all the same.
+    An unreachable part is a single failure; the other parts are examined all the same.
     """
     looks = {"mongodb": look_at_mongodb, "kafka": look_at_kafka, "http": _look_at_http}
     return [

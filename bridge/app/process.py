@@ -1,4 +1,4 @@
-"""One operating-system process: signals, HTTP server, verification, exit code."""
+"""The operating-system process: signals, HTTP server, verification, exit code."""
 
 import logging
 
@@ -18,7 +18,7 @@ logger = logging.getLogger("bridge")
 
 
 class Process:
-    """Runs one bridge as ``job-bridge run`` does."""
+    """Runs a bridge as ``job-bridge run`` does."""
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self._settings = settings

@@ -16,7 +16,7 @@ HEALTHY_SECONDS = 5.0
 
 
 class Retry:
-    """Remembers the failures of one bridge since it was last healthy."""
+    """Remembers the failures of a bridge since it was last healthy."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""One session of a bridge: one open stream, one open producer, and the loop between them."""
+"""A session of a bridge: an open stream, an open producer, and the loop between them."""
 
 import logging
 from contextlib import ExitStack, suppress
@@ -25,12 +25,12 @@ logger = logging.getLogger("bridge")
 
 
 class Session:
-    """Opens both ends, works, drains and closes; a bridge makes a new one after each failure.
+    """Opens both ends, works, drains and closes; a bridge makes a new session after each failure.
 
     Attributes:
         streams: Whether MongoDB has a change stream to read.
         in_flight: The messages without an acknowledgement; None while no producer is open.
-        recovery: The running recovery; None without one.
+        recovery: The running recovery; None when there is no recovery.
     """
 
     def __init__(self, parts: SessionParts, progress: Progress, start: Start) -> None:
@@ -50,7 +50,7 @@ class Session:
         """Work until a stop is requested.
 
         Raises:
-            BridgeError: It ended the session; the messages in flight were settled as far as possible.
+            BridgeError: It ended the session; messages in flight were settled where possible.
             Stopped: A stop was requested while the session was being opened.
         """
         with ExitStack() as stack:
@@ -64,7 +64,7 @@ class Session:
                 self._background.finish()
 
     def complaint(self) -> str:
-        """Return the Kafka client's latest warning; empty without a recent one."""
+        """Return the Kafka client's latest warning; empty when there was no recent warning."""
         return self._client.complaint() if self._client else ""
 
     def turned(self) -> None:

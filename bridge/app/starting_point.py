@@ -1,4 +1,4 @@
-"""Finds where a bridge starts: at the stored checkpoint, or at a first one that it stores."""
+"""Finds where a bridge starts: at the stored checkpoint, or at a new one that it stores first."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -48,10 +48,10 @@ class StartingPoint:
         self._clock = clock
 
     def find(self) -> Start:
-        """Return the checkpoint to start from; a first one is stored before anything is read.
+        """Return the checkpoint to start from; a new one is stored before anything is read.
 
         Raises:
-            CheckpointUnusable: The stored one belongs to other data.
+            CheckpointUnusable: The stored checkpoint belongs to other data.
         """
         identity = self._source.identity(streams=not self._settings.keeps_no_position)
         if not self._source.exists():

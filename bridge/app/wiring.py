@@ -33,7 +33,7 @@ from bridge.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class SessionParts:
-    """The objects of one bridge that every session of it uses."""
+    """The objects of a bridge that all its sessions use."""
 
     settings: Settings
     driver: KafkaDriver
@@ -86,7 +86,7 @@ def make_publisher(
     brake: DeadLetterBrake,
     context: PipelineContext,
 ) -> Publisher:
-    """Return the publisher of one sink."""
+    """Return a publisher for ``sink``."""
     return Publisher(
         sink,
         window,

@@ -1,1 +1,1 @@
-"""The delivery modes, one file a mode."""
+"""The delivery modes and what they wrap around stream and sink."""

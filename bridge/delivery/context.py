@@ -1,4 +1,4 @@
-"""A session as a delivery mode sees it."""
+"""The view of a delivery mode on a session."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from bridge.pipeline.ports import BackgroundReaders
 
 @dataclass(frozen=True, slots=True)
 class ModeContext:
-    """One for each session.
+    """Each session has its own.
 
     Attributes:
         position: Where the session starts.

@@ -75,7 +75,7 @@ class FireAndForgetSink:
             self._drops.over(self._clock.monotonic(), "the window has room for messages again")
 
     def drain(self, seconds: float) -> None:
-        """Wait for acknowledgements, for at most ``seconds``; messages without one are lost."""
+        """Wait for acknowledgements, at most ``seconds``; the other messages are lost."""
         deadline = self._clock.monotonic() + seconds
         with suppress(BridgeError):
             while (

@@ -1,4 +1,4 @@
-"""The delivery modes: what each wraps, and when a position is stored.
+"""The delivery modes: their wrappers, and when a position is stored.
 
 The loop is the same for all. ``docs/delivery-modes.md`` compares them.
 """
@@ -33,17 +33,17 @@ class TagSource(Protocol):
         """Return the tagger, where the bridge sets the tags itself."""
 
     def missing_sweep_index(self) -> str:
-        """Return the name of the index that a sweep lacks; empty when it has one."""
+        """Return the name of the index that a sweep lacks; empty when it has an index."""
 
 
 class Mode:
     """At-least-once: wraps nothing, and stores the position at most once an interval.
 
-    The other modes override what differs.
+    The other modes override its methods.
 
     Attributes:
         policy: When a position is stored.
-        stall_consequence: What it means for the data that Kafka acknowledges nothing.
+        stall_consequence: The consequence for the data when Kafka acknowledges nothing.
     """
 
     stall_consequence = "Reading is paused, nothing is lost"
@@ -88,7 +88,7 @@ class FireAndForgetMode(Mode):
 
 
 class SynchronousMode(Mode):
-    """One message in flight; each position is stored before the next message is sent."""
+    """A single message in flight; each position is stored before the next message is sent."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -109,7 +109,7 @@ class SynchronousMode(Mode):
 
 
 class BackgroundMode(Mode):
-    """Tags in the jobs record what is unsent; the position is kept where the bridge sets them."""
+    """Tags in the jobs mark unsent transitions; the position is kept where the bridge sets them."""
 
     def __init__(self, settings: Settings, source: TagSource) -> None:
         super().__init__(settings)

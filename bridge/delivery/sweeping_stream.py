@@ -11,7 +11,7 @@ from bridge.pipeline.ports import Items, SlowReader, Stream, Tagger, Tags
 
 #: Jobs whose earlier transitions are known to be sent or in flight; far more than are in flight.
 _MAX_CHECKED_JOBS = 10_000
-#: Jobs of the stream that are remembered during one sweep.
+#: Jobs of the stream that are remembered during a sweep.
 _MAX_STREAMED_JOBS = 10_000
 #: Tagged jobs that are read at once.
 _JOBS_AT_ONCE = 200
@@ -79,7 +79,7 @@ class SweepingStream:
         return Batch(self._in_order(batch.events), batch.position)
 
     def _swept(self) -> Batch | None:
-        """Return some tagged jobs, one event each, at the present position."""
+        """Return some tagged jobs, an event for each, at the present position."""
         now = self._clock.monotonic()
         if self._sweep is None:
             if now < self._next_sweep:

@@ -14,12 +14,14 @@ _LOOK_AT_KAFKA = "Look at Kafka, then start again"
 
 
 class SynchronousSink:
-    """A sink whose ``send`` waits for each acknowledgement; see :class:`bridge.pipeline.ports.Sink`.
+    """A sink whose ``send`` waits for each acknowledgement.
+
+    See :class:`bridge.pipeline.ports.Sink`.
 
     Args:
-        sink: The sink around which this one is.
+        sink: The wrapped sink.
         pulse: Keeps the checkpoint owned meanwhile.
-        timeout_seconds: The deadline of one message.
+        timeout_seconds: The deadline of a message.
         drain_seconds: The deadline once a stop is requested, where that is earlier.
     """
 
@@ -93,8 +95,8 @@ def send_failed(
     Args:
         item: The transition of the message, where it is known.
         cause: Why there was no acknowledgement.
-        data: What that means for the data; the default is for a running bridge.
-        todo: What to do.
+        data: The consequence for the data; the default is for a running bridge.
+        todo: Advice.
     """
     job_id, state = (item.job_id, item.state) if item else ("", "")
     what = f"Job {job_id:.100}, state {state:.100}: the message was not acknowledged: {cause}"

@@ -15,7 +15,7 @@ Identity = tuple[str, str, int | None]
 
 
 def identity_of(item: Transition | Poison) -> Identity:
-    """Return the values by which two readings of one transition are known to be the same."""
+    """Return the values that identify a transition in any two readings of it."""
     return item.job_id, item.trans_id, item.sequence
 
 
@@ -35,7 +35,7 @@ class InFlight:
         self._identities.discard(identity_of(item))
 
     def clear(self) -> None:
-        """Forget all of them: a new producer sends again what the last one had in flight."""
+        """Forget all of them: a new producer sends again what its predecessor had in flight."""
         self._identities.clear()
 
     def copy(self) -> "InFlight":
@@ -46,9 +46,10 @@ class InFlight:
 
 
 class UntaggingSink:
-    """A sink that removes the tags of acknowledged messages; see :class:`bridge.pipeline.ports.Sink`.
+    """A sink that removes the tags of acknowledged messages.
 
     When that fails Kafka has the message and the tag remains: the message is sent again later.
+    See :class:`bridge.pipeline.ports.Sink`.
     """
 
     def __init__(self, sink: Sink, tags: Tags, in_flight: InFlight) -> None:

@@ -29,7 +29,7 @@ BUCKETS = (
 
 
 class Counters:
-    """The counts of one bridge since its start; ``metrics.COUNTERS`` says what each one counts.
+    """The counts of a bridge since its start; ``metrics.COUNTERS`` describes each.
 
     Written by the main thread only; reading is safe on any thread.
     """
@@ -64,7 +64,7 @@ class Counters:
             now: The time of the acknowledgement, in Unix seconds.
         """
         self.acked += len(committed)
-        # Commit times have milliseconds, so many messages of a backlog share one.
+        # Commit times have milliseconds, and many messages of a backlog share the same.
         for commit, count in Counter(committed).items():
             if commit is not None:
                 latency = max(0.0, now - commit)

@@ -99,7 +99,7 @@ GAUGES = {
 SKIPPED = ("job_bridge_events_skipped", "Events without a message")
 RESTARTS = (
     "job_bridge_restarts",
-    "Sessions that ended in a failure, by what failed; a lease kept in MongoDB counts as checkpoint",
+    "Sessions that ended in a failure, by what failed; a lease in MongoDB counts as checkpoint",
 )
 LATENCY = (
     "job_bridge_delivery_latency_seconds",
@@ -160,7 +160,7 @@ def _labelled(metric: tuple[str, str], counts: Mapping[str, int]) -> Metric:
 
 
 def registry(status: Status, states: Sequence[str]) -> CollectorRegistry:
-    """Return a registry with every metric of one bridge; ``states`` are the values of its state."""
+    """Return a registry with the metrics of a bridge; ``states`` are the values of its state."""
     own = CollectorRegistry()
     own.register(_Collector(status, states))
     return own

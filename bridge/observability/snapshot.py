@@ -1,4 +1,4 @@
-"""One moment of a bridge, as metrics, health and status show it."""
+"""A moment of a bridge, as metrics, health and status show it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ SWEEP_ONLY = "this mongod is a standalone without change streams: only the sweep
 
 
 class InFlightState(NamedTuple):
-    """The messages in flight; ``oldest_seconds`` is the age of the oldest, None without one."""
+    """The messages in flight; ``oldest_seconds`` is the age of the oldest, None when nothing is."""
 
     messages: int = 0
     bytes: int = 0
@@ -51,7 +51,7 @@ class Snapshot:
 
     Attributes:
         about: Name, namespace, topic, driver, mode and version of the bridge.
-        state: One of the states of ``app.lifecycle``.
+        state: A state of ``app.lifecycle``.
         reasons: Why the bridge is not ready; empty when it is.
         alive: Whether the main thread works.
         streams: Whether MongoDB has a change stream to read.
@@ -59,8 +59,8 @@ class Snapshot:
         position: The settled position; None before it is known.
         checkpoint: The checkpoint as last stored; None before it is known.
         in_flight: The messages in flight.
-        recovery: The running recovery; None without one.
-        verified: The last verification; None without one.
+        recovery: The running recovery; None when there is no recovery.
+        verified: The last verification; None before the first.
         oplog: Unknown times unless MongoDB was asked for this snapshot.
         counters: The counts of this moment.
     """

@@ -77,7 +77,7 @@ class Observed(Protocol):
 
 
 class Oplog(Protocol):
-    """Asks MongoDB about its oplog; both may wait for an answer and return None without one."""
+    """Asks MongoDB about its oplog; both may wait, and return None without an answer."""
 
     def last_write(self) -> ClusterTime | None: ...
 
@@ -92,7 +92,7 @@ class LatestVerification:
 
 
 class Status:
-    """Reads one bridge; writes nothing in it."""
+    """Reads a bridge; writes nothing in it."""
 
     def __init__(
         self,

@@ -1,1 +1,1 @@
-"""The loop, and what it needs around it; knows protocols, not drivers."""
+"""The loop and its parts; knows protocols, not drivers."""

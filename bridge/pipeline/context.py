@@ -1,4 +1,4 @@
-"""The objects that every part of one bridge's pipeline shares."""
+"""The objects that all parts of a pipeline share."""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +10,7 @@ from bridge.pipeline.pulse import Pulse
 
 @dataclass(frozen=True, slots=True)
 class PipelineContext:
-    """One for each bridge, and for each command that publishes.
+    """Each bridge has its own, and each command that publishes.
 
     Attributes:
         pulse: How the parts wait, with the clock.

@@ -55,7 +55,7 @@ class Loop:
     def run(self) -> None:
         """Work until a stop is requested.
 
-        Raises the error that ends the session; the window then still holds the messages in flight.
+        Raises the error that ends the session; messages in flight are still in the window then.
         """
         pulse = self._pulse
         while not pulse.stop.is_set():
@@ -65,7 +65,7 @@ class Loop:
             self._watch.turned()
             if not busy:
                 pulse.wait_for_answers()
-                # A process that was frozen may have lost the checkpoint: send nothing before a look.
+                # A process that was frozen may have lost the checkpoint: look before sending.
                 self._progress.keep()
 
     def drain(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Counts messages sent and acknowledged, and measures the time between commit and acknowledgement."""
+"""Counts messages, and measures the time between commit and acknowledgement."""
 
 from collections.abc import Sequence
 

@@ -17,9 +17,9 @@ class Stream(Protocol):
     """Delivers the events after a position, in the order of their commits."""
 
     def read(self) -> Batch | None:
-        """Return the next batch; None when there is none yet. Never waits for a server.
+        """Return the next batch; None while there is nothing new. Never waits for a server.
 
-        Batches come in stream order and each position is later than the one before. A batch
+        Batches come in stream order and each position is later than the last. A batch
         without events moves the position past entries that concern no job.
 
         Raises:
@@ -40,7 +40,7 @@ class Sink(Protocol):
     def send(self, sendings: Sequence[Sending]) -> None:
         """Hand messages over, without waiting for a broker for more than a millisecond.
 
-        Messages of one key arrive in the order in which they were sent.
+        Messages with the same key arrive in the order in which they were sent.
 
         Raises:
             BridgeError: The meaning of the client's refusal; ``Retryable`` when the sink is broken.
@@ -70,7 +70,7 @@ class Reader(Protocol):
             since: Unix seconds; None for the beginning.
 
         Returns:
-            Parts of the topic; the records of one partition are in their order.
+            Parts of the topic; records are in order within their partition.
 
         Raises:
             BridgeError: ``Misconfigured`` when the topic does not exist.
@@ -85,7 +85,7 @@ class Reader(Protocol):
 
 
 class JobHistory(Protocol):
-    """The transitions that one job's document contains, in their order."""
+    """The transitions that a job's document contains, in their order."""
 
     @property
     def job_id(self) -> str:
@@ -103,16 +103,16 @@ class Tags(Protocol):
     """The fields in MongoDB that mark transitions as unsent."""
 
     def clear(self, items: Items) -> None:
-        """Remove the tags of ``items`` where the document still contains what was sent.
+        """Remove the tags of ``items`` where the document still contains the sent transition.
 
         Raises the bridge's errors.
         """
 
     def earlier(self, items: Items) -> Mapping[str, Items]:
-        """Return by job the tagged transitions before these in its history; jobs without any are absent."""
+        """Return the tagged transitions before ``items`` in their histories, by job id."""
 
     def pending(self, before: float) -> Iterator[Items]:
-        """Deliver the tagged transitions older than ``before`` (Unix seconds), one job at a time.
+        """Deliver the tagged transitions older than ``before`` (Unix seconds), job by job.
 
         The transitions of a job are in order. Documents are read as they are needed.
         """
@@ -140,7 +140,7 @@ class SlowReader(Protocol[T_co]):
 
 
 class SlowCall(Protocol[T_co]):
-    """Makes one call on a thread of its own; the first ``poll`` starts it."""
+    """Makes a call on a thread of its own; the first ``poll`` starts it."""
 
     def poll(self) -> T_co | None:
         """Return the result; None while the call is being made. Raises the error of the call."""
@@ -150,11 +150,11 @@ class BackgroundReaders(Protocol):
     """Makes slow readers."""
 
     def reader(self, source: Iterator[T_co]) -> SlowReader[T_co]:
-        """Return a reader of ``source``, which nobody else may read."""
+        """Return a reader of ``source``, which nothing else may read."""
 
 
 class CheckpointStore(Protocol):
-    """Keeps one named checkpoint, for one owner at a time.
+    """Keeps a named checkpoint, for a single owner at a time.
 
     Every method may raise ``Retryable`` when the store is unreachable, ``NotPermitted`` when it
     refuses us, and ``Misconfigured`` when its settings do not work.
@@ -179,7 +179,7 @@ class CheckpointStore(Protocol):
         """
 
     def load(self) -> Checkpoint | None:
-        """Return the stored checkpoint; None without one. Raises ``CheckpointUnusable``."""
+        """Return the stored checkpoint, None before the first. Raises ``CheckpointUnusable``."""
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Store durably and renew the ownership. Raises ``Fenced`` when another owns it."""

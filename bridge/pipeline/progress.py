@@ -32,7 +32,7 @@ class Progress:
     """The only writer of the checkpoint while the bridge runs.
 
     It outlives the sessions: the next session starts at ``position``, which is at or after the
-    stored one and never moves backwards. A save runs on ``executor``, one at a time, so that no
+    stored one and never moves backwards. A save runs on ``executor``, never two at once, so that no
     message waits for the store; the next call that finds it finished raises its error.
 
     Attributes:
@@ -73,7 +73,7 @@ class Progress:
 
     @property
     def gap(self) -> Gap | None:
-        """The gap to publish from the jobs' history before the stream resumes; None without one."""
+        """The gap to publish from the jobs' history first; None when there is no gap."""
         gap = self._stored.gap
         return gap if gap and self.position < gap.until else None
 
@@ -98,7 +98,7 @@ class Progress:
         self.unacknowledged = window.count
 
     def lose(self, gap: Gap) -> None:
-        """Store that the stream cannot deliver ``gap``: it is to be published from history first."""
+        """Store a gap, to be published from the jobs' history before the stream resumes."""
         self._finish_save()
         self._start_save(gap=self.gap.extended_by(gap) if self.gap else gap)
         self._finish_save()
@@ -143,7 +143,7 @@ class Progress:
         self.settled = False
 
     def _finish_save(self) -> None:
-        """Wait for the save that is being made, if there is one."""
+        """Wait for the save that is being made, if any."""
         if self._saving is None:
             return
         saving, self._saving = self._saving, None

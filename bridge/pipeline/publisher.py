@@ -67,7 +67,7 @@ class Publisher:
             self.sink.send(sendings)
 
     def _prepare(self, event: Event, sendings: list[Sending], now: float) -> None:
-        """Make the messages of ``event``; its position is reached when the last one is settled."""
+        """Make the messages of ``event``; the last of them carries its position."""
         position, items, committed, skipped, origin = event
         if skipped:
             self._counters.skip(skipped)
@@ -130,7 +130,7 @@ class Publisher:
         topic = self._format.dead_letter_topic
         if self._brake.exceeded(self._clock.monotonic()):
             raise PoisonEvent(
-                f"Too many dead letters within an hour; the next one: {poison.reason}",
+                f"Too many dead letters within an hour; the next: {poison.reason}",
                 _STOPPED,
                 f"Look at {topic}; if they are expected, raise delivery.dead_letters_per_hour",
             )
@@ -144,7 +144,7 @@ class Publisher:
         self._counters.dead_lettered += 1
 
     def _is_repeat(self, position: Position, origin: bytes) -> bool:
-        """Return whether an event was sent by an earlier session, which counted its dead letters."""
+        """Return whether an earlier session sent an event, and counted its dead letters."""
         if origin == STREAM:
             return self._sent.includes(position)
         return origin == RECOVERY and self._sent.passed(position)

@@ -1,4 +1,4 @@
-"""The waits of one bridge: ended by answers and by a stop, and keeping the checkpoint owned."""
+"""The waits of a bridge: ended by answers and by a stop, and keeping the checkpoint owned."""
 
 import threading
 from contextlib import suppress
@@ -26,11 +26,11 @@ class NoKeeper:
 
 
 class Pulse:
-    """How everything in one bridge waits.
+    """How everything in a bridge waits.
 
     Attributes:
         clock: The clocks of the bridge.
-        wake: Set by clients and readers, on threads of their own, when there is something to collect.
+        wake: Set by the threads of clients and readers when there is something to collect.
         stop: Set when the bridge is to stop.
         last_beat: When the main thread last showed that it works, in monotonic seconds.
     """
@@ -69,7 +69,7 @@ class Pulse:
             self._keeper.keep()
 
     def wait_for_answers(self, seconds: float = PULSE_SECONDS) -> None:
-        """Wait until woken; at most ``seconds`` and one pulse. Clear ``wake`` before collecting."""
+        """Wait until woken; at most ``seconds`` and a pulse. Clear ``wake`` before collecting."""
         self.wake.wait(min(seconds, PULSE_SECONDS))
 
     def sleep(self, seconds: float) -> None:

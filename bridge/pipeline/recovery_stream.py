@@ -37,9 +37,9 @@ class _DeliveredJobs:
 class RecoveryStream:
     """A stream of a gap and of the events after it; see :class:`bridge.pipeline.ports.Stream`.
 
-    Jobs come in the order of their last update, those without one first. Each brings its
+    Jobs come in the order of their last update, those without an update time first. Each brings its
     transitions of the gap, in their order. A job updated during the read may be read twice; the
-    second time is dropped, because the change stream will deliver what changed. The position after
+    second time is dropped, because the change stream will deliver the changes. The position after
     the gap is reached when all of the gap is settled.
     """
 
@@ -59,7 +59,7 @@ class RecoveryStream:
             jobs: The jobs of the gap.
             following: Opens the change stream after the gap.
             gap: Which of a job's transitions to deliver.
-            start: The lost position; its recovery cursor tells how far an earlier recovery came.
+            start: The lost position; its recovery cursor shows how far an earlier recovery came.
             progress: Counts the jobs.
             latest_only: Counts the jobs, where documents contain no history but the latest state.
         """

@@ -35,7 +35,7 @@ class Republisher:
         drain_seconds: float,
         rate: float = 0.0,
     ) -> None:
-        """Create one for a command.
+        """Create a republisher for a command.
 
         Args:
             publisher: Makes the messages and hands them to its sink.

@@ -15,13 +15,13 @@ class Complainer(Protocol):
     """A Kafka client that remembers its latest trouble."""
 
     def complaint(self) -> str:
-        """Return the client's latest warning; empty when there was no recent one."""
+        """Return the client's latest warning; empty when there was no recent warning."""
 
 
 class StallWarning:
-    """One for each bridge: a stall may outlast a session.
+    """Each bridge has its own: a stall may outlast a session.
 
-    ``consequence`` is the second sentence of the warning: what the stall means in this mode.
+    ``consequence`` is the second sentence of the warning: the meaning of the stall in this mode.
     """
 
     def __init__(self, clock: Clock, consequence: str) -> None:
