@@ -124,14 +124,14 @@ def test_check_says_what_is_well_and_changes_nothing(
         f"may read the change stream of {database}.jobs",
         "may look up job ids",
         "clock",
-        "may be kept in job_bridge.job_bridge_checkpoints",
-        "reaches back",
-        "the first start begins with start.from = now",
+        "can be kept in job_bridge.job_bridge_checkpoints",
+        "covers ",
+        "the first start uses start.from = now",
         "kafka",
         f"{topic}, 3 partition(s), 1 replica(s)",
         "max.message.bytes 1048588",
         "min.insync.replicas 1",
-        "keeps messages 168 hours",
+        "keeps messages for 168 hours",
         f"topic {topic}-dlq, 1 partition(s)",
     ):
         assert sum(words in line for line in lines) >= 1, words
@@ -153,7 +153,7 @@ def test_check_tells_warnings_from_failures(settings: Given, kafka: Kafka, topic
     ]
     assert ended.code == failures[0]["exit_code"] == 75
     assert {each["subject"] for each in warnings} == {"collection", "topic", "dead letters"}
-    assert "when the collection exists: it wants an index on _update_time" in ended.out
+    assert "when the collection exists: it needs an index on _update_time" in ended.out
     assert all(each["todo"] for each in failures + warnings)
 
 
@@ -178,7 +178,7 @@ def test_check_looks_whether_http_can_be_served(settings: Given, start: Start) -
 
     assert (
         taken.code == 0
-        and f"127.0.0.1:{port} is taken -> nothing, if by the running bridge" in taken.out
+        and f"127.0.0.1:{port} is in use -> nothing, if the running bridge uses it" in taken.out
     )
     assert (
         elsewhere.code == 78
@@ -296,7 +296,7 @@ def test_where_a_first_start_would_begin_is_said_not_to_be_used_when_it_is_none(
     assert (
         check.code == 0 and "start.from = history is not used: there is a checkpoint" in check.out
     )
-    assert "start.from = history is for a first start, which this is not" in said
+    assert "start.from = history is not used: there is a checkpoint already" in said
 
 
 def test_topics_are_made_once(settings: Given, kafka: Kafka, topic: str) -> None:

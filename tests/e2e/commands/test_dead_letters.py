@@ -147,7 +147,7 @@ def test_a_dead_letter_without_its_topic_stops_the_bridge_until_the_topic_is_mad
         ended = bridge.ended()
 
     assert ended.code == 82
-    assert f"there is no topic {name}-dlq to set it aside" in ended.complaint
+    assert f"its dead-letter topic {name}-dlq does not exist" in ended.complaint
     assert "the time is str, not a date" in ended.complaint
     assert (
         "Nothing is lost" in ended.complaint

@@ -101,7 +101,7 @@ def test_what_cannot_be_sent_is_set_aside_with_its_reason(
         then_a_good_job(bridge, jobs, kafka, topic, before=1)
 
         assert bridge.metrics()["job_bridge_messages_dead_lettered_total"] == 1
-        line = next(line for line in bridge.lines() if "set aside" in line["message"])
+        line = next(line for line in bridge.lines() if "dead-lettered to" in line["message"])
     [letter] = set_aside(kafka, topic)
     assert letter["error_dlq"].startswith(f"{reason}; document _id ")
     assert kept.items() <= letter.items()

@@ -303,7 +303,7 @@ def test_a_standalone_is_swept_and_everybody_is_told_so(
 ) -> None:
     settings = {**(given if mode == "transitions" else by_job), "mongo.uri": alone.uri}
     changed = {name.replace(".", "__"): value for name, value in settings.items()}
-    words = "a standalone without change streams: transitions are found by the sweep alone"
+    words = "a standalone without change streams: only the sweep finds transitions"
     checked = command("check", settings=settings)
     assert checked.code == 0 and words in checked.out
     with (

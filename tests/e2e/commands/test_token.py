@@ -167,7 +167,7 @@ def test_a_change_while_history_is_published_says_what_becomes_of_the_rest(
 ) -> None:
     jobs.good()
     with start(start__from="history", kafka__bootstrap_servers="127.0.0.1:1") as bridge:
-        bridge.await_line("all history is published first")
+        bridge.await_line("the whole history is published first")
         bridge.stop()
     record = shown(settings)
     assert record and record["gap"]

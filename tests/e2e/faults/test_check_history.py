@@ -30,7 +30,7 @@ def bench(make_bench: MakeBench, tmp_path: Path) -> Iterator[Bench]:
 def check_ends_as_run_does(bridge: BridgeProcess) -> None:
     """Where the stream has forgotten the place, whatever is to be done about that."""
     assert bridge.start(CHECK).wait() == 0
-    assert "what changed since is published from the jobs' own history first" in bridge.log_tail()
+    assert "the changes since then are published from the jobs' history first" in bridge.log_tail()
 
     bridge.configure(RECOVERY_ON_HISTORY_LOST="stop")
     assert bridge.start(CHECK).wait() == HISTORY_LOST

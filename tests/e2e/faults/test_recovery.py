@@ -180,7 +180,7 @@ def test_the_status_tells_how_far_a_recovery_is(bench: Bench, kafka: Kafka) -> N
     roll_past(bench.mongo, bench.stored()["cluster_time"])
     with bench.kafka_paused():
         bridge.start()
-    bridge.wait_unready("publishing from the jobs' history: ")
+    bridge.wait_unready("recovering from the jobs' history: ")
     recovery = bridge.status()["recovery"]
     assert recovery["jobs_total"] >= 4_000 and recovery["jobs_done"] <= recovery["jobs_total"]
     assert bridge.metric("job_bridge_recovery_jobs") == recovery["jobs_total"]
@@ -273,7 +273,7 @@ def test_of_jobs_without_history_the_latest_state_is_told_and_the_rest_owned_up_
         (str(changed), "completed") in told and str(untouched) not in dict(told) and len(told) <= 2
     )
     assert bridge.metric("job_bridge_recovered_latest_state_only_total") == len(told)
-    assert bridge.said("only the latest state can be told")
+    assert bridge.said("only each job's latest state can be recovered")
     assert bridge.terminate() == 0
 
 

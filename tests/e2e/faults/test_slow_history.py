@@ -73,7 +73,7 @@ def starts_beside_another(bench: Bench, bridge: BridgeProcess) -> None:
     bridge.start()
     poll(lambda: (bench.stored().get("owner") or {}).get("pid") == bridge.pid, "the owner")
     epoch = bench.stored()["epoch"]
-    other = bench.bridge(**LEASE).start().wait_unready("standing by")
+    other = bench.bridge(**LEASE).start().wait_unready("standby: ")
     bridge.wait_ready()
     assert bench.stored()["epoch"] == epoch, "the other one took over"
     assert other.terminate() == 0

@@ -38,7 +38,7 @@ def test_the_second_stands_by_and_takes_over_at_once_from_a_dead_first(bench: Be
 
 def test_a_first_that_stops_hands_over_without_repeating(bench: Bench) -> None:
     first = bench.bridge().start().wait_ready()
-    second = bench.bridge().start().wait_unready("standing by")
+    second = bench.bridge().start().wait_unready("standby: ")
     with bench.load() as load:
         load.await_commits(200)
         assert first.terminate() == 0
@@ -54,7 +54,7 @@ def test_a_first_that_waits_for_kafka_longer_than_its_lease_stays_the_owner(benc
     first = bench.bridge(**away).start()
     poll(lambda: first.said("first start"), "the checkpoint")
     began, epoch = time.monotonic(), bench.stored()["epoch"]
-    bench.bridge(**away).start().wait_unready("standing by")
+    bench.bridge(**away).start().wait_unready("standby: ")
 
     first.wait_unready("Kafka is out of reach")
 
@@ -87,7 +87,7 @@ def test_a_paused_first_that_was_replaced_stops_before_it_stores(bench: Bench) -
     second = (
         bench.bridge(CHECKPOINT_LEASE_SECONDS=str(LEASE_SECONDS))
         .start()
-        .wait_unready("standing by")
+        .wait_unready("standby: ")
     )
     with bench.load() as load:
         load.await_commits(200)
