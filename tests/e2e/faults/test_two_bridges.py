@@ -85,9 +85,7 @@ def test_an_owner_on_another_host_is_given_its_lease(bench: Bench) -> None:
 def test_a_paused_first_that_was_replaced_stops_before_it_stores(bench: Bench) -> None:
     first = bench.bridge().start().wait_ready()
     second = (
-        bench.bridge(CHECKPOINT_LEASE_SECONDS=str(LEASE_SECONDS))
-        .start()
-        .wait_unready("standby: ")
+        bench.bridge(CHECKPOINT_LEASE_SECONDS=str(LEASE_SECONDS)).start().wait_unready("standby: ")
     )
     with bench.load() as load:
         load.await_commits(200)

@@ -17,8 +17,8 @@ from bridge.model.gap import Gap
 from bridge.model.policy import STALL_SECONDS
 from bridge.model.position import ClusterTime
 from bridge.model.window import Delivery, Window
-from bridge.observability.http_server import HttpServer, application
 from bridge.observability.counters import Counters
+from bridge.observability.http_server import HttpServer, application
 from bridge.observability.status import HANG_SECONDS, Status
 from bridge.pipeline.recovery_stream import RecoveryProgress
 from tests.support.factories import BASE, at, checkpoint, settings, token
