@@ -53,7 +53,7 @@ HOMES = {
     "motor": ("demo",),
     "kafka": ("kafka", "demo"),
     "confluent_kafka": ("kafka",),
-    "click": ("cli",),
+    "click": ("cli", "demo.play"),
     "prometheus_client": ("observability",),
     "waitress": ("observability",),
     "pydantic": ("settings", "verification.scheduler"),
