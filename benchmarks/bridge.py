@@ -62,6 +62,10 @@ class Bridge:
     def pid(self) -> int:
         return self._child.pid
 
+    @property
+    def running(self) -> bool:
+        return self._child.running
+
     def await_ready(self) -> None:
         """Wait for ``/readyz``."""
         self._child.await_ready(self._ready, "the bridge")

@@ -141,6 +141,10 @@ class Connect:
     def pid(self) -> int:
         return self._child.pid
 
+    @property
+    def running(self) -> bool:
+        return self._child.running
+
 
 def libraries(kind: str) -> Path:
     """The folder of the worker's jars; fetches them and the connector's if missing."""

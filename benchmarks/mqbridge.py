@@ -54,6 +54,10 @@ class MqBridge:
     def pid(self) -> int:
         return self._child.pid
 
+    @property
+    def running(self) -> bool:
+        return self._child.running
+
 
 def _source_and_target(route: Route, state: Path, producer: dict[str, str]) -> dict[str, Any]:
     mongodb = {

@@ -25,6 +25,8 @@ _COUNT_SECONDS = 0.04
 #: Threads that write updates; a small update costs the client more than MongoDB.
 _WRITERS = 2
 _DRAIN_SECONDS = 300.0
+#: Characters of a contender's log in an error.
+_LOG_TAIL = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,13 @@ class Backlog:
 
 
 class Contender(Protocol):
-    """A running process that publishes."""
+    """A process that publishes."""
 
     @property
     def pid(self) -> int: ...
+
+    @property
+    def running(self) -> bool: ...
 
 
 #: Makes a contender for a database, a topic and a start in Unix seconds (None for now).
@@ -86,9 +91,9 @@ class Run:
             (seconds, count) for seconds, count in self.arrivals if count * 2 >= self.transitions
         )
 
-    def _rate(self, begin: float, already: int) -> float:
-        last, count = self.arrivals[-1]
-        return (count - already) / (last - begin) if last > begin else float("nan")
+    def _rate(self, start: float, start_count: int) -> float:
+        end, count = self.arrivals[-1]
+        return (count - start_count) / (end - start) if end > start else float("nan")
 
 
 class World:
@@ -159,7 +164,12 @@ class World:
         return name
 
     def drain(self, backlog: Backlog, make: Make) -> Run:
-        """Run a contender until the topic contains the whole backlog."""
+        """Run a contender until the topic contains the whole backlog.
+
+        Raises:
+            RuntimeError: the contender ended.
+            TimeoutError: the backlog did not arrive in time.
+        """
         topic, run = self.topic(), Run(backlog.transitions)
         before, began = self._servers_cpu(), time.monotonic()
         with make(backlog.database, topic, backlog.start) as contender:
@@ -170,6 +180,9 @@ class World:
                     run.cpu_at_half = cpu_seconds(contender.pid)
                 if count >= backlog.transitions:
                     break
+                if not contender.running:
+                    log = self.folder / f"{topic}.log"
+                    raise RuntimeError(f"the contender ended: {log.read_text()[-_LOG_TAIL:]}")
                 if time.monotonic() - began > _DRAIN_SECONDS:
                     raise TimeoutError(f"only {count} of {backlog.transitions} arrived")
             run.cpu, run.megabytes = cpu_seconds(contender.pid), peak_megabytes(contender.pid)
