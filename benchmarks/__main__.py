@@ -34,7 +34,7 @@ PARTS = {
 
 @contextmanager
 def _world(oplog_megabytes: int) -> Iterator[World]:
-    """One MongoDB and one Kafka for all measurements."""
+    """A MongoDB and a Kafka for all measurements."""
     with tempfile.TemporaryDirectory(prefix="job-bridge-bench-") as name:
         folder = Path(name)
         with (

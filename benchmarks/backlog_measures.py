@@ -21,9 +21,9 @@ SIZES = {
 }
 #: When the oldest message has been in flight this long, the window is full.
 _FULL_SECONDS = 1.0
-#: Transitions of the backlogs with one and with a thousand jobs.
+#: Transitions of the backlogs with 1 and with 1 000 jobs.
 _FEW_JOBS_TRANSITIONS = 400_000
-#: Jobs of the backlog with one transition per job.
+#: Jobs of the backlog with a single transition per job.
 _MANY_JOBS = 1_000_000
 #: Jobs (or transitions) after a counted backlog: MongoDB reads ahead by 4 MB of the oplog.
 _READ_AHEAD = 10_000
@@ -79,7 +79,7 @@ class BacklogMeasures:
         """The same transitions with jobs of each size, and among other updates."""
         for size in names:
             document, noise = SIZES[size]
-            # One size after the other: the stream also reads what follows a backlog in the oplog.
+            # A backlog per turn: the stream also reads the writes that follow it in the oplog.
             backlog = self._world.updates(20, 1500, document, noise)
             for _ in range(rounds):
                 limit = raw.batches(self._world.mongod.uri, backlog)
@@ -113,7 +113,7 @@ class BacklogMeasures:
         self._beside_raw(rounds, "jobs", {**few, _MANY_JOBS: many})
 
     def start(self, rounds: int) -> None:
-        """Seconds from the start of the process to the arrival of one waiting transition."""
+        """Seconds from the start of the process to the arrival of a waiting transition."""
         backlog = self._world.backlog(1)
         for _ in range(rounds):
             for driver in DRIVERS:

@@ -17,7 +17,7 @@ COMMAND = (sys.executable, "-P", "-m", "bridge", "run")
 
 
 class Bridge:
-    """A bridge over one collection and one topic; a context manager.
+    """A bridge over a collection and a topic; a context manager.
 
     Args:
         route: the collection and the topic.

@@ -1,4 +1,4 @@
-"""Compares two commits: alternating runs over one backlog, and the ratio of each pair."""
+"""Compares two commits: alternating runs over the same backlog, and the ratio of each pair."""
 
 import contextlib
 import statistics

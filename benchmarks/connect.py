@@ -1,4 +1,4 @@
-"""Kafka Connect standalone with one source connector, as a contender.
+"""Kafka Connect standalone with a source connector, as a contender.
 
 Maven Central delivers everything into ``.cache``. The settings were tuned in good faith: large
 batches for the backlog, no linger for latency. The heap is that of Kafka's own start script.
@@ -80,7 +80,7 @@ LOOKUP = {
 
 
 class Connect:
-    """A worker with one connector; a context manager.
+    """A worker with a single connector; a context manager.
 
     ``state`` is the folder of its offsets, created if missing.
     """

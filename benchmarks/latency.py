@@ -26,7 +26,7 @@ from bridge.demo.job_service.workload import HAPPY, Step, change, new_job, to_mi
 #: How long to wait for messages after the last write.
 _LATE_SECONDS = 15.0
 _POLL_SECONDS = 0.5
-#: Writes per second of one thread.
+#: Writes per second of a thread.
 _THREAD_RATE = 100
 #: Above this rate, writes are sent in groups.
 _SINGLE_RATE = 1000
@@ -57,7 +57,7 @@ class Pace:
 
 
 class Latency:
-    """One measurement; the ``trans_id`` in its text identifies the message of any contender."""
+    """A measurement; the ``trans_id`` in its text identifies the message of any contender."""
 
     def __init__(self, uri: str, database: str, *topic: str) -> None:
         self._client = MongoClient[Any](uri, w="majority", tz_aware=True)

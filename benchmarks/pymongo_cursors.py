@@ -1,4 +1,4 @@
-"""The bridge with one of PyMongo's cursors: ``python -m benchmarks.pymongo_cursors watch run``.
+"""The bridge with a cursor of PyMongo: ``python -m benchmarks.pymongo_cursors watch run``.
 
 The first argument is ``watch`` or ``raw``. Measures the gain of a cursor that is read by commands,
 in the real loop. Not for production: the tests do not cover it.
@@ -17,6 +17,19 @@ from bridge.mongo.change_stream_cursor import BATCH_SIZE
 from bridge.mongo.decoder import OPTIONS
 
 _AWAIT_MS = 1000
+#: The size of a shaped event, roughly.
+_EVENT_BYTES = 400
+
+
+class Answer(tuple[Any, Any, int]):
+    """Events, token and cursor id.
+
+    Its length is that of the events in bytes, because the stream pauses after a short answer.
+    """
+
+    def __len__(self) -> int:
+        events = self[0]
+        return len(events) if isinstance(events, bytes) else len(events) * _EVENT_BYTES
 
 
 class Watch:
@@ -40,7 +53,7 @@ class Watch:
 
     def more(self, _: int) -> Any:
         events = list(self._batch())
-        return events, self._cursor.resume_token, int(self._cursor.alive)
+        return Answer((events, self._cursor.resume_token, int(self._cursor.alive)))
 
     def close(self) -> None:
         self._cursor.close()
@@ -91,7 +104,8 @@ class Raw:
         return self.more(_AWAIT_MS)
 
     def more(self, _: int) -> Any:
-        return self._cursor.try_next() or b"", post_batch.token, int(self._cursor.alive)
+        events = self._cursor.try_next() or b""
+        return Answer((events, post_batch.token, int(self._cursor.alive)))
 
     def close(self) -> None:
         self._cursor.close()

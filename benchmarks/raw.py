@@ -41,6 +41,6 @@ def batches(uri: str, backlog: Backlog, stages: Sequence[Any] = ()) -> float:
         )
         with cursor:
             while seen < wanted:
-                # Each event contains one resume token, the only field called _data.
+                # Each event contains a single field called _data, its resume token.
                 seen += (cursor.try_next() or b"").count(b"\x02_data\0")
         return wanted / (time.monotonic() - began)

@@ -107,7 +107,7 @@ def _table(
     head: str,
     columns: _Columns,
 ) -> str:
-    """One row per contender, in the order in which they were measured."""
+    """A row per contender, in the order in which they were measured."""
     rows = (
         (
             titled(contender),

@@ -1,4 +1,4 @@
-"""The figures of one run, stored as JSON lines: one line per contender and round."""
+"""The figures of a run, stored as JSON lines: a line per contender and round."""
 
 import json
 import os
@@ -19,7 +19,7 @@ MODES_FILE = FOLDER / "modes.jsonl"
 #: Intervals between the stored points of a distribution.
 _INTERVALS = 100
 
-#: The figures of one contender in one round, by name.
+#: The figures of a contender in a round, by name.
 Round = dict[str, float]
 
 
@@ -74,7 +74,7 @@ class Results:
         }
 
     def add(self, table: str, contender: str, **figures: float) -> None:
-        """Store the figures of one round, and print them."""
+        """Store the figures of a round, and print them."""
         rounded = {name: round(value, 4) for name, value in figures.items()}
         self._rounds(table, contender).append(rounded)
         printed = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())

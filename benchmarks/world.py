@@ -111,7 +111,7 @@ class World:
     def backlog(
         self, jobs: int, transitions: int = 7, before: Callable[[str], None] = lambda _: None
     ) -> Backlog:
-        """Jobs of about 2 KB with one insert and ``transitions`` - 1 updates each.
+        """Jobs of about 2 KB with an insert and ``transitions`` - 1 updates each.
 
         ``before`` is called with the database's name before the first write.
         """
