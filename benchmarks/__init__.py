@@ -1,1 +1,1 @@
-"""Measures the bridge beside the raw change stream and beside other connectors; writes docs/benchmarks.md."""
+"""Measures the bridge beside the raw change stream and other connectors."""

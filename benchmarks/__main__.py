@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: all measurements, by command."""
+"""``python -m benchmarks``: the commands that measure, compare and report."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -7,14 +7,13 @@ from pathlib import Path
 
 import click
 
+from benchmarks import modes, report
+from benchmarks.backlog_measures import SIZES, BacklogMeasures
 from benchmarks.compare import compare
 from benchmarks.contenders import DRIVERS, PEERS, bridge
-from benchmarks.measures import SIZES, Measures
-from benchmarks.modes import comparison, modes, recovery, verification
-from benchmarks.modes import write as write_modes
+from benchmarks.paced_measures import PacedMeasures
 from benchmarks.profile import profile
-from benchmarks.report import write
-from benchmarks.results import FILE, Results
+from benchmarks.results import MODES_FILE, PEERS_FILE, Results
 from benchmarks.world import World
 from bridge.demo.servers.mongod import Mongod
 from tests.support.servers.kafka import Kafka
@@ -22,6 +21,7 @@ from tests.support.servers.kafka import Kafka
 ROUNDS = 3
 RATES = (10, 100, 1000, 5000)
 BACKLOGS = (50_000, 200_000, 1_000_000)
+COMPARED_TRANSITIONS = (100_000, 1_000_000)
 #: The tables of each part of ``make bench-peers``.
 PARTS = {
     "peers": ("throughput", "lookup"),
@@ -33,111 +33,120 @@ PARTS = {
 
 
 @contextmanager
-def world(oplog_megabytes: int) -> Iterator[World]:
-    """One MongoDB and one Kafka for everything."""
+def _world(oplog_megabytes: int) -> Iterator[World]:
+    """A MongoDB and a Kafka for all measurements."""
     with tempfile.TemporaryDirectory(prefix="job-bridge-bench-") as name:
         folder = Path(name)
         with (
             Mongod(folder / "mongod", oplog_megabytes=oplog_megabytes) as mongod,
             Kafka(folder / "kafka") as kafka,
-            closing(World(folder, mongod, kafka)) as made,
+            closing(World(folder, mongod, kafka)) as world,
         ):
-            yield made
+            yield world
 
 
 @click.group(invoke_without_command=True)
 @click.pass_context
 def main(context: click.Context) -> None:
-    """The bridge beside the raw change stream; five minutes."""
+    """Measure the bridge beside the raw change stream; five minutes."""
     if context.invoked_subcommand is None:
-        results = Results()
-        with world(4000) as made:
-            short(Measures(made, results), made)
+        with _world(4000) as world:
+            _short(world, Results())
 
 
-def short(measures: Measures, made: World) -> None:
-    """What needs no peers."""
-    measures.start(ROUNDS)
-    measures.idle(1)
-    measures.latencies((), 1, ())
-    backlog = made.backlog(20_000)
-    measures.throughput(ROUNDS, backlog, {driver: bridge(made, driver) for driver in DRIVERS})
-    measures.headers(1, backlog)
-    measures.sizes(
-        1, [name for name in SIZES if name != "2 MB"]
-    )  # MongoDB takes over a minute to write those
+def _short(world: World, results: Results) -> None:
+    """The measurements without other connectors."""
+    backlogs, paced = BacklogMeasures(world, results), PacedMeasures(world, results)
+    backlogs.start(ROUNDS)
+    paced.idle(1)
+    paced.latencies((), 1, ())
+    backlog = world.backlog(20_000)
+    backlogs.throughput(ROUNDS, backlog, {driver: bridge(world, driver) for driver in DRIVERS})
+    backlogs.headers(1, backlog)
+    # MongoDB needs over a minute to write the largest jobs.
+    backlogs.sizes(1, [name for name in SIZES if name != "2 MB"])
 
 
 @main.command()
 @click.option("--rounds", default=ROUNDS, show_default=True)
 @click.option(
-    "--jobs", default=60_000, show_default=True, help="of the long backlog; 7 transitions each"
+    "--jobs",
+    default=60_000,
+    show_default=True,
+    help="Jobs of the long backlog, 7 transitions each.",
 )
 @click.option(
     "--only",
     type=click.Choice(list(PARTS)),
     multiple=True,
-    help="parts; the others stay as they were",
+    help="Measure these parts and keep the stored figures of the others.",
 )
 @click.option("--kind", type=click.Choice(PEERS), multiple=True, default=PEERS)
 def peers(rounds: int, jobs: int, only: tuple[str, ...], kind: tuple[str, ...]) -> None:
-    """Everything, the other connectors too, and docs/benchmarks.md."""
-    results = Results.load() if only and FILE.exists() else Results()
-    with world(12_000) as made:
-        measures = Measures(made, results)
+    """Measure everything, the other connectors too, and write docs/benchmarks.md."""
+    results = Results.load(PEERS_FILE) if only and PEERS_FILE.exists() else Results()
+    with _world(12_000) as world:
+        backlogs, paced = BacklogMeasures(world, results), PacedMeasures(world, results)
         parts: dict[str, Callable[[], None]] = {
-            "peers": lambda: measures.peers(rounds, jobs, kind),
-            "own": lambda: own(measures, made, rounds),
-            "latency": lambda: measures.latencies(RATES, rounds, kind),
-            "profile": lambda: profile(made, results, made.backlog(40_000)),
-            "growth": lambda: measures.growth(rounds, BACKLOGS),
+            "peers": lambda: backlogs.peers(rounds, jobs, kind),
+            "own": lambda: _own(world, results, rounds),
+            "latency": lambda: paced.latencies(RATES, rounds, kind),
+            "profile": lambda: profile(world, results, world.backlog(40_000)),
+            "growth": lambda: backlogs.growth(rounds, BACKLOGS),
         }
         for part, measure in parts.items():
             if not only or part in only:
                 results.begin(part, PARTS[part])
                 measure()
-                results.save()
-    write(results)
+                results.save(PEERS_FILE)
+    report.write(results)
 
 
-def own(measures: Measures, made: World, rounds: int) -> None:
-    """What the bridge does in other circumstances, beside itself."""
-    measures.start(rounds)
-    measures.idle(rounds)
-    backlog = made.backlog(20_000)
-    measures.headers(rounds, backlog)
-    measures.full(rounds, backlog)
-    measures.readers(rounds, backlog)
-    measures.sizes(rounds)
+def _own(world: World, results: Results, rounds: int) -> None:
+    """The measurements that compare the bridge with itself."""
+    backlogs = BacklogMeasures(world, results)
+    backlogs.start(rounds)
+    PacedMeasures(world, results).idle(rounds)
+    backlog = world.backlog(20_000)
+    backlogs.headers(rounds, backlog)
+    backlogs.full(rounds, backlog)
+    backlogs.readers(rounds, backlog)
+    backlogs.sizes(rounds)
 
 
 @main.command("modes")
 @click.option("--rounds", default=ROUNDS, show_default=True)
-def modes_(rounds: int) -> None:
-    """Every delivery mode, and docs/delivery-modes.md."""
+def _modes(rounds: int) -> None:
+    """Measure every delivery mode, and write docs/delivery-modes.md."""
     results = Results()
-    with world(4000) as made:
-        modes(made, results, rounds)
-        recovery(made, results, rounds)
-        verification(made, results, rounds)
-        for transitions in (100_000, 1_000_000):
-            comparison(made, results, transitions)
-    write_modes(results)
+    with _world(4000) as world:
+        modes.modes(world, results, rounds)
+        modes.recovery(world, results, rounds)
+        modes.verification(world, results, rounds)
+        for transitions in COMPARED_TRANSITIONS:
+            modes.comparison(world, results, transitions)
+    results.save(MODES_FILE)
+    modes.write(results)
 
 
 @main.command()
 @click.argument("ref")
-@click.option("--pairs", default=5, show_default=True)
-def check(ref: str, pairs: int) -> None:
-    """The working tree beside another commit, in alternating runs."""
-    with world(4000) as made:
-        compare(made, ref, pairs)
+@click.option("--pairs", default=5, show_default=True, help="Pairs of runs for each driver.")
+@click.option(
+    "--jobs", default=20_000, show_default=True, help="Jobs of the backlog, 7 transitions each."
+)
+@click.option("--driver", type=click.Choice(DRIVERS), multiple=True, default=DRIVERS)
+def check(ref: str, pairs: int, jobs: int, driver: tuple[str, ...]) -> None:
+    """Compare the working tree with the commit REF, in alternating runs."""
+    with _world(4000) as world:
+        compare(world, ref, pairs, jobs, driver)
 
 
-@main.command()
-def report() -> None:
-    """Make docs/benchmarks.md again of docs/benchmarks.json."""
-    write(Results.load())
+@main.command("report")
+def _report() -> None:
+    """Write docs/benchmarks.md and docs/delivery-modes.md from the stored figures."""
+    report.write(Results.load(PEERS_FILE))
+    modes.write(Results.load(MODES_FILE))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The bridge as a contender: started as an operator does."""
+"""The bridge as a contender, started like an operator starts it."""
 
 import json
 import os
@@ -8,51 +8,48 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
+from benchmarks.results import ROOT
+from benchmarks.world import Route
 from bridge.demo.servers.process import Child, free_port
 
-ROOT = Path(__file__).parents[1]
-#: -P: the checkout that is asked for, not the one that is the working directory.
+#: ``-P`` keeps the working directory off the path: only the chosen checkout is imported.
 COMMAND = (sys.executable, "-P", "-m", "bridge", "run")
 
 
 class Bridge:
-    """One bridge over one collection and one topic; a context manager.
+    """A bridge over a collection and a topic; a context manager.
 
-    ``start`` is Unix seconds, None for now; ``code`` is the checkout that runs. Everything else is
-    as shipped: all guarantees are on.
+    Args:
+        route: the collection and the topic.
+        settings: on top of the defaults; all guarantees are on.
+        code: the checkout to run.
+        command: the Python command that starts it.
     """
 
     def __init__(
         self,
-        folder: Path,
-        mongo_uri: str,
-        database: str,
-        bootstrap: str,
-        topic: str,
-        start: int | None,
+        route: Route,
         settings: Mapping[str, str],
+        *,
         code: Path = ROOT,
         command: Sequence[str] = COMMAND,
     ) -> None:
         self._port = free_port()
-        begin = "now" if start is None else datetime.fromtimestamp(start, timezone.utc).isoformat()
         given = {
-            "mongo.uri": mongo_uri,
-            "mongo.database": database,
-            "kafka.bootstrap_servers": bootstrap,
-            "kafka.topic": topic,
-            **({"start.from": begin} if start is not None else {}),
-            "checkpoint.name": topic,
+            "mongo.uri": route.world.mongod.uri,
+            "mongo.database": route.database,
+            "kafka.bootstrap_servers": route.world.kafka.bootstrap,
+            "kafka.topic": route.topic,
+            "checkpoint.name": route.topic,
             "http.port": str(self._port),
             "log.format": "plain",
-            **settings,
         }
-        self.settings = {"start.from": "the backlog's beginning" if start else "now", **settings}
-        own = {
-            f"JOB_BRIDGE_{name.replace('.', '_').upper()}": value for name, value in given.items()
-        }
-        environment = os.environ | own | {"PYTHONPATH": os.pathsep.join((str(code), str(ROOT)))}
-        self._child = Child(command, folder / f"{topic}.log", environment)
+        if route.start is not None:
+            start = datetime.fromtimestamp(route.start, timezone.utc)
+            given["start.from"] = start.isoformat()
+        path = {"PYTHONPATH": os.pathsep.join((str(code), str(ROOT)))}
+        environment = os.environ | variables(given | dict(settings)) | path
+        self._child = Child(command, route.world.folder / f"{route.topic}.log", environment)
 
     def __enter__(self) -> "Bridge":
         self._child.start()
@@ -65,15 +62,18 @@ class Bridge:
     def pid(self) -> int:
         return self._child.pid
 
+    @property
+    def running(self) -> bool:
+        return self._child.running
+
     def await_ready(self) -> None:
         """Wait for ``/readyz``."""
         self._child.await_ready(self._ready, "the bridge")
 
-    def oldest(self) -> float:
-        """How long the oldest message has been in flight, in seconds."""
-        with urllib.request.urlopen(
-            f"http://127.0.0.1:{self._port}/status.json", timeout=5
-        ) as answer:
+    def oldest_in_flight(self) -> float:
+        """Seconds for which the oldest message has been in flight."""
+        url = f"http://127.0.0.1:{self._port}/status.json"
+        with urllib.request.urlopen(url, timeout=5) as answer:
             return float(json.load(answer)["gauges"]["job_bridge_in_flight_oldest_seconds"])
 
     def _ready(self) -> bool:
@@ -82,3 +82,10 @@ class Bridge:
                 return True
         except OSError:
             return False
+
+
+def variables(settings: Mapping[str, str]) -> dict[str, str]:
+    """The environment variables of these settings."""
+    return {
+        f"JOB_BRIDGE_{name.replace('.', '_').upper()}": value for name, value in settings.items()
+    }

@@ -1,77 +1,70 @@
-"""Two commits side by side: alternating runs over one backlog, and the ratio of each pair."""
+"""Compares two commits: alternating runs over the same backlog, and the ratio of each pair."""
 
 import contextlib
 import statistics
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import click
 
-from benchmarks.bridge import ROOT, Bridge
-from benchmarks.contenders import DRIVERS
-from benchmarks.world import Contender, Make, World
-
-_JOBS = 20_000
+from benchmarks.bridge import Bridge
+from benchmarks.results import ROOT
+from benchmarks.world import Backlog, Contender, Make, Route, Run, World
 
 
-def compare(world: World, ref: str, pairs: int) -> None:
-    """Print rate and CPU of the working tree by those of ``ref``, for each driver both know."""
-    with checked_out(ref) as other:
-        backlog = world.backlog(_JOBS)
-        for driver in DRIVERS if _knows_drivers(other) else ("",):
+def compare(world: World, ref: str, pairs: int, jobs: int, drivers: Sequence[str]) -> None:
+    """Print rate and CPU of the working tree, relative to the commit ``ref``."""
+    with _checked_out(ref) as other:
+        backlog = world.backlog(jobs)
+        for driver in drivers:
             rates, costs = [], []
             for number in range(pairs):
-                mine, theirs = (
-                    world.drain(backlog, _bridge(world, code, driver)) for code in (ROOT, other)
-                )
-                rates.append(mine.rate() / theirs.rate())
-                costs.append(mine.cpu_per_100k() / theirs.cpu_per_100k())
+                tree, commit = _pair(world, backlog, driver, other, tree_first=number % 2 == 0)
+                rates.append(tree.rate() / commit.rate())
+                costs.append(tree.cpu_per_100k() / commit.cpu_per_100k())
                 click.echo(
-                    f"{driver or 'bridge':14} pair {number + 1}: {mine.rate():8.0f}/s by {theirs.rate():8.0f}/s = {rates[-1]:.3f}"
+                    f"{driver:14} pair {number + 1}: "
+                    f"{tree.rate():8.0f}/s / {commit.rate():8.0f}/s = {rates[-1]:.3f}"
                     f"   CPU {costs[-1]:.3f}"
                 )
             click.echo(
-                f"{driver or 'bridge':14} rate {_spread(rates)}, CPU {_spread(costs)}, of {ref}"
+                f"{driver:14} rate {_spread(rates)}, CPU {_spread(costs)}, relative to {ref}"
             )
+
+
+def _pair(
+    world: World, backlog: Backlog, driver: str, other: Path, *, tree_first: bool
+) -> tuple[Run, Run]:
+    """A run of the working tree and a run of the commit; each starts every second pair."""
+    codes = (ROOT, other) if tree_first else (other, ROOT)
+    first, second = (world.drain(backlog, _bridge(world, code, driver)) for code in codes)
+    return (first, second) if tree_first else (second, first)
 
 
 @contextlib.contextmanager
-def checked_out(ref: str) -> Iterator[Path]:
-    """A worktree of a commit, removed afterwards."""
+def _checked_out(ref: str) -> Iterator[Path]:
+    """A Git worktree of a commit, removed at the end."""
     with tempfile.TemporaryDirectory(prefix="job-bridge-ref-") as name:
         path = Path(name) / "checkout"
-        subprocess.run(
-            ["git", "worktree", "add", "--detach", "--quiet", str(path), ref], cwd=ROOT, check=True
-        )
+        _git("worktree", "add", "--detach", "--quiet", str(path), ref)
         try:
             yield path
         finally:
-            subprocess.run(
-                ["git", "worktree", "remove", "--force", str(path)], cwd=ROOT, check=True
-            )
+            _git("worktree", "remove", "--force", str(path))
 
 
-def _knows_drivers(code: Path) -> bool:
-    return "librdkafka" in (code / "bridge" / "config" / "sections.py").read_text()
+def _git(*arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=ROOT, check=True)
 
 
 def _bridge(world: World, code: Path, driver: str) -> Make:
-    settings = {"kafka.headers": "none"} | ({"kafka.driver": driver} if driver else {})
+    settings = {"kafka.headers": "none", "kafka.driver": driver}
 
     def make(database: str, topic: str, start: int | None) -> AbstractContextManager[Contender]:
-        return Bridge(
-            world.folder,
-            world.mongod.uri,
-            database,
-            world.kafka.bootstrap,
-            topic,
-            start,
-            settings,
-            code,
-        )
+        return Bridge(Route(world, database, topic, start), settings, code=code)
 
     return make
 

@@ -1,8 +1,7 @@
-"""Kafka Connect standalone with one source connector, as a contender.
+"""Kafka Connect standalone with a source connector, as a contender.
 
-Everything comes from Maven Central into ``.cache``. The settings below were tuned in good faith:
-large batches where the backlog is read, nothing that lingers where latency is measured. The heap
-is what Kafka's own start script gives a worker.
+Maven Central delivers everything into ``.cache``. The settings were tuned in good faith: large
+batches for the backlog, no linger for latency. The heap is that of Kafka's own start script.
 """
 
 import shutil
@@ -10,9 +9,11 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from benchmarks.results import ROOT
+from benchmarks.world import Route
 from bridge.demo.servers.process import Child, free_port
 
-CACHE = Path(__file__).parents[1] / ".cache" / "connect"
+CACHE = ROOT / ".cache" / "connect"
 KAFKA = "4.2.0"
 WORKER = (
     f"org.apache.kafka:connect-runtime:{KAFKA}",
@@ -71,7 +72,7 @@ TUNED: Mapping[str, Mapping[str, str]] = {
         "cursor.max.await.time.ms": "50",
     },
 }
-#: The job's id is not in a change event: with it the document has to be looked up.
+#: A change event does not contain the job id: only the document does.
 LOOKUP = {
     "mongodb": {"change.stream.full.document": "updateLookup"},
     "debezium": {"capture.mode": "change_streams_update_full"},
@@ -79,35 +80,32 @@ LOOKUP = {
 
 
 class Connect:
-    """One worker with one connector; a context manager. ``state`` is the folder of its offsets, made where missing."""
+    """A worker with a single connector; a context manager.
+
+    ``state`` is the folder of its offsets, created if missing.
+    """
 
     def __init__(
-        self,
-        folder: Path,
-        kind: str,
-        mongo_uri: str,
-        database: str,
-        bootstrap: str,
-        topic: str,
-        start: int | None,
-        state: Path,
-        *,
-        variant: str = "throughput",
+        self, kind: str, route: Route, state: Path, *, variant: str = "throughput"
     ) -> None:
         self.settings = self._settings(kind, variant)
-        connector = (
-            self.settings
-            | CONVERTERS[kind]
-            | {"name": kind, "tasks.max": "1"}
-            | _place(kind, mongo_uri, database, topic)
-        )
-        if kind == "mongodb" and start is not None:
-            connector |= {
-                "startup.mode": "timestamp",
-                "startup.mode.timestamp.start.at.operation.time": str(start),
-            }
-        worker = {
-            "bootstrap.servers": bootstrap,
+        state.mkdir(parents=True, exist_ok=True)
+        properties = {
+            "worker": self._worker(kind, route, state),
+            "connector": self._connector(kind, route),
+        }
+        files = [
+            _properties(route.world.folder / f"{route.topic}-{name}.properties", settings)
+            for name, settings in properties.items()
+        ]
+        main = "org.apache.kafka.connect.cli.ConnectStandalone"
+        command = ["java", *HEAP, "-cp", f"{libraries(kind)}/*", main, *files]
+        self._child = Child(command, route.world.folder / f"{route.topic}.log")
+
+    @staticmethod
+    def _worker(kind: str, route: Route, state: Path) -> dict[str, str]:
+        return {
+            "bootstrap.servers": route.world.kafka.bootstrap,
             "listeners": f"http://127.0.0.1:{free_port()}",
             "plugin.path": str(CACHE / "plugins"),
             "plugin.discovery": "only_scan",
@@ -116,22 +114,15 @@ class Connect:
             "connector.client.config.override.policy": "All",
             **CONVERTERS[kind],
         }
-        files = [
-            _properties(folder / f"{topic}-{name}.properties", each)
-            for name, each in (("worker", worker), ("connector", connector))
-        ]
-        state.mkdir(parents=True, exist_ok=True)
-        self._child = Child(
-            [
-                "java",
-                *HEAP,
-                "-cp",
-                f"{libraries(kind)}/*",
-                "org.apache.kafka.connect.cli.ConnectStandalone",
-                *files,
-            ],
-            folder / f"{topic}.log",
-        )
+
+    def _connector(self, kind: str, route: Route) -> dict[str, str]:
+        own = {"name": kind, "tasks.max": "1"}
+        if kind == "mongodb" and route.start is not None:
+            own |= {
+                "startup.mode": "timestamp",
+                "startup.mode.timestamp.start.at.operation.time": str(route.start),
+            }
+        return self.settings | CONVERTERS[kind] | own | _source_and_target(kind, route)
 
     @staticmethod
     def _settings(kind: str, variant: str) -> dict[str, str]:
@@ -150,9 +141,13 @@ class Connect:
     def pid(self) -> int:
         return self._child.pid
 
+    @property
+    def running(self) -> bool:
+        return self._child.running
+
 
 def libraries(kind: str) -> Path:
-    """The worker's jars; fetches them and the connector's when they are not there."""
+    """The folder of the worker's jars; fetches them and the connector's if missing."""
     for target, artifacts in (
         (CACHE / "worker", WORKER),
         (CACHE / "plugins" / kind, PLUGINS[kind]),
@@ -168,12 +163,14 @@ def _fetch(target: Path, artifacts: tuple[str, ...]) -> None:
     target.mkdir(parents=True)
     logger = ("org.slf4j:slf4j-simple:1.7.36",) if target.name == "worker" else ()
     entries = "".join(
-        f"<dependency><groupId>{group}</groupId><artifactId>{name}</artifactId><version>{version}</version></dependency>"
+        f"<dependency><groupId>{group}</groupId><artifactId>{name}</artifactId>"
+        f"<version>{version}</version></dependency>"
         for group, name, version in (artifact.split(":") for artifact in (*artifacts, *logger))
     )
     pom = target / "pom.xml"
     pom.write_text(
-        "<project><modelVersion>4.0.0</modelVersion><groupId>x</groupId><artifactId>x</artifactId><version>1</version>"
+        "<project><modelVersion>4.0.0</modelVersion>"
+        "<groupId>x</groupId><artifactId>x</artifactId><version>1</version>"
         f"<dependencies>{entries}</dependencies></project>"
     )
     command = [
@@ -188,21 +185,22 @@ def _fetch(target: Path, artifacts: tuple[str, ...]) -> None:
     subprocess.run(command, check=True, capture_output=True, timeout=900)
 
 
-def _place(kind: str, mongo_uri: str, database: str, topic: str) -> dict[str, str]:
+def _source_and_target(kind: str, route: Route) -> dict[str, str]:
+    uri = route.world.mongod.uri
     if kind == "mongodb":
         return {
-            "connection.uri": mongo_uri,
-            "database": database,
-            "topic.namespace.map": f'{{"*": "{topic}"}}',
+            "connection.uri": uri,
+            "database": route.database,
+            "topic.namespace.map": f'{{"*": "{route.topic}"}}',
         }
     return {
-        "mongodb.connection.string": mongo_uri,
-        "capture.target": f"{database}.jobs",
-        "collection.include.list": f"{database}.jobs",
-        "transforms": "one",
-        "transforms.one.type": "org.apache.kafka.connect.transforms.RegexRouter",
-        "transforms.one.regex": ".*",
-        "transforms.one.replacement": topic,
+        "mongodb.connection.string": uri,
+        "capture.target": f"{route.database}.jobs",
+        "collection.include.list": f"{route.database}.jobs",
+        "transforms": "topic",
+        "transforms.topic.type": "org.apache.kafka.connect.transforms.RegexRouter",
+        "transforms.topic.regex": ".*",
+        "transforms.topic.replacement": route.topic,
     }
 
 

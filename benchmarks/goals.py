@@ -1,185 +1,168 @@
-"""What the bridge is to reach, and whether it did in this run."""
+"""The goals of the bridge, and whether this run reached them."""
 
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 
 from benchmarks.contenders import DRIVERS, PEERS
+from benchmarks.pages import spread
 from benchmarks.results import Results
 
 JVM = ("mongodb", "debezium")
-#: Who the best is looked for among.
-AMONG = ((JVM, "best JVM peer's"), (PEERS, "best peer's"))
+#: The connectors among which the best is chosen, with their name in the report.
+GROUPS = ((JVM, "best JVM connector"), (PEERS, "best connector"))
+
+#: Figure, measured value, goal, "yes" or "no".
+Row = Sequence[str]
+#: Chooses the best of (median, connector).
+Choose = Callable[[list[tuple[float, str]]], tuple[float, str]]
 
 
-def goals(results: Results) -> Iterator[Sequence[str]]:
-    """Rows of what, measured, goal, reached; those without figures are left out."""
-    for row in (*_backlog(results), *_costs(results), *_latency(results), *_rest(results)):
-        if row is not None:
-            yield row
+def goals(results: Results) -> Iterator[Row]:
+    """Rows of the table; goals without figures are omitted."""
+    for part in (_rates, _cpu, _memory_and_start, _latency, _idle_and_sizes, _growth):
+        yield from (row for row in part(results) if row is not None)
 
 
-def _backlog(results: Results) -> Iterator[Sequence[str] | None]:
-    for driver, watched, batches, warm in (
+def _rates(results: Results) -> Iterator[Row | None]:
+    for driver, of_watch, of_batches, of_best in (
         ("librdkafka", 1.1, 0.85, 2.5),
         ("kafka-python", 0.6, None, 1.3),
     ):
-        yield _least(
-            f"{driver}: rate by watch()",
-            results.ratios("throughput", driver, "watch()", "rate"),
-            watched,
-        )
-        if batches is not None:
-            yield _least(
-                f"{driver}: rate by raw batches",
-                results.ratios("throughput", driver, "raw batches", "rate"),
-                batches,
-            )
+        ratios = results.ratios("throughput", driver, "watch()", "rate")
+        yield _at_least(f"{driver}: rate, relative to watch()", ratios, of_watch)
+        if of_batches is not None:
+            ratios = results.ratios("throughput", driver, "raw batches", "rate")
+            yield _at_least(f"{driver}: rate, relative to raw batches", ratios, of_batches)
         best = _best(results, "warm_rate", PEERS, max)
         if best:
-            yield _least(
-                f"{driver}: warm rate by the best peer's ({best})",
-                results.ratios("throughput", driver, best, "warm_rate"),
-                warm,
-            )
+            ratios = results.ratios("throughput", driver, best, "warm_rate")
+            name = f"{driver}: warm rate, relative to the best connector ({best})"
+            yield _at_least(name, ratios, of_best)
 
 
-def _costs(results: Results) -> Iterator[Sequence[str] | None]:
+def _cpu(results: Results) -> Iterator[Row | None]:
     for driver, cold, warm in (("librdkafka", 1 / 8, 1 / 2), ("kafka-python", 1 / 3, None)):
-        for peers, who in AMONG:
-            best = _best(results, "cpu", peers, min)
-            if best:
-                yield _most(
-                    f"{driver}: CPU with start-up by the {who} ({best})",
-                    results.ratios("throughput", driver, best, "cpu"),
-                    cold,
-                )
-            best = _best(results, "warm_cpu", peers, min)
-            if best and warm:
-                yield _most(
-                    f"{driver}: CPU warm by the {who} ({best})",
-                    results.ratios("throughput", driver, best, "warm_cpu"),
-                    warm,
-                )
+        for peers, group in GROUPS:
+            for figure, name, goal in (
+                ("cpu", "CPU with start-up", cold),
+                ("warm_cpu", "CPU when warm", warm),
+            ):
+                best = _best(results, figure, peers, min)
+                if best and goal:
+                    ratios = results.ratios("throughput", driver, best, figure)
+                    yield _at_most(
+                        f"{driver}: {name}, relative to the {group} ({best})", ratios, goal
+                    )
+
+
+def _memory_and_start(results: Results) -> Iterator[Row | None]:
     for driver in DRIVERS:
-        peaks = [
-            peak
-            for table in ("throughput", "growth", "jobs", "full")
-            for name in results.names(table)
-            if name.split(",")[0] == driver
-            for peak in results.values(table, name, "megabytes")
-        ]
-        yield _most(
-            f"{driver}: largest peak RSS of all runs, MB", [max(peaks)] if peaks else [], 80
-        )
+        peaks = _peaks(results, driver)
+        yield _at_most(f"{driver}: largest peak memory of all runs, MB", peaks[-1:], 80)
         best = _best(results, "megabytes", JVM, min)
         if best:
-            yield _most(
-                f"{driver}: peak RSS by the best JVM peer's",
-                results.ratios("throughput", driver, best, "megabytes"),
-                0.1,
-            )
-        yield _most(
-            f"{driver}: start to first message, s", results.values("start", driver, "first"), 1.0
-        )
-        for peers, who in AMONG:
+            ratios = results.ratios("throughput", driver, best, "megabytes")
+            name = f"{driver}: peak memory, relative to the best JVM connector"
+            yield _at_most(name, ratios, 0.1)
+        first = results.values("start", driver, "first")
+        yield _at_most(f"{driver}: start to first message, s", first, 1.0)
+        for peers, group in GROUPS:
             best = _best(results, "first", peers, min)
             if best:
-                yield _most(
-                    f"{driver}: start to first message by the {who} ({best})",
-                    results.ratios("throughput", driver, best, "first"),
-                    0.2,
-                )
+                ratios = results.ratios("throughput", driver, best, "first")
+                name = f"{driver}: start to first message, relative to the {group} ({best})"
+                yield _at_most(name, ratios, 0.2)
 
 
-def _latency(results: Results) -> Iterator[Sequence[str] | None]:
-    for driver in DRIVERS:
-        for figure in ("p50", "p99"):
-            for peers, who in AMONG:
-                best = _best(results, figure, peers, min, "latency", ", 200/s")
-                if best:
-                    ratios = results.ratios("latency", f"{driver}, 200/s", f"{best}, 200/s", figure)
-                    yield _most(f"{driver}: {figure} at 200/s by the {who} ({best})", ratios, 1.0)
-        yield _flat(results, driver, "p50", "p50")
-        yield _flat(results, driver, "after_p50", "p50 after the write's acknowledgement")
-
-
-def _flat(results: Results, driver: str, figure: str, what: str) -> Sequence[str] | None:
-    """The rate at which it is slowest, beside the lowest rate."""
-    paced = [
-        (results.median("latency", name, figure) or 0.0, name)
-        for name in results.names("latency")
-        if name.startswith(f"{driver}, ")
-    ]
-    slowest = max(paced, default=(0.0, ""))[1]
-    ratios = results.ratios("latency", slowest, f"{driver}, 10/s", figure)
-    return _most(
-        f"{driver}: {what}, at its highest ({slowest.rpartition(', ')[2]}) by that at 10/s",
-        ratios,
-        1.1,
+def _peaks(results: Results, driver: str) -> list[float]:
+    return sorted(
+        peak
+        for table in ("throughput", "growth", "jobs", "full")
+        for name in results.names(table)
+        if name.split(",")[0] == driver
+        for peak in results.values(table, name, "megabytes")
     )
 
 
-def _rest(results: Results) -> Iterator[Sequence[str] | None]:
+def _latency(results: Results) -> Iterator[Row | None]:
     for driver in DRIVERS:
-        yield _most(
-            f"{driver}: idle, share of a core", results.values("idle", driver, "cpu_share"), 0.005
-        )
-        yield _most(f"{driver}: idle, commands/s", results.values("idle", driver, "commands"), 2.0)
+        for figure in ("p50", "p99"):
+            for peers, group in GROUPS:
+                best = _best(results, figure, peers, min, table="latency", suffix=", 200/s")
+                if best:
+                    ratios = results.ratios("latency", f"{driver}, 200/s", f"{best}, 200/s", figure)
+                    name = f"{driver}: {figure} at 200/s, relative to the {group} ({best})"
+                    yield _at_most(name, ratios, 1.0)
+        yield _slowest_rate(results, driver, "p50", "p50")
+        yield _slowest_rate(results, driver, "after_p50", "p50 after the write's acknowledgement")
+
+
+def _slowest_rate(results: Results, driver: str, figure: str, name: str) -> Row | None:
+    """The latency at the slowest rate, relative to that at the lowest rate."""
+    medians = [
+        (results.median("latency", contender, figure) or 0.0, contender)
+        for contender in results.names("latency")
+        if contender.startswith(f"{driver}, ")
+    ]
+    slowest = max(medians, default=(0.0, ""))[1]
+    ratios = results.ratios("latency", slowest, f"{driver}, 10/s", figure)
+    rate = slowest.rpartition(", ")[2]
+    return _at_most(f"{driver}: highest {name} (at {rate}), relative to 10/s", ratios, 1.1)
+
+
+def _idle_and_sizes(results: Results) -> Iterator[Row | None]:
+    for driver in DRIVERS:
+        shares = results.values("idle", driver, "cpu_share")
+        yield _at_most(f"{driver}: idle, share of a core", shares, 0.005)
+        commands = results.values("idle", driver, "commands")
+        yield _at_most(f"{driver}: idle, commands/s to MongoDB", commands, 2.0)
         for size in ("100 KB", "2 MB"):
-            yield _least(
-                f"{driver}: rate of {size} jobs by 1 KB",
-                results.ratios("sizes", f"{driver}, {size}", f"{driver}, 1 KB", "rate"),
-                0.8,
-            )
-        for table, what in (("growth", "backlogs"), ("jobs", "numbers of jobs")):
-            names = [name for name in results.names(table) if name.startswith(f"{driver}, ")]
-            rates = [results.median(table, name, "rate") or 0.0 for name in names]
-            peaks = [results.median(table, name, "megabytes") or 0.0 for name in names]
-            if len(names) > 1 and max(rates):
-                yield _least(
-                    f"{driver}: slowest by fastest over {what}", [min(rates) / max(rates)], 0.9
-                )
-                yield _most(
-                    f"{driver}: difference of peak RSS over {what}, MB",
-                    [max(peaks) - min(peaks)],
-                    10,
-                )
+            ratios = results.ratios("sizes", f"{driver}, {size}", f"{driver}, 1 KB", "rate")
+            yield _at_least(f"{driver}: rate with jobs of {size}, relative to 1 KB", ratios, 0.8)
+
+
+def _growth(results: Results) -> Iterator[Row | None]:
+    for driver in DRIVERS:
+        for table, name in (("growth", "backlogs"), ("jobs", "numbers of jobs")):
+            contenders = [key for key in results.names(table) if key.startswith(f"{driver}, ")]
+            rates = [results.median(table, key, "rate") or 0.0 for key in contenders]
+            peaks = [results.median(table, key, "megabytes") or 0.0 for key in contenders]
+            if len(contenders) > 1 and max(rates):
+                ratio = min(rates) / max(rates)
+                yield _at_least(f"{driver}: lowest / highest rate over {name}", [ratio], 0.9)
+                range_ = max(peaks) - min(peaks)
+                yield _at_most(f"{driver}: range of peak memory over {name}, MB", [range_], 10)
 
 
 def _best(
     results: Results,
     figure: str,
     peers: Sequence[str],
-    choose: Callable[[list[tuple[float, str]]], tuple[float, str]],
+    choose: Choose,
+    *,
     table: str = "throughput",
-    condition: str = "",
+    suffix: str = "",
 ) -> str | None:
-    """The peer with the best median; ``condition`` is what the table's names have behind the peer's."""
-    found = [
+    """The connector with the best median; ``suffix`` follows its name in the table."""
+    medians = [
         (median, peer)
         for peer in peers
-        if (median := results.median(table, f"{peer}{condition}", figure)) is not None
+        if (median := results.median(table, f"{peer}{suffix}", figure)) is not None
     ]
-    return choose(found)[1] if found else None
+    return choose(medians)[1] if medians else None
 
 
-def _least(what: str, values: Sequence[float], goal: float) -> Sequence[str] | None:
-    return (
-        _row(what, values, f"at least {goal:g}", statistics.median(values) >= goal)
-        if values
-        else None
-    )
+def _at_least(name: str, values: Sequence[float], goal: float) -> Row | None:
+    if not values:
+        return None
+    return _row(name, values, f"at least {goal:g}", reached=statistics.median(values) >= goal)
 
 
-def _most(what: str, values: Sequence[float], goal: float) -> Sequence[str] | None:
-    return (
-        _row(what, values, f"at most {goal:.3g}", statistics.median(values) <= goal)
-        if values
-        else None
-    )
+def _at_most(name: str, values: Sequence[float], goal: float) -> Row | None:
+    if not values:
+        return None
+    return _row(name, values, f"at most {goal:.3g}", reached=statistics.median(values) <= goal)
 
 
-def _row(what: str, values: Sequence[float], goal: str, reached: bool) -> Sequence[str]:
-    middle = f"{statistics.median(values):.3g}"
-    spread = "" if len(values) == 1 else f" ({min(values):.3g} - {max(values):.3g})"
-    return what, middle + spread, goal, "yes" if reached else "**no**"
+def _row(name: str, values: Sequence[float], goal: str, *, reached: bool) -> Row:
+    return name, spread(values, "{:.3g}"), goal, "yes" if reached else "**no**"

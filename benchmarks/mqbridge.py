@@ -1,6 +1,6 @@
-"""mq-bridge, an engine in Rust with bindings for Python, as a contender.
+"""mq-bridge, an engine in Rust with Python bindings, as a contender.
 
-``python -m benchmarks.mqbridge ROUTE`` runs a route, given as JSON, until it is told to stop.
+``python -m benchmarks.mqbridge ROUTE`` runs a route, given as JSON, until SIGTERM.
 """
 
 import json
@@ -8,61 +8,39 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
-from benchmarks.bridge import ROOT
+from benchmarks.results import ROOT
+from benchmarks.world import Route
 from bridge.demo.servers.process import Child
 
-#: What the documentation recommends for throughput; the producer is librdkafka's.
-ROUTE = {"batch_size": 1000}
+#: Recommended by its documentation for throughput; the producer is librdkafka's.
+BATCHES = {"batch_size": 1000}
 PRODUCER = {"acks": "all", "enable.idempotence": "true", "linger.ms": "5"}
-#: What is other for latency: a change event waits until its batch is full.
-AT_ONCE, AT_ONCE_PRODUCER = {"batch_size": 1}, {"linger.ms": "0"}
+#: For latency: otherwise a change event waits until its batch is full.
+BATCHES_FOR_LATENCY = {"batch_size": 1}
+PRODUCER_FOR_LATENCY = {"linger.ms": "0"}
 
 
 class MqBridge:
-    """One route from a change stream to a topic; a context manager. ``state`` is the folder of its cursor."""
+    """A route from a change stream to a topic; a context manager.
 
-    def __init__(
-        self,
-        folder: Path,
-        mongo_uri: str,
-        database: str,
-        bootstrap: str,
-        topic: str,
-        state: Path,
-        *,
-        variant: str = "throughput",
-    ) -> None:
+    ``state`` is the folder of its cursor, created if missing.
+    """
+
+    def __init__(self, route: Route, state: Path, *, variant: str = "throughput") -> None:
         state.mkdir(parents=True, exist_ok=True)
-        at_once = variant == "latency"
-        options = PRODUCER | (AT_ONCE_PRODUCER if at_once else {})
-        own = ROUTE | (AT_ONCE if at_once else {})
-        self.settings = {name: str(value) for name, value in own.items()} | {
-            f"producer_options.{k}": v for k, v in options.items()
+        latency = variant == "latency"
+        batches = BATCHES_FOR_LATENCY if latency else BATCHES
+        producer = PRODUCER | (PRODUCER_FOR_LATENCY if latency else {})
+        self.settings = {name: str(value) for name, value in batches.items()} | {
+            f"producer_options.{name}": value for name, value in producer.items()
         }
-        route = {
-            **own,
-            "input": {
-                "mongodb": {
-                    "url": mongo_uri,
-                    "database": database,
-                    "collection": "jobs",
-                    "consume": "capture_new",
-                    "cursor_id": "bench",
-                    "checkpoint_store": f"file://{state / 'cursors.json'}",
-                }
-            },
-            "output": {
-                "kafka": {
-                    "url": bootstrap,
-                    "topic": topic,
-                    "producer_options": [list(one) for one in options.items()],
-                }
-            },
-        }
-        command = [sys.executable, "-m", "benchmarks.mqbridge", json.dumps(route)]
+        config = json.dumps({**batches, **_source_and_target(route, state, producer)})
         self._child = Child(
-            command, folder / f"{topic}.log", os.environ | {"PYTHONPATH": str(ROOT)}
+            [sys.executable, "-m", "benchmarks.mqbridge", config],
+            route.world.folder / f"{route.topic}.log",
+            os.environ | {"PYTHONPATH": str(ROOT)},
         )
 
     def __enter__(self) -> "MqBridge":
@@ -76,11 +54,32 @@ class MqBridge:
     def pid(self) -> int:
         return self._child.pid
 
+    @property
+    def running(self) -> bool:
+        return self._child.running
+
+
+def _source_and_target(route: Route, state: Path, producer: dict[str, str]) -> dict[str, Any]:
+    mongodb = {
+        "url": route.world.mongod.uri,
+        "database": route.database,
+        "collection": "jobs",
+        "consume": "capture_new",
+        "cursor_id": "bench",
+        "checkpoint_store": f"file://{state / 'cursors.json'}",
+    }
+    kafka = {
+        "url": route.world.kafka.bootstrap,
+        "topic": route.topic,
+        "producer_options": [list(option) for option in producer.items()],
+    }
+    return {"input": {"mongodb": mongodb}, "output": {"kafka": kafka}}
+
 
 if __name__ == "__main__":
-    from mq_bridge import Route
+    from mq_bridge import Route as MqRoute
 
-    route = Route.from_config(json.loads(sys.argv[1]))
-    signal.signal(signal.SIGTERM, lambda *_: route.stop())
-    route.start()
-    route.join()
+    running = MqRoute.from_config(json.loads(sys.argv[1]))
+    signal.signal(signal.SIGTERM, lambda *_: running.stop())
+    running.start()
+    running.join()

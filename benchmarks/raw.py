@@ -1,4 +1,4 @@
-"""The raw limits: the same events drained and thrown away."""
+"""The raw limits: the same events, read and discarded."""
 
 import time
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ SHAPED = shaping_stages(PROFILES["cts"])
 
 
 def watched(uri: str, backlog: Backlog) -> float:
-    """Events a second of ``watch()``, each decoded."""
+    """Events per second of ``watch()``, which decodes each event."""
     with (
         MongoClient[Any](uri) as client,
         client[backlog.database].jobs.watch(
@@ -31,7 +31,7 @@ def watched(uri: str, backlog: Backlog) -> float:
 
 
 def batches(uri: str, backlog: Backlog, stages: Sequence[Any] = ()) -> float:
-    """Events a second in whole batches that nobody decodes; ``stages`` shape them on the server."""
+    """Events per second in undecoded batches; ``stages`` shape them on the server."""
     pipeline = [{"$changeStream": {"startAtOperationTime": Timestamp(backlog.start, 0)}}, *stages]
     wanted = backlog.transitions if stages else backlog.events
     with MongoClient[Any](uri) as client:
@@ -41,6 +41,6 @@ def batches(uri: str, backlog: Backlog, stages: Sequence[Any] = ()) -> float:
         )
         with cursor:
             while seen < wanted:
-                # Each event has one resume token, and nothing else in it is called _data.
+                # Each event contains a single field called _data, its resume token.
                 seen += (cursor.try_next() or b"").count(b"\x02_data\0")
         return wanted / (time.monotonic() - began)

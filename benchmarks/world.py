@@ -1,4 +1,4 @@
-"""What all contenders share: one MongoDB, one Kafka, the backlogs, and the one way arrivals are counted."""
+"""Shared by all contenders: MongoDB, Kafka, the backlogs, and the count of arrivals."""
 
 import itertools
 import time
@@ -21,15 +21,17 @@ from tests.support.backlog import load
 from tests.support.servers.kafka import Kafka
 
 PARTITIONS = 3
-_LOOK_SECONDS = 0.04
-#: How many write updates at once; small ones cost the writer more than MongoDB.
+_COUNT_SECONDS = 0.04
+#: Threads that write updates; a small update costs the client more than MongoDB.
 _WRITERS = 2
-_PATIENCE_SECONDS = 300.0
+_DRAIN_SECONDS = 300.0
+#: Characters of a contender's log in an error.
+_LOG_TAIL = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Transitions in the oplog since ``start`` (Unix seconds); ``events`` counts the noise too."""
+    """Transitions in the oplog since ``start`` (Unix seconds); ``events`` includes the noise."""
 
     database: str
     start: int
@@ -38,19 +40,25 @@ class Backlog:
 
 
 class Contender(Protocol):
-    """A process that publishes, entered."""
+    """A process that publishes."""
 
     @property
     def pid(self) -> int: ...
 
+    @property
+    def running(self) -> bool: ...
 
-#: Makes a contender for a database, a topic and a start (None: now).
+
+#: Makes a contender for a database, a topic and a start in Unix seconds (None for now).
 Make = Callable[[str, str, int | None], AbstractContextManager[Contender]]
 
 
 @dataclass(slots=True)
 class Run:
-    """One backlog, from the start of the process to the last arrival; seconds since that start."""
+    """A contender's run over a backlog, until the last arrival.
+
+    ``arrivals`` are pairs of seconds since the start of the process and messages in the topic.
+    """
 
     transitions: int
     arrivals: list[tuple[float, int]] = field(default_factory=list)
@@ -64,30 +72,37 @@ class Run:
         return self.arrivals[0][0]
 
     def rate(self) -> float:
-        """Per second, from the first arrival to the last."""
+        """Messages per second, from the first arrival to the last."""
         return self._rate(*self.arrivals[0])
 
     def warm_rate(self) -> float:
-        """Per second, in the second half."""
-        return self._rate(*next(one for one in self.arrivals if one[1] * 2 >= self.transitions))
+        """Messages per second, in the second half."""
+        return self._rate(*self._half())
 
     def cpu_per_100k(self) -> float:
         return self.cpu / self.transitions * 100_000
 
     def warm_cpu_per_100k(self) -> float:
-        done = next(count for _, count in self.arrivals if count * 2 >= self.transitions)
-        return (self.cpu - self.cpu_at_half) / (self.transitions - done) * 100_000
+        _, count = self._half()
+        return (self.cpu - self.cpu_at_half) / (self.transitions - count) * 100_000
 
-    def _rate(self, begin: float, already: int) -> float:
-        last, count = self.arrivals[-1]
-        return (count - already) / (last - begin) if last > begin else float("nan")
+    def _half(self) -> tuple[float, int]:
+        return next(
+            (seconds, count) for seconds, count in self.arrivals if count * 2 >= self.transitions
+        )
+
+    def _rate(self, start: float, start_count: int) -> float:
+        end, count = self.arrivals[-1]
+        return (count - start_count) / (end - start) if end > start else float("nan")
 
 
 class World:
     """Makes backlogs and topics, and runs contenders."""
 
     def __init__(self, folder: Path, mongod: Mongod, kafka: Kafka) -> None:
-        self.folder, self.mongod, self.kafka = folder, mongod, kafka
+        self.folder = folder
+        self.mongod = mongod
+        self.kafka = kafka
         self._consumer = KafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=None)
 
     def close(self) -> None:
@@ -96,10 +111,13 @@ class World:
     def backlog(
         self, jobs: int, transitions: int = 7, before: Callable[[str], None] = lambda _: None
     ) -> Backlog:
-        """Jobs of about 2 KB, one insert and ``transitions`` - 1 updates each; ``before`` is called with the database first."""
+        """Jobs of about 2 KB with an insert and ``transitions`` - 1 updates each.
+
+        ``before`` is called with the database's name before the first write.
+        """
         database = _fresh()
         before(database)
-        time.sleep(2.1)  # the start is in whole seconds
+        time.sleep(2.1)  # The start is in whole seconds.
         start = _now()
         count = load(self.mongod.uri, database, jobs, transitions)
         return Backlog(database, start, count, count)
@@ -107,9 +125,10 @@ class World:
     def updates(
         self, jobs: int, transitions: int, size: int, noise: int = 0, *, last_only: bool = False
     ) -> Backlog:
-        """Updates of jobs that were inserted before: each a transition, with ``noise`` other updates beside it.
+        """Updates of existing jobs: each is a transition, followed by ``noise`` other updates.
 
-        ``last_only`` writes the same place of the history again and again, so that one job can have any number.
+        ``last_only`` overwrites the same element of the history, so that a job can have any
+        number of transitions.
         """
         database = _fresh()
         with MongoClient[Any](self.mongod.uri, tz_aware=True) as client:
@@ -118,14 +137,13 @@ class World:
             documents = [new_job("kbase", now, input_files(size)) for _ in range(jobs)]
             for document in documents:
                 collection.insert_one(document)
-            time.sleep(1.1)  # the start is in whole seconds
+            time.sleep(1.1)  # The start is in whole seconds.
             start = _now()
             keys = [document["_id"] for document in documents]
 
-            def write(some: Sequence[Any]) -> None:
-                for chunk in _chunks(
-                    _writes(some, transitions, noise, now, last_only=last_only), 500
-                ):
+            def write(share: Sequence[Any]) -> None:
+                updates = _writes(share, transitions, noise, now, last_only=last_only)
+                for chunk in _chunks(updates, 500):
                     collection.bulk_write(chunk)
 
             with ThreadPoolExecutor(_WRITERS) as pool:
@@ -134,18 +152,24 @@ class World:
         return Backlog(database, start, count, count * (1 + noise))
 
     def create(self, database: str) -> None:
-        """Make the empty collection of jobs."""
+        """Create the empty collection of jobs."""
         with MongoClient[Any](self.mongod.uri) as client:
             client[database].create_collection("jobs")
 
     def topic(self) -> str:
+        """Create a topic and its dead-letter topic; return its name."""
         name = f"bench-{uuid.uuid4().hex[:8]}"
         self.kafka.create_topic(name, partitions=PARTITIONS)
         self.kafka.create_topic(f"{name}-dlq", partitions=1)
         return name
 
     def drain(self, backlog: Backlog, make: Make) -> Run:
-        """Run a contender over a backlog until everything is in the topic."""
+        """Run a contender until the topic contains the whole backlog.
+
+        Raises:
+            RuntimeError: the contender ended.
+            TimeoutError: the backlog did not arrive in time.
+        """
         topic, run = self.topic(), Run(backlog.transitions)
         before, began = self._servers_cpu(), time.monotonic()
         with make(backlog.database, topic, backlog.start) as contender:
@@ -156,7 +180,10 @@ class World:
                     run.cpu_at_half = cpu_seconds(contender.pid)
                 if count >= backlog.transitions:
                     break
-                if time.monotonic() - began > _PATIENCE_SECONDS:
+                if not contender.running:
+                    log = self.folder / f"{topic}.log"
+                    raise RuntimeError(f"the contender ended: {log.read_text()[-_LOG_TAIL:]}")
+                if time.monotonic() - began > _DRAIN_SECONDS:
                     raise TimeoutError(f"only {count} of {backlog.transitions} arrived")
             run.cpu, run.megabytes = cpu_seconds(contender.pid), peak_megabytes(contender.pid)
         run.servers_cpu = {
@@ -165,7 +192,7 @@ class World:
         return run
 
     def count(self, topic: str) -> int:
-        """How many messages the topic has."""
+        """The number of messages in the topic."""
         return sum(
             self._consumer.end_offsets(
                 [TopicPartition(topic, number) for number in range(PARTITIONS)]
@@ -175,13 +202,26 @@ class World:
     def _counts(self, topic: str) -> Iterator[int]:
         while True:
             yield self.count(topic)
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_COUNT_SECONDS)
 
     def _servers_cpu(self) -> Mapping[str, float]:
         return {
             "mongod": cpu_seconds(self.mongod.pid()),
             "kafka": cpu_seconds(self.kafka.child.pid),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The collection that a contender reads and the topic it writes.
+
+    ``start`` is in Unix seconds; None for now.
+    """
+
+    world: World
+    database: str
+    topic: str
+    start: int | None
 
 
 def _fresh() -> str:
