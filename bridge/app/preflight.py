@@ -12,7 +12,12 @@ from bridge.app.starting_point import admit_history, first_position
 from bridge.app.wiring import open_source_and_store
 from bridge.errors import BridgeError, ResumePointLost
 from bridge.kafka.drivers import KafkaDriver, driver_of
-from bridge.kafka.topics import DEFAULT_MAX_MESSAGE_BYTES, Topic, missing, unwritable
+from bridge.kafka.topics import (
+    DEFAULT_MAX_MESSAGE_BYTES,
+    Topic,
+    missing_topic_error,
+    write_permission_error,
+)
 from bridge.model.position import ClusterTime, Position, position_from
 from bridge.model.profile import namespace_of
 from bridge.mongo.source import MongoSource
@@ -246,7 +251,7 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
     found = driver.topics(settings).describe(name, dead_letters)
     yield Finding("ok", "kafka", f"answers {driver} at {settings.kafka.bootstrap_servers}")
     if name not in found:
-        yield _failure("topic", missing(name))
+        yield _failure("topic", missing_topic_error(name))
     else:
         yield from _topic(found[name])
     if settings.verify.every != "never" and name in found:
@@ -287,7 +292,7 @@ def _topic(topic: Topic) -> Iterator[Finding]:
         "ok", "topic", f"{topic.name}, {topic.partitions} partition(s), {topic.replicas} replica(s)"
     )
     if not topic.writable:
-        yield _failure("topic", unwritable(topic.name))
+        yield _failure("topic", write_permission_error(topic.name))
     if topic.max_message_bytes is None:
         yield Finding(
             "warning",

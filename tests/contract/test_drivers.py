@@ -189,7 +189,7 @@ def test_a_broker_that_is_taken_for_dead_is_waited_for(
 
     with (
         monkeypatch.context() as patch,
-        pytest.raises(Retryable, match=r"knows of none that is up|No broker metadata"),
+        pytest.raises(Retryable, match="no broker is available"),
     ):
         patch.setattr("bridge.kafka.timeouts.BOOTSTRAP_SECONDS", 0.5)
         topics.describe("jobs")
@@ -205,8 +205,8 @@ def test_no_answer_is_not_taken_for_a_missing_right(
 ) -> None:
     cluster, kafka = behind_a_proxy
     place = {
-        "kafka-python": "bridge.kafka.kafka_python.topics._configs",
-        "librdkafka": "bridge.kafka.librdkafka.topics._within",
+        "kafka-python": "bridge.kafka.kafka_python.topics._describe_configs",
+        "librdkafka": "bridge.kafka.librdkafka.topics._deadline",
     }[driver]
     asked: Any = pydoc.locate(place)
 
