@@ -1,7 +1,10 @@
-"""The notifier without Kafka: where it may be used, what it refuses, and how long it looks for Kafka."""
+"""The notifier without Kafka: where it works, which arguments it rejects, and its timeouts."""
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import logging
 import math
 import time
 from datetime import datetime, timedelta, timezone
@@ -12,7 +15,10 @@ import pytest
 from bridge import Notifier
 from bridge.demo.servers.process import free_port
 from bridge.errors import Misconfigured, Retryable
+from bridge.kafka.drivers import driver_of
 from bridge.model.transition import Transition
+from tests.support.factories import settings
+from tests.support.process_state import changes, process_state
 
 NOW = datetime(2026, 3, 2, 20, 31, 2, 511_273, tzinfo=timezone.utc)
 GOOD: dict[str, Any] = {"job_id": "job-1", "state": "created", "time": NOW}
@@ -60,11 +66,11 @@ def test_one_that_could_not_be_entered_refuses_too() -> None:
 def test_it_is_entered_once() -> None:
     with (
         nowhere(mode="fire-and-forget") as notifier,
-        pytest.raises(RuntimeError, match="make a new one"),
+        pytest.raises(RuntimeError, match="make a new Notifier"),
         notifier,
     ):
         pass
-    with pytest.raises(RuntimeError, match="make a new one"), notifier:
+    with pytest.raises(RuntimeError, match="make a new Notifier"), notifier:
         pass
 
 
@@ -72,7 +78,7 @@ def test_in_a_process_that_was_forked_it_says_so(monkeypatch: pytest.MonkeyPatch
     """Its threads are not there: nothing would ever be sent, in silence."""
     with nowhere(mode="fire-and-forget") as notifier:
         monkeypatch.setattr("bridge.notifier.notifier.os.getpid", lambda: 1)
-        with pytest.raises(RuntimeError, match="enter one in each process"):
+        with pytest.raises(RuntimeError, match="enter a Notifier in each process"):
             notifier.notify("job-1", "complete", datetime.now(timezone.utc))
         monkeypatch.undo()
 
@@ -181,3 +187,34 @@ def test_a_wrong_setting_is_named_by_its_keyword(given: dict[str, Any], words: s
 
 def test_a_topic_is_taken_without_the_space_around_it() -> None:
     assert Notifier(topic=" job-transitions ")._form.topic == "job-transitions"
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("mode", MODES)
+def test_its_process_stays_as_it_was(mode: str, driver: str) -> None:
+    """Classes of the Kafka clients, loggers and globals, also while it is open."""
+    for name in DRIVERS:  # all modules are imported
+        driver_of(settings(kafka__topic="jobs", kafka__driver=name))
+    with contextlib.suppress(Retryable), nowhere(driver=driver):
+        pass
+    before = process_state()
+
+    with contextlib.suppress(Retryable), nowhere(mode=mode, driver=driver) as notifier:
+        notifier.notify(**GOOD)
+        assert changes(before, process_state()) == []
+    gc.collect()
+
+    assert changes(before, process_state()) == []
+
+
+def test_a_changed_class_and_logger_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks the test above."""
+    before = process_state()
+    monkeypatch.setattr("kafka.net.transport.KafkaTCPTransport.write", lambda *_: None)
+    monkeypatch.setattr("kafka.producer.kafka.log", None)
+    monkeypatch.setattr(logging.getLogger("kafka"), "handlers", [logging.NullHandler()])
+
+    found = changes(before, process_state())
+
+    assert "kafka.net.transport.KafkaTCPTransport.write" in found
+    assert {"kafka.producer.kafka.log", "logger kafka"} <= set(found)

@@ -243,7 +243,7 @@ class PartitionQueue:
         batch has no room.
         """
         batches = self._batches[self.partition]
-        return batches[-1].records.append if batches else _no_room  # type: ignore[no-any-return]
+        return batches[-1].records.append if batches else _no_room
 
     def start_batch(
         self, milliseconds: int, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]

@@ -13,7 +13,7 @@ from bridge.kafka.errors import (
     rejected_message_error,
 )
 
-_VERDICTS: dict[int, Callable[[str], BridgeError]] = {
+_VERDICTS: dict[int | None, Callable[[str], BridgeError]] = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: permission_error,
     KafkaError.GROUP_AUTHORIZATION_FAILED: permission_error,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: permission_error,
