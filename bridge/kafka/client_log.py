@@ -10,10 +10,10 @@ _MAX_LENGTH = 300
 
 
 class LatestWarning:
-    """Remembers the latest warning of one client; safe to use from several threads.
+    """Remembers the latest warning of a client; safe to use from several threads.
 
     Args:
-        ignored: Warnings that contain one of these texts are dropped.
+        ignored: Warnings that contain any of these texts are dropped.
         vague: A warning with this text does not replace a recent one.
     """
 
@@ -24,7 +24,7 @@ class LatestWarning:
         self._noted_at = 0.0
 
     def note(self, text: str) -> None:
-        """Remember ``text``, as one line."""
+        """Remember ``text`` as a single line."""
         line = " ".join(text.split())[:_MAX_LENGTH]
         if not self._is_ignored(line):
             self._text = line

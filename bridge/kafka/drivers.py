@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge.errors import Misconfigured
+from bridge.kafka.errors import unsupported_client_error
 from bridge.kafka.topics import Topics
 from bridge.settings import Settings
 
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class KafkaDriver:
-    """One Kafka client library.
+    """A Kafka client library.
 
     ``sink`` takes the settings, the dead-letter topic (None if nothing is dead-lettered) and the
     event that wakes its user. ``reader`` is kafka-python's with both drivers.
@@ -65,11 +66,7 @@ def _kafka_python() -> KafkaDriver:
     try:
         from bridge.kafka import kafka_python
     except ImportError as error:
-        raise Misconfigured(
-            f"kafka-python cannot be loaded: {error}",
-            "Nothing was read or sent",
-            "pip install 'kafka-python>=3.0.12,<3.1'",
-        ) from None
+        raise unsupported_client_error(f"kafka-python cannot be loaded: {error}") from None
     return KafkaDriver(
         "kafka-python",
         kafka_python.VERSION,

@@ -23,6 +23,18 @@ _UNTRUSTED = (
 )
 _MAX_LENGTH = 400
 
+#: Other versions may differ in the private parts that ``kafka_python.patches`` uses.
+SUPPORTED_KAFKA_PYTHON = "kafka-python>=3.0.12,<3.1"
+
+
+def unsupported_client_error(problem: str) -> Misconfigured:
+    """kafka-python is missing or has an unsupported version."""
+    return Misconfigured(
+        f"{problem}; the bridge supports {SUPPORTED_KAFKA_PYTHON}",
+        _NOTHING_DONE,
+        f"pip install '{SUPPORTED_KAFKA_PYTHON}'",
+    )
+
 
 def permission_error(text: str) -> NotPermitted:
     """The broker does not authenticate or authorize this user."""
@@ -94,6 +106,6 @@ def connection_error(text: str) -> BridgeError:
 
 
 def error_text(error: str, warning: str = "") -> str:
-    """Return one readable line: the client's error and, if it adds anything, its latest warning."""
+    """Return a readable line: the client's error and, if it adds anything, its latest warning."""
     text = f"{error} ({warning})" if warning and warning not in error else error
     return " ".join(text.split())[:_MAX_LENGTH]

@@ -11,7 +11,7 @@ _SEED = 0x9747B28C
 def murmur2(keys: Sequence[bytes]) -> list[int]:
     """Return the unsigned hash of each key, in the order of ``keys``.
 
-    Keys of equal length are hashed together, in one Python integer.
+    Keys of equal length are hashed together, in a single Python integer.
     """
     lengths = set(map(len, keys))
     if len(lengths) == 1:  # job ids usually have the same length
@@ -24,7 +24,7 @@ def murmur2(keys: Sequence[bytes]) -> list[int]:
 
 
 def _hash_equal_lengths(keys: Sequence[bytes], length: int) -> list[int]:
-    """Hash all keys in one integer, which has 64 bits per key with the word in the lower half.
+    """Hash all keys in a single integer, which has 64 bits per key with the word in the lower half.
 
     The product of two words fits into 64 bits. The upper half is cleared after each product, and
     after each shift, which moves bits of the next key into it.

@@ -15,7 +15,7 @@ from bridge.settings import Settings
 
 
 class KafkaSink(ABC):
-    """One producer for one session; a context manager. See :class:`bridge.pipeline.ports.Sink`.
+    """A producer for one session; a context manager. See :class:`bridge.pipeline.ports.Sink`.
 
     Entering checks the topics. Leaving discards the producer: messages in its buffers are not
     delivered later.
@@ -26,7 +26,7 @@ class KafkaSink(ABC):
         wake: Is set when the broker has answered.
     """
 
-    #: What the client raises if it does not accept a message.
+    #: The exceptions of a client that does not accept a message.
     client_errors: ClassVar[tuple[type[Exception], ...]] = ()
 
     def __init__(
@@ -55,7 +55,7 @@ class KafkaSink(ABC):
 
     @abstractmethod
     def _hand_over(self, sendings: Sequence[Sending]) -> None:
-        """Give messages to the client. Raises one of ``client_errors``."""
+        """Give messages to the client; raises ``client_errors``."""
 
     @abstractmethod
     def _collect(self) -> tuple[list[Delivery], Any]:

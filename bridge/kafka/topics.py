@@ -16,7 +16,7 @@ DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic; its settings are None if this user lacks DescribeConfigs.
+    """A topic; its settings are None if this user lacks DescribeConfigs.
 
     ``writable`` is False only if the broker reports that this user may not write.
     """

@@ -1,4 +1,4 @@
-"""Sends one Kafka message per state change from inside a service.
+"""Sends a Kafka message for each state change from inside a service.
 
 For services that do not run a bridge beside their MongoDB: the modes synchronous and
 fire-and-forget need nothing but Kafka. Message and producer are those of the bridge.

@@ -1,4 +1,4 @@
-"""The notifier: sends one message per state change from inside a service."""
+"""The notifier: sends a message for each state change from inside a service."""
 
 import os
 import threading
@@ -20,7 +20,7 @@ _SEND_AGAIN = "Look at Kafka, then send it again: consumers recognize a duplicat
 
 
 class Notifier:
-    """Sends one message per state change; a context manager, safe to use from many threads.
+    """Sends a message for each state change; a context manager, safe to use from many threads.
 
     The modes:
 
@@ -121,7 +121,7 @@ class Notifier:
         self._worker.close()
 
     def notify(self, job_id: str, state: str, time: datetime, trans_id: str = "") -> None:
-        """Send one state change; messages of one job arrive in the order of the calls.
+        """Send a state change; messages of a job arrive in the order of the calls.
 
         Args:
             job_id: Not empty; the key of the message.

@@ -1,4 +1,4 @@
-"""Writes one partition's messages into kafka-python's batches and reports them batch by batch.
+"""Writes a partition's messages into kafka-python's batches and reports them batch by batch.
 
 The producer's ``send`` would check each message and make a future for it, which costs more than all
 other work of the bridge. A broker accepts or rejects a batch as a whole, so the future of its first
@@ -17,7 +17,7 @@ from bridge.model.window import Delivery, Sending
 
 
 class PartitionBatches:
-    """The unreported messages of one partition, in order. For one thread.
+    """The unreported messages of a partition, in order; for a single thread.
 
     Args:
         queue: The producer's batches; nothing else writes to them, and no batch may be split.

@@ -25,10 +25,9 @@ from kafka.producer.sender import Sender
 from kafka.producer.transaction_manager import TransactionManager
 from kafka.structs import TopicPartition
 
-from bridge.errors import Misconfigured
 from bridge.kafka.client_log import LatestWarning
+from bridge.kafka.errors import unsupported_client_error
 
-SUPPORTED = "kafka-python>=3.0.12,<3.1"
 _FIRST_VERSION = (3, 0, 12)
 _FIRST_UNSUPPORTED_VERSION = (3, 1)
 
@@ -50,7 +49,7 @@ _OWN_CLOSE = (kafka_errors.KafkaConnectionError, kafka_errors.Cancelled)
 
 
 def require_supported_version() -> None:
-    """Raise :class:`Misconfigured` if the installed kafka-python differs from what is used here."""
+    """Raise :class:`Misconfigured` if kafka-python has another version or lacks a private name."""
     version = tuple(int(number) for number in re.findall(r"\d+", __version__)[:3])
     missing = [
         f"{owner.__name__}.{name}"
@@ -60,11 +59,7 @@ def require_supported_version() -> None:
     ]
     if missing or not _FIRST_VERSION <= version < _FIRST_UNSUPPORTED_VERSION:
         lacks = f" and lacks {', '.join(missing)}" if missing else ""
-        raise Misconfigured(
-            f"kafka-python {__version__} is installed{lacks}; the bridge supports {SUPPORTED}",
-            "Nothing was read or sent",
-            f"pip install '{SUPPORTED}'",
-        )
+        raise unsupported_client_error(f"kafka-python {__version__} is installed{lacks}")
 
 
 def _has(owner: type, name: str) -> bool:
@@ -157,7 +152,7 @@ class _EagerTransport:
     """
 
     def write(self: Any, data: bytes) -> None:
-        """Send what the socket accepts at once; only the event loop's thread writes."""
+        """Send at once as much as the socket accepts; only the event loop's thread writes."""
         super().write(data)  # type: ignore[misc]
         _, error = self._sock_send()
         self.last_write = time.monotonic()
@@ -188,6 +183,7 @@ class StrictProducer(KafkaProducer):  # type: ignore[misc]
         # A batch too large for its topic fails as a whole; the next producer makes smaller ones.
         self._sender._can_split = lambda *_: False
         self._sender._dispatch_error = _reporting(self._sender._dispatch_error, latest_warning)
+        self._sender.run_once = _noting(self._sender.run_once, latest_warning)
 
     def partition_queue(self, topic: str, number: int) -> "PartitionQueue":
         """Return the batches of a partition."""
@@ -224,8 +220,19 @@ def _reporting(
     return dispatch_error
 
 
+def _noting(run_once: Callable[[], None], latest_warning: LatestWarning) -> Callable[[], None]:
+    def run_once_noted() -> None:
+        try:
+            run_once()
+        except Exception as error:  # the sender only logs it, and continues
+            latest_warning.note(f"the sender failed: {type(error).__name__}: {error}")
+            raise
+
+    return run_once_noted
+
+
 class PartitionQueue:
-    """The producer's own batches of one partition."""
+    """The producer's own batches of a partition."""
 
     __slots__ = ("_accumulator", "_batches", "lock", "partition")
 

@@ -4,8 +4,8 @@ The window bounds the messages in flight, nothing is ever given up, and a produc
 nothing more and is discarded. Its defaults would lose messages or hang (kafka-python 3.0.12):
 
 - its memory is not bounded;
-- after ``delivery_timeout_ms`` an idempotent producer never sends again;
-- one rejected record fails all later ones with the same error;
+- after ``delivery_timeout_ms``, an idempotent producer never sends again;
+- a rejected record fails all later records with the same error;
 - messages after an out-of-sequence batch are sent under a new epoch;
 - a batch too large for its topic is sent again in parts;
 - ``close`` may not close.

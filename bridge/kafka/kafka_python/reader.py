@@ -114,7 +114,7 @@ class TopicReader:
             return None
         return Retryable(
             f"A producer's transaction is open in {topic}: "
-            f"Kafka holds back {held_back} records from its first one on",
+            f"Kafka holds back {held_back} records from its first record on",
             "Nothing was sent. Consumers of committed records do not get them either",
             "Try again when the transaction has ended: "
             "Kafka aborts it after that producer's transaction.timeout.ms",

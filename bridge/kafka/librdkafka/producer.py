@@ -36,7 +36,7 @@ from bridge.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-#: How long one poll takes at most while messages are in flight.
+#: How long a poll takes at most while messages are in flight.
 _POLL_SECONDS = 0.25
 #: How often to poll for warnings while no messages are in flight.
 _IDLE_SECONDS = 1.0
@@ -116,7 +116,7 @@ class LibrdkafkaSink(KafkaSink):
         self._has_messages.set()
         self._producer.purge()
         self._poller.join(timeouts.CLOSE_SECONDS)
-        with suppress(KafkaException):  # the purged messages are one more fatal error
+        with suppress(KafkaException):  # reports the purged messages as a fatal error
             self._producer.flush(0)
         del self._producer
 

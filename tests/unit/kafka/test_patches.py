@@ -12,6 +12,7 @@ from kafka.net.selector import NetworkSelector
 from kafka.producer.sender import Sender
 
 from bridge.errors import Misconfigured
+from bridge.kafka.errors import SUPPORTED_KAFKA_PYTHON
 from bridge.kafka.kafka_python import patches
 from bridge.kafka.kafka_python.patches import TcpTransport, require_supported_version
 
@@ -109,7 +110,7 @@ def test_the_installed_version_is_supported() -> None:
     require_supported_version()
 
     setup = (Path(__file__).parents[3] / "setup.cfg").read_text()
-    assert patches.SUPPORTED in setup.replace("kafka-python[crc32c]", "kafka-python")
+    assert SUPPORTED_KAFKA_PYTHON in setup.replace("kafka-python[crc32c]", "kafka-python")
 
 
 def test_a_missing_private_name_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
