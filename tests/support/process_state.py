@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import gc
 import inspect
 import logging
@@ -62,7 +61,6 @@ def _loggers() -> dict[str, Any]:
 
 def _globals() -> dict[str, Any]:
     return {
-        "atexit": atexit._ncallbacks(),
         "environment": dict(os.environ),
         "exception hooks": (id(sys.excepthook), id(threading.excepthook)),
         "garbage collection": (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()),
