@@ -8,7 +8,7 @@ REQUEST_SECONDS = 15.0
 RECONNECT_SECONDS = 2.0
 #: The largest age of the client's view of topics and leaders.
 METADATA_SECONDS = 60.0
-#: When the client gives up a message: never, since a later message of its job may have been written.
+#: When the client gives up a message: never, as a later message of its job may be written.
 GIVE_UP_SECONDS: float | None = None
 #: A batch of this size is sent at once.
 BATCH_BYTES = 262_144

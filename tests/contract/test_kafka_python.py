@@ -1,4 +1,4 @@
-"""The sender thread of kafka-python: woken once for each hand-over, and idle while it cannot send."""
+"""The sender thread of kafka-python wakes once for a hand-over, and is idle if it cannot send."""
 
 from __future__ import annotations
 
