@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,9 +13,14 @@ from kafka.net.selector import NetworkSelector
 from kafka.producer.sender import Sender
 
 from bridge.errors import Misconfigured
+from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.errors import SUPPORTED_KAFKA_PYTHON
 from bridge.kafka.kafka_python import patches
-from bridge.kafka.kafka_python.patches import TcpTransport, require_supported_version
+from bridge.kafka.kafka_python.patches import (
+    ProducerNetworkClient,
+    TcpTransport,
+    require_supported_version,
+)
 
 #: More than both socket buffers hold.
 LARGE = 8 * 1024 * 1024
@@ -128,3 +134,45 @@ def test_another_version_is_reported(version: str, monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(Misconfigured, match=f"{version} is installed; the bridge supports"):
         require_supported_version()
+
+
+@pytest.fixture
+def latest_warning() -> LatestWarning:
+    return LatestWarning()
+
+
+@pytest.fixture
+def client(latest_warning: LatestWarning) -> Iterator[ProducerNetworkClient]:
+    client = ProducerNetworkClient(latest_warning, bootstrap_servers="127.0.0.1:1")
+    yield client
+    client.discard()
+
+
+def test_a_broker_without_brokers_is_reported(
+    client: ProducerNetworkClient, latest_warning: LatestWarning
+) -> None:
+    client.cluster.update_metadata(SimpleNamespace(brokers=[], topics=[]))
+
+    assert latest_warning.recent() == "the broker reports that no broker is available"
+
+
+def test_an_error_of_a_used_topic_is_reported(
+    client: ProducerNetworkClient, latest_warning: LatestWarning
+) -> None:
+    client.cluster.add_topic("jobs")
+    topics = [SimpleNamespace(name=name, error_code=29) for name in ("jobs", "others")]
+    client.cluster.update_metadata(SimpleNamespace(brokers=[], topics=topics))
+
+    assert latest_warning.recent() == "topic jobs: TopicAuthorizationFailedError"
+
+
+def test_throttling_is_reported(
+    client: ProducerNetworkClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert client.throttling() == ""
+
+    broker = SimpleNamespace(node_id=1, host="kafka", port=9092)
+    monkeypatch.setattr(client.cluster, "brokers", lambda: {broker.node_id: broker}.values())
+    monkeypatch.setattr(client, "throttle_delay", {1: 250.0}.__getitem__)
+
+    assert client.throttling() == "kafka:9092: throttled for 250 ms"
