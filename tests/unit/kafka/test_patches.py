@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import ssl
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,11 +19,14 @@ from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.errors import SUPPORTED_KAFKA_PYTHON
 from bridge.kafka.kafka_python import patches
 from bridge.kafka.kafka_python.patches import (
+    NetworkClient,
     ProducerNetworkClient,
     TcpTransport,
+    TlsTransport,
     require_supported_version,
 )
 
+TLS = Path(__file__).parent / "tls"
 #: More than both socket buffers hold.
 LARGE = 8 * 1024 * 1024
 
@@ -176,3 +181,39 @@ def test_throttling_is_reported(
     monkeypatch.setattr(client, "throttle_delay", {1: 250.0}.__getitem__)
 
     assert client.throttling() == "kafka:9092: throttled for 250 ms"
+
+
+def echo(listener: socket.socket, context: ssl.SSLContext | None) -> None:
+    """Answer a client with its own data, then close."""
+    peer, _ = listener.accept()
+    with context.wrap_socket(peer, server_side=True) if context else peer as connection:
+        connection.sendall(connection.recv(100))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "transport_class"), [("PLAINTEXT", TcpTransport), ("SSL", TlsTransport)]
+)
+def test_connections_use_the_eager_transports(protocol: str, transport_class: type) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(TLS / "certificate.pem", TLS / "key.pem")
+    client = NetworkClient(
+        LatestWarning(),
+        security_protocol=protocol,
+        ssl_cafile=str(TLS / "certificate.pem"),
+        ssl_check_hostname=False,
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(
+            target=echo, args=(listener, context if protocol == "SSL" else None)
+        )
+        server.start()
+        node = SimpleNamespace(host="127.0.0.1", port=listener.getsockname()[1])
+        manager = client._manager
+        transport: Any = manager.run(manager._build_transport, node)
+        transport.write(b"hello")
+        server.join(20)
+
+    assert type(transport) is transport_class
+    assert transport._sock_recv() == (b"hello", None)
+    transport.abort()
+    client.discard()
