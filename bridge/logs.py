@@ -25,14 +25,9 @@ def set_up(form: str, level: str, stream: TextIO = sys.stderr) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("bridge").setLevel(level.upper())
-    # The drivers' reconnection chatter is told once, in our own words, by ``Repeated``.
-    for noisy in ("pymongo", "waitress"):
+    # The bridge logs a failure of its drivers itself, once, through ``Repeated``.
+    for noisy in ("kafka", "pymongo", "waitress"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    for client in (
-        logging.getLogger(name) for name in ("kafka", "librdkafka")
-    ):  # what they say is still heard, by ``sink/words.py``
-        client.handlers[:], client.propagate = [logging.NullHandler()], False
-        client.setLevel(logging.WARNING)
 
 
 def _json() -> logging.Formatter:

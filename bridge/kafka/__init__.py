@@ -1,1 +1,1 @@
-"""Kafka: two drivers behind one protocol, topics and their preflight, and what errors mean."""
+"""Two Kafka drivers with the same interface: sinks, topics and their errors."""

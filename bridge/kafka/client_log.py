@@ -1,42 +1,41 @@
-"""What a Kafka client last said of its troubles: its errors do not carry the reason."""
+"""The latest warning of a Kafka client: its exceptions do not carry the cause."""
 
 import logging
 import time
 
 logger = logging.getLogger(__name__)
 
+_RECENT_SECONDS = 30.0
+_MAX_LENGTH = 300
 
-class LatestWarning(logging.Handler):
-    """Keeps what the client last warned of, as far as its logger lets it be heard. Whoever listens too still does."""
 
-    def __init__(self, name: str, *useless: str, less: str = "") -> None:
-        """Listen to the client's logger of this name: lines with one of ``useless`` are ignored, one with ``less`` is kept only where nothing else was said lately."""
-        super().__init__(logging.WARNING)
-        self._name, self._useless, self._less = name, useless, less
-        self._words = ""
-        self._at = 0.0
+class LatestWarning:
+    """Remembers the latest warning of a client; safe to use from several threads.
 
-    def install(self) -> "LatestWarning":
-        """Listen, instead of the one before."""
-        library = logging.getLogger(self._name)
-        library.handlers[:] = [
-            *(each for each in library.handlers if not isinstance(each, LatestWarning)),
-            self,
-        ]
-        return self
+    Args:
+        ignored: Warnings that contain any of these texts are dropped.
+        vague: A warning with this text does not replace a recent one.
+    """
 
-    def emit(self, record: logging.LogRecord) -> None:
-        self.note(record.getMessage())
+    def __init__(self, *ignored: str, vague: str = "") -> None:
+        self._ignored = ignored
+        self._vague = vague
+        self._text = ""
+        self._noted_at = 0.0
 
     def note(self, text: str) -> None:
-        """Keep a warning that came another way."""
-        text = " ".join(text.split())[:300]
-        if not any(each in text for each in self._useless) and not (
-            self._less and self._less in text and self.recent()
-        ):
-            self._words, self._at = text, time.monotonic()
-        logger.debug("%s", text)
+        """Remember ``text`` as a single line."""
+        line = " ".join(text.split())[:_MAX_LENGTH]
+        if not self._is_ignored(line):
+            self._text = line
+            self._noted_at = time.monotonic()
+        logger.debug("%s", line)
 
-    def recent(self, seconds: float = 30.0) -> str:
-        """What was said within the last ``seconds``, else nothing."""
-        return self._words if time.monotonic() - self._at <= seconds else ""
+    def _is_ignored(self, line: str) -> bool:
+        if any(text in line for text in self._ignored):
+            return True
+        return bool(self._vague and self._vague in line and self.recent())
+
+    def recent(self, seconds: float = _RECENT_SECONDS) -> str:
+        """Return the latest warning if it is at most ``seconds`` old, else an empty string."""
+        return self._text if time.monotonic() - self._noted_at <= seconds else ""

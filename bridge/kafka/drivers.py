@@ -1,4 +1,4 @@
-"""The Kafka drivers, and which of them is used; a driver is imported only when it is chosen."""
+"""Chooses the Kafka driver; a driver is imported only when it is chosen."""
 
 import logging
 import threading
@@ -8,29 +8,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge.errors import Misconfigured
+from bridge.kafka.errors import unsupported_client_error
 from bridge.kafka.topics import Topics
 from bridge.settings import Settings
 
 if TYPE_CHECKING:
-    from bridge.kafka.kafka_python import KafkaPythonSink
     from bridge.kafka.kafka_python.reader import TopicReader
-    from bridge.kafka.librdkafka import LibrdkafkaSink
+    from bridge.kafka.sink import KafkaSink
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class KafkaDriver:
-    """One way to speak to Kafka. ``sink`` takes the settings, the dead-letter topic (None where nothing goes to one) and the event that wakes its user."""
+    """A Kafka client library.
+
+    ``sink`` takes the settings, the dead-letter topic (None if nothing is dead-lettered) and the
+    event that wakes its user. ``reader`` is kafka-python's with both drivers.
+    """
 
     name: str
     version: str
-    sink: Callable[
-        [Settings, str | None, threading.Event],
-        "AbstractContextManager[KafkaPythonSink | LibrdkafkaSink]",
-    ]
+    sink: Callable[[Settings, str | None, threading.Event], "AbstractContextManager[KafkaSink]"]
     topics: Callable[[Settings], Topics]
-    #: One for both: reading back is for commands, and kafka-python is always there.
     reader: Callable[[Settings], "AbstractContextManager[TopicReader]"]
 
     def __str__(self) -> str:
@@ -38,14 +38,18 @@ class KafkaDriver:
 
 
 def driver_of(settings: Settings) -> KafkaDriver:
-    """The driver ``kafka.driver`` asks for; ``auto``: librdkafka where it is installed and loads."""
-    asked = settings.kafka.driver
-    if asked == "kafka-python":
+    """Return the driver that ``kafka.driver`` names; ``auto`` prefers librdkafka.
+
+    Raises:
+        Misconfigured: The driver cannot be loaded.
+    """
+    chosen = settings.kafka.driver
+    if chosen == "kafka-python":
         return _kafka_python()
     try:
         return _librdkafka()
     except ImportError as error:
-        if asked == "librdkafka":
+        if chosen == "librdkafka":
             raise Misconfigured(
                 f"kafka.driver = librdkafka, which cannot be loaded: {error}",
                 "Nothing was read or sent",
@@ -53,15 +57,16 @@ def driver_of(settings: Settings) -> KafkaDriver:
             ) from None
         if not isinstance(error, ModuleNotFoundError):
             logger.warning(
-                "librdkafka is installed but cannot be loaded, going on with kafka-python: %s",
-                error,
+                "librdkafka is installed but cannot be loaded (%s): using kafka-python", error
             )
     return _kafka_python()
 
 
 def _kafka_python() -> KafkaDriver:
-    from bridge.kafka import kafka_python
-
+    try:
+        from bridge.kafka import kafka_python
+    except ImportError as error:
+        raise unsupported_client_error(f"kafka-python cannot be loaded: {error}") from None
     return KafkaDriver(
         "kafka-python",
         kafka_python.VERSION,

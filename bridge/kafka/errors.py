@@ -1,76 +1,111 @@
-"""What a failure of Kafka means for the bridge, in the same words for every driver.
+"""Verdicts on Kafka failures that both drivers share; each driver maps its own errors to these.
 
-A message that failed is never given up alone: a later one of the same job may already be there.
-Whatever the verdict, the producer that reported it is discarded, and what it had not acknowledged is
-sent again in order. Each driver has a table of its own from its errors to these.
+A failed message is never given up alone, because a later message of the same job may already be in
+the topic. The producer that reported a failure is discarded, and a new producer sends all
+unacknowledged messages again, in order.
 """
 
 from bridge.errors import BridgeError, Misconfigured, NotPermitted, PoisonEvent, Retryable
 
-_REPLAY = "Nothing is lost: what was not acknowledged is sent again, in order"
-_AGAIN = "A running bridge tries again by itself"
-_AWAY = "Check kafka.bootstrap_servers and kafka.security_protocol; a running bridge tries again by itself"
-
+_NOTHING_LOST = "Nothing is lost: unacknowledged messages are sent again, in order"
+_NOTHING_DONE = "Nothing was read or sent"
+_RETRIES = "A running bridge tries again by itself"
+_CHECK_CONNECTION = (
+    "Check kafka.bootstrap_servers and kafka.security_protocol; "
+    "a running bridge tries again by itself"
+)
+#: Texts of both clients for a broker certificate that cannot be verified.
 _UNTRUSTED = (
     "CERTIFICATE_VERIFY_FAILED",
     "certificate verify failed",
     "Hostname mismatch",
     "certificate could not be verified",
 )
+_MAX_LENGTH = 400
+
+#: Other versions may differ in the private parts that ``kafka_python.patches`` uses.
+SUPPORTED_KAFKA_PYTHON = "kafka-python>=3.0.12,<3.1"
 
 
-def refused(text: str) -> NotPermitted:
-    """The broker does not know this user, or does not let it."""
+def unsupported_client_error(problem: str) -> Misconfigured:
+    """kafka-python is missing or has an unsupported version."""
+    return Misconfigured(
+        f"{problem}; the bridge supports {SUPPORTED_KAFKA_PYTHON}",
+        _NOTHING_DONE,
+        f"pip install '{SUPPORTED_KAFKA_PYTHON}'",
+    )
+
+
+def permission_error(text: str) -> NotPermitted:
+    """The broker does not authenticate or authorize this user."""
     return NotPermitted(
         f"Kafka refuses this user: {text}",
-        _REPLAY,
+        _NOTHING_LOST,
         "Check kafka.sasl_* and the ACLs: Describe and Write on the topic and its -dlq",
         part="kafka",
     )
 
 
-def unreadable(text: str) -> NotPermitted:
-    """The broker does not let this user read the topic."""
+def read_permission_error(text: str) -> NotPermitted:
+    """This user may not read the topic."""
     return NotPermitted(
         f"Kafka does not let this user read the topic: {text}",
-        "Nothing was read or sent",
+        _NOTHING_DONE,
         "Grant Read on the topic and its -dlq, beside Describe; config/kafka-acls.sh shows it",
         part="kafka",
     )
 
 
-def unacceptable(text: str) -> PoisonEvent:
-    """The broker takes no such message, however often it is sent."""
+def rejected_message_error(text: str) -> PoisonEvent:
+    """The broker rejects a message; a retry would not help."""
     return PoisonEvent(
-        f"The broker refuses a message: {text}",
-        _REPLAY,
+        f"The broker rejects a message: {text}",
+        _NOTHING_LOST,
         "Check the topic's settings (cleanup.policy, timestamp type and bounds), then start again",
     )
 
 
-def shrunk(text: str) -> Retryable:
-    """The topic's limit was lowered since it was looked at."""
+def lowered_limit_error(text: str) -> Retryable:
+    """The topic's ``max.message.bytes`` was lowered after the producer had read it."""
     return Retryable(
-        f"The topic now takes less than it said: {text}", _REPLAY, _AGAIN, part="kafka"
+        f"The topic's message size limit was lowered: {text}",
+        _NOTHING_LOST,
+        _RETRIES,
+        part="kafka",
     )
 
 
-def discarded() -> Retryable:
-    """The producer reported a failure before."""
-    return Retryable("The Kafka producer failed and is discarded", _REPLAY, _AGAIN, part="kafka")
+def codec_error(text: str) -> Misconfigured:
+    """A codec for compressed messages is not installed."""
+    return Misconfigured(
+        f"The topic contains messages in a compression that this Python cannot read: {text}",
+        _NOTHING_DONE,
+        "pip install lz4 zstandard python-snappy (the extra codecs), "
+        "or the codec that the topic's compression.type names",
+    )
 
 
-def failed(text: str) -> BridgeError:
-    """Anything else: it may pass, unless it is the broker's certificate."""
-    if any(words in text for words in _UNTRUSTED):
+def discarded_producer_error() -> Retryable:
+    """This producer already reported a failure."""
+    return Retryable(
+        "The Kafka producer failed and was discarded", _NOTHING_LOST, _RETRIES, part="kafka"
+    )
+
+
+def connection_error(text: str) -> BridgeError:
+    """Any other failure: retryable, except for a broker certificate that is not trusted."""
+    if any(untrusted in text for untrusted in _UNTRUSTED):
         return Misconfigured(
             f"The broker's certificate is not trusted: {text}",
-            _REPLAY,
+            _NOTHING_LOST,
             "Check kafka.ssl_cafile and the host name in kafka.bootstrap_servers",
         )
-    return Retryable(f"Kafka is out of reach or failed: {text}", _REPLAY, _AWAY, part="kafka")
+    return Retryable(
+        f"Kafka is out of reach or failed: {text}", _NOTHING_LOST, _CHECK_CONNECTION, part="kafka"
+    )
 
 
-def shortened(text: str) -> str:
-    """One line, of a length a person reads."""
-    return " ".join(text.split())[:400]
+def error_text(error: str, warning: str = "") -> str:
+    """Return a readable line: the client's error and, if it adds anything, its latest warning."""
+    text = f"{error} ({warning})" if warning and warning not in error else error
+    return " ".join(text.split())[:_MAX_LENGTH]

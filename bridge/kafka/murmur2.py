@@ -1,41 +1,44 @@
-"""The hash of Kafka's default partitioner, of many keys at once."""
+"""Murmur2, the hash of Kafka's default partitioner, for many keys at once."""
 
 import struct
 from collections.abc import Sequence
 
-_MULTIPLIER, _SEED = 0x5BD1E995, 0x9747B28C
+#: The constants of ``Utils.murmur2`` in Kafka's Java client.
+_MULTIPLIER = 0x5BD1E995
+_SEED = 0x9747B28C
 
 
 def murmur2(keys: Sequence[bytes]) -> list[int]:
-    """The hash of each key, unsigned: ``Utils.murmur2`` of Kafka's Java client, from which it takes constants and shifts.
+    """Return the unsigned hash of each key, in the order of ``keys``.
 
-    Many keys of one length take a tenth of the time of as many calls, since Python then works on long numbers.
+    Keys of equal length are hashed together, in a single Python integer.
     """
     lengths = set(map(len, keys))
-    if len(lengths) == 1:  # as identities have
-        return _of_one_length(keys, *lengths)
+    if len(lengths) == 1:  # job ids usually have the same length
+        return _hash_equal_lengths(keys, *lengths)
     hashes: dict[bytes, int] = {}
     for length in lengths:
-        alike = [key for key in keys if len(key) == length]
-        hashes |= zip(alike, _of_one_length(alike, length), strict=True)
+        group = [key for key in keys if len(key) == length]
+        hashes |= zip(group, _hash_equal_lengths(group, length), strict=True)
     return [hashes[key] for key in keys]
 
 
-def _of_one_length(keys: Sequence[bytes], length: int) -> list[int]:
-    """All keys in one number, of which each has 64 bits, the lower half for a word.
+def _hash_equal_lengths(keys: Sequence[bytes], length: int) -> list[int]:
+    """Hash all keys in a single integer, which has 64 bits per key with the word in the lower half.
 
-    A product of two words fills no more than these 64 bits; the upper half is masked away after each product, and after
-    each shift, which brings in bits of the next key.
+    The product of two words fits into 64 bits. The upper half is cleared after each product, and
+    after each shift, which moves bits of the next key into it.
     """
-    count, text = len(keys), b"".join(keys)
+    count = len(keys)
+    text = b"".join(keys)
     mask = int.from_bytes(b"\xff\xff\xff\xff\0\0\0\0" * count, "little")
 
-    def words(at: int) -> int:
-        """Of each key the four bytes from there, with zeros behind its end."""
-        lanes = bytearray(8 * count)
-        for place in range(at, min(at + 4, length)):
-            lanes[place - at :: 8] = text[place::length]
-        return int.from_bytes(lanes, "little")
+    def words(start: int) -> int:
+        """The four bytes at ``start`` of each key, filled up with zeros."""
+        slots = bytearray(8 * count)
+        for index in range(start, min(start + 4, length)):
+            slots[index - start :: 8] = text[index::length]
+        return int.from_bytes(slots, "little")
 
     def times(value: int) -> int:
         return value * _MULTIPLIER & mask
@@ -44,10 +47,10 @@ def _of_one_length(keys: Sequence[bytes], length: int) -> list[int]:
         return (value ^ value >> shift) & mask
 
     value = int.from_bytes(struct.pack("<Q", _SEED ^ length) * count, "little")
-    whole = length & ~3
-    for at in range(0, whole, 4):
-        value = times(value) ^ times(mixed(times(words(at)), 24))
-    if whole < length:
-        value = times(value ^ words(whole))
+    whole_words = length & ~3
+    for start in range(0, whole_words, 4):
+        value = times(value) ^ times(mixed(times(words(start)), 24))
+    if whole_words < length:
+        value = times(value ^ words(whole_words))
     value = mixed(times(mixed(value, 13)), 15)
     return list(struct.unpack(f"<{count}Q", value.to_bytes(8 * count, "little")))

@@ -1,4 +1,4 @@
-"""Which partition a message goes to: that of its key, as Kafka's default partitioner has it, remembered."""
+"""Kafka's default partitioner, with a cache."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -7,51 +7,57 @@ from typing import Generic, TypeVar
 from bridge.kafka.murmur2 import murmur2
 from bridge.model.window import Sending
 
-#: Keys that are remembered: far more jobs than are under way at once.
-_MOST_KEYS = 10_000
+#: Size of the cache: many times the number of jobs that are active at once.
+_MAX_KEYS = 10_000
 
-Lane = TypeVar("Lane")
+Partition = TypeVar("Partition")
 #: A topic and a key.
 Target = tuple[str, bytes]
 
 
-class Partitioner(Generic[Lane]):
-    """The lane of a topic and a key; one for each partition, made by ``make`` with topic and number.
+class Partitioner(Generic[Partition]):
+    """Maps topic and key to a partition, the same with both drivers.
 
-    One job is in one lane, with whichever driver: messages of a lane are written in the order of their sending.
+    Args:
+        counts: The number of partitions of each topic.
+        make: Makes the object that stands for a partition, from topic and number.
     """
 
-    def __init__(self, partitions: Mapping[str, int], make: Callable[[str, int], Lane]) -> None:
-        self._lanes = {
+    def __init__(self, counts: Mapping[str, int], make: Callable[[str, int], Partition]) -> None:
+        self._by_topic = {
             topic: [make(topic, number) for number in range(count)]
-            for topic, count in partitions.items()
+            for topic, count in counts.items()
         }
-        self._known: dict[Target, Lane] = {}
-        self.all = [lane for lanes in self._lanes.values() for lane in lanes]
+        self._known: dict[Target, Partition] = {}
+        self.partitions = [
+            partition for partitions in self._by_topic.values() for partition in partitions
+        ]
 
-    def of(self, targets: Sequence[Target]) -> list[Lane]:
-        """The lane of each target, in their order."""
+    def assign(self, targets: Sequence[Target]) -> list[Partition]:
+        """Return the partition of each target, in the order of ``targets``."""
         known = self._known
         try:
             return [known[target] for target in targets]
         except KeyError:
-            if len(known) + len(targets) > _MOST_KEYS:
+            if len(known) + len(targets) > _MAX_KEYS:
                 known.clear()
-            self._find([target for target in dict.fromkeys(targets) if target not in known])
+            self._add([target for target in dict.fromkeys(targets) if target not in known])
         return [known[target] for target in targets]
 
-    def together(self, sendings: Sequence[Sending]) -> Mapping[Lane, list[Sending]]:
-        """What goes to each lane, in its order, to be handed over in a row.
+    def group(self, sendings: Sequence[Sending]) -> Mapping[Partition, list[Sending]]:
+        """Group messages by partition; the order within a partition is kept.
 
-        A client begins to send with the first message it gets: of messages in a row it makes fewer and larger requests.
+        A client starts to send with the first message it gets. Handing over each partition's
+        messages in a row leads to fewer and larger requests.
         """
-        lanes = self.of([message[:2] for message, _ in sendings])
-        found = defaultdict[Lane, list[Sending]](list)
-        for lane, sending in zip(lanes, sendings, strict=True):
-            found[lane].append(sending)
-        return found
+        partitions = self.assign([message[:2] for message, _ in sendings])
+        groups = defaultdict[Partition, list[Sending]](list)
+        for partition, sending in zip(partitions, sendings, strict=True):
+            groups[partition].append(sending)
+        return groups
 
-    def _find(self, targets: Sequence[Target]) -> None:
-        for target, number in zip(targets, murmur2([key for _, key in targets]), strict=True):
-            lanes = self._lanes[target[0]]
-            self._known[target] = lanes[(number & 0x7FFFFFFF) % len(lanes)]
+    def _add(self, targets: Sequence[Target]) -> None:
+        hashes = murmur2([key for _, key in targets])
+        for target, key_hash in zip(targets, hashes, strict=True):
+            partitions = self._by_topic[target[0]]
+            self._known[target] = partitions[(key_hash & 0x7FFFFFFF) % len(partitions)]

@@ -1,4 +1,7 @@
-"""The files of TLS, tried before a client is: it would take one that is of no use for a broker that is away."""
+"""Checks the TLS files before a client uses them.
+
+A client would report an unusable file as an unreachable broker.
+"""
 
 import os
 import ssl
@@ -9,47 +12,63 @@ from bridge.settings.schema import Kafka
 
 
 def check_files(kafka: Kafka) -> None:
-    """Load what ``kafka.ssl_*`` names. Raises ``Misconfigured`` for a file that cannot be read, is none of these, or does not go with the others."""
+    """Load the files that ``kafka.ssl_*`` name.
+
+    Raises:
+        Misconfigured: A file is unreadable, has the wrong content, or does not match the others.
+    """
+    _check_readable(kafka)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _load_authorities(context, kafka)
+    _load_certificate(context, kafka)
+
+
+def _check_readable(kafka: Kafka) -> None:
     for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
         path = getattr(kafka, name)
         if path and not os.access(Path(path), os.R_OK):
-            raise _refused(
+            raise _file_error(
                 f"kafka.{name}: cannot read {path}", "Check the path and its permissions"
             )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _load_authorities(context: ssl.SSLContext, kafka: Kafka) -> None:
     try:
         if kafka.ssl_cafile:
             context.load_verify_locations(cafile=kafka.ssl_cafile)
     except OSError as error:
-        raise _refused(
-            f"kafka.ssl_cafile: {kafka.ssl_cafile} has no certificates in it: {_reason(error)}",
+        raise _file_error(
+            f"kafka.ssl_cafile: {kafka.ssl_cafile} contains no certificates: {_reason(error)}",
             "Name a file of PEM certificates",
         ) from None
+
+
+def _load_certificate(context: ssl.SSLContext, kafka: Kafka) -> None:
     if kafka.ssl_keyfile and not kafka.ssl_certfile:
-        raise _refused(
-            "kafka.ssl_keyfile is given without kafka.ssl_certfile", "Name both, or neither"
+        raise _file_error(
+            "kafka.ssl_keyfile is set without kafka.ssl_certfile", "Set both, or neither"
         )
     try:
-        if kafka.ssl_certfile:  # an empty password, or a terminal would be asked for one
+        if kafka.ssl_certfile:
+            # The password is passed even if it is empty: OpenSSL would ask the terminal for it.
             context.load_cert_chain(
                 kafka.ssl_certfile, kafka.ssl_keyfile or None, kafka.ssl_password.get_secret_value
             )
     except (OSError, ValueError) as error:
-        raise _refused(
-            f"kafka.ssl_certfile, kafka.ssl_keyfile and kafka.ssl_password do not go together: {_reason(error)}",
-            "They are a PEM certificate, its private key, and what opens that key",
+        raise _file_error(
+            "kafka.ssl_certfile, kafka.ssl_keyfile and kafka.ssl_password do not match: "
+            f"{_reason(error)}",
+            "They are a PEM certificate, its private key, and the password of that key",
         ) from None
 
 
-def _refused(what: str, todo: str) -> Misconfigured:
-    return Misconfigured(what, "Nothing was read or sent", todo)
+def _file_error(problem: str, action: str) -> Misconfigured:
+    return Misconfigured(problem, "Nothing was read or sent", action)
 
 
 def _reason(error: Exception) -> str:
     if not isinstance(error, ssl.SSLError):
         return str(getattr(error, "strerror", None) or error)
-    return (
-        error.reason.lower().replace("_", " ")
-        if error.reason
-        else "not PEM, or not opened by the password"
-    )
+    if error.reason:
+        return error.reason.lower().replace("_", " ")
+    return "not PEM, or the password does not decrypt it"

@@ -1,4 +1,4 @@
-"""Topics as the bridge sees them, whichever driver looks."""
+"""Kafka topics as both drivers describe them."""
 
 import logging
 from collections.abc import Mapping
@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bridge.errors import Misconfigured, NotPermitted
+from bridge.hints import Hint
 
 logger = logging.getLogger(__name__)
 
-#: What a topic takes unless it says otherwise (Kafka's default of max.message.bytes).
+#: Kafka's default of max.message.bytes.
 DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """``max_message_bytes`` and ``min_insync_replicas`` are None without the right to DescribeConfigs."""
+    """A topic; its settings are None if this user lacks DescribeConfigs.
+
+    ``writable`` is False only if the broker reports that this user may not write.
+    """
 
     name: str
     partitions: int
@@ -23,51 +27,61 @@ class Topic:
     max_message_bytes: int | None
     min_insync_replicas: int | None
     retention_ms: int | None
-    #: False when the broker says that this user may not; True also where it does not say.
     writable: bool = True
 
-    def takes(self) -> int:
-        """The largest message in bytes."""
+    def message_limit(self) -> int:
+        """Return the largest accepted message in bytes: the topic's setting, or Kafka's default."""
         return self.max_message_bytes or DEFAULT_MAX_MESSAGE_BYTES
 
 
 class Topics(Protocol):
-    """A look at the cluster's topics; each call connects anew."""
+    """Describes and creates topics; each call opens a connection of its own."""
 
     def describe(self, *names: str) -> dict[str, Topic]:
-        """The topics that exist among ``names``. Raises the bridge's errors when no broker answers."""
+        """Return the topics among ``names`` that exist.
+
+        Raises:
+            BridgeError: No broker answered, or the broker refused this user.
+        """
 
     def create(self, names: Mapping[str, int], replicas: int) -> list[str]:
-        """Create the topics that are missing, with so many partitions each; return their names."""
+        """Create the missing topics with these numbers of partitions; return their names."""
 
 
-def admitted(topics: Topics, topic: str, dead_letter_topic: str | None) -> dict[str, Topic]:
-    """The topics a sink is going to write to. Raises when the first cannot be; the second is only missed aloud."""
-    found = topics.describe(topic, *filter(None, [dead_letter_topic]))
-    if topic not in found:
-        raise missing(topic)
-    if not found[topic].writable:
-        raise unwritable(topic)
-    if dead_letter_topic and dead_letter_topic not in found:
+def require_topics(topics: Topics, topic: str, dead_letter_topic: str | None) -> dict[str, Topic]:
+    """Return the topics that a sink writes to; a missing dead-letter topic is only logged.
+
+    Raises:
+        Misconfigured: ``topic`` does not exist.
+        NotPermitted: This user may not write to ``topic``.
+    """
+    names = [topic, dead_letter_topic] if dead_letter_topic else [topic]
+    existing = topics.describe(*names)
+    if topic not in existing:
+        raise missing_topic_error(topic)
+    if not existing[topic].writable:
+        raise write_permission_error(topic)
+    if dead_letter_topic and dead_letter_topic not in existing:
         logger.warning(
-            "the dead-letter topic %s does not exist: a message that needs it will stop the bridge; "
-            "'job-bridge topics create' makes it",
+            "the dead-letter topic %s does not exist: the first message that needs it will stop "
+            "the bridge; '%s' creates it",
             dead_letter_topic,
+            Hint.CREATE_TOPICS,
         )
-    return found
+    return existing
 
 
-def missing(name: str) -> Misconfigured:
-    """The error for a topic that is not there."""
+def missing_topic_error(name: str) -> Misconfigured:
+    """The topic does not exist."""
     return Misconfigured(
         f"The topic {name} does not exist, or this user may not see it",
         "Nothing was read or sent",
-        "'job-bridge topics create' makes it; or set kafka.topic",
+        f"'{Hint.CREATE_TOPICS}' creates it; or set kafka.topic",
     )
 
 
-def unwritable(name: str) -> NotPermitted:
-    """The error for a topic this user may only look at."""
+def write_permission_error(name: str) -> NotPermitted:
+    """This user may not write to the topic."""
     return NotPermitted(
         f"Kafka does not let this user write to the topic {name}",
         "Nothing was read or sent",
@@ -76,17 +90,17 @@ def unwritable(name: str) -> NotPermitted:
     )
 
 
-def too_few_brokers(replicas: int, error: Exception) -> Misconfigured:
-    """The error for more replicas than there are brokers."""
+def replication_error(replicas: int, error: Exception) -> Misconfigured:
+    """The cluster has fewer brokers than the requested replicas."""
     return Misconfigured(
         f"Kafka has fewer brokers than {replicas}: {error}",
-        "No topic was made",
+        "No topic was created",
         "Give --replicas at most as many as there are brokers",
     )
 
 
-def number(value: object) -> int | None:
-    """A topic's setting as a number; None when it is none."""
+def parse_setting(value: object) -> int | None:
+    """Return a topic's setting as a number; None if it is not a number."""
     try:
         return int(str(value))
     except ValueError:

@@ -1,7 +1,7 @@
-"""Tells Kafka of one state change from inside a service, with the bridge's own message and producer.
+"""Sends a Kafka message for each state change from inside a service.
 
-For services that do not want to wait for a bridge beside their MongoDB: the two ways of the design of
-the CDM Task Service's notifications that need nothing but Kafka, synchronous and fire and forget.
+For services that do not run a bridge beside their MongoDB: the modes synchronous and
+fire-and-forget need nothing but Kafka. Message and producer are those of the bridge.
 """
 
 from bridge.errors import SendFailed

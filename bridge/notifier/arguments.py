@@ -1,6 +1,7 @@
-"""What a service gives the notifier, checked before anything is handed over.
+"""Checks the arguments of the notifier before anything is sent.
 
-A wrong type is a ``TypeError``, a wrong value a ``ValueError``, a wrong setting a ``Misconfigured``; each names the argument.
+Each error names the argument: ``TypeError`` for a wrong type, ``ValueError`` for a wrong value,
+``Misconfigured`` for a wrong setting.
 """
 
 import math
@@ -15,12 +16,15 @@ from bridge.model.transition import Transition, made_trans_id
 from bridge.settings import Settings, load
 from bridge.settings.load import setting_names
 
-#: Beyond it threads cannot wait.
-_LONGEST_SECONDS = threading.TIMEOUT_MAX / 2
+#: Threads cannot wait much longer.
+_MAX_SECONDS = threading.TIMEOUT_MAX / 2
 
 
 def transition_of(job_id: str, state: str, time: datetime, trans_id: str) -> Transition:
-    """The transition as it is sent: its time in UTC, in milliseconds, and an identity where it has none."""
+    """Return the transition to send.
+
+    Its time is in UTC and has milliseconds; an empty ``trans_id`` is replaced by a generated one.
+    """
     for name, text in (("job_id", job_id), ("state", state)):
         if not text_of(name, text):
             raise ValueError(f"{name} is empty")
@@ -39,23 +43,23 @@ def transition_of(job_id: str, state: str, time: datetime, trans_id: str) -> Tra
 
 
 def text_of(name: str, value: Any) -> str:
-    """The argument of this name, which is text."""
+    """Return a text argument."""
     if not isinstance(value, str):
         raise TypeError(f"{name} is {value!r:.100}, not a str")
     return value
 
 
 def seconds_of(value: Any) -> float:
-    """``timeout_seconds``, no longer than a thread can wait."""
+    """Return ``timeout_seconds``, limited to the longest wait of a thread."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"timeout_seconds is {value!r:.100}, not a number of seconds")
-    if not 0 < value < math.inf:  # nor is nan
+    if not 0 < value < math.inf:  # false for nan too
         raise ValueError(f"timeout_seconds is {value!r}, not a finite number of seconds above 0")
-    return min(value, _LONGEST_SECONDS)
+    return min(value, _MAX_SECONDS)
 
 
 def count_of(value: Any) -> int:
-    """``window_messages``."""
+    """Return ``window_messages``."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"window_messages is {value!r:.100}, not an int")
     if value < 1:
@@ -64,20 +68,23 @@ def count_of(value: Any) -> int:
 
 
 def settings_of(given: Mapping[str, Any]) -> Settings:
-    """The settings with these of the section ``kafka``; what is wrong is named by its keyword."""
+    """Return settings with these values in the section ``kafka``; errors name the keyword."""
     known = [name.removeprefix("kafka.") for name in setting_names() if name.startswith("kafka.")]
     for name in given:
         if name not in known:
             raise TypeError(
-                f"Notifier has no argument {name!r}; those of the section kafka are {', '.join(known)}"
+                f"Notifier has no argument {name!r}; "
+                f"those of the section kafka are {', '.join(known)}"
             )
 
-    def keyword(found: re.Match[str]) -> str:
-        name = found[1].replace("-", "_")
-        return name if name in known else found[0]
+    def keyword(match: re.Match[str]) -> str:
+        name = match[1].replace("-", "_")
+        return name if name in known else match[0]
 
     try:
         return load(None, {f"kafka.{name}": value for name, value in given.items()}, {})
     except Misconfigured as error:
-        what = re.sub(r"(?:--kafka-|\bkafka\.)([a-z_-]+)", keyword, error.what)
-        raise Misconfigured(what, "Nothing was sent", "Change what was given to Notifier") from None
+        problem = re.sub(r"(?:--kafka-|\bkafka\.)([a-z_-]+)", keyword, error.what)
+        raise Misconfigured(
+            problem, "Nothing was sent", "Correct the arguments of Notifier"
+        ) from None

@@ -1,4 +1,4 @@
-"""Batches with either driver: in order also where they wait, and nothing behind one that failed."""
+"""Batches with both drivers: always in order, and nothing is written after a failed message."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tests.support.servers.kafka import Kafka
 from tests.support.sinks_under_test import Cluster, settle
 
 
-def test_nothing_sent_behind_a_message_that_failed_is_written(
+def test_nothing_is_written_after_a_failed_message(
     behind_a_proxy: tuple[Cluster, Kafka],
 ) -> None:
-    """Else a later transition of the job would arrive first, and the failed one after it."""
+    """A later transition of the job would arrive before the failed transition."""
     cluster, kafka = behind_a_proxy
     with kafka.proxy() as proxy, cluster.open() as sink:
         sink.send([(message("job-0", b"before", cluster.topic), delivery(1))])
@@ -24,20 +24,20 @@ def test_nothing_sent_behind_a_message_that_failed_is_written(
         kafka.alter_topic(cluster.topic, max_message_bytes=5_000)
         proxy.silence()
         sink.send([(message("job-0", b"x" * 9_000, cluster.topic), delivery(2))])
-        poll(lambda: proxy.counts.held > 0, "the message that will fail, alone on its way")
+        poll(lambda: proxy.counts.held > 0, "the message that will fail, alone in flight")
         for number in range(100):
             sink.send([(message("job-0", b"%d" % number, cluster.topic), delivery(3 + number))])
         proxy.pass_through()
         with pytest.raises(BridgeError):
             settle(cluster, sink, lambda _: False)
-        for _ in range(3):  # had it gone on, it would have written by now
+        for _ in range(3):  # time enough to write more
             cluster.pulse(sink)
 
-    assert [value for each in cluster.written() for value in each] == [b"before"]
+    assert [value for partition in cluster.written() for value in partition] == [b"before"]
 
 
 def lose_last_batches(partition: Path, kept: int) -> None:
-    """What a power cut may do to a partition of a broker that is stopped: only its first batches are left."""
+    """Cut a partition of a stopped broker to its first batches, as a power failure may do."""
     log = partition / f"{0:020}.log"
     data, end = log.read_bytes(), 0
     for _ in range(kept):
@@ -49,10 +49,10 @@ def lose_last_batches(partition: Path, kept: int) -> None:
             file.unlink()
 
 
-def test_nothing_is_written_behind_a_failure_when_the_broker_lost_records(
+def test_nothing_is_written_after_a_broker_lost_records(
     cluster: Cluster, kafka: Kafka, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It finds that they are out of sequence; a new epoch would let what is behind them in."""
+    """They are out of sequence; under a new epoch the broker would accept later messages."""
     with cluster.open() as sink:
         for number in range(5):
             sink.send([(message("job-0", b"%d" % number, cluster.topic), delivery(number))])
@@ -64,7 +64,7 @@ def test_nothing_is_written_behind_a_failure_when_the_broker_lost_records(
             if log.stat().st_size
         )
         lose_last_batches(partition, 3)
-        # Of more than one batch.
+        # More than a single batch.
         sink.send(
             [
                 (message("job-0", b"%d" % number + b"x" * 40_000, cluster.topic), delivery(number))
@@ -74,17 +74,17 @@ def test_nothing_is_written_behind_a_failure_when_the_broker_lost_records(
         kafka.start()
         with pytest.raises(Retryable):
             settle(cluster, sink, lambda _: False)
-        for _ in range(3):  # had it gone on, it would have written by now
+        for _ in range(3):  # time enough to write more
             cluster.pulse(sink)
 
-    assert [value for each in cluster.written() for value in each] == [b"0", b"1", b"2"]
+    assert [value for partition in cluster.written() for value in partition] == [b"0", b"1", b"2"]
     assert not [
-        each for each in caplog.records if each.exc_info and each.name.startswith("bridge")
-    ], "no traceback for what is expected"
+        record for record in caplog.records if record.exc_info and record.name.startswith("bridge")
+    ], "no traceback for an expected failure"
 
 
-def test_a_batch_too_large_for_its_topic_fails_whole(cluster: Cluster, kafka: Kafka) -> None:
-    """A producer that sends it again in parts is done with the first message before the last is written."""
+def test_a_batch_too_large_for_its_topic_fails_as_a_whole(cluster: Cluster, kafka: Kafka) -> None:
+    """A producer that splits it would acknowledge its first message before its last is written."""
     values = [b"%d" % number + b"x" * 900 for number in range(20)]
     together = [
         (message("job-0", value, cluster.topic), delivery(number))
@@ -96,12 +96,12 @@ def test_a_batch_too_large_for_its_topic_fails_whole(cluster: Cluster, kafka: Ka
         kafka.alter_topic(cluster.topic, max_message_bytes=5_000)
         sink.send(together)
         acknowledged = 0
-        with pytest.raises(Retryable, match=r"[Tt]oo *[Ll]arge|takes less"):
-            while True:  # the first may have been on its way alone
+        with pytest.raises(Retryable, match=r"[Tt]oo *[Ll]arge|limit was lowered"):
+            while True:  # the first may have been in flight alone
                 acknowledged += len(settle(cluster, sink, bool))
 
     def written() -> list[bytes]:
-        return [value for each in cluster.written() for value in each]
+        return [value for partition in cluster.written() for value in partition]
 
     alone = len(written()) - 1
     assert acknowledged <= alone <= 1
@@ -112,10 +112,10 @@ def test_a_batch_too_large_for_its_topic_fails_whole(cluster: Cluster, kafka: Ka
     assert written() == [b"before", *values[:alone], *values]
 
 
-def test_what_waits_for_a_silent_broker_is_written_in_order(
+def test_messages_for_a_silent_broker_are_written_in_order(
     behind_a_proxy: tuple[Cluster, Kafka],
 ) -> None:
-    """Later hand-overs fill up what earlier ones began."""
+    """Later hand-overs fill the batches of earlier ones."""
     cluster, kafka = behind_a_proxy
     with kafka.proxy() as proxy, cluster.open() as sink:
         sink.send(
@@ -133,14 +133,18 @@ def test_what_waits_for_a_silent_broker_is_written_in_order(
                     for number in range(first, first + 10)
                 ]
             )
-            cluster.wake.wait(0.005)  # else all are on their way together
-        poll(lambda: proxy.counts.held > 0, "what the broker does not get")
+            cluster.wake.wait(0.005)  # otherwise all are in flight together
+        poll(lambda: proxy.counts.held > 0, "data held back by the proxy")
         assert list(sink.settled()) == []
         proxy.pass_through()
         settled = settle(cluster, sink, lambda found: len(found) == 1000)
 
-    assert len({id(one) for one in settled}) == 1000
+    assert len({id(delivery) for delivery in settled}) == 1000
     written = [
-        [int(value) for value in each if value != b"connected"] for each in cluster.written()
+        [int(value) for value in partition if value != b"connected"]
+        for partition in cluster.written()
     ]
-    assert all(each == sorted(each) for each in written) and sum(map(len, written)) == 1000
+    assert (
+        all(partition == sorted(partition) for partition in written)
+        and sum(map(len, written)) == 1000
+    )

@@ -1,4 +1,4 @@
-"""What both drivers do with a real Kafka beyond the protocol of a sink."""
+"""Both drivers with a real Kafka, beyond the protocol of a sink."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.servers.kafka import Kafka
 from tests.support.sinks_under_test import MOST, PATIENCE_SECONDS, Cluster, send, settle
 
 
-def test_a_topic_made_anew_with_fewer_partitions_is_looked_at_again(
+def test_a_topic_with_fewer_partitions_needs_a_new_sink(
     cluster: Cluster, kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bridge.kafka.timeouts.METADATA_SECONDS", 1.0)
@@ -47,7 +47,7 @@ def test_a_topic_made_anew_with_fewer_partitions_is_looked_at_again(
         settle(cluster, sink, lambda found: len(found) == 1)
 
 
-def test_the_partition_is_the_one_kafkas_default_partitioner_gives(cluster: Cluster) -> None:
+def test_a_key_has_the_partition_of_the_default_partitioner(cluster: Cluster) -> None:
     keys = [f"job-{number}-{'ü' * (number % 5)}" for number in range(60)]
     with cluster.open() as sink:
         for number, key in enumerate(keys):
@@ -67,7 +67,7 @@ def test_the_partition_is_the_one_kafkas_default_partitioner_gives(cluster: Clus
     assert {number for each in chosen.values() for number in each} == {0, 1, 2}
 
 
-def test_headers_arrive_as_they_were_given(cluster: Cluster) -> None:
+def test_headers_arrive_unchanged(cluster: Cluster) -> None:
     headers = [("ce_id", b"t-1"), ("content-type", b"application/json")]
     with cluster.open() as sink:
         sink.send([(Message(cluster.topic, b"job-0", b"{}", headers), delivery(1))])
@@ -77,7 +77,7 @@ def test_headers_arrive_as_they_were_given(cluster: Cluster) -> None:
     assert list(record.headers) == headers
 
 
-def test_what_was_not_written_when_a_sink_closes_is_never_delivered(
+def test_a_closed_sink_delivers_nothing_more(
     behind_a_proxy: tuple[Cluster, Kafka],
 ) -> None:
     cluster, kafka = behind_a_proxy
@@ -106,7 +106,7 @@ def test_what_was_not_written_when_a_sink_closes_is_never_delivered(
     assert b"mark" in values and b"late" not in values
 
 
-def test_a_connection_that_breaks_is_mended_without_loss_or_repetition(
+def test_a_broken_connection_neither_loses_nor_repeats(
     behind_a_proxy: tuple[Cluster, Kafka],
 ) -> None:
     cluster, kafka = behind_a_proxy
@@ -132,7 +132,7 @@ def test_a_connection_that_breaks_is_mended_without_loss_or_repetition(
             assert mine == sorted(mine)
 
 
-def test_a_topic_that_is_missing_is_said_before_anything_is_sent(driver: str, kafka: Kafka) -> None:
+def test_a_missing_topic_is_reported_and_not_created(driver: str, kafka: Kafka) -> None:
     config = settings(
         kafka__bootstrap_servers=kafka.bootstrap, kafka__topic="nowhere", kafka__driver=driver
     )
@@ -146,8 +146,8 @@ def test_a_topic_that_is_missing_is_said_before_anything_is_sent(driver: str, ka
 
 @pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # the client leaks what did not connect
-def test_a_broker_out_of_reach_is_waited_for(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+)  # the client leaks sockets that did not connect
+def test_an_unreachable_broker_is_retryable(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.kafka.timeouts.BOOTSTRAP_SECONDS", 0.3)
     config = settings(
         kafka__bootstrap_servers="127.0.0.1:1", kafka__topic="jobs", kafka__driver=driver
@@ -162,62 +162,68 @@ def test_a_broker_out_of_reach_is_waited_for(driver: str, monkeypatch: pytest.Mo
 
 
 @pytest.fixture(scope="module")
-def forgotten(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
-    """A broker that its controller takes for dead eight seconds out of fourteen: it answers that there is no broker."""
+def expired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A broker whose session at the controller is expired eight seconds out of fourteen.
+
+    It then answers that no broker is available.
+    """
     times = {"broker.session.timeout.ms": "6000", "broker.heartbeat.interval.ms": "14000"}
-    with Kafka(tmp_path_factory.mktemp("forgotten"), properties=times) as server:
+    with Kafka(tmp_path_factory.mktemp("expired"), properties=times) as server:
         poll(lambda: alive(server), "the broker, alive")
         server.create_topic("jobs", max_message_bytes=MOST)
         yield server
 
 
 def alive(kafka: Kafka) -> bool:
-    """Whether the broker knows of a broker; asked by a new client, since one that knew it closes its connection to it."""
+    """Whether the broker reports a broker.
+
+    Only a new client can ask: it closes connections to brokers that are no longer reported.
+    """
     return bool(AdminClient({"bootstrap.servers": kafka.internal}).list_topics(timeout=5).brokers)
 
 
-def test_a_broker_that_is_taken_for_dead_is_waited_for(
-    driver: str, forgotten: Kafka, monkeypatch: pytest.MonkeyPatch
+def test_a_broker_without_its_controller_is_waited_for(
+    driver: str, expired: Kafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As one is for a moment after a pause; asked for more, it lets a client wait for fifteen seconds."""
+    """Happens for a moment after a pause; other requests would time out after 15 seconds."""
     config = settings(
-        kafka__bootstrap_servers=forgotten.bootstrap, kafka__topic="jobs", kafka__driver=driver
+        kafka__bootstrap_servers=expired.bootstrap, kafka__topic="jobs", kafka__driver=driver
     )
     topics = driver_of(config).topics(config)
-    poll(lambda: alive(forgotten), "the broker, alive")
-    poll(lambda: not alive(forgotten), "the broker, taken for dead")
+    poll(lambda: alive(expired), "the broker, alive")
+    poll(lambda: not alive(expired), "the broker, expired")
 
     with (
         monkeypatch.context() as patch,
-        pytest.raises(Retryable, match=r"knows of none that is up|No broker metadata"),
+        pytest.raises(Retryable, match="no broker is available"),
     ):
         patch.setattr("bridge.kafka.timeouts.BOOTSTRAP_SECONDS", 0.5)
         topics.describe("jobs")
-    assert not alive(forgotten)
+    assert not alive(expired)
     found = topics.describe("jobs")
 
-    assert alive(forgotten)
+    assert alive(expired)
     assert found["jobs"].max_message_bytes == MOST
 
 
-def test_no_answer_is_not_taken_for_a_missing_right(
+def test_no_answer_is_not_a_missing_permission(
     driver: str, behind_a_proxy: tuple[Cluster, Kafka], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster, kafka = behind_a_proxy
-    place = {
-        "kafka-python": "bridge.kafka.kafka_python.topics._configs",
-        "librdkafka": "bridge.kafka.librdkafka.topics._within",
+    function = {
+        "kafka-python": "bridge.kafka.kafka_python.topics._describe_configs",
+        "librdkafka": "bridge.kafka.librdkafka.topics._deadline",
     }[driver]
-    asked: Any = pydoc.locate(place)
+    original: Any = pydoc.locate(function)
 
     with kafka.proxy() as proxy:
 
         def silent(*arguments: object) -> object:
             proxy.silence()
-            return asked(*arguments)
+            return original(*arguments)
 
         monkeypatch.setattr("bridge.kafka.timeouts.REQUEST_SECONDS", 1.0)
-        monkeypatch.setattr(place, silent)
+        monkeypatch.setattr(function, silent)
         with pytest.raises(Retryable):
             driver_of(cluster.config).topics(cluster.config).describe(cluster.topic)
 

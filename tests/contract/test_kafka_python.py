@@ -1,4 +1,4 @@
-"""kafka-python's sender: woken once for what comes together, and it waits where there is nothing it could do, else it takes a whole core."""
+"""The sender thread of kafka-python wakes once for a hand-over, and is idle if it cannot send."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.support.servers.kafka import Kafka
 from tests.support.sinks_under_test import Cluster, settle
 
 DRIVER = "kafka-python"
-PULSES, MOST_TURNS = 4, 100
-#: More partitions of one broker, each of which has one batch on its way, than requests are sent before one is answered.
+PULSES, MAX_TURNS = 4, 100
+#: More partitions, each with one batch in flight, than a broker gets requests at once.
 PARTITIONS, MESSAGES = 12, 60
 
 Turns = Callable[[Cluster, KafkaPythonSink], int]
@@ -50,7 +50,9 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
     return count
 
 
-def test_while_no_broker_can_be_reached(kafka: Kafka, topic: str, turns: Turns) -> None:
+def test_the_sender_is_idle_while_no_broker_is_reachable(
+    kafka: Kafka, topic: str, turns: Turns
+) -> None:
     cluster = Cluster(DRIVER, kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
     with kafka.proxy() as proxy, opened(cluster) as sink:
         sink.send([(message("job-0", b"before", topic), delivery(1))])
@@ -60,13 +62,13 @@ def test_while_no_broker_can_be_reached(kafka: Kafka, topic: str, turns: Turns) 
         sink.send([(message("job-0", b"meanwhile", topic), delivery(2))])
         poll(lambda: bool(sink.complaint()), "the loss of the connection")
 
-        assert turns(cluster, sink) < MOST_TURNS
+        assert turns(cluster, sink) < MAX_TURNS
 
         proxy.pass_through()
         settle(cluster, sink, lambda found: len(found) == 1)
 
 
-def test_while_nothing_more_may_be_in_flight(kafka: Kafka, turns: Turns) -> None:
+def test_the_sender_is_idle_while_all_requests_are_in_flight(kafka: Kafka, turns: Turns) -> None:
     topic = f"test-{uuid.uuid4().hex[:12]}"
     for name, partitions in ((topic, PARTITIONS), (f"{topic}-dlq", 1)):
         kafka.create_topic(name, partitions)
@@ -77,18 +79,17 @@ def test_while_nothing_more_may_be_in_flight(kafka: Kafka, turns: Turns) -> None
         proxy.silence()
         for number in range(MESSAGES):
             sink.send([(message(f"job-{number}", b"%d" % number, topic), delivery(2 + number))])
-            cluster.wake.wait(0.02)  # else some are on their way together
-        assert any(each.paused for each in sink._client._manager._conns.values()), (
-            "more may be sent"
-        )
+            cluster.wake.wait(0.02)  # or several would be in one batch
+        connections = sink._producer._sender._client._manager._conns.values()
+        assert any(connection.paused for connection in connections), "more may be sent"
 
-        assert turns(cluster, sink) < MOST_TURNS
+        assert turns(cluster, sink) < MAX_TURNS
 
         proxy.pass_through()
         settle(cluster, sink, lambda found: len(found) == MESSAGES)
 
 
-def test_while_the_broker_refuses_the_password(tmp_path: Path, turns: Turns) -> None:
+def test_the_sender_is_idle_while_its_password_is_refused(tmp_path: Path, turns: Turns) -> None:
     login = {
         "security_protocol": "SASL_PLAINTEXT",
         "sasl_mechanism": "PLAIN",
@@ -118,7 +119,7 @@ def test_while_the_broker_refuses_the_password(tmp_path: Path, turns: Turns) -> 
             sink.send([(message("job-0", b"meanwhile", "jobs"), delivery(2))])
             poll(lambda: "SaslAuthenticationFailed" in sink.complaint(), "the refusal")
 
-            assert turns(cluster, sink) < MOST_TURNS
+            assert turns(cluster, sink) < MAX_TURNS
 
             kafka.kill()
             kafka.know({"bridge": "right"})
@@ -126,10 +127,10 @@ def test_while_the_broker_refuses_the_password(tmp_path: Path, turns: Turns) -> 
             settle(cluster, sink, lambda found: len(found) == 1)
 
 
-def test_it_is_woken_once_for_all_that_is_handed_over_together(
+def test_the_sender_is_woken_once_for_each_hand_over(
     kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Woken at the first message of each batch it sends that one alone, and the loop waits for the interpreter."""
+    """Woken by the first message of a batch, it would send that message alone."""
     wakes: list[object] = []
     wakeup = KafkaNetClient.wakeup
 
@@ -143,7 +144,7 @@ def test_it_is_woken_once_for_all_that_is_handed_over_together(
         (message(f"job-{number % 20}", b"{}", topic), delivery(number)) for number in range(60)
     ]
     with cluster.open() as sink:
-        sink.send(together)  # waits for what the broker says of the topic
+        sink.send(together)  # waits for the topic's metadata
         settle(cluster, sink, lambda found: len(found) == 60)
         wakes.clear()
         for expected in (1, 2):

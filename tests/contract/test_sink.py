@@ -1,4 +1,4 @@
-"""What every sink does: the one in memory and Kafka's, by each driver."""
+"""The protocol of a sink: in memory, and in Kafka with both drivers."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ def place(request: pytest.FixtureRequest) -> Place:
     )
 
 
-def test_every_message_is_acknowledged_once_and_in_order_for_each_key(place: Place) -> None:
+def test_each_message_is_acknowledged_once_and_in_order(place: Place) -> None:
     with place.open() as sink:
         sent = send(place, sink, 200)
         settled = settle(place, sink, lambda found: len(found) >= 200)
         place.pulse(sink)
         assert list(sink.settled()) == []
 
-    assert {id(one) for one in settled} == {id(one) for _, one in sent}
-    for key in {one.key for one, _ in sent}:
-        mine = [id(one) for each, one in sent if each.key == key]
-        assert [id(one) for one in settled if id(one) in mine] == mine
+    assert {id(delivery) for delivery in settled} == {id(delivery) for _, delivery in sent}
+    for key in {sent_message.key for sent_message, _ in sent}:
+        expected = [id(delivery) for sent_message, delivery in sent if sent_message.key == key]
+        assert [id(each) for each in settled if id(each) in expected] == expected
     assert not sink.broken
 
 
-def test_what_is_acknowledged_is_written_and_one_key_is_one_partition_in_order(
+def test_acknowledged_messages_of_a_key_are_in_one_partition(
     place: Place,
 ) -> None:
     with place.open() as sink:
@@ -47,14 +47,14 @@ def test_what_is_acknowledged_is_written_and_one_key_is_one_partition_in_order(
     assert sorted(value for each in partitions for value in each) == sorted(
         one.value for one, _ in sent
     )
-    for key in {one.key for one, _ in sent}:
+    for key in {sent_message.key for sent_message, _ in sent}:
         values = [one.value for one, _ in sent if one.key == key]
         (home,) = [each for each in partitions if values[0] in each]
         assert [value for value in home if value in values] == values
 
 
-def test_what_is_handed_over_together_is_written_whole_and_in_order(place: Place) -> None:
-    """In batches that end anywhere, also within a hand-over, and go on with the next one."""
+def test_hand_overs_are_written_completely_and_in_order(place: Place) -> None:
+    """A batch may end within a hand-over, and continue with the next hand-over."""
     drawn = Random(7)
     sent = [
         (
@@ -97,7 +97,7 @@ def test_dead_letters_go_to_their_own_topic(place: Place) -> None:
         assert [value for each in place.written() for value in each] == []
 
 
-def test_a_message_too_large_is_known_before_it_is_sent(place: Place) -> None:
+def test_the_largest_message_is_known_before_it_is_sent(place: Place) -> None:
     fits = message("job-0", b"x" * (MOST - 200), place.topic)
     too_large = message("job-0", b"x" * (MOST + 1), place.topic)
     with place.open() as sink:
@@ -106,7 +106,7 @@ def test_a_message_too_large_is_known_before_it_is_sent(place: Place) -> None:
         settle(place, sink, lambda found: len(found) == 1)
 
 
-def test_a_message_that_fails_is_raised_and_breaks_the_sink(place: Place) -> None:
+def test_a_failed_message_breaks_the_sink(place: Place) -> None:
     with place.open() as sink:
         send(place, sink, 4)
         settle(place, sink, lambda found: len(found) == 4)
@@ -119,7 +119,7 @@ def test_a_message_that_fails_is_raised_and_breaks_the_sink(place: Place) -> Non
         assert sink.broken
 
 
-def test_a_broken_sink_takes_and_settles_nothing_more(place: Place) -> None:
+def test_a_broken_sink_neither_accepts_nor_settles(place: Place) -> None:
     with place.open() as sink:
         place.refuse(sink)
         sink.send([(message("job-0", b"x" * 400, place.topic), delivery(1))])

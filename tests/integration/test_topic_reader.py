@@ -34,7 +34,7 @@ def test_a_topic_may_be_compressed_by_the_broker(codec: str, kafka: Kafka) -> No
 def test_what_is_removed_meanwhile_is_passed_over_and_the_rest_is_read(
     kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.kafka.kafka_python.reader._RECORDS_AT_ONCE", 1)
+    monkeypatch.setattr("bridge.kafka.kafka_python.reader._MAX_RECORDS", 1)
     producer = KafkaProducer(bootstrap_servers=kafka.internal)
     for _ in range(MESSAGES):
         producer.send(topic, b"x" * SIZE, partition=0)
@@ -68,7 +68,9 @@ def test_what_an_open_transaction_holds_back_is_not_called_the_end(
         for number in range(3):
             producer.send(topic, b"%d" % number, partition=0).get(30)
 
-        with pytest.raises(Retryable, match=r"transaction is open in .* the 4 records behind"):
+        with pytest.raises(
+            Retryable, match=r"transaction is open in .* Kafka holds back 4 records"
+        ):
             list(reader.read(topic, None))
         other.abort_transaction()
 

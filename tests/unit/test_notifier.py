@@ -1,7 +1,10 @@
-"""The notifier without Kafka: where it may be used, what it refuses, and how long it looks for Kafka."""
+"""The notifier without Kafka: where it works, the arguments it rejects, and its timeouts."""
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import logging
 import math
 import time
 from datetime import datetime, timedelta, timezone
@@ -12,24 +15,27 @@ import pytest
 from bridge import Notifier
 from bridge.demo.servers.process import free_port
 from bridge.errors import Misconfigured, Retryable
+from bridge.kafka.drivers import driver_of
 from bridge.model.transition import Transition
+from tests.support.factories import settings
+from tests.support.process_state import changes, process_state
 
 NOW = datetime(2026, 3, 2, 20, 31, 2, 511_273, tzinfo=timezone.utc)
 GOOD: dict[str, Any] = {"job_id": "job-1", "state": "created", "time": NOW}
 DRIVERS = ("kafka-python", "librdkafka")
 MODES = ("synchronous", "fire-and-forget")
 SECRET = "canary-Yw3k"
-#: What a machine with other work may add.
+#: For a busy machine.
 SLACK_SECONDS = 3.0
 
 
 def nowhere(**changed: Any) -> Notifier:
-    """A notifier whose Kafka is not there."""
+    """A notifier without a Kafka."""
     return Notifier(f"127.0.0.1:{free_port()}", **{"timeout_seconds": 0.2, **changed})
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_before_it_is_entered_it_refuses_at_once(mode: str) -> None:
+def test_it_does_not_send_before_it_is_entered(mode: str) -> None:
     notifier = nowhere(mode=mode, timeout_seconds=60)
     began = time.monotonic()
 
@@ -39,7 +45,7 @@ def test_before_it_is_entered_it_refuses_at_once(mode: str) -> None:
     assert time.monotonic() - began < 1
 
 
-def test_after_it_was_left_it_refuses_and_loses_nothing_more() -> None:
+def test_it_does_not_send_after_it_was_left() -> None:
     with nowhere(mode="fire-and-forget") as notifier:
         pass
 
@@ -48,7 +54,7 @@ def test_after_it_was_left_it_refuses_and_loses_nothing_more() -> None:
     assert notifier.lost == 0
 
 
-def test_one_that_could_not_be_entered_refuses_too() -> None:
+def test_it_does_not_send_if_it_could_not_be_entered() -> None:
     notifier = nowhere()
     with pytest.raises(Retryable), notifier:
         pass
@@ -57,28 +63,28 @@ def test_one_that_could_not_be_entered_refuses_too() -> None:
         notifier.notify(**GOOD)
 
 
-def test_it_is_entered_once() -> None:
+def test_it_cannot_be_entered_twice() -> None:
     with (
         nowhere(mode="fire-and-forget") as notifier,
-        pytest.raises(RuntimeError, match="make a new one"),
+        pytest.raises(RuntimeError, match="make a new Notifier"),
         notifier,
     ):
         pass
-    with pytest.raises(RuntimeError, match="make a new one"), notifier:
+    with pytest.raises(RuntimeError, match="make a new Notifier"), notifier:
         pass
 
 
-def test_in_a_process_that_was_forked_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its threads are not there: nothing would ever be sent, in silence."""
+def test_it_does_not_send_in_a_forked_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread does not exist there: nothing would be sent, without an error."""
     with nowhere(mode="fire-and-forget") as notifier:
         monkeypatch.setattr("bridge.notifier.notifier.os.getpid", lambda: 1)
-        with pytest.raises(RuntimeError, match="enter one in each process"):
+        with pytest.raises(RuntimeError, match="enter a Notifier in each process"):
             notifier.notify("job-1", "complete", datetime.now(timezone.utc))
         monkeypatch.undo()
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_entering_looks_for_kafka_as_long_as_it_was_told(driver: str) -> None:
+def test_entering_waits_for_kafka_until_the_timeout(driver: str) -> None:
     began = time.monotonic()
 
     with pytest.raises(
@@ -92,7 +98,7 @@ def test_entering_looks_for_kafka_as_long_as_it_was_told(driver: str) -> None:
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_fire_and_forget_is_left_in_time_and_counts_what_it_leaves(driver: str) -> None:
+def test_leaving_fire_and_forget_counts_unsent_messages(driver: str) -> None:
     with nowhere(driver=driver, mode="fire-and-forget") as notifier:
         notifier.notify(**GOOD)
         began = time.monotonic()
@@ -119,9 +125,7 @@ def test_fire_and_forget_is_left_in_time_and_counts_what_it_leaves(driver: str) 
         ("bogus", 1, TypeError),
     ],
 )
-def test_an_argument_that_makes_no_sense_is_refused_by_its_name(
-    name: str, value: object, kind: type[Exception]
-) -> None:
+def test_a_wrong_argument_is_named(name: str, value: object, kind: type[Exception]) -> None:
     with pytest.raises(kind, match=name):
         Notifier(**{name: value})  # type: ignore[arg-type]
 
@@ -141,14 +145,12 @@ def test_an_argument_that_makes_no_sense_is_refused_by_its_name(
         ("time", datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))), ValueError),
     ],
 )
-def test_a_change_that_makes_no_sense_is_refused_by_what_is_wrong(
-    name: str, value: object, kind: type[Exception]
-) -> None:
+def test_a_wrong_part_of_a_change_is_named(name: str, value: object, kind: type[Exception]) -> None:
     with pytest.raises(kind, match=f"^{name} "):
         nowhere().notify(**{**GOOD, name: value})
 
 
-def test_a_transition_is_one() -> None:
+def test_only_a_whole_transition_is_sent() -> None:
     with pytest.raises(TypeError, match="not a Transition"):
         nowhere().send(("job-1", "created"))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"^trans_id "):
@@ -156,7 +158,7 @@ def test_a_transition_is_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "message"),
     [
         ({"topic": "a_b"}, r"topic: Illegal character '_'"),
         ({"driver": "java"}, r"driver: .*not 'java'"),
@@ -172,12 +174,43 @@ def test_a_transition_is_one() -> None:
         ({"sasl_password": 5}, r"sasl_password: "),
     ],
 )
-def test_a_wrong_setting_is_named_by_its_keyword(given: dict[str, Any], words: str) -> None:
-    with pytest.raises(Misconfigured, match=words) as raised:
+def test_a_wrong_setting_is_named_by_its_keyword(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(Misconfigured, match=message) as raised:
         Notifier(**{**given, "ssl_password": SECRET})
 
     assert "--kafka" not in str(raised.value) and SECRET not in str(raised.value)
 
 
-def test_a_topic_is_taken_without_the_space_around_it() -> None:
+def test_space_around_the_topic_is_removed() -> None:
     assert Notifier(topic=" job-transitions ")._form.topic == "job-transitions"
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("mode", MODES)
+def test_its_process_stays_as_it_was(mode: str, driver: str) -> None:
+    """Classes of the Kafka clients, loggers and globals, also while it is open."""
+    for name in DRIVERS:  # all modules are imported
+        driver_of(settings(kafka__topic="jobs", kafka__driver=name))
+    with contextlib.suppress(Retryable), nowhere(driver=driver):
+        pass
+    before = process_state()
+
+    with contextlib.suppress(Retryable), nowhere(mode=mode, driver=driver) as notifier:
+        notifier.notify(**GOOD)
+        assert changes(before, process_state()) == []
+    gc.collect()
+
+    assert changes(before, process_state()) == []
+
+
+def test_a_changed_class_and_logger_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks the test above."""
+    before = process_state()
+    monkeypatch.setattr("kafka.net.transport.KafkaTCPTransport.write", lambda *_: None)
+    monkeypatch.setattr("kafka.producer.kafka.log", None)
+    monkeypatch.setattr(logging.getLogger("kafka"), "handlers", [logging.NullHandler()])
+
+    found = changes(before, process_state())
+
+    assert "kafka.net.transport.KafkaTCPTransport.write" in found
+    assert {"kafka.producer.kafka.log", "logger kafka"} <= set(found)

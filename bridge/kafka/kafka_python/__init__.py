@@ -1,4 +1,4 @@
-"""The driver in pure Python: the client KBase services use, always installed."""
+"""The driver on kafka-python, a client in pure Python; always installed."""
 
 from kafka import __version__ as VERSION
 

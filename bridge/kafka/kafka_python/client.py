@@ -1,23 +1,20 @@
-"""How any of kafka-python's clients here reaches the brokers."""
+"""Connects kafka-python's clients to the brokers."""
 
 import os
 from collections.abc import Callable
 from typing import Any
 
-from kafka.net.compat import KafkaNetClient
-
 from bridge.kafka import timeouts
 from bridge.kafka.client_log import LatestWarning
-from bridge.kafka.kafka_python.patches import mend_connections
+from bridge.kafka.kafka_python.patches import NetworkClient, require_supported_version
 from bridge.kafka.tls import check_files
 from bridge.settings import Settings
 
 
 def connection(settings: Settings) -> dict[str, Any]:
-    """The settings every client shares, in kafka-python's names.
+    """Return the options that all clients share, by kafka-python's names.
 
-    ``security_protocol`` was checked with the other settings: kafka-python itself takes a
-    misspelt one for PLAINTEXT.
+    kafka-python treats an unknown ``security_protocol`` as PLAINTEXT; the settings exclude that.
     """
     kafka = settings.kafka
     options: dict[str, Any] = {
@@ -44,33 +41,35 @@ def connection(settings: Settings) -> dict[str, Any]:
     return options
 
 
-def latest_warning() -> LatestWarning:
-    """What kafka-python warns of."""
-    return LatestWarning("kafka", "ootstrap", "in the clear", less="Request timed out")
+def make_latest_warning() -> LatestWarning:
+    """Make a memory for warnings; the timeout of a request does not replace its cause."""
+    return LatestWarning(vague="Request timed out")
 
 
-def made(
+def make_client(
     factory: Callable[..., Any],
-    kafka_client: Callable[..., KafkaNetClient] = KafkaNetClient,
+    latest_warning: LatestWarning,
+    network_client: type[NetworkClient] = NetworkClient,
     **options: Any,
 ) -> Any:
-    """Make a client of kafka-python, and leave nothing behind when its constructor raises.
+    """Make a client of kafka-python; close its network if its constructor raises.
 
-    The constructor connects; when no broker answers it raises and forgets its thread and sockets,
-    which would pile up with each try while Kafka is away.
+    The constructor connects. If no broker answers, it leaves its thread and sockets open, which
+    would accumulate with each attempt during an outage.
+
+    Raises:
+        Misconfigured: This version of kafka-python is not supported.
     """
-    mend_connections()
-    networks: list[KafkaNetClient] = []
+    require_supported_version()
+    networks: list[NetworkClient] = []
 
-    def network(**settings: Any) -> KafkaNetClient:
-        networks.append(kafka_client(**settings))
+    def make_network(**configs: Any) -> NetworkClient:
+        networks.append(network_client(latest_warning, **configs))
         return networks[-1]
 
     try:
-        return factory(kafka_client=network, **options)
+        return factory(kafka_client=make_network, **options)
     except BaseException:
-        for one in networks:
-            one.close()
-            one._net.stop()
-            one._net.close()
+        for network in networks:
+            network.discard()
         raise

@@ -1,40 +1,47 @@
-"""kafka-python's errors, as verdicts."""
+"""The bridge's errors for kafka-python's errors."""
+
+from collections.abc import Callable
 
 from kafka import errors as kafka
 
-from bridge.errors import BridgeError, Misconfigured
-from bridge.kafka.errors import failed, refused, shortened, shrunk, unacceptable
-
-_PERMISSION = (
-    kafka.AuthorizationError,
-    kafka.SaslAuthenticationFailedError,
-    kafka.IllegalSaslStateError,
-    kafka.UnsupportedSaslMechanismError,
+from bridge.errors import BridgeError
+from bridge.kafka.errors import (
+    codec_error,
+    connection_error,
+    error_text,
+    lowered_limit_error,
+    permission_error,
+    rejected_message_error,
 )
-#: The same where only the client's words tell.
-_REFUSALS = ("SaslAuthenticationFailed", "UnsupportedSaslMechanism", "AuthorizationFailed")
-_REFUSED = (kafka.InvalidRecordError, kafka.PolicyViolationError, kafka.InvalidTimestampError)
+
+_VERDICTS: tuple[tuple[Callable[[str], BridgeError], tuple[type[Exception], ...]], ...] = (
+    (
+        permission_error,
+        (
+            kafka.AuthorizationError,
+            kafka.SaslAuthenticationFailedError,
+            kafka.IllegalSaslStateError,
+            kafka.UnsupportedSaslMechanismError,
+        ),
+    ),
+    (
+        rejected_message_error,
+        (kafka.InvalidRecordError, kafka.PolicyViolationError, kafka.InvalidTimestampError),
+    ),
+    (codec_error, (kafka.UnsupportedCodecError,)),
+    (lowered_limit_error, (kafka.MessageSizeTooLargeError,)),
+)
+#: A refused login may appear only in the client's warning.
+_PERMISSION_TEXTS = ("SaslAuthenticationFailed", "UnsupportedSaslMechanism", "AuthorizationFailed")
 
 
-def classify(error: BaseException, words: str = "") -> BridgeError:
-    """Say what the bridge does about ``error``; ``words`` is what the client last logged."""
-    text = _text(error, words)
-    if isinstance(error, _PERMISSION) or any(word in text for word in _REFUSALS):
-        return refused(text)
-    if isinstance(error, _REFUSED):
-        return unacceptable(text)
-    if isinstance(error, kafka.UnsupportedCodecError):
-        return Misconfigured(
-            f"The topic has messages compressed in a way this Python cannot read: {text}",
-            "Nothing was read or sent",
-            "pip install lz4 zstandard python-snappy (the extra codecs), or the one that the topic's compression.type names",
-        )
-    if isinstance(error, kafka.MessageSizeTooLargeError):
-        return shrunk(text)
-    return failed(text)
-
-
-def _text(error: BaseException, words: str) -> str:
+def classify(error: BaseException, warning: str = "") -> BridgeError:
+    """Return the bridge's error for ``error``; ``warning`` is the client's latest warning."""
     name = type(error).__name__
-    said = str(error) if name in str(error) else f"{name}: {error}"
-    return shortened(f"{said} ({words})" if words else said)
+    text = error_text(str(error) if name in str(error) else f"{name}: {error}", warning)
+    if any(permission in text for permission in _PERMISSION_TEXTS):
+        return permission_error(text)
+    for verdict, kinds in _VERDICTS:
+        if isinstance(error, kinds):
+            return verdict(text)
+    return connection_error(text)

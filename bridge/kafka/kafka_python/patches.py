@@ -1,65 +1,263 @@
-"""Three mends of the connections of kafka-python 3.0.12.
+"""All private parts of kafka-python that the bridge uses or changes.
 
-- A broker's last answer is heard before the end of the connection. It is thrown away when both come in one read: a
-  broker that refuses a password answers and closes at once, and the client would only ever say "socket disconnected".
-- A request is written when it is made, as asyncio's transports do, and only what the socket does not take waits for it.
-  Each would wait, through two more rounds of the sender: 0.2 ms of a message's way (docs/benchmarks.md). One thread
-  makes all writes of a connection, the one of its event loop.
-- A connection that was made and then refused, as with a wrong password, is tried again after a pause, which grows as it does
-  for one that could not be made. It is taken for a success, and tried again at once: a whole core, and a broker full of attempts.
+kafka-python has no public way to write into a batch, to choose a transport, to keep a failed
+producer from sending, or to learn why a connection failed. Every change here is made to subclasses
+and objects of the bridge's own clients: the classes, the loggers and the other clients of the
+process stay as they are. :func:`require_supported_version` checks every name before it is used.
 """
 
+import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+from kafka import KafkaProducer, __version__
+from kafka import errors as kafka_errors
+from kafka.cluster import ClusterMetadata
+from kafka.net.compat import KafkaNetClient
 from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
+from kafka.producer.future import FutureRecordMetadata
+from kafka.producer.record_accumulator import RecordAccumulator
+from kafka.producer.sender import Sender
+from kafka.producer.transaction_manager import TransactionManager
+from kafka.structs import TopicPartition
 
-Receive = Callable[[Any], tuple[bytes, Exception | None]]
-Write = Callable[[Any, bytes], None]
-Connect = Callable[..., Awaitable[None]]
+from bridge.kafka.client_log import LatestWarning
+from bridge.kafka.errors import unsupported_client_error
+
+_FIRST_VERSION = (3, 0, 12)
+_FIRST_UNSUPPORTED_VERSION = (3, 1)
+
+_PRIVATE_NAMES: dict[type, tuple[str, ...]] = {
+    ClusterMetadata: ("_topics",),
+    KafkaConnectionManager: ("_backoff", "_build_transport", "_connect"),
+    KafkaProducer: ("_accumulator", "_sender", "_transaction_manager"),
+    KafkaSSLTransport: ("_sock_recv", "_sock_send"),
+    KafkaTCPTransport: ("_sock_recv", "_sock_send", "_write_buffer"),
+    RecordAccumulator: ("_batches", "_tp_lock"),
+    Sender: ("_can_split", "_client", "_dispatch_error"),
+    TransactionManager: ("_NEEDS_EPOCH_BUMP_ERRORS",),
+}
+
+#: The shortest wait of the sender for a broker that accepts nothing at the moment.
+_MIN_DELAY_MS = 100.0
+#: Reported when a client closes its own connection.
+_OWN_CLOSE = (kafka_errors.KafkaConnectionError, kafka_errors.Cancelled)
 
 
-def mend_connections() -> None:
-    """Change kafka-python's connections, once for all clients of this process."""
-    if KafkaTCPTransport.write.__module__ == __name__:
-        return
-    KafkaTCPTransport.write = _at_once(KafkaTCPTransport.write)  # TLS has no own one
-    for transport in (KafkaTCPTransport, KafkaSSLTransport):
-        transport._sock_recv = _answer_first(transport._sock_recv)
-    KafkaConnectionManager._connect = _with_pauses(KafkaConnectionManager._connect)
+def require_supported_version() -> None:
+    """Raise :class:`Misconfigured` if kafka-python has another version or lacks a private name."""
+    version = tuple(int(number) for number in re.findall(r"\d+", __version__)[:3])
+    missing = [
+        f"{owner.__name__}.{name}"
+        for owner, names in _PRIVATE_NAMES.items()
+        for name in names
+        if not _has(owner, name)
+    ]
+    if missing or not _FIRST_VERSION <= version < _FIRST_UNSUPPORTED_VERSION:
+        lacks = f" and lacks {', '.join(missing)}" if missing else ""
+        raise unsupported_client_error(f"kafka-python {__version__} is installed{lacks}")
 
 
-def _at_once(write: Write) -> Write:
-    def written(transport: Any, data: bytes) -> None:
-        write(transport, data)
-        _, error = transport._sock_send()
-        transport.last_write = time.monotonic()
-        if error:  # the task that write began finds it too, and ends the connection
-            transport._write_buffer.append(data)
-
-    return written
+def _has(owner: type, name: str) -> bool:
+    """Whether a class has this name, or its constructor sets it."""
+    return hasattr(owner, name) or name in owner.__init__.__code__.co_names  # type: ignore[misc]
 
 
-def _answer_first(receive: Receive) -> Receive:
-    def received(transport: Any) -> tuple[bytes, Exception | None]:
-        data, error = receive(transport)
-        # The end is still there to be found by the next read.
+class NetworkClient(KafkaNetClient):  # type: ignore[misc]  # it has no types
+    """kafka-python's network client; its connections report why they fail."""
+
+    def __init__(self, latest_warning: LatestWarning, **configs: Any) -> None:
+        self._selector = NetworkSelector(**configs)
+        manager = _ConnectionManager(self._selector, latest_warning, **configs)
+        super().__init__(net=self._selector, manager=manager, **configs)
+
+    def discard(self) -> None:
+        """Close the client and its thread, in whatever state a failed constructor left them."""
+        self.close()
+        self._selector.stop()
+        self._selector.close()
+
+
+class ProducerNetworkClient(NetworkClient):
+    """Lets the sender thread wait while a broker accepts nothing; otherwise it would spin."""
+
+    def connection_delay(self, node_id: int) -> float:
+        """Return how long the sender may wait for this broker, in milliseconds.
+
+        kafka-python returns seconds, and 0 while it connects or has enough requests in flight. An
+        answer or a new connection ends the wait early.
+        """
+        return max(float(super().connection_delay(node_id)) * 1000, _MIN_DELAY_MS)
+
+    def throttling(self) -> str:
+        """Return which broker throttles this client, or an empty string."""
+        for broker in self.cluster.brokers():
+            if delay_ms := self.throttle_delay(broker.node_id):
+                return f"{broker.host}:{broker.port}: throttled for {delay_ms:.0f} ms"
+        return ""
+
+
+class _ConnectionManager(KafkaConnectionManager):  # type: ignore[misc]
+    """Reports failed connections, and waits longer after each refused login."""
+
+    def __init__(self, net: NetworkSelector, latest_warning: LatestWarning, **configs: Any) -> None:
+        super().__init__(net, **configs)
+        self._latest_warning = latest_warning
+        self._apply_metadata = self.cluster.update_metadata
+        self.cluster.update_metadata = self._metadata_received
+
+    async def _build_transport(self, node: Any, **options: Any) -> Any:
+        transport = await super()._build_transport(node, **options)
+        # No option chooses the class. Reading and writing start only after this.
+        is_tls = isinstance(transport, KafkaSSLTransport)
+        transport.__class__ = TlsTransport if is_tls else TcpTransport
+        return transport
+
+    async def _connect(self, node: Any, connection: Any, **options: Any) -> None:
+        report = partial(self._connection_failed, f"{node.host}:{node.port}")
+        connection.init_future.add_errback(report)
+        connection.close_future.add_errback(report)
+        backoff = self._backoff.get(node.node_id)
+        await super()._connect(node, connection, **options)
+        # kafka-python takes a refused login for a success and resets the backoff. It would connect
+        # again without a pause: a whole core here, and a flood of logins at the broker.
+        if not connection.connected and node.node_id not in self._backoff:
+            if backoff:
+                self._backoff[node.node_id] = backoff
+            self.update_backoff(node.node_id)
+
+    def _connection_failed(self, address: str, error: Exception) -> None:
+        if error.args or not isinstance(error, _OWN_CLOSE):
+            self._latest_warning.note(f"{address}: {error}")
+
+    def _metadata_received(self, response: Any) -> None:
+        if not response.brokers:
+            self._latest_warning.note("the broker reports that no broker is available")
+        for topic in response.topics:
+            if topic.error_code and topic.name in self.cluster._topics:
+                error = kafka_errors.for_code(topic.error_code)
+                self._latest_warning.note(f"topic {topic.name}: {error.__name__}")
+        self._apply_metadata(response)
+
+
+class _EagerTransport:
+    """Writes a request when it is made, and delivers a broker's last answer.
+
+    kafka-python would write in a later round of its event loop. It drops data that arrives together
+    with the end of the connection, such as the reason why a broker refuses a password.
+    """
+
+    def write(self: Any, data: bytes) -> None:
+        """Send at once as much as the socket accepts; only the event loop's thread writes."""
+        super().write(data)  # type: ignore[misc]
+        _, error = self._sock_send()
+        self.last_write = time.monotonic()
+        if error:  # the event loop meets the error too, and closes the connection
+            self._write_buffer.append(data)
+
+    def _sock_recv(self: Any) -> tuple[bytes, Exception | None]:
+        data, error = super()._sock_recv()  # type: ignore[misc]
+        # The next read finds the end of the connection again.
         return (data, None) if data else (data, error)
 
-    return received
+
+class TcpTransport(_EagerTransport, KafkaTCPTransport):  # type: ignore[misc]
+    """A connection without TLS."""
 
 
-def _with_pauses(connect: Connect) -> Connect:
-    async def connected(manager: Any, node: Any, connection: Any, **how: Any) -> None:
-        before = manager._backoff.get(node.node_id)
-        await connect(manager, node, connection, **how)
-        if (
-            not connection.connected and node.node_id not in manager._backoff
-        ):  # forgotten, as after a success
-            if before:
-                manager._backoff[node.node_id] = before
-            manager.update_backoff(node.node_id)
+class TlsTransport(_EagerTransport, KafkaSSLTransport):  # type: ignore[misc]
+    """A connection with TLS."""
 
-    return connected
+
+class StrictProducer(KafkaProducer):  # type: ignore[misc]
+    """A producer that sends nothing after a failed message, and can be discarded."""
+
+    def __init__(self, latest_warning: LatestWarning, **options: Any) -> None:
+        super().__init__(**options)
+        # KIP-360: an epoch bump would let the messages after a failed batch in.
+        self._transaction_manager._NEEDS_EPOCH_BUMP_ERRORS = frozenset()
+        # A batch too large for its topic fails as a whole; the next producer makes smaller ones.
+        self._sender._can_split = lambda *_: False
+        self._sender._dispatch_error = _reporting(self._sender._dispatch_error, latest_warning)
+        self._sender.run_once = _noting(self._sender.run_once, latest_warning)
+
+    def partition_queue(self, topic: str, number: int) -> "PartitionQueue":
+        """Return the batches of a partition."""
+        return PartitionQueue(self._accumulator, TopicPartition(topic, number))
+
+    def wake_sender(self) -> None:
+        """Let the sender look for new messages."""
+        self._sender.wakeup()
+
+    def throttling(self) -> str:
+        """Return which broker throttles this producer, or an empty string."""
+        return str(self._sender._client.throttling())
+
+    def discard(self, seconds: float) -> None:
+        """Stop without sending the messages in the buffers; wait ``seconds`` for the thread."""
+        self.close(timeout=0)
+        self._sender.join(seconds)
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Send nothing: ``close`` would flush first, and not close if that fails."""
+
+    def __del__(self) -> None:
+        """Keep kafka-python's destructor from replacing its module's logger."""
+
+
+def _reporting(
+    dispatch: Callable[[Any, Exception, Any], None], latest_warning: LatestWarning
+) -> Callable[[Any, Exception, Any], None]:
+    def dispatch_error(batch: Any, error: Exception, partition_response: Any) -> None:
+        partition = batch.topic_partition
+        latest_warning.note(f"{partition.topic}-{partition.partition}: {error}")
+        dispatch(batch, error, partition_response)
+
+    return dispatch_error
+
+
+def _noting(run_once: Callable[[], None], latest_warning: LatestWarning) -> Callable[[], None]:
+    def run_once_noted() -> None:
+        try:
+            run_once()
+        except Exception as error:  # the sender only logs it, and continues
+            latest_warning.note(f"the sender failed: {type(error).__name__}: {error}")
+            raise
+
+    return run_once_noted
+
+
+class PartitionQueue:
+    """The producer's own batches of a partition."""
+
+    __slots__ = ("_accumulator", "_batches", "lock", "partition")
+
+    def __init__(self, accumulator: RecordAccumulator, partition: TopicPartition) -> None:
+        self.partition = partition
+        #: Guards the batches; the sender removes a batch while it holds this lock.
+        self.lock = accumulator._tp_lock(partition)
+        self._accumulator = accumulator
+        self._batches = accumulator._batches
+
+    def appender(self) -> Callable[..., Any]:
+        """Return the function that writes into the last batch; call it with ``lock`` held.
+
+        It accepts timestamp (Unix milliseconds), key, value and headers; its result is None if the
+        batch has no room.
+        """
+        batches = self._batches[self.partition]
+        return batches[-1].records.append if batches else _no_room
+
+    def start_batch(
+        self, milliseconds: int, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]
+    ) -> FutureRecordMetadata:
+        """Let kafka-python start a batch with this message; return the future of the batch."""
+        return self._accumulator.append(self.partition, milliseconds, key, value, headers)[0]
+
+
+def _no_room(*_: Any) -> None:
+    """There is no batch."""

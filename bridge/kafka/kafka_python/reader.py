@@ -1,4 +1,4 @@
-"""Reads a topic back, from a time on: for comparing, and for dead letters."""
+"""Reads a topic back from a given time, for verification and dead letters."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,17 +11,19 @@ from kafka import errors as kafka_errors
 
 from bridge.errors import Retryable
 from bridge.kafka import timeouts
-from bridge.kafka.errors import unreadable
-from bridge.kafka.kafka_python.client import connection, latest_warning, made
+from bridge.kafka.errors import read_permission_error
+from bridge.kafka.kafka_python.client import connection, make_client, make_latest_warning
 from bridge.kafka.kafka_python.errors import classify
-from bridge.kafka.topics import missing
+from bridge.kafka.topics import missing_topic_error
 from bridge.model.message import Record
 from bridge.settings import Settings
 
 _POLL_MS = 500
-_RECORDS_AT_ONCE = 5000
-#: No record for so long, with some still to come, and the topic is out of reach.
+_MAX_RECORDS = 5000
+#: The topic counts as unreachable after this time without a record, if some are unread.
 _SILENCE_SECONDS = 30.0
+
+Offsets = Mapping[TopicPartition, int]
 
 
 class TopicReader:
@@ -29,23 +31,24 @@ class TopicReader:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._words = latest_warning()
+        self._latest_warning = make_latest_warning()
 
     def __enter__(self) -> Self:
-        self._words.install()
         with self._translated():
-            self._consumer = self._made(isolation_level="read_committed")
+            self._consumer = self._make_consumer("read_committed")
         return self
 
-    def _made(self, **how: Any) -> KafkaConsumer:
-        return made(
+    def _make_consumer(self, isolation_level: str) -> KafkaConsumer:
+        return make_client(
             KafkaConsumer,
+            self._latest_warning,
             **connection(self._settings),
             group_id=None,
             enable_auto_commit=False,
-            max_poll_records=_RECORDS_AT_ONCE,
-            auto_offset_reset="earliest",  # what was removed meanwhile is passed over, not all that is behind it
-            **how,
+            max_poll_records=_MAX_RECORDS,
+            # If records are removed while they are read, only those are skipped.
+            auto_offset_reset="earliest",
+            isolation_level=isolation_level,
         )
 
     def __exit__(
@@ -59,70 +62,83 @@ class TopicReader:
     def count(self, topic: str, since: float | None) -> int:
         with self._translated():
             partitions = self._partitions(topic)
-            begins, ends = self._begins(partitions, since), self._consumer.end_offsets(partitions)
-        return sum(max(0, ends[each] - begins[each]) for each in partitions)
+            starts = self._start_offsets(partitions, since)
+            ends = self._consumer.end_offsets(partitions)
+        return sum(max(0, ends[partition] - starts[partition]) for partition in partitions)
 
     def read(self, topic: str, since: float | None) -> Iterator[Sequence[Record]]:
         with self._translated():
             partitions = self._partitions(topic)
-            begins, ends = self._begins(partitions, since), self._ends(partitions)
+            starts = self._start_offsets(partitions, since)
+            ends = self._written_end_offsets(partitions)
             self._consumer.assign(partitions)
-            for each in partitions:
-                self._consumer.seek(each, begins[each])
-            heard = time.monotonic()
-            while left := [
-                each for each in partitions if self._consumer.position(each) < ends[each]
-            ]:
+            for partition in partitions:
+                self._consumer.seek(partition, starts[partition])
+            last_record = time.monotonic()
+            while unread := self._unread(partitions, ends):
                 batches = self._consumer.poll(timeout_ms=_POLL_MS)
                 if batches:
-                    heard = time.monotonic()
-                    yield [
-                        _record(one)
-                        for each, batch in batches.items()
-                        for one in batch
-                        if one.offset < ends[each]
-                    ]
-                elif time.monotonic() - heard > _SILENCE_SECONDS:
-                    raise self._held_back(topic, left, ends) or self._silent(topic, len(left))
+                    last_record = time.monotonic()
+                    yield _records(batches, ends)
+                elif time.monotonic() - last_record > _SILENCE_SECONDS:
+                    raise self._transaction_error(topic, unread, ends) or self._silence_error(
+                        topic, len(unread)
+                    )
 
-    def _ends(self, partitions: list[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Behind all that was written. For a reader of what is committed a partition ends where the first open transaction begins."""
-        consumer = self._made(isolation_level="read_uncommitted")
+    def _unread(self, partitions: list[TopicPartition], ends: Offsets) -> list[TopicPartition]:
+        return [
+            partition
+            for partition in partitions
+            if self._consumer.position(partition) < ends[partition]
+        ]
+
+    def _written_end_offsets(self, partitions: list[TopicPartition]) -> Offsets:
+        """Return the ends of the partitions, including records of open transactions.
+
+        For a consumer of committed records, a partition ends at its first open transaction.
+        """
+        consumer = self._make_consumer("read_uncommitted")
         try:
-            found: Mapping[TopicPartition, int] = consumer.end_offsets(partitions)
+            ends: Offsets = consumer.end_offsets(partitions)
         finally:
             consumer.close()
-        return found
+        return ends
 
-    def _held_back(
-        self, topic: str, left: list[TopicPartition], ends: Mapping[TopicPartition, int]
+    def _transaction_error(
+        self, topic: str, unread: list[TopicPartition], ends: Offsets
     ) -> Retryable | None:
-        """What is to be said where a transaction is open, as one is whose producer died in it."""
-        committed = self._consumer.end_offsets(left)
-        held = sum(max(0, ends[each] - committed[each]) for each in left)
-        if not held:
+        """Return the error for an open transaction, as a dead producer leaves it; else None."""
+        committed = self._consumer.end_offsets(unread)
+        held_back = sum(max(0, ends[partition] - committed[partition]) for partition in unread)
+        if not held_back:
             return None
         return Retryable(
-            f"A producer's transaction is open in {topic}: Kafka holds back the {held} records behind its first",
-            "Nothing was sent. Consumers that read what is committed do not get them either",
-            "Try again when it has ended: Kafka aborts it after that producer's transaction.timeout.ms",
+            f"A producer's transaction is open in {topic}: "
+            f"Kafka holds back {held_back} records from its first record on",
+            "Nothing was sent. Consumers of committed records do not get them either",
+            "Try again when the transaction has ended: "
+            "Kafka aborts it after that producer's transaction.timeout.ms",
             part="kafka",
         )
 
     def kept_since(self, topic: str) -> float | None:
         with self._translated():
             partitions = self._partitions(topic)
-            begins, ends = (
-                self._consumer.beginning_offsets(partitions),
-                self._consumer.end_offsets(partitions),
-            )
-            # One from which all was removed does not say when that ended: what it had is better called missing than left out.
-            cut = [each for each in partitions if 0 < begins[each] < ends[each]]
-            found = [self._first(topic, each, ends[each]) for each in cut]
-        return max((moment for moment in found if moment is not None), default=None)
+            starts = self._consumer.beginning_offsets(partitions)
+            ends = self._consumer.end_offsets(partitions)
+            # An emptied partition does not show when its records were removed. It is left out:
+            # verification then reports them as missing instead of not looking for them.
+            truncated = [
+                partition for partition in partitions if 0 < starts[partition] < ends[partition]
+            ]
+            times = [
+                self._first_record_time(topic, partition, ends[partition])
+                for partition in truncated
+            ]
+        return max((moment for moment in times if moment is not None), default=None)
 
-    def _first(self, topic: str, partition: TopicPartition, end: int) -> float | None:
-        """When the oldest record of a partition was written; None where only marks of transactions are left."""
+    def _first_record_time(self, topic: str, partition: TopicPartition, end: int) -> float | None:
+        """Return the oldest record's time; None if only transaction markers are left."""
         self._consumer.assign([partition])
         self._consumer.seek_to_beginning(partition)
         deadline = time.monotonic() + timeouts.REQUEST_SECONDS
@@ -130,49 +146,61 @@ class TopicReader:
             for batch in self._consumer.poll(timeout_ms=_POLL_MS).values():
                 return float(batch[0].timestamp) / 1000
             if time.monotonic() > deadline:
-                raise self._silent(topic, 1)
+                raise self._silence_error(topic, 1)
         return None
 
-    def _silent(self, topic: str, partitions: int) -> Retryable:
+    def _silence_error(self, topic: str, partitions: int) -> Retryable:
+        cause = self._latest_warning.recent() or f"{partitions} partition(s) do not answer"
         return Retryable(
-            f"Kafka gives no more of {topic}: {self._words.recent() or partitions} partition(s) silent",
+            f"Kafka delivers no more records of {topic}: {cause}",
             "Nothing was sent",
             "Look at Kafka, then try again",
             part="kafka",
         )
 
     def _partitions(self, topic: str) -> list[TopicPartition]:
-        # All topics are asked for, never a named one: naming it may create it.
+        # All topics are requested: a request for a missing topic may create it.
         if topic not in self._consumer.topics():
-            raise missing(topic)
+            raise missing_topic_error(topic)
         return [
             TopicPartition(topic, number)
             for number in sorted(self._consumer.partitions_for_topic(topic) or ())
         ]
 
-    def _begins(
-        self, partitions: list[TopicPartition], since: float | None
-    ) -> Mapping[TopicPartition, int]:
+    def _start_offsets(self, partitions: list[TopicPartition], since: float | None) -> Offsets:
         if since is None:
-            found: Mapping[TopicPartition, int] = self._consumer.beginning_offsets(partitions)
-            return found
+            starts: Offsets = self._consumer.beginning_offsets(partitions)
+            return starts
         ends = self._consumer.end_offsets(partitions)
         times = self._consumer.offsets_for_times(
             dict.fromkeys(partitions, max(0, int(since * 1000)))
         )
-        return {each: times[each].offset if times.get(each) else ends[each] for each in partitions}
+        return {
+            partition: times[partition].offset if times.get(partition) else ends[partition]
+            for partition in partitions
+        }
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
         except kafka_errors.AuthorizationError as error:
-            raise unreadable(type(error).__name__) from error
+            raise read_permission_error(type(error).__name__) from error
         except kafka_errors.KafkaError as error:
-            raise classify(error, self._words.recent()) from error
+            raise classify(error, self._latest_warning.recent()) from error
 
 
-def _record(one: Any) -> Record:
-    return Record(
-        one.partition, one.offset, one.timestamp / 1000, one.key, one.value, one.headers or ()
-    )
+def _records(batches: Mapping[TopicPartition, Sequence[Any]], ends: Offsets) -> list[Record]:
+    return [
+        Record(
+            record.partition,
+            record.offset,
+            record.timestamp / 1000,
+            record.key,
+            record.value,
+            record.headers or (),
+        )
+        for partition, batch in batches.items()
+        for record in batch
+        if record.offset < ends[partition]
+    ]

@@ -1,4 +1,4 @@
-"""The driver in C, by way of confluent-kafka: several times the rate at a fraction of the CPU; an extra."""
+"""The driver on librdkafka, a client in C, through confluent-kafka; an optional extra."""
 
 from confluent_kafka import libversion
 

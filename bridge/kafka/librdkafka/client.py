@@ -1,4 +1,4 @@
-"""How any of librdkafka's clients here reaches the brokers."""
+"""Connects librdkafka's clients to the brokers."""
 
 import logging
 import os
@@ -10,19 +10,40 @@ from confluent_kafka.admin import AdminClient
 
 from bridge.kafka import timeouts
 from bridge.kafka.client_log import LatestWarning
-from bridge.kafka.librdkafka.errors import hopeless
+from bridge.kafka.librdkafka.errors import is_lasting
 from bridge.kafka.tls import check_files
 from bridge.settings import Settings
 
-#: The logger librdkafka's own lines go to; they would end on standard error otherwise.
-LOGGER = "librdkafka"
-#: How long to wait for the first answer, and then twice as long each time: a wrong password is found soon, a large cluster too.
-_LOOK_SECONDS = 0.5
-_PAUSE_SECONDS = 0.1
+#: The first wait for an answer; it doubles, so that a wrong password is noticed soon.
+_FIRST_WAIT_SECONDS = 0.5
+_POLL_SECONDS = 0.1
 
 
-def connection(settings: Settings, words: LatestWarning) -> dict[str, Any]:
-    """The settings every client shares, in librdkafka's names; its complaints go to ``words``."""
+class ClientLogger(logging.Logger):
+    """A logger for librdkafka's lines, which would go to standard error otherwise.
+
+    It is not registered: the process cannot look it up, and its lines reach no other handler.
+    """
+
+    def __init__(self, latest_warning: LatestWarning) -> None:
+        super().__init__("librdkafka", logging.WARNING)
+        self._latest_warning = latest_warning
+
+    def handle(self, record: logging.LogRecord) -> None:
+        self._latest_warning.note(record.getMessage())
+
+
+def make_latest_warning() -> LatestWarning:
+    """Make a memory for warnings that matter.
+
+    Ignored are those about settings that the bridge chose deliberately (``CONFWARN``), and the
+    error that all brokers are down, which does not contain the cause.
+    """
+    return LatestWarning("ALL_BROKERS_DOWN", "CONFWARN")
+
+
+def connection(settings: Settings, latest_warning: LatestWarning) -> dict[str, Any]:
+    """Return the options that all clients share, by librdkafka's names."""
     kafka = settings.kafka
     options: dict[str, Any] = {
         "bootstrap.servers": ",".join(kafka.servers()),
@@ -32,7 +53,7 @@ def connection(settings: Settings, words: LatestWarning) -> dict[str, Any]:
         "socket.connection.setup.timeout.ms": timeouts.milliseconds(timeouts.REQUEST_SECONDS),
         "reconnect.backoff.max.ms": timeouts.milliseconds(timeouts.RECONNECT_SECONDS),
         "topic.metadata.refresh.interval.ms": timeouts.milliseconds(timeouts.METADATA_SECONDS),
-        "error_cb": lambda error: words.note(f"{error.name()}: {error.str()}"),
+        "error_cb": lambda error: latest_warning.note(f"{error.name()}: {error.str()}"),
     }
     if kafka.security_protocol.startswith("SASL"):
         options |= {
@@ -52,44 +73,35 @@ def connection(settings: Settings, words: LatestWarning) -> dict[str, Any]:
     return options
 
 
-def latest_warning() -> LatestWarning:
-    """What librdkafka complains of."""
-    logging.getLogger(LOGGER).addFilter(_is_complaint)
-    return LatestWarning(LOGGER, "ALL_BROKERS_DOWN")
+def request_metadata(client: AdminClient, latest_warning: LatestWarning) -> Any:
+    """Return the metadata of all topics and brokers as soon as a broker answers.
 
+    librdkafka retries and reports a timeout whatever the cause; the latest warning shows whether
+    waiting is useless. All topics are requested: a request for a missing topic may create it.
 
-def _is_complaint(record: logging.LogRecord) -> bool:
-    """Whether it is none of a setting that is chosen on purpose: a service that sends by :class:`bridge.Notifier` could do nothing about it."""
-    return "CONFWARN" not in record.getMessage()
-
-
-def metadata(client: AdminClient, words: LatestWarning) -> Any:
-    """All topics and brokers, as soon as one broker answers. Raises ``KafkaException`` when none does in time.
-
-    librdkafka tries for ever and answers "timed out" whatever the reason: what it complained of
-    meanwhile tells when waiting is useless. All topics are asked for, never a named one: naming it
-    may create it.
-
-    A broker that lost touch with its controller, as after a pause, answers that there is no broker:
-    until it is back, every other request would only run into its time limit.
+    Raises:
+        KafkaException: No broker answered in time, or waiting is useless.
     """
-    deadline, patience = time.monotonic() + timeouts.BOOTSTRAP_SECONDS, _LOOK_SECONDS
+    deadline = time.monotonic() + timeouts.BOOTSTRAP_SECONDS
+    wait = _FIRST_WAIT_SECONDS
     while True:
         try:
-            return _look(client, min(patience, max(_PAUSE_SECONDS, deadline - time.monotonic())))
+            return _list_topics(client, min(wait, max(_POLL_SECONDS, deadline - time.monotonic())))
         except KafkaException:
-            client.poll(_PAUSE_SECONDS)
-            if time.monotonic() >= deadline or hopeless(words.recent()):
+            client.poll(_POLL_SECONDS)
+            if time.monotonic() >= deadline or is_lasting(latest_warning.recent()):
                 raise
-        patience *= 2
+        wait *= 2
 
 
-def _look(client: AdminClient, seconds: float) -> Any:
-    found = client.list_topics(timeout=seconds)
-    if not found.brokers:
+def _list_topics(client: AdminClient, seconds: float) -> Any:
+    metadata = client.list_topics(timeout=seconds)
+    if not metadata.brokers:
+        # A broker without its controller, for example after a pause, answers like this. Other
+        # requests to it would only time out.
         raise KafkaException(
             KafkaError(
-                KafkaError.BROKER_NOT_AVAILABLE, "the broker that answers knows of none that is up"
+                KafkaError.BROKER_NOT_AVAILABLE, "the broker reports that no broker is available"
             )
         )
-    return found
+    return metadata

@@ -1,70 +1,84 @@
-"""librdkafka's errors, as verdicts."""
+"""The bridge's errors for librdkafka's errors."""
+
+from collections.abc import Callable
 
 from confluent_kafka import KafkaError, KafkaException
 
 from bridge.errors import BridgeError
-from bridge.kafka.errors import failed, refused, shortened, shrunk, unacceptable
-
-_PERMISSION = frozenset(
-    {
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-        KafkaError.SASL_AUTHENTICATION_FAILED,
-        KafkaError.UNSUPPORTED_SASL_MECHANISM,
-        KafkaError.ILLEGAL_SASL_STATE,
-        KafkaError._AUTHENTICATION,
-    }
+from bridge.kafka.errors import (
+    connection_error,
+    error_text,
+    lowered_limit_error,
+    permission_error,
+    rejected_message_error,
 )
-#: The same where only the client's words tell.
-_REFUSALS = (
+
+_VERDICTS: dict[int | None, Callable[[str], BridgeError]] = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: permission_error,
+    KafkaError.GROUP_AUTHORIZATION_FAILED: permission_error,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: permission_error,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: permission_error,
+    KafkaError.SASL_AUTHENTICATION_FAILED: permission_error,
+    KafkaError.UNSUPPORTED_SASL_MECHANISM: permission_error,
+    KafkaError.ILLEGAL_SASL_STATE: permission_error,
+    KafkaError._AUTHENTICATION: permission_error,
+    KafkaError.INVALID_RECORD: rejected_message_error,
+    KafkaError.POLICY_VIOLATION: rejected_message_error,
+    KafkaError.INVALID_TIMESTAMP: rejected_message_error,
+    KafkaError.MSG_SIZE_TOO_LARGE: lowered_limit_error,
+}
+#: A refused login may appear only in the client's warning.
+_PERMISSION_TEXTS = (
     "_AUTHENTICATION",
     "AUTHORIZATION_FAILED",
     "SASL authentication error",
     "Authentication failed",
     "not supported by broker",
 )
-_REFUSED = frozenset(
-    {KafkaError.INVALID_RECORD, KafkaError.POLICY_VIOLATION, KafkaError.INVALID_TIMESTAMP}
-)
-_HOPELESS = (
-    *_REFUSALS,
+_LASTING_TEXTS = (
+    *_PERMISSION_TEXTS,
     "certificate verify failed",
     "certificate could not be verified",
     "Hostname mismatch",
 )
-
-
-#: What the client says for each error of a broker that means something else than to try again.
+#: The texts of broker errors. With the gapless guarantee, messages after a failed one fail with a
+#: code of their own, and only their text contains the cause.
 _CAUSES = {
     KafkaError(code).str(): code
-    for code in (*_REFUSED, KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    for code in (
+        KafkaError.INVALID_RECORD,
+        KafkaError.POLICY_VIOLATION,
+        KafkaError.INVALID_TIMESTAMP,
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    )
 }
+_UNANSWERED = frozenset(
+    {KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.REQUEST_TIMED_OUT}
+)
 
 
-def hopeless(words: str) -> bool:
-    """Whether what the client complained of will not pass by waiting a little."""
-    return any(each in words for each in _HOPELESS)
+def is_lasting(warning: str) -> bool:
+    """Return whether a short wait cannot remove the cause of this warning."""
+    return any(lasting in warning for lasting in _LASTING_TEXTS)
 
 
-def classify(error: KafkaError | BaseException, words: str = "") -> BridgeError:
-    """Say what the bridge does about ``error``; ``words`` is what the client last complained of."""
+def is_unanswered(error: KafkaException) -> bool:
+    """Return whether no broker answered the request."""
+    return error.args[0].code() in _UNANSWERED
+
+
+def classify(error: KafkaError | BaseException, warning: str = "") -> BridgeError:
+    """Return the bridge's error for ``error``; ``warning`` is the client's latest warning."""
     if isinstance(error, KafkaException):
         error = error.args[0]
-    code = error.code() if isinstance(error, KafkaError) else None
-    said = (
-        f"{error.name()}: {error.str()}"
-        if isinstance(error, KafkaError)
-        else f"{type(error).__name__}: {error}"
-    )
-    text = shortened(f"{said} ({words})" if words and words not in said else said)
-    # What comes behind a message that failed fails by the gapless guarantee, and only tells of the cause.
-    code = next((cause for told, cause in _CAUSES.items() if told in text), code)
-    if code in _PERMISSION or any(each in text for each in _REFUSALS):
-        return refused(text)
-    if code in _REFUSED:
-        return unacceptable(text)
-    if code == KafkaError.MSG_SIZE_TOO_LARGE:
-        return shrunk(text)
-    return failed(text)
+    if isinstance(error, KafkaError):
+        code = error.code()
+        text = error_text(f"{error.name()}: {error.str()}", warning)
+    else:
+        code = None
+        text = error_text(f"{type(error).__name__}: {error}", warning)
+    code = next((cause for cause_text, cause in _CAUSES.items() if cause_text in text), code)
+    if any(permission in text for permission in _PERMISSION_TEXTS):
+        return permission_error(text)
+    return _VERDICTS.get(code, connection_error)(text)

@@ -1,17 +1,14 @@
-"""Hands messages to librdkafka's producer and reports, in order, what became of them.
+"""Sends messages with librdkafka and reports the result of each, in order.
 
-librdkafka batches and talks to the brokers on threads of its own, outside of Python. It may drop a
-message for good (``message.timeout.ms``) or call the whole producer lost (``_FATAL``): so nothing is
-ever given up, and after any failure the producer is discarded.
+librdkafka batches and sends on threads of its own, outside of Python.
 
-Its delivery reports come in order per partition. With the gapless guarantee a message that fails
-takes all behind it in its partition with it, so of the messages of one partition that are handed
-over together only the last is asked about: its report is that of all. A report for each would cost
-as much as handing it over.
-
-It begins to send with the first message it sees, that one alone, unless it lingers; and it lingers in
-whole milliseconds. So a few messages are hurried along, and many linger: they are a backlog, of which it
-then makes half as many requests (docs/benchmarks.md).
+- It may give up a message after ``message.timeout.ms``, or declare the producer failed
+  (``_FATAL``). So it never gives up, and a producer is discarded after any failure.
+- Delivery reports arrive in order for each partition. With the gapless guarantee, a failed message
+  fails all later messages of its partition. So only the last message of each group that is handed
+  over has a report, which stands for the group: a report for each message would double the cost.
+- It sends its first message alone unless it lingers, and lingers for whole milliseconds. So a few
+  messages are flushed, while a backlog lingers and needs half as many requests.
 """
 
 import logging
@@ -27,87 +24,86 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from bridge.errors import BridgeError
 from bridge.kafka import timeouts
-from bridge.kafka.errors import discarded
-from bridge.kafka.librdkafka.client import LOGGER, connection, latest_warning
+from bridge.kafka.client_log import LatestWarning
+from bridge.kafka.librdkafka.client import ClientLogger, connection, make_latest_warning
 from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.librdkafka.topics import LibrdkafkaTopics
 from bridge.kafka.partitioner import Partitioner
-from bridge.kafka.topics import Topic, admitted
+from bridge.kafka.sink import KafkaSink
+from bridge.kafka.topics import require_topics
 from bridge.model.window import Delivery, Sending
 from bridge.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-#: How soon it hears that it is to close while messages are on their way, and how often it looks for complaints while none is.
-_POLL_SECONDS, _LOOK_SECONDS = 0.25, 1.0
+#: How long a poll takes at most while messages are in flight.
+_POLL_SECONDS = 0.25
+#: How often to poll for warnings while no messages are in flight.
+_IDLE_SECONDS = 1.0
 _LINGER_MS = 1
-#: So many messages at once, and more, are a backlog.
-_MANY = 100
-#: The smallest and the largest value librdkafka takes for message.max.bytes, and for its queue in kB.
-_LEAST_BYTES, _MOST_BYTES, _MOST_KBYTES = 1_000, 1_000_000_000, 2_147_483_647
+#: A hand-over of this many messages is a backlog.
+_BACKLOG_MESSAGES = 100
+#: The range of librdkafka's message.max.bytes.
+_MIN_MESSAGE_BYTES = 1_000
+_MAX_MESSAGE_BYTES = 1_000_000_000
+#: The upper bound of its queue.buffering.max.kbytes.
+_MAX_QUEUE_KBYTES = 2_147_483_647
 
 
-class LibrdkafkaSink:
-    """One producer for one run of the loop; a context manager. See :class:`bridge.pipeline.ports.Sink`.
+class LibrdkafkaSink(KafkaSink):
+    """Sends with librdkafka; delivery reports arrive in ``send`` or on a polling thread.
 
-    Entering checks the topic. Delivery reports arrive while ``send`` hurries, or on a thread that polls for those of
-    messages that are then still on their way; they only append to a queue and set ``wake``.
+    Reports only append to a queue and set ``wake``.
     """
+
+    client_errors = (KafkaException, BufferError)
 
     def __init__(
         self, settings: Settings, dead_letter_topic: str | None, wake: threading.Event
     ) -> None:
-        self._settings = settings
-        self._topic = settings.kafka.topic
-        self._dead_letter_topic = dead_letter_topic
-        self._wake = wake
-        self._words = latest_warning()
-        self._topics: dict[str, Topic] = {}
+        super().__init__(settings, dead_letter_topic, wake)
         self._reports: deque[list[Delivery]] = deque()
         self._failure: KafkaError | Exception | None = None
-        self._closing, self._unheard = threading.Event(), threading.Event()
+        self._closing = threading.Event()
+        self._has_messages = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="librdkafka-poll", daemon=True)
-        self.broken = False
 
     def __enter__(self) -> Self:
-        self._topics = admitted(
-            LibrdkafkaTopics(self._settings), self._topic, self._dead_letter_topic
+        self._topics = require_topics(
+            LibrdkafkaTopics(self._settings), self._settings.kafka.topic, self._dead_letter_topic
         )
-        self._lanes = Partitioner(
-            {name: topic.partitions for name, topic in self._topics.items()},
-            lambda topic, number: (topic, number),
-        )
-        self._words.install()
+        counts = {name: topic.partitions for name, topic in self._topics.items()}
+        self._partitioner = Partitioner(counts, lambda topic, number: (topic, number))
         try:
             self._producer = Producer(
-                connection(self._settings, self._words) | self._options(),
-                logger=logging.getLogger(LOGGER),
+                connection(self._settings, self._latest_warning) | self._options(),
+                logger=ClientLogger(self._latest_warning),
             )
         except KafkaException as error:
-            raise self._verdict(error) from error
+            raise self._classify(error) from error
         self._poller.start()
         return self
 
     def _options(self) -> dict[str, Any]:
-        limits = [topic.takes() for topic in self._topics.values()]
-        patience = timeouts.GIVE_UP_SECONDS
+        limits = [topic.message_limit() for topic in self._topics.values()]
+        give_up = timeouts.GIVE_UP_SECONDS
         return {
             "acks": "all",
             "enable.idempotence": True,
-            # A message that fails stops the producer: what was sent behind it must not arrive before it.
+            # A failed message stops the producer: later messages must not arrive before it.
             "enable.gapless.guarantee": True,
-            # 0 is never.
-            "message.timeout.ms": 0 if patience is None else timeouts.milliseconds(patience),
+            # 0 means never.
+            "message.timeout.ms": 0 if give_up is None else timeouts.milliseconds(give_up),
             "request.timeout.ms": timeouts.milliseconds(timeouts.REQUEST_SECONDS),
             "linger.ms": _LINGER_MS,
-            # While one request is on its way the next batches fill: fewer and larger ones, and nothing waits otherwise.
+            # The next batches fill while a request is in flight: fewer and larger requests.
             "max.in.flight.requests.per.connection": 1,
             "batch.size": max(1, min(timeouts.BATCH_BYTES, *limits)),
-            "message.max.bytes": min(_MOST_BYTES, max(_LEAST_BYTES, *limits)),
+            "message.max.bytes": min(_MAX_MESSAGE_BYTES, max(_MIN_MESSAGE_BYTES, *limits)),
             "compression.type": self._settings.kafka.compression,
-            # The window bounds what is in flight.
+            # Unbounded: the window bounds the messages in flight.
             "queue.buffering.max.messages": 0,
-            "queue.buffering.max.kbytes": _MOST_KBYTES,
+            "queue.buffering.max.kbytes": _MAX_QUEUE_KBYTES,
         }
 
     def __exit__(
@@ -116,89 +112,69 @@ class LibrdkafkaSink:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop the producer for good: what is still in its buffers is not delivered later."""
         self._closing.set()
-        self._unheard.set()
+        self._has_messages.set()
         self._producer.purge()
         self._poller.join(timeouts.CLOSE_SECONDS)
-        with suppress(KafkaException):  # it calls the producer broken once more: by what is purged
+        with suppress(KafkaException):  # reports the purged messages as a fatal error
             self._producer.flush(0)
         del self._producer
 
-    def max_message_bytes(self, topic: str) -> int:
-        """The largest message the topic takes, in bytes; 0 when it was not there when this producer was made."""
-        found = self._topics.get(topic)
-        return found.takes() if found else 0
+    def _make_latest_warning(self) -> LatestWarning:
+        return make_latest_warning()
 
-    def send(self, sendings: Sequence[Sending]) -> None:
-        """Hand messages over. Raises what it means when the producer does not take them, and :class:`Retryable` when it takes no more."""
-        if self.broken:
-            raise discarded()
-        try:
-            for (topic, partition), together in self._lanes.together(sendings).items():
-                self._hand_over(topic, partition, together)
-            if 0 < len(sendings) < _MANY:
-                self._hurry()
-            if len(self._producer):
-                self._unheard.set()
-        except (KafkaException, BufferError) as error:
-            self.broken = True
-            raise self._verdict(error) from error
+    def _hand_over(self, sendings: Sequence[Sending]) -> None:
+        for (topic, partition), messages in self._partitioner.group(sendings).items():
+            self._produce(topic, partition, messages)
+        if 0 < len(sendings) < _BACKLOG_MESSAGES:
+            self._flush()
+        if len(self._producer):
+            self._has_messages.set()
 
-    def _hand_over(self, topic: str, partition: int, sendings: Sequence[Sending]) -> None:
-        produce, last = self._producer.produce, sendings[-1]
-        reported = partial(self._reported, [delivery for _, delivery in sendings])
+    def _produce(self, topic: str, partition: int, sendings: Sequence[Sending]) -> None:
+        produce = self._producer.produce
+        last = sendings[-1]
+        on_report = partial(self._reported, [delivery for _, delivery in sendings])
         for sending in sendings:
             _, key, value, headers = sending[0]
-            report = reported if sending is last else None
+            report = on_report if sending is last else None
             if headers:
                 produce(topic, value, key, partition, report, headers=headers)  # type: ignore[arg-type]  # its list is invariant
-            else:  # an empty list costs as much as a third of the rest
+            else:  # an empty list costs a third of the whole call
                 produce(topic, value, key, partition, report)
 
-    def _hurry(self) -> None:
-        """Have what was handed over sent at once: nothing lingers while librdkafka flushes.
+    def _flush(self) -> None:
+        """Send all messages now: nothing lingers during a flush.
 
-        It flushes until all is acknowledged, at most as long as it would have lingered: then all is due anyway.
+        It may return before they are acknowledged: after the linger time all are due anyway.
         """
         try:
             self._producer.flush(_LINGER_MS / 1000)
-        except (
-            KafkaException
-        ) as error:  # an answer of before; ``settled`` tells, after what was acknowledged
+        except KafkaException as error:
+            # The answer to an earlier message: ``settled`` raises it after the acknowledged ones.
             self._fail(error)
 
-    def settled(self) -> list[Delivery]:
-        """The deliveries acknowledged since the last call; raises what a failed one means when there are none, once."""
-        if self.broken:
-            return []
-        failure, settled = self._failure, list[Delivery]()
+    def _collect(self) -> tuple[list[Delivery], KafkaError | Exception | None]:
+        failure = self._failure  # read first: reports before it are then in the queue
+        settled: list[Delivery] = []
         for _ in range(len(self._reports)):
             settled += self._reports.popleft()
-        if failure is not None and not settled:
-            self.broken = True
-            raise self._verdict(failure)
-        return settled
+        return settled, failure
 
-    def complaint(self) -> str:
-        """What the client last said of its troubles; empty when nothing lately."""
-        return self._words.recent()
-
-    def _verdict(self, error: KafkaError | BaseException) -> BridgeError:
-        return classify(error, self._words.recent())
+    def _classify(self, error: KafkaError | BaseException) -> BridgeError:
+        return classify(error, self._latest_warning.recent())
 
     def _poll(self) -> None:
         try:
             while not self._closing.is_set():
-                self._unheard.wait(_LOOK_SECONDS)
-                self._unheard.clear()
+                self._has_messages.wait(_IDLE_SECONDS)
+                self._has_messages.clear()
                 while len(self._producer) and not self._closing.is_set():
                     self._producer.poll(_POLL_SECONDS)
         except Exception as error:  # the thread must not die unnoticed
-            if not (
-                self._closing.is_set() or isinstance(error, KafkaException)
-            ):  # its fatal errors come this way too
-                logger.exception("polling librdkafka failed")
+            # librdkafka reports fatal errors in this way too.
+            if not (self._closing.is_set() or isinstance(error, KafkaException)):
+                logger.exception("polling librdkafka failed; the producer is discarded")
             self._fail(error)
 
     def _fail(self, error: KafkaError | Exception) -> None:

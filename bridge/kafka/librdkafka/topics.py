@@ -1,6 +1,5 @@
-"""Topics, looked at and made with librdkafka."""
+"""Describes and creates topics with librdkafka."""
 
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -9,14 +8,15 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, NewTopic, ResourceType
 
 from bridge.kafka import timeouts
-from bridge.kafka.librdkafka.client import LOGGER, connection, latest_warning, metadata
-from bridge.kafka.librdkafka.errors import classify
-from bridge.kafka.topics import Topic, number, too_few_brokers
-from bridge.settings import Settings
-
-_UNANSWERED = frozenset(
-    {KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.REQUEST_TIMED_OUT}
+from bridge.kafka.librdkafka.client import (
+    ClientLogger,
+    connection,
+    make_latest_warning,
+    request_metadata,
 )
+from bridge.kafka.librdkafka.errors import classify, is_unanswered
+from bridge.kafka.topics import Topic, parse_setting, replication_error
+from bridge.settings import Settings
 
 
 class LibrdkafkaTopics:
@@ -24,91 +24,90 @@ class LibrdkafkaTopics:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._words = latest_warning().install()
+        self._latest_warning = make_latest_warning()
 
     @contextmanager
     def _admin(self) -> Iterator[AdminClient]:
         try:
             yield AdminClient(
-                connection(self._settings, self._words), logger=logging.getLogger(LOGGER)
+                connection(self._settings, self._latest_warning),
+                logger=ClientLogger(self._latest_warning),
             )
         except KafkaException as error:
-            raise classify(error, self._words.recent()) from error
+            raise classify(error, self._latest_warning.recent()) from error
 
     def describe(self, *names: str) -> dict[str, Topic]:
         with self._admin() as admin:
-            there = metadata(admin, self._words).topics
-            found = [name for name in names if name in there]
+            existing = request_metadata(admin, self._latest_warning).topics
+            found = [name for name in names if name in existing]
             if not found:
                 return {}
-            # Asked side by side: each takes a moment of the start.
-            allowed = admin.describe_topics(
-                TopicCollection(found), include_authorized_operations=True, **_within()
+            # Both requests are in flight at once, which shortens the start.
+            descriptions = admin.describe_topics(
+                TopicCollection(found), include_authorized_operations=True, **_deadline()
             )
-            described = admin.describe_configs(
-                [ConfigResource(ResourceType.TOPIC, name) for name in found], **_within()
-            )
+            resources = [ConfigResource(ResourceType.TOPIC, name) for name in found]
             configs = {
-                resource.name: _answer(future) or {} for resource, future in described.items()
+                resource.name: _answer(future) or {}
+                for resource, future in admin.describe_configs(resources, **_deadline()).items()
             }
             return {
-                name: _topic(there[name], configs[name], _answer(allowed[name])) for name in found
+                name: _topic(existing[name], configs[name], _answer(descriptions[name]))
+                for name in found
             }
 
     def create(self, names: Mapping[str, int], replicas: int) -> list[str]:
         with self._admin() as admin:
-            there = metadata(admin, self._words).topics
-            missing = [name for name in names if name not in there]
+            existing = request_metadata(admin, self._latest_warning).topics
+            missing = [name for name in names if name not in existing]
             if missing:
-                made = admin.create_topics(
-                    [NewTopic(name, names[name], replicas) for name in missing], **_within()
-                )
-                for future in made.values():
-                    _created(future, replicas)
+                topics = [NewTopic(name, names[name], replicas) for name in missing]
+                for future in admin.create_topics(topics, **_deadline()).values():
+                    _await_creation(future, replicas)
         return missing
 
 
-def _within() -> dict[str, float]:
+def _deadline() -> dict[str, float]:
     return {"request_timeout": timeouts.REQUEST_SECONDS}
 
 
 def _answer(future: Any) -> Any:
-    """What the broker tells; None where the user may not know it or the broker has no such request.
+    """Return the broker's answer; None if the user may not have it or the broker is too old.
 
-    Raises ``KafkaException`` when it did not answer: that tells nothing of the user's rights.
+    Raises:
+        KafkaException: The broker did not answer, which does not show whether the user may.
     """
     try:
         return future.result()
     except KafkaException as error:
-        if error.args[0].code() in _UNANSWERED:
+        if is_unanswered(error):
             raise
         return None
 
 
-def _created(future: Any, replicas: int) -> None:
+def _await_creation(future: Any, replicas: int) -> None:
     try:
         future.result()
     except KafkaException as error:
         if error.args[0].code() == KafkaError.INVALID_REPLICATION_FACTOR:
-            raise too_few_brokers(replicas, error) from None
+            raise replication_error(replicas, error) from None
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise
 
 
 def _topic(metadata: Any, configs: Mapping[str, Any], description: Any) -> Topic:
     partitions = metadata.partitions.values()
-    replicas = min((len(one.replicas) for one in partitions), default=0)
-    size, insync, retention = (
-        number(configs[each].value) if each in configs else None
-        for each in ("max.message.bytes", "min.insync.replicas", "retention.ms")
-    )
     allowed = description.authorized_operations if description else None
+
+    def setting(name: str) -> int | None:
+        return parse_setting(configs[name].value) if name in configs else None
+
     return Topic(
         metadata.topic,
         len(partitions),
-        replicas,
-        size,
-        insync,
-        retention,
-        not allowed or AclOperation.WRITE in allowed,
+        min((len(partition.replicas) for partition in partitions), default=0),
+        max_message_bytes=setting("max.message.bytes"),
+        min_insync_replicas=setting("min.insync.replicas"),
+        retention_ms=setting("retention.ms"),
+        writable=not allowed or AclOperation.WRITE in allowed,
     )

@@ -32,7 +32,7 @@ def test_a_missing_topic_is_refused_and_not_made(name: str, settings: Given, kaf
         "The topic no-such-topic does not exist, or this user may not see it. Nothing was read or sent"
         in said
     )
-    assert "'job-bridge topics create' makes it; or set kafka.topic" in said
+    assert "'job-bridge topics create' creates it; or set kafka.topic" in said
     with kafka.admin() as admin:
         assert "no-such-topic" not in admin.list_topics()
 

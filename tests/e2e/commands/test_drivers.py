@@ -115,7 +115,7 @@ def test_an_extra_that_does_not_load_is_said(
 def test_mutual_tls_is_said_to_both_in_their_own_names() -> None:
     from bridge.kafka.kafka_python.client import connection as kafka_python
     from bridge.kafka.librdkafka.client import connection as librdkafka
-    from bridge.kafka.librdkafka.client import latest_warning
+    from bridge.kafka.librdkafka.client import make_latest_warning
 
     files = {
         name: ROOT / "tests/unit/kafka/tls" / f"{file}.pem"
@@ -134,7 +134,7 @@ def test_mutual_tls_is_said_to_both_in_their_own_names() -> None:
         kafka__ssl_password="opens",
         **{f"kafka__ssl_{name}": str(path) for name, path in files.items()},
     )
-    python, c = kafka_python(config), librdkafka(config, latest_warning())
+    python, c = kafka_python(config), librdkafka(config, make_latest_warning())
 
     pairs = {
         "security_protocol": "security.protocol",

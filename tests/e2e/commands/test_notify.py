@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 import uuid
@@ -18,6 +19,7 @@ from bridge.errors import Misconfigured, Retryable
 from bridge.kafka.drivers import KafkaDriver, driver_of
 from bridge.settings import Settings
 from tests.support.jobs import GOOD, Jobs, header, told, values
+from tests.support.process_state import changes, process_state
 from tests.support.running import SECRET, Ended, Given, command
 from tests.support.servers.kafka import Kafka
 
@@ -190,7 +192,8 @@ def test_a_broker_that_stops_answering_is_an_error_in_time_and_over_when_it_answ
         try:
             error = unanswered(notifier, "running", 5)
             assert (
-                "Whether Kafka has it is unknown, and nobody sends it again" in error
+                "Whether Kafka has the message is unknown, and it is not sent again automatically"
+                in error
                 and "trans_id" in error
             )
             assert "next start" not in error
@@ -209,7 +212,7 @@ def test_each_message_has_its_own_time_also_behind_one_that_was_not_answered(
         try:
             unanswered(notifier, "created", 2)
             error = unanswered(notifier, "running", 2)
-            assert "It was not sent, and nobody sends it later" in error
+            assert "The message was not sent, and it is not sent later" in error
         finally:
             kafka.resume()
 
@@ -265,7 +268,7 @@ def test_fire_and_forget_says_once_why_nothing_arrives_and_sends_it_when_it_can(
 
         return replace(chosen, sink=sink)
 
-    monkeypatch.setattr("bridge.notifier.notifier.driver_of", counting)
+    monkeypatch.setattr("bridge.notifier.worker.driver_of", counting)
     with Notifier(kafka.bootstrap, name, mode="fire-and-forget", driver=driver) as notifier:
         notifier.notify("job-1", "created", NOW)
         poll(lambda: len(tries) > 3, "several tries", 60)
@@ -319,3 +322,19 @@ def test_the_package_gives_the_library_and_nothing_it_does_not_have() -> None:
     assert bridge.Notifier is Notifier
     with pytest.raises(AttributeError, match="nothing"):
         _ = bridge.nothing
+
+
+def test_the_process_of_a_service_stays_as_it_was(kafka: Kafka, topic: str, driver: str) -> None:
+    """Classes of the Kafka clients, loggers and globals, also while it is open."""
+    with Notifier(kafka.bootstrap, topic, driver=driver) as notifier:
+        notifier.notify("job-1", "created", NOW)
+    gc.collect()
+    before = process_state()
+
+    with Notifier(kafka.bootstrap, topic, driver=driver) as notifier:
+        notifier.notify("job-1", "complete", NOW)
+        assert changes(before, process_state()) == []
+    del notifier
+    gc.collect()
+
+    assert changes(before, process_state()) == []

@@ -1,1 +1,1 @@
-"""Tests: sink."""
+"""Tests of the Kafka drivers without a broker."""

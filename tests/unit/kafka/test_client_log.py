@@ -1,4 +1,4 @@
-"""What a client says of its troubles, and what of that is kept."""
+"""The latest warning of a Kafka client."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from bridge.kafka.client_log import LatestWarning
+from bridge.kafka.librdkafka.client import ClientLogger, make_latest_warning
 from tests.support.fakes import FakeClock
 
 
@@ -18,38 +19,42 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock]:
     yield clock
 
 
-def test_the_last_words_are_kept_for_a_while(clock: FakeClock) -> None:
-    last = LatestWarning("client", "nothing")
-    for each in ("first", "second", "this says nothing"):
-        last.note(each)
+def test_the_latest_warning_expires(clock: FakeClock) -> None:
+    latest = LatestWarning("useless")
+    for text in ("first", "second", "this is useless"):
+        latest.note(text)
 
-    assert last.recent() == "second"
+    assert latest.recent() == "second"
     clock.advance(31)
-    assert last.recent() == ""
+    assert latest.recent() == ""
 
 
-def test_others_who_listen_to_the_client_still_do() -> None:
-    """A service that uses the client itself has a Notifier beside it."""
-    heard: list[str] = []
-    library, theirs = logging.getLogger("client"), logging.NullHandler()
-    theirs.handle = lambda record: heard.append(record.getMessage()) or True  # type: ignore[method-assign, func-returns-value]
-    library.addHandler(theirs)
-    try:
-        first, second = LatestWarning("client").install(), LatestWarning("client").install()
-        logging.getLogger("client.connection").warning("it is away")
+def test_a_vague_warning_does_not_hide_its_cause(clock: FakeClock) -> None:
+    latest = LatestWarning(vague="timed out")
+    latest.note("it timed out")
+    assert latest.recent() == "it timed out"
 
-        assert (heard, first.recent(), second.recent()) == (["it is away"], "", "it is away")
-        assert library.propagate
-    finally:
-        library.handlers.clear()
+    latest.note("the password is wrong")
+    latest.note("it timed out")
+
+    assert latest.recent() == "the password is wrong"
 
 
-def test_what_says_less_does_not_hide_what_led_to_it(clock: FakeClock) -> None:
-    last = LatestWarning("client", less="timed out")
-    last.note("it timed out")
-    assert last.recent() == "it timed out"
+def test_a_warning_is_one_short_line() -> None:
+    latest = LatestWarning()
+    latest.note("word\n" * 1000)
 
-    last.note("the password is wrong")
-    last.note("it timed out")
+    assert "\n" not in latest.recent() and len(latest.recent()) <= 300
 
-    assert last.recent() == "the password is wrong"
+
+def test_the_logs_of_two_librdkafka_clients_are_separate(caplog: pytest.LogCaptureFixture) -> None:
+    first, second = make_latest_warning(), make_latest_warning()
+
+    ClientLogger(first).log(logging.ERROR, "FAIL: broker one is down")
+    ClientLogger(second).log(logging.WARNING, "FAIL: broker two is down")
+    ClientLogger(second).log(logging.WARNING, "CONFWARN: a setting has no effect")
+    ClientLogger(second).log(logging.INFO, "connected")
+
+    assert first.recent() == "FAIL: broker one is down"
+    assert second.recent() == "FAIL: broker two is down"
+    assert not [record for record in caplog.records if record.name == "librdkafka"]

@@ -1,4 +1,4 @@
-"""The tables of Kafka's errors: what both clients report means the same."""
+"""The error tables of both Kafka clients."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ CASES: list[tuple[type[BridgeError], tuple[type[BaseException], ...]]] = [
 @pytest.mark.parametrize(
     ("verdict", "error"), [(verdict, error) for verdict, errors in CASES for error in errors]
 )
-def test_each_error_has_its_verdict(verdict: type[BridgeError], error: type[BaseException]) -> None:
+def test_each_error_of_kafka_python_has_its_verdict(
+    verdict: type[BridgeError], error: type[BaseException]
+) -> None:
     found = classify(error("the broker says"))
 
     assert type(found) is verdict
@@ -65,7 +67,7 @@ def test_each_error_has_its_verdict(verdict: type[BridgeError], error: type[Base
 
 
 @pytest.mark.parametrize(
-    ("words", "verdict"),
+    ("warning", "verdict"),
     [
         ("SaslAuthenticationFailedError: bad password", NotPermitted),
         ("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed", Misconfigured),
@@ -74,23 +76,21 @@ def test_each_error_has_its_verdict(verdict: type[BridgeError], error: type[Base
         ("", Retryable),
     ],
 )
-def test_what_the_client_logged_tells_why_it_could_not_connect(
-    words: str, verdict: type[BridgeError]
-) -> None:
-    found = classify(kafka.KafkaTimeoutError("Unable to bootstrap"), words)
+def test_the_latest_warning_contains_the_cause(warning: str, verdict: type[BridgeError]) -> None:
+    found = classify(kafka.KafkaTimeoutError("Unable to bootstrap"), warning)
 
     assert type(found) is verdict
-    assert words in found.what
+    assert warning in found.what
 
 
-def test_a_long_error_is_cut_and_on_one_line() -> None:
+def test_a_long_error_is_cut_to_a_line() -> None:
     found = classify(kafka.KafkaError("x\n" * 5000))
 
     assert "\n" not in str(found)
     assert len(str(found)) < 700
 
 
-def test_failures_of_kafka_are_counted_as_such() -> None:
+def test_failures_belong_to_the_part_kafka() -> None:
     assert classify(kafka.KafkaConnectionError("x")).part == "kafka"
     assert classify(kafka.TopicAuthorizationFailedError("x")).part == "kafka"
 
@@ -158,29 +158,31 @@ def test_each_code_of_librdkafka_has_its_verdict(verdict: type[BridgeError], cod
 
 
 @pytest.mark.parametrize(
-    ("words", "verdict"),
+    ("warning", "verdict"),
     [
         (
-            "_AUTHENTICATION: sasl_plaintext://host:9092/bootstrap: SASL authentication error: Authentication failed",
+            "_AUTHENTICATION: sasl_plaintext://host:9092/bootstrap: "
+            "SASL authentication error: Authentication failed",
             NotPermitted,
         ),
         ("SASL SCRAM-SHA-256 mechanism not supported by broker", NotPermitted),
         (
-            "SSL handshake failed: certificate verify failed: broker certificate could not be verified",
+            "SSL handshake failed: certificate verify failed: "
+            "broker certificate could not be verified",
             Misconfigured,
         ),
         ("Connect to ipv4#127.0.0.1:1 failed: Connection refused", Retryable),
         ("", Retryable),
     ],
 )
-def test_what_librdkafka_complained_of_tells_why_it_timed_out(
-    words: str, verdict: type[BridgeError]
+def test_the_latest_warning_of_librdkafka_contains_the_cause(
+    warning: str, verdict: type[BridgeError]
 ) -> None:
-    found = classify_librdkafka(KafkaError(KafkaError._TIMED_OUT, "Local: Timed out"), words)
+    found = classify_librdkafka(KafkaError(KafkaError._TIMED_OUT, "Local: Timed out"), warning)
 
     assert type(found) is verdict
-    assert words in found.what
+    assert warning in found.what
 
 
-def test_a_buffer_that_is_full_is_waited_for() -> None:
+def test_a_full_buffer_is_retryable() -> None:
     assert type(classify_librdkafka(BufferError("Local: Queue full"))) is Retryable

@@ -1,4 +1,4 @@
-"""How the bridge asks librdkafka for the topics."""
+"""How the bridge requests the metadata with librdkafka."""
 
 from __future__ import annotations
 
@@ -9,43 +9,42 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from bridge.kafka import timeouts
-from bridge.kafka.librdkafka.client import latest_warning, metadata
+from bridge.kafka.librdkafka.client import make_latest_warning, request_metadata
 
-FOUND = SimpleNamespace(brokers={1: "one"})
+METADATA = SimpleNamespace(brokers={1: "one"})
 
 
-class Client:
-    """One whose cluster answers after so many seconds; what comes after it was given up is thrown away."""
+class SlowClient:
+    """A client whose cluster answers after ``seconds``; a shorter request fails."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self.waited: list[float] = []
+        self.timeouts: list[float] = []
 
     def list_topics(self, timeout: float) -> Any:
-        self.waited.append(timeout)
+        self.timeouts.append(timeout)
         if timeout < self._seconds:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
-        return FOUND
+        return METADATA
 
     def poll(self, timeout: float) -> None:
         pass
 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.7, 3.0])
-def test_a_cluster_that_takes_its_time_is_given_it(seconds: float) -> None:
-    client: Any = Client(seconds)
+def test_a_slow_cluster_gets_more_time(seconds: float) -> None:
+    client: Any = SlowClient(seconds)
 
-    assert metadata(client, latest_warning()) is FOUND
-    assert sum(client.waited) < timeouts.BOOTSTRAP_SECONDS + 1
+    assert request_metadata(client, make_latest_warning()) is METADATA
+    assert sum(client.timeouts) < timeouts.BOOTSTRAP_SECONDS + 1
 
 
-def test_a_first_look_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong password is known then."""
-    client: Any = Client(99.0)
-    words = latest_warning()
-    words.note("_AUTHENTICATION: SASL authentication error")
+def test_a_wrong_password_is_noticed_soon() -> None:
+    client: Any = SlowClient(99.0)
+    latest_warning = make_latest_warning()
+    latest_warning.note("_AUTHENTICATION: SASL authentication error")
 
     with pytest.raises(KafkaException):
-        metadata(client, words)
+        request_metadata(client, latest_warning)
 
-    assert len(client.waited) == 1 and client.waited[0] <= 1
+    assert len(client.timeouts) == 1 and client.timeouts[0] <= 1

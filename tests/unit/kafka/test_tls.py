@@ -1,4 +1,4 @@
-"""The files of TLS are tried before a client is. Those beside this test are of no use but to it."""
+"""TLS files are checked before a client uses them; the files in ``tls/`` serve only this test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CERTIFICATE, KEY, OTHER_KEY, LOCKED_KEY = (
     str(FILES / f"{name}.pem") for name in ("certificate", "key", "other-key", "locked-key")
 )
 NO_PEM = __file__
-TOGETHER = "ssl_certfile, kafka.ssl_keyfile and kafka.ssl_password do not go together: "
+MISMATCH = "ssl_certfile, kafka.ssl_keyfile and kafka.ssl_password do not match: "
 
 
 def check(**names: str) -> None:
@@ -37,30 +37,30 @@ def check(**names: str) -> None:
     ],
     ids=lambda names: " ".join(names) or "none",
 )
-def test_what_goes_together_is_admitted(names: dict[str, str]) -> None:
+def test_matching_files_are_accepted(names: dict[str, str]) -> None:
     check(**names)
 
 
 @pytest.mark.parametrize(
-    ("names", "said"),
+    ("names", "message"),
     [
         ({"ssl_cafile": "/nowhere/ca.pem"}, "ssl_cafile: cannot read /nowhere/ca.pem"),
-        ({"ssl_cafile": NO_PEM}, "has no certificates in it: no certificate or crl found"),
-        ({"ssl_cafile": str(FILES)}, "has no certificates in it: "),
-        ({"ssl_certfile": NO_PEM, "ssl_keyfile": KEY}, f"{TOGETHER}not PEM"),
-        ({"ssl_certfile": CERTIFICATE}, f"{TOGETHER}not PEM"),
-        ({"ssl_certfile": CERTIFICATE, "ssl_keyfile": OTHER_KEY}, f"{TOGETHER}key values mismatch"),
-        ({"ssl_certfile": CERTIFICATE, "ssl_keyfile": LOCKED_KEY}, TOGETHER),
+        ({"ssl_cafile": NO_PEM}, "contains no certificates: no certificate or crl found"),
+        ({"ssl_cafile": str(FILES)}, "contains no certificates: "),
+        ({"ssl_certfile": NO_PEM, "ssl_keyfile": KEY}, f"{MISMATCH}not PEM"),
+        ({"ssl_certfile": CERTIFICATE}, f"{MISMATCH}not PEM"),
+        ({"ssl_certfile": CERTIFICATE, "ssl_keyfile": OTHER_KEY}, f"{MISMATCH}key values mismatch"),
+        ({"ssl_certfile": CERTIFICATE, "ssl_keyfile": LOCKED_KEY}, MISMATCH),
         (
             {"ssl_certfile": CERTIFICATE, "ssl_keyfile": LOCKED_KEY, "ssl_password": "wrong"},
-            TOGETHER,
+            MISMATCH,
         ),
-        ({"ssl_keyfile": KEY}, "ssl_keyfile is given without kafka.ssl_certfile"),
+        ({"ssl_keyfile": KEY}, "ssl_keyfile is set without kafka.ssl_certfile"),
     ],
     ids=range(9),
 )
-def test_what_does_not_is_refused_and_named(names: dict[str, str], said: str) -> None:
+def test_unusable_files_are_rejected_by_name(names: dict[str, str], message: str) -> None:
     with pytest.raises(Misconfigured) as raised:
         check(**names)
 
-    assert said in str(raised.value) and "wrong" not in str(raised.value)
+    assert message in str(raised.value) and "wrong" not in str(raised.value)

@@ -1,0 +1,258 @@
+"""The thread that owns the notifier's producer."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from bridge.errors import BridgeError, Retryable
+from bridge.kafka.drivers import driver_of
+from bridge.model.message import Message
+from bridge.model.policy import Backoff
+from bridge.model.window import Delivery
+from bridge.pipeline.ports import Sink
+from bridge.settings import Settings
+
+logger = logging.getLogger("bridge")
+
+_PULSE_SECONDS = 0.25
+#: How long a healthy producer may take to close.
+_CLOSE_SECONDS = 1.0
+#: The longest pause between attempts to connect: a caller may be waiting.
+_MAX_BACKOFF_SECONDS = 2.0
+
+_CHECK_KAFKA = "Check bootstrap_servers, security_protocol and that Kafka is up"
+
+
+class PendingMessage:
+    """A message that is not answered yet."""
+
+    __slots__ = ("delivery", "done", "error", "handed_over", "message")
+
+    def __init__(self, message: Message, delivery: Delivery) -> None:
+        self.message = message
+        self.delivery = delivery
+        self.done = threading.Event()
+        self.error: BridgeError | None = None
+        #: Whether the producer has it: Kafka may then have it too.
+        self.handed_over = False
+
+
+class ProducerWorker:
+    """Opens a producer, gives it messages, and replaces it after each failure.
+
+    Args:
+        settings: The section ``kafka`` is used.
+        max_messages: The largest number of queued messages and messages in flight, unless
+            ``synchronous``.
+        synchronous: Callers wait for the answer; otherwise failed messages are counted and logged.
+    """
+
+    def __init__(self, settings: Settings, *, max_messages: int, synchronous: bool) -> None:
+        self.accepting = False
+        self.lost = 0
+        self._settings = settings
+        self._driver = driver_of(settings)
+        self._max_messages = max_messages
+        self._synchronous = synchronous
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        #: Set after the first attempt to open a producer.
+        self._attempted = threading.Event()
+        #: Guards the messages; notified when some are answered.
+        self._answered = threading.Condition(threading.Lock())
+        self._queue: deque[PendingMessage] = deque()
+        self._in_flight: deque[PendingMessage] = deque()
+        self._discard_producer = False
+        #: Why there is no producer.
+        self._failure: BridgeError | None = None
+        self._logged_failures: set[tuple[type[BridgeError], str]] = set()
+        self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
+
+    def start(self) -> None:
+        """Start to open a producer."""
+        self._thread.start()
+
+    def await_producer(self, seconds: float) -> None:
+        """Wait for the first producer. Raises :class:`BridgeError` if it cannot be opened."""
+        attempted = self._attempted.wait(seconds)
+        failure = self._failure
+        if not attempted:
+            servers = self._settings.kafka.bootstrap_servers
+            failure = Retryable(
+                f"Kafka is out of reach: no answer from {servers} within {seconds:g} s",
+                part="kafka",
+            )
+        if failure is not None:
+            raise _for_callers(failure, "Nothing was sent") from failure
+
+    def accept(self) -> None:
+        """Accept messages from now on."""
+        self.accepting = True
+
+    def submit(self, pending: PendingMessage) -> None:
+        """Queue a message. Raises ``RuntimeError`` if messages are not accepted."""
+        with self._answered:
+            if not self.accepting:
+                raise RuntimeError(
+                    "This Notifier is not open, and nothing was sent: use it inside a with block"
+                )
+            if not self._synchronous and self._backlog() >= self._max_messages:
+                self._count_lost(1, f"{self._max_messages} messages are unacknowledged already")
+                return
+            self._queue.append(pending)
+        self._wake.set()
+
+    def await_answer(self, pending: PendingMessage, seconds: float) -> BridgeError | None:
+        """Wait for the answer to a message; return its error, or None if it is acknowledged."""
+        pending.done.wait(seconds)
+        with self._answered:
+            return pending.error if pending.done.is_set() else self._give_up(pending, seconds)
+
+    def drain(self, seconds: float) -> None:
+        """Accept no more messages, and wait until all are answered."""
+        with self._answered:
+            self.accepting = False
+            self._answered.wait_for(lambda: not self._backlog(), seconds)
+
+    def close(self) -> None:
+        """Close the producer; messages that are left fail."""
+        self._closing.set()
+        self._wake.set()
+        # A thread that is still connecting, or cannot close, is abandoned: it sends nothing more.
+        self._thread.join(_CLOSE_SECONDS)
+        with self._answered:
+            left = deque([*self._in_flight, *self._queue])
+            self._in_flight.clear()
+            self._queue.clear()
+            self._fail(
+                left,
+                Retryable("the notifier was closed before Kafka acknowledged them", part="kafka"),
+            )
+
+    def _backlog(self) -> int:
+        return len(self._queue) + len(self._in_flight)
+
+    def _give_up(self, pending: PendingMessage, seconds: float) -> BridgeError:
+        if pending.handed_over:
+            # A producer never gives up a message, so it is discarded with all in its buffers.
+            self._discard_producer = True
+            self._wake.set()
+        else:
+            self._queue.remove(pending)
+        cause = f": {self._failure.what}" if self._failure else ""
+        return Retryable(f"Kafka did not acknowledge it within {seconds:g} s{cause}", part="kafka")
+
+    def _run(self) -> None:
+        backoff = Backoff(most=_MAX_BACKOFF_SECONDS)
+        failures = 0
+        while not self._closing.is_set():
+            try:
+                with _translated(), self._driver.sink(self._settings, None, self._wake) as sink:
+                    failures = 0
+                    self._feed(sink)
+            except BridgeError as error:
+                self._open_failed(error)
+            failures += 1
+            self._closing.wait(backoff.wait(failures))
+
+    def _feed(self, sink: Sink) -> None:
+        """Send until the producer fails or is closed.
+
+        Messages in flight fail before the producer is closed, which may take long.
+        """
+        self._failure = None
+        self._logged_failures.clear()
+        self._attempted.set()
+        try:
+            with _translated():
+                while not self._closing.is_set():
+                    self._send_and_settle(sink)
+        except BridgeError as error:
+            with self._answered:
+                self._fail(self._in_flight, error)
+
+    def _send_and_settle(self, sink: Sink) -> None:
+        self._wake.clear()
+        if messages := self._take_queue():
+            sink.send([(pending.message, pending.delivery) for pending in messages])
+        self._settle(sink.settled())
+        if not self._queue:
+            self._wake.wait(_PULSE_SECONDS)
+
+    def _take_queue(self) -> list[PendingMessage]:
+        """Move the queued messages in flight, unless the producer is to be discarded."""
+        with self._answered:
+            if self._discard_producer:
+                raise Retryable(
+                    "the producer was discarded, "
+                    "since Kafka did not acknowledge another message in time",
+                    part="kafka",
+                )
+            messages = list(self._queue)
+            self._queue.clear()
+            self._in_flight.extend(messages)
+            for pending in messages:
+                pending.handed_over = True
+        return messages
+
+    def _settle(self, deliveries: Sequence[Delivery]) -> None:
+        if not deliveries:
+            return
+        for delivery in deliveries:
+            delivery.settled = True
+        with self._answered:
+            for pending in self._in_flight:
+                if pending.delivery.settled:
+                    pending.done.set()
+            self._in_flight = deque(
+                pending for pending in self._in_flight if not pending.delivery.settled
+            )
+            self._answered.notify_all()
+
+    def _open_failed(self, error: BridgeError) -> None:
+        """Fail waiting callers if waiting does not help; log each reason once, if none waits."""
+        with self._answered:
+            self._failure = error
+            if self._synchronous and not isinstance(error, Retryable):
+                self._fail(self._queue, error)
+        self._attempted.set()
+        reason = (type(error), error.todo)
+        if self._synchronous or self._closing.is_set() or reason in self._logged_failures:
+            return
+        self._logged_failures.add(reason)
+        data = f"Up to {self._max_messages} messages wait, and the notifier tries again by itself"
+        logger.warning("%s", _for_callers(error, data))
+
+    def _fail(self, messages: deque[PendingMessage], error: BridgeError) -> None:
+        failed = list(messages)
+        messages.clear()
+        self._discard_producer = False
+        if failed and not self._synchronous:
+            self._count_lost(len(failed), error.what)
+        for pending in failed:
+            pending.error = error
+            pending.done.set()
+        self._answered.notify_all()
+
+    def _count_lost(self, count: int, reason: str) -> None:
+        self.lost += count
+        logger.warning("%s; %d messages lost so far, as fire-and-forget allows", reason, self.lost)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except BridgeError:
+        raise
+    except Exception as error:  # the thread must not die unnoticed
+        logger.exception("the notifier failed")
+        raise BridgeError(f"bug in the notifier: {type(error).__name__}: {error}") from error
+
+
+def _for_callers(error: BridgeError, data: str) -> BridgeError:
+    """Return the same failure without advice that holds only for a running bridge."""
+    action = _CHECK_KAFKA if isinstance(error, Retryable) else error.todo
+    return type(error)(error.what, data, action, part=error.part)
