@@ -7,7 +7,12 @@ from functools import partial
 from bridge.app.finding import Finding, failure, guarded
 from bridge.hints import Hint
 from bridge.kafka.drivers import KafkaDriver, driver_of
-from bridge.kafka.topics import DEFAULT_MAX_MESSAGE_BYTES, Topic, missing, unwritable
+from bridge.kafka.topics import (
+    DEFAULT_MAX_MESSAGE_BYTES,
+    Topic,
+    missing_topic_error,
+    write_permission_error,
+)
 from bridge.settings import Settings
 
 _HOUR_MS = 3_600_000
@@ -25,7 +30,7 @@ def look_at_kafka(settings: Settings) -> Iterator[Finding]:
     if name in topics:
         yield from _topic(topics[name])
     else:
-        yield failure("topic", missing(name))
+        yield failure("topic", missing_topic_error(name))
     if settings.verify.every != "never" and name in topics:
         for topic in filter(topics.__contains__, (name, dead_letters)):
             yield from guarded("verify", partial(_readable, settings, driver, topic))
@@ -62,7 +67,7 @@ def _topic(topic: Topic) -> Iterator[Finding]:
     sizes = f"{topic.partitions} partition(s), {topic.replicas} replica(s)"
     yield Finding("ok", "topic", f"{topic.name}, {sizes}")
     if not topic.writable:
-        yield failure("topic", unwritable(topic.name))
+        yield failure("topic", write_permission_error(topic.name))
     if topic.max_message_bytes is None:
         yield Finding(
             "warning",
