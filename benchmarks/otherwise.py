@@ -60,8 +60,8 @@ class Watch(Theirs):
             yield event
 
     @staticmethod
-    def unpacked(answer: Any) -> change_stream_cursor.Unpacked:
-        return change_stream_cursor.Unpacked(*answer)
+    def parse_reply(answer: Any) -> change_stream_cursor.ParsedReply:
+        return change_stream_cursor.ParsedReply(*answer)
 
 
 class PostBatchToken(monitoring.CommandListener):
@@ -96,14 +96,14 @@ class Raw(Theirs):
         return self._cursor.try_next() or b"", after.token, int(self._cursor.alive)
 
     @staticmethod
-    def unpacked(answer: Any) -> change_stream_cursor.Unpacked:
+    def parse_reply(answer: Any) -> change_stream_cursor.ParsedReply:
         data, token, cursor_id = answer
-        return change_stream_cursor.Unpacked(bson.decode_all(data, OPTIONS), token, cursor_id)
+        return change_stream_cursor.ParsedReply(bson.decode_all(data, OPTIONS), token, cursor_id)
 
 
 if __name__ == "__main__":
     way: Any = {"watch": Watch, "raw": Raw}[sys.argv.pop(1)]
     if way is Raw:
         monitoring.register(after)
-    reading.ChangeStreamCursor, reading.unpacked = way, way.unpacked
+    reading.ChangeStreamCursor, reading.parse_reply = way, way.parse_reply
     main()

@@ -97,7 +97,7 @@ def _mongo(settings: Settings) -> Iterator[Finding]:
 
 
 def _collection(settings: Settings, source: MongoSource) -> Finding:
-    if source.exists():
+    if source.collection_exists():
         return Finding("ok", "collection", f"{namespace_of(settings)} exists")
     return Finding(
         "warning",
@@ -110,7 +110,7 @@ def _collection(settings: Settings, source: MongoSource) -> Finding:
 def _stream(settings: Settings, source: MongoSource, newest: ClusterTime) -> Iterator[Finding]:
     with source.open(position_from(newest.next()), threading.Event(), by_time=False):
         yield Finding("ok", "rights", f"may read the change stream of {namespace_of(settings)}")
-    source.ids.find([None])
+    source.ids.look_up([None])
     yield Finding("ok", "rights", "may look up job ids")
 
 
@@ -135,7 +135,7 @@ def _history(settings: Settings, source: MongoSource) -> Iterator[Finding]:
         yield Finding("ok", "history", "not used: a lost history stops the bridge (exit 80)")
         return
     missing = source.history.missing_index()
-    if source.profile.updated_field and not source.exists():
+    if source.profile.updated_field and not source.collection_exists():
         yield Finding(
             "ok",
             "history",

@@ -37,7 +37,7 @@ class StartingPoint:
     def checkpoint(self) -> Checkpoint:
         """The checkpoint to begin with, stored. Raises ``CheckpointUnusable`` for one that is of other data."""
         identity = self._source.identity(streams=self._streams)
-        if not self._source.exists():
+        if not self._source.collection_exists():
             logger.warning(
                 "the collection %s does not exist yet: waiting for its first job",
                 namespace_of(self._settings),

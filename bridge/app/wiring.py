@@ -45,7 +45,9 @@ def make_store(settings: Settings, client: Client) -> CheckpointStore:
         return NullCheckpointStore(chosen.name)
     if chosen.store == "file":
         return FileCheckpointStore(Path(chosen.file), chosen.name)
-    return MongoCheckpointStore(client, chosen.database, chosen.name, chosen.lease_seconds)
+    return MongoCheckpointStore(
+        client, chosen.database, chosen.name, lease_seconds=chosen.lease_seconds
+    )
 
 
 def make_publisher(

@@ -19,7 +19,6 @@ from bridge.delivery.untagging_sink import InFlight, UntaggingSink
 from bridge.model.policy import CheckpointPolicy
 from bridge.model.window import Window
 from bridge.mongo.source import MongoSource
-from bridge.mongo.tags import JobTags
 from bridge.observability.metrics import Counters
 from bridge.pipeline.ports import Sink, Stream
 from bridge.pipeline.progress import Progress
@@ -120,7 +119,7 @@ def _synchronous(
 
 
 def _background(settings: Settings, source: MongoSource, clock: Clock, counters: Counters) -> Mode:
-    tags, held = source.tags(), InFlight()
+    tags, tagger, held = source.tags(), source.tagger(), InFlight()
 
     def sweeping(stream: Stream, run: Run) -> Stream:
         if missing := source.sweep().missing_index():
@@ -128,11 +127,7 @@ def _background(settings: Settings, source: MongoSource, clock: Clock, counters:
                 "no index serves the sweep: it looks at every job; 'job-bridge sweep --create-index' makes %s",
                 missing,
             )
-        around: Stream = (
-            TaggingStream(stream, tags)
-            if settings.bridge_tags and isinstance(tags, JobTags)
-            else stream
-        )
+        around: Stream = stream if tagger is None else TaggingStream(stream, tagger)
         return SweepingStream(
             around, tags, held, settings.sweep, run.progress.position, clock, counters, run.taking
         )

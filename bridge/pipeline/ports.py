@@ -65,21 +65,6 @@ class Reader(Protocol):
         """
 
 
-class JobHistory(Protocol):
-    """What one job's document tells of its past, in the order it happened."""
-
-    @property
-    def job_id(self) -> str:
-        """Empty where it has none that can be sent."""
-
-    @property
-    def items(self) -> Sequence[Transition | Poison]: ...
-
-    @property
-    def recovery_cursor(self) -> str:
-        """Sorts jobs by the time of their last update."""
-
-
 class Tags(Protocol):
     """What says, in the database itself, which transitions are still to be sent."""
 

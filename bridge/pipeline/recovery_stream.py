@@ -6,10 +6,11 @@ from typing import Any
 
 from bridge.clock import Clock
 from bridge.model.gap import Gap
+from bridge.model.job_history import JobHistory
 from bridge.model.position import Position
 from bridge.model.transition import RECOVERY, Batch, Event, Transition
 from bridge.observability.metrics import Counters
-from bridge.pipeline.ports import JobHistory, Stream
+from bridge.pipeline.ports import Stream
 
 logger = logging.getLogger("bridge")
 

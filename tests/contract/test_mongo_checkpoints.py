@@ -26,7 +26,7 @@ def client(mongo: Mongod) -> Iterator[MongoClient[dict[str, Any]]]:
 
 
 def store(client: MongoClient[dict[str, Any]], database: str) -> MongoCheckpointStore:
-    return MongoCheckpointStore(client, database, "bridge", LEASE)
+    return MongoCheckpointStore(client, database, "bridge", lease_seconds=LEASE)
 
 
 def owned_elsewhere(

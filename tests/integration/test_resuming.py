@@ -92,12 +92,12 @@ def test_every_position_around_a_drop_resumes_without_loss(jobs: Jobs) -> None:
 def test_a_collection_that_does_not_exist_yet_is_waited_for(jobs: Jobs) -> None:
     jobs.documents.drop()
     start = jobs.here()
-    assert not jobs.source.exists()
+    assert not jobs.source.collection_exists()
 
     with jobs.reading(start) as reader:
         expected = jobs.many(1)
         assert reader.take(1) == expected
-    assert jobs.source.exists()
+    assert jobs.source.collection_exists()
 
 
 def test_a_view_is_refused(mongo: Mongod, database: str) -> None:

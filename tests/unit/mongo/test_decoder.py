@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bridge.model.position import ClusterTime
 from bridge.model.profile import PROFILES, Profile
 from bridge.model.transition import Event, Poison, Transition, made_trans_id
-from bridge.mongo.decoder import Decoder, position_in
+from bridge.mongo.decoder import Decoder, position_of_token
 from bridge.mongo.job_id_cache import JobIdCache
 from tests.support.factories import (
     BASE,
@@ -292,7 +292,7 @@ def test_the_position_is_the_events_own_token_whole() -> None:
     raw = pushed(7, 1)
     raw["_id"]["_typeBits"] = b"\x80\x40"
 
-    found = position_in(raw["_id"])
+    found = position_of_token(raw["_id"])
 
     assert decoded(raw)[0].position == found
     assert (found.token, found.type_bits) == (token(7), "8040")

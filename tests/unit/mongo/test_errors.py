@@ -102,7 +102,7 @@ def test_a_name_that_is_not_found_is_waited_for(
         with pytest.raises(PyMongoError) as raised:
             client.admin.command("ping")
         with pytest.raises(Retryable):
-            MongoCheckpointStore(client, "bridge", "name", 10).acquire()
+            MongoCheckpointStore(client, "bridge", "name", lease_seconds=10).acquire()
 
     assert type(classify(raised.value)) is Retryable
 
