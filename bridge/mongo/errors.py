@@ -125,7 +125,7 @@ class Area(NamedTuple):
 
 JOBS = Area(
     part="mongodb",
-    refused="MongoDB rejects this user",
+    refused="MongoDB refuses this user",
     grant=f"{_CREDENTIALS}, and the role: find and changeStream on the collection",
     since_refusal="Nothing was read or sent since",
     unreachable="MongoDB is unreachable",
