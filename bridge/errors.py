@@ -87,7 +87,8 @@ class ResumePointLost(BridgeError):
     """The oplog no longer contains the events after the checkpoint."""
 
     exit_code = 80
-    title = "resume point lost"
+    #: The name of the exit code, which is an interface.
+    title = "history lost"
 
 
 class Unreadable(ResumePointLost):
