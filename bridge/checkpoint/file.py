@@ -1,4 +1,4 @@
-"""The checkpoint as a JSON file, replaced atomically; a lock of the system admits one owner."""
+"""The checkpoint as a JSON file, replaced atomically, with a lock for its owner."""
 
 import errno
 import fcntl
@@ -16,7 +16,7 @@ _RETRYABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 class FileCheckpointStore:
-    """One named checkpoint; see :class:`bridge.pipeline.ports.CheckpointStore` for the contract.
+    """A named checkpoint; see :class:`bridge.pipeline.ports.CheckpointStore` for the contract.
 
     The lock is on ``FILE.lock``, because each save replaces the file itself. The system releases it
     when the process ends for any reason.

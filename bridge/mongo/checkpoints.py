@@ -1,7 +1,7 @@
-"""Checkpoints in a MongoDB collection, one document per name, each with a lease.
+"""Checkpoints in a MongoDB collection, a document per name, each with a lease.
 
 Beside the checkpoint the document contains ``owner``, ``epoch`` and ``renewed_at`` (the server's
-clock). A new owner raises the epoch and each save is one conditional write on it, so a former owner
+clock). A new owner raises the epoch, and each save is a conditional write on it, so a former owner
 cannot save. All writes wait for the majority.
 """
 
@@ -27,7 +27,7 @@ _LONG_AGO = datetime.fromtimestamp(0, timezone.utc)
 
 
 class MongoCheckpointStore:
-    """One named checkpoint; see :class:`bridge.pipeline.ports.CheckpointStore` for the contract."""
+    """A named checkpoint; see :class:`bridge.pipeline.ports.CheckpointStore` for the contract."""
 
     def __init__(
         self, client: MongoClient[Document], database: str, name: str, *, lease_seconds: float
@@ -114,7 +114,7 @@ class MongoCheckpointStore:
         return document
 
     def _take_over(self, document: Document, *, expired: bool) -> Document | None:
-        """Become the owner by one conditional write, which a single standby can win.
+        """Become the owner by a conditional write, which a single standby can win.
 
         Returns:
             The document afterwards; None if another bridge is the owner.

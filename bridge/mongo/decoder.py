@@ -74,7 +74,7 @@ def position_of_token(token: RawEvent) -> Position:
 
 
 class Decoder:
-    """Decodes the events of one collection; looks up the job ids of a batch by a single query."""
+    """Decodes the events of a collection; looks up missing job ids by batch."""
 
     def __init__(self, profile: Profile, ids: JobIdCache) -> None:
         self._profile = profile
@@ -208,7 +208,7 @@ def _completed(element: RawEvent, raw: RawEvent) -> RawEvent:
 def make_transition(
     job_id: Any, sequence: int | None, element: Any, raw: RawEvent
 ) -> Transition | Poison:
-    """Make a transition of an element; a :class:`Poison` with the reason if it cannot be sent."""
+    """Make a transition of an element, or a :class:`Poison` with the reason."""
     element = element if isinstance(element, dict) else {}
     state, time, trans_id = element.get(STATE), element.get(TIME), element.get(TRANS_ID)
     if isinstance(job_id, str) and isinstance(state, str) and isinstance(time, datetime):
@@ -250,7 +250,7 @@ def _second(days: int, seconds: int) -> str:
 
 
 def parse_time(value: Any) -> datetime | None:
-    """Convert a date or a number of Unix seconds to a naive UTC date; None for anything else."""
+    """Convert a date or Unix seconds to a naive UTC date; None for other values."""
     if isinstance(value, datetime):
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):

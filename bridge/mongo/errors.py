@@ -1,4 +1,4 @@
-"""The verdict on each MongoDB error: one table for the jobs, the stream and the checkpoint.
+"""The verdict on each MongoDB error, for the jobs, the stream and the checkpoint.
 
 Sources of the codes: the server's ``error_codes.yml`` and the driver specification "change streams"
 (resumable errors). An unknown code is retried, never skipped, unless the server labels it
@@ -55,7 +55,7 @@ class TokenRefused(Retryable):
 
 
 class _Verdict(NamedTuple):
-    """A row of the table: the error to raise; MongoDB's own text is appended to ``what``."""
+    """A row of the table; MongoDB's own text is appended to ``what``."""
 
     error: type[BridgeError]
     what: str
@@ -135,7 +135,7 @@ JOBS = Area(
 
 
 def checkpoint_area(where: str) -> Area:
-    """The area of the checkpoint in ``where``; the verdicts of a stream do not apply to it."""
+    """Return the area of a checkpoint, to which the verdicts of a stream do not apply."""
     return Area(
         part="checkpoint",
         refused=f"MongoDB does not let this user keep the checkpoint in {where}",
@@ -204,7 +204,7 @@ def is_refused(error: BaseException) -> bool:
 
 
 def summary_of(error: BaseException) -> str:
-    """Shorten PyMongo's text to one line, without the topology and the command that it repeats."""
+    """Shorten PyMongo's text to a line, without the topology and the command that it repeats."""
     text = str(error)
     for rest in (", full error:", ", Timeout:", " to execute command"):
         text = text.split(rest)[0]

@@ -1,7 +1,7 @@
-"""The fields of a change event as the server shapes it: written by stages.py, read by decoder.py.
+"""The fields of a shaped change event: written by stages.py, read by decoder.py.
 
 Their names are one letter long, because the server sends them with every event. A change of a name
-changes the fingerprint of the stages, and with it makes the server refuse stored resume tokens.
+changes the fingerprint of the stages, so that the next start resumes by cluster time.
 """
 
 from typing import Final

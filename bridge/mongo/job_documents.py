@@ -46,7 +46,7 @@ _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 
 
 class JobDocuments:
-    """Reads documents of one profile."""
+    """Reads the documents of a profile."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile

@@ -1,4 +1,4 @@
-"""Reads the jobs' history from the collection, by the time of the last update or by job ids.
+"""Reads the jobs' history, by the time of the last update or by job ids.
 
 All reads have read concern ``majority``, as the change stream has.
 """
@@ -34,7 +34,7 @@ _COUNT_MS = 5000
 
 
 class JobHistoryReader:
-    """Reads the jobs of one collection, a few hundred at a time.
+    """Reads the jobs of a collection, a few hundred at a time.
 
     Args:
         collection: its client must allow queries that sort a collection without an index.
@@ -96,7 +96,7 @@ class JobHistoryReader:
                 yield from map(self._documents.history, documents)
 
     def count_in_gap(self, gap: Gap, cursor: str = "") -> int | None:
-        """Count the jobs of a gap, without those read twice; None if that takes too long."""
+        """Count the jobs of a gap, each once; None if that takes too long."""
         return self.count(*_start_of(gap, cursor))
 
     def count(self, since: float | None = None, cursor: str = "") -> int | None:

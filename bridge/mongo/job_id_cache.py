@@ -18,7 +18,7 @@ Lookup = Callable[[list[Any]], Iterable[tuple[Any, Any]]]
 
 
 class JobIdCache:
-    """A cache of ``_id`` to job id; when it is full, the older half is dropped.
+    """A cache of ``_id`` to job id, which drops its older half when full.
 
     It stores any value that the document contains, also None or a number; the decoder decides
     whether that is a usable job id.
@@ -30,7 +30,7 @@ class JobIdCache:
     def __init__(self, lookup: Lookup, max_jobs: int = MAX_JOBS) -> None:
         self._lookup = lookup
         self._half = max(1, max_jobs // 2)
-        # Dropping a dict takes half the time of dropping its oldest entries one after the other.
+        # Dropping a dict takes half the time of dropping its oldest entries individually.
         self._newer: dict[Any, Any] = {}
         self._older: dict[Any, Any] = {}
         self.lookups = 0
@@ -45,7 +45,7 @@ class JobIdCache:
         self._newer[cache_key] = job_id
 
     def cached(self, key: Any) -> Any:
-        """Return the job id of the document ``key``; :data:`UNKNOWN` if it is not in the cache."""
+        """Return the cached job id of the document ``key``, or :data:`UNKNOWN`."""
         cache_key = key.binary if type(key) is ObjectId else _cache_key(key)
         if cache_key in self._newer:
             return self._newer[cache_key]

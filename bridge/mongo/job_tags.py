@@ -1,4 +1,4 @@
-"""Tags in the jobs themselves: a field that is true until the job's latest state was sent."""
+"""Tags in the jobs: a field that is true until the latest state was sent."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -28,9 +28,9 @@ _MAX_INCONSISTENT = 10_000
 
 
 class JobTags:
-    """A flag in each job, true while its latest state is unsent; states in between may be skipped.
+    """A flag in each job, true while its latest state is unsent.
 
-    See :class:`bridge.pipeline.ports.Tags` and :class:`bridge.pipeline.ports.Tagger`.
+    States in between may be skipped. See :class:`bridge.pipeline.ports.Tags` and :class:`bridge.pipeline.ports.Tagger`.
 
     Args:
         tag: the field of a job.
@@ -61,11 +61,14 @@ class JobTags:
         return sweep_index(self._tag, self._updated, tagged=True)
 
     def index_bounds(self, before: float) -> Document:
-        """Return no bounds: each query is a range of the index, as a job has one tag and time."""
+        """Return no bounds: each query is a range of the index."""
         return {}
 
     def queries(self, before: float) -> Iterator[Document]:
-        """Yield a query for each kind of time; a job without a usable time counts as old."""
+        """Yield a query for each kind of time.
+
+        A job without a usable time counts as old.
+        """
         for older in ({"$lt": utc_datetime(before)}, {"$lt": before}, *NO_TIME):
             yield {self._tag: True, self._updated: older}
 
@@ -126,7 +129,7 @@ class JobTags:
         return self._inconsistent[last]
 
     def _remove_tag(self, item: Item) -> UpdateOne:
-        """Match only while the state that was sent is the latest, not the same state again later.
+        """Match only if the state that was sent is still the latest, without a return to it.
 
         The number of transitions shows that, or the time where the job stores no history.
         """

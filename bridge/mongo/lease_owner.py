@@ -1,4 +1,4 @@
-"""The owner of a lease: a process, distinguishable from a later one with the same number."""
+"""The owner of a lease: a process, distinct from later processes with its number."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ def this_process() -> dict[str, Any]:
 
 
 def is_dead(owner: Mapping[str, Any]) -> bool:
-    """Whether ``owner`` was a process of this host that has ended; False if that is unknown."""
+    """Whether ``owner`` is an ended process of this host; False if that is unknown."""
     if owner.get("host") != _host() or not Path("/proc/self/stat").exists():
         return False
     return _start_ticks(int(owner["pid"])) != owner.get("start")
@@ -34,7 +34,7 @@ def _host() -> str:
 
 
 def _start_ticks(pid: int) -> str:
-    """Return when a process started, in clock ticks; empty for an ended or a zombie process."""
+    """Return a process's start in clock ticks; empty if it ended or is a zombie."""
     try:
         # The name in parentheses may contain anything. After it, the state is the first field and
         # the start time the 20th.

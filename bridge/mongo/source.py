@@ -24,7 +24,7 @@ from bridge.settings import Settings
 
 
 class MongoSource:
-    """The jobs collection of one database; its streams share a cache of job ids.
+    """The jobs collection of a database; its streams share a cache of job ids.
 
     Args:
         client: for short commands; the caller closes it. The stream and the history use clients of
@@ -131,7 +131,7 @@ class MongoSource:
         return TagSweep(self._collection(self._history_client), self.tags())
 
     def close(self) -> None:
-        """Close the clients of the stream and the history; ends a reader on a dead connection."""
+        """Close the clients; this also ends a reader on a dead connection."""
         self._stream_client.close()
         self._history_client.close()
 

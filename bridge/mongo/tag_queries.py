@@ -98,9 +98,9 @@ def find_tagged(
 
 
 def update_tags(collection: Collection[Document], updates: Sequence[UpdateOne]) -> None:
-    """Make the updates; a job that fails the collection's validator keeps its tag, with a warning.
+    """Make the updates. Raises the bridge's errors.
 
-    Raises the bridge's errors.
+    A job that fails the collection's validator keeps its tag, which is logged.
     """
     if not updates:
         return

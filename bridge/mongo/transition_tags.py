@@ -1,4 +1,4 @@
-"""Tags in the transitions of a job: an outbox inside the document whose state it reports.
+"""Tags in the transitions of a job: an outbox inside its document.
 
 The service sets a tag with the same write that changes the state; the bridge removes it after Kafka
 has acknowledged the message.
@@ -147,5 +147,5 @@ class TransitionTags:
 
 
 def _is_older(time: Any, end: datetime) -> bool:
-    """Whether a time is before ``end``; a value that is not a time counts as old."""
+    """Whether a time is before ``end``; other values count as old."""
     return not isinstance(time, datetime) or time < end
