@@ -30,7 +30,7 @@ _MAX_INCONSISTENT = 10_000
 class JobTags:
     """A flag in each job, true while its latest state is unsent.
 
-    States in between may be skipped. See :class:`bridge.pipeline.ports.Tags` and :class:`bridge.pipeline.ports.Tagger`.
+    States in between may be skipped. See ``Tags`` and ``Tagger`` in :mod:`bridge.pipeline.ports`.
 
     Args:
         tag: the field of a job.
