@@ -65,8 +65,8 @@ class Watch:
             yield event
 
     @staticmethod
-    def unpacked(answer: Any) -> change_stream_cursor.Unpacked:
-        return change_stream_cursor.Unpacked(*answer)
+    def parse_reply(answer: Any) -> change_stream_cursor.ParsedReply:
+        return change_stream_cursor.ParsedReply(*answer)
 
 
 class PostBatchToken(monitoring.CommandListener):
@@ -111,9 +111,9 @@ class Raw:
         self._cursor.close()
 
     @staticmethod
-    def unpacked(answer: Any) -> change_stream_cursor.Unpacked:
+    def parse_reply(answer: Any) -> change_stream_cursor.ParsedReply:
         data, token, cursor_id = answer
-        return change_stream_cursor.Unpacked(bson.decode_all(data, OPTIONS), token, cursor_id)
+        return change_stream_cursor.ParsedReply(bson.decode_all(data, OPTIONS), token, cursor_id)
 
 
 def _replace(name: str, value: object) -> None:
@@ -131,5 +131,5 @@ if __name__ == "__main__":
     if reader is Raw:
         monitoring.register(post_batch)
     _replace("ChangeStreamCursor", reader)
-    _replace("unpacked", reader.unpacked)
+    _replace("parse_reply", reader.parse_reply)
     main()

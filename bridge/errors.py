@@ -1,28 +1,31 @@
-"""What can go wrong, classified by what the bridge does about it.
+"""The errors of the bridge, classified by how it reacts to each.
 
-The class of an error is the verdict: :class:`Retryable` ends this run of the loop and begins again
-from the last settled position, any other :class:`BridgeError` ends the process with ``exit_code``.
-Drivers' exceptions are translated where they enter (``source/errors.py``, ``sink/errors.py``,
-``checkpoint/``); above those rooms nobody has heard of PyMongo or Kafka clients.
+The class of an error is the verdict: after :class:`Retryable` the bridge starts again from the last
+settled position, any other :class:`BridgeError` ends the process with ``exit_code``. ``mongo/`` and
+``kafka/`` translate the exceptions of their drivers, so no other room handles those.
 """
 
 
 def one_line(text: str) -> str:
-    """Return ``text`` as one line that moves no cursor: white space is a space, what cannot be printed an escape."""
+    """Return ``text`` as one printable line: white space becomes a space, the rest is escaped."""
     line = " ".join(text.split())
-    return (
-        line
-        if line.isprintable()
-        else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
+    if line.isprintable():
+        return line
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in line
     )
 
 
 class BridgeError(Exception):
-    """A failure a person can meet: what happened, what it means for the data, what to do.
+    """A failure that an operator can meet.
 
-    ``what``, ``data`` and ``todo`` are each one clause without a full stop; ``str()`` joins them
-    to one line. None of them may hold a secret. ``part`` is what failed: ``mongodb``, ``kafka``,
-    ``checkpoint`` or the ``bridge``.
+    ``str()`` joins the three clauses to one line. None of them may contain a secret.
+
+    Args:
+        what: what happened, a clause without a full stop.
+        data: what it means for the data.
+        todo: how to fix it.
+        part: the part that failed: ``mongodb``, ``kafka``, ``checkpoint`` or ``bridge``.
     """
 
     exit_code = 70
@@ -30,58 +33,23 @@ class BridgeError(Exception):
 
     def __init__(self, what: str, data: str = "", todo: str = "", *, part: str = "bridge") -> None:
         self.part = part
-        self.what, self.data, self.todo = (
-            one_line(clause).rstrip(".") for clause in (what, data, todo)
-        )
+        self.what = one_line(what).rstrip(".")
+        self.data = one_line(data).rstrip(".")
+        self.todo = one_line(todo).rstrip(".")
         super().__init__(
             ". ".join(clause for clause in (self.what, self.data, self.todo) if clause)
         )
 
 
-#: What MongoDB answers a user it does not know or let: Unauthorized, AuthenticationFailed, AtlasError (bad auth), ReauthenticationRequired.
-_REFUSES = frozenset({13, 18, 8000, 391})
-_NOT_KNOWN = "Authentication failed"
-
-
-def is_refused(error: BaseException) -> bool:
-    """Whether MongoDB refuses this user; that may have been told to PyMongo's monitor, while no server was known."""
-    return getattr(error, "code", None) in _REFUSES or (
-        type(error).__name__ == "ServerSelectionTimeoutError" and _NOT_KNOWN in str(error)
-    )
-
-
-def short(error: BaseException) -> str:
-    """What PyMongo says, in one short line: server selection repeats whole topologies, a refusal the whole command."""
-    text = (
-        str(error).split(", full error:")[0].split(", Timeout:")[0].split(" to execute command")[0]
-    )
-    return " ".join(text.split())[:300]
-
-
-def is_lookup(error: BaseException) -> bool:
-    """Whether ``error`` came of asking a name server, as for a ``mongodb+srv`` URI: a name that is not there may be later.
-
-    PyMongo calls that configuration, too; dnspython is what it asks with.
-    """
-    return type(error.__cause__).__module__.startswith("dns.")
-
-
-#: What to do while MongoDB is out of reach, whoever finds out first.
-MONGODB_AWAY = (
-    "Check mongo.uri, the replicaSet in it and that a primary is up; a standalone mongod becomes a replica set with "
-    "--replSet rs0 and, once, rs.initiate(); a running bridge tries again by itself"
-)
-
-
 class Retryable(BridgeError):
-    """The same may succeed later: wait and run again from the last settled position."""
+    """A failure that may pass: wait, then start again from the last settled position."""
 
     exit_code = 75
     title = "waiting"
 
 
 class SendFailed(BridgeError):
-    """A message that had to be acknowledged within a deadline was not."""
+    """Kafka did not acknowledge a message within its deadline."""
 
     exit_code = 75
     title = "send failed"
@@ -102,42 +70,43 @@ class Fenced(BridgeError):
 
 
 class NotPermitted(BridgeError):
-    """MongoDB or Kafka knows us and says no, or does not know us."""
+    """MongoDB or Kafka rejects the credentials, or a permission is missing."""
 
     exit_code = 77
     title = "not permitted"
 
 
 class Misconfigured(BridgeError):
-    """A setting, the topic or the deployment has to be changed by a person."""
+    """An operator has to change a setting, the topic or the deployment."""
 
     exit_code = 78
     title = "configuration"
 
 
 class ResumePointLost(BridgeError):
-    """The oplog no longer holds the events after the checkpoint."""
+    """The oplog no longer contains the events after the checkpoint."""
 
     exit_code = 80
+    #: The name of the exit code, which is an interface.
     title = "history lost"
 
 
 class Unreadable(ResumePointLost):
-    """An event the server can never hand over; the stream cannot be read past it, but the jobs' history tells what it told."""
+    """MongoDB can never deliver this event; recovery from the jobs' history can replace it."""
 
     exit_code = 82
     title = "poison event"
 
 
 class PoisonEvent(BridgeError):
-    """An event that can neither be sent nor set aside."""
+    """An event can neither be sent nor dead-lettered."""
 
     exit_code = 82
     title = "poison event"
 
 
 class CheckpointUnusable(BridgeError):
-    """The stored checkpoint is foreign, corrupt or from a newer version."""
+    """The stored checkpoint is corrupt, from a newer version, or belongs to another cluster."""
 
     exit_code = 83
     title = "checkpoint unusable"

@@ -45,7 +45,7 @@ def look_at_mongodb(settings: Settings) -> Iterator[Finding]:
 
 
 def _collection(settings: Settings, source: MongoSource) -> Finding:
-    if source.exists():
+    if source.collection_exists():
         return Finding("ok", "collection", f"{namespace_of(settings)} exists")
     return Finding(
         "warning",
@@ -59,7 +59,7 @@ def _stream(settings: Settings, source: MongoSource, newest: ClusterTime) -> Ite
     with source.open(position_from(newest.next()), threading.Event(), by_time=False):
         text = f"this user may read the change stream of {namespace_of(settings)}"
         yield Finding("ok", "rights", text)
-    source.ids.find([None])
+    source.ids.look_up([None])
     yield Finding("ok", "rights", "this user may look up job ids")
 
 
@@ -94,7 +94,7 @@ def _history(settings: Settings, source: MongoSource) -> Iterator[Finding]:
 
 def _history_index(source: MongoSource) -> Finding:
     field = source.profile.updated_field
-    if field and not source.exists():
+    if field and not source.collection_exists():
         text = f"checked when the collection exists: it needs an index on {field}"
         return Finding("ok", "history", text)
     if missing := source.history.missing_index():

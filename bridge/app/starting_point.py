@@ -54,7 +54,7 @@ class StartingPoint:
             CheckpointUnusable: The stored checkpoint belongs to other data.
         """
         identity = self._source.identity(streams=not self._settings.keeps_no_position)
-        if not self._source.exists():
+        if not self._source.collection_exists():
             logger.warning(
                 "the collection %s does not exist yet: waiting for its first job",
                 namespace_of(self._settings),

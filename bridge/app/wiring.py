@@ -69,7 +69,7 @@ def make_store(settings: Settings, client: Client) -> CheckpointStore:
     if checkpoint.store == "file":
         return FileCheckpointStore(Path(checkpoint.file), checkpoint.name)
     return MongoCheckpointStore(
-        client, checkpoint.database, checkpoint.name, checkpoint.lease_seconds
+        client, checkpoint.database, checkpoint.name, lease_seconds=checkpoint.lease_seconds
     )
 
 

@@ -1,1 +1,1 @@
-"""Where the position is kept, and what keeps a second bridge out."""
+"""Checkpoint stores that need neither MongoDB nor Kafka."""

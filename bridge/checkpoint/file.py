@@ -1,4 +1,4 @@
-"""The checkpoint as one JSON file: written beside, synced, renamed; an OS lock keeps a second bridge out."""
+"""The checkpoint as a JSON file, replaced atomically, with a lock for its owner."""
 
 import errno
 import fcntl
@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from bridge.errors import BridgeError, CheckpointUnusable, Fenced, Misconfigured, Retryable
+from bridge.hints import Hint
 from bridge.model.checkpoint import Checkpoint, checkpoint_of
 
-#: A disk that is full or failing may be well again; a path that is wrong will not.
-_PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+#: A full or failing disk may recover; a wrong path will not.
+_RETRYABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 class FileCheckpointStore:
-    """See :class:`bridge.pipeline.ports.CheckpointStore` for the contract.
+    """A named checkpoint; see :class:`bridge.pipeline.ports.CheckpointStore` for the contract.
 
-    The lock is on ``FILE.lock``, because the file itself is replaced by each save; the system
-    gives it back when the process ends, however it ends.
+    The lock is on ``FILE.lock``, because each save replaces the file itself. The system releases it
+    when the process ends for any reason.
     """
 
     def __init__(self, path: Path, name: str) -> None:
@@ -30,11 +31,15 @@ class FileCheckpointStore:
 
     @property
     def epoch(self) -> int:
-        """Grows with each owner; 0 before this process became one."""
+        """Grows with each change of owner; 0 before this process became the owner."""
         return self._epoch
 
     def acquire(self) -> str:
-        """Take the lock; raises :class:`Fenced` when another process has it: with a file there is no standing by."""
+        """Take the lock; there is no standby with a file.
+
+        Raises:
+            Fenced: another process is the owner.
+        """
         if self._lock is not None:
             return ""
         lock = self._open_lock()
@@ -43,16 +48,16 @@ class FileCheckpointStore:
         except BlockingIOError:
             os.close(lock)
             raise Fenced(
-                f"Another process holds the checkpoint file {self._path}",
+                f"Another process owns the checkpoint file {self._path}",
                 "Nothing was read or sent",
-                "Stop the other one, or give this bridge a checkpoint.file of its own",
+                "Stop the other process, or give this bridge a checkpoint.file of its own",
             ) from None
         self._lock = lock
         self._epoch = self._stored_epoch() + 1
         return ""
 
     def _stored_epoch(self) -> int:
-        """A damaged file has none: ``load`` says so, and ``replace`` mends it."""
+        """Return the stored epoch; 0 for a damaged file, which ``replace`` repairs."""
         try:
             epoch = (self._read() or {}).get("epoch")
         except CheckpointUnusable:
@@ -60,35 +65,40 @@ class FileCheckpointStore:
         return epoch if isinstance(epoch, int) else 0
 
     def load(self) -> Checkpoint | None:
-        """The stored checkpoint; None when there is no file."""
+        """Return the stored checkpoint; None if there is no file."""
         record = self._read()
         if record is None:
             return None
         checkpoint = checkpoint_of(record, self.where)
         if checkpoint.name != self.name:
             raise CheckpointUnusable(
-                f"The checkpoint file {self._path} belongs to '{checkpoint.name}', not to '{self.name}'",
+                f"The checkpoint file {self._path} belongs to '{checkpoint.name}', "
+                f"not to '{self.name}'",
                 "Nothing was read or sent",
-                "Set checkpoint.name or checkpoint.file right",
+                "Correct checkpoint.name or checkpoint.file",
             )
         return checkpoint
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Store durably: a crash leaves the old or the new one, never a half. Raises :class:`Fenced` without the lock."""
+        """Store durably: after a crash the file contains the old or the new checkpoint, whole.
+
+        Raises:
+            Fenced: this process does not have the lock.
+        """
         self.renew()
-        beside = self._path.with_name(f"{self._path.name}.new")
+        new = self._path.with_name(f"{self._path.name}.new")
         try:
-            with beside.open("w") as file:
+            with new.open("w") as file:
                 json.dump({**checkpoint.record(), "epoch": self._epoch}, file, indent=1)
                 file.flush()
                 os.fsync(file.fileno())
-            beside.replace(self._path)
+            new.replace(self._path)
             _sync_folder(self._path.parent)
         except OSError as error:
             raise self._unwritable(error) from None
 
     def renew(self) -> None:
-        """Nothing to do: the lock holds as long as the process, or until it was given back."""
+        """Raise :class:`Fenced` without the lock; a lock needs no renewal."""
         if self._lock is None:
             raise Fenced(
                 f"The checkpoint file {self._path} is not locked by this process",
@@ -96,17 +106,18 @@ class FileCheckpointStore:
             )
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         if self._lock is not None:
             os.close(self._lock)
-        self._lock, self._epoch = None, 0
+        self._lock = None
+        self._epoch = 0
 
     def replace(self, checkpoint: Checkpoint | None) -> None:
         """Overwrite or (None) remove the checkpoint by hand, as the owner after ``acquire``."""
         self.renew()
         if self._path.exists() and not self._path.is_file():
             raise Misconfigured(
-                f"{self._path} is no file", "It is as it was", "Check checkpoint.file"
+                f"{self._path} is not a file", "Nothing was changed", "Check checkpoint.file"
             )
         if checkpoint is None:
             self._path.unlink(missing_ok=True)
@@ -114,7 +125,7 @@ class FileCheckpointStore:
             self.save(checkpoint)
 
     def check_rights(self) -> None:
-        """Raises :class:`Misconfigured` when the file cannot be written."""
+        """Raise :class:`Misconfigured` if the file cannot be written."""
         try:
             folder = self._path.absolute().parent
             folder.stat()
@@ -139,20 +150,20 @@ class FileCheckpointStore:
             raise self._unwritable(error) from None
         except (ValueError, RecursionError) as error:
             return self._damaged(str(error))
-        return record if isinstance(record, dict) else self._damaged("it holds no record")
+        return record if isinstance(record, dict) else self._damaged("it does not contain a record")
 
     def _damaged(self, why: str) -> dict[str, Any]:
         raise CheckpointUnusable(
             f"The checkpoint file {self._path} is damaged: {why}",
             "Nothing was read or sent",
-            "Put a copy back, or 'job-bridge token set TIME' with a time before the damage",
+            f"Restore a copy, or run '{Hint.TOKEN_SET_TIME}' with a time before the damage",
         ) from None
 
     def _unwritable(self, error: OSError) -> BridgeError:
-        verdict = Retryable if error.errno in _PASSING else Misconfigured
+        verdict = Retryable if error.errno in _RETRYABLE else Misconfigured
         return verdict(
             f"Cannot use the checkpoint file {self._path}: {error.strerror}",
-            "Nothing is lost: the last stored position is as it was",
+            "Nothing is lost: the last stored position is unchanged",
             "Check checkpoint.file, its folder and the disk",
             part="checkpoint",
         )

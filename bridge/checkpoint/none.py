@@ -1,11 +1,14 @@
-"""No checkpoint at all: for the modes in which tags in the jobs say what is still to be sent."""
+"""The store of modes without a checkpoint: tags in the jobs record the unsent transitions."""
 
 from bridge.errors import Usage
 from bridge.model.checkpoint import Checkpoint
 
 
 class NullCheckpointStore:
-    """Keeps nothing and keeps nobody out; see :class:`bridge.pipeline.ports.CheckpointStore` for the contract."""
+    """Stores nothing and admits any number of bridges.
+
+    See :class:`bridge.pipeline.ports.CheckpointStore` for the contract.
+    """
 
     where = "the jobs' own tags"
 
@@ -14,11 +17,11 @@ class NullCheckpointStore:
 
     @property
     def epoch(self) -> int:
-        """There are no owners."""
+        """Always 0, because there is no owner."""
         return 0
 
     def acquire(self) -> str:
-        """Everybody may: two that sweep the same jobs lose nothing."""
+        """Always succeed: two bridges that sweep the same jobs lose nothing."""
         return ""
 
     def load(self) -> Checkpoint | None:
@@ -34,9 +37,9 @@ class NullCheckpointStore:
         pass
 
     def replace(self, checkpoint: Checkpoint | None) -> None:
-        """Raises ``Usage``: there is nothing to change."""
+        """Raise ``Usage``: there is nothing to replace."""
         raise Usage(
-            "this delivery.mode keeps no position: tags in the jobs say what is still to be sent",
+            "this delivery.mode stores no position: tags in the jobs record the unsent transitions",
             "Nothing was changed",
         )
 

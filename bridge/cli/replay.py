@@ -238,9 +238,9 @@ def _go_on(place: str) -> str:
 
     Dates are the last of MongoDB's kinds of times, so only behind them does a time say what is left.
     """
-    from bridge.mongo.job_documents import DATE, time_in
+    from bridge.mongo.job_documents import DATE, parse_recovery_cursor
 
-    if not _PLACE.fullmatch(place) or not (seconds := time_in(place)[1]):
+    if not _PLACE.fullmatch(place) or not (seconds := parse_recovery_cursor(place)[1]):
         return ""  # a job without a time, or one from before there were any, of which there may be more
     return _iso(seconds) if place.startswith(DATE) else place
 

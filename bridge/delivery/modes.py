@@ -29,8 +29,8 @@ class TagSource(Protocol):
     def tags(self) -> Tags:
         """Return the tags that the settings ask for."""
 
-    def tagger(self) -> Tagger:
-        """Return the tagger, where the bridge sets the tags itself."""
+    def tagger(self) -> Tagger | None:
+        """Return the tagger; None where the service sets the tags."""
 
     def missing_sweep_index(self) -> str:
         """Return the name of the index that a sweep lacks; empty when it has an index."""
@@ -128,8 +128,8 @@ class BackgroundMode(Mode):
                 Hint.CREATE_SWEEP_INDEX,
                 missing,
             )
-        if self._settings.bridge_tags:
-            stream = TaggingStream(stream, self._source.tagger())
+        if (tagger := self._source.tagger()) is not None:
+            stream = TaggingStream(stream, tagger)
         return SweepingStream(
             stream, self._tags, self._in_flight, pace=self._settings.sweep, context=context
         )

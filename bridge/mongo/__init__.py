@@ -1,1 +1,1 @@
-"""MongoDB: the change stream, decoding, job ids, preflight and the table of errors."""
+"""MongoDB: the change stream, history, tags, checkpoints and the verdict on each error."""

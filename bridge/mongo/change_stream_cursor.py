@@ -1,9 +1,9 @@
-"""The cursor of a change stream, read by commands: its answers come whole, and as bytes.
+"""The cursor of a change stream, read by commands: its replies arrive whole, as bytes.
 
-PyMongo's own cursor takes an answer apart before it asks for the next. Here the bytes are handed on
-and the next can be asked for at once, so that the server works meanwhile (docs/benchmarks.md has both,
-measured in the loop). What a cursor is owed is kept: all its commands are of one session, and go to
-one server (driver specifications "driver sessions" and "server selection"; see :class:`bridge.mongo.client.SameServer`).
+PyMongo's own cursor decodes a reply before it sends the next command. With raw replies the next
+command can be sent at once, so the server works meanwhile (docs/benchmarks.md compares both in the
+loop). As the driver specifications "driver sessions" and "server selection" require, all commands
+of a cursor use the same session and server; see :class:`bridge.mongo.client.SameServer`.
 """
 
 from collections.abc import Sequence
@@ -19,42 +19,46 @@ from pymongo.errors import PyMongoError
 from bridge.mongo.client import Document
 from bridge.mongo.decoder import OPTIONS
 
-#: A reply of the server as it came, BSON.
-Answer = bytes | memoryview
+#: A reply of the server as received: BSON.
+Reply = bytes | memoryview
 
 BATCH_SIZE = 1000
-#: How long an opening may take; a path that goes silent meanwhile is noticed by PyMongo's monitor of the server.
+#: How long opening may last. PyMongo's monitor of the server detects a broken connection earlier.
 _OPEN_SECONDS = 3600
 _RAW = OPTIONS.with_options(document_class=RawBSONDocument)
 
 
 class ChangeStreamCursor:
-    """One cursor; its calls raise PyMongo's errors, after which there is none. For one thread at a time."""
+    """A server-side cursor, for one thread at a time.
+
+    Its methods raise PyMongo's errors; after an error the cursor no longer exists.
+    """
 
     def __init__(self, collection: Collection[Document]) -> None:
-        self._database, self._name = collection.database, collection.name
+        self._database = collection.database
+        self._name = collection.name
         self._session = self._database.client.start_session(causal_consistency=False)
         self._id = 0
 
-    def open(self, stages: Sequence[Document]) -> Answer:
-        """Open it; the first answer, with what is there: the server waits for nothing.
+    def open(self, stages: Sequence[Document]) -> Reply:
+        """Open the cursor and return its first reply, which may contain no events.
 
-        But it looks through the oplog until it has a batch or is at the end, and that may take minutes: a third of a
-        million of others' entries a second.
+        The server scans the oplog until it has a batch or reaches the end. That may take minutes:
+        it scans about 330,000 entries of other collections per second.
         """
         with timeout(_OPEN_SECONDS):
-            answer = self._command(
+            reply = self._command(
                 {
                     "aggregate": self._name,
                     "pipeline": list(stages),
                     "cursor": {"batchSize": BATCH_SIZE},
                 }
             )
-        self._id = unpacked(answer).id
-        return answer
+        self._id = parse_reply(reply).cursor_id
+        return reply
 
-    def more(self, await_ms: int) -> Answer:
-        """The next answer: at once when there are events, without any when none came for so long."""
+    def more(self, await_ms: int) -> Reply:
+        """Return the next reply: as soon as there are events, or empty after ``await_ms``."""
         return self._command(
             {
                 "getMore": self._id,
@@ -65,33 +69,40 @@ class ChangeStreamCursor:
         )
 
     def close(self) -> None:
-        """Let the server forget it; raises nothing."""
+        """Kill the cursor on the server; raises nothing."""
         if self._id:
             with suppress(PyMongoError):
                 self._command({"killCursors": self._name, "cursors": [self._id]})
         self._session.end_session()
 
-    def _command(self, command: Document) -> Answer:
+    def _command(self, command: Document) -> Reply:
         try:
             reply: RawBSONDocument = self._database.command(
                 command, codec_options=_RAW, session=self._session
             )
         except PyMongoError:
-            self._id = 0  # the server has ended it too, or is not there to be told
+            # The server has closed the cursor too, or is unreachable.
+            self._id = 0
             raise
         return reply.raw
 
 
-class Unpacked(NamedTuple):
-    """An answer's events, the token after them (the post-batch token), and the cursor's id: 0 when it has ended."""
+class ParsedReply(NamedTuple):
+    """The content of a reply.
+
+    Attributes:
+        events: shaped change events, see event_fields.py.
+        token: the resume token after them (``postBatchResumeToken``).
+        cursor_id: 0 when the server has closed the cursor.
+    """
 
     events: list[Document]
     token: Document | None
-    id: int
+    cursor_id: int
 
 
-def unpacked(answer: Answer) -> Unpacked:
-    """Take an answer apart; nothing it holds is refused, see :data:`bridge.mongo.decoder.OPTIONS`."""
-    cursor = bson.decode(answer, OPTIONS)["cursor"]
+def parse_reply(reply: Reply) -> ParsedReply:
+    """Parse a reply; accepts any content, see :data:`bridge.mongo.decoder.OPTIONS`."""
+    cursor = bson.decode(reply, OPTIONS)["cursor"]
     events = cursor["nextBatch"] if "nextBatch" in cursor else cursor["firstBatch"]
-    return Unpacked(events, cursor.get("postBatchResumeToken"), cursor["id"])
+    return ParsedReply(events, cursor.get("postBatchResumeToken"), cursor["id"])

@@ -1,4 +1,4 @@
-"""Makes the MongoDB clients: one for the stream, one for everything with a deadline."""
+"""Makes the MongoDB clients: for the stream, for short commands and for long queries."""
 
 import warnings
 from collections.abc import Sequence
@@ -15,55 +15,61 @@ from bridge.settings import Settings
 Document = dict[str, Any]
 Client = MongoClient[Document]
 
-#: How long the server may hold an empty read, in milliseconds: the pulse of an idle bridge.
+#: Milliseconds for which the server may hold a read without events, so an idle reader still turns.
 AWAIT_MS = 1000
-#: A path that went silent is noticed after the await and so many seconds more.
+#: Seconds beyond the await after which a silent connection counts as broken.
 _SILENCE_SECONDS = 10
 _CONNECT_MS = 5000
-#: How long a query of the history may be silent: without an index MongoDB looks through all jobs before it answers.
-_PATIENCE_SECONDS = 3600
+#: Without an index MongoDB scans all jobs before it returns the first.
+_LONG_QUERY_SECONDS = 3600
 
 
 class SameServer:
-    """A server selector that stays with the server it chose: a cursor lives on one mongos only.
+    """A server selector that keeps its choice, because a cursor exists on a single mongos.
 
-    Where that server is gone, or is no longer the primary, the next is chosen; it does not know
-    the cursor, and says so.
+    If that server is down or no longer the primary, it chooses again; the new server then reports
+    that it does not know the cursor.
     """
 
     def __init__(self) -> None:
         self._address: tuple[str, int | None] | None = None
 
     def __call__(self, servers: Sequence[ServerDescription]) -> Sequence[ServerDescription]:
-        same = [one for one in servers if one.address == self._address]
+        same = [server for server in servers if server.address == self._address]
         if not same and servers:
-            same = [min(servers, key=lambda one: one.round_trip_time or 0)]
+            same = [min(servers, key=lambda server: server.round_trip_time or 0)]
             self._address = same[0].address
         return same
 
 
 def stream_client(settings: Settings) -> Client:
-    """A client for the change stream: no deadline on a command, one on the silence of its socket, and one server for all."""
+    """Return a client for the change stream.
+
+    All commands go to the same server. They have no deadline, but a silent connection is closed.
+    """
     return _client(
         settings, socketTimeoutMS=AWAIT_MS + _SILENCE_SECONDS * 1000, server_selector=SameServer()
     )
 
 
 def state_client(settings: Settings) -> Client:
-    """A client for short commands: each ends within 5 seconds, writes wait for the majority."""
+    """Return a client for short commands: 5 seconds each; writes wait for the majority."""
     return _client(settings, deadline_ms=_CONNECT_MS, w="majority")
 
 
 def history_client(settings: Settings) -> Client:
-    """A client for long queries: without an index MongoDB sorts all jobs before it gives the first."""
-    return _client(settings, socketTimeoutMS=_PATIENCE_SECONDS * 1000)
+    """Return a client for long queries: without an index MongoDB first sorts all jobs."""
+    return _client(settings, socketTimeoutMS=_LONG_QUERY_SECONDS * 1000)
 
 
 def _client(settings: Settings, deadline_ms: int | None = None, **options: Any) -> Client:
-    """Make a client; ``deadline_ms`` is that of each command, whatever the URI says.
+    """Make a client.
 
-    A warning of PyMongo's about the URI (a misspelt option) is an error here, because it would
-    otherwise be ignored: ``tsl=true`` would mean no TLS.
+    PyMongo only warns about a misspelt option in the URI and ignores it: ``tsl=true`` would turn
+    TLS off. Here such a warning is an error.
+
+    Args:
+        deadline_ms: the deadline of each command, whatever the URI contains.
     """
     mongo = settings.mongo
     if mongo.username:
@@ -85,21 +91,23 @@ def _client(settings: Settings, deadline_ms: int | None = None, **options: Any) 
             )
         except InvalidURI as error:
             raise Misconfigured(
-                f"mongo.uri is no MongoDB connection string: {_safe(str(error))}",
+                f"mongo.uri is not a MongoDB connection string: {_without_secrets(error)}",
                 "Nothing was read or sent",
                 "It looks like mongodb://HOST:PORT/?replicaSet=rs0",
             ) from None
         except PyMongoError as error:
             raise classify(error) from None
-        except (Warning, ValueError, TypeError, OSError) as error:  # OSError: a file named in it
+        # OSError: a file that an option names.
+        except (Warning, ValueError, TypeError, OSError) as error:
             raise Misconfigured(
-                f"mongo.uri has an option that does not work: {_safe(str(error))}",
+                f"mongo.uri has an option that does not work: {_without_secrets(error)}",
                 "Nothing was read or sent",
                 "Correct or remove it",
             ) from None
 
 
-def _safe(text: str) -> str:
-    """Messages about a URI may repeat it; what could be a password is not worth the help."""
-    text = text.split(" or maybe a camelCase")[0]  # what PyMongo tells programmers
+def _without_secrets(error: Exception) -> str:
+    """Return the text of ``error``, unless it might repeat the URI with its password."""
+    # PyMongo's suggestion that follows is for programmers.
+    text = str(error).split(" or maybe a camelCase")[0]
     return text if "@" not in text and "://" not in text else "it cannot be parsed"

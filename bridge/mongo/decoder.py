@@ -1,4 +1,7 @@
-"""Shaped change events to :class:`Event`: all knowledge of field names and of odd documents."""
+"""Decodes shaped change events; all knowledge of unusual documents is here.
+
+Optimised, because it runs once per event; tests/unit/test_hot_path.py counts its calls.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -9,152 +12,178 @@ from typing import Any
 
 from bson.codec_options import CodecOptions, DatetimeConversion
 
+from bridge.hints import Hint
 from bridge.model.position import Position
 from bridge.model.profile import Profile
 from bridge.model.transition import STREAM, Event, Poison, Transition, made_trans_id
+from bridge.mongo.event_fields import (
+    CHANGES,
+    DOCUMENT_KEY,
+    JOB_ID,
+    JOB_STATE,
+    OPERATION,
+    PATH,
+    STATE,
+    TIME,
+    TOKEN,
+    TRANS_ID,
+    UPDATED,
+    VALUE,
+    WALL_TIME,
+    WHOLE_HISTORY,
+)
 from bridge.mongo.job_id_cache import UNKNOWN, JobIdCache
 
 logger = logging.getLogger(__name__)
 
-#: Nothing a document holds may stop the stream: bad UTF-8 is replaced, a date out of range stays a number.
+#: No document may stop the stream: bad UTF-8 is replaced, a date out of range stays a number.
 OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(
     unicode_decode_error_handler="replace", datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
 
-#: Operations on the collection itself, and what each means; after them the server ends the stream.
-_COLLECTION = {
-    "drop": "the collection was dropped; the bridge goes on with the next one of this name. What is in one that is renamed onto it "
-    "is not told: 'job-bridge verify --repair' sends that",
-    "rename": "the collection was renamed; the bridge goes on with the next one of the old name, "
-    "set mongo.collection to follow the new one",
-    "dropDatabase": "the database was dropped; the bridge goes on with the next one of this name",
-    "invalidate": "the change stream ended with its collection; opening a new one",
+#: Operations on the collection itself; after each of them the server closes the stream.
+_COLLECTION_OPERATIONS = {
+    "drop": "the collection was dropped; the bridge resumes with the next collection of this name. "
+    "Transitions in a collection that is renamed to this name are not published: "
+    f"'{Hint.VERIFY_REPAIR}' sends them",
+    "rename": "the collection was renamed; the bridge resumes with the next collection of the old "
+    "name, set mongo.collection to follow the new name",
+    "dropDatabase": "the database was dropped; the bridge resumes with the next collection of this "
+    "name",
+    "invalidate": "the change stream ended with its collection; opening a new stream",
 }
 
-#: Operations that tell the whole document.
-_WHOLE = ("insert", "replace")
-#: The driver's dates are UTC and naive.
+#: Operations whose event contains the whole document.
+_WHOLE_DOCUMENT = ("insert", "replace")
+#: PyMongo's dates are UTC and naive.
 _EPOCH = datetime(1970, 1, 1)
-#: How the text of a time ends, by its milliseconds.
+#: The end of the text of a time, by its milliseconds.
 _FRACTIONS = ("+00:00", *(f".{millis:03}000+00:00" for millis in range(1, 1000)))
 
-#: Makes a named tuple in half the time its own class takes, for what is made a million times.
+#: Makes a named tuple in half the time of its class.
 _new = tuple.__new__
 
-Raw = dict[str, Any]
+RawEvent = dict[str, Any]
 Items = tuple[Transition | Poison, ...]
 
 
-def position_in(token: Raw) -> Position:
-    """The position right after the event with this resume token, opaque and whole."""
+def position_of_token(token: RawEvent) -> Position:
+    """Return the position right after the event with this resume token, which stays opaque."""
     bits = token.get("_typeBits")
     return Position(token["_data"], bytes(bits).hex() if bits else "")
 
 
 class Decoder:
-    """Decodes the events of one collection, looking up the job ids of a batch at once."""
+    """Decodes the events of a collection; looks up missing job ids by batch."""
 
     def __init__(self, profile: Profile, ids: JobIdCache) -> None:
         self._profile = profile
         self._ids = ids
         self._id_is_key = profile.id_field == "_id"
-        self._time: Any = None
+        self._wall_time: Any = None
         self._committed: float | None = None
-        #: Where the index begins in the path of an element of the history.
-        self._index = len(f"{profile.transitions_field}.")
-        self._fields = {
-            profile.transition_state: "s",
-            profile.transition_time: "d",
-            profile.transition_trans_id: "i",
+        #: Where the array index starts in the path of an element of the history.
+        self._index_start = len(f"{profile.transitions_field}.")
+        self._event_fields = {
+            profile.transition_state: STATE,
+            profile.transition_time: TIME,
+            profile.transition_trans_id: TRANS_ID,
         }
 
-    def decode(self, raws: Sequence[Raw]) -> list[Event]:
-        """Decode a batch, in order. Raises PyMongo's errors when a lookup fails."""
+    def decode(self, raws: Sequence[RawEvent]) -> list[Event]:
+        """Decode a batch in its order. Raises PyMongo's errors if a lookup fails."""
         return list(map(self._event, raws, self._job_ids(raws)))
 
-    def _job_ids(self, raws: Sequence[Raw]) -> Sequence[Any]:
-        """The job id of each event, or why there is none; what is not remembered is looked up at once."""
+    def _job_ids(self, raws: Sequence[RawEvent]) -> Sequence[Any]:
+        """Return the job id of each event, or a :class:`MissingJobId`."""
         if self._id_is_key:
-            return [str(raw.get("k")) for raw in raws]
-        ids = [self._known(raw) for raw in raws]
-        missing = [raw["k"] for raw, known in zip(raws, ids, strict=True) if known is UNKNOWN]
+            return [str(raw.get(DOCUMENT_KEY)) for raw in raws]
+        ids = [self._cached_id(raw) for raw in raws]
+        missing = [
+            raw[DOCUMENT_KEY] for raw, cached in zip(raws, ids, strict=True) if cached is UNKNOWN
+        ]
         if missing:
-            found = iter(self._ids.find(missing, _GONE))
-            ids = [next(found) if known is UNKNOWN else known for known in ids]
+            looked_up = iter(self._ids.look_up(missing, _DELETED))
+            ids = [next(looked_up) if cached is UNKNOWN else cached for cached in ids]
         return ids
 
-    def _known(self, raw: Raw) -> Any:
-        key = raw.get("k")  # a drop has none
-        if raw["o"] == "update" and "j" not in raw:
-            return self._ids.known(key)
-        if "j" in raw or raw["o"] in _WHOLE:
-            self._ids.remember(key, raw.get("j"))
-        return raw.get("j")
+    def _cached_id(self, raw: RawEvent) -> Any:
+        key = raw.get(DOCUMENT_KEY)  # a drop has no document
+        if raw[OPERATION] == "update" and JOB_ID not in raw:
+            return self._ids.cached(key)
+        if JOB_ID in raw or raw[OPERATION] in _WHOLE_DOCUMENT:
+            self._ids.remember(key, raw.get(JOB_ID))
+        return raw.get(JOB_ID)
 
-    def _event(self, raw: Raw, job_id: Any) -> Event:
-        token, operation = raw["_id"], raw["o"]
-        position = (
-            _new(Position, (token["_data"], "", "")) if len(token) == 1 else position_in(token)
-        )
-        if (
-            time := raw.get("w")
-        ) != self._time:  # events that were committed together come one after the other
-            self._time = time
+    def _event(self, raw: RawEvent, job_id: Any) -> Event:
+        token = raw[TOKEN]
+        operation = raw[OPERATION]
+        if len(token) == 1:
+            position = _new(Position, (token["_data"], "", ""))
+        else:
+            position = position_of_token(token)
+        # Consecutive events often have the same wall time.
+        if (time := raw.get(WALL_TIME)) != self._wall_time:
+            self._wall_time = time
             self._committed = (
                 (time - _EPOCH).total_seconds() if isinstance(time, datetime) else None
             )
         committed = self._committed
-        if operation != "update" and operation not in _WHOLE:
-            return Event(position, (), committed, _skipped(operation, raw))
+        if operation != "update" and operation not in _WHOLE_DOCUMENT:
+            return Event(position, (), committed, _skip(operation, raw))
         items = self._items(raw, job_id, position)
         return _new(Event, (position, items, committed, "" if items else "no_transition", STREAM))
 
-    def _items(self, raw: Raw, job_id: Any, position: Position) -> Items:
+    def _items(self, raw: RawEvent, job_id: Any, position: Position) -> Items:
         if self._profile.transitions_field is None:
-            return self._latest(raw, job_id, position)
-        if "a" in raw:
-            if raw["o"] != "insert" and raw["a"]:
+            return self._latest_state(raw, job_id, position)
+        if WHOLE_HISTORY in raw:
+            elements = raw[WHOLE_HISTORY]
+            if raw[OPERATION] != "insert" and elements:
                 logger.warning(
-                    "the history of a job was written anew: all %d transitions are sent again, "
-                    "consumers know them by trans_id",
-                    len(raw["a"]),
+                    "the history of a job was rewritten: all %d transitions are sent again, "
+                    "consumers recognise them by trans_id",
+                    len(elements),
                     extra={"job_id": str(job_id)[:100]},
                 )
-            return tuple([transition_of(job_id, n, one, raw) for n, one in enumerate(raw["a"])])
-        new = raw["t"]
-        if len(new) == 1 and (index := new[0]["k"][self._index :]).isdecimal():
-            return (transition_of(job_id, int(index), new[0], raw),)  # nearly every event
-        return tuple(transition_of(job_id, n, one, raw) for n, one in self._elements(raw))
+            return tuple(
+                [make_transition(job_id, n, element, raw) for n, element in enumerate(elements)]
+            )
+        changes = raw[CHANGES]
+        # Nearly every event contains exactly one new element.
+        if len(changes) == 1 and (index := changes[0][PATH][self._index_start :]).isdecimal():
+            return (make_transition(job_id, int(index), changes[0], raw),)
+        return tuple(make_transition(job_id, n, element, raw) for n, element in self._elements(raw))
 
-    def _elements(self, raw: Raw) -> list[tuple[int, Raw]]:
-        """New elements of the history by index; what is set deeper inside one is no transition."""
-        found: dict[int, dict[str, Any]] = {}
-        for one in raw["t"]:
-            index, _, name = one["k"][self._index :].partition(".")
+    def _elements(self, raw: RawEvent) -> list[tuple[int, RawEvent]]:
+        """Return new and rewritten elements by index, without changes that are not a transition."""
+        elements: dict[int, RawEvent] = {}
+        for change in raw[CHANGES]:
+            index, _, name = change[PATH][self._index_start :].partition(".")
             if not index.isdecimal():
                 continue
             if not name:
-                found[int(index)] = one
-            elif "v" in one:
-                found.setdefault(int(index), {})[self._fields.get(name, "")] = one["v"]
+                elements[int(index)] = change
+            elif VALUE in change:
+                element = elements.setdefault(int(index), {})
+                element[self._event_fields.get(name, "")] = change[VALUE]
         return [
-            (n, _completed(found[n], raw))
-            for n in sorted(found)
-            if found[n].keys() & {"s", "i"} or "k" in found[n]
+            (index, _completed(elements[index], raw))
+            for index in sorted(elements)
+            if elements[index].keys() & {STATE, TRANS_ID, PATH}
         ]
 
-    def _latest(self, raw: Raw, job_id: Any, position: Position) -> Items:
-        if "s" not in raw:
+    def _latest_state(self, raw: RawEvent, job_id: Any, position: Position) -> Items:
+        if STATE not in raw:
             return ()
-        time = moment_in(raw.get("u")) or moment_in(raw.get("w"))
-        time = time or moment_in(position.cluster_time.seconds)
-        fields = {"s": raw["s"], "d": time}
-        return (transition_of(job_id, None, fields, raw),)
+        time = parse_time(raw.get(UPDATED)) or parse_time(raw.get(WALL_TIME))
+        time = time or parse_time(position.cluster_time.seconds)
+        return (make_transition(job_id, None, {STATE: raw[STATE], TIME: time}, raw),)
 
 
 @dataclass(frozen=True, slots=True)
-class _NoId:
-    """Stands for a job id that cannot be had, and says why."""
+class MissingJobId:
+    """Replaces a job id that cannot be found, with the reason."""
 
     reason: str
 
@@ -162,24 +191,29 @@ class _NoId:
         return ""
 
 
-_GONE = _NoId("the job was deleted before its id could be looked up")
+_DELETED = MissingJobId("the job was deleted before its id could be looked up")
 
 
-def _completed(element: Raw, raw: Raw) -> Raw:
-    """An element rewritten in place (a job begun anew) tells only what changed: the job's state and the commit's time stand in."""
-    if "k" in element:
+def _completed(element: RawEvent, raw: RawEvent) -> RawEvent:
+    """Complete an element that was rewritten in place, as by a job that starts again.
+
+    Its event contains the changed fields only; the job's state and the time of the commit replace
+    the missing ones.
+    """
+    if PATH in element:
         return element
-    return {"s": raw.get("n"), "d": raw.get("w"), **element}
+    return {STATE: raw.get(JOB_STATE), TIME: raw.get(WALL_TIME), **element}
 
 
-def transition_of(job_id: Any, sequence: int | None, fields: Any, raw: Raw) -> Transition | Poison:
-    """Make a transition of its three fields, or say why it is none."""
-    fields = fields if isinstance(fields, dict) else {}
-    state, time, trans_id = fields.get("s"), fields.get("d"), fields.get("i")
+def make_transition(
+    job_id: Any, sequence: int | None, element: Any, raw: RawEvent
+) -> Transition | Poison:
+    """Make a transition of an element, or a :class:`Poison` with the reason."""
+    element = element if isinstance(element, dict) else {}
+    state, time, trans_id = element.get(STATE), element.get(TIME), element.get(TRANS_ID)
     if isinstance(job_id, str) and isinstance(state, str) and isinstance(time, datetime):
-        since = (
-            time - _EPOCH
-        )  # isoformat in half its time: those of one second share most of the text
+        # Half the time of isoformat(): times in the same second share most of their text.
+        since = time - _EPOCH
         text = _second(since.days, since.seconds) + _FRACTIONS[since.microseconds // 1000]
         if not (isinstance(trans_id, str) and trans_id):
             trans_id = made_trans_id(job_id, text if sequence is None else sequence, state)
@@ -188,11 +222,11 @@ def transition_of(job_id: Any, sequence: int | None, fields: Any, raw: Raw) -> T
     return Poison(reason, _text(job_id), _text(state), _text(time), _text(trans_id), sequence)
 
 
-def _reason(job_id: Any, state: Any, time: Any, raw: Raw) -> str:
-    document = f"document _id {raw.get('k')!s:.100}"
-    if isinstance(job_id, _NoId):
+def _reason(job_id: Any, state: Any, time: Any, raw: RawEvent) -> str:
+    document = f"document _id {raw.get(DOCUMENT_KEY)!s:.100}"
+    if isinstance(job_id, MissingJobId):
         return f"{job_id.reason}; {document}"
-    for name, value, kind, wanted in (
+    for name, value, kind, expected in (
         ("job id", job_id, str, "text"),
         ("state", state, str, "text"),
         ("time", time, datetime, "a date"),
@@ -200,7 +234,7 @@ def _reason(job_id: Any, state: Any, time: Any, raw: Raw) -> str:
         if value is None:
             return f"the {name} is missing; {document}"
         if not isinstance(value, kind):
-            return f"the {name} is {type(value).__name__}, not {wanted}; {document}"
+            return f"the {name} is {type(value).__name__}, not {expected}; {document}"
     raise AssertionError("called for a good transition")
 
 
@@ -215,8 +249,8 @@ def _second(days: int, seconds: int) -> str:
     return (_EPOCH + timedelta(days, seconds)).isoformat()
 
 
-def moment_in(value: Any) -> datetime | None:
-    """A date, or Unix seconds as a number, as the driver gives dates; None where it is neither."""
+def parse_time(value: Any) -> datetime | None:
+    """Convert a date or Unix seconds to a naive UTC date; None for other values."""
     if isinstance(value, datetime):
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -228,14 +262,13 @@ def moment_in(value: Any) -> datetime | None:
     return None
 
 
-def _skipped(operation: str, raw: Raw) -> str:
+def _skip(operation: str, raw: RawEvent) -> str:
+    """Log an event without transitions and return the reason that metrics use."""
     if operation == "delete":
         logger.warning(
-            "a job was deleted: nothing is sent for it; document _id %.100s", raw.get("k")
+            "a job was deleted: nothing is sent for it; document _id %.100s", raw.get(DOCUMENT_KEY)
         )
         return "delete"
-    logger.warning(
-        "%s",
-        _COLLECTION.get(operation, f"the collection had a {operation}: nothing is sent for it"),
-    )
+    other = f"the operation {operation} on the collection: nothing is sent for it"
+    logger.warning("%s", _COLLECTION_OPERATIONS.get(operation, other))
     return "collection"

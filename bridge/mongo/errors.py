@@ -1,24 +1,24 @@
-"""What each MongoDB error means for the bridge: one table, one function.
+"""The verdict on each MongoDB error, for the jobs, the stream and the checkpoint.
 
-Codes and their classes are those of the server's ``error_codes.yml`` and of the driver
-specification "change streams" (resumable errors); where a code is missing the server's own
-``ResumableChangeStreamError`` label decides, and what is unknown is tried again, never skipped.
+Sources of the codes: the server's ``error_codes.yml`` and the driver specification "change streams"
+(resumable errors). An unknown code is retried, never skipped, unless the server labels it
+``NonResumableChangeStreamError``.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 from pymongo.errors import (
     BulkWriteError,
     ConfigurationError,
     ConnectionFailure,
-    InvalidURI,
     OperationFailure,
     PyMongoError,
+    ServerSelectionTimeoutError,
 )
 
 from bridge.errors import (
-    MONGODB_AWAY,
     BridgeError,
     CheckpointUnusable,
     Misconfigured,
@@ -26,161 +26,231 @@ from bridge.errors import (
     ResumePointLost,
     Retryable,
     Unreadable,
-    is_lookup,
-    is_refused,
-    short,
+)
+from bridge.hints import Hint
+
+_UNAUTHORIZED = 13
+#: Unauthorized, AuthenticationFailed, AtlasError (bad auth), ReauthenticationRequired.
+_REFUSED = frozenset({_UNAUTHORIZED, 18, 8000, 391})
+_AUTHENTICATION_FAILED = "Authentication failed"
+_DOCUMENT_VALIDATION_FAILURE = 121
+_MAX_EXAMPLES = 3
+
+_NOTHING_LOST = "Nothing is lost: the bridge resumes from the last stored position"
+_NOTHING_READ = "Nothing was read or sent"
+_RETRIES = "A running bridge retries by itself"
+_CREDENTIALS = "Check user, password and authSource"
+_REPLICA_SET = (
+    "Check mongo.uri, the replicaSet in it and that a primary is up; a standalone mongod becomes a "
+    "replica set with --replSet rs0 and, once, rs.initiate(); a running bridge retries by itself"
 )
 
-#: ChangeStreamHistoryLost, CappedPositionLost.
-HISTORY_LOST = frozenset({286, 136})
-#: ChangeStreamFatalError, InvalidResumeToken: this token cannot be resumed from, its time can.
-TOKEN_REFUSED = frozenset({280, 260})
-#: FailedToParse, Overflow, and where the server's resume_token.cpp finds a token that is no token.
-TOKEN_CORRUPT = frozenset(
-    {
-        9,
-        15,
-        40647,
-        40648,
-        40649,
-        50788,
-        50793,
-        50794,
-        50795,
-        50796,
-        50811,
-        50854,
-        50855,
-        50870,
-        50872,
-        51055,
-        51056,
-        51057,
-    }
-)
-#: BSONObjectTooLarge: the event is over 16 MB as it is read (docs/limits.md), and will be each time.
-TOO_LARGE = frozenset({10334})
-#: CommandNotSupportedOnView, $changeStream on a standalone, unknown stage or field, illegal operation.
-MISCONFIGURED = frozenset({166, 40573, 40324, 40415, 20, 72, 47})
 
-_NAMES = "Check the name in mongo.uri and the name server of this machine; a running bridge tries again by itself"
-#: DocumentValidationFailure.
-_INVALID = 121
-_EXAMPLES = 3
-_REPLAY = "Nothing is lost: the bridge goes on from the last stored position"
-
-
-class Refused(BridgeError):
-    """Some documents of a bulk write do not pass the collection's validator; all others are written."""
+class InvalidDocuments(BridgeError):
+    """The collection's validator rejected some writes of a bulk; all others were made."""
 
 
 class TokenRefused(Retryable):
-    """The server will not resume from this token; going on from its cluster time loses nothing."""
+    """MongoDB rejects this resume token; its cluster time still works and loses nothing."""
 
 
-def classify(error: PyMongoError) -> BridgeError:
-    """Say what the bridge does about ``error``."""
+class _Verdict(NamedTuple):
+    """A row of the table; MongoDB's own text is appended to ``what``."""
+
+    error: type[BridgeError]
+    what: str
+    data: str
+    todo: str
+    part: str = "bridge"
+
+    def on(self, text: str) -> BridgeError:
+        return self.error(f"{self.what}: {text}", self.data, self.todo, part=self.part)
+
+
+_RESUME_POINT_LOST = _Verdict(
+    ResumePointLost,
+    "The oplog no longer reaches back to the checkpoint",
+    "The stream cannot deliver the transitions between the checkpoint and the oplog's oldest entry",
+    f"The jobs still contain them: '{Hint.RUN_RECOVER}' publishes them and resumes the stream; "
+    "enlarge the oplog",
+)
+
+_STREAM_VERDICTS: dict[frozenset[int], _Verdict] = {
+    # ChangeStreamFatalError, InvalidResumeToken.
+    frozenset({280, 260}): _Verdict(
+        TokenRefused, "MongoDB rejects this resume token", _NOTHING_LOST, "", part="mongodb"
+    ),
+    # FailedToParse, Overflow, and the checks in the server's resume_token.cpp.
+    frozenset(
+        {9, 15, 40647, 40648, 40649, 50788, 50793, 50794, 50795, 50796, 50811, 50854, 50855}
+        | {50870, 50872, 51055, 51056, 51057}
+    ): _Verdict(
+        CheckpointUnusable,
+        "The stored resume token is not valid",
+        _NOTHING_READ,
+        f"Run '{Hint.TOKEN_SET_TIME}' with a time before the damage",
+    ),
+    # BSONObjectTooLarge: the event exceeds 16 MB (docs/limits.md), now and at each retry.
+    frozenset({10334}): _Verdict(
+        Unreadable,
+        "An event is too large for MongoDB to deliver",
+        "The stream cannot be read past it; nothing is lost so far",
+        f"Run '{Hint.RUN_RECOVER}' to republish this event from the jobs and resume after it",
+    ),
+    # CommandNotSupportedOnView, $changeStream on a standalone, unknown stage or field,
+    # IllegalOperation, InvalidOptions, QueryFeatureNotAllowed.
+    frozenset({166, 40573, 40324, 40415, 20, 72, 47}): _Verdict(
+        Misconfigured,
+        "MongoDB cannot open this change stream",
+        _NOTHING_READ,
+        "Watch a collection (not a view) of a replica set or a sharded cluster",
+    ),
+    # ChangeStreamHistoryLost, CappedPositionLost.
+    frozenset({286, 136}): _RESUME_POINT_LOST,
+}
+
+
+class Area(NamedTuple):
+    """How errors describe the data that a command reads or writes."""
+
+    part: str
+    refused: str
+    grant: str
+    since_refusal: str
+    unreachable: str
+    failed: str
+    #: By the code of the server; a code that is not listed is retried.
+    verdicts: dict[frozenset[int], _Verdict]
+
+
+JOBS = Area(
+    part="mongodb",
+    refused="MongoDB refuses this user",
+    grant=f"{_CREDENTIALS}, and the role: find and changeStream on the collection",
+    since_refusal="Nothing was read or sent since",
+    unreachable="MongoDB is unreachable",
+    failed="MongoDB failed",
+    verdicts=_STREAM_VERDICTS,
+)
+
+
+def checkpoint_area(where: str) -> Area:
+    """Return the area of a checkpoint, to which the verdicts of a stream do not apply."""
+    return Area(
+        part="checkpoint",
+        refused=f"MongoDB does not let this user keep the checkpoint in {where}",
+        grant="Grant find, insert and update on that collection",
+        since_refusal="Nothing was sent since the last stored position",
+        unreachable=f"The checkpoint in {where} is unreachable",
+        failed=f"MongoDB failed to read or write the checkpoint in {where}",
+        verdicts={},
+    )
+
+
+def classify(error: PyMongoError, area: Area = JOBS) -> BridgeError:
+    """Return the bridge's error for ``error``, which occurred in ``area``."""
     if isinstance(error, BulkWriteError):
-        if invalid := _invalid_in(error):
+        if invalid := _invalid_documents(error):
             return invalid
-        error = _first_of(error)
+        error = _first_failure(error)
+    text = summary_of(error)
     if is_refused(error):
-        return NotPermitted(
-            f"MongoDB refuses this user: {short(error)}",
-            "Nothing was read or sent since",
-            "Check user, password and authSource, and the role: find and changeStream on the collection",
-            part="mongodb",
-        )
+        known = isinstance(error, OperationFailure) and error.code == _UNAUTHORIZED
+        todo = area.grant if known else _CREDENTIALS
+        return NotPermitted(f"{area.refused}: {text}", area.since_refusal, todo, part=area.part)
     if isinstance(error, OperationFailure):
-        return _classify_code(error)
-    if isinstance(error, ConfigurationError) and is_lookup(error):
-        return Retryable(
-            f"The servers of mongo.uri cannot be looked up: {short(error)}",
-            _REPLAY,
-            _NAMES,
-            part="mongodb",
-        )
-    if isinstance(error, (InvalidURI, ConfigurationError)):
-        return Misconfigured(
-            f"The MongoDB settings do not work: {short(error)}",
-            "Nothing was read or sent",
-            "Correct mongo.uri",
-        )
+        return _classify_code(error, area)
+    if isinstance(error, ConfigurationError):
+        return _classify_configuration(error, area)
     if isinstance(error, ConnectionFailure):
+        return Retryable(f"{area.unreachable}: {text}", _NOTHING_LOST, _REPLICA_SET, part=area.part)
+    return Retryable(f"{area.failed}: {text}", _NOTHING_LOST, _RETRIES, part=area.part)
+
+
+def _classify_code(error: OperationFailure, area: Area) -> BridgeError:
+    text = summary_of(error)
+    for codes, verdict in area.verdicts.items():
+        if error.code in codes:
+            return verdict.on(text)
+    # The label comes last: MongoDB sets it for code 280 too, where only the token is lost.
+    if area.verdicts and error.has_error_label("NonResumableChangeStreamError"):
+        return _RESUME_POINT_LOST.on(text)
+    return Retryable(f"{area.failed}: {text}", _NOTHING_LOST, _RETRIES, part=area.part)
+
+
+def _classify_configuration(error: ConfigurationError, area: Area) -> BridgeError:
+    text = summary_of(error)
+    if _is_lookup_failure(error):
         return Retryable(
-            f"MongoDB is out of reach: {short(error)}", _REPLAY, MONGODB_AWAY, part="mongodb"
+            f"The servers of mongo.uri cannot be looked up: {text}",
+            _NOTHING_LOST,
+            "Check the name in mongo.uri and the name server of this machine; "
+            "a running bridge retries by itself",
+            part=area.part,
         )
-    return Retryable(
-        f"MongoDB failed: {short(error)}",
-        _REPLAY,
-        "A running bridge tries again by itself",
-        part="mongodb",
+    return Misconfigured(
+        f"The MongoDB settings do not work: {text}", _NOTHING_READ, "Correct mongo.uri"
     )
 
 
-def _classify_code(error: OperationFailure) -> BridgeError:
-    code, text = error.code, short(error)
-    if code in TOKEN_REFUSED:
-        return TokenRefused(
-            f"MongoDB will not resume from this token: {text}", _REPLAY, part="mongodb"
-        )
-    if code in TOKEN_CORRUPT:
-        return CheckpointUnusable(
-            f"The stored resume token is none: {text}",
-            "Nothing was read or sent",
-            "'job-bridge token set TIME' with a time before the damage",
-        )
-    if code in TOO_LARGE:
-        return Unreadable(
-            f"An event is larger than MongoDB can hand over: {text}",
-            "The stream cannot be read past it; nothing is lost so far",
-            "The jobs tell what it told: 'job-bridge run --recovery-on-history-lost recover' publishes that and goes on behind it",
-        )
-    if code in MISCONFIGURED:
-        return Misconfigured(
-            f"This change stream cannot be opened: {text}",
-            "Nothing was read or sent",
-            "Watch a collection (not a view) of a replica set or a sharded cluster",
-        )
-    # The label comes last: 280 has it too, and there only the token is lost, not the history.
-    if code in HISTORY_LOST or error.has_error_label("NonResumableChangeStreamError"):
-        return ResumePointLost(
-            f"The oplog no longer reaches back to the checkpoint: {text}",
-            "Transitions between the checkpoint and the oplog's oldest entry cannot be read from the stream",
-            "The jobs still hold them: 'job-bridge run --recovery-on-history-lost recover' publishes them and goes on; enlarge the oplog",
-        )
-    return Retryable(
-        f"MongoDB failed: {text}", _REPLAY, "A running bridge tries again by itself", part="mongodb"
+def is_refused(error: BaseException) -> bool:
+    """Whether MongoDB rejects this user.
+
+    PyMongo's monitor may meet the refusal while no server is known; then only the text shows it.
+    """
+    return getattr(error, "code", None) in _REFUSED or (
+        isinstance(error, ServerSelectionTimeoutError) and _AUTHENTICATION_FAILED in str(error)
     )
 
 
-def _invalid_in(error: BulkWriteError) -> Refused | None:
-    """What is to be said where nothing but documents that are not valid stood in the way."""
-    found = error.details.get("writeErrors", ())
+def summary_of(error: BaseException) -> str:
+    """Shorten PyMongo's text to a line, without the topology and the command that it repeats."""
+    text = str(error)
+    for rest in (", full error:", ", Timeout:", " to execute command"):
+        text = text.split(rest)[0]
+    return " ".join(text.split())[:300]
+
+
+def _is_lookup_failure(error: BaseException) -> bool:
+    """Whether a name server failed, as for a ``mongodb+srv`` URI; the name may exist later.
+
+    PyMongo raises ``ConfigurationError`` for that, caused by an exception of dnspython.
+    """
+    return type(error.__cause__).__module__.startswith("dns.")
+
+
+def _invalid_documents(error: BulkWriteError) -> InvalidDocuments | None:
+    """Return an error if the collection's validator is the only cause, else None."""
+    failures = error.details.get("writeErrors", ())
     if (
         error.details.get("writeConcernErrors")
-        or not found
-        or any(one.get("code") != _INVALID for one in found)
+        or not failures
+        or any(failure.get("code") != _DOCUMENT_VALIDATION_FAILURE for failure in failures)
     ):
         return None
-    jobs = ", ".join(f"{one.get('op', {}).get('q', '')!s:.100}" for one in found[:_EXAMPLES])
-    return Refused(
-        f"MongoDB does not let {len(found)} job(s) be written, as they do not pass the collection's validator ({jobs})"
+    examples = ", ".join(_query_of(failure) for failure in failures[:_MAX_EXAMPLES])
+    return InvalidDocuments(
+        f"MongoDB rejects writes to {len(failures)} job(s), because their documents fail the "
+        f"collection's validator ({examples})"
     )
 
 
-def _first_of(error: BulkWriteError) -> OperationFailure:
-    """What the first write that failed was refused for; the error itself only counts them."""
+def _query_of(failure: dict[str, Any]) -> str:
+    return f"{failure.get('op', {}).get('q', '')!s:.100}"
+
+
+def _first_failure(error: BulkWriteError) -> OperationFailure:
+    """Return the first failure of a bulk write; the error itself only counts them."""
     details = error.details
-    for one in (*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())):
-        return OperationFailure(str(one.get("errmsg")), one.get("code"))
+    for failure in (*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())):
+        return OperationFailure(str(failure.get("errmsg")), failure.get("code"))
     return error
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Turn PyMongo's exceptions into the bridge's."""
+def translated(area: Area = JOBS) -> Iterator[None]:
+    """Raise the bridge's error for each PyMongo error."""
     try:
         yield
     except PyMongoError as error:
-        raise classify(error) from error
+        raise classify(error, area) from error

@@ -1,22 +1,23 @@
-"""A job's document, read for what it tells of its own past."""
+"""Reads the history of a job from its document."""
 
 import re
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from math import nan
-from typing import Any, NamedTuple
+from typing import Any
 
 from bson.objectid import ObjectId
 
+from bridge.model.job_history import JobHistory
 from bridge.model.profile import Profile
-from bridge.model.transition import Poison, Transition
 from bridge.mongo.client import Document
-from bridge.mongo.decoder import moment_in, transition_of
+from bridge.mongo.decoder import make_transition, parse_time
+from bridge.mongo.event_fields import DOCUMENT_KEY, STATE, TIME, TRANS_ID
 
-#: Kinds of update times, as MongoDB sorts them.
+#: Kinds of update times in MongoDB's sort order.
 NUMBER, DATE = "n", "t"
-#: Conditions on a field that is no time of use, as ranges of an index. Not of type "array": that would read every job, and
-#: what is in one is found by its type.
+#: Conditions for a field without a usable time, as ranges of an index. The type "array" is missing
+#: because it would read every job; MongoDB finds the values inside an array by their own type.
 NO_TIME: Sequence[Document] = (
     {"$in": [None, nan, []]},
     {
@@ -39,107 +40,86 @@ NO_TIME: Sequence[Document] = (
     },
 )
 
-
-#: A text that may stand for a 64 bit number.
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
-
-
-class JobHistory(NamedTuple):
-    """The transitions of one job in their order; where no history is kept, its latest state as the only one.
-
-    ``elements`` are the same as they stand in the document, empty where it keeps none. ``updated`` is the time of
-    its last update in Unix seconds, None where there is none. ``cursor`` sorts jobs by it, empty where there is none.
-    """
-
-    job_id: str
-    items: Sequence[Transition | Poison]
-    elements: Sequence[Any]
-    updated: float | None
-    recovery_cursor: str
+_EPOCH = datetime(1970, 1, 1)
+#: A text that may represent an integer of 64 bits.
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 
 
 class JobDocuments:
-    """Reads documents of one profile."""
+    """Reads the documents of a profile."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        fields = (
+        self._element_fields = {
+            STATE: profile.transition_state,
+            TIME: profile.transition_time,
+            TRANS_ID: profile.transition_trans_id,
+        }
+        names = (
             profile.id_field,
             profile.state_field,
             profile.transitions_field,
             profile.updated_field,
         )
-        #: What has to be read of a document.
-        self.fields: Document = dict.fromkeys(filter(None, fields), 1)
+        #: The projection that contains all fields read here.
+        self.fields: Document = dict.fromkeys(filter(None, names), 1)
 
     def history(self, document: Document) -> JobHistory:
-        """What a document tells; what cannot be sent is there with its reason."""
+        """Return the history in a document; includes transitions that cannot be sent."""
         job_id: Any = document.get(self._profile.id_field)
         if self._profile.id_field == "_id":
             job_id = str(job_id)
         updated = document.get(self._profile.updated_field or "")
-        moment = moment_in(updated)
-        seconds = (moment - _EPOCH).total_seconds() if moment else None
-        cursor = (
-            ""
-            if seconds is None
-            else recovery_cursor_of(DATE if isinstance(updated, datetime) else NUMBER, seconds)
-        )
-        elements, raw = self._elements(document), {"k": document.get("_id")}
+        time = parse_time(updated)
+        seconds = (time - _EPOCH).total_seconds() if time else None
+        cursor = ""
+        if seconds is not None:
+            kind = DATE if isinstance(updated, datetime) else NUMBER
+            cursor = recovery_cursor_of(kind, seconds)
+        raw = {DOCUMENT_KEY: document.get("_id")}
         if self._profile.transitions_field is None:
-            latest = {"s": document.get(self._profile.state_field), "d": moment or updated}
-            return JobHistory(
-                _text(job_id), [transition_of(job_id, None, latest, raw)], [], seconds, cursor
-            )
-        items = [transition_of(job_id, n, self._picked(one), raw) for n, one in enumerate(elements)]
+            latest = {STATE: document.get(self._profile.state_field), TIME: time or updated}
+            items = [make_transition(job_id, None, latest, raw)]
+            return JobHistory(_text(job_id), items, [], seconds, cursor)
+        elements = self._elements(document)
+        items = [
+            make_transition(job_id, n, self._shaped(element), raw)
+            for n, element in enumerate(elements)
+        ]
         return JobHistory(_text(job_id), items, elements, seconds, cursor)
 
     def by_job(self, job_ids: Sequence[str]) -> Document:
-        """The query for jobs by their ids."""
+        """Return the query for jobs by their ids."""
         field = self._profile.id_field
         if field != "_id":
             return {field: {"$in": list(job_ids)}}
-        numbers = [int(one) for one in job_ids if _NUMBER.fullmatch(one)]
-        return {
-            "_id": {
-                "$in": [
-                    *job_ids,
-                    *(ObjectId(one) for one in job_ids if ObjectId.is_valid(one)),
-                    *numbers,
-                ]
-            }
-        }
+        object_ids = [ObjectId(job_id) for job_id in job_ids if ObjectId.is_valid(job_id)]
+        integers = [int(job_id) for job_id in job_ids if _INTEGER.fullmatch(job_id)]
+        return {"_id": {"$in": [*job_ids, *object_ids, *integers]}}
 
     def _elements(self, document: Document) -> Sequence[Any]:
-        found = document.get(self._profile.transitions_field or "")
-        return found if isinstance(found, list) else []
+        elements = document.get(self._profile.transitions_field or "")
+        return elements if isinstance(elements, list) else []
 
-    def _picked(self, element: Any) -> Document:
+    def _shaped(self, element: Any) -> Document:
+        """Return an element as a change event contains it."""
         if not isinstance(element, dict):
             return {}
-        names = {
-            "s": self._profile.transition_state,
-            "d": self._profile.transition_time,
-            "i": self._profile.transition_trans_id,
-        }
-        return {short: element.get(name) for short, name in names.items()}
+        return {short: element.get(name) for short, name in self._element_fields.items()}
 
 
-_EPOCH = datetime(1970, 1, 1)
-
-
-def date_of(seconds: float) -> datetime:
-    """Unix seconds as a query has them."""
+def utc_datetime(seconds: float) -> datetime:
+    """Convert Unix seconds for a query."""
     return datetime.fromtimestamp(seconds, timezone.utc)
 
 
 def recovery_cursor_of(kind: str, seconds: float) -> str:
-    """A text that sorts as MongoDB sorts update times of this kind."""
+    """Return a text that sorts as MongoDB sorts update times of this kind."""
     return f"{kind}{max(0, round(seconds * 1_000_000)):016x}"
 
 
-def time_in(cursor: str) -> tuple[str, float]:
-    """The kind of a place and its Unix seconds."""
+def parse_recovery_cursor(cursor: str) -> tuple[str, float]:
+    """Return the kind and the Unix seconds of a recovery cursor."""
     return cursor[:1], int(cursor[1:], 16) / 1_000_000
 
 

@@ -1,4 +1,4 @@
-"""Who owns a checkpoint: a process, told apart from one that took its number later."""
+"""The owner of a lease: a process, distinct from later processes with its number."""
 
 import os
 import socket
@@ -8,20 +8,20 @@ from typing import Any
 
 
 def this_process() -> dict[str, Any]:
-    """``{host, pid, start}`` of this process.
+    """Return ``{host, pid, start}`` of this process.
 
-    ``host`` also names the boot and the process namespace where the system tells them: a process
-    number means nothing in another container.
+    Where the system reveals them, ``host`` also contains the boot and the process namespace,
+    because another container may have a process with the same number.
     """
     pid = os.getpid()
-    return {"host": _host(), "pid": pid, "start": _started(pid)}
+    return {"host": _host(), "pid": pid, "start": _start_ticks(pid)}
 
 
 def is_dead(owner: Mapping[str, Any]) -> bool:
-    """Whether ``owner`` was a process of this very host and is gone; False when that cannot be known."""
+    """Whether ``owner`` is an ended process of this host; False if that is unknown."""
     if owner.get("host") != _host() or not Path("/proc/self/stat").exists():
         return False
-    return _started(int(owner["pid"])) != owner.get("start")
+    return _start_ticks(int(owner["pid"])) != owner.get("start")
 
 
 def _host() -> str:
@@ -33,10 +33,11 @@ def _host() -> str:
     return f"{socket.gethostname()}/{boot}/{namespace}"
 
 
-def _started(pid: int) -> str:
-    """When a process started, in the system's ticks; empty when it is gone or only waits to be reaped."""
+def _start_ticks(pid: int) -> str:
+    """Return a process's start in clock ticks; empty if it ended or is a zombie."""
     try:
-        # The name in parentheses may hold anything; state is the first field after it, start the 20th.
+        # The name in parentheses may contain anything. After it, the state is the first field and
+        # the start time the 20th.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return ""

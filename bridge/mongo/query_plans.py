@@ -1,4 +1,4 @@
-"""How MongoDB would answer a query: with an index, or by looking at every document."""
+"""MongoDB's query plans: whether an index serves a query."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,36 +9,45 @@ from bridge.mongo.client import Document
 from bridge.mongo.errors import translated
 
 
-def scans(collection: Collection[Document], query: Mapping[str, Any], **options: Any) -> bool:
-    """Whether the query looks at every document, or sorts in memory; ``options`` are those of ``find``."""
+def lacks_index(collection: Collection[Document], query: Mapping[str, Any], **options: Any) -> bool:
+    """Whether MongoDB reads every document or sorts in memory for this query.
+
+    Args:
+        options: options of ``find``.
+    """
     return any(
         stage["stage"] in ("COLLSCAN", "SORT") for stage in _plan(collection, query, options)
     )
 
 
-def partial(collection: Collection[Document], query: Mapping[str, Any], **options: Any) -> bool:
-    """Whether only indexes of some documents are used, those of a partial index; ``options`` are those of ``find``."""
-    reading = [
+def uses_partial_index(
+    collection: Collection[Document], query: Mapping[str, Any], **options: Any
+) -> bool:
+    """Whether MongoDB reads partial indexes only for this query.
+
+    Args:
+        options: options of ``find``.
+    """
+    reads = [
         stage
         for stage in _plan(collection, query, options)
         if stage["stage"] in ("IXSCAN", "COLLSCAN")
     ]
-    # A collection that does not exist is read by no stage, and has no index.
-    return bool(reading) and all(stage.get("isPartial") for stage in reading)
+    # The plan for a missing collection reads nothing; such a collection has no index.
+    return bool(reads) and all(stage.get("isPartial") for stage in reads)
 
 
 def _plan(
     collection: Collection[Document], query: Mapping[str, Any], options: Mapping[str, Any]
 ) -> list[Document]:
-    command = {"find": collection.name, "filter": query, **options}
+    find = {"find": collection.name, "filter": query, **options}
     with translated():
-        return list(
-            _stages(collection.database.command("explain", command, verbosity="queryPlanner"))
-        )
+        reply = collection.database.command("explain", find, verbosity="queryPlanner")
+    return list(_stages(reply))
 
 
 def _stages(plan: Any) -> Iterator[Document]:
-    """The stages of the winning plan, also those of each shard."""
+    """Yield the stages of the winning plan, including those of each shard."""
     if isinstance(plan, dict):
         if isinstance(plan.get("stage"), str):
             yield plan

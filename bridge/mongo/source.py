@@ -1,4 +1,4 @@
-"""The source as the pipeline sees it: preflight, where to start, the stream after a position, and the jobs' history."""
+"""The jobs collection as the bridge uses it: its stream, its history and its tags."""
 
 import threading
 
@@ -9,23 +9,26 @@ from bridge.errors import Misconfigured
 from bridge.model.checkpoint import ClusterIdentity
 from bridge.model.position import Position
 from bridge.model.profile import Profile, namespace_of
-from bridge.mongo.change_stream import ChangeStream, watched
+from bridge.mongo.change_stream import ChangeStream, jobs_collection
 from bridge.mongo.client import Document, history_client, stream_client
 from bridge.mongo.cluster import STANDALONE, Cluster, Deployment
 from bridge.mongo.decoder import Decoder
 from bridge.mongo.errors import translated
-from bridge.mongo.job_history import JobHistoryReader
-from bridge.mongo.job_id_cache import JobIdCache, lookup_in
+from bridge.mongo.job_history_reader import JobHistoryReader
+from bridge.mongo.job_id_cache import JobIdCache, make_lookup
+from bridge.mongo.job_tags import JobTags
 from bridge.mongo.stages import fingerprint, shaping_stages
-from bridge.mongo.tags import JobTags, Sweep, TransitionTags
+from bridge.mongo.tag_sweep import TagSweep
+from bridge.mongo.transition_tags import TransitionTags
 from bridge.settings import Settings
 
 
 class MongoSource:
-    """The jobs collection of one database.
+    """The jobs collection of a database; its streams share a cache of job ids.
 
-    ``client`` is for short commands and stays with the caller; the stream and the history have
-    clients of their own. Job ids stay remembered from one stream to the next.
+    Args:
+        client: for short commands; the caller closes it. The stream and the history use clients of
+            their own, which :meth:`close` closes.
     """
 
     def __init__(self, settings: Settings, profile: Profile, client: MongoClient[Document]) -> None:
@@ -36,13 +39,18 @@ class MongoSource:
         self.cluster = Cluster(client)
         self._stream_client = stream_client(settings)
         self._history_client = history_client(settings)
-        self.ids = JobIdCache(lookup_in(self._collection(client), profile.id_field))
+        self.ids = JobIdCache(make_lookup(self._collection(client), profile.id_field))
         self.history = JobHistoryReader(self._collection(self._history_client), profile)
 
     def identity(self, *, streams: bool = True) -> ClusterIdentity:
-        """Ask who is there; raises for a view, and for a standalone where ``streams`` are needed."""
+        """Return the identity of the cluster and the collection.
+
+        Raises:
+            Misconfigured: the collection is a view, or ``streams`` are needed and this is a
+                standalone.
+        """
         deployment = self.deployment(streams=streams)
-        self.exists()
+        self.collection_exists()
         return ClusterIdentity(
             self._namespace,
             deployment.cluster_id,
@@ -51,7 +59,11 @@ class MongoSource:
         )
 
     def deployment(self, *, streams: bool = True) -> Deployment:
-        """Who is there; raises :class:`Misconfigured` for a standalone where ``streams`` are needed."""
+        """Return facts about the deployment.
+
+        Raises:
+            Misconfigured: ``streams`` are needed and this is a standalone.
+        """
         deployment = self.cluster.deployment()
         if streams and not deployment.streams:
             raise Misconfigured(
@@ -61,66 +73,79 @@ class MongoSource:
             )
         return deployment
 
-    def exists(self) -> bool:
-        """Whether the collection is there: watching one that is not is fine, it may come; a view is not."""
+    def collection_exists(self) -> bool:
+        """Whether the collection exists; the bridge can watch it before it does.
+
+        Raises:
+            Misconfigured: it is a view.
+        """
         with translated():
-            # A user may see a collection without the right to list: ask for names only, and own ones.
-            found = list(
+            # With these options a user without the right listCollections sees permitted ones.
+            collections = list(
                 self._client.get_database(self._settings.mongo.database).list_collections(
                     filter={"name": self.profile.collection},
                     nameOnly=True,
                     authorizedCollections=True,
                 )
             )
-        if found and found[0].get("type") == "view":
+        if collections and collections[0].get("type") == "view":
             raise Misconfigured(
                 f"{self._namespace} is a view; change streams watch collections only",
                 "Nothing was read or sent",
-                "Set mongo.collection to the collection behind it",
+                "Set mongo.collection to the collection that the view reads",
             )
-        return bool(found)
+        return bool(collections)
 
     def open(self, start: Position, wake: threading.Event, *, by_time: bool) -> ChangeStream:
-        """The stream after ``start``, to be entered; ``by_time`` when the fields read have changed since."""
-        decoder = Decoder(self.profile, self.ids)
+        """Return the stream after ``start``, to be entered.
+
+        Args:
+            by_time: open it by cluster time, because the projected fields have changed.
+        """
         return ChangeStream(
             self._collection(self._stream_client),
             shaping_stages(self.profile),
-            decoder,
-            start,
-            wake,
+            Decoder(self.profile, self.ids),
+            start=start,
+            wake=wake,
             by_time=by_time,
         )
 
     def tags(self) -> TransitionTags | JobTags:
-        """The tags of the background mode the settings ask for; those of transitions where they ask for none."""
-        sweep, collection, patient = (
-            self._settings.sweep,
-            self._collection(self._client),
-            self._collection(self._history_client),
-        )
+        """Return the tags of the background mode; those of transitions in any other mode."""
         if self._settings.delivery.mode == "background-jobs":
-            return JobTags(collection, self.profile, sweep.job_tag, patient)
-        return TransitionTags(collection, self.profile, sweep.transition_tag, patient)
+            return self._job_tags()
+        return TransitionTags(
+            self._collection(self._client),
+            self.profile,
+            self._settings.sweep.transition_tag,
+            for_sweeps=self._collection(self._history_client),
+        )
 
-    def tagger(self) -> JobTags:
-        """Return the tagger, where the bridge sets the tags itself."""
-        tags = self.tags()
-        assert isinstance(tags, JobTags)
-        return tags
+    def tagger(self) -> JobTags | None:
+        """Return the tags that the bridge sets itself; None if the service sets them."""
+        return self._job_tags() if self._settings.bridge_tags else None
+
+    def sweep(self) -> TagSweep:
+        """Return the sweep of the tags."""
+        return TagSweep(self._collection(self._history_client), self.tags())
 
     def missing_sweep_index(self) -> str:
-        """Return the name of the index that a sweep lacks; empty when it has one."""
+        """Return the name of the index that a sweep lacks; empty if it has an index."""
         return self.sweep().missing_index()
 
-    def sweep(self) -> Sweep:
-        """The sweep of these tags."""
-        return Sweep(self._collection(self._history_client), self.tags())
-
     def close(self) -> None:
-        """Close the stream's client; also ends a reader that hangs on a dead path."""
+        """Close the clients; this also ends a reader on a dead connection."""
         self._stream_client.close()
         self._history_client.close()
 
+    def _job_tags(self) -> JobTags:
+        return JobTags(
+            self._collection(self._client),
+            self.profile,
+            self._settings.sweep.job_tag,
+            for_sweeps=self._collection(self._history_client),
+        )
+
     def _collection(self, client: MongoClient[Document]) -> Collection[Document]:
-        return watched(client, self._settings.mongo.database, self.profile.collection)
+        return jobs_collection(client, self._settings.mongo.database, self.profile.collection)

@@ -1,8 +1,8 @@
 """The aggregation pipeline of the change stream: the server shapes and filters the events.
 
-An event arrives as little as the loop needs, however large the job is: job inputs never leave the
-server. The shape comes first and the filter looks at its result, so that "carries a transition"
-is said once, and a transition that happens to repeat the job's state is not lost.
+However large a job is, an event contains only the fields that the bridge uses; job inputs never
+leave the server. The projection comes first and the filter tests its result, so the condition for
+a transition is defined once, and a transition to the state that the job already has is kept.
 """
 
 import hashlib
@@ -11,57 +11,62 @@ from typing import Any
 from bson import json_util
 
 from bridge.model.profile import Profile
+from bridge.mongo import event_fields as fields
 
 Stage = dict[str, Any]
 
-_UPDATED = "$updateDescription.updatedFields"
+_UPDATED_FIELDS = "$updateDescription.updatedFields"
 
 
 def shaping_stages(profile: Profile) -> list[Stage]:
-    """The stages after ``$changeStream``. Fields of a shaped event:
-
-    ``_id`` token (with the cluster time in it), ``o`` operation, ``w`` wall time, ``k`` the
-    document's ``_id``, ``j`` job id where the event has it, ``n`` the job's new state, and the transitions: ``t`` new
-    elements ``{k, s, d, i}`` of the history with their path (or, of an element rewritten in place,
-    single values ``{k, v}``), ``a`` the whole history (insert, replace, rewritten), or, for a
-    profile without history, ``s`` the new state and ``u`` its time.
-    """
+    """Return the stages after ``$changeStream``; event_fields.py defines the shaped event."""
+    job_id = profile.id_field
     common: Stage = {
-        "o": "$operationType",
-        "w": "$wallTime",
-        "k": "$documentKey._id",
-        # A collection sharded on the job id has it in the document key of updates too.
-        "j": {"$ifNull": [f"$fullDocument.{profile.id_field}", f"$documentKey.{profile.id_field}"]},
+        fields.OPERATION: "$operationType",
+        fields.WALL_TIME: "$wallTime",
+        fields.DOCUMENT_KEY: "$documentKey._id",
+        # In a collection sharded on the job id, the document key of an update contains it too.
+        fields.JOB_ID: {"$ifNull": [f"$fullDocument.{job_id}", f"$documentKey.{job_id}"]},
     }
     if profile.transitions_field is None:
-        return [{"$project": {**common, **_latest(profile)}}, _carries({"s": {"$exists": True}})]
+        return [
+            {"$project": {**common, **_latest_state(profile)}},
+            _with_transition({fields.STATE: {"$exists": True}}),
+        ]
     return [
         {"$project": {**common, **_history(profile, profile.transitions_field)}},
-        _carries({"t": {"$ne": []}}, {"a": {"$exists": True}}),
+        _with_transition({fields.CHANGES: {"$ne": []}}, {fields.WHOLE_HISTORY: {"$exists": True}}),
     ]
 
 
-def _carries(*conditions: Stage) -> Stage:
-    return {"$match": {"$or": [{"o": {"$ne": "update"}}, *conditions]}}
+def fingerprint(profile: Profile) -> str:
+    """Identify the stages: the server may refuse a token made under other stages (code 280)."""
+    stages = json_util.dumps(shaping_stages(profile), sort_keys=True)
+    return hashlib.sha256(stages.encode()).hexdigest()[:16]
 
 
-def _history(profile: Profile, field: str) -> Stage:
-    rewritten = f"{_UPDATED}.{field}"
-    document = f"$fullDocument.{field}"
+def _with_transition(*conditions: Stage) -> Stage:
+    return {"$match": {"$or": [{fields.OPERATION: {"$ne": "update"}}, *conditions]}}
+
+
+def _history(profile: Profile, history: str) -> Stage:
+    rewritten = f"{_UPDATED_FIELDS}.{history}"
+    document = f"$fullDocument.{history}"
     is_document = {"$eq": [{"$type": "$$e.v"}, "object"]}
-    new = {
-        "k": "$$e.k",
-        **_picked(profile, "$$e.v"),
-        "v": {"$cond": [is_document, "$$REMOVE", "$$e.v"]},
+    change = {
+        fields.PATH: "$$e.k",
+        **_element(profile, "$$e.v"),
+        fields.VALUE: {"$cond": [is_document, "$$REMOVE", "$$e.v"]},
     }
+    changes = _changes(profile, history, is_document)
     return {
-        "n": f"{_UPDATED}.{profile.state_field}",
-        "t": {"$map": {"input": _new_elements(profile, field, is_document), "as": "e", "in": new}},
-        "a": {
+        fields.JOB_STATE: f"{_UPDATED_FIELDS}.{profile.state_field}",
+        fields.CHANGES: {"$map": {"input": changes, "as": "e", "in": change}},
+        fields.WHOLE_HISTORY: {
             "$switch": {
                 "branches": [
-                    {"case": {"$isArray": rewritten}, "then": _mapped(profile, rewritten, "$$e")},
-                    {"case": {"$isArray": document}, "then": _mapped(profile, document, "$$e")},
+                    {"case": {"$isArray": rewritten}, "then": _elements(profile, rewritten)},
+                    {"case": {"$isArray": document}, "then": _elements(profile, document)},
                 ],
                 "default": "$$REMOVE",
             }
@@ -69,61 +74,45 @@ def _history(profile: Profile, field: str) -> Stage:
     }
 
 
-def _new_elements(profile: Profile, field: str, is_document: Stage) -> Stage:
-    """What was set below the history: documents, and the identity or state of an element rewritten in place.
+def _changes(profile: Profile, history: str, is_document: Stage) -> Stage:
+    """Select the updated fields below the history that can be a transition.
 
-    A flag such as ``notif_sent`` inside an element is neither.
+    These are new elements, and the state, time or identity of an element rewritten in place; not a
+    flag such as ``notif_sent``.
     """
-    prefix = f"{field}."
+    prefix = f"{history}."
     names = "|".join(
         (profile.transition_state, profile.transition_time, profile.transition_trans_id)
     )
-    in_place = {"$regexMatch": {"input": "$$e.k", "regex": rf"^{field}\.\d+\.({names})$"}}
+    in_place = {"$regexMatch": {"input": "$$e.k", "regex": rf"^{history}\.\d+\.({names})$"}}
     below = {"$eq": [{"$indexOfBytes": ["$$e.k", prefix]}, 0]}
     return {
         "$filter": {
-            "input": {"$objectToArray": {"$ifNull": [_UPDATED, {}]}},
+            "input": {"$objectToArray": {"$ifNull": [_UPDATED_FIELDS, {}]}},
             "as": "e",
             "cond": {"$and": [below, {"$or": [is_document, in_place]}]},
         }
     }
 
 
-def _mapped(profile: Profile, array: Any, element: str) -> Stage:
-    return {"$map": {"input": array, "as": "e", "in": _picked(profile, element)}}
+def _elements(profile: Profile, array: str) -> Stage:
+    return {"$map": {"input": array, "as": "e", "in": _element(profile, "$$e")}}
 
 
-def _picked(profile: Profile, element: str) -> Stage:
+def _element(profile: Profile, path: str) -> Stage:
     return {
-        "s": f"{element}.{profile.transition_state}",
-        "d": f"{element}.{profile.transition_time}",
-        "i": f"{element}.{profile.transition_trans_id}",
+        fields.STATE: f"{path}.{profile.transition_state}",
+        fields.TIME: f"{path}.{profile.transition_time}",
+        fields.TRANS_ID: f"{path}.{profile.transition_trans_id}",
     }
 
 
-def _latest(profile: Profile) -> Stage:
-    found: Stage = {
-        "s": {
-            "$ifNull": [
-                f"{_UPDATED}.{profile.state_field}",
-                f"$fullDocument.{profile.state_field}",
-                "$$REMOVE",
-            ]
-        }
-    }
+def _latest_state(profile: Profile) -> Stage:
+    latest: Stage = {fields.STATE: _new_value(profile.state_field)}
     if profile.updated_field:
-        found["u"] = {
-            "$ifNull": [
-                f"{_UPDATED}.{profile.updated_field}",
-                f"$fullDocument.{profile.updated_field}",
-                "$$REMOVE",
-            ]
-        }
-    return found
+        latest[fields.UPDATED] = _new_value(profile.updated_field)
+    return latest
 
 
-def fingerprint(profile: Profile) -> str:
-    """Identify the stages: a token made under other stages may be refused by the server (280)."""
-    return hashlib.sha256(
-        json_util.dumps(shaping_stages(profile), sort_keys=True).encode()
-    ).hexdigest()[:16]
+def _new_value(field: str) -> Stage:
+    return {"$ifNull": [f"{_UPDATED_FIELDS}.{field}", f"$fullDocument.{field}", "$$REMOVE"]}

@@ -84,21 +84,6 @@ class Reader(Protocol):
         """
 
 
-class JobHistory(Protocol):
-    """The transitions that a job's document contains, in their order."""
-
-    @property
-    def job_id(self) -> str:
-        """The job's id; empty when it cannot be sent."""
-
-    @property
-    def items(self) -> Items: ...
-
-    @property
-    def recovery_cursor(self) -> str:
-        """Sorts jobs by the time of their last update."""
-
-
 class Tags(Protocol):
     """The fields in MongoDB that mark transitions as unsent."""
 

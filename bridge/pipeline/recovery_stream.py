@@ -1,10 +1,11 @@
 """Delivers a gap from the jobs' history, and then the change stream after it."""
 
 from bridge.model.gap import Gap
+from bridge.model.job_history import JobHistory
 from bridge.model.position import Position
 from bridge.model.transition import RECOVERY, Batch, Event, Transition
 from bridge.observability.counters import Counters
-from bridge.pipeline.ports import JobHistory, SlowCall, SlowReader, Stream
+from bridge.pipeline.ports import SlowCall, SlowReader, Stream
 from bridge.pipeline.recovery_progress import RecoveryProgress
 
 _JOBS_AT_ONCE = 200

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 from bridge.errors import Misconfigured
 from bridge.model.gap import moment_of
+from bridge.model.job_history import JobHistory
 from bridge.model.message import Record, fields_of
 from bridge.model.position import ClusterTime, position_from
 from bridge.model.transition import REPLAY, Event, Poison, Transition
-from bridge.pipeline.ports import JobHistory, Reader
+from bridge.pipeline.ports import Reader
 from bridge.verification.database import DeadLettered, Expected, Received, TransitionDatabase
 
 #: Jobs or messages that are handled at once.

@@ -103,7 +103,7 @@ def test_a_second_bridge_is_told_who_is_in_the_way_or_refused(place: Place) -> N
     if place.stands_by:
         assert "bridge" in second.acquire()
     else:
-        with pytest.raises(Fenced, match="Another process holds"):
+        with pytest.raises(Fenced, match="Another process owns"):
             second.acquire()
 
     assert second.epoch == 0

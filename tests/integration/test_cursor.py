@@ -12,7 +12,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from bridge.demo.servers.mongod import Mongod
-from bridge.mongo.change_stream_cursor import BATCH_SIZE, ChangeStreamCursor, unpacked
+from bridge.mongo.change_stream_cursor import BATCH_SIZE, ChangeStreamCursor, parse_reply
 from tests.support.mongo_commands import Heard
 
 Document = dict[str, Any]
@@ -82,9 +82,9 @@ def test_all_its_commands_are_of_one_session(place: Place) -> None:
 def test_events_come_once_and_in_order_whatever_the_number_of_answers(place: Place) -> None:
     written = place.write(BATCH_SIZE * 2 + 10)
     cursor = ChangeStreamCursor(place.jobs)
-    answers = [unpacked(cursor.open(place.stages))]
+    answers = [parse_reply(cursor.open(place.stages))]
     while sum(len(one.events) for one in answers) < len(written):
-        answers.append(unpacked(cursor.more(1000)))
+        answers.append(parse_reply(cursor.more(1000)))
     cursor.close()
 
     events = [event for answer in answers for event in answer.events]
@@ -97,12 +97,12 @@ def test_events_come_once_and_in_order_whatever_the_number_of_answers(place: Pla
 
 def test_an_answer_comes_with_the_write_and_not_at_the_end_of_the_wait(place: Place) -> None:
     cursor = ChangeStreamCursor(place.jobs)
-    answer = unpacked(cursor.open(place.stages))
+    answer = parse_reply(cursor.open(place.stages))
     assert answer.events == []
     writing = threading.Timer(0.2, place.write, [1])
     writing.start()
 
-    answer = unpacked(cursor.more(60_000))
+    answer = parse_reply(cursor.more(60_000))
 
     writing.join()
     assert len(answer.events) == 1
@@ -137,9 +137,9 @@ def test_the_end_of_the_collection_ends_the_cursor(place: Place) -> None:
     cursor.open(place.stages)
     place.others[place.jobs.database.name]["jobs"].drop()
 
-    answer = unpacked(cursor.more(60_000))
-    while answer.id:
-        answer = unpacked(cursor.more(60_000))
+    answer = parse_reply(cursor.more(60_000))
+    while answer.cursor_id:
+        answer = parse_reply(cursor.more(60_000))
 
     assert answer.events[-1]["operationType"] == "invalidate"
     cursor.close()

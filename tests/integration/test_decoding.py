@@ -176,7 +176,7 @@ def test_a_history_written_anew_is_sent_whole(jobs: Jobs, caplog: pytest.LogCapt
         found = reader.take(3)
 
     assert found[1:] == jobs.history(job_id)
-    assert "written anew" in caplog.text
+    assert "was rewritten" in caplog.text
 
 
 def test_a_replaced_document_sends_its_history(jobs: Jobs) -> None:

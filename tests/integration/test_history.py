@@ -25,8 +25,8 @@ from bridge.model.gap import Gap
 from bridge.model.position import ClusterTime, position_from
 from bridge.model.profile import PROFILES
 from bridge.mongo.job_documents import DATE, recovery_cursor_of
-from bridge.mongo.job_history import JobHistoryReader
-from bridge.mongo.query_plans import scans
+from bridge.mongo.job_history_reader import JobHistoryReader
+from bridge.mongo.query_plans import lacks_index
 
 NOW = datetime(2026, 3, 2, 18, 0, tzinfo=timezone.utc)
 MISSING = object()
@@ -204,7 +204,7 @@ def test_nothing_is_looked_at_without_the_index(
         [{"id": f"job-{n}", "_update_time": NOW - timedelta(days=1)} for n in range(2000)]
     )
     for query in history._queries(NOW.timestamp(), ""):
-        assert not scans(jobs, query), query
+        assert not lacks_index(jobs, query), query
         plan = jobs.database.command(
             "explain", {"find": "jobs", "filter": query}, verbosity="executionStats"
         )

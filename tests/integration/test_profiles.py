@@ -13,7 +13,7 @@ from bridge.demo.servers.mongod import Mongod
 from bridge.errors import Misconfigured
 from bridge.model.transition import Transition, made_trans_id
 from bridge.mongo.change_stream_cursor import BATCH_SIZE
-from bridge.mongo.job_id_cache import JobIdCache, lookup_in
+from bridge.mongo.job_id_cache import JobIdCache, make_lookup
 from tests.support.mongo_commands import Heard
 from tests.support.source_jobs import Jobs, now, seen
 
@@ -163,9 +163,9 @@ def test_a_lookup_asks_for_the_id_alone_and_finds_it(mongo: Mongod, database: st
         document = jobs.documents.find_one({"id": job_id})
         assert document is not None
         missing = ObjectId()
-        ids = JobIdCache(lookup_in(jobs.documents, "id"), most=1)
+        ids = JobIdCache(make_lookup(jobs.documents, "id"), max_jobs=1)
 
-        assert ids.find([missing, document["_id"]], "gone") == ["gone", job_id]
+        assert ids.look_up([missing, document["_id"]], "gone") == ["gone", job_id]
         plan = jobs.documents.find({"_id": {"$in": [document["_id"]]}}, {"id": 1}).explain()
         assert "IXSCAN" in str(plan["queryPlanner"]["winningPlan"])
 
@@ -181,7 +181,7 @@ def test_the_ids_of_a_whole_batch_are_one_question_and_one_answer(
         ).inserted_ids
         heard.commands.clear()
 
-        assert JobIdCache(lookup_in(documents, "id")).find(keys) == [
+        assert JobIdCache(make_lookup(documents, "id")).look_up(keys) == [
             f"job-{number}" for number in range(BATCH_SIZE)
         ]
 

@@ -7,7 +7,7 @@ import pytest
 from bridge.demo.job_service.workload import new_job
 from bridge.demo.servers.mongod import Mongod
 from bridge.mongo import change_stream
-from bridge.mongo.change_stream_cursor import BATCH_SIZE, Answer, ChangeStreamCursor
+from bridge.mongo.change_stream_cursor import BATCH_SIZE, ChangeStreamCursor, Reply
 from tests.support.source_jobs import Jobs, now
 
 #: Longer than any test takes, so that who asks has not waited.
@@ -20,7 +20,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     asked: list[int] = []
     more = ChangeStreamCursor.more
 
-    def counted(cursor: ChangeStreamCursor, await_ms: int) -> Answer:
+    def counted(cursor: ChangeStreamCursor, await_ms: int) -> Reply:
         asked.append(await_ms)
         return more(cursor, await_ms)
 

@@ -19,8 +19,10 @@ from bridge.demo.job_service.workload import indexes
 from bridge.demo.servers.mongod import Mongod
 from bridge.model.profile import PROFILES, Profile
 from bridge.mongo.decoder import OPTIONS
-from bridge.mongo.job_history import JobHistoryReader
-from bridge.mongo.tags import JobTags, Sweep, TransitionTags
+from bridge.mongo.job_history_reader import JobHistoryReader
+from bridge.mongo.job_tags import JobTags
+from bridge.mongo.tag_sweep import TagSweep
+from bridge.mongo.transition_tags import TransitionTags
 from tests.support.mongo_commands import Heard
 
 JOBS, CHUNK = 200_000, 5_000
@@ -107,7 +109,7 @@ def test_it_examines_what_it_returns_and_not_the_many_young_ones(
     jobs: Jobs, kind: type[Tags], old: int
 ) -> None:
     tags = tags_of(jobs, kind)
-    sweep = Sweep(jobs, tags)
+    sweep = TagSweep(jobs, tags)
     sweep.create_index()
     with tagged(jobs, old, young=5000):
         try:
@@ -133,7 +135,7 @@ def test_the_services_own_index_keeps_a_sweep_from_looking_at_every_job(jobs: Jo
     tags = TransitionTags(jobs, CTS, "notif_sent")
 
     with tagged(jobs):
-        assert Sweep(jobs, tags).missing_index() == ""
+        assert TagSweep(jobs, tags).missing_index() == ""
         stats = explained(
             jobs, *({"find": jobs.name, "filter": query} for query in tags.queries(BEFORE))
         )
@@ -145,7 +147,7 @@ def test_the_services_own_index_keeps_a_sweep_from_looking_at_every_job(jobs: Jo
 def test_without_any_index_it_looks_at_every_job_and_says_so(jobs: Jobs) -> None:
     tags = JobTags(jobs, CTS, TAG)
 
-    assert Sweep(jobs, tags).missing_index() == name_of(tags)
+    assert TagSweep(jobs, tags).missing_index() == name_of(tags)
     queries = tags.queries(NOW.timestamp())
     assert (
         explained(jobs, *({"find": jobs.name, "filter": query} for query in queries))[

@@ -19,7 +19,9 @@ from pymongo import MongoClient
 from bridge.demo.servers.mongod import Mongod
 from bridge.errors import Misconfigured
 from bridge.mongo.decoder import OPTIONS
-from bridge.mongo.tags import JobTags, Sweep, TransitionTags
+from bridge.mongo.job_tags import JobTags
+from bridge.mongo.tag_sweep import TagSweep
+from bridge.mongo.transition_tags import TransitionTags
 from tests.integration.test_sweep_index import (
     BEFORE,
     CTS,
@@ -75,11 +77,11 @@ def test_by_the_index_it_finds_the_same_whatever_the_time_is(few: Jobs, time: An
     tags = tags_of(few, TransitionTags)
 
     without = list(tags.pending(BEFORE))
-    Sweep(few, tags).create_index()
+    TagSweep(few, tags).create_index()
 
     assert list(tags.pending(BEFORE)) == without
     assert [item.trans_id for items in without for item in items] == ["2"]
-    assert Sweep(few, tags).count(BEFORE) == 1
+    assert TagSweep(few, tags).count(BEFORE) == 1
 
 
 def test_all_that_tell_the_same_are_untagged_and_another_state_of_that_identity_is_not(
@@ -156,7 +158,8 @@ def test_a_job_whose_state_and_history_disagree_is_told_until_it_is_sent(
 
     assert list(tags.pending(BEFORE)) == []
     assert [record.getMessage() for record in caplog.records] == [
-        "job job-1 is in state error and its history ends with complete: that is sent once, and the tag stays; correct the one or the other"
+        "job job-1 is in state error, but its history ends with complete: that is sent once, "
+        "and the tag stays; correct the state or the history"
     ]
     few.update_one({}, {"$set": {"state": "complete"}})
     tags.clear(*tags.pending(BEFORE))
@@ -194,7 +197,7 @@ def test_a_tagged_job_whose_time_is_none_is_old(few: Jobs, time: Any, index: boo
     )
     tags = tags_of(few, JobTags)
     if index:
-        Sweep(few, tags).create_index()
+        TagSweep(few, tags).create_index()
 
     assert [item.job_id for items in tags.pending(BEFORE) for item in items] == ["job-1"]
 
@@ -213,9 +216,9 @@ def test_an_index_of_other_tags_is_not_taken_for_the_right_one(
     few: Jobs, kind: type[Tags], other: type[Tags], other_tag: str, index: bool
 ) -> None:
     few.insert_one(job(1, ago=600, tagged=True))
-    Sweep(few, tags_of(few, other, other_tag)).create_index()
+    TagSweep(few, tags_of(few, other, other_tag)).create_index()
     tags = tags_of(few, kind)
-    sweep = Sweep(few, tags)
+    sweep = TagSweep(few, tags)
     assert sweep.missing_index() == name_of(tags)
     if index:
         sweep.create_index()
@@ -247,7 +250,7 @@ def test_each_setting_that_makes_another_index_gives_it_another_name(few: Jobs) 
 def test_a_collection_that_does_not_exist_has_no_index_and_is_made_with_one(
     few: Jobs, kind: type[Tags]
 ) -> None:
-    sweep = Sweep(few, tags_of(few, kind))
+    sweep = TagSweep(few, tags_of(few, kind))
     assert sweep.missing_index()
 
     sweep.create_index()
@@ -263,4 +266,4 @@ def test_an_index_that_is_there_under_another_name_is_named(few: Jobs) -> None:
     )
 
     with pytest.raises(Misconfigured, match=r"under another name: .*mine"):
-        Sweep(few, tags).create_index()
+        TagSweep(few, tags).create_index()

@@ -17,7 +17,7 @@ from bridge.kafka.kafka_python import KafkaPythonSink
 from bridge.kafka.librdkafka import LibrdkafkaSink
 from bridge.model.window import Window
 from bridge.mongo.checkpoints import MongoCheckpointStore
-from bridge.mongo.tags import TransitionTags
+from bridge.mongo.transition_tags import TransitionTags
 
 #: The classes and the method at each point, and whether death comes before the call or after it.
 POINTS: dict[str, tuple[tuple[type[Any], ...], str, bool]] = {

@@ -70,8 +70,8 @@ class File:
 
     def dead(self) -> None:
         killed(
-            "from pathlib import Path; from bridge.checkpoint.file import FileCheckpoint",
-            f"FileCheckpoint(Path({str(self.path)!r}), 'bridge')",
+            "from pathlib import Path; from bridge.checkpoint.file import FileCheckpointStore",
+            f"FileCheckpointStore(Path({str(self.path)!r}), 'bridge')",
         )
 
     def silent(self) -> None:
@@ -94,12 +94,14 @@ class Collection:
         self.documents = self.client[database][COLLECTION]
 
     def open(self, name: str = "bridge") -> MongoCheckpointStore:
-        return MongoCheckpointStore(self.client, self.database, name, LEASE)
+        return MongoCheckpointStore(self.client, self.database, name, lease_seconds=LEASE)
 
     def dead(self) -> None:
         killed(
-            "from pymongo import MongoClient; from bridge.mongo.checkpoints import MongoCheckpoints",
-            f"MongoCheckpoints(MongoClient({self.uri!r}), {self.database!r}, 'bridge', {LEASE})",
+            "from pymongo import MongoClient; "
+            "from bridge.mongo.checkpoints import MongoCheckpointStore",
+            f"MongoCheckpointStore(MongoClient({self.uri!r}), {self.database!r}, 'bridge', "
+            f"lease_seconds={LEASE})",
         )
 
     def silent(self) -> None:

@@ -123,7 +123,7 @@ def without(*names: str) -> Change:
         ),
         (
             lambda record: {**record, "token": record["token"][:24]},
-            "The stored resume token is none: ",
+            "The stored resume token is not valid: ",
         ),
         (
             lambda record: {**record, "token": f"82{'0' * 18}"},
@@ -199,7 +199,7 @@ def test_a_file_cut_short_is_refused(
 
     assert ended.code == 83
     assert f"The checkpoint file {path} is damaged: " in ended.complaint
-    assert "Put a copy back, or 'job-bridge token set TIME'" in ended.complaint
+    assert "Restore a copy, or run 'job-bridge token set TIME'" in ended.complaint
     assert path.stat().st_size == keep and kafka.read(topic) == []
 
 
@@ -245,7 +245,7 @@ def test_a_second_bridge_on_one_file_is_refused(
         ended = command("run", settings=given)
 
         assert ended.code == 76
-        assert "Another process holds the checkpoint file" in ended.complaint
+        assert "Another process owns the checkpoint file" in ended.complaint
         assert "give this bridge a checkpoint.file of its own" in ended.complaint
         assert bridge.ready()
 

@@ -68,8 +68,8 @@ def test_check_tells_of_a_standalone_too(standalone: Mongod, settings: Given) ->
     ("uri", "words"),
     [
         ("mongodb://", "Must provide at least one hostname or IP"),
-        ("http://localhost/", "mongo.uri is no MongoDB connection string: "),
-        (f"mongodb://bridge:{SECRET}/x@localhost/", "mongo.uri is no MongoDB connection string: "),
+        ("http://localhost/", "mongo.uri is not a MongoDB connection string: "),
+        (f"mongodb://bridge:{SECRET}/x@localhost/", "mongo.uri is not a MongoDB connection string: "),
         (f"mongodb://bridge:{SECRET}@x@localhost/", "must be escaped according to RFC 3986"),
         (f"mongodb://bridge:{SECRET}:27017/", "Reserved characters such as ':' must be escaped"),
         ("mongodb://localhost:99999/", "Port must be an integer between 0 and 65535"),
@@ -125,7 +125,7 @@ def test_an_unreachable_mongodb_is_waited_for(
 ) -> None:
     port = free_port()
     with start(mongo__uri=f"mongodb://127.0.0.1:{port}/?directConnection=true") as bridge:
-        reason = bridge.await_unready("out of reach")
+        reason = bridge.await_unready("unreachable")
         assert f"127.0.0.1:{port}" in reason and "Connection refused" in reason
         assert "Nothing is lost" in reason and "Check mongo.uri" in reason
         assert bridge.get("/livez")[0] == 200
@@ -138,7 +138,7 @@ def test_an_unreachable_mongodb_is_waited_for(
             assert bridge.stop() == 0
 
     assert told(kafka, topic, job_id) == list(GOOD)
-    assert sum("out of reach" in line for line in bridge.messages()) == 1
+    assert sum("unreachable" in line for line in bridge.messages()) == 1
     assert any("working again after" in line for line in bridge.messages())
 
 
@@ -172,7 +172,7 @@ def test_a_view_is_refused(
         f"{database}.seen is a view; change streams watch collections only. Nothing was read or sent"
         in said
     )
-    assert "Set mongo.collection to the collection behind it" in said
+    assert "Set mongo.collection to the collection that the view reads" in said
     assert kafka.read(topic) == []
 
 

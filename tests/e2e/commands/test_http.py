@@ -119,7 +119,7 @@ def test_writes_elsewhere_do_not_make_an_idle_bridge_lag(
 
 def test_what_is_not_known_is_absent(start: Start) -> None:
     with start(mongo__uri=f"mongodb://127.0.0.1:{free_port()}/") as bridge:
-        bridge.await_unready("out of reach")
+        bridge.await_unready("unreachable")
 
         code, page = bridge.get("/metrics")
 

@@ -75,7 +75,7 @@ def test_a_renamed_collection_is_followed_by_the_next_of_the_old_name(
         bridge.await_acked(2 * len(GOOD)).await_ready()
 
         assert any(
-            "set mongo.collection to follow the new one" in line for line in bridge.messages()
+            "set mongo.collection to follow the new name" in line for line in bridge.messages()
         )
     assert told(kafka, topic, before) == told(kafka, topic, after) == list(GOOD)
 

@@ -42,12 +42,12 @@ def test_status_tells_how_a_running_bridge_is(
 def test_status_of_a_bridge_that_waits_is_try_again(start: Start) -> None:
     port = str(free_port())
     with start(http__port=port, mongo__uri="mongodb://127.0.0.1:1/") as bridge:
-        bridge.await_unready("out of reach")
+        bridge.await_unready("unreachable")
 
         ended = command("status", settings={"http.port": port})
 
     assert ended.code == 75
-    assert "waiting, not ready: " in ended.out and "out of reach" in ended.out
+    assert "waiting, not ready: " in ended.out and "unreachable" in ended.out
 
 
 def test_status_of_something_else_is_no_bridge(mongo_port: int) -> None:

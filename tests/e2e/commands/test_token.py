@@ -95,7 +95,7 @@ def test_nothing_is_changed_while_a_bridge_runs(given: Given, start: Start) -> N
             assert ended.code == 76
             assert (
                 "A bridge is running" in ended.complaint
-                or "Another process holds the checkpoint file" in ended.complaint
+                or "Another process owns the checkpoint file" in ended.complaint
             )
         assert shown(given) is not None
         assert bridge.ready() and bridge.stop() == 0
@@ -147,7 +147,7 @@ def test_what_is_no_file_is_not_replaced(
     )
 
     assert ended.code == 78
-    assert f"{device} is no file. It is as it was" in ended.complaint
+    assert f"{device} is not a file. Nothing was changed" in ended.complaint
     assert device.is_symlink()
 
 
@@ -213,4 +213,4 @@ def test_a_mode_that_keeps_no_position_has_none_to_set(settings: Given) -> None:
     )
 
     assert ended.code == 64
-    assert "keeps no position" in ended.complaint
+    assert "stores no position" in ended.complaint

@@ -122,7 +122,7 @@ def test_an_event_too_large_however_it_is_read_is_told_by_history(
 
     bridge.wait_ready()
     assert bridge.metric("job_bridge_history_lost_total") == 1
-    assert bridge.said("An event is larger than MongoDB can hand over")
+    assert bridge.said("An event is too large for MongoDB to deliver")
     # The stream goes on behind it.
     last = Service(bench).begin()
     poll(lambda: states(bench, last) == ["created"], "the stream")

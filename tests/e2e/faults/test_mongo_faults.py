@@ -81,7 +81,7 @@ def test_mongodb_away_for_long_repeats_nothing(lone: Mongod, make_bench: MakeBen
         )
         lone.kill()
         while time.monotonic() < back:
-            bridge.wait_unready("out of reach")
+            bridge.wait_unready("MongoDB is unreachable")
             time.sleep(1)
         lone.start_node()
         bridge.wait_ready()
@@ -127,7 +127,7 @@ def test_nor_does_one_with_messages_that_kafka_has_not_taken_when_the_run_ended(
                 "messages that wait for Kafka",
             )
             lone.kill()
-            bridge.wait_unready("out of reach")
+            bridge.wait_unready("MongoDB is unreachable")
             assert bridge.terminate() == TRY_AGAIN
         lone.start_node()
         load.await_commits(50)
@@ -145,7 +145,7 @@ def test_a_path_that_goes_silent_is_left_and_found_again(bench: Bench) -> None:
         with bench.load() as load:
             load.await_commits(200)
             proxy.silence()
-            bridge.wait_unready("out of reach", NOTICE_SECONDS)
+            bridge.wait_unready("MongoDB is unreachable", NOTICE_SECONDS)
             proxy.pass_through()
             bridge.wait_ready()
             load.await_commits(100)

@@ -1,4 +1,4 @@
-"""The checkpoint file: whole after any crash, damage named, the lock real."""
+"""The checkpoint file: whole after any crash, damage is reported, the lock is exclusive."""
 
 from __future__ import annotations
 
@@ -31,14 +31,12 @@ def store(path: Path) -> Iterator[FileCheckpointStore]:
     store.release()
 
 
-def test_a_second_process_is_refused_and_told_which_file(
-    store: FileCheckpointStore, path: Path
-) -> None:
+def test_a_second_process_cannot_take_the_lock(store: FileCheckpointStore, path: Path) -> None:
     with pytest.raises(Fenced, match=r"bridge\.json"):
         FileCheckpointStore(path, "bridge").acquire()
 
 
-def test_the_lock_outlives_the_file_being_replaced(store: FileCheckpointStore, path: Path) -> None:
+def test_the_lock_survives_a_save(store: FileCheckpointStore, path: Path) -> None:
     for number in range(3):
         store.save(checkpoint(number))
 
@@ -46,15 +44,15 @@ def test_the_lock_outlives_the_file_being_replaced(store: FileCheckpointStore, p
         FileCheckpointStore(path, "bridge").acquire()
 
 
-def test_the_file_can_be_read_by_people(store: FileCheckpointStore, path: Path) -> None:
+def test_the_file_is_readable_json(store: FileCheckpointStore, path: Path) -> None:
     store.save(checkpoint(1))
 
-    found = json.loads(path.read_text())
-    assert found["token"] == at(1).token and found["epoch"] == 1
+    record = json.loads(path.read_text())
+    assert record["token"] == at(1).token and record["epoch"] == 1
     assert path.read_text().count("\n") > 5
 
 
-def test_a_crash_while_saving_leaves_the_old_one(
+def test_a_crash_while_saving_leaves_the_old_checkpoint(
     store: FileCheckpointStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.save(checkpoint(1))
@@ -69,34 +67,34 @@ def test_a_crash_while_saving_leaves_the_old_one(
     with pytest.raises(Crash):
         store.save(checkpoint(2))
 
-    found = store.load()
-    assert found is not None and found.position == at(1)
+    stored = store.load()
+    assert stored is not None and stored.position == at(1)
 
 
-def test_nothing_is_renamed_before_it_is_on_the_disk(
+def test_the_file_is_synced_before_its_rename(
     store: FileCheckpointStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done: list[str] = []
+    steps: list[str] = []
     fsync, replace = os.fsync, Path.replace
 
     def noting_fsync(descriptor: int) -> None:
-        done.append("folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "file")
+        steps.append("folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "file")
         fsync(descriptor)
 
     def noting_replace(self: Path, target: Path) -> Path:
-        done.append("rename")
+        steps.append("rename")
         return replace(self, target)
 
     monkeypatch.setattr(os, "fsync", noting_fsync)
     monkeypatch.setattr(Path, "replace", noting_replace)
     store.save(checkpoint(1))
 
-    assert done == ["file", "rename", "folder"]
+    assert steps == ["file", "rename", "folder"]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_a_file_cut_anywhere_is_refused_by_one_error(
+def test_a_file_cut_anywhere_is_damaged(
     store: FileCheckpointStore, path: Path, data: st.DataObject
 ) -> None:
     store.save(checkpoint(1))
@@ -112,9 +110,7 @@ def test_a_file_cut_anywhere_is_refused_by_one_error(
     st.binary(max_size=60)
     | st.sampled_from([b"[" * 5000, b"9" * 5000, b"null", b"[]", b"\xff\xfe", b'{"epoch": 1e999}'])
 )
-def test_any_content_at_all_is_refused_by_one_error_and_can_be_replaced(
-    store: FileCheckpointStore, path: Path, content: bytes
-) -> None:
+def test_any_damage_can_be_repaired(store: FileCheckpointStore, path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
     with pytest.raises(CheckpointUnusable):
@@ -145,7 +141,7 @@ def test_the_checkpoint_of_another_bridge_is_refused(
         (errno.EACCES, Misconfigured),
     ],
 )
-def test_a_full_disk_may_be_well_again_and_a_wrong_path_will_not(
+def test_a_full_disk_is_retried_unlike_wrong_paths(
     store: FileCheckpointStore,
     path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -162,7 +158,7 @@ def test_a_full_disk_may_be_well_again_and_a_wrong_path_will_not(
     assert type(caught.value) is verdict
 
 
-def test_a_folder_that_is_missing_is_said(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     store = FileCheckpointStore(tmp_path / "nowhere" / "bridge.json", "bridge")
 
     with pytest.raises(Misconfigured, match="No such file or directory"):
@@ -171,6 +167,6 @@ def test_a_folder_that_is_missing_is_said(tmp_path: Path) -> None:
         store.check_rights()
 
 
-def test_a_name_that_is_too_long_is_said(tmp_path: Path) -> None:
+def test_a_too_long_name_is_reported(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="File name too long"):
         FileCheckpointStore(tmp_path / ("x" * 300), "bridge").check_rights()

@@ -1,4 +1,4 @@
-"""What a URI may say, and what it may not decide."""
+"""Options in the URI that the clients override."""
 
 from contextlib import closing
 
@@ -13,8 +13,8 @@ URI = "mongodb://127.0.0.1:1/?timeoutMS=3000"
 @pytest.mark.parametrize(
     ("make", "seconds"), [(stream_client, None), (history_client, None), (state_client, 5.0)]
 )
-def test_a_deadline_in_the_uri_is_for_no_client(make: object, seconds: float | None) -> None:
-    # The stream waits for events and the history sorts: a deadline for each command would end both again and again.
+def test_no_client_uses_the_deadline_of_the_uri(make: object, seconds: float | None) -> None:
+    """The stream waits for events and the history sorts; a deadline would end both repeatedly."""
     assert callable(make)
     with closing(make(settings(mongo__uri=URI))) as client:
         assert client.options.timeout == seconds

@@ -1,4 +1,4 @@
-"""Any sequence of the job service's writes, as shaped events: exactly the transitions, in order."""
+"""Any sequence of writes is decoded to exactly its transitions, in order."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Expected = tuple[str, str, str, int]
 
 
 class Service:
-    """Writes jobs, and tells the events the server would shape of that and the transitions they mean."""
+    """Writes jobs; records the shaped events and the transitions to expect."""
 
     def __init__(self) -> None:
         self.raws: list[Raw] = []
@@ -62,10 +62,10 @@ class Service:
                 state,
             )
         elif kind == "again":
-            one = self._new(key, 0, state)
+            rewritten = self._new(key, 0, state)
             self._history[key] = 1
             values = [
-                {"k": f"transition_times.0.{name}", "v": one[field]}
+                {"k": f"transition_times.0.{name}", "v": rewritten[field]}
                 for name, field in (("state", "s"), ("trans_id", "i"), ("time", "d"))
             ]
             self._event("update", key, t=values, n=state)
@@ -75,12 +75,12 @@ class Service:
             self._event(
                 "update" if kind == "rewrite" else "replace", key, t=[], a=history, **fields
             )
-        elif kind == "note":  # a document set inside an element passes the server's filter
+        elif kind == "note":  # a document inside an element passes the server's filter
             self._event("update", key, t=[{"k": "transition_times.0.notes"}])
         elif kind == "delete":
             self._event("delete", key)
             del self._history[key]
-        # A flag that was flipped passes no filter: there is no event.
+        # The server filters out a changed flag, so there is no event.
 
     def _insert(self, key: int, state: str, count: int) -> None:
         self.ids[key] = f"job-{key}"
@@ -93,7 +93,7 @@ class Service:
         self._event(
             "update",
             key,
-            t=[{"k": f"transition_times.{start + n}", **one} for n, one in enumerate(elements)],
+            t=[{"k": f"transition_times.{start + n}", **new} for n, new in enumerate(elements)],
             n=state,
         )
 
@@ -108,14 +108,15 @@ class Service:
 
 
 @given(WRITES, st.lists(st.integers(1, 9), min_size=1), st.integers(1, 6))
-def test_any_sequence_of_writes_gives_exactly_its_transitions_in_order(
-    writes: list[tuple[str, int, str]], batches: list[int], most: int
+def test_any_sequence_of_writes_gives_its_transitions(
+    writes: list[tuple[str, int, str]], batches: list[int], max_jobs: int
 ) -> None:
     service = Service()
     for write in writes:
         service.write(*write)
     decoder = Decoder(
-        PROFILES["cts"], JobIdCache(lambda keys: [(key, service.ids[key]) for key in keys], most)
+        PROFILES["cts"],
+        JobIdCache(lambda keys: [(key, service.ids[key]) for key in keys], max_jobs),
     )
 
     events, left, turn = [], service.raws, 0
@@ -124,11 +125,11 @@ def test_any_sequence_of_writes_gives_exactly_its_transitions_in_order(
         events += decoder.decode(left[:size])
         left, turn = left[size:], turn + 1
 
-    found: list[Expected] = []
-    for one in events:
-        for item in one.items:
+    transitions: list[Expected] = []
+    for event in events:
+        for item in event.items:
             assert isinstance(item, Transition) and item.sequence is not None
-            found.append((item.job_id, item.state, item.trans_id, item.sequence))
-    assert found == service.expected
-    assert [one.position for one in events] == sorted(one.position for one in events)
-    assert all(bool(one.items) != bool(one.skipped) for one in events)
+            transitions.append((item.job_id, item.state, item.trans_id, item.sequence))
+    assert transitions == service.expected
+    assert [event.position for event in events] == sorted(event.position for event in events)
+    assert all(bool(event.items) != bool(event.skipped) for event in events)

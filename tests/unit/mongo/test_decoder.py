@@ -1,4 +1,4 @@
-"""Shaped change events to transitions, odd documents included."""
+"""Decodes shaped change events, unusual documents included."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bridge.model.position import ClusterTime
 from bridge.model.profile import PROFILES, Profile
 from bridge.model.transition import Event, Poison, Transition, made_trans_id
-from bridge.mongo.decoder import Decoder, position_in
+from bridge.mongo.decoder import Decoder, position_of_token
 from bridge.mongo.job_id_cache import JobIdCache
 from tests.support.factories import (
     BASE,
@@ -39,10 +39,10 @@ def decoded(*raws: Raw, profile: str = "cts", jobs: dict[Any, Any] | None = None
 
 
 def item(raw: Raw, **options: Any) -> Transition | Poison:
-    (found,) = decoded(raw, **options)
-    assert found.skipped == ""
-    (only,) = found.items
-    return only
+    (event,) = decoded(raw, **options)
+    assert event.skipped == ""
+    (only_item,) = event.items
+    return only_item
 
 
 def test_an_insert_gives_its_first_transition() -> None:
@@ -52,15 +52,15 @@ def test_an_insert_gives_its_first_transition() -> None:
 
 
 def test_an_insert_may_have_several_transitions() -> None:
-    (found,) = decoded(inserted(1, element(0), element(1)))
+    (event,) = decoded(inserted(1, element(0), element(1)))
 
-    assert [(one.state, one.sequence) for one in found.items] == [
+    assert [(item.state, item.sequence) for item in event.items] == [
         ("created", 0),
         ("download_submitted", 1),
     ]
 
 
-def test_a_new_element_gives_its_transition_with_the_id_looked_up() -> None:
+def test_a_new_element_is_a_transition() -> None:
     expected = Transition(
         "job-0", "job_submitted", (NOON + timedelta(milliseconds=3)).isoformat(), "t-3", 3
     )
@@ -71,8 +71,8 @@ def test_a_new_element_gives_its_transition_with_the_id_looked_up() -> None:
 @given(st.datetimes())
 @example(datetime(1969, 12, 31, 23, 59, 59, 999_000))
 @example(datetime(2026, 3, 2, 12))
-def test_a_time_is_told_as_python_tells_it(time: datetime) -> None:
-    time = time.replace(microsecond=time.microsecond // 1000 * 1000)  # BSON knows no more
+def test_times_have_the_isoformat_of_python(time: datetime) -> None:
+    time = time.replace(microsecond=time.microsecond // 1000 * 1000)  # the precision of BSON
 
     assert (
         item(inserted(1, {**element(0), "d": time})).time
@@ -80,35 +80,35 @@ def test_a_time_is_told_as_python_tells_it(time: datetime) -> None:
     )
 
 
-def test_elements_of_one_event_come_by_their_index_not_by_their_text() -> None:
+def test_elements_are_sorted_by_index() -> None:
     raw = shaped(1, "update", t=[{"k": f"transition_times.{n}", **element(n)} for n in (10, 2, 9)])
 
-    (found,) = decoded(raw)
+    (event,) = decoded(raw)
 
-    assert [one.sequence for one in found.items] == [2, 9, 10]
+    assert [item.sequence for item in event.items] == [2, 9, 10]
 
 
 @pytest.mark.parametrize(
     "path", ["transition_times.0.notes", "transition_times.x", "transition_times.1.more.deep"]
 )
-def test_a_document_set_deeper_in_the_history_is_no_transition(path: str) -> None:
-    (found,) = decoded(shaped(1, "update", t=[{"k": path, "s": "error"}]))
+def test_a_document_inside_an_element_is_ignored(path: str) -> None:
+    (event,) = decoded(shaped(1, "update", t=[{"k": path, "s": "error"}]))
 
-    assert (found.items, found.skipped) == ((), "no_transition")
+    assert (event.items, event.skipped) == ((), "no_transition")
 
 
-def test_a_history_written_anew_is_sent_whole_and_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_rewritten_history_is_sent_whole(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        (found,) = decoded(shaped(1, "update", t=[], a=[element(0), element(1)]))
+        (event,) = decoded(shaped(1, "update", t=[], a=[element(0), element(1)]))
 
-    assert [one.sequence for one in found.items] == [0, 1]
+    assert [item.sequence for item in event.items] == [0, 1]
     assert "all 2 transitions are sent again" in caplog.text
 
 
-def test_a_replaced_document_gives_its_whole_history_under_its_own_id() -> None:
-    (found,) = decoded(shaped(1, "replace", j="job-9", t=[], a=[element(0)]))
+def test_a_replaced_document_gives_its_whole_history() -> None:
+    (event,) = decoded(shaped(1, "replace", j="job-9", t=[], a=[element(0)]))
 
-    assert found.items[0].job_id == "job-9"
+    assert event.items[0].job_id == "job-9"
 
 
 def test_an_element_rewritten_in_place_is_a_transition() -> None:
@@ -126,7 +126,7 @@ def test_an_element_rewritten_in_place_is_a_transition() -> None:
     assert item(raw) == Transition("job-0", "download_submitted", NOON.isoformat(), "again", 0)
 
 
-def test_an_element_rewritten_at_the_same_time_has_the_time_of_its_commit() -> None:
+def test_an_unchanged_time_is_replaced_by_the_commits() -> None:
     raw = shaped(
         5,
         "update",
@@ -139,24 +139,24 @@ def test_an_element_rewritten_at_the_same_time_has_the_time_of_its_commit() -> N
     )
 
 
-def test_a_new_time_alone_is_no_transition() -> None:
-    (found,) = decoded(shaped(1, "update", t=[{"k": "transition_times.0.time", "v": NAIVE_NOON}]))
+def test_a_new_time_alone_is_not_a_transition() -> None:
+    (event,) = decoded(shaped(1, "update", t=[{"k": "transition_times.0.time", "v": NAIVE_NOON}]))
 
-    assert found.items == ()
+    assert event.items == ()
 
 
 def test_an_unknown_state_passes_through() -> None:
     assert item(pushed(1, 1, element(1, "paused"))).state == "paused"
 
 
-def test_a_state_that_comes_twice_is_sent_twice() -> None:
+def test_a_repeated_state_is_two_transitions() -> None:
     first, second = decoded(pushed(1, 1, element(1, "error")), pushed(2, 2, element(2, "error")))
 
     assert [first.items[0].trans_id, second.items[0].trans_id] == ["t-1", "t-2"]
 
 
 @pytest.mark.parametrize("missing", [..., None, "", 7])
-def test_a_transition_without_an_identity_gets_one_that_replays_repeat(missing: object) -> None:
+def test_a_missing_trans_id_is_made_reproducibly(missing: object) -> None:
     raw = pushed(1, 4, element(4, "complete", i=missing))
 
     assert item(raw).trans_id == item(raw).trans_id == made_trans_id("job-0", 4, "complete")
@@ -173,22 +173,22 @@ def test_a_transition_without_an_identity_gets_one_that_replays_repeat(missing: 
         ({"d": DatetimeMS(2**60)}, "the time is DatetimeMS, not a date"),
     ],
 )
-def test_a_transition_that_cannot_be_sent_says_why(fields: dict[str, Any], reason: str) -> None:
-    found = item(pushed(1, 1, element(1, **fields)))
+def test_poison_contains_its_reason(fields: dict[str, Any], reason: str) -> None:
+    poison = item(pushed(1, 1, element(1, **fields)))
 
-    assert isinstance(found, Poison)
-    assert found.reason == f"{reason}; document _id key"
-    assert (found.job_id, found.sequence) == ("job-0", 1)
+    assert isinstance(poison, Poison)
+    assert poison.reason == f"{reason}; document _id key"
+    assert (poison.job_id, poison.sequence) == ("job-0", 1)
 
 
 @pytest.mark.parametrize("broken", [None, "text", 5, []])
-def test_an_element_that_is_no_document_is_poison_among_good_ones(broken: object) -> None:
+def test_an_element_without_fields_is_poison(broken: object) -> None:
     raw = inserted(1, element(0))
     raw["a"].append(broken)
 
-    (found,) = decoded(raw)
+    (event,) = decoded(raw)
 
-    assert [type(one) for one in found.items] == [Transition, Poison]
+    assert [type(item) for item in event.items] == [Transition, Poison]
 
 
 @pytest.mark.parametrize(
@@ -200,28 +200,28 @@ def test_an_element_that_is_no_document_is_poison_among_good_ones(broken: object
     ],
 )
 def test_a_job_without_a_usable_id_is_poison(job_id: object, reason: str) -> None:
-    for found in (
+    for poison in (
         item(inserted(1, element(0), job_id=job_id)),
         item(pushed(1, 1), jobs={"key": job_id}),
     ):
-        assert isinstance(found, Poison)
-        assert found.reason.startswith(reason)
-        assert found.state in ("created", "download_submitted")
+        assert isinstance(poison, Poison)
+        assert poison.reason.startswith(reason)
+        assert poison.state in ("created", "download_submitted")
 
 
-def test_a_job_deleted_before_its_id_was_looked_up_is_poison() -> None:
-    found = item(pushed(1, 1), jobs={})
+def test_a_job_deleted_before_look_up_is_poison() -> None:
+    poison = item(pushed(1, 1), jobs={})
 
-    assert isinstance(found, Poison)
-    assert "deleted before its id could be looked up" in found.reason
-    assert (found.job_id, found.trans_id) == ("", "t-1")
+    assert isinstance(poison, Poison)
+    assert "deleted before its id could be looked up" in poison.reason
+    assert (poison.job_id, poison.trans_id) == ("", "t-1")
 
 
 @pytest.mark.parametrize(
     "key", [{"site": 1, "job": 2}, Decimal128("1.5"), Code("f()"), float("nan"), None]
 )
-def test_a_job_may_have_any_id_of_its_own(key: Any) -> None:
-    decoder = Decoder(PROFILES["cts"], JobIdCache(lambda keys: [(each, "job-2") for each in keys]))
+def test_documents_may_have_any_key(key: Any) -> None:
+    decoder = Decoder(PROFILES["cts"], JobIdCache(lambda keys: [(key, "job-2") for key in keys]))
 
     events = decoder.decode(
         [
@@ -231,18 +231,18 @@ def test_a_job_may_have_any_id_of_its_own(key: Any) -> None:
         ]
     )
 
-    assert [one.items[0].job_id for one in events] == ["job-1", "job-1", "job-2"]
+    assert [event.items[0].job_id for event in events] == ["job-1", "job-1", "job-2"]
 
 
-def test_the_ids_of_a_batch_are_looked_up_at_once_and_inserts_remembered() -> None:
-    asked = []
+def test_ids_of_a_batch_are_looked_up_together() -> None:
+    queries = []
 
     def lookup(keys: list[Any]) -> list[tuple[Any, Any]]:
-        asked.append(sorted(keys))
+        queries.append(sorted(keys))
         return [(key, f"job-{key}") for key in reversed(keys)]
 
     decoder = Decoder(PROFILES["cts"], JobIdCache(lookup))
-    found = decoder.decode(
+    events = decoder.decode(
         [
             pushed(1, 1, key="a"),
             inserted(2, element(0), key="b", job_id="job-b"),
@@ -252,16 +252,22 @@ def test_the_ids_of_a_batch_are_looked_up_at_once_and_inserts_remembered() -> No
         ]
     )
 
-    assert [one.items[0].job_id for one in found] == ["job-a", "job-b", "job-b", "job-c", "job-a"]
-    assert asked == [["a", "c"]]
+    assert [event.items[0].job_id for event in events] == [
+        "job-a",
+        "job-b",
+        "job-b",
+        "job-c",
+        "job-a",
+    ]
+    assert queries == [["a", "c"]]
 
 
-def test_a_sharded_collection_tells_the_id_in_every_event() -> None:
+def test_a_sharded_collection_needs_no_look_up() -> None:
     decoder = Decoder(PROFILES["cts"], JobIdCache(lambda _: pytest.fail("nothing to look up")))
 
-    (found,) = decoder.decode([pushed(1, 1) | {"j": "job-7"}])
+    (event,) = decoder.decode([pushed(1, 1) | {"j": "job-7"}])
 
-    assert found.items[0].job_id == "job-7"
+    assert event.items[0].job_id == "job-7"
 
 
 @pytest.mark.parametrize(
@@ -275,31 +281,31 @@ def test_a_sharded_collection_tells_the_id_in_every_event() -> None:
         ("somethingNew", "collection"),
     ],
 )
-def test_what_is_no_write_to_a_job_is_skipped_and_said(
+def test_other_operations_are_skipped_with_a_warning(
     operation: str, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     raw = shaped(1, operation)
     del raw["k"]
 
     with caplog.at_level(logging.WARNING):
-        (found,) = decoded(raw)
+        (event,) = decoded(raw)
 
-    assert (found.items, found.skipped, found.position) == ((), reason, at(1))
+    assert (event.items, event.skipped, event.position) == ((), reason, at(1))
     assert len(caplog.records) == 1
 
 
-def test_the_position_is_the_events_own_token_whole() -> None:
+def test_the_position_is_the_whole_token() -> None:
     raw = pushed(7, 1)
     raw["_id"]["_typeBits"] = b"\x80\x40"
 
-    found = position_in(raw["_id"])
+    found = position_of_token(raw["_id"])
 
     assert decoded(raw)[0].position == found
     assert (found.token, found.type_bits) == (token(7), "8040")
     assert found.cluster_time == ClusterTime(BASE + 7, 1)
 
 
-def test_the_commit_is_timed_by_the_servers_wall_clock_where_it_tells_it() -> None:
+def test_the_commit_time_is_the_servers_wall_time() -> None:
     raw = pushed(1, 1)
     assert decoded(raw)[0].committed == (NOON + timedelta(seconds=1)).timestamp()
 
@@ -311,10 +317,10 @@ def test_a_profile_without_history_gives_the_latest_state() -> None:
     key = ObjectId("67c700000000000000000001")
     raw = shaped(1, "update", key, s="running", u=1741111111.1239)
 
-    found = item(raw, profile="ee2")
+    transition = item(raw, profile="ee2")
 
     time = datetime(2025, 3, 4, 17, 58, 31, 123_000, tzinfo=timezone.utc)
-    assert found == Transition(
+    assert transition == Transition(
         str(key),
         "running",
         time.isoformat(),
@@ -324,7 +330,7 @@ def test_a_profile_without_history_gives_the_latest_state() -> None:
 
 
 @pytest.mark.parametrize("useless", [..., None, "soon", True, 1e300, float("nan")])
-def test_without_a_usable_time_of_its_own_the_commit_is_the_time(useless: object) -> None:
+def test_the_commit_replaces_an_unusable_time(useless: object) -> None:
     raw = shaped(1, "insert", s="created", u=useless)
     if useless is ...:
         del raw["u"]
@@ -336,13 +342,13 @@ def test_without_a_usable_time_of_its_own_the_commit_is_the_time(useless: object
     )
 
 
-def test_a_profile_without_history_skips_what_has_no_state() -> None:
-    (found,) = decoded(shaped(1, "replace"), profile="ee2")
+def test_a_profile_without_history_needs_a_state() -> None:
+    (event,) = decoded(shaped(1, "replace"), profile="ee2")
 
-    assert (found.items, found.skipped) == ((), "no_transition")
+    assert (event.items, event.skipped) == ((), "no_transition")
 
 
-def test_a_profile_may_name_everything_otherwise() -> None:
+def test_a_profile_may_rename_all_fields() -> None:
     profile = Profile("jobs", "id", "status", "log", None, "to", "when", "uid")
     raw = shaped(
         1,
@@ -354,11 +360,11 @@ def test_a_profile_may_name_everything_otherwise() -> None:
         ],
     )
 
-    (found,) = Decoder(profile, JobIdCache(lambda keys: [(key, "job-0") for key in keys])).decode(
+    (event,) = Decoder(profile, JobIdCache(lambda keys: [(key, "job-0") for key in keys])).decode(
         [raw]
     )
 
-    assert [(one.state, one.trans_id, one.sequence) for one in found.items] == [
+    assert [(item.state, item.trans_id, item.sequence) for item in event.items] == [
         ("y", "v", 0),
         ("x", "u", 2),
     ]

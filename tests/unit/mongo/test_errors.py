@@ -1,4 +1,4 @@
-"""The table of MongoDB's errors, line by line."""
+"""The verdict on each MongoDB error."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from bridge.errors import (
 )
 from bridge.mongo.checkpoints import MongoCheckpointStore
 from bridge.mongo.client import state_client
-from bridge.mongo.errors import TokenRefused, classify, translated
+from bridge.mongo.errors import TokenRefused, checkpoint_area, classify, translated
 from tests.support.factories import settings
 
-#: The driver specification's list of resumable errors, and what servers are known to send besides.
+#: The driver specification's list of resumable errors, and others that servers send.
 PASSING = (
     6,
     7,
@@ -89,9 +89,9 @@ def test_each_code_has_its_verdict(verdict: type[BridgeError], code: int) -> Non
 @pytest.mark.parametrize(
     "answer",
     [dns.resolver.NoNameservers, dns.exception.Timeout, dns.resolver.NXDOMAIN],
-    ids=lambda one: one.__name__,
+    ids=lambda answer: answer.__name__,
 )
-def test_a_name_that_is_not_found_is_waited_for(
+def test_a_failed_name_lookup_is_retried(
     answer: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def resolve(*_: object, **__: object) -> None:
@@ -102,23 +102,24 @@ def test_a_name_that_is_not_found_is_waited_for(
         with pytest.raises(PyMongoError) as raised:
             client.admin.command("ping")
         with pytest.raises(Retryable):
-            MongoCheckpointStore(client, "bridge", "name", 10).acquire()
+            MongoCheckpointStore(client, "bridge", "name", lease_seconds=10).acquire()
 
     assert type(classify(raised.value)) is Retryable
 
 
-def test_a_code_nobody_knows_is_tried_again() -> None:
+def test_an_unknown_code_is_retried() -> None:
     assert type(classify(OperationFailure("the server says", 99_999))) is Retryable
     assert type(classify(OperationFailure("the server says"))) is Retryable
 
 
-def test_the_servers_own_word_that_history_is_lost_is_heard() -> None:
+def test_the_label_means_a_lost_resume_point() -> None:
     error = OperationFailure("gone", 99_999, {"errorLabels": ["NonResumableChangeStreamError"]})
 
     assert type(classify(error)) is ResumePointLost
 
 
-def test_a_refused_token_is_not_history_lost_although_the_server_labels_it_alike() -> None:
+def test_a_refused_token_loses_no_resume_point() -> None:
+    """MongoDB sets the same label for both."""
     error = OperationFailure("not found", 280, {"errorLabels": ["NonResumableChangeStreamError"]})
 
     assert type(classify(error)) is TokenRefused
@@ -139,45 +140,83 @@ def test_a_refused_token_is_not_history_lost_although_the_server_labels_it_alike
         PyMongoError("x"),
     ],
 )
-def test_what_time_may_cure_is_waited_out(error: PyMongoError) -> None:
+def test_passing_failures_are_retried(error: PyMongoError) -> None:
     verdict = classify(error)
 
     assert type(verdict) is Retryable
     assert verdict.part == "mongodb"
 
 
-def test_a_refusal_is_heard_where_the_driver_waits_for_a_server() -> None:
-    """Its monitor was refused, and the operation knows only that no server is known."""
+def test_a_refusal_during_server_selection_is_recognised() -> None:
+    """Only PyMongo's monitor was refused; the operation fails because no server is known."""
     error = ServerSelectionTimeoutError(
-        "localhost:27017: Authentication failed., full error: {'ok': 0.0, 'code': 18}, Timeout: 5.0s, Topology Description: <...>"
+        "localhost:27017: Authentication failed., full error: {'ok': 0.0, 'code': 18}, "
+        "Timeout: 5.0s, Topology Description: <...>"
     )
 
     assert isinstance(classify(error), NotPermitted)
 
 
 @pytest.mark.parametrize("error", [InvalidURI("x"), ConfigurationError("x")])
-def test_settings_that_do_not_work_are_not_waited_out(error: PyMongoError) -> None:
+def test_wrong_settings_are_not_retried(error: PyMongoError) -> None:
     assert type(classify(error)) is Misconfigured
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(OperationFailure("x", code) for code in (1, 9, 20, 136, 280, 286, 10334)),
+        OperationFailure("x", 99, {"errorLabels": ["NonResumableChangeStreamError"]}),
+        ConnectionFailure("x"),
+        PyMongoError("x"),
+    ],
+)
+def test_verdicts_of_streams_are_not_for_checkpoints(error: PyMongoError) -> None:
+    verdict = classify(error, checkpoint_area("db.checkpoints"))
+
+    assert type(verdict) is Retryable
+    assert verdict.part == "checkpoint"
+    assert "db.checkpoints" in verdict.what
+
+
+@pytest.mark.parametrize(
+    ("code", "todo"),
+    [
+        (13, "Grant find, insert and update on that collection"),
+        (18, "Check user, password and authSource"),
+    ],
+)
+def test_a_checkpoint_names_its_own_permissions(code: int, todo: str) -> None:
+    verdict = classify(OperationFailure("no", code), checkpoint_area("db.checkpoints"))
+
+    assert type(verdict) is NotPermitted
+    assert (verdict.part, verdict.todo) == ("checkpoint", todo)
+
+
+def test_wrong_settings_are_not_retried_for_a_checkpoint() -> None:
+    error = ConfigurationError("x")
+
+    assert type(classify(error, checkpoint_area("db.checkpoints"))) is Misconfigured
+
+
 @pytest.mark.parametrize("code", [1, 13, 286, 280, 9, 10334, 166])
-def test_every_verdict_says_what_it_means_for_the_data(code: int) -> None:
+def test_every_error_describes_the_data(code: int) -> None:
     verdict = classify(OperationFailure("the server says", code))
 
     assert "the server says" in verdict.what
     assert verdict.data
 
 
-def test_only_the_short_half_of_a_long_error_is_said() -> None:
+def test_long_texts_are_shortened() -> None:
     text = "refused\n  twice, Timeout: 5.0s, Topology Description: <...>"
 
-    said = str(classify(ServerSelectionTimeoutError(text)))
+    shortened = str(classify(ServerSelectionTimeoutError(text)))
 
-    assert "refused twice" in said and "Topology" not in said
+    assert "refused twice" in shortened and "Topology" not in shortened
     assert len(str(classify(OperationFailure("x" * 5000, 1)))) < 600
 
 
-def test_drivers_errors_are_translated_where_they_enter() -> None:
+def test_pymongo_errors_are_translated() -> None:
     with pytest.raises(NotPermitted) as caught, translated():
         raise OperationFailure("no", 13)
 

@@ -1,4 +1,4 @@
-"""Job ids: remembered from inserts, looked up together where they are missing, never more than so many."""
+"""Job ids: remembered from inserts, looked up together, at most as many as allowed."""
 
 from __future__ import annotations
 
@@ -14,59 +14,59 @@ from bridge.mongo.job_id_cache import UNKNOWN, JobIdCache
 
 
 class JobDocuments:
-    """A collection that tells what it was asked."""
+    """A collection that records its queries."""
 
     def __init__(self, documents: Mapping[Any, Any]) -> None:
         self.documents = documents
-        self.asked: list[list[Any]] = []
+        self.queries: list[list[Any]] = []
 
     def __call__(self, keys: list[Any]) -> Iterable[tuple[Any, Any]]:
-        self.asked.append(sorted(keys))
+        self.queries.append(sorted(keys))
         return [(key, self.documents[key]) for key in keys if key in self.documents]
 
 
-def test_what_is_remembered_is_not_looked_up() -> None:
+def test_remembered_ids_are_not_looked_up() -> None:
     lookup = JobDocuments({})
     ids = JobIdCache(lookup)
     ids.remember("a", "job-a")
 
-    assert ids.known("a") == "job-a"
-    assert ids.known("b") is UNKNOWN
-    assert lookup.asked == []
+    assert ids.cached("a") == "job-a"
+    assert ids.cached("b") is UNKNOWN
+    assert lookup.queries == []
 
 
-def test_many_misses_are_one_question_and_none_is_no_question() -> None:
+def test_missing_ids_are_looked_up_by_one_query() -> None:
     lookup = JobDocuments({key: f"job-{key}" for key in "abc"})
     ids = JobIdCache(lookup)
 
-    assert ids.find(["c", "b", "c"]) == ["job-c", "job-b", "job-c"]
-    assert ids.find([]) == []
-    assert lookup.asked == [["b", "c"]]
+    assert ids.look_up(["c", "b", "c"]) == ["job-c", "job-b", "job-c"]
+    assert ids.look_up([]) == []
+    assert lookup.queries == [["b", "c"]]
     assert ids.lookups == 1
 
 
-def test_what_was_looked_up_is_remembered() -> None:
+def test_ids_are_remembered_after_a_look_up() -> None:
     lookup = JobDocuments({"a": "job-a"})
     ids = JobIdCache(lookup)
 
-    ids.find(["a"])
+    ids.look_up(["a"])
 
-    assert ids.known("a") == "job-a"
+    assert ids.cached("a") == "job-a"
 
 
-def test_a_document_that_is_gone_is_told_as_such_and_asked_for_again() -> None:
+def test_a_deleted_document_is_not_remembered() -> None:
     ids = JobIdCache(JobDocuments({"b": "job-b"}))
 
-    assert ids.find(["a", "b"], "gone") == ["gone", "job-b"]
-    assert ids.known("a") is UNKNOWN
+    assert ids.look_up(["a", "b"], "gone") == ["gone", "job-b"]
+    assert ids.cached("a") is UNKNOWN
 
 
-def test_a_job_without_an_id_is_remembered_as_such() -> None:
+def test_a_missing_job_id_is_remembered() -> None:
     lookup = JobDocuments({"a": None})
     ids = JobIdCache(lookup)
 
-    assert ids.find(["a"], "gone") == [None]
-    assert ids.known("a") is None
+    assert ids.look_up(["a"], "gone") == [None]
+    assert ids.cached("a") is None
 
 
 KEY = ObjectId("6b08167d43c82fb391be9ae4")
@@ -75,47 +75,45 @@ KEY = ObjectId("6b08167d43c82fb391be9ae4")
 @pytest.mark.parametrize(
     ("key", "other"), [(KEY, KEY.binary), (KEY, str(KEY)), (True, 1), (1, "1")]
 )
-def test_what_python_or_we_might_take_for_equal_are_two_documents(key: Any, other: Any) -> None:
+def test_similar_keys_are_different_documents(key: Any, other: Any) -> None:
     ids = JobIdCache(JobDocuments({}))
     ids.remember(key, "job-a")
     ids.remember(other, "job-b")
 
-    assert [ids.known(key), ids.known(other)] == ["job-a", "job-b"]
+    assert [ids.cached(key), ids.cached(other)] == ["job-a", "job-b"]
 
 
-def test_a_key_is_known_again_when_the_next_event_tells_it() -> None:
+def test_an_equal_key_is_found() -> None:
     ids = JobIdCache(lambda keys: [(ObjectId(keys[0].binary), "job-b")])
     ids.remember(KEY, "job-a")
     other = ObjectId()
 
-    assert ids.known(ObjectId(KEY.binary)) == "job-a"
-    assert ids.find([other]) == ["job-b"]
-    assert ids.known(ObjectId(other.binary)) == "job-b"
+    assert ids.cached(ObjectId(KEY.binary)) == "job-a"
+    assert ids.look_up([other]) == ["job-b"]
+    assert ids.cached(ObjectId(other.binary)) == "job-b"
 
 
-def test_the_oldest_go_first() -> None:
-    ids = JobIdCache(JobDocuments({}), most=2)
+def test_the_oldest_ids_are_dropped_first() -> None:
+    ids = JobIdCache(JobDocuments({}), max_jobs=2)
     for key in "abc":
         ids.remember(key, key)
 
-    assert [ids.known(key) for key in "abc"] == [UNKNOWN, "b", "c"]
+    assert [ids.cached(key) for key in "abc"] == [UNKNOWN, "b", "c"]
 
 
-def test_remembering_again_pushes_nobody_out() -> None:
-    ids = JobIdCache(JobDocuments({}), most=2)
+def test_remembering_again_drops_no_id() -> None:
+    ids = JobIdCache(JobDocuments({}), max_jobs=2)
     for key in "abbb":
         ids.remember(key, key)
 
-    assert [ids.known(key) for key in "ab"] == ["a", "b"]
+    assert [ids.cached(key) for key in "ab"] == ["a", "b"]
 
 
 @given(st.lists(st.sets(st.integers(0, 30), max_size=10)), st.integers(2, 8))
-def test_any_use_answers_right_and_keeps_no_more_than_allowed(
-    questions: list[set[int]], most: int
-) -> None:
+def test_any_use_is_right_and_bounded(queries: list[set[int]], max_jobs: int) -> None:
     documents = {key: f"job-{key}" for key in range(0, 30, 2)}
-    ids = JobIdCache(JobDocuments(documents), most)
+    ids = JobIdCache(JobDocuments(documents), max_jobs)
 
-    for keys in questions:
-        assert ids.find(list(keys)) == [documents.get(key) for key in keys]
-        assert len(ids._latest) + len(ids._before) <= most
+    for keys in queries:
+        assert ids.look_up(list(keys)) == [documents.get(key) for key in keys]
+        assert len(ids._newer) + len(ids._older) <= max_jobs

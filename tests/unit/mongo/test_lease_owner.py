@@ -1,4 +1,4 @@
-"""Owners: a process that lives, one that is gone, and one nothing can be known of."""
+"""Lease owners: running, ended, and on another host."""
 
 from __future__ import annotations
 
@@ -25,40 +25,40 @@ def owner(pid: int) -> dict[str, object]:
         return this_process() | {"pid": pid, "start": stat.read().rpartition(")")[2].split()[19]}
 
 
-def test_this_process_lives() -> None:
+def test_this_process_is_not_dead() -> None:
     assert this_process()["pid"] == os.getpid()
     assert this_process() == this_process()
     assert not is_dead(this_process())
 
 
-def test_another_process_lives_until_it_is_gone(child: subprocess.Popen[bytes]) -> None:
-    found = owner(child.pid)
-    assert not is_dead(found)
+def test_another_process_is_dead_after_its_end(child: subprocess.Popen[bytes]) -> None:
+    child_owner = owner(child.pid)
+    assert not is_dead(child_owner)
 
     child.kill()
     child.wait()
-    assert is_dead(found)
+    assert is_dead(child_owner)
 
 
-def test_a_process_that_only_waits_to_be_reaped_is_dead(child: subprocess.Popen[bytes]) -> None:
-    found = owner(child.pid)
+def test_a_zombie_process_is_dead(child: subprocess.Popen[bytes]) -> None:
+    child_owner = owner(child.pid)
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
 
-    assert is_dead(found)
+    assert is_dead(child_owner)
 
 
-def test_a_process_that_is_stopped_is_not_dead(child: subprocess.Popen[bytes]) -> None:
-    found = owner(child.pid)
+def test_a_frozen_process_is_not_dead(child: subprocess.Popen[bytes]) -> None:
+    child_owner = owner(child.pid)
     freeze(child.pid)
 
-    assert not is_dead(found)
+    assert not is_dead(child_owner)
 
 
-def test_a_process_that_took_the_number_is_another_one() -> None:
+def test_a_reused_process_number_is_detected() -> None:
     assert is_dead(this_process() | {"start": "1"})
 
 
 @pytest.mark.parametrize("host", ["elsewhere", "elsewhere/12345678/1", "", None])
-def test_of_another_host_nothing_is_known(host: str | None) -> None:
+def test_a_process_of_another_host_is_not_dead(host: str | None) -> None:
     assert not is_dead(this_process() | {"host": host, "start": "1"})

@@ -1,4 +1,4 @@
-"""The stages the server runs: minimal, stable, and identified."""
+"""The stages of the change stream: minimal, stable and identified."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from bridge.model.profile import PROFILES
 from bridge.mongo.stages import fingerprint, shaping_stages
 
 
-def test_the_server_shapes_first_and_filters_what_it_shaped() -> None:
+def test_the_filter_follows_the_projection() -> None:
     for profile in PROFILES.values():
         project, match = shaping_stages(profile)
 
         assert list(project) == ["$project"] and list(match) == ["$match"]
         assert "_id" not in project["$project"], (
-            "without its own token an event cannot be resumed from"
+            "a stream cannot resume from an event without its token"
         )
 
 
-def test_no_part_of_a_job_but_id_state_and_history_leaves_the_server() -> None:
+def test_events_contain_only_id_state_and_history() -> None:
     text = json_util.dumps(shaping_stages(PROFILES["cts"]))
 
     assert "job_input" not in text and '$fullDocument"' not in text
@@ -29,14 +29,10 @@ def test_no_part_of_a_job_but_id_state_and_history_leaves_the_server() -> None:
     )
 
 
-def test_the_fingerprint_tells_stages_apart_and_is_the_same_for_the_same() -> None:
+def test_the_fingerprint_identifies_the_stages() -> None:
     cts = PROFILES["cts"]
 
     assert fingerprint(cts) == fingerprint(replace(cts))
     assert fingerprint(cts) == fingerprint(replace(cts, collection="other"))
-    assert (
-        len(
-            {fingerprint(one) for one in (cts, PROFILES["ee2"], replace(cts, state_field="status"))}
-        )
-        == 3
-    )
+    others = (PROFILES["ee2"], replace(cts, state_field="status"))
+    assert len({fingerprint(profile) for profile in (cts, *others)}) == 3

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from itertools import islice
-from typing import NamedTuple
+from operator import attrgetter
 
 import pytest
 
 from bridge.errors import ResumePointLost, Retryable
 from bridge.model.gap import Gap, gap_after
+from bridge.model.job_history import JobHistory
 from bridge.model.position import ClusterTime, Position, position_from
 from bridge.model.transition import RECOVERY, Transition
 from bridge.pipeline.loop import Loop
@@ -24,13 +25,7 @@ LOST, NOW = at(0), position_from(ClusterTime(BASE + 100))
 GAP = gap_after(LOST, NOW, 10.0, BASE + 100)
 
 
-class Job(NamedTuple):
-    recovery_cursor: str
-    job_id: str
-    items: list[Transition]
-
-
-def told(number: int, *seconds: int) -> Job:
+def told(number: int, *seconds: int) -> JobHistory:
     """A job with transitions at these seconds, last updated at the latest of them."""
     items = [
         Transition(
@@ -42,15 +37,15 @@ def told(number: int, *seconds: int) -> Job:
         )
         for n, second in enumerate(seconds)
     ]
-    return Job(f"t{BASE + max(seconds):016x}", job(number), items)
+    return JobHistory(job(number), items, recovery_cursor=f"t{BASE + max(seconds):016x}")
 
 
 class Desk:
     """A rig whose stream is a recovery; the jobs are those of a collection, in the order of their last update."""
 
-    def __init__(self, *jobs: Job) -> None:
+    def __init__(self, *jobs: JobHistory) -> None:
         self.rig = Rig()
-        self.jobs = sorted(jobs)
+        self.jobs = sorted(jobs, key=attrgetter("recovery_cursor"))
         self.rig.progress.lose(GAP)
         self.failure: ResumePointLost | None = None
         self.again()
@@ -85,7 +80,7 @@ class Desk:
             rig._on_turn,
         )
 
-    def _read(self, start: Position) -> Iterator[Job]:
+    def _read(self, start: Position) -> Iterator[JobHistory]:
         return iter([one for one in self.jobs if one.recovery_cursor >= start.recovery_cursor])
 
     def _follow(self) -> Stream:

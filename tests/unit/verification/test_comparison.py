@@ -6,13 +6,14 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
-from typing import NamedTuple
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import Misconfigured
+from bridge.model.job_history import JobHistory
 from bridge.model.message import MessageFormat, Record, value_of
 from bridge.model.transition import REPLAY, Poison, Transition
 from bridge.verification.comparison import Findings, Span, Verification, repairs
@@ -23,10 +24,8 @@ SPAN = Span(BASE, BASE + 1000)
 MARGIN = 60.0
 
 
-class Job(NamedTuple):
-    items: Sequence[Transition | Poison]
-    recovery_cursor: str = ""
-    job_id: str = ""
+#: The history of a job that contains these transitions.
+Job = partial(JobHistory, "")
 
 
 class Topics:
@@ -73,7 +72,7 @@ def letter(item: Transition | Poison, *, offset: int = 0, written: float = BASE 
 
 
 def compared(
-    jobs: Sequence[Job],
+    jobs: Sequence[JobHistory],
     records: list[Record],
     letters: list[Record] | None = None,
     *,

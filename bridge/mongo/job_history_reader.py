@@ -1,0 +1,196 @@
+"""Reads the jobs' history, by the time of the last update or by job ids.
+
+All reads have read concern ``majority``, as the change stream has.
+"""
+
+from collections.abc import Iterator, Sequence
+from math import inf
+
+from pymongo import ASCENDING, DESCENDING
+from pymongo.collection import Collection
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from bridge.model.gap import Gap, moment_of
+from bridge.model.job_history import JobHistory
+from bridge.model.profile import Profile
+from bridge.model.transition import Transition
+from bridge.mongo.client import Document
+from bridge.mongo.errors import translated
+from bridge.mongo.job_documents import (
+    DATE,
+    NO_TIME,
+    NUMBER,
+    JobDocuments,
+    parse_recovery_cursor,
+    recovery_cursor_of,
+    utc_datetime,
+)
+from bridge.mongo.query_plans import lacks_index
+
+_BATCH_SIZE = 500
+_IDS_PER_QUERY = 500
+_COUNT_MS = 5000
+
+
+class JobHistoryReader:
+    """Reads the jobs of a collection, a few hundred at a time.
+
+    Args:
+        collection: its client must allow queries that sort a collection without an index.
+    """
+
+    def __init__(self, collection: Collection[Document], profile: Profile) -> None:
+        self._collection = collection.with_options(read_concern=ReadConcern("majority"))
+        self._profile = profile
+        self._documents = JobDocuments(profile)
+
+    def transitions_in_gap(self, gap: Gap, cursor: str = "") -> Iterator[JobHistory]:
+        """Yield the jobs of a gap, as :meth:`jobs` does, from ``cursor`` on.
+
+        Afterwards, jobs updated since the start of the recovery are yielded a second time.
+        """
+        yield from self.jobs(*_start_of(gap, cursor))
+        if self._profile.updated_field:
+            yield from self.jobs(gap.recent, recovery_cursor_of(NUMBER, gap.recent))
+
+    def jobs(self, since: float | None = None, cursor: str = "") -> Iterator[JobHistory]:
+        """Yield jobs by the time of their last update.
+
+        Jobs without a usable update time come first: they may have changed at any time. A job
+        updated during the read may be yielded twice. A job whose update time moves back meanwhile,
+        because the clock of its writer is slow, may be skipped.
+
+        The read waits until a majority has every write that the primary had at the start (MongoDB
+        manual, "causal consistency"), because the stream that follows will not deliver those.
+
+        Args:
+            since: the oldest update time, in Unix seconds; None for all jobs.
+            cursor: the recovery cursor of the first job.
+
+        Raises:
+            BridgeError: the bridge's error for each of PyMongo's.
+        """
+        order = [(self._profile.updated_field or "_id", ASCENDING)]
+        with (
+            translated(),
+            self._collection.database.client.start_session(causal_consistency=True) as session,
+        ):
+            # The reply contains the time that the session then waits for.
+            self._collection.database.command("ping", session=session)
+            for query in self._queries(since, cursor):
+                with self._collection.find(
+                    query,
+                    self._documents.fields,
+                    sort=order,
+                    batch_size=_BATCH_SIZE,
+                    session=session,
+                ) as documents:
+                    yield from map(self._documents.history, documents)
+
+    def by_ids(self, job_ids: Sequence[str]) -> Iterator[JobHistory]:
+        """Yield the existing jobs among these ids, in MongoDB's order."""
+        for first in range(0, len(job_ids), _IDS_PER_QUERY):
+            query = self._documents.by_job(job_ids[first : first + _IDS_PER_QUERY])
+            with translated(), self._collection.find(query, self._documents.fields) as documents:
+                yield from map(self._documents.history, documents)
+
+    def count_in_gap(self, gap: Gap, cursor: str = "") -> int | None:
+        """Count the jobs of a gap, each once; None if that takes too long."""
+        return self.count(*_start_of(gap, cursor))
+
+    def count(self, since: float | None = None, cursor: str = "") -> int | None:
+        """Count the jobs that :meth:`jobs` yields; None if that takes too long."""
+        queries = self._queries(since, cursor)
+        try:
+            return sum(
+                self._collection.count_documents(query, maxTimeMS=_COUNT_MS) for query in queries
+            )
+        except PyMongoError:
+            return None
+
+    def missing_index(self) -> str:
+        """Return MongoDB's name of the index that reading by time lacks; empty if it exists."""
+        field = self._profile.updated_field
+        if not field:
+            return ""  # read by _id
+        *_, query = self._queries(0.0, "")
+        unindexed = lacks_index(self._collection, query, sort={field: ASCENDING})
+        return f"{field}_1" if unindexed else ""
+
+    def why_older_than(self, delivered: Transition) -> str:
+        """Explain why the collection looks restored from a backup taken before ``delivered``.
+
+        Empty if it does not.
+        """
+        field = self._profile.updated_field
+        if self._profile.transitions_field is None or field is None:
+            return ""
+        job = next(self.by_ids([delivered.job_id]), None)
+        if job is not None:
+            older = job.updated is not None and job.updated < moment_of(delivered)
+            if not older or _contains(job, delivered):
+                return ""
+            return (
+                f"ends with the state {delivered.state} of job {delivered.job_id:.100}, at "
+                f"{delivered.time}, which the collection does not contain"
+            )
+        newest = self._newest(field)
+        if newest is None or newest.updated is None or newest.updated >= moment_of(delivered):
+            return ""  # probably deleted, as other jobs are newer
+        return (
+            f"ends with job {delivered.job_id:.100}, at {delivered.time}, and the collection's "
+            "newest job is older than that"
+        )
+
+    def _newest(self, field: str) -> JobHistory | None:
+        with translated():
+            document = self._collection.find_one(
+                {}, self._documents.fields, sort=[(field, DESCENDING)]
+            )
+        return self._documents.history(document) if document else None
+
+    def _queries(self, since: float | None, cursor: str) -> Iterator[Document]:
+        """Yield ranges of the index.
+
+        MongoDB compares times of the same kind only, and some services store numbers.
+        """
+        field = self._profile.updated_field
+        if field is None:
+            yield {}
+            return
+        kind, reached = parse_recovery_cursor(cursor) if cursor else ("", 0.0)
+        if not kind:
+            yield {"$or": [{field: condition} for condition in NO_TIME]}
+        start = since or 0.0
+        # A start of 0 includes times before 1970. The first query returns NaN.
+        if kind != DATE:
+            yield {field: {"$gte": max(start, reached) or -inf}}
+        date = max(start, reached if kind == DATE else 0.0)
+        yield {field: {"$gte": utc_datetime(date)} if date else {"$type": "date"}}
+
+
+def _contains(job: JobHistory, delivered: Transition) -> bool:
+    """Whether the job contains a delivered transition.
+
+    An element rewritten in place was delivered under an identity of its own; its index and state
+    identify it.
+    """
+    return any(
+        item.trans_id == delivered.trans_id
+        or (item.sequence, item.state) == (delivered.sequence, delivered.state)
+        for item in job.items
+    )
+
+
+def _start_of(gap: Gap, cursor: str) -> tuple[float | None, str]:
+    """Return the time and the cursor at which reading of a gap resumes.
+
+    Dates come last, so a cursor at a date means that all other kinds were read.
+    """
+    if not cursor or gap.reread_from is None:
+        return gap.since, cursor
+    kind, reached = parse_recovery_cursor(cursor)
+    if kind != DATE:
+        return gap.since, ""
+    return max(gap.since or 0.0, min(reached, gap.reread_from)), ""

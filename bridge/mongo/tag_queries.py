@@ -1,0 +1,121 @@
+"""Queries and writes that the sweep and both kinds of tags share."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from pymongo import ASCENDING, IndexModel, UpdateOne
+from pymongo.collection import Collection
+from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from bridge.errors import NotPermitted
+from bridge.model.transition import Poison, Transition
+from bridge.mongo.client import Document
+from bridge.mongo.errors import InvalidDocuments, classify, translated
+
+logger = logging.getLogger(__name__)
+
+_BATCH_SIZE = 500
+#: BadValue: MongoDB's reply to a hint that names no existing index.
+_NO_SUCH_HINT = 2
+
+Item = Transition | Poison
+Items = Sequence[Item]
+
+
+class Sweepable(Protocol):
+    """Tags that a sweep can find."""
+
+    def index(self) -> IndexModel:
+        """The index that finds exactly the tagged transitions or jobs."""
+
+    def index_bounds(self, before: float) -> Mapping[str, Any]:
+        """Options of ``find`` that bound a read of this index."""
+
+    def queries(self, before: float) -> Iterator[Document]:
+        """The queries that together find all tags older than ``before`` (Unix seconds)."""
+
+
+def with_majority(collection: Collection[Document]) -> Collection[Document]:
+    """Return the collection with read and write concern ``majority``."""
+    return collection.with_options(
+        read_concern=ReadConcern("majority"), write_concern=WriteConcern("majority")
+    )
+
+
+def sweep_index(tag: str, time: str, *, tagged: bool) -> IndexModel:
+    """Return the partial index on ``tag`` and ``time`` of documents with the value ``tagged``.
+
+    Its name contains both fields, joined by a character that no field contains: a hint to an index
+    with another filter would hide jobs without an error, and reading the definition of an index
+    takes a permission that the bridge does not require.
+    """
+    return IndexModel(
+        [(tag, ASCENDING), (time, ASCENDING)],
+        name=f"job_bridge_sweep-{tag}-{time}",
+        partialFilterExpression={tag: tagged},
+    )
+
+
+def index_name(tags: Sweepable) -> str:
+    """Return the name of the index of ``tags``."""
+    return str(tags.index().document["name"])
+
+
+def index_exists(collection: Collection[Document], name: str) -> bool:
+    """Whether the index exists; needs no permission but ``find``.
+
+    True for a collection that does not exist, because MongoDB then accepts any hint.
+    """
+    try:
+        collection.find_one({"_id": None}, hint=name)
+    except PyMongoError as error:
+        if not isinstance(error, OperationFailure) or error.code != _NO_SUCH_HINT:
+            raise classify(error) from error
+        return False
+    return True
+
+
+def find_tagged(
+    collection: Collection[Document], tags: Sweepable, before: float, fields: Document
+) -> Iterator[Document]:
+    """Find the jobs with tags older than ``before``, by the sweep's index if it exists.
+
+    Without the hint MongoDB might choose an index on the time alone and read every job.
+    """
+    name = index_name(tags)
+    options: Document = {}
+    if index_exists(collection, name):
+        options = {"hint": name, **tags.index_bounds(before)}
+    for query in tags.queries(before):
+        with (
+            translated(),
+            collection.find(query, fields, batch_size=_BATCH_SIZE, **options) as jobs,
+        ):
+            yield from jobs
+
+
+def update_tags(collection: Collection[Document], updates: Sequence[UpdateOne]) -> None:
+    """Make the updates. Raises the bridge's errors.
+
+    A job that fails the collection's validator keeps its tag, which is logged.
+    """
+    if not updates:
+        return
+    try:
+        with translated():
+            collection.bulk_write(updates, ordered=False)
+    except InvalidDocuments as error:
+        logger.warning(
+            "%s: the messages are sent, but their tags stay and each sweep sends them again",
+            error.what,
+        )
+    except NotPermitted as error:
+        raise NotPermitted(
+            error.what,
+            "Nothing is lost: the tags stay, and their messages are sent again",
+            "Grant update on the collection: background modes remove tags",
+            part="mongodb",
+        ) from None
