@@ -13,7 +13,7 @@ from bridge.app.wiring import open_source_and_store
 from bridge.errors import BridgeError, ResumePointLost
 from bridge.kafka.drivers import KafkaDriver, driver_of
 from bridge.kafka.topics import DEFAULT_MAX_MESSAGE_BYTES, Topic, missing, unwritable
-from bridge.model.position import ClusterTime, Position, position_from
+from bridge.model.position import ClusterTime, Position, position_before
 from bridge.model.profile import namespace_of
 from bridge.mongo.source import MongoSource
 from bridge.observability.http_server import unservable
@@ -108,7 +108,7 @@ def _collection(settings: Settings, source: MongoSource) -> Finding:
 
 
 def _stream(settings: Settings, source: MongoSource, newest: ClusterTime) -> Iterator[Finding]:
-    with source.open(position_from(newest.next()), threading.Event(), by_time=False):
+    with source.open(position_before(newest.next()), threading.Event(), by_time=False):
         yield Finding("ok", "rights", f"may read the change stream of {namespace_of(settings)}")
     source.ids.find([None])
     yield Finding("ok", "rights", "may look up job ids")

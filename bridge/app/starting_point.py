@@ -6,9 +6,9 @@ from datetime import datetime, timezone
 
 from bridge.clock import Clock
 from bridge.errors import Misconfigured, ResumePointLost
-from bridge.model.checkpoint import Checkpoint, ClusterIdentity, restored
-from bridge.model.gap import Gap, all_before, gap_after
-from bridge.model.position import ClusterTime, Position, position_by, position_from
+from bridge.model.checkpoint import Checkpoint, ClusterIdentity, restored_data_error
+from bridge.model.gap import Gap, gap_between, gap_of_all_history
+from bridge.model.position import ClusterTime, Position, past_position, position_before
 from bridge.model.profile import namespace_of
 from bridge.mongo.source import MongoSource
 from bridge.pipeline.ports import CheckpointStore
@@ -50,12 +50,12 @@ class StartingPoint:
         margin = self._settings.recovery.margin_seconds
         if self._settings.recovery.on_history_lost == "stop":
             raise error
-        return gap_after(
+        return gap_between(
             position,
             self._source.identity().newest,
             margin,
             self._clock.now(),
-            stored.known(margin),
+            stored.delivered_by(margin),
         )
 
     def _first(self, identity: ClusterIdentity) -> Checkpoint:
@@ -63,8 +63,8 @@ class StartingPoint:
         position = first_position(start, now)
         if start == "history":
             # The place before it: the stream is then read from ``now`` on, once history is told.
-            position = position_from(_before(now.cluster_time))
-            gap = all_before(now, self._settings.recovery.margin_seconds, self._clock.now())
+            position = position_before(_before(now.cluster_time))
+            gap = gap_of_all_history(now, self._settings.recovery.margin_seconds, self._clock.now())
         checkpoint = identity.first(
             self._store.name, position, self._store.epoch, self._clock.now(), gap
         )
@@ -99,7 +99,7 @@ def admit_history(source: MongoSource, checkpoint: Checkpoint) -> None:
         why := source.history.why_older_than(checkpoint.delivered)
     ):
         time = checkpoint.position.cluster_time.isoformat()
-        raise restored(
+        raise restored_data_error(
             why, f". If it was only deleted: 'job-bridge token set {time}' goes on where it was"
         )
 
@@ -109,7 +109,7 @@ def first_position(start: str, now: Position) -> Position:
     position = (
         now
         if start in ("now", "history")
-        else position_by(parse_time(start), now, datetime.now(timezone.utc))
+        else past_position(parse_time(start), now, datetime.now(timezone.utc))
     )
     if position is None:
         raise Misconfigured(

@@ -11,7 +11,7 @@ from bridge.clock import Clock, SystemClock
 from bridge.kafka.drivers import driver_of
 from bridge.model.message import MessageFormat
 from bridge.model.policy import DeadLetterBrake
-from bridge.model.position import ClusterTime, position_from
+from bridge.model.position import ClusterTime, position_before
 from bridge.model.profile import namespace_of, profile_of
 from bridge.model.window import Window
 from bridge.mongo.checkpoints import MongoCheckpointStore
@@ -86,7 +86,7 @@ def open_republisher(
     with driver_of(settings).sink(settings, form.dead_letter_topic, wake) as driver:
         sink = around(driver)
         window = Window(
-            position_from(ClusterTime(0)),
+            position_before(ClusterTime(0)),
             settings.delivery.window_messages,
             settings.delivery.window_bytes,
         )

@@ -12,8 +12,8 @@ from bridge.app.signals import on_stop
 from bridge.cli.settings import Settings, with_settings
 from bridge.cli.times import when
 from bridge.errors import Retryable, Usage, one_line
-from bridge.model.message import KEPT, TOO_LARGE, Record, fields_of
-from bridge.model.position import ClusterTime, position_from
+from bridge.model.message import KEPT_CHARACTERS, TOO_LARGE, Record, fields_of
+from bridge.model.position import ClusterTime, position_before
 from bridge.model.transition import RETRY, Event, Transition
 
 
@@ -139,7 +139,7 @@ def _retry(settings: Settings, letters: Sequence[Letter]) -> int:
                 found.append(transition)
         with open_republisher(settings, stop) as resend:
             whole = resend.run(
-                Event(position_from(ClusterTime(0)), (one,), origin=RETRY) for one in found
+                Event(position_before(ClusterTime(0)), (one,), origin=RETRY) for one in found
             )
             again = resend.counters.dead_lettered
     if again:
@@ -225,7 +225,7 @@ def _written(letter: Letter) -> Transition | None:
     ]
     if not (
         letter.text("error_dlq").startswith(TOO_LARGE)
-        and all(0 < len(text) < KEPT for text in fields)
+        and all(0 < len(text) < KEPT_CHARACTERS for text in fields)
     ):
         return None
     try:

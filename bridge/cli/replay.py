@@ -18,9 +18,9 @@ from bridge.cli.progress import bars
 from bridge.cli.settings import Settings, with_settings
 from bridge.cli.times import span, when
 from bridge.errors import Usage
-from bridge.model.gap import moment_of
+from bridge.model.gap import unix_time_of
 from bridge.model.message import value_of
-from bridge.model.position import ClusterTime, Position, position_from
+from bridge.model.position import ClusterTime, Position, position_before
 from bridge.model.transition import REPLAY, Event, Transition
 
 #: Jobs that are looked up, and put into the asked order, at once.
@@ -52,7 +52,7 @@ class _Wanted:
     def holds(self, item: object) -> bool:
         if not isinstance(item, Transition) or (self.states and item.state not in self.states):
             return False
-        moment = moment_of(item)
+        moment = unix_time_of(item)
         return (self.since is None or moment >= self.since) and (
             self.until is None or moment <= self.until
         )
@@ -201,7 +201,7 @@ def _events(steps: Iterator[_Step], wanted: _Wanted, done: Any) -> Iterator[Even
         items = [item for job in jobs for item in job.items if wanted.holds(item)]
         done()
         yield Event(
-            position_from(ClusterTime(0))._replace(recovery_cursor=place), items, origin=REPLAY
+            position_before(ClusterTime(0))._replace(recovery_cursor=place), items, origin=REPLAY
         )
 
 

@@ -114,9 +114,9 @@ def _once(settings: Settings, source: Any, tags: Any, stop: threading.Event) -> 
 
 
 def _events(pending: Iterator[Sequence[Any]], advance: Callable[[str, int], None]) -> Iterator[Any]:
-    from bridge.model.position import ClusterTime, position_from
+    from bridge.model.position import ClusterTime, position_before
     from bridge.model.transition import SWEEP, Event
 
     for items in pending:
         advance("jobs", 1)
-        yield Event(position_from(ClusterTime(0)), items, origin=SWEEP)
+        yield Event(position_before(ClusterTime(0)), items, origin=SWEEP)

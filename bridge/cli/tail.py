@@ -9,7 +9,7 @@ from bridge.app.signals import on_stop
 from bridge.cli.settings import Settings, with_settings
 from bridge.errors import Usage, one_line
 from bridge.model.message import value_of
-from bridge.model.position import Position, position_by
+from bridge.model.position import Position, past_position
 from bridge.model.transition import Batch, Transition
 from bridge.settings import parse_when
 
@@ -59,7 +59,7 @@ def _position(since: str, newest: Position) -> Position | None:
     """None for a time in the future."""
     now = datetime.now(timezone.utc)
     try:
-        return position_by(parse_when(since, now), newest, now)
+        return past_position(parse_when(since, now), newest, now)
     except ValueError as error:
         raise Usage(f"--since: {error}") from None
 

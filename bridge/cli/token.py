@@ -12,7 +12,7 @@ import click
 from bridge.cli.settings import Settings, with_settings
 from bridge.errors import CheckpointUnusable, Fenced, Retryable, Usage
 from bridge.model.checkpoint import Checkpoint, ClusterIdentity
-from bridge.model.position import Position, position_by, position_of
+from bridge.model.position import Position, past_position, position_after
 from bridge.pipeline.ports import CheckpointStore
 from bridge.settings import parse_when
 
@@ -82,9 +82,9 @@ def _position(place: str, identity: ClusterIdentity) -> Position:
     if place == "now":
         return newest
     with suppress(ValueError):
-        return position_of(place)
+        return position_after(place)
     try:
-        position = position_by(parse_when(place, now), newest, now)
+        position = past_position(parse_when(place, now), newest, now)
     except ValueError as error:
         raise Usage(
             f"{place!r} is neither a resume token nor a time to go on from: {error}",

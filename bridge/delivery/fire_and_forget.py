@@ -44,7 +44,7 @@ class FireAndForgetSink:
             if self._flight.full:
                 self._lost(1, "there is no room for more in flight")
                 continue
-            own = Delivery(None, delivery.size, delivery.sent, delivery.committed)
+            own = Delivery(None, delivery.size, delivery.sent, committed=delivery.committed)
             self._flight.admit(own)
             fitting.append((message, own))
         try:

@@ -11,7 +11,7 @@ from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from bridge.model.gap import Gap, moment_of
+from bridge.model.gap import Gap, unix_time_of
 from bridge.model.profile import Profile
 from bridge.model.transition import Transition
 from bridge.mongo.client import Document
@@ -115,7 +115,7 @@ class JobHistoryReader:
                 or (one.sequence, one.state) == (delivered.sequence, delivered.state)
                 for one in job.items
             )
-            older = job.updated is not None and job.updated < moment_of(delivered)
+            older = job.updated is not None and job.updated < unix_time_of(delivered)
             return (
                 ""
                 if told or not older
@@ -124,7 +124,7 @@ class JobHistoryReader:
                 )
             )
         newest = self._newest(field)
-        if newest is None or newest.updated is None or newest.updated >= moment_of(delivered):
+        if newest is None or newest.updated is None or newest.updated >= unix_time_of(delivered):
             return ""  # deleted, it seems: others are newer
         return f"tells of job {delivered.job_id:.100}, at {delivered.time}, and the collection's newest job is older than that"
 

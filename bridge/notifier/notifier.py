@@ -174,7 +174,7 @@ class Notifier:
         for name in ("job_id", "state", "time", "trans_id"):
             text_of(name, getattr(transition, name))
         message = self._form.message(transition, NOTIFY)
-        return _Pending(message, Delivery(None, message.size(), 0.0, None, transition))
+        return _Pending(message, Delivery(None, message.size(), item=transition))
 
     def _backlog(self) -> int:
         return len(self._asked) + len(self._flight)
@@ -214,7 +214,7 @@ class Notifier:
 
     def _run(self) -> None:
         """Own the producer: open it, feed it, and make a new one after each failure."""
-        backoff, tries = Backoff(most=_MOST_SECONDS), 0
+        backoff, tries = Backoff(max_seconds=_MOST_SECONDS), 0
         while not self._closing.is_set():
             try:
                 with _translated(), self._driver.sink(self._settings, None, self._wake) as sink:

@@ -63,11 +63,11 @@ class Publisher:
         if skipped:
             self._counters.skip(skipped)
         if not items:
-            self._window.pass_by(position)
+            self._window.admit_position(position)
             return
         for item in items:
             message, size = self._message(item, origin, position)
-            delivery = Delivery(None, size, now, committed, item)
+            delivery = Delivery(None, size, now, committed=committed, item=item)
             self._window.admit(delivery)
             sendings.append((message, delivery))
         delivery.position = position

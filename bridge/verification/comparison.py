@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from bridge.errors import Misconfigured
-from bridge.model.gap import moment_of
+from bridge.model.gap import unix_time_of
 from bridge.model.message import Record, fields_of
-from bridge.model.position import ClusterTime, position_from
+from bridge.model.position import ClusterTime, position_before
 from bridge.model.transition import REPLAY, Event, Poison, Transition
 from bridge.pipeline.ports import JobHistory, Reader
 from bridge.verification.database import DeadLettered, Expected, Received, TransitionDatabase
@@ -94,7 +94,7 @@ class Verification:
     def _told(self, job: JobHistory) -> Iterator[Expected]:
         for item in job.items:
             if isinstance(item, Transition):
-                if self._span.holds(moment_of(item)):
+                if self._span.holds(unix_time_of(item)):
                     yield Expected(
                         item.job_id,
                         self._identity(*item[1:4]),
@@ -173,7 +173,7 @@ def repairs(ledger: TransitionDatabase) -> Iterator[Event]:
     for told in ledger.missing():
         known = (told.job, told.state, told.time, told.trans_id, told.sequence)
         item = Poison(told.reason, *known) if told.reason else Transition(*known)
-        yield Event(position_from(ClusterTime(0)), (item,), origin=REPLAY)
+        yield Event(position_before(ClusterTime(0)), (item,), origin=REPLAY)
 
 
 def _says(record: Record) -> dict[str, str]:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from bridge.errors import Retryable
-from bridge.model.message import KEPT
+from bridge.model.message import KEPT_CHARACTERS
 
 #: In KiB, negative as SQLite wants it.
 _CACHE = -32_768
@@ -28,7 +28,7 @@ CREATE INDEX told_by ON told (job, identity); CREATE INDEX arrived_by ON arrived
 #: A dead letter has its texts shortened.
 _MISSING = f"""
 FROM told WHERE NOT EXISTS (SELECT 1 FROM arrived a WHERE a.job = told.job AND a.identity = told.identity)
-AND NOT EXISTS (SELECT 1 FROM aside s WHERE s.job = substr(told.job, 1, {KEPT}) AND s.identity = substr(told.identity, 1, {KEPT}))
+AND NOT EXISTS (SELECT 1 FROM aside s WHERE s.job = substr(told.job, 1, {KEPT_CHARACTERS}) AND s.identity = substr(told.identity, 1, {KEPT_CHARACTERS}))
 """
 #: Each once, however often it was set aside; what was sent since is in Kafka.
 _ASIDE = """
@@ -117,7 +117,8 @@ class TransitionDatabase:
 
     def set_aside(self, rows: Iterable[DeadLettered]) -> None:
         self._many(
-            f"INSERT INTO aside VALUES (substr(?, 1, {KEPT}), substr(?, 1, {KEPT}), ?, ?, ?)", rows
+            f"INSERT INTO aside VALUES (substr(?, 1, {KEPT_CHARACTERS}), substr(?, 1, {KEPT_CHARACTERS}), ?, ?, ?)",
+            rows,
         )
 
     def compare(self) -> None:

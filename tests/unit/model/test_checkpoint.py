@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bridge.errors import CheckpointUnusable
 from bridge.model.checkpoint import FORMAT, Checkpoint, ClusterIdentity, checkpoint_of
 from bridge.model.gap import Gap
-from bridge.model.position import ClusterTime, Position, position_from
+from bridge.model.position import ClusterTime, Position, position_before
 from bridge.model.transition import Transition
 from tests.support.factories import BASE, at, checkpoint, checkpoint_at, token
 
@@ -27,7 +27,7 @@ def with_token(time: ClusterTime, rest: str) -> Position:
     return Position(f"82{time.seconds:08X}{time.increment:08X}{rest}", rest[:2])
 
 
-POSITIONS = TIMES.map(position_from) | st.builds(
+POSITIONS = TIMES.map(position_before) | st.builds(
     with_token,
     TIMES,
     st.text("0123456789ABCDEF", max_size=60).filter(lambda rest: rest and len(rest) % 2 == 0),
@@ -140,7 +140,7 @@ def test_a_record_cut_short_in_its_token_is_damaged() -> None:
 def test_a_newer_format_names_the_version_to_run() -> None:
     record = checkpoint().record() | {"format": FORMAT + 1, "bridge_version": "9.9"}
 
-    with pytest.raises(CheckpointUnusable, match=r"format 3.*knows 2.*bridge 9\.9 or later"):
+    with pytest.raises(CheckpointUnusable, match=r"format 3.*up to 2.*job-bridge 9\.9 or later"):
         checkpoint_of(record, "here")
 
 
@@ -163,7 +163,7 @@ def test_a_checkpoint_of_this_collection_and_cluster_is_admitted() -> None:
 
 def test_a_first_checkpoint_made_here_is_admitted() -> None:
     newest = ORIGIN.cluster_time
-    first = ORIGIN.first("bridge", position_from(newest.next()), 1, 0.0)
+    first = ORIGIN.first("bridge", position_before(newest.next()), 1, 0.0)
 
     ORIGIN.admit(first)
     assert (first.sequence, first.epoch, first.namespace) == (0, 1, "db.jobs")

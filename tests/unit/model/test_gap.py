@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from bridge.model.gap import Gap, all_before, gap_after, moment_of
-from bridge.model.position import ClusterTime, position_from
+from bridge.model.gap import Gap, gap_between, gap_of_all_history, unix_time_of
+from bridge.model.position import ClusterTime, position_before
 from bridge.model.transition import Poison, Transition
 from tests.support.factories import transition
 
 BEGIN, END = 1_700_000_000, 1_700_001_000
 MARGIN = 60.0
-LOST, UNTIL = position_from(ClusterTime(BEGIN, 7)), position_from(ClusterTime(END))
-GAP = gap_after(LOST, UNTIL, MARGIN, END)
+LOST, UNTIL = position_before(ClusterTime(BEGIN, 7)), position_before(ClusterTime(END))
+GAP = gap_between(LOST, UNTIL, MARGIN, END)
 
 
 def happened(seconds: float) -> Transition:
@@ -40,7 +40,7 @@ def test_of_a_history_all_behind_the_first_that_belongs_to_it_does() -> None:
 
 
 def test_all_history_has_no_beginning() -> None:
-    gap = all_before(UNTIL, MARGIN, END)
+    gap = gap_of_all_history(UNTIL, MARGIN, END)
 
     assert gap.since is None
     assert len(gap.select([transition(time=datetime(1980, 1, 1, tzinfo=timezone.utc))])) == 1
@@ -55,8 +55,8 @@ def test_what_has_no_time_belongs_to_it() -> None:
 def test_a_gap_and_the_next_are_one_gap_that_is_read_again_from_where_the_first_had_its_end() -> (
     None
 ):
-    later = gap_after(UNTIL, position_from(ClusterTime(END + 500)), MARGIN, END + 500)
-    latest = gap_after(UNTIL, position_from(ClusterTime(END + 900)), MARGIN, END + 900)
+    later = gap_between(UNTIL, position_before(ClusterTime(END + 500)), MARGIN, END + 500)
+    latest = gap_between(UNTIL, position_before(ClusterTime(END + 900)), MARGIN, END + 900)
     extended_by = GAP.extended_by(later)
 
     assert extended_by == Gap(GAP.since, later.until, later.recent, reread_from=END - MARGIN)
@@ -67,11 +67,11 @@ def test_a_gap_and_the_next_are_one_gap_that_is_read_again_from_where_the_first_
 
 def test_a_cluster_time_that_is_ahead_of_all_clocks_is_not_taken_for_one() -> None:
     ahead, now = 3600, END - 3600
-    gap = gap_after(LOST, UNTIL, MARGIN, now, known=BEGIN - ahead)
+    gap = gap_between(LOST, UNTIL, MARGIN, now, delivered_by=BEGIN - ahead)
 
     assert gap.since == BEGIN - ahead - MARGIN
     assert gap.recent == now - MARGIN
 
 
 def test_a_moment_is_that_of_the_text() -> None:
-    assert moment_of(happened(BEGIN + 0.511)) == BEGIN + 0.511
+    assert unix_time_of(happened(BEGIN + 0.511)) == BEGIN + 0.511

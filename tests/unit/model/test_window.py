@@ -53,7 +53,7 @@ def test_any_interleaving_reaches_exactly_the_end_of_the_settled_prefix(
             model.steps.append((number if operation == "admit" else None, one))
         elif operation == "pass_by":
             number += 1
-            window.pass_by(at(number))
+            window.admit_position(at(number))
             model.steps.append((number, None))
         elif operation == "settle" and model.steps:
             chosen = model.steps[value % len(model.steps)][1]
@@ -98,7 +98,7 @@ def test_an_event_of_two_messages_is_reached_with_the_second_one() -> None:
 def test_a_position_passed_by_waits_behind_what_is_in_flight() -> None:
     window, first = Window(at(0), 9, 9), delivery(1)
     window.admit(first)
-    window.pass_by(at(2))
+    window.admit_position(at(2))
     assert window.advance() == at(0)
 
     window.settle([first])
@@ -108,7 +108,7 @@ def test_a_position_passed_by_waits_behind_what_is_in_flight() -> None:
 def test_an_idle_window_moves_at_once() -> None:
     window = Window(at(0), 9, 9)
 
-    window.pass_by(at(3))
+    window.admit_position(at(3))
 
     assert window.position == at(3)
     assert not window
@@ -118,7 +118,7 @@ def test_positions_passed_by_in_a_row_take_one_place() -> None:
     window = Window(at(0), 9, 9)
     window.admit(delivery(1))
     for number in range(2, 5000):
-        window.pass_by(at(number))
+        window.admit_position(at(number))
 
     assert len(window._deliveries) == 2
 
@@ -137,7 +137,7 @@ def test_a_message_settled_twice_counts_once() -> None:
 def test_an_older_position_moves_nothing_back() -> None:
     window = Window(at(5), 9, 9)
 
-    window.pass_by(at(3))
+    window.admit_position(at(3))
 
     assert window.advance() == at(5)
 
@@ -168,7 +168,7 @@ def test_a_position_passed_by_is_as_old_as_what_it_waits_behind() -> None:
     window = Window(at(0), 9, 9)
     window.admit(Delivery(at(1), 1, sent=7.0))
 
-    window.pass_by(at(2))
+    window.admit_position(at(2))
 
     # The web server may look in the moment it is the first.
     assert [one.sent for one in window._deliveries] == [7.0, 7.0]

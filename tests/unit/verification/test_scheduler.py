@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bridge.clock import SystemClock
-from bridge.model.position import ClusterTime, position_from
+from bridge.model.position import ClusterTime, position_before
 from bridge.observability.metrics import Counters
 from bridge.observability.status import Status
 from bridge.verification.scheduler import VerificationScheduler
@@ -73,9 +73,9 @@ def test_it_begins_where_the_bridge_began_and_goes_on_where_nothing_was_missing(
 ) -> None:
     """What happened before a first start is nobody's; what happened while the bridge was away is its own."""
     status, rounds = Status({}, SystemClock(), Counters()), Rounds(3)
-    status.began = position_from(ClusterTime(BASE))
+    status.began = position_before(ClusterTime(BASE))
     ends = iter([BASE + 100, BASE + 200, BASE + 300])
-    status.position = lambda: position_from(ClusterTime(next(ends)))
+    status.position = lambda: position_before(ClusterTime(next(ends)))
     verifying = VerificationScheduler(
         settings(verify__every="1h", verify__settle_seconds="10"), status
     )
@@ -90,7 +90,7 @@ def test_where_there_is_no_stream_it_looks_as_far_as_the_sweeps_must_have_come(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     status = Status({}, SystemClock(), Counters())
-    status.began, status.streams = position_from(ClusterTime(BASE)), False
+    status.began, status.streams = position_before(ClusterTime(BASE)), False
     status.position = lambda: status.began
     verifying = VerificationScheduler(
         settings(

@@ -1,0 +1,35 @@
+"""The record of how far a bridge has sent, over all its sessions."""
+
+from bridge.model.position import Position
+from bridge.model.transition import RECOVERY, STREAM
+
+
+class SentPositions:
+    """Remembers the highest position handed to the sink, so that repeats can be recognised.
+
+    One object lives as long as one bridge: after a failure the next session reads events again
+    that the session before had sent.
+    """
+
+    def __init__(self) -> None:
+        self._highest: Position | None = None
+
+    def add(self, position: Position) -> None:
+        """Note that everything up to ``position`` was handed to the sink; never moves back."""
+        if self._highest is None or position > self._highest:
+            self._highest = position
+
+    def is_repeat(self, position: Position, origin: bytes = STREAM) -> bool:
+        """Return whether an earlier session already sent the event at ``position``.
+
+        Args:
+            position: The event's position.
+            origin: How the event was found. Several jobs of a recovery may share a position, so
+                an event of a recovery at the highest position is not known to be a repeat. Only
+                events of the stream and of a recovery are ever read again.
+        """
+        if self._highest is None:
+            return False
+        if origin == STREAM:
+            return position <= self._highest
+        return origin == RECOVERY and position < self._highest
