@@ -9,7 +9,8 @@ import click
 
 from bridge import logs
 from bridge.settings import Settings, load
-from bridge.settings.load import option, setting_names
+from bridge.settings.load import setting_names
+from bridge.settings.names import option
 
 #: Settings that are options too; the rest are for the file and the environment, secrets above all.
 COMMON = (

@@ -184,6 +184,8 @@ def _position(record: Mapping[str, Any]) -> Position:
 
 
 def _gap(record: Mapping[str, Any]) -> Gap:
+    if not isinstance(record, Mapping):
+        raise TypeError(f"{record!r:.40} is not a gap")
     since, reread_from = (
         None if record.get(name) is None else float(record[name]) for name in ("since", "back_to")
     )

@@ -21,7 +21,8 @@ from pydantic import SecretStr
 
 from bridge.observability.status import Status, Verified
 from bridge.settings import Settings, parse_duration
-from bridge.settings.load import PREFIX, setting_names, variable
+from bridge.settings.load import setting_names
+from bridge.settings.names import PREFIX, variable
 
 logger = logging.getLogger("bridge")
 

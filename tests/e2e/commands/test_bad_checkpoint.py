@@ -127,7 +127,7 @@ def without(*names: str) -> Change:
         ),
         (
             lambda record: {**record, "token": f"82{'0' * 18}"},
-            "token and cluster_time, which disagree",
+            "token and cluster_time disagree",
         ),
         (without("cluster_time"), "damaged: it has no field 'cluster_time'"),
         (without("format"), "damaged: "),
@@ -159,7 +159,9 @@ def test_a_checkpoint_that_is_not_good_is_refused(
     ended = refused(stored, kafka)
 
     assert words in ended.complaint
-    assert "job-bridge token" in ended.complaint or "Run bridge 9.9.0 or later" in ended.complaint
+    assert (
+        "job-bridge token" in ended.complaint or "Run job-bridge 9.9.0 or later" in ended.complaint
+    )
 
 
 def test_check_and_a_new_token_mend_a_damaged_checkpoint(

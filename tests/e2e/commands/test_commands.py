@@ -16,7 +16,8 @@ from bridge import __version__
 from bridge.cli import main
 from bridge.demo.servers.mongod import Client
 from bridge.demo.servers.process import free_port, poll
-from bridge.settings.load import option, setting_names
+from bridge.settings.load import setting_names
+from bridge.settings.names import option
 from tests.e2e.commands.conftest import Start
 from tests.support.jobs import Jobs
 from tests.support.running import ROOT, SECRET, Given, command, environment

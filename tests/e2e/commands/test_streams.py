@@ -94,4 +94,4 @@ def test_settings_too_deep_to_be_read_are_refused(tmp_path: Path) -> None:
     done = ended('"$@"', "run", f"--config={deep}")
 
     assert done.returncode == 78
-    assert f"The settings file {deep} is no TOML" in done.stderr
+    assert f"The settings file {deep} is not valid TOML" in done.stderr

@@ -253,7 +253,7 @@ def test_other_modes_have_nothing_to_sweep(settings: Given) -> None:
     ("changed", "words"),
     [
         ({"delivery.mode": "background-jobs"}, "needs sweep.job_tag"),
-        ({"delivery.mode": "background-jobs", "sweep.job_tag": "a.b"}, "no plain field name"),
+        ({"delivery.mode": "background-jobs", "sweep.job_tag": "a.b"}, "not a plain field name"),
         (
             {"delivery.mode": "background-transitions", "jobs.profile": "ee2"},
             "needs jobs with a history",

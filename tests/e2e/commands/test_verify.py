@@ -180,7 +180,7 @@ def test_a_person_reads_what_a_program_reads(given: Given, jobs: Jobs) -> None:
             ("--since", "2026-03-02T18:00:00"),
             "has no zone: write 2026-03-02T18:00:00+00:00 for UTC, or ",
         ),
-        (("--since", "yesterday"), "no ISO 8601 time such as"),
+        (("--since", "yesterday"), "not an ISO 8601 time such as"),
         (("--since", "1h", "--from", "2h"), "--since and --from say the same"),
         (("--from", "1h", "--to", "2h"), "before it begins"),
     ],
