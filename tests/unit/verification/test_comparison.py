@@ -80,11 +80,11 @@ def compared(
     by_state: bool = False,
 ) -> tuple[Findings, list[Transition | Poison]]:
     topics = Topics(jobs=records, **({"jobs-dlq": letters} if letters is not None else {}))
-    with TransitionDatabase() as ledger:
-        found = Verification(ledger, SPAN, margin=MARGIN, by_state=by_state).run(
+    with TransitionDatabase() as database:
+        found = Verification(database, SPAN, margin=MARGIN, by_state=by_state).run(
             iter(jobs), topics, "jobs", "jobs-dlq"
         )
-        items = [item for event in repairs(ledger) for item in event.items]
+        items = [item for event in repairs(database) for item in event.items]
     assert topics.asked == [SPAN.since - MARGIN] * 2
     return found, items
 
@@ -114,11 +114,11 @@ def test_what_the_topic_lacks_is_missing_and_repaired_in_order() -> None:
 
 
 def test_a_repair_says_that_it_is_a_replay() -> None:
-    with TransitionDatabase() as ledger:
-        Verification(ledger, SPAN, margin=MARGIN, by_state=False).run(
+    with TransitionDatabase() as database:
+        Verification(database, SPAN, margin=MARGIN, by_state=False).run(
             iter([Job([A])]), Topics(jobs=[]), "jobs", "jobs-dlq"
         )
-        assert [event.origin for event in repairs(ledger)] == [REPLAY]
+        assert [event.origin for event in repairs(database)] == [REPLAY]
 
 
 def test_a_message_beyond_the_first_is_repeated() -> None:

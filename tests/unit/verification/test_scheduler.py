@@ -34,7 +34,10 @@ def test_without_a_process_to_be_had_the_next_one_covers_its_time_too(
     with caplog.at_level(logging.WARNING):
         assert not verifying._verified(0.0, 60.0)
 
-    assert "the next one covers its time too: [Errno 12] Cannot allocate memory" in caplog.text
+    assert (
+        "the next one will cover its time span again: [Errno 12] Cannot allocate memory"
+        in caplog.text
+    )
 
 
 class Rounds(threading.Event):
