@@ -1,4 +1,4 @@
-"""The options that commands share: the settings file, and the common settings."""
+"""The options that all commands share: the settings file and the common settings."""
 
 import functools
 from collections.abc import Callable
@@ -12,7 +12,8 @@ from bridge.settings import Settings, load
 from bridge.settings.load import setting_names
 from bridge.settings.names import option
 
-#: Settings that are options too; the rest are for the file and the environment, secrets above all.
+#: The settings that are options too. All others, and all passwords, belong in the file or the
+#: environment.
 COMMON = (
     "mongo.uri",
     "mongo.database",
@@ -36,9 +37,9 @@ COMMON = (
 
 
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the shared options, and hand it the checked :class:`Settings` as ``config``.
+    """Add the shared options to a command, and pass it the validated settings as ``settings``.
 
-    Sets up the log as the settings ask. Raises ``Misconfigured`` with every problem at once.
+    Sets up the log as well. Raises ``Misconfigured`` with all problems together.
     """
 
     @functools.wraps(command)
@@ -46,7 +47,7 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
         given = {name: values.pop(_parameter(name)) for name in COMMON}
         settings = load(config, {name: value for name, value in given.items() if value is not None})
         logs.set_up(settings.log.format, settings.log.level)
-        return command(config=settings, **values)
+        return command(settings=settings, **values)
 
     for name in reversed(COMMON):
         loaded = click.option(
@@ -60,7 +61,7 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
         "--config",
         type=click.Path(dir_okay=False, path_type=Path),
         envvar="JOB_BRIDGE_CONFIG",
-        help="settings file (TOML); also JOB_BRIDGE_CONFIG",
+        help="Settings file (TOML); also as JOB_BRIDGE_CONFIG in the environment.",
     )(loaded)
 
 

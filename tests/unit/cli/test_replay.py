@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from bridge.cli.replay import _asked, _go_on
+from bridge.cli.replay import _by_ids, _updated_from
 from bridge.mongo.job_documents import DATE, NUMBER, recovery_cursor_of
 
 
@@ -33,14 +33,14 @@ def test_wherever_it_stops_all_jobs_before_the_place_were_taken_and_none_behind_
     random.Random(7).shuffle(asked)
     taken: set[str] = set()
 
-    for place, jobs in _asked(JobHistoryReader(*known), asked):
+    for place, jobs in _by_ids(JobHistoryReader(*known), asked):
         taken |= {job.job_id for job in jobs}
         assert taken == set(asked[: int(place, 16)]) & set(known)
     assert taken == set(known)
 
 
 def test_a_job_that_is_known_by_another_spelling_is_taken_before_anything_is_done() -> None:
-    steps = list(_asked(JobHistoryReader("abc", "def"), ["def", "ABC", "nobody"]))
+    steps = list(_by_ids(JobHistoryReader("abc", "def"), ["def", "ABC", "nobody"]))
 
     assert [(int(place, 16), [job.job_id for job in jobs]) for place, jobs in steps] == [
         (0, ["abc"]),
@@ -63,4 +63,4 @@ def test_a_job_that_is_known_by_another_spelling_is_taken_before_anything_is_don
     ids=["date", "number", "no time", "before 1970", "1970", "unknown"],
 )
 def test_what_is_left_out_is_what_lies_before_for_certain(place: str, words: str) -> None:
-    assert _go_on(place) == words
+    assert _updated_from(place) == words
