@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cli.replay import _again, replay
+from bridge.cli.replay import replay
+from bridge.cli.selection import command_line
 from bridge.demo.servers.process import poll
 from tests.support.jobs import GOOD, Jobs, header, told, values
 from tests.support.running import ROOT, Given, assert_clean, command, environment
@@ -221,7 +222,7 @@ def test_no_job_is_left_out_where_some_update_times_are_numbers(
 def test_the_command_that_goes_on_holds_no_password(uri: str, shown: str) -> None:
     words = ["--mongo-uri", uri, "--since", "1h"]
     with replay.make_context("replay", words):
-        assert _again({}) == shlex.join(
+        assert command_line({}) == shlex.join(
             ["job-bridge", "replay", "--since", "1h", "--mongo-uri", shown]
         )
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
-from bridge.cli.replay import _by_ids, _updated_from
+from bridge.cli.replay import _by_ids
+from bridge.cli.selection import updated_from
 from bridge.mongo.job_documents import DATE, NUMBER, recovery_cursor_of
 
 
@@ -63,4 +64,4 @@ def test_a_job_that_is_known_by_another_spelling_is_taken_before_anything_is_don
     ids=["date", "number", "no time", "before 1970", "1970", "unknown"],
 )
 def test_what_is_left_out_is_what_lies_before_for_certain(place: str, words: str) -> None:
-    assert _updated_from(place) == words
+    assert updated_from(place) == words
