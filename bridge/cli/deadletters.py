@@ -70,7 +70,9 @@ def dead_letters() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document per line.")
 @with_settings
 def list_(settings: Settings, since: str | None, as_json: bool) -> None:
-    """List dead letters, oldest first: partition:offset, time, job, state, reason.
+    """List dead letters, oldest first.
+
+    The columns are partition:offset, time, job, state and reason.
 
     \b
     Example:

@@ -32,7 +32,9 @@ from bridge.errors import Misconfigured
     "--seed", type=int, help="Seed of the random jobs; the same seed makes the same jobs."
 )
 def demo(jobs: int | None, rate: float, size: int, crash: bool, seed: int | None) -> int:
-    """Run the bridge on an embedded MongoDB and broker, with a simulated job service.
+    """Run the bridge with an embedded MongoDB and Kafka broker.
+
+    A simulated job service changes jobs, and the messages are printed as they arrive.
 
     \b
     Example:

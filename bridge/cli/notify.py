@@ -11,11 +11,11 @@ from bridge.model.transition import Poison, Transition
 @click.command()
 @click.argument("job_id")
 @click.option(
-    "--state", help="Send the latest transition to this state. Default: the latest transition."
+    "--state", help="Send the latest transition to this state, instead of the latest transition."
 )
 @with_settings
 def notify(settings: Settings, job_id: str, state: str | None) -> None:
-    """Send a job's latest transition, or the latest one to --state, and wait for Kafka.
+    """Send a job's latest transition, and wait for Kafka.
 
     The message has the transition's own identity (trans_id), and ce_origin notify. Exits 75 if
     Kafka does not acknowledge it within delivery.send_timeout_seconds.

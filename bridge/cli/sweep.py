@@ -21,9 +21,10 @@ from bridge.model.policy import Backoff
 @click.option("--create-index", is_flag=True, help="Create the index that sweeps need, then end.")
 @with_settings
 def sweep(settings: Settings, once: bool, create_index: bool) -> int:
-    """Send tagged transitions that are older than sweep.older_than_seconds, and remove their tags.
+    """Send tagged transitions, and remove their tags.
 
-    Repeats every sweep.every_seconds. Needs delivery.mode = background-jobs or
+    Sends those that are older than sweep.older_than_seconds; repeats every sweep.every_seconds.
+    Needs delivery.mode = background-jobs or
     background-transitions. Needs no change stream, so it works on a standalone mongod. Two sweeps
     at the same time lose nothing; they may send duplicates.
 

@@ -24,7 +24,7 @@ from bridge.settings import parse_when
 @click.option("--count", type=click.IntRange(1), help="End after this many transitions.")
 @with_settings
 def tail(settings: Settings, since: str | None, count: int | None) -> None:
-    """Print transitions as they happen, as one JSON message per line.
+    """Print transitions as they happen, a JSON message per line.
 
     Does not use Kafka, and does not change the checkpoint.
 

@@ -61,7 +61,9 @@ def verify(
     repair: bool,
     as_json: bool,
 ) -> int:
-    """Compare the jobs' history with the topic, by job and trans_id. Changes nothing by default.
+    """Compare the jobs' history with the topic.
+
+    Compares by job and trans_id. Changes nothing without --repair.
 
     \b
     missing       transitions of the jobs that are not in the topic

@@ -22,7 +22,7 @@ _UNCHANGED = "Nothing was read or sent, and the checkpoint is unchanged"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """One stored checkpoint.
+    """A stored checkpoint.
 
     name: The setting ``checkpoint.name``.
     position: Everything up to here is acknowledged or dead-lettered. While there is a ``gap``,

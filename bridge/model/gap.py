@@ -50,7 +50,7 @@ class Gap:
         ]
 
     def extended_by(self, other: "Gap") -> "Gap":
-        """Return one gap that covers this gap and ``other``, which follows it.
+        """Return a gap that covers this gap and ``other``, which follows it.
 
         Jobs that were already read may lack transitions written after ``until``, so the read
         restarts at ``reread_from``.

@@ -26,7 +26,7 @@ Headers = list[tuple[str, bytes]]
 
 
 class Message(NamedTuple):
-    """One Kafka record, before it has a partition."""
+    """A Kafka record, before it has a partition."""
 
     topic: str
     key: bytes
@@ -42,7 +42,7 @@ class Message(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One Kafka record that was read back.
+    """A Kafka record that was read back.
 
     ``timestamp`` is in Unix seconds; the topic's ``message.timestamp.type`` decides its meaning.
     """
@@ -77,7 +77,7 @@ def fields_of(value: bytes | None) -> dict[str, Any] | None:
 
 
 class MessageFormat:
-    """Makes the messages of one topic; constant headers are encoded once."""
+    """Makes the messages of a topic; constant headers are encoded once."""
 
     def __init__(self, topic: str, source: str, *, cloudevents: bool) -> None:
         self.topic = topic

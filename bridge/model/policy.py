@@ -30,7 +30,7 @@ class CheckpointPolicy:
         """Return whether a checkpoint is due.
 
         Args:
-            elapsed: Seconds since the last one was stored.
+            elapsed: Seconds since the last checkpoint was stored.
             settled: Whether messages were settled since.
         """
         return elapsed >= (self.interval if settled else self.idle)

@@ -44,7 +44,7 @@ class Position(NamedTuple):
 
     @property
     def cluster_time(self) -> ClusterTime:
-        """The cluster time of the event, or the one to start at."""
+        """The cluster time of the event, or the cluster time to start at."""
         return ClusterTime(int(self.key[2:10], 16), int(self.key[10:18], 16))
 
     def __str__(self) -> str:
@@ -74,7 +74,7 @@ def position_after(token: str, type_bits: str = "") -> Position:
 
 
 def position_before(time: ClusterTime) -> Position:
-    """Return the position before all events with this cluster time or a later one."""
+    """Return the position before all events at this cluster time or later."""
     return Position(f"82{time.seconds:08X}{time.increment:08X}")
 
 

@@ -7,8 +7,8 @@ from bridge.model.transition import RECOVERY, STREAM
 class SentPositions:
     """Remembers the highest position handed to the sink, so that repeats can be recognised.
 
-    One object lives as long as one bridge: after a failure the next session reads events again
-    that the session before had sent.
+    It lives as long as its bridge: after a failure, the next session reads events again that an
+    earlier session had sent.
     """
 
     def __init__(self) -> None:

@@ -67,7 +67,7 @@ class Event(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """The events of one read, in stream order, and the position after all of them."""
+    """The events of a read, in stream order, and the position after all of them."""
 
     events: Sequence[Event]
     position: Position

@@ -85,7 +85,7 @@ class Window:
         self.bytes += delivery.size
 
     def admit_position(self, position: Position) -> None:
-        """Add a position without a message; consecutive ones share one delivery."""
+        """Add a position without a message; consecutive positions share a delivery."""
         if not self._deliveries:
             self._move_to(position)
         elif self._deliveries[-1].settled and self._deliveries[-1].size == 0:

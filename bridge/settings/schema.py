@@ -1,4 +1,4 @@
-"""The settings: one frozen section each; every setting with its default and its description.
+"""The settings: a frozen model per section, with the default and description of each setting.
 
 The descriptions are the help texts of the options and the text of the settings reference.
 """
@@ -75,7 +75,7 @@ class Jobs(Section):
     profile: Literal["cts", "ee2", "custom"] = Field(
         "cts",
         description="Field names of the jobs: cts (CDM Task Service), ee2 (Execution Engine), "
-        "or custom, with the other settings of this section.",
+        "or custom, with the other jobs settings.",
     )
     id_field: FieldName = Field(
         None,
@@ -131,7 +131,7 @@ class Kafka(Section):
     bootstrap_servers: Servers = Field(
         "localhost:9092",
         description="Brokers for the first connection, as host:port, separated by commas. "
-        "It is enough if a single broker of the list is reachable.",
+        "A single reachable broker is enough.",
     )
     topic: Topic = Field(
         "job-transitions",

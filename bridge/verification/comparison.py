@@ -47,7 +47,7 @@ class Findings:
 
 
 class Verification:
-    """One comparison of jobs and topic.
+    """A comparison of jobs and topic.
 
     database: Empty, and inside its context.
     span: The transitions that are compared, by their own times.

@@ -103,7 +103,7 @@ def test_one_whose_cause_is_as_it_was_stays_a_dead_letter(
 
     assert ended.code == 75
     assert "0:1: still cannot be sent: the time is missing" in ended.err
-    assert "1 were set aside again" in ended.err
+    assert "1 were dead-lettered again" in ended.err
     assert told(kafka, topic, letters[0]) == ["created"]
 
     jobs.update(

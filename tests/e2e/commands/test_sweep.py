@@ -246,7 +246,7 @@ def test_other_modes_have_nothing_to_sweep(settings: Given) -> None:
     ended = command("sweep", "--once", settings=settings)
 
     assert ended.code == 78
-    assert "delivery.mode = at-least-once knows no tags" in ended.complaint
+    assert "delivery.mode = at-least-once does not use tags" in ended.complaint
 
 
 @pytest.mark.parametrize(
