@@ -20,10 +20,11 @@ from bridge.model.transition import RETRY, Event, Transition
 class DeadLetter(NamedTuple):
     """A dead letter.
 
-    location: ``partition:offset`` in the dead-letter topic.
-    written: When it was written, in ISO 8601.
-    fields: The fields of its value.
-    headers: Its headers, as text.
+    Attributes:
+        location: ``partition:offset`` in the dead-letter topic.
+        written: When it was written, in ISO 8601.
+        fields: The fields of its value.
+        headers: Its headers, as text.
     """
 
     location: str

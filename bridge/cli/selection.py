@@ -21,11 +21,12 @@ CURSOR = re.compile(r"[a-z][0-9a-f]{16}")
 class Selection:
     """The transitions to publish; None and empty select all.
 
-    job_ids: Only these jobs, in this order.
-    since, until: Only transitions of this time span, in Unix seconds.
-    states: Only transitions to these states.
-    updated: Only jobs that were last updated at this time or later (Unix seconds).
-    cursor: Only jobs after this recovery cursor.
+    Attributes:
+        job_ids: Only these jobs, in this order.
+        since, until: Only transitions of this time span, in Unix seconds.
+        states: Only transitions to these states.
+        updated: Only jobs that were last updated at this time or later (Unix seconds).
+        cursor: Only jobs after this recovery cursor.
     """
 
     job_ids: Sequence[str]

@@ -24,16 +24,17 @@ _UNCHANGED = "Nothing was read or sent, and the checkpoint is unchanged"
 class Checkpoint:
     """A stored checkpoint.
 
-    name: The setting ``checkpoint.name``.
-    position: Everything up to here is acknowledged or dead-lettered. While there is a ``gap``,
-        its recovery cursor says how far the recovery got.
-    sequence: The number of saves.
-    epoch: The number of the ownership that saved it.
-    fingerprint: Identifies the aggregation stages of the change stream.
-    saved_at: The wall-clock time of the save, in Unix seconds.
-    gap: The gap that is being recovered, or None.
-    delivered: A transition that was settled shortly before the position. A collection without it
-        is older than the checkpoint.
+    Attributes:
+        name: The setting ``checkpoint.name``.
+        position: Everything up to here is acknowledged or dead-lettered. While there is a ``gap``,
+            its recovery cursor says how far the recovery got.
+        sequence: The number of saves.
+        epoch: The number of the ownership that saved it.
+        fingerprint: Identifies the aggregation stages of the change stream.
+        saved_at: The wall-clock time of the save, in Unix seconds.
+        gap: The gap that is being recovered, or None.
+        delivered: A transition that was settled shortly before the position. A collection without
+            it is older than the checkpoint.
     """
 
     name: str

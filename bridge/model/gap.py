@@ -13,16 +13,17 @@ from bridge.model.transition import Poison, Transition
 class Gap:
     """The transitions to publish from history, and where the stream continues.
 
-    since: The oldest transition time to publish, in Unix seconds, with the margin for differing
-        clocks already subtracted. None for all history. There is no upper bound on purpose: it
-        would drop a transition whose writer's clock runs ahead. The price is that transitions
-        written during the recovery are sent twice.
-    until: The stream position taken before the history is read. The stream continues here.
-    recent: Jobs written after ``until`` have an update time of at least this (Unix seconds). They
-        are read once more at the end, because a job whose update time moved backwards during the
-        read, as another writer's clock can do, may have been missed.
-    reread_from: When the gap was extended, a read that has got further than this update time
-        restarts here, because jobs that were already read may have changed since.
+    Attributes:
+        since: The oldest transition time to publish, in Unix seconds, with the margin for differing
+            clocks already subtracted. None for all history. There is no upper bound on purpose: it
+            would drop a transition whose writer's clock runs ahead. The price is that transitions
+            written during the recovery are sent twice.
+        until: The stream position taken before the history is read. The stream continues here.
+        recent: Jobs written after ``until`` have an update time of at least this (Unix seconds).
+            They are read once more at the end, because a job whose update time moved backwards
+            during the read, as another writer's clock can do, may have been missed.
+        reread_from: When the gap was extended, a read that has got further than this update time
+            restarts here, because jobs that were already read may have changed since.
     """
 
     since: float | None

@@ -12,10 +12,11 @@ STALL_SECONDS = 30.0
 class CheckpointPolicy:
     """How old the stored position may become, in seconds.
 
-    interval: After messages were settled. It bounds the duplicates after a crash; 0 stores every
-        position before the next message is sent.
-    idle: After the position only moved past events without messages. It only has to stay inside
-        the oplog.
+    Attributes:
+        interval: After messages were settled. It bounds the duplicates after a crash; 0 stores
+            every position before the next message is sent.
+        idle: After the position only moved past events without messages. It only has to stay inside
+            the oplog.
     """
 
     interval: float = 1.0

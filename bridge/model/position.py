@@ -24,13 +24,14 @@ class ClusterTime(NamedTuple):
 class Position(NamedTuple):
     """A position in a change stream. It sorts in stream order.
 
-    key: The hexadecimal ``_data`` of MongoDB's resume token, or only its first 18 digits. Its
-        string order is the order of events (driver specification "change streams", resume token);
-        bytes 1 to 8 are the cluster time. With a whole token the stream resumes right after that
-        event; with the first digits only it starts at that cluster time, inclusive.
-    type_bits: The token's ``_typeBits`` in hexadecimal, which only unusual ``_id`` types need.
-    recovery_cursor: How far a recovery that started at this position got. Cursors sort in the
-        order of the recovery; the empty cursor comes first.
+    Attributes:
+        key: The hexadecimal ``_data`` of MongoDB's resume token, or only its first 18 digits. Its
+            string order is the order of events (driver specification "change streams", resume
+            token); bytes 1 to 8 are the cluster time. With a whole token the stream resumes right
+            after that event; with the first digits only it starts at that cluster time, inclusive.
+        type_bits: The token's ``_typeBits`` in hexadecimal, which only unusual ``_id`` types need.
+        recovery_cursor: How far a recovery that started at this position got. Cursors sort in the
+            order of the recovery; the empty cursor comes first.
     """
 
     key: str

@@ -10,12 +10,13 @@ from bridge.settings import Settings
 class Profile:
     """The collection and its field names. All fields are at the top level, without dots.
 
-    id_field: The job id; ``_id`` if the document's own id is the job id.
-    state_field: The latest state.
-    transitions_field: The array of transitions. None if jobs store no history: then only the
-        latest state is known, and ``updated_field`` gives its time if there is one.
-    updated_field: The time of the last update, or None.
-    transition_state, transition_time, transition_trans_id: The fields of a transition.
+    Attributes:
+        id_field: The job id; ``_id`` if the document's own id is the job id.
+        state_field: The latest state.
+        transitions_field: The array of transitions. None if jobs store no history: then only the
+            latest state is known, and ``updated_field`` gives its time if there is one.
+        updated_field: The time of the last update, or None.
+        transition_state, transition_time, transition_trans_id: The fields of a transition.
     """
 
     collection: str

@@ -24,11 +24,12 @@ STREAM, SWEEP, RECOVERY, REPLAY, NOTIFY, RETRY = (
 class Transition(NamedTuple):
     """A state change of a job.
 
-    job_id, state: As the job's document contains them.
-    time: ISO 8601 in UTC, as it is sent: ``2026-03-02T20:31:02.511000+00:00``. Millisecond
-        precision; a fraction of zero is left out.
-    trans_id: Its identity, the same on every replay.
-    sequence: Its index in the job's history; None if jobs store no history.
+    Attributes:
+        job_id, state: As the job's document contains them.
+        time: ISO 8601 in UTC, as it is sent: ``2026-03-02T20:31:02.511000+00:00``. Millisecond
+            precision; a fraction of zero is left out.
+        trans_id: Its identity, the same on every replay.
+        sequence: Its index in the job's history; None if jobs store no history.
     """
 
     job_id: str
@@ -52,11 +53,12 @@ class Poison(NamedTuple):
 class Event(NamedTuple):
     """An event of a stream. It is settled when all its ``items`` are settled.
 
-    position: The position after the event.
-    items: Its transitions, in the job's order.
-    committed: The server's wall clock at the commit, in Unix seconds; None before MongoDB 6.0.
-    skipped: The reason why there are no items; empty if there are any.
-    origin: How it was found: a constant of this module, sent in ``ce_origin``.
+    Attributes:
+        position: The position after the event.
+        items: Its transitions, in the job's order.
+        committed: The server's wall clock at the commit, in Unix seconds; None before MongoDB 6.0.
+        skipped: The reason why there are no items; empty if there are any.
+        origin: How it was found: a constant of this module, sent in ``ce_origin``.
     """
 
     position: Position

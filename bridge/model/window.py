@@ -11,12 +11,13 @@ from bridge.model.transition import Poison, Transition
 class Delivery:
     """A message handed to Kafka until it is settled, or a position without a message.
 
-    position: Reached when this delivery and all before it are settled; None if more messages of
-        the same event follow.
-    size: The message's bytes; 0 without a message.
-    sent: When it was sent, in monotonic seconds.
-    committed: When MongoDB committed the event, in Unix seconds; None if unknown.
-    item: The transition that the message contains.
+    Attributes:
+        position: Reached when this delivery and all before it are settled; None if more messages of
+            the same event follow.
+        size: The message's bytes; 0 without a message.
+        sent: When it was sent, in monotonic seconds.
+        committed: When MongoDB committed the event, in Unix seconds; None if unknown.
+        item: The transition that the message contains.
     """
 
     __slots__ = ("committed", "item", "position", "sent", "settled", "size")

@@ -49,12 +49,13 @@ class Findings:
 class Verification:
     """A comparison of jobs and topic.
 
-    database: Empty, and inside its context.
-    span: The transitions that are compared, by their own times.
-    margin: How far the writers' clocks may differ, in seconds.
-    by_state: For jobs without a history: only each job's latest state is known. It is compared by
-        job and state, and a message with another state is not unexpected.
-    advance: Called with the progress.
+    Args:
+        database: Empty, and inside its context.
+        span: The transitions that are compared, by their own times.
+        margin: How far the writers' clocks may differ, in seconds.
+        by_state: For jobs without a history: only each job's latest state is known. It is compared
+            by job and state, and a message with another state is not unexpected.
+        advance: Called with the progress.
     """
 
     def __init__(
