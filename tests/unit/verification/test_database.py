@@ -9,7 +9,7 @@ from bridge.verification.database import Expected, TransitionDatabase
 from tests.support.factories import job
 
 
-def test_when_the_temporary_folder_is_full_it_says_so_in_one_line() -> None:
+def test_a_full_temporary_folder_is_retryable() -> None:
     with (
         pytest.raises(
             Retryable,

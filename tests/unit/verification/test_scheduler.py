@@ -1,4 +1,4 @@
-"""``verify.every`` when no verification can be made."""
+"""The scheduler of ``verify.every``: its time spans, and failures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bridge.verification.scheduler import VerificationScheduler
 from tests.support.factories import BASE, settings
 
 
-def test_without_a_process_to_be_had_the_next_one_covers_its_time_too(
+def test_a_failed_verification_extends_the_next(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def none_left(*_: Any, **__: Any) -> None:
@@ -41,7 +41,7 @@ def test_without_a_process_to_be_had_the_next_one_covers_its_time_too(
 
 
 class Rounds(threading.Event):
-    """Ends after so many waits; notes how long each was."""
+    """Ends after ``count`` waits; records how long each was."""
 
     def __init__(self, count: int) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ def spans(
     monkeypatch: pytest.MonkeyPatch,
     *complete: bool,
 ) -> list[tuple[float, float]]:
-    """What is looked at in these rounds, which say whether nothing was missing."""
+    """Run the rounds, which are complete or not; return the time spans that were verified."""
     looked: list[tuple[float, float]] = []
 
     def verified(begin: float, end: float) -> bool:
@@ -71,10 +71,10 @@ def spans(
     return looked
 
 
-def test_it_begins_where_the_bridge_began_and_goes_on_where_nothing_was_missing(
+def test_each_verification_starts_after_the_last_complete(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What happened before a first start is nobody's; what happened while the bridge was away is its own."""
+    """The first one starts at the bridge's starting position, so it covers a downtime."""
     status, rounds = Status({}, SystemClock(), Counters()), Rounds(3)
     status.began = position_before(ClusterTime(BASE))
     ends = iter([BASE + 100, BASE + 200, BASE + 300])
@@ -89,7 +89,7 @@ def test_it_begins_where_the_bridge_began_and_goes_on_where_nothing_was_missing(
     assert rounds.waits == [60.0, 3600.0, 3600.0, 3600.0]
 
 
-def test_where_there_is_no_stream_it_looks_as_far_as_the_sweeps_must_have_come(
+def test_without_a_stream_the_sweeps_set_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     status = Status({}, SystemClock(), Counters())
