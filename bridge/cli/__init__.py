@@ -72,7 +72,9 @@ class _Group(click.Group):
             error.show()
             sys.exit(Usage.exit_code)
         except BridgeError as error:
-            click.echo(f"job-bridge: {error.title}: {error}", err=True)
+            # A bridge that runs would wait and retry; this command has ended.
+            title = "temporary failure" if isinstance(error, Retryable) else error.title
+            click.echo(f"job-bridge: {title}: {error}", err=True)
             sys.exit(error.exit_code)
         except Exception as error:
             if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
