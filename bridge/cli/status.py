@@ -5,6 +5,7 @@ import json
 import urllib.error
 import urllib.request
 from datetime import datetime, timezone
+from typing import Any
 
 import click
 
@@ -62,21 +63,21 @@ def status(settings: Settings, as_json: bool) -> int:
     return 0 if document["ready"] else Retryable.exit_code
 
 
-def _show(document: dict[str, object]) -> None:
-    ready = "ready" if document["ready"] else "not ready: " + "; ".join(document["reasons"])  # type: ignore[arg-type]
+def _show(document: dict[str, Any]) -> None:
+    ready = "ready" if document["ready"] else "not ready: " + "; ".join(document["reasons"])
     click.echo(f"{document['name']} {document['version']}: {document['state']}, {ready}")
     click.echo(
         f"  {document['namespace']} to {document['topic']}, "
         f"driver {document['driver']}, mode {document['mode']}"
     )
-    for note in document["notes"]:  # type: ignore[attr-defined]
+    for note in document["notes"]:
         click.echo(f"  {note}")
     click.echo(f"  position    {document['position'] or 'not known yet'}")
     for group in ("counters", "gauges"):
-        for name, value in document[group].items():  # type: ignore[attr-defined]
+        for name, value in document[group].items():
             if value is not None:
                 click.echo(f"  {name.removeprefix('job_bridge_'):40} {_shown(name, value)}")
-    for part, count in document["restarts"].items():  # type: ignore[attr-defined]
+    for part, count in document["restarts"].items():
         click.echo(f"  {f'restarts by {part}':40} {count}")
 
 
