@@ -115,10 +115,10 @@ def _resume_at(updated: str | None) -> tuple[float | None, str]:
 def _with_topic(settings: Settings, topic: str | None) -> Settings:
     if topic is None:
         return settings
-    from bridge.settings.schema import Kafka
+    from bridge.settings.schema import KafkaSettings
 
     try:
-        kafka = Kafka.model_validate({**settings.kafka.model_dump(), "topic": topic})
+        kafka = KafkaSettings.model_validate({**settings.kafka.model_dump(), "topic": topic})
     except ValueError as error:
         invalid: Any = error  # A pydantic error, whose own text has many lines.
         reason = str(invalid.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")

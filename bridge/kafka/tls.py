@@ -5,10 +5,10 @@ import ssl
 from pathlib import Path
 
 from bridge.errors import Misconfigured
-from bridge.settings.schema import Kafka
+from bridge.settings.schema import KafkaSettings
 
 
-def check_files(kafka: Kafka) -> None:
+def check_files(kafka: KafkaSettings) -> None:
     """Load what ``kafka.ssl_*`` names. Raises ``Misconfigured`` for a file that cannot be read, is none of these, or does not go with the others."""
     for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
         path = getattr(kafka, name)

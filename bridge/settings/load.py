@@ -34,17 +34,17 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
 
-    mongo: schema.Mongo = schema.Mongo()
-    jobs: schema.Jobs = schema.Jobs()
-    kafka: schema.Kafka = schema.Kafka()
-    delivery: schema.Delivery = schema.Delivery()
+    mongo: schema.MongoSettings = schema.MongoSettings()
+    jobs: schema.JobsSettings = schema.JobsSettings()
+    kafka: schema.KafkaSettings = schema.KafkaSettings()
+    delivery: schema.DeliverySettings = schema.DeliverySettings()
     checkpoint: schema.CheckpointSettings = schema.CheckpointSettings()
-    start: schema.Start = schema.Start()
-    recovery: schema.Recovery = schema.Recovery()
-    sweep: schema.Sweep = schema.Sweep()
-    verify: schema.Verify = schema.Verify()
-    http: schema.Http = schema.Http()
-    log: schema.Log = schema.Log()
+    start: schema.StartSettings = schema.StartSettings()
+    recovery: schema.RecoverySettings = schema.RecoverySettings()
+    sweep: schema.SweepSettings = schema.SweepSettings()
+    verify: schema.VerifySettings = schema.VerifySettings()
+    http: schema.HttpSettings = schema.HttpSettings()
+    log: schema.LogSettings = schema.LogSettings()
 
     @property
     def keeps_no_position(self) -> bool:

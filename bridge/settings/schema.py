@@ -37,7 +37,7 @@ class Section(BaseModel):
         return value
 
 
-class Mongo(Section):
+class MongoSettings(Section):
     """The connection to MongoDB, and the collection of the jobs."""
 
     uri: SecretStr = Field(
@@ -63,13 +63,13 @@ class Mongo(Section):
     )
 
     @model_validator(mode="after")
-    def user_and_password_go_together(self) -> "Mongo":
+    def user_and_password_go_together(self) -> "MongoSettings":
         if bool(self.username) != bool(self.password.get_secret_value()):
             raise ValueError("give both of mongo.username and mongo.password, or neither")
         return self
 
 
-class Jobs(Section):
+class JobsSettings(Section):
     """The fields of a job's document."""
 
     profile: Literal["cts", "ee2", "custom"] = Field(
@@ -109,7 +109,7 @@ class Jobs(Section):
     )
 
     @model_validator(mode="after")
-    def custom_profile_is_complete(self) -> "Jobs":
+    def custom_profile_is_complete(self) -> "JobsSettings":
         names = type(self).model_fields.keys() - {"profile"}
         if self.profile != "custom":
             given = sorted(names & self.model_fields_set)
@@ -125,7 +125,7 @@ class Jobs(Section):
         return self
 
 
-class Kafka(Section):
+class KafkaSettings(Section):
     """The connection to Kafka, and the messages."""
 
     bootstrap_servers: Servers = Field(
@@ -191,7 +191,7 @@ class Kafka(Section):
     )
 
     @model_validator(mode="after")
-    def sasl_is_complete(self) -> "Kafka":
+    def sasl_is_complete(self) -> "KafkaSettings":
         if self.security_protocol.startswith("SASL") and not (
             self.sasl_username and self.sasl_password.get_secret_value()
         ):
@@ -202,7 +202,7 @@ class Kafka(Section):
         return self
 
     @model_validator(mode="after")
-    def security_settings_are_used(self) -> "Kafka":
+    def security_settings_are_used(self) -> "KafkaSettings":
         unused = [
             name
             for name, part in (
@@ -226,7 +226,7 @@ class Kafka(Section):
         return [server.strip() for server in self.bootstrap_servers.split(",") if server.strip()]
 
 
-class Delivery(Section):
+class DeliverySettings(Section):
     """The delivery mode and its limits."""
 
     mode: Literal[
@@ -301,7 +301,7 @@ class CheckpointSettings(Section):
     )
 
 
-class Start(Section):
+class StartSettings(Section):
     """The first start."""
 
     from_: StartFrom = Field(
@@ -312,7 +312,7 @@ class Start(Section):
     )
 
 
-class Recovery(Section):
+class RecoverySettings(Section):
     """The action after an outage longer than the oplog."""
 
     on_history_lost: Literal["recover", "stop"] = Field(
@@ -327,7 +327,7 @@ class Recovery(Section):
     )
 
 
-class Sweep(Section):
+class SweepSettings(Section):
     """The tags of the background modes."""
 
     job_tag: TagName = Field(
@@ -355,7 +355,7 @@ class Sweep(Section):
     )
 
 
-class Verify(Section):
+class VerifySettings(Section):
     """The verification in a running bridge."""
 
     every: Every = Field(
@@ -370,7 +370,7 @@ class Verify(Section):
     )
 
 
-class Http(Section):
+class HttpSettings(Section):
     """The HTTP server for health and metrics."""
 
     host: str = Field(
@@ -388,7 +388,7 @@ class Http(Section):
         return f"http://[{self.host}]:{port}" if ":" in self.host else f"http://{self.host}:{port}"
 
 
-class Log(Section):
+class LogSettings(Section):
     """The log on standard error."""
 
     format: Literal["auto", "plain", "json"] = Field(
