@@ -253,7 +253,7 @@ def test_topics_that_the_broker_does_not_make_are_no_messages_it_refuses(
     assert ended.code == 78
     assert (
         "The broker refuses to create the topics: " in ended.complaint
-        and "Ask for other --partitions" in ended.complaint
+        and "other values for --partitions" in ended.complaint
     )
     assert "message" not in ended.complaint.replace("max.message.bytes", "")
 
