@@ -1,6 +1,7 @@
-"""job-bridge: every state transition of a job in MongoDB becomes one Kafka message.
+"""job-bridge publishes every state transition of a job in MongoDB as a Kafka message.
 
-``bridge.Notifier`` is for services that tell Kafka themselves; everything else is the command ``job-bridge``.
+``bridge.Notifier`` is for services that send messages themselves. Everything else is the command
+``job-bridge``.
 """
 
 from importlib import import_module
@@ -17,7 +18,7 @@ _HOMES = {"Notifier": "bridge.notifier", "SendFailed": "bridge.errors"}
 
 
 def __getattr__(name: str) -> Any:
-    """Load what is public when it is asked for: the version must not cost a Kafka client."""
+    """Load a public name on first use, so that reading the version imports no Kafka client."""
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'bridge' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Lets ``python -m bridge`` do what ``job-bridge`` does."""
+"""Makes ``python -m bridge`` the same as the command ``job-bridge``."""
 
 from bridge.cli import main
 

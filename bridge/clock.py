@@ -1,11 +1,11 @@
-"""The two clocks, behind one protocol, so that tests can turn the hands."""
+"""The monotonic and the wall clock, as a protocol, so that tests can set the time."""
 
 import time
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """``monotonic`` for every wait and timeout, ``now`` (Unix seconds) only for what people read."""
+    """``monotonic`` seconds for waits and timeouts; ``now`` for wall-clock times (Unix seconds)."""
 
     def monotonic(self) -> float: ...
 

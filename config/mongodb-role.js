@@ -1,13 +1,13 @@
-// The least rights a bridge needs in MongoDB, and a user that has them.
+// The minimal roles of a bridge in MongoDB, and a user that has them.
 //
 //   mongosh "mongodb://admin@HOST/?replicaSet=rs0&authSource=admin" config/mongodb-role.js
 //
-// Change the names where yours differ: cdmtaskservice.jobs is mongo.database and the collection,
-// job_bridge is checkpoint.database. The user lives in admin: give mongo.uri an authSource=admin.
+// Change the names if yours differ: cdmtaskservice.jobs is mongo.database and the collection,
+// job_bridge is checkpoint.database. The user is created in admin: add authSource=admin to mongo.uri.
 
 const admin = db.getSiblingDB("admin");
 
-// Needed. Reading: find looks up job ids, changeStream is the stream itself. Keeping the position: no removing, no indexes.
+// Required. Jobs: find looks up job ids and history, changeStream opens the stream. Checkpoint: no remove, no indexes.
 // With checkpoint.store = file the second privilege is not needed.
 admin.createRole({
   "role": "jobBridge",
@@ -18,8 +18,8 @@ admin.createRole({
   "roles": []
 });
 
-// Only for delivery.mode = background-jobs or background-transitions: the bridge takes tags off the jobs. The index of the sweep is made
-// by an administrator ('job-bridge sweep --create-index' needs createIndex besides).
+// Only for delivery.mode = background-jobs or background-transitions: the bridge removes tags from the jobs. An administrator creates
+// the index of the sweep; 'job-bridge sweep --create-index' also needs createIndex.
 admin.createRole({
   "role": "jobBridgeBackground",
   "privileges": [
@@ -28,9 +28,9 @@ admin.createRole({
   "roles": []
 });
 
-// Optional. serverStatus tells how far back the oplog reaches: without it there is no headroom metric and no warning
-// before history is lost. replSetGetConfig tells one replica set from another of the same name: without it a checkpoint
-// is compared by the name of the set alone.
+// Optional. serverStatus shows how far back the oplog reaches: without it there is no headroom metric, and no warning before
+// the oplog forgets the resume point. replSetGetConfig contains the id of the replica set: without it, a checkpoint is compared
+// by the name of the set only.
 admin.createRole({
   "role": "jobBridgeMonitor",
   "privileges": [

@@ -10,7 +10,7 @@ from bridge.app.wiring import open_source_and_store
 from bridge.errors import ResumePointLost
 from bridge.hints import Hint
 from bridge.model.checkpoint import Checkpoint
-from bridge.model.position import ClusterTime, Position, position_from
+from bridge.model.position import ClusterTime, Position, position_before
 from bridge.model.profile import namespace_of
 from bridge.mongo.source import MongoSource
 from bridge.observability.snapshot import SWEEP_ONLY
@@ -56,7 +56,7 @@ def _collection(settings: Settings, source: MongoSource) -> Finding:
 
 
 def _stream(settings: Settings, source: MongoSource, newest: ClusterTime) -> Iterator[Finding]:
-    with source.open(position_from(newest.next()), threading.Event(), by_time=False):
+    with source.open(position_before(newest.next()), threading.Event(), by_time=False):
         text = f"this user may read the change stream of {namespace_of(settings)}"
         yield Finding("ok", "rights", text)
     source.ids.look_up([None])

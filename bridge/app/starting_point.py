@@ -7,9 +7,9 @@ from datetime import datetime, timezone
 from bridge.clock import Clock
 from bridge.errors import Misconfigured, ResumePointLost
 from bridge.hints import Hint
-from bridge.model.checkpoint import Checkpoint, ClusterIdentity, restored
-from bridge.model.gap import Gap, all_before, gap_after
-from bridge.model.position import ClusterTime, Position, position_by, position_from
+from bridge.model.checkpoint import Checkpoint, ClusterIdentity, restored_data_error
+from bridge.model.gap import Gap, gap_between, gap_of_all_history
+from bridge.model.position import ClusterTime, Position, past_position, position_before
 from bridge.model.profile import namespace_of
 from bridge.mongo.source import MongoSource
 from bridge.pipeline.ports import CheckpointStore
@@ -72,7 +72,7 @@ class StartingPoint:
         if self._settings.recovery.on_history_lost == "stop":
             raise error
         newest = self._source.identity().newest
-        return gap_after(position, newest, margin, self._clock.now(), stored.known(margin))
+        return gap_between(position, newest, margin, self._clock.now(), stored.delivered_by(margin))
 
     def _first(self, identity: ClusterIdentity) -> Start:
         start = self._settings.start.from_
@@ -81,8 +81,8 @@ class StartingPoint:
         gap = None
         if start == "history":
             # Just before the newest write: the stream delivers that write after the history.
-            position = position_from(_before(newest.cluster_time))
-            gap = all_before(newest, self._settings.recovery.margin_seconds, now)
+            position = position_before(_before(newest.cluster_time))
+            gap = gap_of_all_history(newest, self._settings.recovery.margin_seconds, now)
         checkpoint = identity.first(self._store.name, position, self._store.epoch, now, gap)
         self._store.save(checkpoint)
         logger.info(
@@ -120,7 +120,9 @@ def admit_history(source: MongoSource, checkpoint: Checkpoint) -> None:
     if why := source.history.why_older_than(checkpoint.delivered):
         time = checkpoint.position.cluster_time.isoformat()
         resume = Hint.TOKEN_SET_TIME.with_value(time)
-        raise restored(why, f". If that job was only deleted, '{resume}' resumes where it was")
+        raise restored_data_error(
+            why, f". If that job was only deleted, '{resume}' resumes where it was"
+        )
 
 
 def first_position(start: str, newest: Position) -> Position:
@@ -131,7 +133,7 @@ def first_position(start: str, newest: Position) -> Position:
     """
     if start in ("now", "history"):
         return newest
-    position = position_by(parse_time(start), newest, datetime.now(timezone.utc))
+    position = past_position(parse_time(start), newest, datetime.now(timezone.utc))
     if position is None:
         raise Misconfigured(
             f"start.from = {start} is in the future: "

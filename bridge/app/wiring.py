@@ -16,7 +16,7 @@ from bridge.delivery.modes import Mode
 from bridge.kafka.drivers import KafkaDriver, driver_of
 from bridge.model.message import MessageFormat
 from bridge.model.policy import DeadLetterBrake
-from bridge.model.position import ClusterTime, position_from
+from bridge.model.position import ClusterTime, position_before
 from bridge.model.profile import namespace_of, profile_of
 from bridge.model.window import Window
 from bridge.mongo.checkpoints import MongoCheckpointStore
@@ -127,7 +127,7 @@ def open_republisher(
     dead_letters = make_message_format(settings).dead_letter_topic
     delivery = settings.delivery
     with driver_of(settings).sink(settings, dead_letters, context.pulse.wake) as driver:
-        start = position_from(ClusterTime(0))
+        start = position_before(ClusterTime(0))
         window = Window(start, delivery.window_messages, delivery.window_bytes)
         publisher = make_publisher(
             settings, wrap(driver), window, brake=make_brake(settings), context=context

@@ -1,4 +1,4 @@
-"""The command line: one file a command."""
+"""The command line: one file per command."""
 
 import errno
 import gc
@@ -17,11 +17,11 @@ from bridge import __version__
 from bridge.errors import BridgeError, Retryable, Usage
 
 BUG = BridgeError.exit_code
-#: As a shell has it for what a signal ended: SIGINT, and SIGPIPE where whoever reads the output has seen enough.
-INTERRUPTED, UNHEARD = 130, 141
-#: What a disk says that takes no more.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
-#: In the order of the help. A command's file and function are called as it is.
+#: A shell's exit codes after SIGINT, and after SIGPIPE, when the reader of the output has ended.
+INTERRUPTED, OUTPUT_CLOSED = 130, 141
+#: Errors of a full or broken disk.
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+#: In the order of the help. A command's file and function have its name.
 COMMANDS = (
     "run",
     "check",
@@ -36,13 +36,17 @@ COMMANDS = (
     "topics",
     "demo",
 )
-#: More objects than imports make, or window and batches ahead hold: else each collection would look through all of it in vain.
-#: After every 700, as is the default, collecting takes a twentieth of the start and a sixth of the time of a message.
+#: More objects than the imports, the window and the batches that were read ahead: otherwise each
+#: collection would scan all of them in vain. With the default of 700, collections take a twentieth
+#: of the start and a sixth of the time per message.
 _COLLECT_AFTER = 100_000
 
 
 class _Group(click.Group):
-    """Maps errors to one line and an exit code; usage errors are 64, not click's 2. Imports the command that is asked for."""
+    """Maps errors to a line and an exit code (usage errors: 64, not click's 2).
+
+    Imports only the command that runs.
+    """
 
     def list_commands(self, _: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -68,18 +72,22 @@ class _Group(click.Group):
             error.show()
             sys.exit(Usage.exit_code)
         except BridgeError as error:
-            click.echo(f"job-bridge: {error.title}: {error}", err=True)
+            # A bridge that runs would wait and retry; this command has ended.
+            title = "temporary failure" if isinstance(error, Retryable) else error.title
+            click.echo(f"job-bridge: {title}: {error}", err=True)
             sys.exit(error.exit_code)
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in _FULL:
-                _write_no_more()
+            if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+                _discard_output()
                 click.echo(
-                    f"job-bridge: cannot write: {error.strerror}. What was done is done; the rest of the output is missing",
+                    f"job-bridge: cannot write the output: {error.strerror}. "
+                    "Completed work stays done; the rest of the output is missing",
                     err=True,
                 )
                 sys.exit(Retryable.exit_code)
             logging.getLogger("bridge").exception(
-                "this is a bug: nothing is lost, the next start goes on from the last stored position"
+                "this is a bug in job-bridge; nothing is lost: "
+                "the next start resumes from the last stored position"
             )
             sys.exit(BUG)
         sys.exit(code if isinstance(code, int) else 0)
@@ -87,54 +95,55 @@ class _Group(click.Group):
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
-        except BrokenPipeError:  # click would end with 1, which says nothing
-            _write_no_more()
-            return UNHEARD
+        except BrokenPipeError:  # click would exit with 1, which has no meaning here.
+            _discard_output()
+            return OUTPUT_CLOSED
         except Retryable as error:
             raise (
-                error if context.invoked_subcommand in ("run", "demo") else _ended_by(error)
+                error if context.invoked_subcommand in ("run", "demo") else _without_retry(error)
             ) from None
 
 
-def _ended_by(error: Retryable) -> Retryable:
-    """The same, from a command that ends with it: what a running bridge does then, it does not."""
+def _without_retry(error: Retryable) -> Retryable:
+    """Return the error for a command that ends: the advice about a running bridge is removed."""
     todo = re.sub(
-        "(; )?a running bridge tries again by itself$", "", error.todo, flags=re.IGNORECASE
+        r"(; )?a running bridge (tries again|retries)\b[^;]*$", "", error.todo, flags=re.I
     )
     if todo == error.todo:
         return error
     return Retryable(
         error.what,
-        "What was done before that stays done, nothing else was",
+        "Completed work stays done; nothing else was changed",
         f"{todo}, then try again" if todo else "Try again",
         part=error.part,
     )
 
 
-def _write_no_more() -> None:
-    """What is not written yet would be tried again at the end."""
+def _discard_output() -> None:
+    """Discard the buffered output, which Python would try to write again at the end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _open_streams() -> None:
-    """They may be closed, or know only a few letters."""
+    """Make both streams usable: they may be closed, or unable to encode some characters."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - open until the end
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def _check_text(arguments: Sequence[str]) -> None:
-    for each in arguments:
+    for argument in arguments:
         try:
-            each.encode()
+            argument.encode()
         except UnicodeEncodeError:
+            encoding = sys.getfilesystemencoding()
             raise Usage(
-                f"{each!r} is no text in this locale's encoding ({sys.getfilesystemencoding()})",
+                f"{argument!r} is not valid text in this locale's encoding ({encoding})",
                 "Nothing was read or sent",
-                "Give UTF-8, in a locale that has it",
+                "Use UTF-8, in a locale that supports it",
             ) from None
 
 
@@ -143,15 +152,16 @@ def _check_text(arguments: Sequence[str]) -> None:
 )
 @click.version_option(__version__, prog_name="job-bridge")
 def main() -> None:
-    """Tell Kafka of every state transition of a job in MongoDB.
+    """Publish every state transition of a job in MongoDB to Kafka.
 
     \b
-    Settings come from a TOML file (--config), JOB_BRIDGE_SECTION_NAME in the
-    environment, and options, the later the stronger. Secrets may be in files:
+    Settings come from a TOML file (--config), from JOB_BRIDGE_SECTION_NAME in
+    the environment, and from options; options override the environment, and
+    the environment overrides the file. A secret may be in a file:
     JOB_BRIDGE_MONGO_PASSWORD_FILE=/run/secrets/mongo.
 
     \b
-    Exit codes: 0 clean, 64 usage, 70 bug, 75 try again, 76 another bridge took
-    over, 77 not permitted, 78 configuration, 80 history lost, 82 poison event,
-    83 checkpoint unusable; 130 interrupted, 141 nobody reads the output.
+    Exit codes: 0 success, 64 usage, 70 bug, 75 try again, 76 another bridge
+    took over, 77 not permitted, 78 configuration, 80 history lost, 82 poison
+    event, 83 checkpoint unusable, 130 interrupted, 141 output closed.
     """

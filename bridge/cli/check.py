@@ -1,4 +1,4 @@
-"""``job-bridge check``: every precondition, one line each."""
+"""``job-bridge check``: tests all preconditions."""
 
 import json
 import os
@@ -13,13 +13,17 @@ _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
 
 @click.command()
 @click.option(
-    "--json", "as_json", is_flag=True, help="a list of {level, subject, text, todo, exit_code}"
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print a JSON list of {level, subject, text, todo, exit_code}.",
 )
 @with_settings
 def check(settings: Settings, as_json: bool) -> int:
-    """Look at every precondition without changing anything; one line each: ok, warning or failure, and what to do.
+    """Check all preconditions of 'run', without changing anything.
 
-    Exits 0 without failures, else with the code 'run' would give for the first one.
+    Prints a line per check: ok, warning or failure, and the action to take. Exits 0 without
+    failures, else with the exit code that 'run' would have for the first failure.
 
     \b
     Example:
@@ -31,9 +35,8 @@ def check(settings: Settings, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:
-        colour = (
-            False if os.environ.get("NO_COLOR") else None
-        )  # no-color.org; None: as the terminal has it
+        # https://no-color.org; None: click decides by the terminal.
+        colour = False if os.environ.get("NO_COLOR") else None
         for finding in findings:
             level = click.style(f"{finding.level:8}", fg=_COLOURS[finding.level])
             todo = f" -> {finding.todo}" if finding.todo else ""

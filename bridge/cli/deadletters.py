@@ -1,4 +1,4 @@
-"""``job-bridge dead-letters``: what could not be sent, and a second try."""
+"""``job-bridge dead-letters``: lists, shows and retries dead letters."""
 
 import json
 import threading
@@ -12,21 +12,32 @@ from bridge.app.signals import on_stop
 from bridge.cli.settings import Settings, with_settings
 from bridge.cli.times import when
 from bridge.errors import Retryable, Usage, one_line
-from bridge.model.message import KEPT, TOO_LARGE, Record, fields_of
-from bridge.model.position import ClusterTime, position_from
+from bridge.model.message import KEPT_CHARACTERS, TOO_LARGE, Record, fields_of
+from bridge.model.position import ClusterTime, position_before
 from bridge.model.transition import RETRY, Event, Transition
 
 
-class Letter(NamedTuple):
-    """A dead letter: where it is, since when, and what it says."""
+class DeadLetter(NamedTuple):
+    """A dead letter.
 
-    place: str
-    at: str
-    says: dict[str, Any]
+    Attributes:
+        location: ``partition:offset`` in the dead-letter topic.
+        written: When it was written, in ISO 8601.
+        fields: The fields of its value.
+        headers: Its headers, as text.
+    """
+
+    location: str
+    written: str
+    fields: dict[str, Any]
     headers: dict[str, str]
 
     def text(self, name: str) -> str:
-        return str(self.says.get(name) or "")
+        return str(self.fields.get(name) or "")
+
+    @property
+    def reason(self) -> str:
+        return self.text("error_dlq")
 
     @property
     def sequence(self) -> str:
@@ -34,131 +45,136 @@ class Letter(NamedTuple):
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """The same for all letters of one transition; of one that names no job, its reason names the document."""
+        """Equal for all dead letters of a transition.
+
+        Without a job id, the reason takes its place, because it names the document.
+        """
         job_id, trans_id = self.text("job_id"), self.text("trans_id")
         return (
             job_id,
             trans_id or f"{self.sequence} {self.text('state')} {self.text('time')}",
-            "" if job_id else self.text("error_dlq"),
+            "" if job_id else self.reason,
         )
 
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """List, show and retry what was set aside to the topic of dead letters."""
+    """List, show and retry the transitions that could not be sent."""
 
 
 @dead_letters.command("list")
 @click.option(
     "--since",
     metavar="WHEN",
-    help="from when on: 24h, 7d, or an ISO 8601 time with its zone; default: all that the topic keeps",
+    help="Only newer ones: 24h, 7d, or an ISO 8601 time with a zone. Default: all in the topic.",
 )
-@click.option("--json", "as_json", is_flag=True, help="one JSON document a line")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document per line.")
 @with_settings
 def list_(settings: Settings, since: str | None, as_json: bool) -> None:
-    """List dead letters, oldest first: place, time, job, state, reason.
+    """List dead letters, oldest first.
+
+    The columns are partition:offset, time, job, state and reason.
 
     \b
     Example:
       job-bridge dead-letters list --since 7d
     """
-    begin = when("--since", since).timestamp() if since is not None else None
-    found = _letters(settings, begin)
-    for letter in found:
+    start = when("--since", since).timestamp() if since is not None else None
+    letters = _read(settings, start)
+    for letter in letters:
         if as_json:
             click.echo(json.dumps(_document(letter)))
         else:
             job, state, reason = (
                 one_line(letter.text(name)) or "-" for name in ("job_id", "state", "error_dlq")
             )
-            click.echo(f"{letter.place:9} {letter.at}  {job:36} {state:20} {reason}")
-    if not found and not as_json:
+            click.echo(f"{letter.location:9} {letter.written}  {job:36} {state:20} {reason}")
+    if not letters and not as_json:
         click.echo(f"no dead letters in {settings.kafka.topic}-dlq", err=True)
 
 
 @dead_letters.command()
-@click.argument("place", metavar="PARTITION:OFFSET")
+@click.argument("location", metavar="PARTITION:OFFSET")
 @with_settings
-def show(settings: Settings, place: str) -> None:
-    """Show one dead letter whole, with its headers.
+def show(settings: Settings, location: str) -> None:
+    """Show a whole dead letter, with its headers.
 
     \b
     Example:
       job-bridge dead-letters show 0:15
     """
-    (letter,) = _chosen(_letters(settings, None), [place])
+    (letter,) = _at_locations(_read(settings, None), [location])
     click.echo(json.dumps(_document(letter), indent=1))
 
 
 @dead_letters.command()
-@click.argument("places", metavar="PARTITION:OFFSET...", nargs=-1)
-@click.option(
-    "--all", "everything", is_flag=True, help="every dead letter, or with --since the newer ones"
-)
-@click.option("--since", metavar="WHEN", help="with --all: from when on")
+@click.argument("locations", metavar="PARTITION:OFFSET...", nargs=-1)
+@click.option("--all", "all_letters", is_flag=True, help="All dead letters, or those of --since.")
+@click.option("--since", metavar="WHEN", help="With --all: only newer ones; see 'list'.")
 @with_settings
-def retry(settings: Settings, places: tuple[str, ...], everything: bool, since: str | None) -> int:
-    """Send again what dead letters tell, when its cause is mended: with the transition's own identity, and ce_origin retry.
+def retry(
+    settings: Settings, locations: tuple[str, ...], all_letters: bool, since: str | None
+) -> int:
+    """Send dead-lettered transitions again, after their cause was fixed.
 
-    The transition is read from the job, and taken from the letter where the job is gone; of several letters of one
-    transition only the last counts. The letters stay in their topic: retrying twice sends twice, and consumers know it by trans_id.
-    Exits 0 when all were sent, else 75.
+    Each transition is read from its job; if the job was deleted, from the dead letter. It is sent
+    with its own identity (trans_id), and ce_origin retry. Several dead letters of a transition
+    count once. They stay in their topic: a second retry sends duplicates, which consumers
+    recognise by trans_id. Exits 0 if all were sent, else 75.
 
     \b
     Example:
       job-bridge dead-letters retry 0:15 0:16
     """
-    if bool(places) == everything:
-        raise Usage("say which: PARTITION:OFFSET, or --all", "Nothing was sent")
-    begin = when("--since", since).timestamp() if since is not None else None
-    letters = _letters(settings, begin)
-    chosen = letters if everything else _chosen(letters, places)
+    if bool(locations) == all_letters:
+        raise Usage("give either PARTITION:OFFSET or --all", "Nothing was sent")
+    start = when("--since", since).timestamp() if since is not None else None
+    letters = _read(settings, start)
+    chosen = letters if all_letters else _at_locations(letters, locations)
     return _retry(settings, [*{letter.identity: letter for letter in chosen}.values()])
 
 
-def _retry(settings: Settings, letters: Sequence[Letter]) -> int:
+def _retry(settings: Settings, letters: Sequence[DeadLetter]) -> int:
     from bridge.app.wiring import open_republisher, open_source_and_store
 
-    stop, hopeless = threading.Event(), 0
+    stop = threading.Event()
     with open_source_and_store(settings) as (source, _), on_stop(stop.set):
-        found: list[Transition] = []
+        transitions: list[Transition] = []
         for letter in letters:
-            transition = _told(source.history.by_ids([letter.text("job_id")]), letter) or _written(
-                letter
-            )
-            if transition is None:
-                hopeless += 1
-                click.echo(
-                    one_line(
-                        f"{letter.place}: still cannot be sent: {letter.text('error_dlq')}{_advice(letter)}"
-                    ),
-                    err=True,
-                )
+            jobs = source.history.by_ids([letter.text("job_id")])
+            transition = _from_job(jobs, letter) or _from_letter(letter)
+            if transition is not None:
+                transitions.append(transition)
             else:
-                found.append(transition)
-        with open_republisher(settings, stop) as resend:
-            whole = resend.run(
-                Event(position_from(ClusterTime(0)), (one,), origin=RETRY) for one in found
+                _report_unsendable(letter)
+        with open_republisher(settings, stop) as republisher:
+            finished = republisher.run(
+                Event(position_before(ClusterTime(0)), (transition,), origin=RETRY)
+                for transition in transitions
             )
-            again = resend.dead_lettered
-    if again:
-        click.echo(f"{again} were set aside again", err=True)
-    click.echo(
-        f"{len(found) - again if whole else 'not all'} of {len(letters)} sent to {settings.kafka.topic}"
-    )
-    return 0 if whole and not (again or hopeless) else Retryable.exit_code
+            dead_lettered = republisher.dead_lettered
+    if dead_lettered:
+        click.echo(f"{dead_lettered} were dead-lettered again", err=True)
+    sent = len(transitions) - dead_lettered if finished else "not all"
+    click.echo(f"{sent} of {len(letters)} sent to {settings.kafka.topic}")
+    all_sent = finished and not dead_lettered and len(transitions) == len(letters)
+    return 0 if all_sent else Retryable.exit_code
 
 
-def _advice(letter: Letter) -> str:
-    return (
+def _report_unsendable(letter: DeadLetter) -> None:
+    advice = (
         ""
         if letter.text("job_id")
-        else ". The letter names no job: once the job has an id, 'job-bridge replay --job ID' sends it"
+        else ". The dead letter has no job id: give the job an id, "
+        "then 'job-bridge replay --job ID' sends it"
+    )
+    click.echo(
+        one_line(f"{letter.location}: still cannot be sent: {letter.reason}{advice}"), err=True
     )
 
 
-def _letters(settings: Settings, since: float | None) -> list[Letter]:
+def _read(settings: Settings, since: float | None) -> list[DeadLetter]:
+    """Read the dead letters, oldest first."""
     from bridge.kafka.drivers import driver_of
 
     with driver_of(settings).reader(settings) as reader:
@@ -167,38 +183,38 @@ def _letters(settings: Settings, since: float | None) -> list[Letter]:
             for batch in reader.read(f"{settings.kafka.topic}-dlq", since)
             for record in batch
         ]
-    return [
-        _letter(record)
-        for record in sorted(records, key=lambda one: (one.timestamp, one.partition, one.offset))
-    ]
+    records.sort(key=lambda record: (record.timestamp, record.partition, record.offset))
+    return [_dead_letter(record) for record in records]
 
 
-def _letter(record: Record) -> Letter:
-    says = fields_of(record.value)
-    at = datetime.fromtimestamp(record.timestamp, timezone.utc).isoformat(timespec="seconds")
-    headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
-    return Letter(
+def _dead_letter(record: Record) -> DeadLetter:
+    fields = fields_of(record.value)
+    written = datetime.fromtimestamp(record.timestamp, timezone.utc)
+    return DeadLetter(
         f"{record.partition}:{record.offset}",
-        at,
-        {"error_dlq": "not a dead letter of this bridge"} if says is None else says,
-        headers,
+        written.isoformat(timespec="seconds"),
+        {"error_dlq": "not a dead letter of this bridge"} if fields is None else fields,
+        {name: (value or b"").decode(errors="replace") for name, value in record.headers},
     )
 
 
-def _chosen(letters: Sequence[Letter], places: Sequence[str]) -> list[Letter]:
-    known = {letter.place: letter for letter in letters}
-    unknown = [place for place in places if place not in known]
+def _at_locations(letters: Sequence[DeadLetter], locations: Sequence[str]) -> list[DeadLetter]:
+    by_location = {letter.location: letter for letter in letters}
+    unknown = [location for location in locations if location not in by_location]
     if unknown:
         raise Usage(
             f"there is no dead letter at {', '.join(unknown)}",
             "Nothing was sent",
-            "'job-bridge dead-letters list' shows those there are",
+            "'job-bridge dead-letters list' shows the existing ones",
         )
-    return [known[place] for place in places]
+    return [by_location[location] for location in locations]
 
 
-def _told(jobs: Iterator[Any], letter: Letter) -> Transition | None:
-    """The transition of the letter as its job tells it now; where no history is kept, the job's latest if it is to the same state."""
+def _from_job(jobs: Iterator[Any], letter: DeadLetter) -> Transition | None:
+    """Return the transition of a dead letter from its job, or None.
+
+    Without a history, this is the job's latest state, if it is the state of the dead letter.
+    """
     return next(
         (
             item
@@ -210,7 +226,7 @@ def _told(jobs: Iterator[Any], letter: Letter) -> Transition | None:
     )
 
 
-def _is_of(item: Transition, letter: Letter) -> bool:
+def _is_of(item: Transition, letter: DeadLetter) -> bool:
     if letter.text("trans_id"):
         return item.trans_id == letter.text("trans_id")
     if item.sequence is None:
@@ -218,32 +234,24 @@ def _is_of(item: Transition, letter: Letter) -> bool:
     return str(item.sequence) == letter.sequence
 
 
-def _written(letter: Letter) -> Transition | None:
-    """The transition as the letter itself has it, where that is whole: a letter has all as text, also what was none, and shortened."""
-    fields = job_id, state, time, trans_id = [
-        letter.text(name) for name in ("job_id", "state", "time", "trans_id")
-    ]
-    if not (
-        letter.text("error_dlq").startswith(TOO_LARGE)
-        and all(0 < len(text) < KEPT for text in fields)
-    ):
+def _from_letter(letter: DeadLetter) -> Transition | None:
+    """Rebuild the transition from the dead letter; None if a field is missing or was truncated."""
+    fields = [letter.text(name) for name in ("job_id", "state", "time", "trans_id")]
+    if not letter.reason.startswith(TOO_LARGE):
+        return None  # Fields of another type were made text, so the message would be wrong.
+    if not all(0 < len(text) < KEPT_CHARACTERS for text in fields):
         return None
+    job_id, state, time, trans_id = fields
     try:
-        dated = datetime.fromisoformat(time).tzinfo
+        zone = datetime.fromisoformat(time).tzinfo
     except ValueError:
         return None
-    return (
-        Transition(
-            job_id,
-            state,
-            time,
-            trans_id,
-            int(letter.sequence) if letter.sequence.isdecimal() else None,
-        )
-        if dated
-        else None
-    )
+    if zone is None:
+        return None
+    sequence = int(letter.sequence) if letter.sequence.isdecimal() else None
+    return Transition(job_id, state, time, trans_id, sequence)
 
 
-def _document(letter: Letter) -> dict[str, Any]:
-    return {"place": letter.place, "at": letter.at, **letter.says, "headers": letter.headers}
+def _document(letter: DeadLetter) -> dict[str, Any]:
+    location, written = letter.location, letter.written
+    return {"place": location, "at": written, **letter.fields, "headers": letter.headers}

@@ -1,4 +1,4 @@
-"""``job-bridge demo``: everything embedded, messages shown as they arrive."""
+"""``job-bridge demo``: runs everything embedded, and prints the messages as they arrive."""
 
 import click
 
@@ -6,29 +6,35 @@ from bridge.errors import Misconfigured
 
 
 @click.command()
-@click.option("--jobs", type=click.IntRange(1), help="end by itself after so many jobs")
+@click.option(
+    "--jobs", type=click.IntRange(1), help="End after this many jobs. Default: run until Ctrl-C."
+)
 @click.option(
     "--rate",
     type=click.FloatRange(min=0.1),
     default=10.0,
     show_default=True,
-    help="transitions a second",
+    help="Transitions per second.",
 )
 @click.option(
     "--size",
     type=click.IntRange(1500),
     default=2000,
     show_default=True,
-    help="bytes of a job document",
+    help="Size of a job document in bytes.",
 )
 @click.option(
     "--crash",
     is_flag=True,
-    help="kill the bridge with SIGKILL every few seconds, and start it again",
+    help="Kill the bridge with SIGKILL every few seconds, and restart it.",
 )
-@click.option("--seed", type=int, help="repeat a run's jobs")
+@click.option(
+    "--seed", type=int, help="Seed of the random jobs; the same seed makes the same jobs."
+)
 def demo(jobs: int | None, rate: float, size: int, crash: bool, seed: int | None) -> int:
-    """Run the bridge on an embedded MongoDB and broker, with a simulated job service.
+    """Run the bridge with an embedded MongoDB and Kafka broker.
+
+    A simulated job service changes jobs, and the messages are printed as they arrive.
 
     \b
     Example:
@@ -40,6 +46,6 @@ def demo(jobs: int | None, rate: float, size: int, crash: bool, seed: int | None
         raise Misconfigured(
             f"The demo needs the package {error.name}",
             "Nothing was started",
-            "'make run', or pip install '.[demo]' in the folder of the source",
+            "Run 'make run', or pip install '.[demo]' in the source folder",
         ) from None
     return play(Play(jobs=jobs, rate=rate, size=size, crash=crash, seed=seed))

@@ -1,4 +1,4 @@
-"""Progress bars on standard error, where a person looks; nothing elsewhere."""
+"""Progress bars on standard error, if it is a terminal."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -10,23 +10,27 @@ import click
 
 @contextmanager
 def bars(totals: Mapping[str, int | None]) -> Iterator[Callable[[str, int], None]]:
-    """Gives a function that hears what was done, and how many more; one bar after the other, in the order of ``totals``.
+    """Show a progress bar for each kind of work, one after the other.
 
-    A total of None is unknown.
+    Args:
+        totals: The expected amount of each kind; None if it is unknown.
+
+    Yields:
+        A function to call with the kind, and by how much it advanced.
     """
     if not sys.stderr.isatty():
-        yield lambda _what, _more: None
+        yield lambda _kind, _more: None
         return
     with ExitStack() as stack:
         open_bars: dict[str, Any] = {}
 
-        def advance(what: str, more: int) -> None:
-            if what not in open_bars:
+        def advance(kind: str, more: int) -> None:
+            if kind not in open_bars:
                 stack.close()
                 bar = click.progressbar(
-                    length=totals.get(what) or 0, label=f"{what:10}", show_pos=True, file=sys.stderr
+                    length=totals.get(kind) or 0, label=f"{kind:10}", show_pos=True, file=sys.stderr
                 )
-                open_bars[what] = stack.enter_context(bar)
-            open_bars[what].update(more)
+                open_bars[kind] = stack.enter_context(bar)
+            open_bars[kind].update(more)
 
         yield advance

@@ -1,4 +1,4 @@
-"""``job-bridge run``: the service."""
+"""``job-bridge run``: runs the bridge."""
 
 import gc
 import logging
@@ -11,7 +11,7 @@ from bridge.errors import BridgeError
 
 logger = logging.getLogger("bridge")
 
-#: A thread that has an answer to hand over waits at most so long for the interpreter.
+#: The longest wait of a driver's thread for the interpreter, in seconds.
 _SWITCH_SECONDS = 0.0005
 
 
@@ -20,7 +20,8 @@ _SWITCH_SECONDS = 0.0005
 def run(settings: Settings) -> int:
     """Run the bridge until SIGTERM or SIGINT.
 
-    The first signal drains and stores the position, a second one ends the process at once.
+    The first signal waits for the messages in flight and stores the position. A second signal ends
+    the process immediately, as a crash would.
 
     \b
     Example:
@@ -30,14 +31,17 @@ def run(settings: Settings) -> int:
 
     try:
         process = Process(settings)
-        _settle_down()
+        _tune_interpreter()
         return process.run()
     except BridgeError as error:
         logger.error("%s: %s", error.title, error, extra={"exit_code": error.exit_code})
         return error.exit_code
 
 
-def _settle_down() -> None:
-    """Set the interpreter up for a process that does nothing but move messages: what is imported by now stays, and is not looked through."""
+def _tune_interpreter() -> None:
+    """Tune the interpreter for a long-running process.
+
+    The imported modules stay, so the garbage collector does not need to scan them.
+    """
     gc.freeze()
     sys.setswitchinterval(_SWITCH_SECONDS)

@@ -1,4 +1,4 @@
-"""The options that commands share: the settings file, and the common settings."""
+"""The options that all commands share: the settings file and the common settings."""
 
 import functools
 from collections.abc import Callable
@@ -9,9 +9,11 @@ import click
 
 from bridge import logs
 from bridge.settings import Settings, load
-from bridge.settings.load import option, setting_names
+from bridge.settings.load import setting_names
+from bridge.settings.names import option
 
-#: Settings that are options too; the rest are for the file and the environment, secrets above all.
+#: The settings that are options too. All others, and all passwords, belong in the file or the
+#: environment.
 COMMON = (
     "mongo.uri",
     "mongo.database",
@@ -35,9 +37,9 @@ COMMON = (
 
 
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the shared options, and hand it the checked :class:`Settings` as ``config``.
+    """Add the shared options to a command, and pass it the validated settings as ``settings``.
 
-    Sets up the log as the settings ask. Raises ``Misconfigured`` with every problem at once.
+    Sets up the log as well. Raises ``Misconfigured`` with all problems together.
     """
 
     @functools.wraps(command)
@@ -59,7 +61,7 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
         "--config",
         type=click.Path(dir_okay=False, path_type=Path),
         envvar="JOB_BRIDGE_CONFIG",
-        help="settings file (TOML); also JOB_BRIDGE_CONFIG",
+        help="Settings file (TOML); also as JOB_BRIDGE_CONFIG in the environment.",
     )(loaded)
 
 

@@ -1,4 +1,4 @@
-"""``job-bridge tail``: prints transitions as they happen."""
+"""``job-bridge tail``: prints the transitions of the stream."""
 
 import threading
 from datetime import datetime, timezone
@@ -9,7 +9,7 @@ from bridge.app.signals import on_stop
 from bridge.cli.settings import Settings, with_settings
 from bridge.errors import Usage, one_line
 from bridge.model.message import value_of
-from bridge.model.position import Position, position_by
+from bridge.model.position import Position, past_position
 from bridge.model.transition import Batch, Transition
 from bridge.settings import parse_when
 
@@ -18,12 +18,15 @@ from bridge.settings import parse_when
 @click.option(
     "--since",
     metavar="WHEN",
-    help="begin there: 10m, or an ISO 8601 time with its zone, as far as the oplog reaches; default: now",
+    help="Start at this time: 10m, or an ISO 8601 time with a zone, if the oplog still contains "
+    "it. Default: now.",
 )
-@click.option("--count", type=click.IntRange(1), help="end after so many transitions")
+@click.option("--count", type=click.IntRange(1), help="End after this many transitions.")
 @with_settings
 def tail(settings: Settings, since: str | None, count: int | None) -> None:
-    """Print transitions as they happen, one JSON message a line. Touches neither Kafka nor the checkpoint.
+    """Print transitions as they happen, a JSON message per line.
+
+    Does not use Kafka, and does not change the checkpoint.
 
     \b
     Example:
@@ -37,38 +40,42 @@ def tail(settings: Settings, since: str | None, count: int | None) -> None:
         stop.set()
         wake.set()
 
-    left = count if count is not None else -1
+    remaining = count if count is not None else -1
     with open_source_and_store(settings) as (source, _), on_stop(end):
         newest = source.identity().newest
         start = _position(since, newest) if since is not None else newest
         if start is None:
             raise Usage(
-                f"--since: {since} is in the future: MongoDB is at {newest.cluster_time.isoformat()}"
+                f"--since: {since} is in the future: "
+                f"MongoDB's last write was at {newest.cluster_time.isoformat()}"
             )
         with source.open(start, wake, by_time=False) as stream:
-            while not stop.is_set() and left != 0:
+            while not stop.is_set() and remaining != 0:
                 wake.clear()
                 batch = stream.read()
                 if batch is None:
                     wake.wait(1)
                 else:
-                    left = _print(batch, left)
+                    remaining = _print(batch, remaining)
 
 
 def _position(since: str, newest: Position) -> Position | None:
-    """None for a time in the future."""
+    """Return the position of a time, or None if the time is in the future."""
     now = datetime.now(timezone.utc)
     try:
-        return position_by(parse_when(since, now), newest, now)
+        return past_position(parse_when(since, now), newest, now)
     except ValueError as error:
         raise Usage(f"--since: {error}") from None
 
 
-def _print(batch: Batch, left: int) -> int:
-    """Print a batch's transitions, at most ``left`` (negative: all); return what is left."""
+def _print(batch: Batch, remaining: int) -> int:
+    """Print the transitions of a batch, at most ``remaining`` (negative: all).
+
+    Returns how many remain to be printed.
+    """
     for event in batch.events:
         for item in event.items:
-            if left == 0:
+            if remaining == 0:
                 return 0
             text = (
                 value_of(item).decode()
@@ -76,5 +83,5 @@ def _print(batch: Batch, left: int) -> int:
                 else one_line(f"cannot be sent: {item.reason}")
             )
             click.echo(text)
-            left -= 1
-    return left
+            remaining -= 1
+    return remaining

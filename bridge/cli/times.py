@@ -1,4 +1,4 @@
-"""Options that are times: ISO 8601 with a zone, or how long ago."""
+"""Options that are times: ISO 8601 with a zone, or a duration ago."""
 
 from datetime import datetime, timezone
 
@@ -7,7 +7,7 @@ from bridge.settings import parse_when
 
 
 def when(option: str, text: str) -> datetime:
-    """The time ``option`` was given, as UTC. Raises ``Usage`` for one that has none or two readings."""
+    """Return the time that ``option`` was given, as UTC; raises ``Usage`` for other text."""
     try:
         return parse_when(text, datetime.now(timezone.utc))
     except ValueError as error:
@@ -17,15 +17,18 @@ def when(option: str, text: str) -> datetime:
 def span(
     since: str | None, begin: str | None, end: str | None, default: str | None = None
 ) -> tuple[datetime | None, datetime]:
-    """From ``--since`` or ``--from`` (None where neither is given and there is no default) to ``--to`` (now where it is missing).
+    """Return the time span that the options give.
 
-    Raises ``Usage`` for both at once and for an end before the beginning.
+    It starts at ``--since`` or ``--from`` (None without both and without a default), and ends at
+    ``--to`` (without it: now). Raises ``Usage`` for both starts, and for an end before the start.
     """
     if since is not None and begin is not None:
-        raise Usage("--since and --from say the same: give one")
-    asked = next((each for each in (begin, since, default) if each is not None), None)
-    first = when("--from" if begin is not None else "--since", asked) if asked is not None else None
+        raise Usage("--since and --from have the same meaning: give one of them")
+    start = next((text for text in (begin, since, default) if text is not None), None)
+    first = when("--from" if begin is not None else "--since", start) if start is not None else None
     last = when("--to", end) if end is not None else datetime.now(timezone.utc)
     if first and first > last:
-        raise Usage(f"the time ends at {last.isoformat()}, before it begins at {first.isoformat()}")
+        raise Usage(
+            f"the time span ends at {last.isoformat()}, before it starts at {first.isoformat()}"
+        )
     return first, last

@@ -1,4 +1,4 @@
-"""``job-bridge token``: the checkpoint, decoded, and changes to it by hand."""
+"""``job-bridge token``: shows the checkpoint, and changes it by hand."""
 
 import json
 import logging
@@ -11,21 +11,24 @@ import click
 
 from bridge.cli.settings import Settings, with_settings
 from bridge.errors import CheckpointUnusable, Fenced, Retryable, Usage
+from bridge.hints import Hint
 from bridge.model.checkpoint import Checkpoint, ClusterIdentity
-from bridge.model.position import Position, position_by, position_of
+from bridge.model.position import Position, past_position, position_after
 from bridge.pipeline.ports import CheckpointStore
 from bridge.settings import parse_when
 
 logger = logging.getLogger("bridge")
 
+_UNCHANGED = "The checkpoint is unchanged"
+
 
 @click.group()
 def token() -> None:
-    """Show or change the stored position. Changing needs the bridge to be stopped."""
+    """Show or change the checkpoint. Stop the bridge before a change."""
 
 
 @token.command()
-@click.option("--json", "as_json", is_flag=True, help="the whole record")
+@click.option("--json", "as_json", is_flag=True, help="Print the stored record as JSON.")
 @with_settings
 def show(settings: Settings, as_json: bool) -> None:
     """Show the checkpoint, decoded.
@@ -41,9 +44,7 @@ def show(settings: Settings, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(stored.record() if stored else None, indent=1))
     elif stored is None:
-        click.echo(
-            f"no checkpoint '{settings.checkpoint.name}' yet: the bridge begins with start.from"
-        )
+        click.echo(f"no checkpoint '{settings.checkpoint.name}': the next start uses start.from")
     else:
         for name, value in stored.record().items():
             click.echo(f"{name:17} {value}")
@@ -51,24 +52,29 @@ def show(settings: Settings, as_json: bool) -> None:
 
 
 @token.command("set")
-@click.argument("place", metavar="TIME|now|TOKEN")
-@click.option("--yes", is_flag=True, help="do not ask")
+@click.argument("target", metavar="TIME|now|TOKEN")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @with_settings
-def set_(settings: Settings, place: str, yes: bool) -> None:
-    """Let the bridge go on from a TIME (ISO 8601, a duration as 2h, or now; inclusive) or right after a resume TOKEN.
+def set_(settings: Settings, target: str, yes: bool) -> None:
+    """Set the position from which the bridge resumes.
+
+    \b
+    TIME    an ISO 8601 time with a zone, or a duration ago such as 2h; inclusive
+    now     after MongoDB's last write; earlier transitions that are unsent are skipped
+    TOKEN   a resume token: right after its event
 
     \b
     Example:
       job-bridge token set 2026-03-02T18:00:00+00:00
     """
-    _change(settings, place, yes)
+    _change(settings, target, yes)
 
 
 @token.command()
-@click.option("--yes", is_flag=True, help="do not ask")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @with_settings
 def clear(settings: Settings, yes: bool) -> None:
-    """Forget the checkpoint: the next start begins with start.from.
+    """Remove the checkpoint: the next start uses start.from.
 
     \b
     Example:
@@ -77,43 +83,45 @@ def clear(settings: Settings, yes: bool) -> None:
     _change(settings, None, yes)
 
 
-def _position(place: str, identity: ClusterIdentity) -> Position:
+def _position(target: str, identity: ClusterIdentity) -> Position:
     newest, now = identity.newest, datetime.now(timezone.utc)
-    if place == "now":
+    if target == "now":
         return newest
     with suppress(ValueError):
-        return position_of(place)
+        return position_after(target)
     try:
-        position = position_by(parse_when(place, now), newest, now)
+        position = past_position(parse_when(target, now), newest, now)
     except ValueError as error:
         raise Usage(
-            f"{place!r} is neither a resume token nor a time to go on from: {error}",
-            "The checkpoint is as it was",
+            f"{target!r} is neither a resume token nor a usable time: {error}", _UNCHANGED
         ) from None
     if position is None:
         raise Usage(
-            f"{place} is in the future: MongoDB is at {identity.cluster_time.isoformat()}",
-            "The checkpoint is as it was",
-            "'job-bridge token set now' goes on from here",
+            f"{target} is in the future: "
+            f"MongoDB's last write was at {identity.cluster_time.isoformat()}",
+            _UNCHANGED,
+            f"'{Hint.TOKEN_SET_NOW}' resumes from the last write",
         )
     return position
 
 
-def _change(settings: Settings, place: str | None, yes: bool) -> None:
+def _change(settings: Settings, target: str | None, yes: bool) -> None:
     from bridge.app.wiring import open_source_and_store
 
     with open_source_and_store(settings) as (source, store):
-        position = _position(place, source.identity()) if place is not None else None
+        position = _position(target, source.identity()) if target is not None else None
         if blocker := store.acquire():
             raise Fenced(
                 f"A bridge is running: {blocker}",
-                "The checkpoint is as it was",
-                "Stop the bridge first",
+                _UNCHANGED,
+                "Stop the bridge, then try again",
             )
         try:
             before, unusable = _load(store)
             _confirm(before, unusable, position, yes)
-            store.replace(_made(source.identity(), store, before, position) if position else None)
+            store.replace(
+                _checkpoint_at(position, source.identity(), store, before) if position else None
+            )
             logger.warning("the checkpoint was changed by hand", extra={"position": str(position)})
         finally:
             with suppress(Retryable):
@@ -123,24 +131,26 @@ def _change(settings: Settings, place: str | None, yes: bool) -> None:
 def _confirm(
     before: Checkpoint | None, unusable: str, position: Position | None, yes: bool
 ) -> None:
-    click.echo(f"now:  {before.position if before else unusable or 'no checkpoint'}")
-    click.echo(f"then: {position or 'no checkpoint: the next start begins with start.from'}")
+    click.echo(f"old: {before.position if before else unusable or 'no checkpoint'}")
+    click.echo(f"new: {position or 'no checkpoint: the next start uses start.from'}")
     if before and before.gap:
         click.echo(
-            "history is being published: what is not yet will not be any more; 'job-bridge replay' can send it from the jobs"
+            "warning: a recovery is not finished; its unsent transitions will not be sent. "
+            "'job-bridge replay' can send them from the jobs"
         )
     elif before and position and position > before.position:
         click.echo(
-            "what lies between the two will not be sent by the stream; 'job-bridge replay' can send it from the jobs"
+            "warning: the transitions between the two positions will not be sent. "
+            "'job-bridge replay' can send them from the jobs"
         )
     if not yes:
-        click.confirm("Change it?", abort=True)
+        click.confirm("Change the checkpoint?", abort=True)
 
 
-def _made(
-    identity: ClusterIdentity, store: CheckpointStore, before: Checkpoint | None, position: Position
+def _checkpoint_at(
+    position: Position, identity: ClusterIdentity, store: CheckpointStore, before: Checkpoint | None
 ) -> Checkpoint:
-    """A checkpoint of this very collection and cluster, whatever the one before was of."""
+    """Make a checkpoint for this collection and cluster, even if ``before`` was for another."""
     sequence = before.sequence + 1 if before else 0
     return replace(
         identity.first(store.name, position, store.epoch, time.time()), sequence=sequence

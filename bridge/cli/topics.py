@@ -1,16 +1,16 @@
-"""``job-bridge topics``: the topics with the right settings."""
+"""``job-bridge topics``: creates the topics."""
 
 import click
 
 from bridge.cli.settings import Settings, with_settings
 from bridge.errors import Misconfigured, NotPermitted, PoisonEvent
 
-_STAYS = "Nothing was sent, and a topic that was there before stays as it is"
+_UNCHANGED = "Nothing was sent, and existing topics are unchanged"
 
 
 @click.group()
 def topics() -> None:
-    """Make the topics the bridge needs."""
+    """Create the topics that the bridge needs."""
 
 
 @topics.command()
@@ -19,18 +19,18 @@ def topics() -> None:
     type=click.IntRange(1),
     default=3,
     show_default=True,
-    help="of the topic; the dead-letter topic has 1",
+    help="Partitions of the topic. The dead-letter topic has 1.",
 )
 @click.option(
     "--replicas",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="copies of each partition; 3 where there are 3 brokers",
+    help="Replicas of each partition. Use 3 with 3 or more brokers.",
 )
 @with_settings
 def create(settings: Settings, partitions: int, replicas: int) -> None:
-    """Create the topic and its dead-letter topic, where they are missing.
+    """Create the topic and its dead-letter topic, if they do not exist.
 
     \b
     Example:
@@ -40,22 +40,22 @@ def create(settings: Settings, partitions: int, replicas: int) -> None:
 
     names = {settings.kafka.topic: partitions, f"{settings.kafka.topic}-dlq": 1}
     try:
-        made = driver_of(settings).topics(settings).create(names, replicas)
-    except PoisonEvent as error:  # what refuses a message refuses a topic, too: the broker's policy
+        created = driver_of(settings).topics(settings).create(names, replicas)
+    except PoisonEvent as error:  # The broker's policy, which may refuse messages and topics.
         raise Misconfigured(
-            f"The broker makes no such topic: {error.what.partition(': ')[2]}",
-            _STAYS,
-            "Ask for other --partitions or --replicas",
+            f"The broker refuses to create the topics: {error.what.partition(': ')[2]}",
+            _UNCHANGED,
+            "Choose other values for --partitions and --replicas",
         ) from None
     except NotPermitted as error:
         raise NotPermitted(
             error.what,
-            _STAYS,
+            _UNCHANGED,
             "Check kafka.sasl_*, and grant Create on the cluster or on both topics",
         ) from None
     for name, count in names.items():
         click.echo(
             f"{name}: created with {count} partition(s)"
-            if name in made
-            else f"{name}: is there already"
+            if name in created
+            else f"{name}: already exists"
         )

@@ -1,4 +1,4 @@
-"""``job-bridge verify``: whether Kafka has every transition."""
+"""``job-bridge verify``: compares the jobs with the topic."""
 
 import json
 import threading
@@ -12,30 +12,46 @@ from bridge.cli.progress import bars
 from bridge.cli.settings import Settings, with_settings
 from bridge.cli.times import span
 from bridge.errors import Retryable, Usage, one_line
+from bridge.hints import Hint
 from bridge.verification.comparison import Findings, Span
 
-_KINDS = ("missing", "repeated", "out_of_order", "strange", "set_aside")
+#: The kinds of findings by their key in ``--json``, and how they are printed.
+_KINDS = {
+    "missing": "missing",
+    "repeated": "duplicates",
+    "out_of_order": "out of order",
+    "strange": "unexpected",
+    "set_aside": "dead letters",
+}
 
 
 @click.command()
 @click.option(
     "--since",
     metavar="WHEN",
-    help="from when on: 24h, 7d, or an ISO 8601 time with its zone; default: 24h",
+    help="Start of the time span: 24h, 7d, or an ISO 8601 time with a zone. Default: 24h.",
 )
-@click.option("--from", "begin", metavar="WHEN", help="the same, for use with --to")
+@click.option(
+    "--from", "begin", metavar="WHEN", help="The same as --since; reads better with --to."
+)
 @click.option(
     "--to",
     "end",
     metavar="WHEN",
-    help="up to when; default: now. The last verify.settle_seconds are left out",
+    help="End of the time span. Default: now. The last verify.settle_seconds are left out.",
 )
 @click.option(
     "--repair",
     is_flag=True,
-    help="send what is missing, in order, with ce_origin replay, and compare again",
+    help="Send missing transitions, in order and with ce_origin replay, then compare again.",
 )
-@click.option("--json", "as_json", is_flag=True, help="the findings as one JSON document")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the findings as a JSON document; its keys: missing, repeated, out_of_order, "
+    "strange, set_aside.",
+)
 @with_settings
 def verify(
     settings: Settings,
@@ -45,16 +61,18 @@ def verify(
     repair: bool,
     as_json: bool,
 ) -> int:
-    """Compare the jobs' own history with the topic, by job and trans_id; change nothing unless asked to repair.
+    """Compare the jobs' history with the topic.
+
+    Compares by job and trans_id. Changes nothing without --repair.
 
     \b
-    missing       the jobs tell it, and the topic does not have it
-    repeated      messages beyond the first of their transition
-    out of order  first arrivals that came after one that happened later, of the same job
-    strange       messages that no job explains
-    set aside     dead letters that were not sent since
+    missing       transitions of the jobs that are not in the topic
+    duplicates    messages after the first of the same transition
+    out of order  first messages that arrived after one of a later transition of the job
+    unexpected    messages without a matching transition in the jobs
+    dead letters  transitions that were dead-lettered and not sent since
 
-    Exits 0 when nothing is missing, else 75.
+    Exits 0 if no transition is missing, else 75.
 
     \b
     Example:
@@ -62,21 +80,23 @@ def verify(
     """
     first, last = span(since, begin, end, "24h")
     assert first is not None
-    asked = Span(
-        first.timestamp(), min(last.timestamp(), time.time() - settings.verify.settle_seconds)
-    )
+    settle = settings.verify.settle_seconds
+    asked = Span(first.timestamp(), min(last.timestamp(), time.time() - settle))
     if asked.until < asked.since:
         raise Usage(
-            f"nothing is left to compare from {_iso(asked.since)} on: the last {settings.verify.settle_seconds:g} seconds are left out "
-            "(verify.settle_seconds), they may still be on their way",
+            f"nothing is left to compare after {_iso(asked.since)}: the last {settle:g} seconds "
+            "are left out (verify.settle_seconds), because they may still be in flight",
             "Nothing was compared",
-            "Ask for an earlier time",
+            "Give an earlier time",
         )
-    return 0 if _verified(settings, asked, repair, as_json).complete else Retryable.exit_code
+    return 0 if _verify(settings, asked, repair, as_json).complete else Retryable.exit_code
 
 
-def _verified(settings: Settings, asked: Span, repair: bool, as_json: bool) -> Findings:
-    """Compare, and print what was found; where it is to be repaired, send and compare again. A program hears the last word only."""
+def _verify(settings: Settings, asked: Span, repair: bool, as_json: bool) -> Findings:
+    """Compare and print the findings; with ``repair``, send and compare again.
+
+    JSON contains the last findings only.
+    """
     from bridge.app.wiring import open_source_and_store
     from bridge.kafka.drivers import driver_of
     from bridge.verification.database import TransitionDatabase
@@ -86,65 +106,71 @@ def _verified(settings: Settings, asked: Span, repair: bool, as_json: bool) -> F
         open_source_and_store(settings) as (source, _),
         driver_of(settings).reader(settings) as reader,
     ):
-        looked, before = _kept(asked, reader.kept_since(topic), topic), None
-        while looked != before:  # again, where the topic removed meanwhile what is called missing
-            with TransitionDatabase() as ledger:
-                findings, before = _compared(settings, source, reader, looked, ledger), looked
-                looked = (
-                    looked if findings.complete else _kept(looked, reader.kept_since(topic), topic)
-                )
-                if repair and not findings.complete and looked == before:
+        retained = _retained(asked, reader.kept_since(topic), topic)
+        compared = None
+        # Compare again if the topic's retention removed messages meanwhile.
+        while retained != compared:
+            with TransitionDatabase() as database:
+                findings = _compare(settings, source, reader, retained, database)
+                compared = retained
+                if not findings.complete:
+                    retained = _retained(retained, reader.kept_since(topic), topic)
+                if repair and not findings.complete and retained == compared:
                     if not as_json:
-                        _tell(findings, topic)
-                    sent = _repaired(settings, ledger, findings.counts["missing"])
+                        _print(findings, topic)
+                    sent = _repair(settings, database, findings.counts["missing"])
         if sent is not None:
-            with TransitionDatabase() as ledger:
-                findings = _compared(settings, source, reader, looked, ledger)
+            with TransitionDatabase() as database:
+                findings = _compare(settings, source, reader, retained, database)
     _show(findings, topic, as_json, sent)
     return findings
 
 
-def _compared(settings: Settings, source: Any, reader: Any, looked: Span, ledger: Any) -> Findings:
+def _compare(
+    settings: Settings, source: Any, reader: Any, retained: Span, database: Any
+) -> Findings:
     from bridge.verification.comparison import Verification
 
-    topic, margin, by_state = (
-        settings.kafka.topic,
-        settings.recovery.margin_seconds,
-        source.profile.transitions_field is None,
-    )
+    topic, margin = settings.kafka.topic, settings.recovery.margin_seconds
+    by_state = source.profile.transitions_field is None
     totals = {
-        "jobs": source.history.count(looked.since),
-        "messages": reader.count(topic, looked.since - margin),
+        "jobs": source.history.count(retained.since),
+        "messages": reader.count(topic, retained.since - margin),
     }
     with bars(totals) as advance:
-        check = Verification(ledger, looked, margin=margin, by_state=by_state, advance=advance)
-        return check.run(source.history.jobs(looked.since), reader, topic, f"{topic}-dlq")
+        verification = Verification(
+            database, retained, margin=margin, by_state=by_state, advance=advance
+        )
+        return verification.run(source.history.jobs(retained.since), reader, topic, f"{topic}-dlq")
 
 
-def _repaired(settings: Settings, ledger: Any, missing: int) -> int:
-    """Send what is missing; how many were sent, without those that were set aside."""
+def _repair(settings: Settings, database: Any, missing: int) -> int:
+    """Send the missing transitions; return how many were sent, without dead letters."""
     from bridge.app.wiring import open_republisher
     from bridge.verification.comparison import repairs
 
     with (
-        open_republisher(settings, threading.Event()) as resend,
+        open_republisher(settings, threading.Event()) as republisher,
         bars({"sent": missing}) as advance,
     ):
-        resend.run(repairs(ledger), lambda more: advance("sent", more))
-        return missing - resend.dead_lettered
+        republisher.run(repairs(database), lambda more: advance("sent", more))
+        return missing - republisher.dead_lettered
 
 
-def _kept(asked: Span, kept_since: float | None, topic: str) -> Span:
+def _retained(asked: Span, kept_since: float | None, topic: str) -> Span:
+    """Return the part of a time span that the topic still contains."""
     if kept_since is None or kept_since <= asked.since:
         return asked
     if kept_since >= asked.until:
         raise Usage(
-            f"the topic {topic} has removed everything up to {_iso(asked.until)}: it has messages from {_iso(kept_since)} on",
+            f"the topic {topic} has removed all messages up to {_iso(asked.until)}: "
+            f"its oldest are from {_iso(kept_since)}",
             "Nothing was compared",
-            "Ask for a time after that; 'job-bridge replay' sends an older one again",
+            "Give a later time; 'job-bridge replay' sends older transitions again",
         )
     click.echo(
-        f"the topic {topic} has removed what is older than {_iso(kept_since)}: compared from then on",
+        f"the topic {topic} has removed messages older than {_iso(kept_since)}: "
+        "earlier transitions are not compared",
         err=True,
     )
     return Span(kept_since, asked.until)
@@ -155,22 +181,21 @@ def _show(findings: Findings, topic: str, as_json: bool, sent: int | None) -> No
         click.echo(json.dumps(_document(findings, sent or 0)))
         return
     if sent is not None:
-        click.echo(f"sent {sent} that were missing; compared again:")
-    _tell(findings, topic)
+        click.echo(f"{sent} missing transitions were sent; after that:")
+    _print(findings, topic)
     if not findings.complete and sent is None:
-        click.echo(
-            "'job-bridge verify --repair' sends what is missing; without it nothing was sent"
-        )
+        click.echo(f"nothing was sent; '{Hint.VERIFY_REPAIR}' sends the missing transitions")
 
 
-def _tell(findings: Findings, topic: str) -> None:
+def _print(findings: Findings, topic: str) -> None:
     counts = findings.counts
     click.echo(
-        f"{_iso(findings.span.since)} to {_iso(findings.span.until)}: {counts['transitions']} transitions of the jobs, "
-        f"{counts['messages']} messages of {topic}"
+        f"{_iso(findings.span.since)} to {_iso(findings.span.until)}: "
+        f"{counts['transitions']} transitions in the jobs, "
+        f"{counts['messages']} messages in {topic}"
     )
-    for kind in _KINDS:
-        click.echo(f"  {kind.replace('_', ' '):13} {counts[kind]}")
+    for kind, label in _KINDS.items():
+        click.echo(f"  {label:13} {counts[kind]}")
         for example in findings.examples.get(kind, ()):
             click.echo(f"      {one_line(example)}")
 

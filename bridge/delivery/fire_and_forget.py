@@ -45,7 +45,7 @@ class FireAndForgetSink:
             if self._in_flight.full:
                 self._lose(1, "the window is full")
                 continue
-            own = Delivery(None, delivery.size, delivery.sent, delivery.committed)
+            own = Delivery(None, delivery.size, delivery.sent, committed=delivery.committed)
             self._in_flight.admit(own)
             fitting.append((message, own))
         try:

@@ -8,10 +8,10 @@ import ssl
 from pathlib import Path
 
 from bridge.errors import Misconfigured
-from bridge.settings.schema import Kafka
+from bridge.settings.schema import KafkaSettings
 
 
-def check_files(kafka: Kafka) -> None:
+def check_files(kafka: KafkaSettings) -> None:
     """Load the files that ``kafka.ssl_*`` name.
 
     Raises:
@@ -23,7 +23,7 @@ def check_files(kafka: Kafka) -> None:
     _load_certificate(context, kafka)
 
 
-def _check_readable(kafka: Kafka) -> None:
+def _check_readable(kafka: KafkaSettings) -> None:
     for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
         path = getattr(kafka, name)
         if path and not os.access(Path(path), os.R_OK):
@@ -32,7 +32,7 @@ def _check_readable(kafka: Kafka) -> None:
             )
 
 
-def _load_authorities(context: ssl.SSLContext, kafka: Kafka) -> None:
+def _load_authorities(context: ssl.SSLContext, kafka: KafkaSettings) -> None:
     try:
         if kafka.ssl_cafile:
             context.load_verify_locations(cafile=kafka.ssl_cafile)
@@ -43,7 +43,7 @@ def _load_authorities(context: ssl.SSLContext, kafka: Kafka) -> None:
         ) from None
 
 
-def _load_certificate(context: ssl.SSLContext, kafka: Kafka) -> None:
+def _load_certificate(context: ssl.SSLContext, kafka: KafkaSettings) -> None:
     if kafka.ssl_keyfile and not kafka.ssl_certfile:
         raise _file_error(
             "kafka.ssl_keyfile is set without kafka.ssl_certfile", "Set both, or neither"

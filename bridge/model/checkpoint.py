@@ -1,4 +1,4 @@
-"""The checkpoint: a position and everything needed to know that it is ours."""
+"""The checkpoint: a position, and the identity of the data that it belongs to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,24 +7,34 @@ from typing import Any
 
 from bridge import __version__
 from bridge.errors import CheckpointUnusable
-from bridge.model.gap import Gap, moment_of
-from bridge.model.position import ClusterTime, Position, cluster_time_of, position_from
+from bridge.hints import Hint
+from bridge.model.gap import Gap, unix_time_of
+from bridge.model.position import ClusterTime, Position, cluster_time_of, position_before
 from bridge.model.transition import Transition
 
-#: Raised when a record changes so that an older bridge would misread it.
+#: The newest format. A change that an older bridge would misread raises it.
 FORMAT = 2
-#: What a record has as long as there is no gap: a bridge that knows of none can go on with it.
+#: The format of a record without a gap. A bridge that does not know gaps can resume from it.
 WITHOUT_GAP = 1
 
-_LOST_NOTHING = "Nothing was read or sent, and the checkpoint is as it was"
+_UNCHANGED = "Nothing was read or sent, and the checkpoint is unchanged"
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """One stored checkpoint. ``sequence`` counts saves; ``saved_at`` is Unix seconds.
+    """A stored checkpoint.
 
-    With a ``gap`` the position is a place in its recovery. ``delivered`` is a transition that was
-    settled shortly before the position: a collection that lacks it is older than the checkpoint.
+    Attributes:
+        name: The setting ``checkpoint.name``.
+        position: Everything up to here is acknowledged or dead-lettered. While there is a ``gap``,
+            its recovery cursor says how far the recovery got.
+        sequence: The number of saves.
+        epoch: The number of the ownership that saved it.
+        fingerprint: Identifies the aggregation stages of the change stream.
+        saved_at: The wall-clock time of the save, in Unix seconds.
+        gap: The gap that is being recovered, or None.
+        delivered: A transition that was settled shortly before the position. A collection without
+            it is older than the checkpoint.
     """
 
     name: str
@@ -42,7 +52,7 @@ class Checkpoint:
     def moved(
         self, position: Position, saved_at: float, delivered: Transition | None = None
     ) -> "Checkpoint":
-        """The next checkpoint, at ``position``; at the end of the gap there is none any more."""
+        """Return the next checkpoint, at ``position``; it drops the gap once the gap is passed."""
         return replace(
             self,
             position=position,
@@ -55,23 +65,27 @@ class Checkpoint:
 
     @property
     def needed(self) -> Position:
-        """The place from which on the oplog is still needed."""
+        """The oldest position that the oplog must still reach."""
         return self.gap.until if self.gap else self.position
 
-    def known(self, margin: float) -> float:
-        """A moment by the wall clock before which all up to the position was delivered, where its cluster time is ahead of that; else endless."""
+    def delivered_by(self, margin: float) -> float:
+        """Return a wall-clock time by which everything up to the position was delivered.
+
+        In Unix seconds. Infinite unless the cluster time runs ahead of the wall clock by more than
+        ``margin`` seconds: only then is the cluster time no bound for the transitions' own times.
+        """
         if not self.saved_at or self.position.cluster_time.seconds <= self.saved_at + margin:
             return inf
-        return min(self.saved_at, moment_of(self.delivered) if self.delivered else inf)
+        return min(self.saved_at, unix_time_of(self.delivered) if self.delivered else inf)
 
     def record(self) -> dict[str, Any]:
-        """The checkpoint as stored: plain values only."""
+        """Return the checkpoint as it is stored: plain values only."""
         return {
             "format": FORMAT if self.gap else WITHOUT_GAP,
             **{name: getattr(self, name) for name in _PLAIN},
-            **_token_fields(self.position),
+            **_position_fields(self.position),
             "place": self.position.recovery_cursor,
-            "gap": _bounds(self.gap) if self.gap else None,
+            "gap": _gap_fields(self.gap) if self.gap else None,
             "delivered": self.delivered._asdict() if self.delivered else None,
         }
 
@@ -88,7 +102,7 @@ _PLAIN = (
 )
 
 
-def _token_fields(position: Position) -> dict[str, Any]:
+def _position_fields(position: Position) -> dict[str, Any]:
     return {
         "token": position.token,
         "type_bits": position.type_bits,
@@ -96,42 +110,55 @@ def _token_fields(position: Position) -> dict[str, Any]:
     }
 
 
-def _bounds(gap: Gap) -> dict[str, Any]:
+def _gap_fields(gap: Gap) -> dict[str, Any]:
     return {
         "since": gap.since,
         "recent": gap.recent,
         "back_to": gap.reread_from,
-        **_token_fields(gap.until),
+        **_position_fields(gap.until),
     }
 
 
 def checkpoint_of(record: Mapping[str, Any], where: str) -> Checkpoint:
-    """Read a stored record back; ``where`` names the store in messages.
+    """Read a stored record back.
 
-    Raises :class:`CheckpointUnusable` when it comes from a newer version or is damaged.
+    Args:
+        record: The stored fields.
+        where: The store, as errors name it.
+
+    Raises:
+        CheckpointUnusable: The record is damaged, or a newer version wrote it.
     """
     version = record.get("format")
     if isinstance(version, int) and version > FORMAT:
         raise CheckpointUnusable(
-            f"The checkpoint in {where} has format {version}, this bridge ({__version__}) knows {FORMAT}",
-            _LOST_NOTHING,
-            f"Run bridge {record.get('bridge_version', 'of the newer version')} or later",
+            f"The checkpoint in {where} has format {version}, "
+            f"but this bridge ({__version__}) only knows formats up to {FORMAT}",
+            _UNCHANGED,
+            f"Run job-bridge {record.get('bridge_version', 'in its version')} or later",
         )
     try:
         return _read(record)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointUnusable(
-            f"The checkpoint in {where} is damaged: {type(error).__name__} at {error}",
-            _LOST_NOTHING,
-            "Find out what wrote there; then 'job-bridge token set TIME' with a time before the damage",
+            f"The checkpoint in {where} is damaged: {_damage(error)}",
+            _UNCHANGED,
+            "Find the program that wrote there, "
+            f"then run '{Hint.TOKEN_SET_TIME}' with a time before the damage",
         ) from None
+
+
+def _damage(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it has no field {error}"
+    return f"{type(error).__name__}: {error}"
 
 
 def _read(record: Mapping[str, Any]) -> Checkpoint:
     if record["format"] not in (FORMAT, WITHOUT_GAP) or (
         record["format"] == WITHOUT_GAP and record.get("gap")
     ):
-        raise ValueError("format")
+        raise ValueError("the format does not match the gap")
     return Checkpoint(
         name=_text(record["name"]),
         position=_position(record)._replace(recovery_cursor=_text(record.get("place", ""))),
@@ -153,11 +180,13 @@ def _position(record: Mapping[str, Any]) -> Position:
     time = ClusterTime(_count(seconds, 2**32), _count(increment, 2**32))
     bytes.fromhex(type_bits)
     if token and cluster_time_of(token) != time:
-        raise ValueError("token and cluster_time, which disagree")
-    return Position(token, type_bits) if token else position_from(time)
+        raise ValueError("token and cluster_time disagree")
+    return Position(token, type_bits) if token else position_before(time)
 
 
 def _gap(record: Mapping[str, Any]) -> Gap:
+    if not isinstance(record, Mapping):
+        raise TypeError(f"{record!r:.40} is not a gap")
     since, reread_from = (
         None if record.get(name) is None else float(record[name]) for name in ("since", "back_to")
     )
@@ -176,19 +205,22 @@ def _delivered(record: Mapping[str, Any]) -> Transition:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r:.40} where text belongs")
+        raise TypeError(f"{value!r:.40} is not text")
     return value
 
 
 def _count(value: object, limit: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < limit:
-        raise TypeError(f"{value!r:.40} where a count below {limit} belongs")
+        raise TypeError(f"{value!r:.40} is not a count below {limit}")
     return int(value)
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterIdentity:
-    """What a checkpoint of this bridge must have been made from."""
+    """The collection, cluster and settings that a checkpoint of this bridge must belong to.
+
+    ``cluster_time`` is the time of the cluster's last write.
+    """
 
     namespace: str
     mongo_cluster_id: str
@@ -197,22 +229,28 @@ class ClusterIdentity:
 
     @property
     def newest(self) -> Position:
-        """The place after everything that is written; what of that a majority has not yet, a reader of history waits for."""
-        return position_from(self.cluster_time.next())
+        """The position after all writes.
+
+        A majority may not have all of them yet; a reader of the history waits until it has.
+        """
+        return position_before(self.cluster_time.next())
 
     def admit(self, checkpoint: Checkpoint) -> None:
-        """Raise :class:`CheckpointUnusable` when the checkpoint is of another collection or cluster."""
+        """Raise ``CheckpointUnusable`` if the checkpoint is of another collection or cluster."""
         if checkpoint.namespace != self.namespace:
-            raise _foreign(f"is of {checkpoint.namespace}, this bridge reads {self.namespace}")
-        if not _same_cluster(checkpoint.mongo_cluster_id, self.mongo_cluster_id):
-            raise restored(
-                f"is of MongoDB cluster {checkpoint.mongo_cluster_id}, this one is {self.mongo_cluster_id}"
+            raise _foreign_checkpoint(
+                f"belongs to {checkpoint.namespace}, but this bridge reads {self.namespace}"
             )
-        # By seconds: a first position is one tick after the newest write.
+        if not _same_cluster(checkpoint.mongo_cluster_id, self.mongo_cluster_id):
+            raise restored_data_error(
+                f"belongs to MongoDB cluster {checkpoint.mongo_cluster_id}, "
+                f"but this cluster is {self.mongo_cluster_id}"
+            )
+        # Compared by seconds, because a first position is one tick after the newest write.
         if checkpoint.position.cluster_time.seconds > self.cluster_time.seconds:
-            raise restored(
-                f"is at {checkpoint.position.cluster_time.isoformat()}, later than this cluster's last write at "
-                f"{self.cluster_time.isoformat()}"
+            raise restored_data_error(
+                f"is at {checkpoint.position.cluster_time.isoformat()}, "
+                f"later than this cluster's last write at {self.cluster_time.isoformat()}"
             )
 
     def first(
@@ -233,7 +271,7 @@ class ClusterIdentity:
 
 
 def _same_cluster(stored: str, here: str) -> bool:
-    """Compare ``set/id`` by what both know: the id may be hidden from a user without the right."""
+    """Compare ``set/id``: by the id if both have it; a user may lack the right to read it."""
     stored_set, _, stored_id = stored.partition("/")
     here_set, _, here_id = here.partition("/")
     if stored_id and here_id:
@@ -241,24 +279,31 @@ def _same_cluster(stored: str, here: str) -> bool:
     return stored_set == here_set
 
 
-def _foreign(what: str) -> CheckpointUnusable:
+def _foreign_checkpoint(reason: str) -> CheckpointUnusable:
     return CheckpointUnusable(
-        f"The stored checkpoint {what}",
-        _LOST_NOTHING,
-        "Give this bridge a checkpoint.name of its own, or, if you are sure, "
-        "'job-bridge token clear' and start again",
+        f"The stored checkpoint {reason}",
+        _UNCHANGED,
+        "Give this bridge its own checkpoint.name; or, if the stored checkpoint is no longer "
+        f"needed, run '{Hint.TOKEN_CLEAR}' and start again",
     )
 
 
-def restored(what: str, else_: str = "") -> CheckpointUnusable:
-    """The error for data that is not what the checkpoint was made from: two commands could be right, a person knows which.
+def restored_data_error(reason: str, otherwise: str = "") -> CheckpointUnusable:
+    """Make the error for data that is not the data that the checkpoint was made from.
 
-    ``else_`` is what else it could be, and what to do then.
+    It names two commands, because only an operator knows which is right.
+
+    Args:
+        reason: The difference; it follows "The stored checkpoint".
+        otherwise: Another possible cause, with the command for it.
     """
     return CheckpointUnusable(
-        f"The stored checkpoint {what}: the data was restored from a backup, or is that of another cluster",
-        _LOST_NOTHING,
-        "To go on with what is there, telling only what happens from now on: 'job-bridge token set now'. To tell all that its jobs know, "
-        "what Kafka has already among it: 'job-bridge token clear', then 'job-bridge run --start-from history'. "
-        f"If it is another cluster by mistake, correct mongo.uri; if on purpose, give the bridge a checkpoint.name of its own{else_}",
+        f"The stored checkpoint {reason}: the data was restored from a backup, "
+        "or it is the data of another cluster",
+        _UNCHANGED,
+        f"To keep this data and publish only new transitions: '{Hint.TOKEN_SET_NOW}'. "
+        "To publish all transitions in its jobs, including those that Kafka already has: "
+        f"'{Hint.TOKEN_CLEAR}', then '{Hint.RUN_FROM_HISTORY}'. "
+        "If it is another cluster by mistake, correct mongo.uri; "
+        f"if on purpose, give the bridge its own checkpoint.name{otherwise}",
     )

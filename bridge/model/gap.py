@@ -1,4 +1,4 @@
-"""A gap: transitions the stream can no longer tell, to be published from the jobs' own history."""
+"""A gap: transitions that the stream can no longer deliver, to be read from the jobs' history."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,13 +11,19 @@ from bridge.model.transition import Poison, Transition
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """What to publish from history, and the position from which the stream tells the rest.
+    """The transitions to publish from history, and where the stream continues.
 
-    ``since`` bounds the transitions' own times (Unix seconds), less the margin for clocks that differ between writers; it is
-    None for all history. There is no other bound: what was written while history is read is told twice, rather than what a
-    clock that is ahead dated too late not at all. Whoever wrote after ``until`` wrote an update time of ``recent`` or later. So
-    jobs updated from there on are looked for once more when all were read: a job whose update time moved back meanwhile, as
-    another writer's clock does it, may have been missed. Reading that goes on at a place later than ``back_to`` begins there.
+    Attributes:
+        since: The oldest transition time to publish, in Unix seconds, with the margin for differing
+            clocks already subtracted. None for all history. There is no upper bound on purpose: it
+            would drop a transition whose writer's clock runs ahead. The price is that transitions
+            written during the recovery are sent twice.
+        until: The stream position taken before the history is read. The stream continues here.
+        recent: Jobs written after ``until`` have an update time of at least this (Unix seconds).
+            They are read once more at the end, because a job whose update time moved backwards
+            during the read, as another writer's clock can do, may have been missed.
+        reread_from: When the gap was extended, a read that has got further than this update time
+            restarts here, because jobs that were already read may have changed since.
     """
 
     since: float | None
@@ -26,23 +32,30 @@ class Gap:
     reread_from: float | None = None
 
     def select(self, items: Sequence[Transition | Poison]) -> list[Transition | Poison]:
-        """What of a job's history belongs to the gap: from the first transition of its time on, all.
+        """Return the part of a job's history that belongs to the gap.
 
-        What follows in a history happened later, whatever a clock said, and a hole would be filled in by the stream, too late.
-        What has no time may belong to it, so it does.
+        Everything from the first transition in the gap onward belongs to it, whatever the clocks
+        of the later ones show: a hole would be filled later by the stream, out of order. Items
+        that cannot be sent always belong to it, because they may lack a usable time.
         """
-        begin = next(
+        start = next(
             (
-                n
-                for n, item in enumerate(items)
-                if isinstance(item, Transition) and self._holds(item)
+                index
+                for index, item in enumerate(items)
+                if isinstance(item, Transition) and self._includes(item)
             ),
             len(items),
         )
-        return [item for n, item in enumerate(items) if n >= begin or isinstance(item, Poison)]
+        return [
+            item for index, item in enumerate(items) if index >= start or isinstance(item, Poison)
+        ]
 
     def extended_by(self, other: "Gap") -> "Gap":
-        """This gap and the one right after it: of jobs that were read already, what was written after ``until`` may be missing."""
+        """Return a gap that covers this gap and ``other``, which follows it.
+
+        Jobs that were already read may lack transitions written after ``until``, so the read
+        restarts at ``reread_from``.
+        """
         return replace(
             other,
             since=self.since,
@@ -51,28 +64,36 @@ class Gap:
             else min(self.recent, self.reread_from),
         )
 
-    def _holds(self, item: Transition) -> bool:
-        return self.since is None or moment_of(item) >= self.since
+    def _includes(self, item: Transition) -> bool:
+        return self.since is None or unix_time_of(item) >= self.since
 
 
-def gap_after(
-    position: Position, until: Position, margin: float, now: float, known: float = inf
+def gap_between(
+    position: Position, until: Position, margin: float, now: float, delivered_by: float = inf
 ) -> Gap:
-    """The gap between what was delivered up to ``position`` and ``until``.
+    """Return the gap between the delivered ``position`` and ``until``.
 
-    Cluster times may be ahead of all clocks, as after one that was wrong for a moment: they never go back. So ``now`` is this moment
-    by the wall clock, and ``known`` one at which all up to ``position`` was delivered, by whatever clock tells it; Unix seconds.
+    Cluster times never go back, so they stay ahead of the wall clocks after a server's clock was
+    ahead. Therefore two wall-clock times (Unix seconds) bound the transitions' own times too.
+
+    Args:
+        position: Everything up to here is delivered.
+        until: Where the stream continues.
+        margin: How far the writers' clocks may differ, in seconds.
+        now: The wall-clock time.
+        delivered_by: A wall-clock time by which everything up to ``position`` was delivered.
     """
     return replace(
-        all_before(until, margin, now), since=min(position.cluster_time.seconds, known) - margin
+        gap_of_all_history(until, margin, now),
+        since=min(position.cluster_time.seconds, delivered_by) - margin,
     )
 
 
-def all_before(until: Position, margin: float, now: float) -> Gap:
-    """Everything the jobs tell of the time before ``until``; ``now`` as above."""
+def gap_of_all_history(until: Position, margin: float, now: float) -> Gap:
+    """Return the gap that holds all history of all jobs; arguments as in :func:`gap_between`."""
     return Gap(None, until, min(until.cluster_time.seconds, now) - margin)
 
 
-def moment_of(transition: Transition) -> float:
-    """When a transition happened, by its writer's clock; Unix seconds."""
+def unix_time_of(transition: Transition) -> float:
+    """Return the time of a transition by its writer's clock, in Unix seconds."""
     return datetime.fromisoformat(transition.time).timestamp()

@@ -1,6 +1,6 @@
-"""How a transition looks in Kafka: the value CTS sends, byte for byte, and CloudEvents headers.
+"""The Kafka messages: values byte for byte as CTS sends them, and CloudEvents headers.
 
-The headers are those of the CloudEvents 1.0 Kafka protocol binding in binary content mode.
+Headers follow the CloudEvents 1.0 Kafka protocol binding, section 3.2 (binary content mode).
 """
 
 from collections.abc import Sequence
@@ -12,19 +12,21 @@ from typing import Any, NamedTuple
 from bridge.model.transition import Poison, Transition
 
 EVENT_TYPE = b"us.kbase.job.transition"
-#: What a record costs beside key, value and headers, at most: batch header 61, varints and attributes 30.
+#: The most bytes of a record beside key, value and headers: batch header 61, varints and
+#: attributes 30.
 _RECORD_OVERHEAD = 91
 _HEADER_OVERHEAD = 10
-#: The longest text of a field that a dead letter repeats.
-KEPT = 500
-#: How the reason begins where nothing but the size is wrong: then the letter has a whole transition, unless it was shortened.
+#: A dead letter keeps this many characters of each field.
+KEPT_CHARACTERS = 500
+#: A reason starts with this if only the size is wrong. Such a dead letter contains the whole
+#: transition, unless a field was truncated. Stored dead letters contain it, so it never changes.
 TOO_LARGE = "the message has"
 
 Headers = list[tuple[str, bytes]]
 
 
 class Message(NamedTuple):
-    """One Kafka record, before it has a partition."""
+    """A Kafka record, before it has a partition."""
 
     topic: str
     key: bytes
@@ -32,7 +34,7 @@ class Message(NamedTuple):
     headers: Headers
 
     def size(self) -> int:
-        """Bytes it takes on the wire, uncompressed and alone in its batch; never too few."""
+        """Return an upper bound of the bytes on the wire, uncompressed and alone in its batch."""
         size = len(self.key) + len(self.value) + _RECORD_OVERHEAD
         for name, value in self.headers:
             size += len(name) + len(value) + _HEADER_OVERHEAD
@@ -40,7 +42,10 @@ class Message(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One Kafka record as it was read back. ``timestamp`` is Unix seconds, by the topic's kind of timestamp."""
+    """A Kafka record that was read back.
+
+    ``timestamp`` is in Unix seconds; the topic's ``message.timestamp.type`` decides its meaning.
+    """
 
     partition: int
     offset: int
@@ -51,24 +56,28 @@ class Record(NamedTuple):
 
 
 def value_of(transition: Transition) -> bytes:
-    """Encode the four keys as ``json.dumps`` does by default: order, separators, ASCII escapes."""
+    """Encode the four keys with the order, separators and escapes of ``json.dumps``."""
     job_id, state, time, trans_id, _ = transition
     return (
-        f'{{"job_id": {quoted(job_id)}, "state": {quoted(state)}, "time": "{time}", "trans_id": {quoted(trans_id)}}}'
+        f'{{"job_id": {quoted(job_id)}, "state": {quoted(state)}, '
+        f'"time": "{time}", "trans_id": {quoted(trans_id)}}}'
     ).encode()
 
 
 def fields_of(value: bytes | None) -> dict[str, Any] | None:
-    """The fields of a message that was read back; None where it has none: anybody may have written it, and anything."""
+    """Return the fields of a message that was read back; None if it is not a JSON object.
+
+    Any program may have written to the topic, so any value is possible.
+    """
     try:
-        read = loads(value or b"")
+        fields = loads(value or b"")
     except (ValueError, RecursionError):
         return None
-    return read if isinstance(read, dict) else None
+    return fields if isinstance(fields, dict) else None
 
 
 class MessageFormat:
-    """Makes messages for one topic; headers that never change are encoded once."""
+    """Makes the messages of a topic; constant headers are encoded once."""
 
     def __init__(self, topic: str, source: str, *, cloudevents: bool) -> None:
         self.topic = topic
@@ -82,23 +91,23 @@ class MessageFormat:
         )
 
     def message(self, transition: Transition, origin: bytes) -> Message:
-        """Make the message of ``transition``; ``origin`` says how it was found (``stream``, ...)."""
+        """Make the message of ``transition``; ``origin`` becomes ``ce_origin``."""
         key = transition.job_id.encode("utf-8", "surrogatepass")
         headers: Headers = []
         if self._cloudevents:
             headers = self._headers(
                 transition.trans_id, key, transition.time, transition.sequence, origin
             )
-        return tuple.__new__(
-            Message, (self.topic, key, value_of(transition), headers)
-        )  # half the time of Message(...)
+        # Half the time of Message(...).
+        return tuple.__new__(Message, (self.topic, key, value_of(transition), headers))
 
     def dead_letter(self, poison: Poison, origin: bytes, now: float) -> Message:
-        """Make the dead letter: what is known of the transition, shortened, and ``error_dlq``."""
+        """Make the dead letter: the known fields, truncated, and the reason as ``error_dlq``."""
         kept = {
-            name: getattr(poison, name)[:KEPT] for name in ("job_id", "state", "time", "trans_id")
+            name: getattr(poison, name)[:KEPT_CHARACTERS]
+            for name in ("job_id", "state", "time", "trans_id")
         }
-        value = dumps({**kept, "error_dlq": poison.reason[:KEPT]}).encode()
+        value = dumps({**kept, "error_dlq": poison.reason[:KEPT_CHARACTERS]}).encode()
         key = kept["job_id"].encode("utf-8", "replace")
         headers: Headers = []
         if self._cloudevents:
@@ -111,7 +120,7 @@ class MessageFormat:
     def _headers(
         self, identity: str, key: bytes, time: str, sequence: int | None, origin: bytes
     ) -> Headers:
-        own = [
+        headers = [
             *self._constant,
             ("ce_id", _header(identity)),
             ("ce_subject", key),
@@ -119,8 +128,8 @@ class MessageFormat:
             ("ce_origin", origin),
         ]
         if sequence is not None:
-            own.append(("ce_sequence", b"%d" % sequence))
-        return own
+            headers.append(("ce_sequence", b"%d" % sequence))
+        return headers
 
 
 def _header(text: str) -> bytes:

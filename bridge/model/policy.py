@@ -1,19 +1,22 @@
-"""When to store a checkpoint, how long to wait, when that is to be said, when dead letters are too many."""
+"""Policies: when to store a checkpoint, retry, report a stall, and stop on dead letters."""
 
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-#: No acknowledgement for so long, with messages in flight, and something is wrong.
+#: Messages in flight without an acknowledgement for this long mean that something is wrong.
 STALL_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointPolicy:
-    """How stale the stored position may be.
+    """How old the stored position may become, in seconds.
 
-    ``interval`` bounds what a crash repeats; 0 stores each position before anything more is sent.
-    ``idle`` is for positions that moved past nothing but noise: they only have to stay inside the oplog.
+    Attributes:
+        interval: After messages were settled. It bounds the duplicates after a crash; 0 stores
+            every position before the next message is sent.
+        idle: After the position only moved past events without messages. It only has to stay inside
+            the oplog.
     """
 
     interval: float = 1.0
@@ -21,46 +24,57 @@ class CheckpointPolicy:
 
     @property
     def at_once(self) -> bool:
-        """Whether nothing may be sent before what was settled is stored."""
+        """Whether each settled position must be stored before the next message is sent."""
         return self.interval == 0
 
     def due(self, elapsed: float, *, settled: bool) -> bool:
-        """Whether to store, ``elapsed`` seconds after the last time; ``settled``: messages were settled since."""
+        """Return whether a checkpoint is due.
+
+        Args:
+            elapsed: Seconds since the last checkpoint was stored.
+            settled: Whether messages were settled since.
+        """
         return elapsed >= (self.interval if settled else self.idle)
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How long to wait before the n-th try: doubling from ``first`` to ``most`` seconds."""
+    """How long to wait before the next attempt: doubles from ``first`` to ``max_seconds``."""
 
     first: float = 0.1
-    most: float = 30.0
+    max_seconds: float = 30.0
 
     def wait(self, tries: int) -> float:
-        """Seconds to wait after ``tries`` failures in a row (1 or more)."""
-        return float(min(self.most, self.first * 2 ** min(tries - 1, 30)))
+        """Return the seconds to wait after ``tries`` consecutive failures (at least 1)."""
+        return float(min(self.max_seconds, self.first * 2 ** min(tries - 1, 30)))
 
 
 def stalled(age: float | None, complaint: Callable[[], str]) -> str:
-    """What to say when the oldest message in flight has waited ``age`` seconds (None: there is none); empty while that is no trouble."""
+    """Describe a stall of the acknowledgements; empty if there is no stall.
+
+    Args:
+        age: How long the oldest message in flight has waited, in seconds; None if nothing is in
+            flight.
+        complaint: Returns the Kafka client's latest warning.
+    """
     if age is None or age <= STALL_SECONDS:
         return ""
-    words = complaint()
-    return f"Kafka has acknowledged nothing for {age:.0f} s" + (f" ({words})" if words else "")
+    cause = complaint()
+    return f"Kafka has not acknowledged anything for {age:.0f} s" + (f" ({cause})" if cause else "")
 
 
 class DeadLetterBrake:
-    """Counts dead letters of the last hour; too many mean that something larger is wrong."""
+    """Counts the dead letters of the last hour; too many mean a fault larger than a few jobs."""
 
     HOUR = 3600.0
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, max_per_hour: int) -> None:
+        self._max_per_hour = max_per_hour
         self._times: deque[float] = deque()
 
     def exceeded(self, now: float) -> bool:
-        """Count one dead letter at ``now`` (monotonic seconds); True when that is one too many."""
+        """Count a dead letter at ``now`` (monotonic seconds); return whether it is too many."""
         while self._times and now - self._times[0] >= self.HOUR:
             self._times.popleft()
         self._times.append(now)
-        return len(self._times) > self._most
+        return len(self._times) > self._max_per_hour

@@ -1,20 +1,20 @@
-"""Where in a change stream we are: a resume token, and the cluster time it stands for."""
+"""Positions in a change stream: a resume token, or the cluster time to start from."""
 
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-#: Of a token: its kind, 82, and the cluster time.
+#: The hexadecimal digits of a token up to the cluster time: its type 82, then 8 bytes.
 _TIME_DIGITS = 18
 
 
 class ClusterTime(NamedTuple):
-    """MongoDB's cluster time: Unix seconds and a counter within the second; compares in order."""
+    """MongoDB's cluster time: Unix seconds and a counter within the second. It sorts by time."""
 
     seconds: int
     increment: int = 0
 
     def next(self) -> "ClusterTime":
-        """The time one tick later."""
+        """Return the next cluster time."""
         return ClusterTime(self.seconds, self.increment + 1)
 
     def isoformat(self) -> str:
@@ -22,14 +22,16 @@ class ClusterTime(NamedTuple):
 
 
 class Position(NamedTuple):
-    """A place in a change stream; compares in stream order.
+    """A position in a change stream. It sorts in stream order.
 
-    ``key`` is the hexadecimal ``_data`` of MongoDB's resume token, or only its beginning. Its string
-    order is the order of events (driver specification "change streams", resume token), and bytes 1
-    to 8 are the cluster time. With a whole token the stream goes on after exactly that event; with
-    the beginning up to the cluster time it begins at that time, inclusive. ``type_bits`` is the
-    token's ``_typeBits`` in hexadecimal, which only unusual types of ``_id`` have. ``place`` is how
-    far a recovery came that began here; places sort in the order of the recovery, none before any.
+    Attributes:
+        key: The hexadecimal ``_data`` of MongoDB's resume token, or only its first 18 digits. Its
+            string order is the order of events (driver specification "change streams", resume
+            token); bytes 1 to 8 are the cluster time. With a whole token the stream resumes right
+            after that event; with the first digits only it starts at that cluster time, inclusive.
+        type_bits: The token's ``_typeBits`` in hexadecimal, which only unusual ``_id`` types need.
+        recovery_cursor: How far a recovery that started at this position got. Cursors sort in the
+            order of the recovery; the empty cursor comes first.
     """
 
     key: str
@@ -38,58 +40,64 @@ class Position(NamedTuple):
 
     @property
     def token(self) -> str:
-        """The whole token; empty for a place in time."""
+        """The whole token; empty if the position is a cluster time."""
         return self.key if len(self.key) > _TIME_DIGITS else ""
 
     @property
     def cluster_time(self) -> ClusterTime:
-        """The cluster time of the event, or of the place in time."""
+        """The cluster time of the event, or the cluster time to start at."""
         return ClusterTime(int(self.key[2:10], 16), int(self.key[10:18], 16))
 
     def __str__(self) -> str:
         where = f"token {self.token[:24]}..." if self.token else "no token"
-        place = f", recovered up to {self.recovery_cursor}" if self.recovery_cursor else ""
-        return f"{self.cluster_time.isoformat()} ({where}{place})"
+        recovered = f", recovered up to {self.recovery_cursor}" if self.recovery_cursor else ""
+        return f"{self.cluster_time.isoformat()} ({where}{recovered})"
 
 
 def cluster_time_of(token: str) -> ClusterTime:
-    """Read the cluster time out of a resume token's ``_data``; ``ValueError`` when it is no token."""
+    """Return the cluster time in a token's ``_data``; raises ``ValueError`` for other text."""
     if len(token) <= _TIME_DIGITS or token[:2].lower() != "82":
         raise ValueError(
-            "no resume token: it begins with 82 and 16 hexadecimal digits of cluster time, and goes on"
+            "not a resume token: a token starts with 82 and 16 hexadecimal digits of cluster time, "
+            "and more digits follow"
         )
     bytes.fromhex(token if len(token) % 2 == 0 else token + "0")
     return ClusterTime(int(token[2:10], 16), int(token[10:18], 16))
 
 
-def position_of(token: str, type_bits: str = "") -> Position:
-    """Make the position right after the event with this token; ``ValueError`` when it is no token."""
+def position_after(token: str, type_bits: str = "") -> Position:
+    """Return the position right after the event with this token.
+
+    Raises ``ValueError`` if the text is not a resume token.
+    """
     cluster_time_of(token)
     return Position(token, type_bits)
 
 
-def position_from(time: ClusterTime) -> Position:
-    """Make the position before everything committed at this cluster time or later."""
+def position_before(time: ClusterTime) -> Position:
+    """Return the position before all events at this cluster time or later."""
     return Position(f"82{time.seconds:08X}{time.increment:08X}")
 
 
 def position_at(moment: datetime) -> Position:
-    """Make the position of a time: everything committed in that second or later comes after it.
+    """Return the position before all events of that second or later.
 
-    ``ValueError`` for one that no cluster time has: they are seconds since 1970, in 32 bits.
+    Raises ``ValueError`` if no cluster time can have that second: they are 32-bit Unix seconds.
     """
     seconds = int(moment.timestamp())
     if not 0 < seconds < 2**32:
         raise ValueError(
-            f"{moment.isoformat()} is no time of MongoDB's oplog: those are from 1970 to 2106"
+            f"{moment.isoformat()} is not a possible time in MongoDB's oplog: "
+            "those are from 1970 to 2106"
         )
-    return position_from(ClusterTime(seconds))
+    return position_before(ClusterTime(seconds))
 
 
-def position_by(moment: datetime, newest: Position, now: datetime) -> Position | None:
-    """Make the position of a time that has been, by ``now``; None of one in the future. ``ValueError`` as above.
+def past_position(moment: datetime, newest: Position, now: datetime) -> Position | None:
+    """Return the position at ``moment``, or None if ``moment`` is in the future.
 
-    Where nothing is written MongoDB's ``newest`` write lies behind the clock: all times from there on are that place.
+    On an idle cluster the ``newest`` write is older than ``now``. Times between the two have the
+    position ``newest``. Raises ``ValueError`` like :func:`position_at`.
     """
     position = position_at(moment)
     if position <= newest:

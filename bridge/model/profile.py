@@ -1,4 +1,4 @@
-"""Where a jobs collection keeps what the bridge needs."""
+"""Profiles: the field names of a jobs collection."""
 
 from dataclasses import dataclass, replace
 
@@ -8,11 +8,15 @@ from bridge.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Names of fields; all are top level, none has a dot.
+    """The collection and its field names. All fields are at the top level, without dots.
 
-    ``id_field`` is ``_id`` when the document's own id is the job id. ``transitions_field`` is None
-    where no history is kept: then only the latest state is known and ``updated_field`` may give
-    its time. The names inside a transition follow.
+    Attributes:
+        id_field: The job id; ``_id`` if the document's own id is the job id.
+        state_field: The latest state.
+        transitions_field: The array of transitions. None if jobs store no history: then only the
+            latest state is known, and ``updated_field`` gives its time if there is one.
+        updated_field: The time of the last update, or None.
+        transition_state, transition_time, transition_trans_id: The fields of a transition.
     """
 
     collection: str
@@ -32,9 +36,12 @@ PROFILES = {
 
 
 def profile_of(settings: Settings) -> Profile:
-    """The profile in force, with the collection that was asked for. Raises ``Misconfigured`` where a tag would overwrite what the service keeps."""
+    """Return the profile that the settings choose, with its collection.
+
+    Raises ``Misconfigured`` if a tag would overwrite a field of the service.
+    """
     profile, sweep = _profile_of(settings), settings.sweep
-    kept = {
+    tags = {
         "background-jobs": (
             "job_tag",
             (
@@ -49,12 +56,12 @@ def profile_of(settings: Settings) -> Profile:
             (profile.transition_state, profile.transition_time, profile.transition_trans_id),
         ),
     }
-    name, taken = kept.get(settings.delivery.mode, ("job_tag", ()))
-    if (tag := getattr(sweep, name)) in taken:
+    name, service_fields = tags.get(settings.delivery.mode, ("job_tag", ()))
+    if (tag := getattr(sweep, name)) in service_fields:
         raise Misconfigured(
-            f"sweep.{name} = {tag} is where the service itself keeps something: the bridge would overwrite it",
+            f"sweep.{name} = {tag} is a field that the service uses: the bridge would overwrite it",
             "Nothing was read, sent or changed",
-            "Name a field that is there for the tag only",
+            "Choose a field that is used for the tag only",
         )
     return profile
 
@@ -77,5 +84,5 @@ def _profile_of(settings: Settings) -> Profile:
 
 
 def namespace_of(settings: Settings) -> str:
-    """``database.collection``, as MongoDB names it."""
+    """Return MongoDB's namespace, ``database.collection``."""
     return f"{settings.mongo.database}.{profile_of(settings).collection}"

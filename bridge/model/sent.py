@@ -1,30 +1,40 @@
-"""The positions that one bridge has handed to a sink, over all its sessions."""
+"""The record of how far a bridge has sent, over all its sessions."""
 
 from bridge.model.position import Position
+from bridge.model.transition import RECOVERY, STREAM
 
-#: Sorts before every position of a stream.
-_NOTHING = Position("")
+_BEFORE_ALL = Position("")
 
 
 class SentPositions:
-    """Remembers the highest position, by which an event is known to be sent again.
+    """Remembers the highest position handed to the sink, so that repeats can be recognised.
+
+    It lives as long as its bridge: after a failure, the next session reads events again that an
+    earlier session had sent.
 
     Attributes:
-        highest: Of all events handed to a sink in the life of this bridge.
+        highest: The highest position handed to the sink; written in the path of every event.
     """
 
     __slots__ = ("highest",)
 
     def __init__(self) -> None:
-        self.highest = _NOTHING
+        self.highest = _BEFORE_ALL
 
-    def includes(self, position: Position) -> bool:
-        """Return whether the event at ``position`` was handed to a sink before."""
-        return position <= self.highest
+    def add(self, position: Position) -> None:
+        """Note that everything up to ``position`` was handed to the sink; never moves back."""
+        if position > self.highest:
+            self.highest = position
 
-    def passed(self, position: Position) -> bool:
-        """Return whether a later event was handed to a sink before.
+    def is_repeat(self, position: Position, origin: bytes = STREAM) -> bool:
+        """Return whether an earlier session already sent the event at ``position``.
 
-        For the jobs of a recovery, of which several may share a position.
+        Args:
+            position: The event's position.
+            origin: How the event was found. Several jobs of a recovery may share a position, so
+                an event of a recovery at the highest position is not known to be a repeat. Only
+                events of the stream and of a recovery are ever read again.
         """
-        return position < self.highest
+        if origin == STREAM:
+            return position <= self.highest
+        return origin == RECOVERY and position < self.highest

@@ -1,4 +1,4 @@
-"""What the stream tells: events, and the transitions of jobs inside them."""
+"""Transitions of jobs, and the events and batches that carry them."""
 
 import uuid
 from collections.abc import Sequence
@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from bridge.model.position import Position
 
-#: Namespace of the identities made for transitions that carry none; it never changes.
+#: The UUID namespace for transitions without an identity. It never changes.
 _NAMESPACE = uuid.UUID("5d7b0c52-2a55-5c0e-9f0b-6b1f3c1d7a10")
 
 
-#: Where a message comes from, told in ``ce_origin``.
+#: How a transition was found; consumers read it in ``ce_origin``.
 STREAM, SWEEP, RECOVERY, REPLAY, NOTIFY, RETRY = (
     b"stream",
     b"sweep",
@@ -22,11 +22,14 @@ STREAM, SWEEP, RECOVERY, REPLAY, NOTIFY, RETRY = (
 
 
 class Transition(NamedTuple):
-    """One state change of one job.
+    """A state change of a job.
 
-    ``time`` is ISO 8601 in UTC, as it is sent: ``2026-03-02T20:31:02.511000+00:00``, of millisecond
-    precision, without a fraction where that is zero. ``sequence`` is its index in the job's
-    history, None where the collection keeps none. ``trans_id`` is its identity: the same on every replay.
+    Attributes:
+        job_id, state: As the job's document contains them.
+        time: ISO 8601 in UTC, as it is sent: ``2026-03-02T20:31:02.511000+00:00``. Millisecond
+            precision; a fraction of zero is left out.
+        trans_id: Its identity, the same on every replay.
+        sequence: Its index in the job's history; None if jobs store no history.
     """
 
     job_id: str
@@ -37,7 +40,7 @@ class Transition(NamedTuple):
 
 
 class Poison(NamedTuple):
-    """A transition that cannot be sent, and why; what is known of it, as text."""
+    """A transition that cannot be sent: the reason, and the known fields as text."""
 
     reason: str
     job_id: str = ""
@@ -48,11 +51,14 @@ class Poison(NamedTuple):
 
 
 class Event(NamedTuple):
-    """One event of the stream; it is done when all its ``items`` are settled.
+    """An event of a stream. It is settled when all its ``items`` are settled.
 
-    ``committed`` is the server's wall clock at the commit (Unix seconds; None before MongoDB 6).
-    ``skipped`` says why there are no items, ``""`` when there are. ``origin`` says how it was found,
-    as consumers are told in ``ce_origin``: one of the constants above.
+    Attributes:
+        position: The position after the event.
+        items: Its transitions, in the job's order.
+        committed: The server's wall clock at the commit, in Unix seconds; None before MongoDB 6.0.
+        skipped: The reason why there are no items; empty if there are any.
+        origin: How it was found: a constant of this module, sent in ``ce_origin``.
     """
 
     position: Position
@@ -63,12 +69,15 @@ class Event(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What one read gave, in stream order, and the position after all of it."""
+    """The events of a read, in stream order, and the position after all of them."""
 
     events: Sequence[Event]
     position: Position
 
 
-def made_trans_id(job_id: str, place: object, state: str) -> str:
-    """Make the identity of a transition that has none, from its ``place`` in the job's history: its sequence, or its time where none is kept."""
-    return str(uuid.uuid5(_NAMESPACE, f"{job_id}\n{place}\n{state}"))
+def made_trans_id(job_id: str, sequence_or_time: object, state: str) -> str:
+    """Make the identity of a transition that has none.
+
+    ``sequence_or_time`` is its index in the job's history; its time if jobs store no history.
+    """
+    return str(uuid.uuid5(_NAMESPACE, f"{job_id}\n{sequence_or_time}\n{state}"))

@@ -1,4 +1,4 @@
-"""The window: what was sent and is not yet settled, in stream order."""
+"""The window: the messages in flight, in stream order."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -9,10 +9,15 @@ from bridge.model.transition import Poison, Transition
 
 
 class Delivery:
-    """One message handed to Kafka, or a position without one, until it is settled.
+    """A message handed to Kafka until it is settled, or a position without a message.
 
-    ``position`` is the place in the stream that is reached when this delivery and all before it
-    are settled; None when more messages of the same event follow. ``item`` is what the message tells.
+    Attributes:
+        position: Reached when this delivery and all before it are settled; None if more messages of
+            the same event follow.
+        size: The message's bytes; 0 without a message.
+        sent: When it was sent, in monotonic seconds.
+        committed: When MongoDB committed the event, in Unix seconds; None if unknown.
+        item: The transition that the message contains.
     """
 
     __slots__ = ("committed", "item", "position", "sent", "settled", "size")
@@ -22,6 +27,7 @@ class Delivery:
         position: Position | None,
         size: int = 0,
         sent: float = 0.0,
+        *,
         committed: float | None = None,
         item: Transition | Poison | None = None,
     ) -> None:
@@ -33,25 +39,25 @@ class Delivery:
         self.item = item
 
 
-#: A message and its place in the window.
+#: A message and its delivery in the window.
 Sending = tuple[Message, Delivery]
 
 
 class Window:
-    """Bounded by count and by bytes; its settled prefix carries the position forward.
+    """The messages in flight, bounded by count and bytes; the settled prefix moves the position.
 
-    The position moves here and nowhere else, and never backwards: skipped events and idle
-    positions are admitted already settled and wait behind what is in flight.
+    The position moves here and nowhere else, and never backwards. Positions without a message
+    are admitted as settled, and wait for the messages before them.
     """
 
-    def __init__(self, position: Position, messages: int, size: int) -> None:
+    def __init__(self, position: Position, max_messages: int, max_bytes: int) -> None:
         self.position = position
-        self._messages = messages
-        self._bytes = size
+        self._max_messages = max_messages
+        self._max_bytes = max_bytes
         self._deliveries: deque[Delivery] = deque()
         self.count = 0
         self.bytes = 0
-        #: The last of the settled prefix that told something.
+        #: The last transition of the settled prefix.
         self.delivered: Transition | None = None
 
     def __bool__(self) -> bool:
@@ -62,37 +68,37 @@ class Window:
 
     @property
     def full(self) -> bool:
-        """Whether nothing more may be sent before something is settled."""
-        return self.count >= self._messages or self.bytes >= self._bytes
+        """Whether nothing may be sent before a message is settled."""
+        return self.count >= self._max_messages or self.bytes >= self._max_bytes
 
     @property
     def oldest(self) -> float | None:
-        """When the oldest message in flight was sent (monotonic seconds); None when nothing is."""
+        """When the oldest message in flight was sent (monotonic seconds); None without any."""
         try:
             return self._deliveries[0].sent
-        except IndexError:  # asked by another thread, a moment after the last one left
+        except IndexError:  # Another thread may read this while the last delivery is removed.
             return None
 
     def admit(self, delivery: Delivery) -> None:
-        """Put a message that was sent behind all others."""
+        """Add a message that is being sent, after all others."""
         self._deliveries.append(delivery)
         self.count += 1
         self.bytes += delivery.size
 
-    def pass_by(self, position: Position) -> None:
-        """Admit a position without a message; two in a row take one place."""
+    def admit_position(self, position: Position) -> None:
+        """Add a position without a message; consecutive positions share a delivery."""
         if not self._deliveries:
-            self._reach(position)
+            self._move_to(position)
         elif self._deliveries[-1].settled and self._deliveries[-1].size == 0:
             self._deliveries[-1].position = position
         else:
-            # For whoever asks how old the oldest is, in the moment it is the first.
-            passed = Delivery(position, sent=self._deliveries[-1].sent)
-            passed.settled = True
-            self._deliveries.append(passed)
+            # With a time, because it may be the oldest delivery for a moment.
+            without_message = Delivery(position, sent=self._deliveries[-1].sent)
+            without_message.settled = True
+            self._deliveries.append(without_message)
 
     def settle(self, deliveries: Iterable[Delivery]) -> None:
-        """Note that Kafka has these messages; ``advance`` draws the conclusion."""
+        """Mark these deliveries as acknowledged; ``advance`` then moves the position."""
         for delivery in deliveries:
             if not delivery.settled:
                 delivery.settled = True
@@ -107,11 +113,11 @@ class Window:
             first = deliveries.popleft()
             reached, item = first.position or reached, first.item or item
         if reached is not None:
-            self._reach(reached)
+            self._move_to(reached)
         if isinstance(item, Transition):
             self.delivered = item
         return self.position
 
-    def _reach(self, position: Position) -> None:
+    def _move_to(self, position: Position) -> None:
         if position > self.position:
             self.position = position

@@ -11,7 +11,7 @@ from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from bridge.model.gap import Gap, moment_of
+from bridge.model.gap import Gap, unix_time_of
 from bridge.model.job_history import JobHistory
 from bridge.model.profile import Profile
 from bridge.model.transition import Transition
@@ -128,7 +128,7 @@ class JobHistoryReader:
             return ""
         job = next(self.by_ids([delivered.job_id]), None)
         if job is not None:
-            older = job.updated is not None and job.updated < moment_of(delivered)
+            older = job.updated is not None and job.updated < unix_time_of(delivered)
             if not older or _contains(job, delivered):
                 return ""
             return (
@@ -136,7 +136,7 @@ class JobHistoryReader:
                 f"{delivered.time}, which the collection does not contain"
             )
         newest = self._newest(field)
-        if newest is None or newest.updated is None or newest.updated >= moment_of(delivered):
+        if newest is None or newest.updated is None or newest.updated >= unix_time_of(delivered):
             return ""  # probably deleted, as other jobs are newer
         return (
             f"ends with job {delivered.job_id:.100}, at {delivered.time}, and the collection's "

@@ -156,7 +156,7 @@ class Notifier:
         for name in ("job_id", "state", "time", "trans_id"):
             text_of(name, getattr(transition, name))
         message = self._form.message(transition, NOTIFY)
-        return PendingMessage(message, Delivery(None, message.size(), 0.0, None, transition))
+        return PendingMessage(message, Delivery(None, message.size(), item=transition))
 
     def _await(self, pending: PendingMessage) -> None:
         error = self._worker.await_answer(pending, self._timeout_seconds)

@@ -145,7 +145,7 @@ class ProducerWorker:
         return Retryable(f"Kafka did not acknowledge it within {seconds:g} s{cause}", part="kafka")
 
     def _run(self) -> None:
-        backoff = Backoff(most=_MAX_BACKOFF_SECONDS)
+        backoff = Backoff(max_seconds=_MAX_BACKOFF_SECONDS)
         failures = 0
         while not self._closing.is_set():
             try:

@@ -88,7 +88,7 @@ class Loop:
         if self._events or self._window.full:
             return False
         if self._after is not None:
-            self._window.pass_by(self._after)
+            self._window.admit_position(self._after)
             self._after = None
         batch = self._stream.read()
         if batch is None:

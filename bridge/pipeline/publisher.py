@@ -72,11 +72,11 @@ class Publisher:
         if skipped:
             self._counters.skip(skipped)
         if not items:
-            self.window.pass_by(position)
+            self.window.admit_position(position)
             return
         for item in items:
             message, size = self._message(item, origin, position)
-            delivery = Delivery(None, size, now, committed, item)
+            delivery = Delivery(None, size, now, committed=committed, item=item)
             self.window.admit(delivery)
             sendings.append((message, delivery))
         delivery.position = position
@@ -121,7 +121,7 @@ class Publisher:
                 _STOPPED,
                 f"'{Hint.CREATE_TOPICS}' creates it",
             )
-        if not self._is_repeat(position, origin):
+        if not self._sent.is_repeat(position, origin):
             self._count(poison)
         return self._format.dead_letter(poison, origin, self._clock.now())
 
@@ -142,9 +142,3 @@ class Publisher:
         logger.warning("a transition cannot be sent: dead-lettered to %s", topic, extra=extra)
         self.dead_lettered += 1
         self._counters.dead_lettered += 1
-
-    def _is_repeat(self, position: Position, origin: bytes) -> bool:
-        """Return whether an earlier session sent an event, and counted its dead letters."""
-        if origin == STREAM:
-            return self._sent.includes(position)
-        return origin == RECOVERY and self._sent.passed(position)

@@ -1,186 +1,116 @@
-"""The settings: one frozen section each, with default, unit and reason beside the name.
+"""The settings: a frozen model per section, with the default and description of each setting.
 
-Read in order of strength: defaults, the TOML file, ``JOB_BRIDGE_SECTION_NAME`` in the environment
-(secrets also from the file named by ``JOB_BRIDGE_SECTION_NAME_FILE``), options of the command line.
+The descriptions are the help texts of the options and the text of the settings reference.
 """
 
-import re
-from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    field_validator,
-    model_validator,
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from bridge.settings.values import (
+    Age,
+    Collection,
+    Database,
+    Every,
+    FieldName,
+    Interval,
+    JobsDatabase,
+    Servers,
+    StartFrom,
+    TagName,
+    Topic,
+    Wait,
 )
-
-from bridge.settings.times import parse_duration, parse_time
-
-_YEAR = 366 * 24 * 3600
-
-
-def _topic(name: str) -> str:
-    bad = re.search(r"[^a-zA-Z0-9-]", name)
-    if bad:
-        raise ValueError(
-            f"Illegal character {bad.group()!r} in Kafka topic {name!r}: letters, digits and - only"
-        )
-    # Room for the dead-letter topic's suffix within Kafka's limit of 249.
-    if not 1 <= len(name) <= 245:
-        raise ValueError("a topic name has 1 to 245 characters")
-    return name
-
-
-def _servers(text: str) -> str:
-    for server in text.split(","):
-        _, _, port = server.strip().rpartition(":")
-        if (
-            not re.fullmatch(r"([\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}", server.strip())
-            or int(port) > 65535
-        ):
-            raise ValueError(
-                f"{server.strip()!r} is not HOST:PORT; several are separated by commas"
-            )
-    return text
-
-
-def _field_name(name: str | None) -> str | None:
-    if name and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise ValueError(f"{name!r} is no plain field name: letters, digits and _ only, top level")
-    return name
-
-
-def _start(text: str) -> str:
-    if text not in ("now", "history") and not 1970 < parse_time(text).year < 2106:
-        raise ValueError(f"{text} is no time of MongoDB's oplog: those are from 1970 to 2106")
-    return text
-
-
-def _database(name: str) -> str:
-    if name in ("admin", "local", "config"):
-        raise ValueError(f"{name!r} is a database of MongoDB's own, which has no change streams")
-    return _database_name(name)
-
-
-def _database_name(name: str) -> str:
-    if not name or len(name.encode()) > 63 or set(name) & set('/\\. "$\0'):
-        raise ValueError(
-            f'{name!r} is no name of a MongoDB database: up to 63 bytes, without any of /\\. "$'
-        )
-    return name
-
-
-def _collection(name: str) -> str:
-    if name and (
-        name.startswith((".", "system."))
-        or name.endswith(".")
-        or ".." in name
-        or set(name) & set("$\0")
-    ):
-        raise ValueError(
-            f"{name!r} is no name of a collection with jobs: without $, no dot at an end nor two in a row, not system.*"
-        )
-    return name
-
-
-def _tag_name(name: str) -> str:
-    return _field_name(name) or ""
-
-
-def _every(text: str) -> str:
-    every = parse_duration(text) if text != "never" else timedelta(days=1)
-    if not timedelta(seconds=1) <= every <= timedelta(seconds=_YEAR):
-        raise ValueError(
-            f"a verification begins once a second at most, and once a year at least, not every {text}"
-        )
-    return text
-
-
-FieldName = Annotated[str | None, AfterValidator(_field_name)]
-#: Seconds to wait, and how old something is in seconds. Bounded, because what is added to a time or handed to a timer has an end.
-Wait = Annotated[float, Field(ge=0, le=_YEAR, allow_inf_nan=False)]
-Age = Annotated[float, Field(ge=0, le=10 * _YEAR, allow_inf_nan=False)]
-Interval = Annotated[Wait, Field(gt=0)]
 
 
 class Section(BaseModel):
-    """Frozen, and closed: an unknown name is an error."""
+    """Frozen and closed: an unknown name is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
     @field_validator("*", mode="before")
     @classmethod
-    def not_yes_or_no(cls, value: Any) -> Any:
-        """True would pass for the number 1."""
+    def refuse_booleans(cls, value: Any) -> Any:
+        """Refuse booleans, because Python accepts True as the number 1."""
         if isinstance(value, bool):
-            raise ValueError("true and false are no values here")
+            raise ValueError("a boolean is not accepted here")
         return value
 
 
-class Mongo(Section):
+class MongoSettings(Section):
+    """The connection to MongoDB, and the collection of the jobs."""
+
     uri: SecretStr = Field(
         SecretStr("mongodb://localhost:27017"),
-        description="connection string; may hold a password, so it is a secret",
+        description="Connection string of the replica set or mongos. "
+        "It may contain a password, so it is treated as a secret.",
     )
-    username: str = Field("", description="user, when not in the URI; both or neither of the two")
+    username: str = Field(
+        "",
+        description="User, if the URI does not contain it. "
+        "Set both mongo.username and mongo.password, or neither.",
+    )
     password: SecretStr = Field(
         SecretStr(""),
-        description="password; authSource is the database unless the URI says otherwise",
+        description="Password of mongo.username. The user is looked up in mongo.database, "
+        "unless the URI contains an authSource.",
     )
-    database: Annotated[str, AfterValidator(_database)] = Field(
-        "cdmtaskservice", description="database of the jobs collection"
-    )
-    collection: Annotated[str, AfterValidator(_collection)] = Field(
-        "", description="collection; empty: the profile's (jobs for cts, ee2_jobs for ee2)"
+    database: JobsDatabase = Field("cdmtaskservice", description="Database of the jobs collection.")
+    collection: Collection = Field(
+        "",
+        description="Collection of the jobs. Empty: the profile's collection "
+        "(cts and custom: jobs, ee2: ee2_jobs).",
     )
 
     @model_validator(mode="after")
-    def both_or_neither(self) -> "Mongo":
+    def user_and_password_go_together(self) -> "MongoSettings":
         if bool(self.username) != bool(self.password.get_secret_value()):
             raise ValueError("give both of mongo.username and mongo.password, or neither")
         return self
 
 
-class Jobs(Section):
+class JobsSettings(Section):
+    """The fields of a job's document."""
+
     profile: Literal["cts", "ee2", "custom"] = Field(
-        "cts", description="where the collection keeps things; custom takes the names below"
+        "cts",
+        description="Field names of the jobs: cts (CDM Task Service), ee2 (Execution Engine), "
+        "or custom, with the other jobs settings.",
     )
     id_field: FieldName = Field(
-        None, description="field of the job id; _id for the document's own (custom profile)"
+        None,
+        description="Field of the job id, the message key; _id for the document's own id. "
+        "Profile custom only, where it is required.",
     )
-    state_field: FieldName = Field(None, description="field of the state (custom profile)")
+    state_field: FieldName = Field(
+        None,
+        description="Field of the latest state. Profile custom only, where it is required.",
+    )
     transitions_field: FieldName = Field(
-        None, description="array of transitions; empty where no history is kept (custom profile)"
+        None,
+        description="Array of a job's transitions. Empty: jobs store no history, and each change "
+        "of the state field is a transition. Profile custom only.",
     )
     updated_field: FieldName = Field(
         None,
-        description="time of the last update: by it gaps are read from the jobs' history (custom profile)",
+        description="Time of the job's last update, by which a recovery reads the jobs; it should "
+        "have an index. Without a history it is the transition's time. Profile custom only.",
     )
     transition_state: FieldName = Field(
-        "state", description="name of the state inside a transition (custom profile)"
+        "state", description="Field of the state inside a transition. Profile custom only."
     )
     transition_time: FieldName = Field(
-        "time", description="name of the time inside a transition (custom profile)"
+        "time", description="Field of the time inside a transition. Profile custom only."
     )
     transition_trans_id: FieldName = Field(
-        "trans_id", description="name of the identity inside a transition (custom profile)"
+        "trans_id",
+        description="Field of the identity inside a transition, by which consumers drop "
+        "duplicates. Profile custom only.",
     )
 
     @model_validator(mode="after")
-    def custom_is_whole(self) -> "Jobs":
-        names = {
-            "id_field",
-            "state_field",
-            "transitions_field",
-            "updated_field",
-            "transition_state",
-            "transition_time",
-            "transition_trans_id",
-        }
+    def custom_profile_is_complete(self) -> "JobsSettings":
+        names = type(self).model_fields.keys() - {"profile"}
         if self.profile != "custom":
             given = sorted(names & self.model_fields_set)
             if given:
@@ -189,59 +119,90 @@ class Jobs(Section):
             raise ValueError("jobs.profile = custom needs jobs.id_field and jobs.state_field")
         elif not (self.transition_state and self.transition_time and self.transition_trans_id):
             raise ValueError(
-                "jobs.transition_state, jobs.transition_time and jobs.transition_trans_id name fields: none can be empty"
+                "jobs.transition_state, jobs.transition_time and jobs.transition_trans_id "
+                "must not be empty"
             )
         return self
 
 
-class Kafka(Section):
-    bootstrap_servers: Annotated[str, AfterValidator(_servers)] = Field(
-        "localhost:9092", description="host:port, several separated by commas"
+class KafkaSettings(Section):
+    """The connection to Kafka, and the messages."""
+
+    bootstrap_servers: Servers = Field(
+        "localhost:9092",
+        description="Brokers for the first connection, as host:port, separated by commas. "
+        "A single reachable broker is enough.",
     )
-    topic: Annotated[str, AfterValidator(_topic)] = Field(
+    topic: Topic = Field(
         "job-transitions",
-        description="topic of the messages; not cts-jobs, where CTS sends its own; letters, digits and - only",
+        description="Topic of the messages: letters, digits and - only. Dead letters go to the "
+        "topic with this name and the suffix -dlq. Do not use cts-jobs, CTS's own topic.",
     )
     driver: Literal["auto", "kafka-python", "librdkafka"] = Field(
         "auto",
-        description="the client library; auto takes librdkafka where the extra of that name is installed",
+        description="Kafka client library: kafka-python, librdkafka (from the extra of that name), "
+        "or auto, which uses librdkafka if it is installed.",
     )
     headers: Literal["cloudevents", "none"] = Field(
-        "cloudevents", description="CloudEvents headers beside the value, or none"
+        "cloudevents",
+        description="Message headers: cloudevents, or none, which is faster but leaves out the "
+        "sequence and the origin of a transition.",
     )
     on_oversize: Literal["dead-letter", "stop"] = Field(
-        "dead-letter", description="what to do with a message larger than the topic takes"
+        "dead-letter",
+        description="Action for a message larger than the topic accepts: dead-letter sends a "
+        "dead letter in its place, stop ends the bridge (exit 82).",
     )
     compression: Literal["none", "gzip"] = Field(
-        "none", description="compression of batches; messages are small, so none"
+        "none",
+        description="Compression of batches: none or gzip. Messages are small, so gzip saves "
+        "little and costs CPU time.",
     )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="how the brokers are spoken to"
+        "PLAINTEXT",
+        description="Protocol of the brokers: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.",
     )
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "SCRAM-SHA-512", description="how to log in, with SASL_*"
+        "SCRAM-SHA-512",
+        description="SASL mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. SASL protocols only.",
     )
-    sasl_username: str = Field("", description="user, with SASL_*")
-    sasl_password: SecretStr = Field(SecretStr(""), description="password, with SASL_*")
+    sasl_username: str = Field(
+        "",
+        description="SASL user. It needs Describe and Write on the topic and on its -dlq topic. "
+        "SASL protocols only, where it is required.",
+    )
+    sasl_password: SecretStr = Field(
+        SecretStr(""),
+        description="Password of kafka.sasl_username. SASL protocols only, where it is required.",
+    )
     ssl_cafile: str = Field(
-        "", description="file of the authorities to trust, with SSL; empty: the system's"
+        "",
+        description="File of the certificate authorities to trust. Empty: the system's. "
+        "SSL protocols only.",
     )
-    ssl_certfile: str = Field("", description="file of the client certificate, for mutual TLS")
-    ssl_keyfile: str = Field("", description="file of the client key, for mutual TLS")
-    ssl_password: SecretStr = Field(SecretStr(""), description="password of the client key")
+    ssl_certfile: str = Field(
+        "",
+        description="File of the client certificate, if the brokers require one (mutual TLS). "
+        "SSL protocols only.",
+    )
+    ssl_keyfile: str = Field("", description="File of the client key. SSL protocols only.")
+    ssl_password: SecretStr = Field(
+        SecretStr(""), description="Password of the client key. SSL protocols only."
+    )
 
     @model_validator(mode="after")
-    def sasl_is_whole(self) -> "Kafka":
+    def sasl_is_complete(self) -> "KafkaSettings":
         if self.security_protocol.startswith("SASL") and not (
             self.sasl_username and self.sasl_password.get_secret_value()
         ):
             raise ValueError(
-                f"kafka.security_protocol = {self.security_protocol} needs kafka.sasl_username and kafka.sasl_password"
+                f"kafka.security_protocol = {self.security_protocol} needs kafka.sasl_username "
+                "and kafka.sasl_password"
             )
         return self
 
     @model_validator(mode="after")
-    def nothing_is_given_in_vain(self) -> "Kafka":
+    def security_settings_are_used(self) -> "KafkaSettings":
         unused = [
             name
             for name, part in (
@@ -256,7 +217,8 @@ class Kafka(Section):
         ]
         if unused:
             raise ValueError(
-                f"kafka.{unused[0]} is not used with kafka.security_protocol = {self.security_protocol}: brokers would be spoken to without it"
+                f"kafka.{unused[0]} is not used with kafka.security_protocol = "
+                f"{self.security_protocol}: the connection would be less secure than intended"
             )
         return self
 
@@ -264,7 +226,9 @@ class Kafka(Section):
         return [server.strip() for server in self.bootstrap_servers.split(",") if server.strip()]
 
 
-class Delivery(Section):
+class DeliverySettings(Section):
+    """The delivery mode and its limits."""
+
     mode: Literal[
         "at-least-once",
         "synchronous",
@@ -273,119 +237,163 @@ class Delivery(Section):
         "background-transitions",
     ] = Field(
         "at-least-once",
-        description="what is promised, and what keeps the promise; docs/delivery-modes.md compares them",
+        description="Delivery guarantee: at-least-once, synchronous, fire-and-forget, "
+        "background-jobs or background-transitions; docs/delivery-modes.md compares them.",
     )
     send_timeout_seconds: Interval = Field(
         35.0,
-        description="how long a message that is waited for may take, in seconds (mode synchronous, job-bridge notify)",
+        description="How long to wait for the acknowledgement of a message, in seconds. "
+        "Mode synchronous and the command notify only.",
     )
     window_messages: Annotated[int, Field(ge=1)] = Field(
-        4_000, description="most messages in flight; bounds memory and what a crash repeats"
+        4_000,
+        description="The most messages in flight. At the limit reading pauses, or mode "
+        "fire-and-forget drops messages. It bounds memory and the duplicates after a crash.",
     )
     window_bytes: Annotated[int, Field(ge=1)] = Field(
-        16_777_216, description="most bytes in flight, in bytes"
+        16_777_216,
+        description="The most bytes in flight: the same limit for large messages.",
     )
     drain_seconds: Wait = Field(
-        20.0, description="how long a stop waits for messages in flight, in seconds"
+        20.0,
+        description="How long a stop waits for messages in flight, in seconds. Messages that are "
+        "not acknowledged by then are sent again after the next start.",
     )
     dead_letters_per_hour: Annotated[int, Field(ge=0)] = Field(
-        100, description="more dead letters in an hour stop the bridge (exit 82)"
+        100,
+        description="The most dead letters in an hour. More stop the bridge (exit 82), because "
+        "they point to a fault larger than a few jobs.",
     )
 
 
 class CheckpointSettings(Section):
+    """The stored position, and its ownership."""
+
     store: Literal["mongo", "file"] = Field(
-        "mongo", description="where the position is kept: MongoDB, or one local file"
+        "mongo",
+        description="Store of the position: mongo, which allows standbys, or file, for a single "
+        "bridge with a local disk.",
     )
     name: str = Field(
         "job-bridge",
-        description="name of the checkpoint; bridges of one name are one bridge and its stand-ins",
+        description="Name of the checkpoint. Bridges with the same name share it: one is active, "
+        "the others are standbys. Another collection needs another name.",
         min_length=1,
     )
-    database: Annotated[str, AfterValidator(_database_name)] = Field(
-        "job_bridge", description="database of the collection job_bridge_checkpoints (store mongo)"
+    database: Database = Field(
+        "job_bridge",
+        description="Database of the collection job_bridge_checkpoints. Store mongo only.",
     )
     file: str = Field(
-        "job-bridge.checkpoint.json", description="path of the file (store file)", min_length=1
+        "job-bridge.checkpoint.json",
+        description="Path of the checkpoint file; its folder must be writable. Store file only.",
+        min_length=1,
     )
     interval_seconds: Interval = Field(
-        1.0, description="how often to store it, in seconds; bounds what a crash repeats"
+        1.0,
+        description="How often to store the position, in seconds. "
+        "It bounds the duplicates after a crash.",
     )
     lease_seconds: Annotated[Wait, Field(ge=1)] = Field(
         10.0,
-        description="a stand-in takes over when the owner has not renewed for so many seconds (store mongo)",
+        description="A standby takes over if the owner has not renewed its lease for this many "
+        "seconds. Store mongo only.",
     )
 
 
-class Start(Section):
-    from_: Annotated[str, AfterValidator(_start)] = Field(
+class StartSettings(Section):
+    """The first start."""
+
+    from_: StartFrom = Field(
         "now",
         alias="from",
-        description="where to begin without a checkpoint: now, history (all that the jobs tell, once), or an ISO 8601 time with zone",
+        description="Where to start if there is no checkpoint: now, an ISO 8601 time with a zone, "
+        "or history, which first publishes all transitions that the jobs contain.",
     )
 
 
-class Recovery(Section):
+class RecoverySettings(Section):
+    """The action after an outage longer than the oplog."""
+
     on_history_lost: Literal["recover", "stop"] = Field(
         "recover",
-        description="when the oplog no longer reaches back to the checkpoint: publish the gap from the jobs' own history, or stop (exit 80)",
+        description="Action if the oplog no longer contains the checkpoint's position: recover "
+        "publishes the gap from the jobs' history, stop ends the bridge (exit 80).",
     )
     margin_seconds: Age = Field(
         60.0,
-        description="how far the writers' clocks may be apart, in seconds; so much before a gap is sent again",
+        description="How far the clocks of the services that write jobs may differ, in seconds. "
+        "Transitions from this long before a gap are sent again.",
     )
 
 
-class Sweep(Section):
-    job_tag: Annotated[str, AfterValidator(_tag_name)] = Field(
+class SweepSettings(Section):
+    """The tags of the background modes."""
+
+    job_tag: TagName = Field(
         "",
-        description="field of a job that is true while its state is still to be sent (mode background-jobs)",
+        description="Field of a job that is true while its latest state is still to be sent. "
+        "Mode background-jobs only, where it is required.",
     )
     tagged_by: Literal["service", "bridge"] = Field(
         "service",
-        description="who sets it: the service with each change of state, or the bridge when it sees one (mode background-jobs)",
+        description="Writer of sweep.job_tag: service, in the write that changes the state, or "
+        "bridge, when it reads the change from the stream. Mode background-jobs only.",
     )
-    transition_tag: Annotated[str, AfterValidator(_tag_name)] = Field(
+    transition_tag: TagName = Field(
         "notif_sent",
-        description="field of a transition that is false until it was sent (mode background-transitions)",
+        description="Field of a transition that is false until it was sent. "
+        "Mode background-transitions only.",
     )
-    every_seconds: Interval = Field(60.0, description="how often to look for tags, in seconds")
+    every_seconds: Interval = Field(
+        60.0, description="How often to look for tags, in seconds. Background modes only."
+    )
     older_than_seconds: Age = Field(
         120.0,
-        description="how old what is tagged has to be, in seconds: younger ones are on their way",
+        description="How old a tagged transition must be before a sweep sends it, in seconds. "
+        "Younger ones may still be in flight. Background modes only.",
     )
 
 
-class Verify(Section):
-    every: Annotated[str, AfterValidator(_every)] = Field(
+class VerifySettings(Section):
+    """The verification in a running bridge."""
+
+    every: Every = Field(
         "never",
-        description="how often a running bridge compares the jobs' history with the topic: never, or a duration such as 10m",
+        description="How often a running bridge compares the jobs' history with the topic: never, "
+        "or a duration such as 10m. It needs Read on the topic.",
     )
     settle_seconds: Age = Field(
         30.0,
-        description="how young a transition may be and still be on its way, in seconds: younger ones are not looked at",
+        description="Transitions younger than this many seconds are not compared, because they "
+        "may still be in flight.",
     )
 
 
-class Http(Section):
+class HttpSettings(Section):
+    """The HTTP server for health and metrics."""
+
     host: str = Field(
         "127.0.0.1",
-        description="address of /metrics, /livez, /readyz and /status.json",
+        description="Address of /metrics, /livez, /readyz and /status.json. "
+        "They do not require a password.",
         min_length=1,
     )
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
-        9595, description="its port; 0: any free one, named in the log"
+        9595, description="Port of the HTTP server. 0: any free port, which the log names."
     )
 
     def url(self, port: int) -> str:
-        """Where that port is on this host, as a browser has it."""
+        """Return the URL of ``port`` on this host; brackets surround an IPv6 address."""
         return f"http://[{self.host}]:{port}" if ":" in self.host else f"http://{self.host}:{port}"
 
 
-class Log(Section):
+class LogSettings(Section):
+    """The log on standard error."""
+
     format: Literal["auto", "plain", "json"] = Field(
-        "auto", description="auto is plain on a terminal, json otherwise"
+        "auto", description="Log format: plain, json, or auto (plain on a terminal, else json)."
     )
     level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="what to say at least"
+        "info", description="The lowest level that is logged: debug, info, warning or error."
     )

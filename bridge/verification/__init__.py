@@ -1,1 +1,1 @@
-"""Compares the jobs' history with the topic."""
+"""Verification: compares the jobs' history with the topic."""

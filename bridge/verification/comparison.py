@@ -1,4 +1,4 @@
-"""Verification: compares what the jobs tell of a time with what the topic has of it, by job and ``trans_id``."""
+"""Verification: compares the transitions of the jobs with the messages of the topic."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -6,35 +6,36 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from bridge.errors import Misconfigured
-from bridge.model.gap import moment_of
+from bridge.model.gap import unix_time_of
 from bridge.model.job_history import JobHistory
 from bridge.model.message import Record, fields_of
-from bridge.model.position import ClusterTime, position_from
+from bridge.model.position import ClusterTime, position_before
 from bridge.model.transition import REPLAY, Event, Poison, Transition
 from bridge.pipeline.ports import Reader
 from bridge.verification.database import DeadLettered, Expected, Received, TransitionDatabase
 
-#: Jobs or messages that are handled at once.
-_AT_ONCE = 1000
-_EXAMPLES = 10
+#: The number of jobs that are inserted together.
+_CHUNK_JOBS = 1000
+_EXAMPLES_PER_KIND = 10
 _NAMES = ("job_id", "state", "time", "trans_id")
 
+#: Called with ``jobs`` or ``messages``, and how many more were read.
 Advance = Callable[[str, int], None]
 
 
 class Span(NamedTuple):
-    """The transitions that are compared: those that happened from ``since`` up to ``until``, Unix seconds."""
+    """A time span of transitions: from ``since`` to ``until``, in Unix seconds, inclusive."""
 
     since: float
     until: float
 
-    def holds(self, moment: float) -> bool:
+    def contains(self, moment: float) -> bool:
         return self.since <= moment <= self.until
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """``counts`` by kind, and the first few of each kind in words."""
+    """The result: the counts by kind, and the first few of each kind as text."""
 
     span: Span
     counts: dict[str, int]
@@ -42,60 +43,76 @@ class Findings:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is missing."""
+        """Whether no transition is missing."""
         return not self.counts["missing"]
 
 
 class Verification:
-    """One comparison; ``ledger`` is empty and entered. ``advance`` hears what was done: ``jobs`` or ``messages``, and how many more.
+    """A comparison of jobs and topic.
 
-    Where no history is kept (``by_state``) only the latest state of each job is known: it is compared by job and state,
-    and a message of another state is not strange.
+    Args:
+        database: Empty, and inside its context.
+        span: The transitions that are compared, by their own times.
+        margin: How far the writers' clocks may differ, in seconds.
+        by_state: For jobs without a history: only each job's latest state is known. It is compared
+            by job and state, and a message with another state is not unexpected.
+        advance: Called with the progress.
     """
 
     def __init__(
         self,
-        ledger: TransitionDatabase,
+        database: TransitionDatabase,
         span: Span,
         *,
         margin: float,
         by_state: bool,
         advance: Advance = lambda *_: None,
     ) -> None:
-        self._ledger, self._span, self._margin, self._by_state, self._advance = (
-            ledger,
-            span,
-            margin,
-            by_state,
-            advance,
-        )
+        self._database = database
+        self._span = span
+        self._margin = margin
+        self._by_state = by_state
+        self._advance = advance
 
     def run(
-        self, jobs: Iterator[JobHistory], reader: Reader, topic: str, dead_letters: str
+        self, jobs: Iterator[JobHistory], reader: Reader, topic: str, dead_letter_topic: str
     ) -> Findings:
-        """Read everything and compare. ``jobs`` are those updated since the span began. Raises the bridge's errors."""
+        """Read everything and compare it.
+
+        Args:
+            jobs: The jobs that were updated since the span started.
+            reader: Reads both topics.
+            topic: The topic of the messages.
+            dead_letter_topic: The topic of the dead letters; it may be missing.
+
+        Raises:
+            BridgeError: A read failed.
+        """
         for chunk in _chunks(jobs):
-            self._ledger.tell(told for job in chunk for told in self._told(job))
+            self._database.add_expected(row for job in chunk for row in self._expected(job))
             self._advance("jobs", len(chunk))
-        for records in reader.read(topic, self._begin):
-            self._ledger.arrive(arrived for record in records if (arrived := self._arrived(record)))
+        for records in reader.read(topic, self._read_since):
+            self._database.add_received(
+                row for record in records if (row := self._received(record))
+            )
             self._advance("messages", len(records))
-        self._set_aside(reader, dead_letters)
-        self._ledger.compare()
-        counts, examples = self._ledger.counts(), self._ledger.examples(_EXAMPLES)
+        self._add_dead_letters(reader, dead_letter_topic)
+        self._database.prepare()
+        counts = self._database.counts()
+        examples = self._database.examples(_EXAMPLES_PER_KIND)
         if self._by_state:
             counts["strange"], examples["strange"] = 0, []
         return Findings(self._span, counts, examples)
 
     @property
-    def _begin(self) -> float:
-        """From when on the topics are read: the writers' clocks may differ."""
+    def _read_since(self) -> float:
+        """Where reading the topics starts: earlier than the span, because clocks may differ."""
         return self._span.since - self._margin
 
-    def _told(self, job: JobHistory) -> Iterator[Expected]:
+    def _expected(self, job: JobHistory) -> Iterator[Expected]:
         for item in job.items:
             if isinstance(item, Transition):
-                if self._span.holds(moment_of(item)):
+                if self._span.contains(unix_time_of(item)):
                     yield Expected(
                         item.job_id,
                         self._identity(*item[1:4]),
@@ -104,13 +121,14 @@ class Verification:
                         item.time,
                         item.trans_id,
                     )
-            elif told := self._unsendable(item):
-                yield told
+            elif row := self._expected_dead_letter(item):
+                yield row
 
-    def _unsendable(self, item: Poison) -> Expected | None:
-        """What cannot be sent belongs into the dead letters, where it can be known again there."""
-        identity, moment = self._identity(item.state, item.time, item.trans_id), _moment(item.time)
-        if not (item.job_id and identity) or moment is None or not self._span.holds(moment):
+    def _expected_dead_letter(self, item: Poison) -> Expected | None:
+        """Expect a dead letter, if the item has enough fields to find it again."""
+        identity = self._identity(item.state, item.time, item.trans_id)
+        moment = _unix_time(item.time)
+        if not (item.job_id and identity) or moment is None or not self._span.contains(moment):
             return None
         job, *fields = map(
             _plain, (item.job_id, identity, item.state, item.time, item.trans_id, item.reason)
@@ -118,76 +136,84 @@ class Verification:
         return Expected(job, fields[0], item.sequence, *fields[1:])
 
     def _identity(self, state: str, time: str, trans_id: str) -> str:
-        """What a transition is known by on both sides; empty where there is nothing."""
+        """Return the text that identifies a transition on both sides; empty without fields."""
         if self._by_state:
             return state
         return trans_id or (f"{state} at {time}" if state and time else "")
 
-    def _arrived(self, record: Record) -> Received | None:
-        """A message about the span; one that cannot be read is a message that no job explains, of the time it was written."""
-        says = _says(record)
-        moment, at = (
-            _moment(says.get("time", "")),
-            (record.partition, record.offset, record.timestamp),
-        )
-        if len(says) < len(_NAMES) or moment is None:
+    def _received(self, record: Record) -> Received | None:
+        """Return the row of a message, or None outside of the span.
+
+        An unreadable message has the time when it was written, and matches no job.
+        """
+        fields = _fields(record)
+        moment = _unix_time(fields.get("time", ""))
+        written = (record.partition, record.offset, record.timestamp)
+        if len(fields) < len(_NAMES) or moment is None:
+            identity = f"{record.partition}:{record.offset}"
             return (
-                Received("?", f"{at[0]}:{at[1]}", *at, "unreadable", "")
-                if self._span.holds(record.timestamp)
+                Received("?", identity, *written, state="unreadable", time="")
+                if self._span.contains(record.timestamp)
                 else None
             )
-        if not self._span.holds(moment):
+        if not self._span.contains(moment):
             return None
         return Received(
-            says["job_id"],
-            says["state" if self._by_state else "trans_id"],
-            *at,
-            says["state"],
-            says["time"],
+            fields["job_id"],
+            fields["state" if self._by_state else "trans_id"],
+            *written,
+            state=fields["state"],
+            time=fields["time"],
         )
 
-    def _set_aside(self, reader: Reader, topic: str) -> None:
+    def _add_dead_letters(self, reader: Reader, topic: str) -> None:
         try:
-            for records in reader.read(topic, self._begin):
-                self._ledger.set_aside(map(self._letter, records))
+            for records in reader.read(topic, self._read_since):
+                self._database.add_dead_lettered(map(self._dead_lettered, records))
         except Misconfigured:
-            return  # without that topic nothing was set aside
+            return  # Without the topic there are no dead letters.
 
-    def _letter(self, record: Record) -> DeadLettered:
-        """A dead letter; where it does not say when its transition happened, it is of the time it was written."""
-        says = _says(record)
-        job, state, time, trans_id = (says.get(name, "") for name in _NAMES)
-        identity, moment = self._identity(state, time, trans_id), _moment(time)
-        due = self._span.holds(record.timestamp if moment is None else moment)
-        # A place in another topic: not to be taken for that of a message that cannot be read.
+    def _dead_lettered(self, record: Record) -> DeadLettered:
+        """Return the row of a dead letter; without a time, the time when it was written counts."""
+        fields = _fields(record)
+        job, state, time, trans_id = (fields.get(name, "") for name in _NAMES)
+        identity, moment = self._identity(state, time, trans_id), _unix_time(time)
+        in_span = self._span.contains(record.timestamp if moment is None else moment)
+        # The words keep it apart from the partition and offset of an unreadable message.
         return DeadLettered(
             job or "?",
             identity or f"dead letter {record.partition}:{record.offset}",
             state,
             time,
-            due,
+            in_span,
         )
 
 
-def repairs(ledger: TransitionDatabase) -> Iterator[Event]:
-    """The missing transitions as events to publish, each job's in order; what cannot be sent is set aside by that."""
-    for told in ledger.missing():
-        known = (told.job, told.state, told.time, told.trans_id, told.sequence)
-        item = Poison(told.reason, *known) if told.reason else Transition(*known)
-        yield Event(position_from(ClusterTime(0)), (item,), origin=REPLAY)
+def repairs(database: TransitionDatabase) -> Iterator[Event]:
+    """Return the missing transitions as events, each job's in order.
+
+    Publishing them dead-letters those that cannot be sent.
+    """
+    for row in database.missing():
+        fields = (row.job, row.state, row.time, row.trans_id, row.sequence)
+        item = Poison(row.reason, *fields) if row.reason else Transition(*fields)
+        yield Event(position_before(ClusterTime(0)), (item,), origin=REPLAY)
 
 
-def _says(record: Record) -> dict[str, str]:
-    """The four fields of a message as text, as far as it has them; anybody may have written it, and anything."""
+def _fields(record: Record) -> dict[str, str]:
+    """Return those of the four fields that a message contains, as text.
+
+    Any program may have written the message, so any content is possible.
+    """
     value = fields_of(record.value) or {}
     try:
         return {name: _plain(value[name]) for name in _NAMES if name in value}
-    except RecursionError:  # read by C, and written deeper than Python does
+    except RecursionError:  # The C parser reads deeper nesting than Python can print.
         return {}
 
 
-def _moment(time: str) -> float | None:
-    """Unix seconds of an ISO 8601 time; None where it is none."""
+def _unix_time(time: str) -> float | None:
+    """Return the Unix seconds of an ISO 8601 time; None for other text."""
     try:
         return datetime.fromisoformat(time).timestamp()
     except (ValueError, OverflowError, OSError):
@@ -195,7 +221,7 @@ def _moment(time: str) -> float | None:
 
 
 def _plain(value: Any) -> str:
-    """As text that can be kept: JSON may hold half a character."""
+    """Return text that SQLite can store: JSON may contain half of a surrogate pair."""
     return str(value).encode("utf-8", "replace").decode()
 
 
@@ -203,7 +229,7 @@ def _chunks(jobs: Iterator[JobHistory]) -> Iterator[list[JobHistory]]:
     chunk: list[JobHistory] = []
     for job in jobs:
         chunk.append(job)
-        if len(chunk) >= _AT_ONCE:
+        if len(chunk) >= _CHUNK_JOBS:
             yield chunk
             chunk = []
     if chunk:

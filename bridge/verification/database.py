@@ -1,7 +1,7 @@
-"""What the jobs tell and what the topic has, side by side in a small database of its own.
+"""A temporary database with the transitions of the jobs and the messages of the topic.
 
-SQLite keeps it in a temporary file that it deletes itself, with a bounded cache, and sorts in as
-much: any number of transitions are compared in bounded memory.
+SQLite keeps it in a temporary file, which it deletes itself. Its cache and its sorts are bounded,
+so any number of transitions is compared in bounded memory.
 """
 
 import sqlite3
@@ -10,50 +10,89 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from bridge.errors import Retryable
-from bridge.model.message import KEPT
+from bridge.model.message import KEPT_CHARACTERS
 
-#: In KiB, negative as SQLite wants it.
-_CACHE = -32_768
+#: In KiB; SQLite wants the negative number for that unit.
+_CACHE_SIZE = -32_768
 
 _TABLES = """
-PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; PRAGMA locking_mode = EXCLUSIVE;
-CREATE TABLE told (job TEXT, identity TEXT, sequence INTEGER, state TEXT, time TEXT, trans_id TEXT, reason TEXT);
-CREATE TABLE arrived (job TEXT, identity TEXT, place INTEGER, at INTEGER, written REAL, state TEXT, time TEXT);
-CREATE TABLE aside (job TEXT, identity TEXT, state TEXT, time TEXT, due INTEGER);
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA temp_store = FILE;
+PRAGMA locking_mode = EXCLUSIVE;
+CREATE TABLE expected (job TEXT, identity TEXT, sequence INTEGER, state TEXT, time TEXT,
+                       trans_id TEXT, reason TEXT);
+CREATE TABLE received (job TEXT, identity TEXT, kafka_partition INTEGER, kafka_offset INTEGER,
+                       written REAL, state TEXT, time TEXT);
+CREATE TABLE dead_lettered (job TEXT, identity TEXT, state TEXT, time TEXT, in_span INTEGER);
 """
 _INDEXES = """
-DROP INDEX IF EXISTS told_by; DROP INDEX IF EXISTS arrived_by; DROP INDEX IF EXISTS aside_by;
-CREATE INDEX told_by ON told (job, identity); CREATE INDEX arrived_by ON arrived (job, identity, place, at); CREATE INDEX aside_by ON aside (job, identity);
+DROP INDEX IF EXISTS expected_index;
+DROP INDEX IF EXISTS received_index;
+DROP INDEX IF EXISTS dead_lettered_index;
+CREATE INDEX expected_index ON expected (job, identity);
+CREATE INDEX received_index ON received (job, identity, kafka_partition, kafka_offset);
+CREATE INDEX dead_lettered_index ON dead_lettered (job, identity);
 """
-#: A dead letter has its texts shortened.
+#: A job that was read twice has its transitions twice.
+_DELETE_REPEATED_EXPECTED = """
+DELETE FROM expected
+WHERE rowid NOT IN (SELECT MIN(rowid) FROM expected GROUP BY job, identity)
+"""
+#: The texts of a dead letter are truncated, so they are compared truncated.
 _MISSING = f"""
-FROM told WHERE NOT EXISTS (SELECT 1 FROM arrived a WHERE a.job = told.job AND a.identity = told.identity)
-AND NOT EXISTS (SELECT 1 FROM aside s WHERE s.job = substr(told.job, 1, {KEPT}) AND s.identity = substr(told.identity, 1, {KEPT}))
+FROM expected
+WHERE NOT EXISTS (SELECT 1 FROM received AS r
+                  WHERE r.job = expected.job AND r.identity = expected.identity)
+  AND NOT EXISTS (SELECT 1 FROM dead_lettered AS d
+                  WHERE d.job = substr(expected.job, 1, {KEPT_CHARACTERS})
+                    AND d.identity = substr(expected.identity, 1, {KEPT_CHARACTERS}))
 """
-#: Each once, however often it was set aside; what was sent since is in Kafka.
-_ASIDE = """
-FROM (SELECT job, identity, MIN(state) AS state, MIN(time) AS time FROM aside WHERE due GROUP BY job, identity) AS letter
-WHERE NOT EXISTS (SELECT 1 FROM arrived a WHERE a.job = letter.job AND a.identity = letter.identity)
+_DUPLICATES = "SELECT COUNT(*) - COUNT(DISTINCT job || char(10) || identity) FROM received"
+_DUPLICATED = "FROM received GROUP BY job, identity HAVING COUNT(*) > 1"
+#: Each transition counts once, however many dead letters it has; not if it was sent since.
+_DEAD_LETTERED = """
+FROM (SELECT job, identity, MIN(state) AS state, MIN(time) AS time FROM dead_lettered
+      WHERE in_span GROUP BY job, identity) AS letter
+WHERE NOT EXISTS (SELECT 1 FROM received AS r
+                  WHERE r.job = letter.job AND r.identity = letter.identity)
 """
-_STRANGE = "FROM arrived WHERE NOT EXISTS (SELECT 1 FROM told t WHERE t.job = arrived.job AND t.identity = arrived.identity)"
-#: Where each transition arrived first: offsets tell the order within a partition, times which partition was the first.
-_FIRST = """
-SELECT job, identity, place, at, ROW_NUMBER() OVER (PARTITION BY job, identity ORDER BY written, at) AS nth
-FROM (SELECT job, identity, place, MIN(at) AS at, written FROM arrived GROUP BY job, identity, place)
+_UNEXPECTED = """
+FROM received
+WHERE NOT EXISTS (SELECT 1 FROM expected AS e
+                  WHERE e.job = received.job AND e.identity = received.identity)
 """
-#: First arrivals that came after one of the same job that happened later, within a partition.
-_DISORDERED = f"""
+#: The first arrival of each transition: offsets order the messages of a partition, times order
+#: the partitions.
+_FIRST_ARRIVALS = """
+SELECT job, identity, kafka_partition, kafka_offset,
+       ROW_NUMBER() OVER (PARTITION BY job, identity ORDER BY written, kafka_offset) AS arrival
+FROM (SELECT job, identity, kafka_partition, MIN(kafka_offset) AS kafka_offset, written
+      FROM received GROUP BY job, identity, kafka_partition)
+"""
+#: First arrivals after the first arrival of a later transition of the same job, in a partition.
+_OUT_OF_ORDER = f"""
 FROM (
-  SELECT job, identity, state, time, place, at,
-         MIN(at) OVER (PARTITION BY job, place ORDER BY sequence ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS later
-  FROM (SELECT t.job AS job, t.identity AS identity, t.state AS state, t.time AS time, t.sequence AS sequence, a.place AS place, a.at AS at
-        FROM told t JOIN ({_FIRST}) a ON a.job = t.job AND a.identity = t.identity WHERE a.nth = 1)
-) WHERE at > later
+  SELECT job, identity, state, time, kafka_offset,
+         MIN(kafka_offset) OVER (
+           PARTITION BY job, kafka_partition ORDER BY sequence
+           ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+         ) AS first_later_offset
+  FROM (SELECT e.job AS job, e.identity AS identity, e.state AS state, e.time AS time,
+               e.sequence AS sequence, a.kafka_partition AS kafka_partition,
+               a.kafka_offset AS kafka_offset
+        FROM expected AS e JOIN ({_FIRST_ARRIVALS}) AS a
+          ON a.job = e.job AND a.identity = e.identity
+        WHERE a.arrival = 1)
+) WHERE kafka_offset > first_later_offset
 """
 
 
 class Expected(NamedTuple):
-    """A transition that a job tells. ``identity`` is what it is compared by; ``reason`` says why it cannot be sent, if so."""
+    """A transition that a job contains.
+
+    ``identity`` is compared; ``reason`` says why it cannot be sent, and is empty if it can.
+    """
 
     job: str
     identity: str
@@ -65,7 +104,7 @@ class Expected(NamedTuple):
 
 
 class Received(NamedTuple):
-    """A message of the topic: partition, offset and when it was written (Unix seconds), and what it says."""
+    """A message of the topic; ``written`` is its timestamp in Unix seconds."""
 
     job: str
     identity: str
@@ -77,26 +116,33 @@ class Received(NamedTuple):
 
 
 class DeadLettered(NamedTuple):
-    """A dead letter, and whether it belongs to the time that is compared; one that does not still explains what is not in the topic."""
+    """A dead letter.
+
+    ``in_span`` says whether it belongs to the compared time span. Outside of it, it still explains
+    why a transition is not in the topic.
+    """
 
     job: str
     identity: str
     state: str
     time: str
-    due: bool
+    in_span: bool
 
 
 class TransitionDatabase:
-    """A context manager; fill it, ``compare`` it, then ask. Inside it, SQLite's own errors become ``Retryable`` at its end."""
+    """A context manager around the database: add rows, ``prepare``, then query.
+
+    Inside the context, SQLite's errors leave it as ``Retryable``.
+    """
 
     def __enter__(self) -> Self:
         self._database = sqlite3.connect("", isolation_level=None)
         try:
             self._database.executescript(_TABLES)
-            self._database.execute(f"PRAGMA cache_size = {_CACHE}")
+            self._database.execute(f"PRAGMA cache_size = {_CACHE_SIZE}")
         except sqlite3.Error as error:
             self._database.close()
-            raise _no_room(error) from error
+            raise _database_failed(error) from error
         return self
 
     def __exit__(
@@ -107,77 +153,72 @@ class TransitionDatabase:
     ) -> None:
         self._database.close()
         if isinstance(error, sqlite3.Error):
-            raise _no_room(error) from error
+            raise _database_failed(error) from error
 
-    def tell(self, rows: Iterable[Expected]) -> None:
-        self._many("INSERT INTO told VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    def add_expected(self, rows: Iterable[Expected]) -> None:
+        self._insert("INSERT INTO expected VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def arrive(self, rows: Iterable[Received]) -> None:
-        self._many("INSERT INTO arrived VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    def add_received(self, rows: Iterable[Received]) -> None:
+        self._insert("INSERT INTO received VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def set_aside(self, rows: Iterable[DeadLettered]) -> None:
-        self._many(
-            f"INSERT INTO aside VALUES (substr(?, 1, {KEPT}), substr(?, 1, {KEPT}), ?, ?, ?)", rows
-        )
+    def add_dead_lettered(self, rows: Iterable[DeadLettered]) -> None:
+        kept = f"substr(?, 1, {KEPT_CHARACTERS})"
+        self._insert(f"INSERT INTO dead_lettered VALUES ({kept}, {kept}, ?, ?, ?)", rows)
 
-    def compare(self) -> None:
-        """To be called when everything is in."""
+    def prepare(self) -> None:
+        """Prepare the queries, after all rows were added."""
         self._database.executescript(_INDEXES)
-        # A job that is read twice tells the same twice.
-        self._database.execute(
-            "DELETE FROM told WHERE rowid NOT IN (SELECT MIN(rowid) FROM told GROUP BY job, identity)"
-        )
+        self._database.execute(_DELETE_REPEATED_EXPECTED)
 
     def counts(self) -> dict[str, int]:
-        """How many of each kind."""
-        repeated = "SELECT COUNT(*) - COUNT(DISTINCT job || char(10) || identity) FROM arrived"
+        """Return the number of transitions and messages of each kind."""
         return {
-            "transitions": self._one("SELECT COUNT(*) FROM told"),
-            "messages": self._one("SELECT COUNT(*) FROM arrived"),
-            "missing": self._one(f"SELECT COUNT(*) {_MISSING}"),
-            "repeated": self._one(repeated),
-            "out_of_order": self._one(f"SELECT COUNT(*) {_DISORDERED}"),
-            "strange": self._one(f"SELECT COUNT(*) {_STRANGE}"),
-            "set_aside": self._one(f"SELECT COUNT(*) {_ASIDE}"),
+            "transitions": self._count("SELECT COUNT(*) FROM expected"),
+            "messages": self._count("SELECT COUNT(*) FROM received"),
+            "missing": self._count(f"SELECT COUNT(*) {_MISSING}"),
+            "repeated": self._count(_DUPLICATES),
+            "out_of_order": self._count(f"SELECT COUNT(*) {_OUT_OF_ORDER}"),
+            "strange": self._count(f"SELECT COUNT(*) {_UNEXPECTED}"),
+            "set_aside": self._count(f"SELECT COUNT(*) {_DEAD_LETTERED}"),
         }
 
     def missing(self) -> Iterator[Expected]:
-        """Those that are missing, a job's together and in order."""
+        """Return the missing transitions, grouped by job and in the job's order."""
         rows = self._database.execute(f"SELECT * {_MISSING} ORDER BY job, sequence, time")
         return (Expected(*row) for row in rows)
 
-    def examples(self, most: int) -> dict[str, list[str]]:
-        """The first few of each kind, in words."""
-        repeated = "FROM arrived GROUP BY job, identity HAVING COUNT(*) > 1"
+    def examples(self, max_per_kind: int) -> dict[str, list[str]]:
+        """Return the first transitions or messages of each kind, as text."""
         kinds = {
             "missing": _MISSING,
-            "repeated": repeated,
-            "out_of_order": _DISORDERED,
-            "strange": _STRANGE,
-            "set_aside": _ASIDE,
+            "repeated": _DUPLICATED,
+            "out_of_order": _OUT_OF_ORDER,
+            "strange": _UNEXPECTED,
+            "set_aside": _DEAD_LETTERED,
         }
         return {
             kind: [
                 " ".join(map(str, row))
                 for row in self._database.execute(
-                    f"SELECT job, state, time, identity {rest} LIMIT {most}"
+                    f"SELECT job, state, time, identity {selection} LIMIT {max_per_kind}"
                 )
             ]
-            for kind, rest in kinds.items()
+            for kind, selection in kinds.items()
         }
 
-    def _one(self, query: str) -> int:
+    def _count(self, query: str) -> int:
         return int(self._database.execute(query).fetchone()[0])
 
-    def _many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+    def _insert(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
         self._database.execute("BEGIN")
         self._database.executemany(statement, rows)
         self._database.execute("COMMIT")
 
 
-def _no_room(error: sqlite3.Error) -> Retryable:
+def _database_failed(error: sqlite3.Error) -> Retryable:
     return Retryable(
-        f"The temporary database in which jobs and topic are compared gave up: {error}",
-        "Comparing changed nothing",
-        "Make room in the temporary folder, or name another one in SQLITE_TMPDIR or TMPDIR, then try again",
+        f"The temporary database for the comparison of jobs and topic failed: {error}",
+        "The comparison changed nothing",
+        "Make room in the temporary folder, or name another folder in SQLITE_TMPDIR or TMPDIR, "
+        "then try again",
     )

@@ -1,7 +1,7 @@
-"""Verifies while the bridge runs: now and then ``job-bridge verify`` as a process of its own, at the lowest priority.
+"""Runs ``verify`` from time to time while the bridge runs, as a process at the lowest priority.
 
-In a process of its own it takes neither the interpreter from the loop nor memory from the bridge,
-and the system runs it when nobody else wants the processor.
+A separate process takes neither the interpreter from the loop nor memory from the bridge, and the
+system runs it when no other process needs the processor.
 """
 
 import json
@@ -19,24 +19,28 @@ from typing import Any, Self
 
 from pydantic import SecretStr
 
+from bridge.errors import one_line
+from bridge.hints import Hint
 from bridge.observability.snapshot import Verified
 from bridge.observability.status import LatestVerification, Status
 from bridge.settings import Settings, parse_duration
-from bridge.settings.load import PREFIX, setting_names, variable
+from bridge.settings.load import setting_names
+from bridge.settings.names import PREFIX, variable
 
 logger = logging.getLogger("bridge")
 
 _POLL_SECONDS = 0.5
-#: The first verification looks at what a start had to catch up with.
+#: The first verification covers the transitions that the start caught up with.
 _FIRST_SECONDS = 60.0
+_LAST_CHARACTERS = 400
 
 
 class VerificationScheduler:
-    """A background task, from entering to leaving; does nothing where ``verify.every`` is never.
+    """A context manager around a background thread; without effect if ``verify.every`` is never.
 
-    The first begins where the bridge began, each other one where the last one ended that missed nothing: what is missing stays so
-    until it is sent. None looks further than the position up to which the loop has delivered, less ``verify.settle_seconds``.
-    The status is told what was found.
+    The first verification starts at the bridge's starting position. Each later one starts where
+    the last complete one ended, so a missing transition is reported until it is repaired. Each
+    ends at the delivered position, minus ``verify.settle_seconds``. The results go to the status.
     """
 
     def __init__(self, settings: Settings, status: Status, latest: LatestVerification) -> None:
@@ -44,7 +48,7 @@ class VerificationScheduler:
         self._status = status
         self._latest = latest
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="verifying", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="verification", daemon=True)
 
     def __enter__(self) -> Self:
         if self._settings.verify.every != "never":
@@ -63,47 +67,52 @@ class VerificationScheduler:
 
     def _run(self) -> None:
         every = parse_duration(self._settings.verify.every).total_seconds()
-        begin, pause = None, min(every, _FIRST_SECONDS)
+        since, pause = None, min(every, _FIRST_SECONDS)
         while not self._stop.wait(pause):
-            if begin is None and (began := self._status.snapshot().start):
-                begin, pause = float(began.cluster_time.seconds), every
+            if since is None and (start := self._status.snapshot().start):
+                since, pause = float(start.cluster_time.seconds), every
             if (
-                begin is not None
-                and (end := self._delivered()) > begin
-                and self._verified(begin, end)
+                since is not None
+                and (until := self._delivered_until()) > since
+                and self._verified(since, until)
             ):
-                begin = end
+                since = until
 
-    def _delivered(self) -> float:
-        """Up to when all should be in Kafka, Unix seconds; where there is no stream, what each sweep finds."""
+    def _delivered_until(self) -> float:
+        """Return the time up to which Kafka should have all transitions, in Unix seconds.
+
+        Without a stream, the time up to which sweeps must have sent them.
+        """
         now, settle = time.time(), self._settings.verify.settle_seconds
         snapshot = self._status.snapshot()
-        position = snapshot.position
         if not snapshot.streams:
-            return (
-                now
-                - settle
-                - self._settings.sweep.older_than_seconds
-                - self._settings.sweep.every_seconds
-            )
+            sweep = self._settings.sweep
+            return now - settle - sweep.older_than_seconds - sweep.every_seconds
+        position = snapshot.position
         return min(now, position.cluster_time.seconds if position else 0.0) - settle
 
-    def _verified(self, begin: float, end: float) -> bool:
-        """One verification; False when it could not be made or missed something, so that the next one covers its time too."""
+    def _verified(self, since: float, until: float) -> bool:
+        """Verify once; return False if it failed or a transition is missing.
+
+        The next verification then covers the same time span again.
+        """
         try:
-            return self._verify(begin, end)
-        except (OSError, ValueError, KeyError) as error:  # no process to be had, or not its words
+            return self._verify(since, until)
+        except (OSError, ValueError, KeyError) as error:  # No process, or not its JSON.
             logger.warning(
-                "the verification could not be made, the next one covers its time too: %s",
-                " ".join(str(error).split())[-400:],
+                "the verification failed; the next one will cover its time span again: %s",
+                one_line(str(error))[-_LAST_CHARACTERS:],
             )
             return False
 
-    def _verify(self, begin: float, end: float) -> bool:
-        """False when it was stopped or missed something; ``ValueError`` with what it said when that is no verdict."""
-        times = ["--from", _iso(begin), "--to", _iso(end)]
-        command = [sys.executable, "-m", "bridge", "verify", *times, "--json"]
-        # In a session of its own: a Ctrl-C is for us, and it is us who end it.
+    def _verify(self, since: float, until: float) -> bool:
+        """Run ``verify``; return False if it was stopped or a transition is missing.
+
+        Raises ``ValueError`` with its error output if it gave no result.
+        """
+        span = ["--from", _iso(since), "--to", _iso(until)]
+        command = [sys.executable, "-m", "bridge", "verify", *span, "--json"]
+        # In its own session, so that a Ctrl-C reaches only this process, which then stops it.
         child = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -124,27 +133,27 @@ class VerificationScheduler:
             return False
         if not output.startswith("{"):
             raise ValueError(errors)
-        found = json.loads(output)
-        self._tell(found, " ".join(times))
-        return not found["missing"]
+        findings = json.loads(output)
+        self._report(findings, " ".join(span))
+        return not findings["missing"]
 
-    def _tell(self, found: Mapping[str, Any], times: str) -> None:
-        self._latest.result = Verified(found["until"], found["missing"], found["repeated"])
-        if found["missing"]:
+    def _report(self, findings: Mapping[str, Any], span: str) -> None:
+        self._latest.result = Verified(findings["until"], findings["missing"], findings["repeated"])
+        if findings["missing"]:
             logger.error(
-                "Kafka lacks %d of %d transitions, the first: %s. The jobs still hold them: 'job-bridge verify %s --repair' sends them",
-                found["missing"],
-                found["transitions"],
-                "; ".join(found["examples"]["missing"][:3]),
-                times,
+                "Kafka lacks %d of %d transitions, the first: %s. "
+                "The jobs still contain them; '%s %s' sends them",
+                findings["missing"],
+                findings["transitions"],
+                "; ".join(findings["examples"]["missing"][:3]),
+                Hint.VERIFY_REPAIR,
+                span,
             )
 
 
 def _lower(pid: int) -> None:
-    """Let a process of ours run only when nobody else wants the processor, or, where the system knows no such thing, hardly."""
-    with suppress(
-        OSError
-    ):  # it has ended already, or the system does not let us: it works all the same
+    """Give a process the lowest priority that the system has."""
+    with suppress(OSError):  # It has ended, or the system refuses; it works without too.
         if hasattr(os, "SCHED_IDLE"):
             os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
         else:
@@ -152,15 +161,15 @@ def _lower(pid: int) -> None:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """Our environment, with every setting that was given turned into a variable, wherever it came from."""
+    """Return our environment, with every given setting as a variable, whatever its source."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     given = {}
     for name in setting_names():
         section, _, key = name.partition(".")
         key = "from_" if key == "from" else key
-        chosen = getattr(settings, section)
-        if key in chosen.model_fields_set:
-            value = getattr(chosen, key)
+        values = getattr(settings, section)
+        if key in values.model_fields_set:
+            value = getattr(values, key)
             given[variable(name)] = (
                 value.get_secret_value() if isinstance(value, SecretStr) else str(value)
             )

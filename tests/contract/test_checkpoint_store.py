@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import CheckpointUnusable, Fenced
-from bridge.model.position import ClusterTime, Position, position_from
+from bridge.model.position import ClusterTime, Position, position_before
 from bridge.pipeline.ports import CheckpointStore
 from tests.support.factories import at, checkpoint
 from tests.support.stores_under_test import Collection, File, Memory, Place
@@ -49,7 +49,7 @@ def test_a_new_store_holds_nothing(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "position", [at(7), Position(at(7).token, "8040"), position_from(ClusterTime(5, 6))]
+    "position", [at(7), Position(at(7).token, "8040"), position_before(ClusterTime(5, 6))]
 )
 def test_what_is_saved_is_loaded_by_whoever_comes_next(place: Place, position: Position) -> None:
     store = owned(place)

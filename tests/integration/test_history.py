@@ -22,7 +22,7 @@ from pymongo.write_concern import WriteConcern
 from bridge.demo.servers.mongod import Mongod
 from bridge.demo.servers.process import poll
 from bridge.model.gap import Gap
-from bridge.model.position import ClusterTime, position_from
+from bridge.model.position import ClusterTime, position_before
 from bridge.model.profile import PROFILES
 from bridge.mongo.job_documents import DATE, recovery_cursor_of
 from bridge.mongo.job_history_reader import JobHistoryReader
@@ -115,7 +115,7 @@ def told(
     since: float | None = None,
     reread_from: float | None = None,
 ) -> list[str]:
-    gap = Gap(since, position_from(ClusterTime(0)), NOW.timestamp(), reread_from)
+    gap = Gap(since, position_before(ClusterTime(0)), NOW.timestamp(), reread_from)
     found = [job.job_id for job in history.transitions_in_gap(gap, place)]
     once, again = found[: -len(AGAIN)], found[-len(AGAIN) :]
     assert set(again) == AGAIN

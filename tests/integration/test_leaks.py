@@ -17,7 +17,7 @@ from bridge.demo.servers.process import free_port
 from bridge.errors import Retryable
 from bridge.kafka import timeouts
 from bridge.kafka.drivers import driver_of
-from bridge.model.position import position_from
+from bridge.model.position import position_before
 from bridge.model.profile import profile_of
 from bridge.mongo.client import state_client
 from bridge.mongo.source import MongoSource
@@ -119,7 +119,7 @@ def test_a_closed_stream_leaves_nothing_behind(mongo: Mongod, database: str) -> 
     settings = _config(mongo__uri=mongo.uri, mongo__database=database)
     client = state_client(settings)
     source = MongoSource(settings, profile_of(settings), client)
-    start = position_from(source.identity().cluster_time)
+    start = position_before(source.identity().cluster_time)
 
     def attempt() -> None:
         with source.open(start, threading.Event(), by_time=False) as stream:

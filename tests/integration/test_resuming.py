@@ -11,7 +11,7 @@ import pytest
 
 from bridge.demo.servers.mongod import Mongod
 from bridge.errors import BridgeError, CheckpointUnusable, Misconfigured, ResumePointLost, Retryable
-from bridge.model.position import ClusterTime, Position, position_at, position_from
+from bridge.model.position import ClusterTime, Position, position_at, position_before
 from bridge.mongo.change_stream import StreamEnded
 from tests.support.source_jobs import Jobs, Seen, now, seen
 
@@ -271,7 +271,7 @@ def test_a_position_before_the_oplog_is_history_lost(
                 break
             jobs.database["elsewhere"].insert_many([{"padding": padding} for _ in range(40)])
 
-        for lost in (stored, position_from(ClusterTime(stored.cluster_time.seconds, 0))):
+        for lost in (stored, position_before(ClusterTime(stored.cluster_time.seconds, 0))):
             with pytest.raises(ResumePointLost, match="no longer reaches back"), jobs.reading(lost):
                 pass
 

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.demo.servers.mongod import Mongod
 from bridge.errors import BridgeError, NotPermitted, ResumePointLost, Retryable, Unreadable
-from bridge.model.position import position_from
+from bridge.model.position import position_before
 from bridge.mongo.client import AWAIT_MS
 from tests.support.source_jobs import Jobs, Seen
 
@@ -82,7 +82,7 @@ def failing(jobs: Jobs, command: str, times: int = 1, **how: Any) -> Iterator[No
 def read_through(jobs: Jobs, failure: dict[str, Any]) -> tuple[list[Seen], list[Seen], BridgeError]:
     """Write, fail, write, and go on from the last position: what was written, what was read, what was said."""
     written = jobs.many(3)
-    start = position_from(jobs.here().cluster_time)
+    start = position_before(jobs.here().cluster_time)
     with jobs.reading(start) as reader:
         written = jobs.many(3)
         reader.take(3)

@@ -7,7 +7,7 @@ from typing import Any
 
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.message import Message
-from bridge.model.position import ClusterTime, Position, position_from, position_of
+from bridge.model.position import ClusterTime, Position, position_after, position_before
 from bridge.model.transition import Event, Poison, Transition
 from bridge.model.window import Delivery
 from bridge.settings import Settings, load
@@ -36,7 +36,7 @@ def token(number: int) -> str:
 
 def at(number: int) -> Position:
     """The position right after the n-th event."""
-    return position_of(token(number))
+    return position_after(token(number))
 
 
 def job(number: int) -> str:
@@ -89,7 +89,7 @@ def checkpoint(
 def checkpoint_at(cluster_time: ClusterTime) -> Checkpoint:
     return Checkpoint(
         "bridge",
-        position_from(cluster_time),
+        position_before(cluster_time),
         0,
         1,
         "fingerprint",

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from bridge.demo.servers.process import poll
-from bridge.settings.load import variable
+from bridge.settings.names import variable
 
 #: Part of every password in these tests: no output of any command may hold it.
 SECRET = "canary-fEd3"

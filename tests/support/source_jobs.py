@@ -21,7 +21,7 @@ from bridge.demo.job_service.workload import (
     to_millis,
 )
 from bridge.errors import BridgeError
-from bridge.model.position import Position, position_from
+from bridge.model.position import Position, position_before
 from bridge.model.profile import profile_of
 from bridge.model.transition import Batch, Event, Poison, Transition
 from bridge.mongo.change_stream import ChangeStream
@@ -143,7 +143,7 @@ class Jobs:
     def here(self) -> Position:
         """The position after everything written so far, as a first start takes it."""
         newest = self.source.identity().cluster_time
-        return position_from(newest.next())
+        return position_before(newest.next())
 
     @contextmanager
     def reading(self, start: Position | None = None, *, by_time: bool = False) -> Iterator[Reader]:

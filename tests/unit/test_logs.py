@@ -1,4 +1,4 @@
-"""Log lines: JSON or plain, and repeated failures said seldom."""
+"""Log lines: JSON or plain, and few lines for repeated failures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bridge.logs import REPEAT_SECONDS, Repeated, set_up
 
 @pytest.fixture(autouse=True)
 def loggers() -> Iterator[None]:
-    """What a test does to the process's loggers ends with it."""
+    """Restore the loggers after a test."""
     names = ("", "bridge", "kafka", "pymongo", "waitress")
     before = {
         name: (logging.getLogger(name).handlers[:], logging.getLogger(name).level) for name in names
@@ -42,7 +42,7 @@ def logged(form: str, stream: io.StringIO, level: str = "info") -> str:
     return stream.getvalue()
 
 
-def test_a_json_line_holds_the_message_and_the_ids_as_fields() -> None:
+def test_a_json_line_has_message_and_id_fields() -> None:
     found = json.loads(logged("json", io.StringIO()))
 
     assert found["level"] == "WARNING" and found["name"] == "bridge.test"
@@ -50,21 +50,21 @@ def test_a_json_line_holds_the_message_and_the_ids_as_fields() -> None:
     assert (found["job_id"], found["trans_id"]) == ("job-1", "t-1")
 
 
-def test_a_json_line_tells_the_time_in_utc_with_milliseconds() -> None:
+def test_a_json_line_has_utc_milliseconds() -> None:
     found = json.loads(logged("json", io.StringIO()))
 
     assert len(found["asctime"]) == len("2026-03-02T12:00:00.511+00:00")
     assert found["asctime"].endswith("+00:00") and found["asctime"][19] == "."
 
 
-def test_a_plain_line_holds_the_known_fields_only() -> None:
+def test_a_plain_line_has_known_fields_only() -> None:
     line = logged("plain", io.StringIO())
 
     assert line.endswith("warning set aside to jobs-dlq job_id=job-1 trans_id=t-1\n")
     assert "secret" not in line
 
 
-def test_a_plain_line_is_one_line_whatever_the_message_holds() -> None:
+def test_a_plain_line_is_always_a_single_line() -> None:
     stream = io.StringIO()
     set_up("plain", "info", stream)
 
@@ -75,7 +75,7 @@ def test_a_plain_line_is_one_line_whatever_the_message_holds() -> None:
 
 
 @pytest.mark.parametrize(("stream", "plain"), [(Terminal(), True), (io.StringIO(), False)])
-def test_lines_are_plain_on_a_terminal_and_json_elsewhere(stream: io.StringIO, plain: bool) -> None:
+def test_auto_is_plain_on_a_terminal_only(stream: io.StringIO, plain: bool) -> None:
     assert logged("auto", stream).startswith("{") is not plain
 
 
@@ -91,7 +91,7 @@ def test_a_bug_is_logged_with_its_traceback(form: str) -> None:
     assert "Traceback" in stream.getvalue() and "ValueError: broken" in stream.getvalue()
 
 
-def test_the_level_is_for_the_bridge_and_the_drivers_are_silent() -> None:
+def test_the_level_applies_to_the_bridge_only() -> None:
     stream = io.StringIO()
     set_up("plain", "debug", stream)
 
@@ -109,7 +109,7 @@ def repeated(caplog: pytest.LogCaptureFixture) -> Repeated:
     return Repeated(logging.getLogger("bridge.test"))
 
 
-def test_a_failure_that_goes_on_is_said_at_once_and_then_every_thirty_seconds(
+def test_a_continuing_failure_is_logged_every_thirty_seconds(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     trouble = repeated(caplog)
@@ -146,7 +146,7 @@ def test_the_next_failure_is_said_at_once_again(caplog: pytest.LogCaptureFixture
     assert caplog.messages == ["first", "well after 1.0 s", "second"]
 
 
-def test_a_failure_that_has_lasted_when_it_is_first_said_is_counted_from_its_beginning(
+def test_a_known_duration_counts_from_its_start(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     trouble = repeated(caplog)

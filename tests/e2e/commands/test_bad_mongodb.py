@@ -69,7 +69,10 @@ def test_check_tells_of_a_standalone_too(standalone: Mongod, settings: Given) ->
     [
         ("mongodb://", "Must provide at least one hostname or IP"),
         ("http://localhost/", "mongo.uri is not a MongoDB connection string: "),
-        (f"mongodb://bridge:{SECRET}/x@localhost/", "mongo.uri is not a MongoDB connection string: "),
+        (
+            f"mongodb://bridge:{SECRET}/x@localhost/",
+            "mongo.uri is not a MongoDB connection string: ",
+        ),
         (f"mongodb://bridge:{SECRET}@x@localhost/", "must be escaped according to RFC 3986"),
         (f"mongodb://bridge:{SECRET}:27017/", "Reserved characters such as ':' must be escaped"),
         ("mongodb://localhost:99999/", "Port must be an integer between 0 and 65535"),

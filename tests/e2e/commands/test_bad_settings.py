@@ -41,13 +41,13 @@ def file(folder: Path, text: str | bytes) -> Path:
     ("name", "value", "words"),
     [
         *(
-            ("mongo.database", value, "no name of a MongoDB database")
+            ("mongo.database", value, "not a name of a MongoDB database")
             for value in ("a b", "a.b", "$x", 'a"b', "x" * 64)
         ),
         *(("mongo.database", value, "MongoDB's own") for value in ("admin", "local", "config")),
-        ("checkpoint.database", "a b", "no name of a MongoDB database"),
+        ("checkpoint.database", "a b", "not a name of a MongoDB database"),
         *(
-            ("mongo.collection", value, "no name of a collection")
+            ("mongo.collection", value, "not a name of a collection")
             for value in ("a$b", ".x", "x.", "a..b", "system.profile")
         ),
         *(
@@ -95,7 +95,7 @@ def test_every_problem_is_told_at_once_by_the_name_it_was_given(tmp_path: Path) 
         in said
     )
     assert "--checkpoint-store: Input should be 'mongo' or 'file', not 'kafka'" in said
-    assert "--start-from: 'yesterday' is no ISO 8601 time" in said
+    assert "--start-from: 'yesterday' is not an ISO 8601 time" in said
 
 
 def test_the_stronger_source_is_named_and_the_weaker_one_forgiven(tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ def test_a_time_that_is_none_never_means_all_of_it(
 
     assert ended.code == 64
     assert ended.out == ""
-    assert "is no ISO 8601 time" in ended.complaint or "from 1970 to 2106" in ended.complaint
+    assert "is not an ISO 8601 time" in ended.complaint or "from 1970 to 2106" in ended.complaint
 
 
 def test_a_port_in_use_is_refused_before_anything_is_touched(settings: Given) -> None:

@@ -16,7 +16,8 @@ from bridge import __version__
 from bridge.cli import main
 from bridge.demo.servers.mongod import Client
 from bridge.demo.servers.process import free_port, poll
-from bridge.settings.load import option, setting_names
+from bridge.settings.load import setting_names
+from bridge.settings.names import option
 from tests.e2e.commands.conftest import Start
 from tests.support.jobs import Jobs
 from tests.support.running import ROOT, SECRET, Given, command, environment
@@ -251,8 +252,8 @@ def test_topics_that_the_broker_does_not_make_are_no_messages_it_refuses(
 
     assert ended.code == 78
     assert (
-        "The broker makes no such topic: " in ended.complaint
-        and "Ask for other --partitions" in ended.complaint
+        "The broker refuses to create the topics: " in ended.complaint
+        and "other values for --partitions" in ended.complaint
     )
     assert "message" not in ended.complaint.replace("max.message.bytes", "")
 
@@ -265,7 +266,7 @@ def test_a_command_does_not_promise_to_try_again(words: tuple[str, ...], setting
 
     assert ended.code == 75
     assert (
-        "What was done before that stays done, nothing else was" in ended.complaint
+        "Completed work stays done; nothing else was changed" in ended.complaint
         and ended.complaint.endswith(", then try again")
     )
     assert "by itself" not in ended.complaint and "sent again" not in ended.complaint
@@ -310,8 +311,8 @@ def test_topics_are_made_once(settings: Given, kafka: Kafka, topic: str) -> None
         f"{topic}-new-dlq: created with 1 partition(s)",
     ]
     assert again.out.splitlines() == [
-        f"{topic}-new: is there already",
-        f"{topic}-new-dlq: is there already",
+        f"{topic}-new: already exists",
+        f"{topic}-new-dlq: already exists",
     ]
     with kafka.admin() as admin:
         there = {each["name"]: len(each["partitions"]) for each in admin.describe_topics(None)}

@@ -158,7 +158,7 @@ def test_a_dead_letter_without_its_topic_stops_the_bridge_until_the_topic_is_mad
     made = command("topics", "create", settings=without_dead_letters)
     assert made.code == 0
     assert made.out.splitlines() == [
-        f"{name}: is there already",
+        f"{name}: already exists",
         f"{name}-dlq: created with 1 partition(s)",
     ]
     with start(kafka__topic=name) as bridge:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bridge.cli.deadletters import Letter, _told
+from bridge.cli.deadletters import DeadLetter, _from_job
 from bridge.model.transition import Transition
 from tests.e2e.commands.conftest import Start
 from tests.support.jobs import Jobs, header, set_aside, told, transition, values
@@ -103,7 +103,7 @@ def test_one_whose_cause_is_as_it_was_stays_a_dead_letter(
 
     assert ended.code == 75
     assert "0:1: still cannot be sent: the time is missing" in ended.err
-    assert "1 were set aside again" in ended.err
+    assert "1 were dead-lettered again" in ended.err
     assert told(kafka, topic, letters[0]) == ["created"]
 
     jobs.update(
@@ -144,12 +144,15 @@ def test_one_that_names_no_job_says_what_sends_it(
 
 
 def test_of_a_job_without_history_the_state_tells_which_it_is() -> None:
-    letter = Letter("0:0", "", {"job_id": "a", "state": "running", "time": "", "trans_id": ""}, {})
+    letter = DeadLetter(
+        "0:0", "", {"job_id": "a", "state": "running", "time": "", "trans_id": ""}, {}
+    )
     latest = [Transition("a", "running", "2026-03-02T00:00:00+00:00", "made", None)]
 
-    assert _told(iter([SimpleNamespace(items=latest)]), letter) == latest[0]
+    assert _from_job(iter([SimpleNamespace(items=latest)]), letter) == latest[0]
     assert (
-        _told(iter([SimpleNamespace(items=[latest[0]._replace(state="complete")])]), letter) is None
+        _from_job(iter([SimpleNamespace(items=[latest[0]._replace(state="complete")])]), letter)
+        is None
     )
 
 

@@ -9,7 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.settings import load
-from bridge.settings.load import setting_names, variable
+from bridge.settings.load import setting_names
+from bridge.settings.names import variable
 from tests.support.running import ROOT
 
 EXAMPLE = ROOT / "config" / "job-bridge.example.toml"

@@ -77,10 +77,7 @@ def test_a_tag_does_not_overwrite_what_the_service_keeps(
         )
 
         assert ended.code == 78
-        assert (
-            f"sweep.{name} = {tag} is where the service itself keeps something"
-            in ended.out + ended.err
-        )
+        assert f"sweep.{name} = {tag} is a field that the service uses" in ended.out + ended.err
 
 
 def test_jobs_whose_ids_are_numbers_are_untagged(

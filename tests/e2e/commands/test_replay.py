@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cli.replay import _again, replay
+from bridge.cli.replay import replay
+from bridge.cli.selection import command_line
 from bridge.demo.servers.process import poll
 from tests.support.jobs import GOOD, Jobs, header, told, values
 from tests.support.running import ROOT, Given, assert_clean, command, environment
@@ -74,7 +75,7 @@ def test_a_dry_run_prints_the_messages_and_sends_none(
 
     assert ended.code == 0
     assert [json.loads(line)["state"] for line in ended.out.splitlines()] == list(GOOD)
-    assert "3 messages would be sent; nothing was" in ended.err
+    assert "3 messages would be sent; nothing was sent" in ended.err
     assert kafka.read(topic) == []
 
 
@@ -123,7 +124,7 @@ def interrupted(
     assert_clean(out + err)
     assert process.returncode == 130
     assert out == f"{len(kafka.read(topic))} messages sent to {topic}\n"
-    (line,) = re.findall(r"stopped; to go on: (.*)", err)
+    (line,) = re.findall(r"stopped; to resume: (.*)", err)
     program, *rest = shlex.split(line)
     assert program == "job-bridge"
     return rest
@@ -221,7 +222,7 @@ def test_no_job_is_left_out_where_some_update_times_are_numbers(
 def test_the_command_that_goes_on_holds_no_password(uri: str, shown: str) -> None:
     words = ["--mongo-uri", uri, "--since", "1h"]
     with replay.make_context("replay", words):
-        assert _again({}) == shlex.join(
+        assert command_line({}) == shlex.join(
             ["job-bridge", "replay", "--since", "1h", "--mongo-uri", shown]
         )
 
@@ -262,9 +263,9 @@ def test_an_interrupted_replay_tells_how_to_go_on_and_the_two_are_the_whole(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "say what to replay"),
+        ((), "nothing is selected"),
         *(
-            (("--since", "1h", "--rate", rate), "is no number of jobs a second")
+            (("--since", "1h", "--rate", rate), "is not a possible number of jobs per second")
             for rate in ("nan", "inf", "1e-320")
         ),
         (
@@ -293,4 +294,4 @@ def test_an_unknown_job_is_said(settings: Given, jobs: Jobs) -> None:
     ended = command("replay", "--job", "nobody", settings=settings)
 
     assert ended.code == 0
-    assert "no transition of these jobs was found" in ended.err
+    assert "these jobs have no matching transition" in ended.err

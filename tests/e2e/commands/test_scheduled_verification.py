@@ -30,7 +30,7 @@ def test_a_running_bridge_verifies_by_itself_and_says_what_kafka_lacks(
             lambda: (bridge.status()["verified"] or {}).get("missing", 0) > 0, "something missing"
         )
         line = bridge.await_line("Kafka lacks")
-        assert "--repair' sends them" in line
+        assert "'job-bridge verify --repair --from " in line and "' sends them" in line
         until = bridge.metrics()["job_bridge_verified_until_timestamp_seconds"]
         assert datetime.now(timezone.utc).timestamp() - until < 60
         assert bridge.stop() == 0
@@ -52,7 +52,7 @@ def test_a_ctrl_c_is_for_the_bridge_which_then_ends_the_verification(
 
         assert bridge.process.wait(30) == 0
         assert not Path(f"/proc/{child}").exists()
-        assert not any("could not be made" in line for line in bridge.messages())
+        assert not any("verification failed" in line for line in bridge.messages())
 
 
 def verifications(bridge: Bridge) -> dict[int, int]:

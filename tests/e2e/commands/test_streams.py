@@ -42,7 +42,7 @@ def test_a_full_disk_is_said_in_one_line(arguments: tuple[str, ...], tmp_path: P
 
     assert done.returncode == 75
     assert done.stderr.splitlines() == [
-        "job-bridge: cannot write: No space left on device. What was done is done; the rest of the output is missing"
+        "job-bridge: cannot write the output: No space left on device. Completed work stays done; the rest of the output is missing"
     ]
 
 
@@ -82,8 +82,8 @@ def test_an_argument_that_is_no_text_is_refused() -> None:
 
     assert done.returncode == 64
     assert done.stderr == (
-        "job-bridge: usage: 'job-\\udcff' is no text in this locale's encoding (utf-8). Nothing was read or sent. "
-        "Give UTF-8, in a locale that has it\n"
+        "job-bridge: usage: 'job-\\udcff' is not valid text in this locale's encoding (utf-8). Nothing was read or sent. "
+        "Use UTF-8, in a locale that supports it\n"
     )
 
 
@@ -94,4 +94,4 @@ def test_settings_too_deep_to_be_read_are_refused(tmp_path: Path) -> None:
     done = ended('"$@"', "run", f"--config={deep}")
 
     assert done.returncode == 78
-    assert f"The settings file {deep} is no TOML" in done.stderr
+    assert f"The settings file {deep} is not valid TOML" in done.stderr

@@ -246,14 +246,14 @@ def test_other_modes_have_nothing_to_sweep(settings: Given) -> None:
     ended = command("sweep", "--once", settings=settings)
 
     assert ended.code == 78
-    assert "delivery.mode = at-least-once knows no tags" in ended.complaint
+    assert "delivery.mode = at-least-once does not use tags" in ended.complaint
 
 
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
         ({"delivery.mode": "background-jobs"}, "needs sweep.job_tag"),
-        ({"delivery.mode": "background-jobs", "sweep.job_tag": "a.b"}, "no plain field name"),
+        ({"delivery.mode": "background-jobs", "sweep.job_tag": "a.b"}, "not a plain field name"),
         (
             {"delivery.mode": "background-transitions", "jobs.profile": "ee2"},
             "needs jobs with a history",

@@ -29,7 +29,7 @@ def test_without_an_index_it_says_so_and_makes_one_when_asked(
 ) -> None:
     for settings, name in ((ways["transitions"], OF_TRANSITIONS), (ways["jobs"], OF_JOBS)):
         jobs.collection.drop_indexes()
-        assert "no index serves the sweep" in command("sweep", "--once", settings=settings).err
+        assert "the sweep has no index" in command("sweep", "--once", settings=settings).err
         checked = command("check", settings=settings)
         assert (
             f"the index {name} is missing" in checked.out
@@ -38,12 +38,12 @@ def test_without_an_index_it_says_so_and_makes_one_when_asked(
 
         made = command("sweep", "--create-index", settings=settings)
 
-        assert (made.code, made.out) == (0, f"made the index {name}\n")
+        assert (made.code, made.out) == (0, f"created the index {name}\n")
         assert name in jobs.collection.index_information()
         assert "no index" not in command("sweep", "--once", settings=settings).err
         assert f"{name} is missing" not in command("check", settings=settings).out
         again = command("sweep", "--create-index", settings=settings)
-        assert again.out == "a sweep has an index already: nothing was changed\n"
+        assert again.out == "sweeps already have an index: nothing was changed\n"
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,9 @@ def test_the_index_of_another_mode_or_tag_hides_nothing(
 
     name = OF_TRANSITIONS if wanted == "transitions" else OF_JOBS
     assert f"the index {name} is missing" in command("check", settings=settings).out
-    assert command("sweep", "--create-index", settings=settings).out == f"made the index {name}\n"
+    assert (
+        command("sweep", "--create-index", settings=settings).out == f"created the index {name}\n"
+    )
     jobs.past(*GOOD, **{TAG: True})
     assert swept(settings) == count
 
@@ -73,7 +75,8 @@ def test_where_there_is_no_collection_there_is_no_index_and_it_is_made_with_one(
         assert f"the index {name} is missing" in command("check", settings=settings).out
 
         assert (
-            command("sweep", "--create-index", settings=settings).out == f"made the index {name}\n"
+            command("sweep", "--create-index", settings=settings).out
+            == f"created the index {name}\n"
         )
 
         assert name in client[database]["jobs"].index_information()

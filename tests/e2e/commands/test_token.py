@@ -36,8 +36,7 @@ def test_without_a_checkpoint_it_says_so(given: Given) -> None:
 
     assert ended.code == 0
     assert (
-        ended.out
-        == f"no checkpoint '{given['checkpoint.name']}' yet: the bridge begins with start.from\n"
+        ended.out == f"no checkpoint '{given['checkpoint.name']}': the next start uses start.from\n"
     )
     assert shown(given) is None
 
@@ -56,12 +55,12 @@ def test_a_token_taken_back_sends_again_and_a_cleared_one_begins_anew(
 
     since = str(datetime.fromtimestamp(_seconds(record) - 60, timezone.utc).isoformat())
     asked = command("token", "set", since, settings=given, answer="n\n")
-    assert asked.code == 130 and "Change it?" in asked.out
+    assert asked.code == 130 and "Change the checkpoint?" in asked.out
     # Asking takes the ownership for a moment, no more.
     assert {**(shown(given) or {}), "epoch": None} == {**record, "epoch": None}
     changed = command("token", "set", since, settings=given, answer="y\n")
     assert changed.code == 0
-    assert "now:  " in changed.out and f"then: {since[:19]}" in changed.out
+    assert "old: " in changed.out and f"new: {since[:19]}" in changed.out
     with start(**given) as bridge:
         bridge.wait_until(lambda: told(kafka, topic, job_id) == 2 * list(GOOD), "the job again")
         assert bridge.stop() == 0
@@ -70,9 +69,7 @@ def test_a_token_taken_back_sends_again_and_a_cleared_one_begins_anew(
     assert command("token", "set", token, "--yes", settings=given).code == 0
     assert (shown(given) or {})["token"] == token
     cleared = command("token", "clear", "--yes", settings=given)
-    assert (
-        cleared.code == 0 and "no checkpoint: the next start begins with start.from" in cleared.out
-    )
+    assert cleared.code == 0 and "no checkpoint: the next start uses start.from" in cleared.out
     assert shown(given) is None
     with start(**given) as bridge:
         bridge.await_ready()
@@ -121,7 +118,7 @@ def test_a_time_that_no_event_can_have_is_refused(time: str, given: Given) -> No
     ended = command("token", "set", time, "--yes", settings=given)
 
     assert ended.code == 64
-    assert "The checkpoint is as it was" in ended.complaint
+    assert "The checkpoint is unchanged" in ended.complaint
     assert shown(given) is None
 
 
@@ -159,7 +156,7 @@ def test_going_forward_says_what_will_be_missed(settings: Given, start: Start) -
     ended = command("token", "set", "now", settings=settings, answer="n\n")
 
     assert ended.code == 130
-    assert "what lies between the two will not be sent" in ended.out
+    assert "the transitions between the two positions will not be sent" in ended.out
 
 
 def test_a_change_while_history_is_published_says_what_becomes_of_the_rest(
@@ -175,7 +172,7 @@ def test_a_change_while_history_is_published_says_what_becomes_of_the_rest(
     ended = command("token", "set", "1h", settings=settings, answer="n\n")
 
     assert ended.code == 130
-    assert "history is being published: what is not yet will not be any more" in ended.out
+    assert "a recovery is not finished; its unsent transitions will not be sent" in ended.out
     after = shown(settings)
     assert after and after["gap"] == record["gap"]
 
@@ -185,7 +182,7 @@ def test_what_is_neither_a_time_nor_a_token_is_usage(place: str, settings: Given
     ended: Ended = command("token", "set", place, "--yes", settings=settings)
 
     assert ended.code == 64
-    assert f"{place!r} is neither a resume token nor a time" in ended.complaint
+    assert f"{place!r} is neither a resume token nor a usable time" in ended.complaint
     assert shown(settings) is None
 
 

@@ -169,7 +169,8 @@ def test_a_person_reads_what_a_program_reads(given: Given, jobs: Jobs) -> None:
     lines = [line.split() for line in ended.out.splitlines()]
     assert ["missing", "3"] in lines and ["out", "of", "order", "0"] in lines
     assert (
-        job["id"] in ended.out and "'job-bridge verify --repair' sends what is missing" in ended.out
+        job["id"] in ended.out
+        and "'job-bridge verify --repair' sends the missing transitions" in ended.out
     )
 
 
@@ -180,9 +181,9 @@ def test_a_person_reads_what_a_program_reads(given: Given, jobs: Jobs) -> None:
             ("--since", "2026-03-02T18:00:00"),
             "has no zone: write 2026-03-02T18:00:00+00:00 for UTC, or ",
         ),
-        (("--since", "yesterday"), "no ISO 8601 time such as"),
-        (("--since", "1h", "--from", "2h"), "--since and --from say the same"),
-        (("--from", "1h", "--to", "2h"), "before it begins"),
+        (("--since", "yesterday"), "not an ISO 8601 time such as"),
+        (("--since", "1h", "--from", "2h"), "--since and --from have the same meaning"),
+        (("--from", "1h", "--to", "2h"), "before it starts"),
     ],
 )
 def test_a_time_that_is_none_is_refused(
@@ -230,14 +231,14 @@ def test_what_the_topic_no_longer_keeps_is_not_missed(
     ended = command("verify", "--since", "2h", "--json", settings=narrow)
 
     assert ended.code == 0
-    assert f"the topic {topic} has removed what is older than" in ended.err
+    assert f"the topic {topic} has removed messages older than" in ended.err
     assert old["id"] not in ended.out
 
     ended = command("verify", "--from", "2h", "--to", "10m", "--json", settings=narrow)
 
     assert ended.code == 64
     assert (
-        f"the topic {topic} has removed everything up to " in ended.complaint
+        f"the topic {topic} has removed all messages up to " in ended.complaint
         and "Nothing was compared" in ended.complaint
     )
     assert ended.out == ""
@@ -291,8 +292,8 @@ def test_a_repair_is_one_document_for_a_program_and_says_to_a_person_what_it_doe
         "3",
         "0",
     ]
-    assert "sent 3 that were missing; compared again:" in ended.out
-    assert "sends what is missing" not in ended.out
+    assert "3 missing transitions were sent; after that:" in ended.out
+    assert "sends the missing transitions" not in ended.out
 
 
 def test_what_cannot_be_sent_and_was_not_is_missing_and_repaired_into_the_dead_letters(

@@ -24,7 +24,7 @@ def test_a_broker_killed_for_half_a_minute_costs_nothing_but_time(bench: Bench) 
         pid, before = bridge.pid, bridge.resident_bytes()
         with bench.kafka_away():
             poll(lambda: bridge.metric("job_bridge_in_flight_messages") >= WINDOW, "a full window")
-            bridge.wait_unready("Kafka has acknowledged nothing", OUTAGE_SECONDS + 15)
+            bridge.wait_unready("Kafka has not acknowledged anything", OUTAGE_SECONDS + 15)
             grown, waiting = (
                 bridge.resident_bytes() - before,
                 bridge.metric("job_bridge_in_flight_messages"),

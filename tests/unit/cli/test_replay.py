@@ -1,4 +1,4 @@
-"""Which jobs a replay takes in which order, and what is left of them."""
+"""The order of the jobs of a replay, and the jobs that remain after a stop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
-from bridge.cli.replay import _asked, _go_on
+from bridge.cli.replay import _by_ids
+from bridge.cli.selection import updated_from
 from bridge.mongo.job_documents import DATE, NUMBER, recovery_cursor_of
 
 
@@ -27,20 +28,20 @@ class JobHistoryReader:
         return (Job(one) for one in self._job_ids if one in wanted)
 
 
-def test_wherever_it_stops_all_jobs_before_the_place_were_taken_and_none_behind_it() -> None:
+def test_a_cursor_covers_exactly_the_jobs_before_it() -> None:
     known = [f"job-{n}" for n in range(1200)]
     asked = [*known, *(f"nobody-{n}" for n in range(300))]
     random.Random(7).shuffle(asked)
     taken: set[str] = set()
 
-    for place, jobs in _asked(JobHistoryReader(*known), asked):
+    for place, jobs in _by_ids(JobHistoryReader(*known), asked):
         taken |= {job.job_id for job in jobs}
         assert taken == set(asked[: int(place, 16)]) & set(known)
     assert taken == set(known)
 
 
-def test_a_job_that_is_known_by_another_spelling_is_taken_before_anything_is_done() -> None:
-    steps = list(_asked(JobHistoryReader("abc", "def"), ["def", "ABC", "nobody"]))
+def test_ids_with_another_spelling_come_first() -> None:
+    steps = list(_by_ids(JobHistoryReader("abc", "def"), ["def", "ABC", "nobody"]))
 
     assert [(int(place, 16), [job.job_id for job in jobs]) for place, jobs in steps] == [
         (0, ["abc"]),
@@ -62,5 +63,5 @@ def test_a_job_that_is_known_by_another_spelling_is_taken_before_anything_is_don
     ],
     ids=["date", "number", "no time", "before 1970", "1970", "unknown"],
 )
-def test_what_is_left_out_is_what_lies_before_for_certain(place: str, words: str) -> None:
-    assert _go_on(place) == words
+def test_only_certainly_finished_jobs_are_left_out(place: str, words: str) -> None:
+    assert updated_from(place) == words

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from bridge.model.gap import Gap, all_before, gap_after, moment_of
-from bridge.model.position import ClusterTime, position_from
+from bridge.model.gap import Gap, gap_between, gap_of_all_history, unix_time_of
+from bridge.model.position import ClusterTime, position_before
 from bridge.model.transition import Poison, Transition
 from tests.support.factories import transition
 
 BEGIN, END = 1_700_000_000, 1_700_001_000
 MARGIN = 60.0
-LOST, UNTIL = position_from(ClusterTime(BEGIN, 7)), position_from(ClusterTime(END))
-GAP = gap_after(LOST, UNTIL, MARGIN, END)
+LOST, UNTIL = position_before(ClusterTime(BEGIN, 7)), position_before(ClusterTime(END))
+GAP = gap_between(LOST, UNTIL, MARGIN, END)
 
 
 def happened(seconds: float) -> Transition:
@@ -28,35 +28,34 @@ def test_a_gap_begins_a_margin_before_the_position() -> None:
     assert holds(BEGIN - MARGIN)
 
 
-def test_what_a_clock_that_is_ahead_dates_behind_the_gap_belongs_to_it() -> None:
+def test_a_gap_has_no_upper_bound() -> None:
+    """A writer's clock that runs ahead must not lose a transition."""
     assert holds(END + 7200)
 
 
-def test_of_a_history_all_behind_the_first_that_belongs_to_it_does() -> None:
-    """Else the stream would tell what was left out, behind what came after it."""
+def test_everything_after_the_first_transition_belongs() -> None:
+    """Otherwise the stream would deliver the rest later, out of order."""
     told = [happened(BEGIN - 100), happened(BEGIN + 5), happened(BEGIN - 90), happened(END + 100)]
 
     assert GAP.select(told) == told[1:]
 
 
 def test_all_history_has_no_beginning() -> None:
-    gap = all_before(UNTIL, MARGIN, END)
+    gap = gap_of_all_history(UNTIL, MARGIN, END)
 
     assert gap.since is None
     assert len(gap.select([transition(time=datetime(1980, 1, 1, tzinfo=timezone.utc))])) == 1
 
 
-def test_what_has_no_time_belongs_to_it() -> None:
+def test_items_without_a_time_belong_to_a_gap() -> None:
     poison = Poison("the time is missing")
 
     assert GAP.select([poison, happened(BEGIN - 100)]) == [poison]
 
 
-def test_a_gap_and_the_next_are_one_gap_that_is_read_again_from_where_the_first_had_its_end() -> (
-    None
-):
-    later = gap_after(UNTIL, position_from(ClusterTime(END + 500)), MARGIN, END + 500)
-    latest = gap_after(UNTIL, position_from(ClusterTime(END + 900)), MARGIN, END + 900)
+def test_an_extended_gap_rereads_from_the_first_end() -> None:
+    later = gap_between(UNTIL, position_before(ClusterTime(END + 500)), MARGIN, END + 500)
+    latest = gap_between(UNTIL, position_before(ClusterTime(END + 900)), MARGIN, END + 900)
     extended_by = GAP.extended_by(later)
 
     assert extended_by == Gap(GAP.since, later.until, later.recent, reread_from=END - MARGIN)
@@ -65,13 +64,13 @@ def test_a_gap_and_the_next_are_one_gap_that_is_read_again_from_where_the_first_
     )
 
 
-def test_a_cluster_time_that_is_ahead_of_all_clocks_is_not_taken_for_one() -> None:
+def test_a_cluster_time_ahead_of_clocks_is_bounded() -> None:
     ahead, now = 3600, END - 3600
-    gap = gap_after(LOST, UNTIL, MARGIN, now, known=BEGIN - ahead)
+    gap = gap_between(LOST, UNTIL, MARGIN, now, delivered_by=BEGIN - ahead)
 
     assert gap.since == BEGIN - ahead - MARGIN
     assert gap.recent == now - MARGIN
 
 
-def test_a_moment_is_that_of_the_text() -> None:
-    assert moment_of(happened(BEGIN + 0.511)) == BEGIN + 0.511
+def test_the_unix_time_is_that_of_the_text() -> None:
+    assert unix_time_of(happened(BEGIN + 0.511)) == BEGIN + 0.511

@@ -27,7 +27,7 @@ def as_the_service_does(one: Transition) -> bytes:
 
 
 @given(TRANSITIONS)
-def test_the_value_is_what_the_service_itself_sends_byte_for_byte(one: Transition) -> None:
+def test_the_value_equals_the_bytes_of_cts(one: Transition) -> None:
     assert value_of(one) == FORMAT.message(one, b"stream").value == as_the_service_does(one)
 
 
@@ -46,7 +46,7 @@ def test_a_time_without_milliseconds_has_no_fraction() -> None:
 
 
 @given(TRANSITIONS, ANY, st.booleans(), st.sampled_from([b"stream", b"recovery"]))
-def test_the_size_is_never_smaller_than_the_clients_own_estimate(
+def test_the_size_covers_the_clients_estimate(
     one: Transition, source: str, cloudevents: bool, origin: bytes
 ) -> None:
     made = MessageFormat("jobs", source, cloudevents=cloudevents).message(one, origin)
@@ -78,7 +78,7 @@ def test_the_key_is_the_job_id(one: Transition) -> None:
     assert FORMAT.message(one, b"stream").key.decode("utf-8", "surrogatepass") == one.job_id
 
 
-def test_the_headers_are_those_of_a_cloud_event_in_binary_mode() -> None:
+def test_headers_follow_cloudevents_binary_mode() -> None:
     made = FORMAT.message(transition(3), b"recovery")
 
     assert dict(made.headers) == {
@@ -96,7 +96,7 @@ def test_the_headers_are_those_of_a_cloud_event_in_binary_mode() -> None:
     assert made.topic == "jobs"
 
 
-def test_a_transition_without_a_place_in_a_history_has_no_sequence() -> None:
+def test_without_a_history_there_is_no_sequence_header() -> None:
     made = FORMAT.message(transition()._replace(sequence=None), b"stream")
 
     assert "ce_sequence" not in dict(made.headers)
@@ -108,14 +108,14 @@ def test_headers_are_text_whatever_the_documents_hold(one: Transition) -> None:
         assert isinstance(value, bytes)
 
 
-def test_without_headers_there_are_none() -> None:
+def test_headers_can_be_switched_off() -> None:
     plain = MessageFormat("jobs", "source", cloudevents=False)
 
     assert plain.message(transition(), b"stream").headers == []
     assert plain.dead_letter(Poison("why"), b"stream", 0.0).headers == []
 
 
-def test_a_dead_letter_tells_what_is_known_and_why() -> None:
+def test_a_dead_letter_has_known_fields_and_reason() -> None:
     poison = Poison("the time is str, not a date", "job-1", "created", "yesterday", "t-1", 2)
 
     letter = FORMAT.dead_letter(poison, b"stream", 1_700_000_000.0)
@@ -144,7 +144,7 @@ def test_a_dead_letter_can_be_made_of_anything(poison: Poison) -> None:
     }
 
 
-def test_a_dead_letter_is_short_however_large_the_transition() -> None:
+def test_a_large_transition_has_a_short_dead_letter() -> None:
     huge = "ü" * 2_000_000
 
     letter = FORMAT.dead_letter(Poison(huge, huge, huge, huge, huge), b"stream", 0.0)

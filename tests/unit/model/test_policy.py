@@ -41,7 +41,7 @@ def test_no_number_of_tries_is_too_many(tries: int) -> None:
     assert 0.1 <= Backoff().wait(tries) <= 30.0
 
 
-def test_the_brake_lets_so_many_dead_letters_through_in_an_hour() -> None:
+def test_the_brake_allows_its_limit_per_hour() -> None:
     brake = DeadLetterBrake(2)
 
     assert [brake.exceeded(now) for now in (0.0, 1.0, 2.0)] == [False, False, True]
@@ -58,5 +58,5 @@ def test_the_brake_forgets_after_an_hour() -> None:
     ]
 
 
-def test_a_brake_of_none_lets_none_through() -> None:
+def test_a_limit_of_zero_allows_no_dead_letter() -> None:
     assert DeadLetterBrake(0).exceeded(0.0)

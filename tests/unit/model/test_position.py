@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from bridge.model.position import (
     ClusterTime,
     cluster_time_of,
+    past_position,
+    position_after,
     position_at,
-    position_by,
-    position_from,
-    position_of,
+    position_before,
 )
 from tests.support.factories import token
 
@@ -35,10 +35,10 @@ def test_the_time_is_read_out_of_any_token(time: ClusterTime, rest: str) -> None
 @given(
     TIMES, TIMES, st.text("0123456789ABCDEF", min_size=1), st.text("0123456789ABCDEF", min_size=1)
 )
-def test_positions_are_in_the_order_of_their_times_and_then_of_their_tokens(
+def test_positions_sort_by_time_and_then_by_token(
     first: ClusterTime, second: ClusterTime, one: str, other: str
 ) -> None:
-    left, right = position_of(token_at(first, one)), position_of(token_at(second, other))
+    left, right = position_after(token_at(first, one)), position_after(token_at(second, other))
 
     assert (
         (left < right)
@@ -48,19 +48,17 @@ def test_positions_are_in_the_order_of_their_times_and_then_of_their_tokens(
 
 
 @given(TIMES, st.text("0123456789ABCDEF", min_size=1))
-def test_a_time_without_a_token_comes_before_every_token_of_that_time(
-    time: ClusterTime, rest: str
-) -> None:
-    assert position_from(time) < position_of(token_at(time, rest))
+def test_a_time_sorts_before_its_tokens(time: ClusterTime, rest: str) -> None:
+    assert position_before(time) < position_after(token_at(time, rest))
 
 
 @given(TIMES, st.text("0123456789ABCDEF", min_size=1))
-def test_a_longer_token_comes_after_the_one_it_begins_with(time: ClusterTime, rest: str) -> None:
-    assert position_of(token_at(time, "2B")) < position_of(token_at(time, "2B" + rest))
+def test_a_longer_token_sorts_after_its_prefix(time: ClusterTime, rest: str) -> None:
+    assert position_after(token_at(time, "2B")) < position_after(token_at(time, "2B" + rest))
 
 
 @given(st.text())
-def test_whatever_is_no_token_is_a_value_error_or_a_time(text: str) -> None:
+def test_other_text_is_a_value_error(text: str) -> None:
     with suppress(ValueError):
         assert isinstance(cluster_time_of(text), ClusterTime)
 
@@ -78,45 +76,46 @@ def test_whatever_is_no_token_is_a_value_error_or_a_time(text: str) -> None:
         "82" + "é" * 16,
     ],
 )
-def test_what_is_no_token_has_no_time(text: str) -> None:
+def test_text_without_cluster_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         cluster_time_of(text)
 
 
-def test_a_token_of_odd_length_is_one_too() -> None:
+def test_a_token_of_odd_length_is_accepted() -> None:
     assert cluster_time_of(token(5) + "0") == cluster_time_of(token(5))
 
 
-def test_a_position_keeps_the_type_bits_of_its_token() -> None:
-    assert position_of(token(1), "8040").type_bits == "8040"
+def test_a_position_keeps_its_type_bits() -> None:
+    assert position_after(token(1), "8040").type_bits == "8040"
 
 
-def test_the_position_of_a_time_begins_with_its_second() -> None:
+def test_a_position_at_a_time_starts_its_second() -> None:
     moment = datetime(2026, 3, 2, 18, 4, 11, 918_000, tzinfo=timezone(timedelta(hours=2)))
 
-    assert position_at(moment) == position_from(ClusterTime(1772467451, 0))
+    assert position_at(moment) == position_before(ClusterTime(1772467451, 0))
     assert position_at(moment).cluster_time.isoformat() == "2026-03-02T16:04:11+00:00"
 
 
-def test_a_time_after_the_newest_write_is_its_place_unless_it_is_still_to_come() -> None:
+def test_times_after_the_newest_write_share_its_position() -> None:
+    """A time in the future has no position."""
     newest = datetime(2026, 3, 2, 16, 4, 11, tzinfo=timezone.utc)
     here, now = (
-        position_from(ClusterTime(int(newest.timestamp()), 7)),
+        position_before(ClusterTime(int(newest.timestamp()), 7)),
         newest + timedelta(seconds=9),
     )
 
-    assert position_by(newest - timedelta(seconds=1), here, now) == position_at(
+    assert past_position(newest - timedelta(seconds=1), here, now) == position_at(
         newest - timedelta(seconds=1)
     )
-    assert position_by(newest + timedelta(seconds=5), here, now) == here
-    assert position_by(now, here, now) == here
-    assert position_by(now + timedelta(milliseconds=1), here, now) is None
-    assert position_by(newest, here, newest - timedelta(hours=1)) == position_at(
+    assert past_position(newest + timedelta(seconds=5), here, now) == here
+    assert past_position(now, here, now) == here
+    assert past_position(now + timedelta(milliseconds=1), here, now) is None
+    assert past_position(newest, here, newest - timedelta(hours=1)) == position_at(
         newest
     )  # our clock is behind
 
 
-def test_a_position_in_a_message_is_its_time_and_the_head_of_its_token() -> None:
-    assert str(position_from(ClusterTime(0))) == "1970-01-01T00:00:00+00:00 (no token)"
-    assert token(1)[:24] + "..." in str(position_of(token(1)))
-    assert token(1) not in str(position_of(token(1)))
+def test_a_printed_position_shortens_its_token() -> None:
+    assert str(position_before(ClusterTime(0))) == "1970-01-01T00:00:00+00:00 (no token)"
+    assert token(1)[:24] + "..." in str(position_after(token(1)))
+    assert token(1) not in str(position_after(token(1)))

@@ -1,4 +1,4 @@
-"""Profiles: where a collection keeps what the bridge needs."""
+"""Profiles: the field names of a collection."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_another_collection_may_be_named() -> None:
     assert namespace_of(config) == "d.other"
 
 
-def test_a_custom_profile_is_what_the_settings_say() -> None:
+def test_a_custom_profile_comes_from_the_settings() -> None:
     config = settings(
         jobs__profile="custom",
         jobs__id_field="key",

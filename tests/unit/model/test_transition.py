@@ -1,4 +1,4 @@
-"""The identity made for a transition that has none."""
+"""The identity that is made for a transition without an identity."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ PLACES = st.integers(0) | st.tuples(st.integers(0), st.integers(0))
 
 
 @given(st.text(), PLACES, st.text())
-def test_a_made_identity_is_the_same_on_every_replay(
-    job_id: str, place: object, state: str
-) -> None:
+def test_a_made_identity_is_stable(job_id: str, place: object, state: str) -> None:
     made = made_trans_id(job_id, place, state)
 
     assert made == made_trans_id(job_id, place, state)
@@ -26,7 +24,7 @@ def test_a_made_identity_never_changes_between_versions() -> None:
     assert made_trans_id("job-1", 0, "created") == "55a3ad58-d1d8-5da6-9b5f-5a5b552cc2fd"
 
 
-def test_jobs_places_and_states_have_identities_of_their_own() -> None:
+def test_made_identities_differ_by_job_sequence_and_state() -> None:
     made = {
         made_trans_id(job, place, state)
         for job in "ab"

@@ -1,4 +1,4 @@
-"""The window: what is in flight, and the position its settled prefix reached."""
+"""The window: messages in flight, and the position of the settled prefix."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Model:
 
 
 @given(OPERATIONS)
-def test_any_interleaving_reaches_exactly_the_end_of_the_settled_prefix(
+def test_any_interleaving_reaches_the_settled_prefix(
     operations: list[tuple[str, int]],
 ) -> None:
     window, model, number, before = Window(at(0), 10, 100), Model(), 0, at(0)
@@ -53,7 +53,7 @@ def test_any_interleaving_reaches_exactly_the_end_of_the_settled_prefix(
             model.steps.append((number if operation == "admit" else None, one))
         elif operation == "pass_by":
             number += 1
-            window.pass_by(at(number))
+            window.admit_position(at(number))
             model.steps.append((number, None))
         elif operation == "settle" and model.steps:
             chosen = model.steps[value % len(model.steps)][1]
@@ -83,7 +83,7 @@ def test_the_position_waits_for_the_oldest_message() -> None:
     assert window.advance() == at(2)
 
 
-def test_an_event_of_two_messages_is_reached_with_the_second_one() -> None:
+def test_an_event_is_reached_with_its_last_message() -> None:
     window, first, second = Window(at(0), 9, 9), delivery(None), delivery(1)
     window.admit(first)
     window.admit(second)
@@ -95,10 +95,10 @@ def test_an_event_of_two_messages_is_reached_with_the_second_one() -> None:
     assert window.advance() == at(1)
 
 
-def test_a_position_passed_by_waits_behind_what_is_in_flight() -> None:
+def test_a_position_waits_for_messages_before_it() -> None:
     window, first = Window(at(0), 9, 9), delivery(1)
     window.admit(first)
-    window.pass_by(at(2))
+    window.admit_position(at(2))
     assert window.advance() == at(0)
 
     window.settle([first])
@@ -108,17 +108,17 @@ def test_a_position_passed_by_waits_behind_what_is_in_flight() -> None:
 def test_an_idle_window_moves_at_once() -> None:
     window = Window(at(0), 9, 9)
 
-    window.pass_by(at(3))
+    window.admit_position(at(3))
 
     assert window.position == at(3)
     assert not window
 
 
-def test_positions_passed_by_in_a_row_take_one_place() -> None:
+def test_consecutive_positions_share_a_delivery() -> None:
     window = Window(at(0), 9, 9)
     window.admit(delivery(1))
     for number in range(2, 5000):
-        window.pass_by(at(number))
+        window.admit_position(at(number))
 
     assert len(window._deliveries) == 2
 
@@ -137,12 +137,12 @@ def test_a_message_settled_twice_counts_once() -> None:
 def test_an_older_position_moves_nothing_back() -> None:
     window = Window(at(5), 9, 9)
 
-    window.pass_by(at(3))
+    window.admit_position(at(3))
 
     assert window.advance() == at(5)
 
 
-def test_the_window_is_full_by_count_or_by_bytes() -> None:
+def test_the_window_fills_by_count_or_bytes() -> None:
     by_count, by_bytes = Window(at(0), 1, 100), Window(at(0), 100, 10)
     assert not by_count.full
     by_count.admit(delivery(1))
@@ -164,11 +164,11 @@ def test_the_oldest_message_in_flight_is_known() -> None:
     assert window.oldest == 7.0
 
 
-def test_a_position_passed_by_is_as_old_as_what_it_waits_behind() -> None:
+def test_a_waiting_position_has_its_predecessors_age() -> None:
     window = Window(at(0), 9, 9)
     window.admit(Delivery(at(1), 1, sent=7.0))
 
-    window.pass_by(at(2))
+    window.admit_position(at(2))
 
     # The web server may look in the moment it is the first.
     assert [one.sent for one in window._deliveries] == [7.0, 7.0]

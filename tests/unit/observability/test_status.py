@@ -78,7 +78,9 @@ def test_messages_without_an_acknowledgement_for_long_mean_not_ready(desk: Desk)
     assert desk.status.reasons() == []
 
     desk.clock.advance(1.0)
-    assert desk.status.reasons() == ["Kafka has acknowledged nothing for 31 s (connection refused)"]
+    assert desk.status.reasons() == [
+        "Kafka has not acknowledged anything for 31 s (connection refused)"
+    ]
 
 
 def test_a_recovery_says_how_far_it_is_and_whether_kafka_takes_it(desk: Desk) -> None:
@@ -89,7 +91,7 @@ def test_a_recovery_says_how_far_it_is_and_whether_kafka_takes_it(desk: Desk) ->
 
     desk.clock.advance(STALL_SECONDS + 1)
 
-    assert desk.status.stalled().startswith("Kafka has acknowledged nothing for 31 s")
+    assert desk.status.stalled().startswith("Kafka has not acknowledged anything for 31 s")
     assert desk.status.reasons() == [
         "publishing from the jobs' history: 0 of 10 jobs read",
         desk.status.stalled(),

@@ -10,9 +10,9 @@ from operator import attrgetter
 import pytest
 
 from bridge.errors import ResumePointLost, Retryable
-from bridge.model.gap import Gap, gap_after
+from bridge.model.gap import Gap, gap_between
 from bridge.model.job_history import JobHistory
-from bridge.model.position import ClusterTime, Position, position_from
+from bridge.model.position import ClusterTime, Position, position_before
 from bridge.model.transition import RECOVERY, Transition
 from bridge.pipeline.loop import Loop
 from bridge.pipeline.ports import Stream
@@ -21,8 +21,8 @@ from tests.support.factories import BASE, at, job, transition
 from tests.support.fakes import FakeStream
 from tests.support.in_memory_bridge import Rig
 
-LOST, NOW = at(0), position_from(ClusterTime(BASE + 100))
-GAP = gap_after(LOST, NOW, 10.0, BASE + 100)
+LOST, NOW = at(0), position_before(ClusterTime(BASE + 100))
+GAP = gap_between(LOST, NOW, 10.0, BASE + 100)
 
 
 def told(number: int, *seconds: int) -> JobHistory:
@@ -190,8 +190,8 @@ def test_a_stream_that_was_lost_meanwhile_makes_the_gap_longer() -> None:
     assert desk.states() == ["1/0"]
 
     desk.jobs.append(told(2, 150))
-    later = position_from(ClusterTime(BASE + 300))
-    desk.rig.progress.lose(gap_after(desk.rig.progress.position, later, 10.0, BASE + 300))
+    later = position_before(ClusterTime(BASE + 300))
+    desk.rig.progress.lose(gap_between(desk.rig.progress.position, later, 10.0, BASE + 300))
 
     assert desk.rig.progress.gap == Gap(GAP.since, later, BASE + 290.0, reread_from=BASE + 90.0)
     desk.failure = None

@@ -109,7 +109,7 @@ def test_that_kafka_takes_nothing_is_said_and_that_it_does_again(
 
     said = [record.getMessage() for record in caplog.records]
     assert said == [
-        "Kafka has acknowledged nothing for 32 s (the broker is away): waiting",
-        "Kafka has acknowledged nothing for 64 s (the broker is away): waiting",
+        "Kafka has not acknowledged anything for 32 s (the broker is away): waiting",
+        "Kafka has not acknowledged anything for 64 s (the broker is away): waiting",
         "Kafka acknowledges again after 80.0 s",
     ]

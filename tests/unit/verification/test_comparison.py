@@ -1,4 +1,4 @@
-"""Verification: what is missing, repeated, out of order or strange, and nothing else."""
+"""Verification: missing, duplicate, out-of-order and unexpected, without false findings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Job = partial(JobHistory, "")
 
 
 class Topics:
-    """What Kafka holds, and from when on it was asked for."""
+    """The records of the topics, and the start times of the reads."""
 
     def __init__(self, **topics: list[Record]) -> None:
         self._topics = topics
@@ -79,11 +79,11 @@ def compared(
     by_state: bool = False,
 ) -> tuple[Findings, list[Transition | Poison]]:
     topics = Topics(jobs=records, **({"jobs-dlq": letters} if letters is not None else {}))
-    with TransitionDatabase() as ledger:
-        found = Verification(ledger, SPAN, margin=MARGIN, by_state=by_state).run(
+    with TransitionDatabase() as database:
+        found = Verification(database, SPAN, margin=MARGIN, by_state=by_state).run(
             iter(jobs), topics, "jobs", "jobs-dlq"
         )
-        items = [item for event in repairs(ledger) for item in event.items]
+        items = [item for event in repairs(database) for item in event.items]
     assert topics.asked == [SPAN.since - MARGIN] * 2
     return found, items
 
@@ -96,14 +96,14 @@ def kinds(found: Findings) -> dict[str, int]:
     return {kind: count for kind, count in found.counts.items() if count}
 
 
-def test_when_all_is_there_nothing_is_found() -> None:
+def test_a_complete_topic_has_no_findings() -> None:
     found, missing = compared([Job([A, B, C]), Job([D])], sent(A, D, B, C))
 
     assert kinds(found) == {"transitions": 4, "messages": 4}
     assert found.complete and missing == []
 
 
-def test_what_the_topic_lacks_is_missing_and_repaired_in_order() -> None:
+def test_missing_transitions_are_repaired_in_order() -> None:
     found, missing = compared([Job([A, B, C]), Job([D])], sent(B))
 
     assert kinds(found) == {"transitions": 4, "messages": 1, "missing": 3}
@@ -112,22 +112,22 @@ def test_what_the_topic_lacks_is_missing_and_repaired_in_order() -> None:
     assert found.examples["missing"][0] == f"{A.job_id} {A.state} {A.time} {A.trans_id}"
 
 
-def test_a_repair_says_that_it_is_a_replay() -> None:
-    with TransitionDatabase() as ledger:
-        Verification(ledger, SPAN, margin=MARGIN, by_state=False).run(
+def test_a_repair_has_the_origin_replay() -> None:
+    with TransitionDatabase() as database:
+        Verification(database, SPAN, margin=MARGIN, by_state=False).run(
             iter([Job([A])]), Topics(jobs=[]), "jobs", "jobs-dlq"
         )
-        assert [event.origin for event in repairs(ledger)] == [REPLAY]
+        assert [event.origin for event in repairs(database)] == [REPLAY]
 
 
-def test_a_message_beyond_the_first_is_repeated() -> None:
+def test_messages_after_the_first_are_duplicates() -> None:
     found, _ = compared([Job([A, B])], sent(A, B, A, A, B))
 
     assert kinds(found) == {"transitions": 2, "messages": 5, "repeated": 3}
     assert len(found.examples["repeated"]) == 2
 
 
-def test_a_first_arrival_after_a_later_one_is_out_of_order() -> None:
+def test_a_late_first_arrival_is_out_of_order() -> None:
     found, _ = compared([Job([A, B, C]), Job([D])], sent(A, C, D, B))
 
     assert kinds(found) == {"transitions": 4, "messages": 4, "out_of_order": 1}
@@ -136,7 +136,7 @@ def test_a_first_arrival_after_a_later_one_is_out_of_order() -> None:
     assert example.startswith(f"{B.job_id} {B.state}")
 
 
-def test_a_repeat_of_an_earlier_one_is_in_order() -> None:
+def test_an_earlier_duplicate_is_in_order() -> None:
     found, _ = compared([Job([A, B, C])], sent(A, B, C, A, B))
 
     assert kinds(found) == {"transitions": 3, "messages": 5, "repeated": 2}
@@ -150,7 +150,7 @@ def test_partitions_are_not_compared_with_each_other() -> None:
 
 
 @pytest.mark.parametrize("again", [-50.0, 50.0], ids=["read first", "read last"])
-def test_a_repeat_in_another_partition_is_in_order_whatever_its_offset_is(again: float) -> None:
+def test_a_duplicate_in_another_partition_is_in_order(again: float) -> None:
     first = sent(A, B, C, partition=0, begin=900)
     repeat = sent(C, B, A, partition=1, begin=5, written=BASE + 150)
     found, _ = compared([Job([A, B, C])], [*repeat, *first] if again < 0 else [*first, *repeat])
@@ -158,7 +158,7 @@ def test_a_repeat_in_another_partition_is_in_order_whatever_its_offset_is(again:
     assert kinds(found) == {"transitions": 3, "messages": 6, "repeated": 3}
 
 
-def test_what_came_first_in_another_partition_is_not_compared_there() -> None:
+def test_first_arrivals_are_compared_within_their_partition() -> None:
     found, _ = compared(
         [Job([A, B, C])],
         [*sent(B, A, C, partition=0, begin=900), *sent(A, partition=1, written=BASE + 50)],
@@ -167,7 +167,7 @@ def test_what_came_first_in_another_partition_is_not_compared_there() -> None:
     assert kinds(found) == {"transitions": 3, "messages": 4, "repeated": 1}
 
 
-def test_within_a_partition_offsets_tell_the_order_and_not_the_clocks_of_those_who_wrote() -> None:
+def test_offsets_order_a_partition_not_timestamps() -> None:
     fast, slow = sent(A, B, begin=0), sent(A, begin=9, written=BASE + 1)
     found, _ = compared([Job([A, B])], [*fast, *slow])
     assert found.counts["out_of_order"] == 0
@@ -196,7 +196,7 @@ def test_a_message_no_job_explains_is_strange() -> None:
     assert kinds(found) == {"transitions": 1, "messages": 7, "strange": 6}
 
 
-def test_a_message_that_cannot_be_read_is_of_the_time_it_was_written() -> None:
+def test_an_unreadable_message_has_its_written_time() -> None:
     found, _ = compared(
         [Job([A])],
         [
@@ -209,7 +209,7 @@ def test_a_message_that_cannot_be_read_is_of_the_time_it_was_written() -> None:
     assert kinds(found) == {"transitions": 1, "messages": 1}
 
 
-def test_what_happened_outside_of_the_span_is_not_looked_at() -> None:
+def test_transitions_outside_the_span_are_ignored() -> None:
     early, late = happened(1, -5, 3), happened(1, 1005, 4)
     found, missing = compared([Job([early, A, late])], sent(happened(3, -5), A, happened(3, 1005)))
 
@@ -217,7 +217,7 @@ def test_what_happened_outside_of_the_span_is_not_looked_at() -> None:
     assert missing == []
 
 
-def test_a_dead_letter_is_set_aside_and_not_missing() -> None:
+def test_a_dead_letter_is_not_missing() -> None:
     found, missing = compared([Job([A, B])], sent(B), [letter(A), letter(A, offset=1)])
 
     assert kinds(found) == {"transitions": 2, "messages": 1, "set_aside": 1}
@@ -225,7 +225,7 @@ def test_a_dead_letter_is_set_aside_and_not_missing() -> None:
     assert missing == []
 
 
-def test_every_dead_letter_of_the_span_is_set_aside_whatever_the_jobs_tell() -> None:
+def test_every_dead_letter_of_the_span_counts() -> None:
     timeless = Poison("the time is missing", job(3), "created", "", "3/0", 0)
     unknown = Poison(
         "the job was deleted before its id could be looked up", "", "created", A.time, "4/0", 0
@@ -239,13 +239,13 @@ def test_every_dead_letter_of_the_span_is_set_aside_whatever_the_jobs_tell() -> 
     assert f"{job(3)} created  3/0" in found.examples["set_aside"]
 
 
-def test_a_place_in_the_topic_is_not_one_among_the_dead_letters() -> None:
+def test_offsets_of_the_two_topics_are_kept_apart() -> None:
     found, _ = compared([Job([A])], [*sent(A), unreadable(b"?")], [unreadable(b"?")])
 
     assert kinds(found) == {"transitions": 1, "messages": 2, "strange": 1, "set_aside": 1}
 
 
-def test_a_dead_letter_of_another_time_or_that_was_sent_since_is_not_set_aside() -> None:
+def test_old_or_resent_dead_letters_do_not_count() -> None:
     timeless = Poison("the time is missing", job(3), "created", "", "3/0", 0)
     others = [
         letter(happened(2, -5)),
@@ -259,7 +259,7 @@ def test_a_dead_letter_of_another_time_or_that_was_sent_since_is_not_set_aside()
 
 
 @pytest.mark.parametrize("trans_id", ["1/7", ""])
-def test_what_cannot_be_sent_is_missing_until_it_is_set_aside(trans_id: str) -> None:
+def test_an_unsendable_transition_needs_a_dead_letter(trans_id: str) -> None:
     poison = Poison("the state is int, not text", A.job_id, "7", B.time, trans_id, 1)
 
     found, missing = compared([Job([A, poison, C])], sent(A, C))
@@ -271,7 +271,7 @@ def test_what_cannot_be_sent_is_missing_until_it_is_set_aside(trans_id: str) -> 
     assert missing == []
 
 
-def test_a_job_that_is_read_twice_is_told_once() -> None:
+def test_a_job_that_is_read_twice_counts_once() -> None:
     found, _ = compared([Job([A]), Job([A, B])], sent(A, B))
 
     assert kinds(found) == {"transitions": 2, "messages": 2}
@@ -287,13 +287,13 @@ def test_a_job_that_is_read_twice_is_told_once() -> None:
     ],
     ids=["no time", "nothing to know it by", "no job", "another time"],
 )
-def test_what_cannot_be_sent_nor_placed_is_not_expected(poison: Poison) -> None:
+def test_unidentifiable_items_are_not_expected(poison: Poison) -> None:
     found, _ = compared([Job([A, poison])], sent(A))
 
     assert kinds(found) == {"transitions": 1, "messages": 1}
 
 
-def test_without_a_history_jobs_are_compared_by_their_latest_state() -> None:
+def test_without_history_the_latest_state_is_compared() -> None:
     latest = A._replace(state="complete", trans_id="made of the update's time")
     before = A._replace(state="running", trans_id="made of the cluster time")
     found, _ = compared(

@@ -1,4 +1,4 @@
-"""The ledger, where the machine gives it no room."""
+"""The database of a comparison, if the disk is full."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from bridge.verification.database import Expected, TransitionDatabase
 from tests.support.factories import job
 
 
-def test_when_the_temporary_folder_is_full_it_says_so_in_one_line() -> None:
+def test_a_full_temporary_folder_is_retryable() -> None:
     with (
         pytest.raises(
             Retryable,
-            match=r"database or disk is full\. Comparing changed nothing\. Make room .* SQLITE_TMPDIR",
+            match=r"database or disk is full\. The comparison changed nothing\. Make room .* SQLITE_TMPDIR",
         ) as raised,
-        TransitionDatabase() as ledger,
+        TransitionDatabase() as database,
     ):
-        ledger._database.execute("PRAGMA max_page_count = 10")
+        database._database.execute("PRAGMA max_page_count = 10")
         for number in range(1000):
-            ledger.tell([Expected(job(number), "i", 0, "s", "2026-03-02T18:00:00+00:00", "i")])
+            database.add_expected(
+                [Expected(job(number), "i", 0, "s", "2026-03-02T18:00:00+00:00", "i")]
+            )
     assert raised.value.exit_code == 75

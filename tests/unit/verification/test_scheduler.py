@@ -1,4 +1,4 @@
-"""``verify.every`` when no verification can be made."""
+"""The scheduler of ``verify.every``: its time spans, and failures."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from bridge.clock import SystemClock
-from bridge.model.position import ClusterTime, position_from
+from bridge.model.position import ClusterTime
 from bridge.observability.counters import Counters
 from bridge.observability.status import Status
 from bridge.verification.scheduler import VerificationScheduler
 from tests.support.factories import BASE, settings
 
 
-def test_without_a_process_to_be_had_the_next_one_covers_its_time_too(
+def test_a_failed_verification_extends_the_next(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def none_left(*_: Any, **__: Any) -> None:
@@ -34,11 +34,14 @@ def test_without_a_process_to_be_had_the_next_one_covers_its_time_too(
     with caplog.at_level(logging.WARNING):
         assert not verifying._verified(0.0, 60.0)
 
-    assert "the next one covers its time too: [Errno 12] Cannot allocate memory" in caplog.text
+    assert (
+        "the next one will cover its time span again: [Errno 12] Cannot allocate memory"
+        in caplog.text
+    )
 
 
 class Rounds(threading.Event):
-    """Ends after so many waits; notes how long each was."""
+    """Ends after ``count`` waits; records how long each was."""
 
     def __init__(self, count: int) -> None:
         super().__init__()
@@ -55,7 +58,7 @@ def spans(
     monkeypatch: pytest.MonkeyPatch,
     *complete: bool,
 ) -> list[tuple[float, float]]:
-    """What is looked at in these rounds, which say whether nothing was missing."""
+    """Run the rounds, which are complete or not; return the time spans that were verified."""
     looked: list[tuple[float, float]] = []
 
     def verified(begin: float, end: float) -> bool:
@@ -68,14 +71,14 @@ def spans(
     return looked
 
 
-def test_it_begins_where_the_bridge_began_and_goes_on_where_nothing_was_missing(
+def test_each_verification_starts_after_the_last_complete(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What happened before a first start is nobody's; what happened while the bridge was away is its own."""
+    """The first one starts at the bridge's starting position, so it covers a downtime."""
     status, rounds = Status({}, SystemClock(), Counters()), Rounds(3)
-    status.began = position_from(ClusterTime(BASE))
+    status.began = position_before(ClusterTime(BASE))
     ends = iter([BASE + 100, BASE + 200, BASE + 300])
-    status.position = lambda: position_from(ClusterTime(next(ends)))
+    status.position = lambda: position_before(ClusterTime(next(ends)))
     verifying = VerificationScheduler(
         settings(verify__every="1h", verify__settle_seconds="10"), status
     )
@@ -86,11 +89,11 @@ def test_it_begins_where_the_bridge_began_and_goes_on_where_nothing_was_missing(
     assert rounds.waits == [60.0, 3600.0, 3600.0, 3600.0]
 
 
-def test_where_there_is_no_stream_it_looks_as_far_as_the_sweeps_must_have_come(
+def test_without_a_stream_the_sweeps_set_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     status = Status({}, SystemClock(), Counters())
-    status.began, status.streams = position_from(ClusterTime(BASE)), False
+    status.began, status.streams = position_before(ClusterTime(BASE)), False
     status.position = lambda: status.began
     verifying = VerificationScheduler(
         settings(

@@ -1,0 +1,112 @@
+"""Problems in the settings, each named as its setting was given."""
+
+import difflib
+import re
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from bridge.settings.names import PREFIX, option, variable
+
+#: Names in the environment that are not settings: the settings file, and the demo's programs.
+_OTHER_VARIABLES = (f"{PREFIX}CONFIG", f"{PREFIX}MONGOD", f"{PREFIX}TANSU")
+
+#: Kubernetes sets these in every container next to a service named job-bridge or job-bridge-*.
+_SERVICE_LINK = re.compile(
+    rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)=.*"
+    rf"|{PREFIX}(\w+_)?PORT=(tcp|udp|sctp)://.*"
+)
+
+#: Every setting as ``section.name``, with its pydantic field.
+Fields = Mapping[str, Any]
+
+
+class Sources:
+    """The sources of the settings, from which a problem takes the name that was given."""
+
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        environment: Mapping[str, str],
+        file: Mapping[str, Any],
+        *,
+        path: Path | None,
+    ) -> None:
+        self._options = options
+        self._environment = environment
+        self._file = file
+        self._path = path
+
+    def name(self, setting: str) -> str:
+        """Return ``setting`` as it was given: an option, a variable, or a name in the file."""
+        section, _, key = setting.partition(".")
+        if setting in self._options:
+            return option(setting)
+        for given in (variable(setting), f"{variable(setting)}_FILE"):
+            if given in self._environment:
+                return given
+        if key in self._file.get(section, {}):
+            return f"{self._path}: {setting}"
+        return setting
+
+
+def problem(error: Any, fields: Fields, sources: Sources) -> str:
+    """Describe an error of pydantic; the value is left out if it is a secret."""
+    setting = ".".join(str(part) for part in error["loc"])
+    message = str(error["msg"]).removeprefix("Value error, ")
+    field = fields.get(setting)
+    if field is None:  # A rule about several settings names them itself.
+        return re.sub(r"\b[a-z]+\.[a-z_]+\b", lambda name: sources.name(name[0]), message)
+    given = (
+        ""
+        if field.annotation is SecretStr or error["type"] == "value_error"
+        else f", not {error['input']!r}"
+    )
+    return f"{sources.name(setting)}: {message}{given}"
+
+
+def flat(sections: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Return the settings of a file as ``section.name`` with their values."""
+    for section, settings in sections.items():
+        if isinstance(settings, Mapping):
+            for name, value in settings.items():
+                yield f"{section}.{name}", value
+
+
+def unknown_in_file(file: Mapping[str, Any], path: Path | None, fields: Fields) -> list[str]:
+    """Return a problem for each name in the file that is not a setting."""
+    outside = [
+        f"{path}: {name} stands outside of a section{_nearest(name, fields)}"
+        for name, value in file.items()
+        if not isinstance(value, Mapping)
+    ]
+    return outside + [
+        f"{path}: {name} is unknown{_nearest(name, fields)}"
+        for name, _ in flat(file)
+        if name not in fields
+    ]
+
+
+def unknown_variables(environment: Mapping[str, str], fields: Fields) -> list[str]:
+    """Return a problem for each of our environment variables that is not a setting."""
+    known = {variable(name) for name in fields}
+    known |= {
+        f"{variable(name)}_FILE" for name, field in fields.items() if field.annotation is SecretStr
+    }
+    return [
+        f"{name} is unknown{_nearest(name.upper(), known)}"
+        for name, value in environment.items()
+        # In another case a name would have no effect, so it is a problem too.
+        if name.upper().startswith(PREFIX)
+        and name not in known
+        and name not in _OTHER_VARIABLES
+        and not _SERVICE_LINK.fullmatch(f"{name}={value}")
+    ]
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    candidates = {candidate.removeprefix(PREFIX): candidate for candidate in known}
+    near = difflib.get_close_matches(name.removeprefix(PREFIX), list(candidates), n=1, cutoff=0.5)
+    return f" (did you mean {candidates[near[0]]}?)" if near else ""

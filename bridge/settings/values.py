@@ -1,0 +1,111 @@
+"""The kinds of values that settings have, each checked with an error that says what is allowed."""
+
+import re
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from bridge.settings.times import parse_duration, parse_time
+
+_YEAR = 366 * 24 * 3600
+
+
+def _topic(name: str) -> str:
+    illegal = re.search(r"[^a-zA-Z0-9-]", name)
+    if illegal:
+        raise ValueError(
+            f"Illegal character {illegal.group()!r} in Kafka topic {name!r}: "
+            "letters, digits and - only"
+        )
+    # Kafka's limit is 249, and the dead-letter topic has a suffix of 4 characters.
+    if not 1 <= len(name) <= 245:
+        raise ValueError("a topic name has 1 to 245 characters")
+    return name
+
+
+def _servers(text: str) -> str:
+    for server in text.split(","):
+        _, _, port = server.strip().rpartition(":")
+        if (
+            not re.fullmatch(r"([\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}", server.strip())
+            or int(port) > 65535
+        ):
+            raise ValueError(
+                f"{server.strip()!r} is not HOST:PORT; several are separated by commas"
+            )
+    return text
+
+
+def _field_name(name: str | None) -> str | None:
+    if name and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError(
+            f"{name!r} is not a plain field name: letters, digits and _ only, at the top level"
+        )
+    return name
+
+
+def _tag_name(name: str) -> str:
+    return _field_name(name) or ""
+
+
+def _start(text: str) -> str:
+    if text not in ("now", "history") and not 1970 < parse_time(text).year < 2106:
+        raise ValueError(
+            f"{text} is not a possible time in MongoDB's oplog: those are from 1970 to 2106"
+        )
+    return text
+
+
+def _jobs_database(name: str) -> str:
+    if name in ("admin", "local", "config"):
+        raise ValueError(
+            f"{name!r} is one of MongoDB's own databases, which have no change streams"
+        )
+    return _database(name)
+
+
+def _database(name: str) -> str:
+    if not name or len(name.encode()) > 63 or set(name) & set('/\\. "$\0'):
+        raise ValueError(
+            f"{name!r} is not a name of a MongoDB database: "
+            'up to 63 bytes, without any of /\\. "$ and spaces'
+        )
+    return name
+
+
+def _collection(name: str) -> str:
+    if name and (
+        name.startswith((".", "system."))
+        or name.endswith(".")
+        or ".." in name
+        or set(name) & set("$\0")
+    ):
+        raise ValueError(
+            f"{name!r} is not a name of a collection of jobs: without $, "
+            "without a dot at either end, without two dots in a row, and not system.*"
+        )
+    return name
+
+
+def _every(text: str) -> str:
+    every = parse_duration(text) if text != "never" else timedelta(days=1)
+    if not timedelta(seconds=1) <= every <= timedelta(seconds=_YEAR):
+        raise ValueError(f"a verification may start once a second to once a year, not every {text}")
+    return text
+
+
+Topic = Annotated[str, AfterValidator(_topic)]
+Servers = Annotated[str, AfterValidator(_servers)]
+FieldName = Annotated[str | None, AfterValidator(_field_name)]
+TagName = Annotated[str, AfterValidator(_tag_name)]
+StartFrom = Annotated[str, AfterValidator(_start)]
+JobsDatabase = Annotated[str, AfterValidator(_jobs_database)]
+Database = Annotated[str, AfterValidator(_database)]
+Collection = Annotated[str, AfterValidator(_collection)]
+Every = Annotated[str, AfterValidator(_every)]
+#: A wait in seconds. It is bounded, because timers and dates are.
+Wait = Annotated[float, Field(ge=0, le=_YEAR, allow_inf_nan=False)]
+#: An age in seconds, bounded for the same reason.
+Age = Annotated[float, Field(ge=0, le=10 * _YEAR, allow_inf_nan=False)]
+Interval = Annotated[Wait, Field(gt=0)]
