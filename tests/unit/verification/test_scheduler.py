@@ -13,11 +13,17 @@ from typing import Any
 import pytest
 
 from bridge.clock import SystemClock
-from bridge.model.position import ClusterTime, position_from
-from bridge.observability.counters import Counters
-from bridge.observability.status import Status
+from bridge.model.position import ClusterTime
+from bridge.observability.status import LatestVerification
 from bridge.verification.scheduler import VerificationScheduler
-from tests.support.factories import BASE, settings
+from tests.support.factories import BASE, checkpoint_at, settings
+from tests.support.observed_bridge import ObservedBridge, status_of
+
+
+def scheduler(bridge: ObservedBridge, **options: str) -> VerificationScheduler:
+    """Return a scheduler that reads the status of ``bridge``."""
+    status = status_of(bridge, SystemClock())
+    return VerificationScheduler(settings(**options), status, LatestVerification())
 
 
 def test_without_a_process_to_be_had_the_next_one_covers_its_time_too(
@@ -27,9 +33,7 @@ def test_without_a_process_to_be_had_the_next_one_covers_its_time_too(
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
     monkeypatch.setattr(subprocess, "Popen", none_left)
-    verifying = VerificationScheduler(
-        settings(verify__every="1h"), Status({}, SystemClock(), Counters())
-    )
+    verifying = scheduler(ObservedBridge(), verify__every="1h")
 
     with caplog.at_level(logging.WARNING):
         assert not verifying._verified(0.0, 60.0)
@@ -47,6 +51,20 @@ class Rounds(threading.Event):
     def wait(self, timeout: float | None = None) -> bool:
         self.waits.append(timeout or 0.0)
         return len(self.waits) > self._count
+
+
+class BusyRounds(Rounds):
+    """Each wait moves the position of ``bridge`` by 100 seconds."""
+
+    def __init__(self, count: int, bridge: ObservedBridge) -> None:
+        super().__init__(count)
+        self._bridge = bridge
+
+    def wait(self, timeout: float | None = None) -> bool:
+        ended = super().wait(timeout)
+        moment = ClusterTime(BASE + 100 * len(self.waits))
+        self._bridge.position = checkpoint_at(moment).position
+        return ended
 
 
 def spans(
@@ -72,13 +90,9 @@ def test_it_begins_where_the_bridge_began_and_goes_on_where_nothing_was_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What happened before a first start is nobody's; what happened while the bridge was away is its own."""
-    status, rounds = Status({}, SystemClock(), Counters()), Rounds(3)
-    status.began = position_from(ClusterTime(BASE))
-    ends = iter([BASE + 100, BASE + 200, BASE + 300])
-    status.position = lambda: position_from(ClusterTime(next(ends)))
-    verifying = VerificationScheduler(
-        settings(verify__every="1h", verify__settle_seconds="10"), status
-    )
+    bridge = ObservedBridge(start=checkpoint_at(ClusterTime(BASE)).position)
+    rounds = BusyRounds(3, bridge)
+    verifying = scheduler(bridge, verify__every="1h", verify__settle_seconds="10")
 
     looked = spans(verifying, rounds, monkeypatch, True, False, True)
 
@@ -89,17 +103,13 @@ def test_it_begins_where_the_bridge_began_and_goes_on_where_nothing_was_missing(
 def test_where_there_is_no_stream_it_looks_as_far_as_the_sweeps_must_have_come(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    status = Status({}, SystemClock(), Counters())
-    status.began, status.streams = position_from(ClusterTime(BASE)), False
-    status.position = lambda: status.began
-    verifying = VerificationScheduler(
-        settings(
-            verify__every="1h",
-            verify__settle_seconds="10",
-            sweep__every_seconds="20",
-            sweep__older_than_seconds="70",
-        ),
-        status,
+    start = checkpoint_at(ClusterTime(BASE)).position
+    verifying = scheduler(
+        ObservedBridge(start=start, position=start, streams=False),
+        verify__every="1h",
+        verify__settle_seconds="10",
+        sweep__every_seconds="20",
+        sweep__older_than_seconds="70",
     )
 
     ((_, end),) = spans(verifying, Rounds(1), monkeypatch, True)
