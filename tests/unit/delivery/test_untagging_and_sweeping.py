@@ -2,66 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-
 import pytest
 
 from bridge.delivery.context import ModeContext
 from bridge.delivery.sweeping_stream import NoStream, SweepingStream, TaggingStream
 from bridge.delivery.untagging_sink import InFlight, UntaggingSink
 from bridge.errors import Retryable
-from bridge.model.transition import STREAM, SWEEP, Batch, Event, Poison, Transition
+from bridge.model.transition import STREAM, SWEEP, Batch, Event
 from bridge.model.window import Delivery, Window
 from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.ports import Stream
 from bridge.pipeline.pulse import Pulse
 from tests.support.factories import BASE, at, message, transition
+from tests.support.fake_tags import FakeTags, FixedPace, Item
 from tests.support.fakes import FakeBroker, FakeClock, FakeSink, FakeStream, Log
 from tests.support.slow_readers import PolledReaders
-
-Item = Transition | Poison
-
-
-class FakeTags:
-    """Tags of transitions in memory, by job."""
-
-    def __init__(self, *items: Item) -> None:
-        self.tagged: list[Item] = list(items)
-        self.asked: list[float] = []
-        self.put_on: list[Item] = []
-        self.failure: Retryable | None = None
-
-    def clear(self, items: Sequence[Item]) -> None:
-        if self.failure is not None:
-            raise self.failure
-        self.tagged = [item for item in self.tagged if item not in items]
-
-    def put(self, items: Sequence[Item]) -> None:
-        self.put_on += items
-
-    def earlier(self, items: Sequence[Item]) -> Mapping[str, Sequence[Item]]:
-        found: dict[str, list[Item]] = {}
-        for item in items:
-            before = [
-                tagged
-                for tagged in self.tagged
-                if tagged.job_id == item.job_id and (tagged.sequence or 0) < (item.sequence or 0)
-            ]
-            if before:
-                found[item.job_id] = before
-        return found
-
-    def pending(self, before: float) -> Iterator[Sequence[Item]]:
-        self.asked.append(before)
-        jobs = dict.fromkeys(item.job_id for item in self.tagged)
-        return iter([[item for item in self.tagged if item.job_id == job_id] for job_id in jobs])
-
-
-class FixedPace:
-    """See :class:`bridge.delivery.sweeping_stream.Pace`."""
-
-    every_seconds = 60.0
-    older_than_seconds = 120.0
 
 
 class SweepScenario:
