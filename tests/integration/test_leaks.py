@@ -21,6 +21,7 @@ from bridge.model.position import position_before
 from bridge.model.profile import profile_of
 from bridge.mongo.client import state_client
 from bridge.mongo.source import MongoSource
+from bridge.pipeline.pulse import Pulse
 from bridge.settings import Settings, load
 from tests.support.servers.kafka import Kafka
 
@@ -88,12 +89,14 @@ def test_nor_does_a_broker_that_is_waited_for_as_the_bridge_does(
     """It collects garbage seldom, so nothing may be left to that."""
     monkeypatch.setattr(timeouts, "BOOTSTRAP_SECONDS", 0.2)
     settings = _config(kafka__bootstrap_servers=f"127.0.0.1:{free_port()}", kafka__driver=driver)
-    waiting = Background(threading.Event(), threading.Event(), SystemClock(), lambda: None)
+    pulse = Pulse(SystemClock())
+    background = Background(pulse)
 
     def attempt() -> None:
         with ExitStack() as stack, pytest.raises(Retryable):
-            waiting.enter(stack, driver_of(settings).sink(settings, "t-dlq", threading.Event()))
-        waiting.wait(0.01)
+            background.enter(stack, driver_of(settings).sink(settings, "t-dlq", threading.Event()))
+        gc.collect()  # As the bridge does after each session.
+        pulse.sleep(0.01)
 
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""A whole bridge in memory: each run is built as the service builds it, from what is stored."""
+"""A bridge in memory: each session is built as ``bridge.app.session`` builds it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from bridge.model.position import Position
 from bridge.model.transition import Transition
 from bridge.model.window import Window
 from bridge.observability.counters import Counters
-from bridge.pipeline.loop import Loop
+from bridge.pipeline.context import PipelineContext
+from bridge.pipeline.loop import Loop, LoopContext
 from bridge.pipeline.metered_sink import MeteredSink
+from bridge.pipeline.ports import Stream
 from bridge.pipeline.progress import Progress
 from bridge.pipeline.publisher import Publisher
+from bridge.pipeline.pulse import Pulse
 from tests.support.factories import checkpoint
 from tests.support.fakes import (
     FakeBroker,
@@ -34,8 +37,17 @@ RENEW_SECONDS = 3.0
 Step = Callable[[], object]
 
 
-class Rig:
-    """The world outlives its bridges; ``begin`` starts a process, ``again`` another run of the same one."""
+def _nothing() -> None:
+    pass
+
+
+class InMemoryBridge:
+    """The log, the broker and the stored checkpoint outlive the processes of the bridge.
+
+    - ``start_process`` starts a process: it knows only what is stored.
+    - ``new_session`` starts another session of the same process, at the settled position.
+    - ``make_sink`` and ``make_stream`` are for subclasses.
+    """
 
     def __init__(
         self,
@@ -44,19 +56,30 @@ class Rig:
         size: int = 10**9,
         batch: int = 2,
         dead_letters: int = 10,
-        set_aside: bool = True,
+        dead_letter_oversize: bool = True,
         topics: tuple[str, ...] = ("jobs", "jobs-dlq"),
-        most: int = 1_000_000,
+        max_bytes: int = 1_000_000,
+        counters: Callable[[], Counters] = Counters,
     ) -> None:
-        self.clock, self.log, self.broker = FakeClock(), Log(), FakeBroker(*topics, most=most)
+        self.clock = FakeClock()
+        self.log = Log()
+        self.broker = FakeBroker(*topics, most=max_bytes)
         self.shelf = Shelf(self.clock)
-        self._messages, self._size, self._batch = messages, size, batch
-        self._dead_letters, self._set_aside = dead_letters, set_aside
-        self.begin()
+        self._messages = messages
+        self._size = size
+        self._batch = batch
+        self._dead_letters = dead_letters
+        self._dead_letter_oversize = dead_letter_oversize
+        self._make_counters = counters
+        self.start_process()
 
-    def begin(self) -> None:
-        """A process starts: only what is stored is known."""
-        self.counters, self.stop = Counters(), threading.Event()
+    def start_process(self) -> None:
+        """Start a process, which becomes the owner of the checkpoint."""
+        self.counters = self._make_counters()
+        self.stop = threading.Event()
+        self.wake = FakeWake(self.clock)
+        self.pulse = Pulse(self.clock, wake=self.wake, stop=self.stop)
+        self.context = PipelineContext(self.pulse, self.counters)
         self.store = FakeStore(self.shelf)
         self.shelf.owner = None
         assert self.store.acquire() == ""
@@ -65,62 +88,70 @@ class Rig:
             stored = checkpoint(0)
             self.store.save(stored)
         self.progress = Progress(
-            self.store, stored, CheckpointPolicy(), RENEW_SECONDS, self.clock, self.counters, Here()
+            self.store,
+            stored,
+            CheckpointPolicy(),
+            renew_seconds=RENEW_SECONDS,
+            context=self.context,
+            executor=Here(),
         )
         self._brake = DeadLetterBrake(self._dead_letters)
-        self.again()
+        self.new_session()
 
-    def again(self) -> None:
-        """The process begins another run, at the settled position."""
-        self.wake = FakeWake(self.clock)
+    def new_session(self) -> None:
+        """Start another session, at the settled position."""
+        self.wake.clear()
+        self.wake.meanwhile = _nothing
         self.window = Window(self.progress.position, self._messages, self._size)
-        self.sink = FakeSink(self.broker)
-        self.stream = FakeStream(self.log, self.progress.position, self._batch)
-        counted = MeteredSink(self.sink, self.clock, self.counters)
+        self.sink = self.make_sink()
+        self.stream = self.make_stream()
+        metered = MeteredSink(self.sink, self.clock, self.counters)
         self.publisher = Publisher(
-            counted,
+            metered,
             self.window,
             MessageFormat("jobs", "source", cloudevents=False),
-            self._brake,
-            self.clock,
-            self.counters,
-            set_aside_oversize=self._set_aside,
+            brake=self._brake,
+            context=self.context,
+            dead_letter_oversize=self._dead_letter_oversize,
         )
         self._steps: list[Step] = []
-        self.loop = Loop(
-            self.stream,
-            counted,
-            self.window,
-            self.publisher,
-            self.progress,
-            self.wake,
-            self.stop,
-            self.clock,
-            self.counters,
-            self._on_turn,
-        )
+        context = LoopContext(self.window, self.publisher, self.progress, self.pulse, watch=self)
+        self.loop = Loop(self.stream, metered, context)
+
+    def make_sink(self) -> FakeSink:
+        return FakeSink(self.broker)
+
+    def make_stream(self) -> Stream:
+        return FakeStream(self.log, self.progress.position, self._batch)
 
     def run(self, *steps: Step) -> None:
-        """Turn the loop once for each step, which happens at the end of its turn; then ask it to stop."""
+        """Turn the loop once for each step, which happens at the end of the turn; then stop it."""
         self.stop.clear()
         self._steps = list(steps)
         self.loop.run()
 
     def turn(self, times: int = 1) -> None:
-        """Turn the loop without anything happening meanwhile."""
-        self.run(*[lambda: None] * times)
+        """Turn the loop while nothing else happens."""
+        self.run(*[_nothing] * times)
 
-    def _on_turn(self) -> None:
+    def turned(self) -> None:
+        """Do the next step; see :class:`bridge.pipeline.loop.Watch`."""
         if self._steps:
             self._steps.pop(0)()
         if not self._steps:
             self.stop.set()
 
     @property
+    def reads(self) -> int:
+        """How often the stream was read in this session."""
+        assert isinstance(self.stream, FakeStream)
+        return self.stream.reads
+
+    @property
     def stored(self) -> Checkpoint:
-        found = self.store.load()
-        assert found is not None
-        return found
+        stored = self.store.load()
+        assert stored is not None
+        return stored
 
     @property
     def position(self) -> Position:
@@ -130,13 +161,13 @@ class Rig:
         return self.broker.messages(topic)
 
     def values(self) -> list[bytes]:
-        return [one.value for one in self.delivered()]
+        return [message.value for message in self.delivered()]
 
     def expected(self) -> list[bytes]:
-        """The values of everything in the log."""
-        form = MessageFormat("jobs", "source", cloudevents=False)
+        """Return the values of the messages for all events of the log."""
+        message_format = MessageFormat("jobs", "source", cloudevents=False)
         return [
-            form.message(item, b"").value
+            message_format.message(item, b"").value
             for event in self.log.events
             for item in event.items
             if isinstance(item, Transition)

@@ -1,9 +1,8 @@
-"""What one transition costs on its way through the bridge, counted in calls: the same on every machine."""
+"""The cost of a transition in calls of the bridge's own functions: equal on every machine."""
 
 from __future__ import annotations
 
 import sys
-import threading
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,21 +20,22 @@ from bridge.model.transition import Batch
 from bridge.model.window import Delivery, Sending, Window
 from bridge.mongo.decoder import OPTIONS, Decoder
 from bridge.mongo.job_id_cache import JobIdCache
-from bridge.observability.counters import Counters
-from bridge.pipeline.loop import Loop
+from bridge.pipeline.context import PipelineContext
+from bridge.pipeline.loop import Loop, LoopContext
 from bridge.pipeline.metered_sink import MeteredSink
 from bridge.pipeline.progress import Progress
 from bridge.pipeline.publisher import Publisher
+from bridge.pipeline.pulse import Pulse
 from tests.support.factories import at, checkpoint, inserted, pushed
 from tests.support.fakes import FakeStore, Here, Shelf
 
 JOBS, TRANSITIONS = 100, 20
 HOUSE = str(Path(bridge.__file__).parent)
-#: Of functions of the bridge, in Python. Each is about a tenth of a microsecond: raise it knowingly.
+#: Python calls for each transition, about a tenth of a microsecond each: raise it knowingly.
 MOST_CALLS = 14.0
 
 
-class Source:
+class BsonStream:
     """One batch as the server shapes it, still BSON, as the reader hands it over."""
 
     def __init__(self) -> None:
@@ -56,8 +56,8 @@ class Source:
         return Batch(events, events[-1].position)
 
 
-class Sink:
-    """Acknowledges at once, and counts for nothing."""
+class InstantSink:
+    """Acknowledges at once; its calls are not counted."""
 
     broken = False
 
@@ -75,45 +75,51 @@ class Sink:
         return settled
 
 
+class StopWhenSettled:
+    """Stops the loop once everything is acknowledged."""
+
+    def __init__(self, window: Window, context: PipelineContext) -> None:
+        self._window = window
+        self._context = context
+
+    def turned(self) -> None:
+        if not self._window and self._context.counters.acked:
+            self._context.pulse.stop.set()
+
+
 def test_calls_for_each_transition_are_few() -> None:
-    clock, counters, stop = SystemClock(), Counters(), threading.Event()
-    sink, window = Sink(), Window(at(0), 10_000, 10**9)
+    clock = SystemClock()
+    context = PipelineContext(Pulse(clock))
+    sink = InstantSink()
+    window = Window(at(0), 10_000, 10**9)
+    metered = MeteredSink(sink, clock, context.counters)
     publisher = Publisher(
-        sink,
+        metered,
         window,
         MessageFormat("jobs", "source", cloudevents=False),
-        DeadLetterBrake(1),
-        clock,
-        counters,
-        set_aside_oversize=True,
+        brake=DeadLetterBrake(1),
+        context=context,
+        dead_letter_oversize=True,
     )
     store = FakeStore(Shelf(clock))
     store.acquire()
-    progress = Progress(store, checkpoint(0), CheckpointPolicy(), 3.0, clock, counters, Here())
-
-    def on_turn() -> None:
-        if not window and counters.acked:
-            stop.set()
-
-    loop = Loop(
-        Source(),
-        MeteredSink(sink, clock, counters),
-        window,
-        publisher,
-        progress,
-        threading.Event(),
-        stop,
-        clock,
-        counters,
-        on_turn,
+    progress = Progress(
+        store,
+        checkpoint(0),
+        CheckpointPolicy(),
+        renew_seconds=3.0,
+        context=context,
+        executor=Here(),
     )
-    calls = counted(loop)
+    watch = StopWhenSettled(window, context)
+    loop_context = LoopContext(window, publisher, progress, context.pulse, watch)
+    calls = counted(Loop(BsonStream(), metered, loop_context))
+    acked = context.counters.acked
 
-    assert counters.acked == JOBS * TRANSITIONS
+    assert acked == JOBS * TRANSITIONS
     assert progress.position > at(JOBS * TRANSITIONS)
-    each = calls.total() / counters.acked
-    assert 3 < each <= MOST_CALLS, [
-        (name, round(count / counters.acked, 2)) for name, count in calls.most_common(15)
+    assert 3 < calls.total() / acked <= MOST_CALLS, [
+        (name, round(count / acked, 2)) for name, count in calls.most_common(15)
     ]
 
 

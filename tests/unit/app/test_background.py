@@ -1,4 +1,4 @@
-"""What goes on while something takes long."""
+"""Calls on threads of their own: meanwhile a stop is noticed and the checkpoint stays owned."""
 
 from __future__ import annotations
 
@@ -14,153 +14,244 @@ import pytest
 from bridge.app.background import Background, Stopped
 from bridge.clock import SystemClock
 from bridge.demo.servers.process import poll
-from bridge.errors import Fenced
+from bridge.errors import Fenced, Retryable
+from bridge.pipeline.ports import SlowCall
+from bridge.pipeline.pulse import Pulse
 
 PATIENCE_SECONDS = 20.0
-Found = TypeVar("Found")
+T = TypeVar("T")
 
 
-def nothing() -> None:
-    pass
+class SignallingKeeper:
+    """Sets ``kept`` when the ownership is kept; raises ``error`` instead, where there is one."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.kept = threading.Event()
+        self._error = error
+
+    def keep(self) -> None:
+        self.kept.set()
+        if self._error is not None:
+            raise self._error
 
 
-def test_the_checkpoint_is_kept_while_something_takes_long() -> None:
-    kept = threading.Event()
+class BackgroundScenario:
+    def __init__(self, error: Exception | None = None) -> None:
+        self.keeper = SignallingKeeper(error)
+        self.pulse = Pulse(SystemClock(), self.keeper)
+        self.background = Background(self.pulse)
+        #: Ends the slow calls of a test.
+        self.over = threading.Event()
 
-    def takes_long() -> str:
-        return "done" if kept.wait(PATIENCE_SECONDS) else "never kept"
+    def slow(self) -> str:
+        """Wait for ``over``."""
+        return "done" if self.over.wait(PATIENCE_SECONDS) else "never"
 
-    assert (
-        Background(threading.Event(), threading.Event(), SystemClock(), kept.set).do(takes_long)
-        == "done"
-    )
+    def until_kept(self) -> str:
+        """Wait until the ownership was kept."""
+        return "kept" if self.keeper.kept.wait(PATIENCE_SECONDS) else "never kept"
+
+    def polled(self, poll_once: Callable[[], T | None]) -> T:
+        """Poll after each wake, until there is a result."""
+        while (result := poll_once()) is None:
+            assert self.pulse.wake.wait(PATIENCE_SECONDS)
+            self.pulse.wake.clear()
+        return result
+
+    def result(self, call: SlowCall[T]) -> T:
+        return self.polled(call.poll)
 
 
-def test_it_is_kept_in_a_pause_too_and_a_stop_ends_both() -> None:
-    stop, over = threading.Event(), threading.Event()
-    waiting = Background(stop, threading.Event(), SystemClock(), stop.set)
+@pytest.fixture
+def scenario() -> Iterator[BackgroundScenario]:
+    scenario = BackgroundScenario()
+    yield scenario
+    scenario.over.set()
 
-    waiting.wait(PATIENCE_SECONDS * 1000)
+
+def fail() -> None:
+    raise KeyError("why")
+
+
+def test_the_checkpoint_is_kept_during_a_call(scenario: BackgroundScenario) -> None:
+    assert scenario.background.call(scenario.until_kept) == "kept"
+
+
+def test_a_call_is_a_sign_of_life(scenario: BackgroundScenario) -> None:
+    """A bridge that waits for MongoDB is alive."""
+    before = scenario.pulse.last_beat
+
+    scenario.background.call(scenario.until_kept)
+
+    assert scenario.pulse.last_beat > before
+
+
+def test_a_stop_ends_the_wait_for_a_call(scenario: BackgroundScenario) -> None:
+    scenario.pulse.request_stop()
+
     with pytest.raises(Stopped):
-        waiting.do(lambda: over.wait(PATIENCE_SECONDS))
-
-    over.set()
+        scenario.background.call(scenario.slow)
 
 
-def test_who_lost_the_checkpoint_waits_no_longer() -> None:
-    over = threading.Event()
-
-    def lost() -> None:
-        raise Fenced("another owns it")
+def test_a_lost_ownership_ends_the_wait() -> None:
+    scenario = BackgroundScenario(Fenced("another owns it"))
 
     with pytest.raises(Fenced):
-        Background(threading.Event(), threading.Event(), SystemClock(), lost).do(
-            lambda: over.wait(PATIENCE_SECONDS)
-        )
+        scenario.background.call(scenario.slow)
 
-    over.set()
+    scenario.over.set()
 
 
-def test_what_fails_is_gone_with_its_error() -> None:
-    """Else a client that could not be opened stays, with its threads and sockets, until garbage is collected."""
+def test_an_unreachable_store_does_not_end_the_wait() -> None:
+    """The lease may outlast the outage."""
+    scenario = BackgroundScenario(Retryable("the store is unreachable"))
 
-    class Client:
+    assert scenario.background.call(scenario.until_kept) == "kept"
+
+
+def test_a_failed_call_leaves_no_object() -> None:
+    """Else a client that could not be opened keeps its threads and sockets until a collection."""
+
+    class UnopenedClient:
         pass
 
     clients = []
 
-    def fails() -> None:
-        client = Client()
+    def fail_with_client() -> None:
+        client = UnopenedClient()
         clients.append(weakref.ref(client))
         raise KeyError("why")
 
     gc.disable()
     try:
         with suppress(KeyError):
-            Background(threading.Event(), threading.Event(), SystemClock(), nothing).do(fails)
+            BackgroundScenario().background.call(fail_with_client)
         poll(lambda: clients[0]() is None, "the end of the thread", 5)
     finally:
         gc.enable()
 
 
-def test_what_is_entered_is_left_with_the_stack_and_what_fails_says_so() -> None:
+def test_a_call_raises_its_error(scenario: BackgroundScenario) -> None:
+    with pytest.raises(KeyError, match="why"):
+        scenario.background.call(fail)
+
+
+def test_an_entered_manager_is_left_with_the_stack(scenario: BackgroundScenario) -> None:
     left = []
 
     @contextmanager
-    def part() -> Iterator[str]:
+    def manager() -> Iterator[str]:
         yield threading.current_thread().name
         left.append(True)
 
-    def fails() -> None:
-        raise KeyError("why")
-
-    waiting = Background(threading.Event(), threading.Event(), SystemClock(), nothing)
     with ExitStack() as stack:
-        assert waiting.enter(stack, part()) != threading.current_thread().name
+        entered_on = scenario.background.enter(stack, manager())
+        assert entered_on != threading.current_thread().name
         assert not left
     assert left
+
+
+def test_a_later_call_starts_at_its_first_poll(scenario: BackgroundScenario) -> None:
+    started = threading.Event()
+
+    def start() -> str:
+        started.set()
+        return "done"
+
+    call = scenario.background.later(start)
+    assert not started.wait(0.05)
+
+    assert scenario.result(call) == "done"
+
+
+def test_a_later_call_wakes_when_done(scenario: BackgroundScenario) -> None:
+    call = scenario.background.later(scenario.slow)
+
+    assert call.poll() is None
+    assert call.poll() is None
+    assert not scenario.pulse.wake.is_set()
+    scenario.over.set()
+    assert scenario.pulse.wake.wait(PATIENCE_SECONDS)
+
+    assert call.poll() == "done"
+
+
+def test_a_later_call_raises_where_it_is_polled(scenario: BackgroundScenario) -> None:
+    call = scenario.background.later(fail)
+
     with pytest.raises(KeyError, match="why"):
-        waiting.do(fails)
+        scenario.polled(call.poll)
 
 
-def given(found: Callable[[], Found | None], wake: threading.Event) -> Found:
-    """What comes later, once it is there."""
-    while (one := found()) is None:
-        assert wake.wait(PATIENCE_SECONDS)
-        wake.clear()
-    return one
+def test_a_reader_returns_parts_in_order(scenario: BackgroundScenario) -> None:
+    reader = scenario.background.reader(iter(range(5)))
+
+    parts = []
+    while not reader.ended:
+        parts.append(scenario.polled(lambda: reader.poll(2)))
+
+    assert parts == [[0, 1], [2, 3], [4]]
 
 
-def test_what_comes_later_wakes_who_goes_on_meanwhile() -> None:
-    wake, over = threading.Event(), threading.Event()
-    found = Background(threading.Event(), wake, SystemClock(), nothing).later(
-        lambda: "done" if over.wait(PATIENCE_SECONDS) else "never"
-    )
+def test_a_reader_ends_with_an_empty_part(scenario: BackgroundScenario) -> None:
+    """The number of items is a multiple of the part's: only an empty part shows the end."""
+    reader = scenario.background.reader(iter(range(4)))
 
-    assert found() is None
-    assert found() is None
-    over.set()
-    assert wake.wait(PATIENCE_SECONDS)
+    parts = []
+    while not reader.ended:
+        parts.append(scenario.polled(lambda: reader.poll(2)))
 
-    assert found() == "done"
+    assert parts == [[0, 1], [2, 3], []]
 
 
-def test_what_fails_later_says_so_where_it_is_asked_for() -> None:
-    def fails() -> None:
-        raise KeyError("why")
+def test_a_reader_reads_while_it_is_polled(scenario: BackgroundScenario) -> None:
+    def items() -> Iterator[str]:
+        yield scenario.slow()
 
-    wake = threading.Event()
-    found = Background(threading.Event(), wake, SystemClock(), nothing).later(fails)
+    reader = scenario.background.reader(items())
+
+    assert reader.poll(10) is None
+    assert not reader.ended
+    scenario.over.set()
+    assert scenario.polled(lambda: reader.poll(10)) == ["done"]
+    assert reader.ended
+
+
+def test_a_reader_raises_the_error_of_its_source(scenario: BackgroundScenario) -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        fail()
+
+    reader = scenario.background.reader(items())
+
+    assert scenario.polled(lambda: reader.poll(1)) == [1]
     with pytest.raises(KeyError, match="why"):
-        given(found, wake)
+        scenario.polled(lambda: reader.poll(1))
+    assert not reader.ended
 
 
-def test_parts_are_taken_one_after_the_other_to_the_end() -> None:
-    wake = threading.Event()
-    more = Background(threading.Event(), wake, SystemClock(), nothing).taking(iter(range(5)))
+def test_finish_waits_for_an_abandoned_call(scenario: BackgroundScenario) -> None:
+    """Else each session that fails would leave one more query of hours to MongoDB."""
+    ended = []
+    call = scenario.background.later(lambda: ended.append(scenario.until_kept()))
+    assert call.poll() is None
 
-    assert [given(lambda: more(2), wake) for _ in range(4)] == [[0, 1], [2, 3], [4], []]
+    scenario.background.finish()
 
-
-def test_what_nobody_asks_for_any_more_is_waited_for_with_the_checkpoint_kept() -> None:
-    """Else each run that fails would leave one more query of hours to MongoDB."""
-    kept, ended = threading.Event(), []
-    waiting = Background(threading.Event(), threading.Event(), SystemClock(), kept.set)
-    found = waiting.later(lambda: ended.append(kept.wait(PATIENCE_SECONDS)))
-    assert found() is None
-
-    waiting.finish()
-
-    assert ended == [True]
+    assert ended == ["kept"]
 
 
-def test_a_stop_does_not_wait_for_it() -> None:
-    stop, over = threading.Event(), threading.Event()
-    waiting = Background(stop, threading.Event(), SystemClock(), stop.set)
-    found = waiting.later(lambda: over.wait(PATIENCE_SECONDS * 1000))
-    assert found() is None
+def test_a_stop_does_not_wait_for_an_abandoned_call(scenario: BackgroundScenario) -> None:
+    call = scenario.background.later(scenario.slow)
+    assert call.poll() is None
+    scenario.pulse.request_stop()
 
-    waiting.finish()
+    scenario.background.finish()
 
-    assert not over.is_set()
-    over.set()
+    assert not scenario.over.is_set()
+
+
+def test_finish_without_a_call_returns_at_once(scenario: BackgroundScenario) -> None:
+    scenario.background.finish()
+
+    assert not scenario.keeper.kept.is_set()

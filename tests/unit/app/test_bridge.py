@@ -1,95 +1,313 @@
-"""What the service does beside the loop."""
+"""One bridge: it owns the checkpoint, runs sessions, retries, and hands over."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from bridge.app.bridge import PERMISSION_PATIENCE_SECONDS, Service
-from bridge.errors import Fenced, NotPermitted, ResumePointLost
+from bridge.app.bridge import Outcome
+from bridge.app.lifecycle import State
+from bridge.errors import (
+    BridgeError,
+    Fenced,
+    Misconfigured,
+    NotPermitted,
+    ResumePointLost,
+    Retryable,
+)
 from bridge.model.policy import Backoff
-from bridge.observability.status import HANG_SECONDS
-from tests.support.factories import settings
-from tests.support.fakes import FakeClock
+from bridge.model.position import ClusterTime
+from tests.support.bridge_on_fakes import BridgeOnFakes
+from tests.support.factories import BASE, at
+from tests.support.fakes import FakeStore
+
+UNREACHABLE = Retryable("the broker is unreachable", part="kafka")
+FORGOTTEN = "the oplog no longer reaches back"
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+def world(monkeypatch: pytest.MonkeyPatch) -> BridgeOnFakes:
+    world = BridgeOnFakes(monkeypatch)
+    world.store_checkpoint()
+    return world
 
 
-@pytest.fixture
-def service(clock: FakeClock) -> Iterator[Service]:
-    made = Service(settings(http__port=0), clock)
-    yield made
-    made._executor.shutdown()
-    made._source.close()
-    made._client.close()
+@pytest.mark.parametrize(
+    ("outcome", "exit_code"),
+    [(Outcome(), 0), (Outcome(stored=False), 75), (Outcome(unacknowledged=3), 75)],
+)
+def test_an_unclean_stop_has_an_exit_code(outcome: Outcome, exit_code: int) -> None:
+    assert outcome.exit_code == exit_code
 
 
-def test_a_bridge_that_waits_is_alive(
-    service: Service, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+def test_a_bridge_delivers_stores_and_hands_over(world: BridgeOnFakes) -> None:
+    for _ in range(3):
+        world.log.append()
+
+    outcome = world.run(lambda: None, world.acknowledge)
+
+    assert outcome == Outcome()
+    assert world.trans_ids() == ["job-0/1", "job-0/2", "job-0/3"]
+    assert world.shelf.saves[-1].position == at(3)
+    assert world.shelf.owner is None
+    assert world.moves == [State.STARTING, State.RUNNING, State.DRAINING, State.STOPPED]
+
+
+def test_a_stopped_bridge_is_closed(world: BridgeOnFakes) -> None:
+    world.run()
+
+    assert (world.source.open_streams, world.kafka.open_producers) == (0, 0)
+    assert world.source.closed
+    assert world.client.closed
+    assert world.bridge.in_flight is None
+
+
+def test_a_stop_before_the_start_opens_nothing(world: BridgeOnFakes) -> None:
+    world.bridge.request_stop()
+
+    assert world.run() == Outcome()
+
+    assert world.moves == [State.STARTING, State.STOPPED]
+    assert world.source.opened == []
+    assert world.client.closed
+
+
+def test_a_first_start_stores_before_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = BridgeOnFakes(monkeypatch)
+    stored: list[int] = []
+    world.source.before_open = lambda: stored.append(len(world.shelf.saves))
+
+    world.run()
+
+    assert stored == [1]
+    assert world.bridge.start == world.shelf.saves[0].position
+
+
+def test_failures_are_waited_out_with_a_back_off(world: BridgeOnFakes) -> None:
+    """Each session waits longer than the one before, and the next one delivers."""
+    opened: list[float] = []
+    world.kafka.before_open = lambda: opened.append(world.clock.monotonic())
+    world.kafka.failures = [UNREACHABLE] * 5
+    world.log.append()
+
+    outcome = world.run(lambda: None, world.acknowledge)
+
+    pauses = [later - earlier for earlier, later in zip(opened, opened[1:], strict=False)]
+    assert pauses == pytest.approx([Backoff().wait(tries) for tries in range(1, 6)])
+    assert outcome == Outcome()
+    assert world.trans_ids() == ["job-0/1"]
+    assert world.bridge.counters.restarts == {"kafka": 5}
+    assert world.moves[:3] == [State.STARTING, State.WAITING, State.RUNNING]
+    assert str(UNREACHABLE) in world.reasons
+
+
+def test_a_stop_ends_the_pause_after_a_failure(world: BridgeOnFakes) -> None:
+    world.kafka.failures = [UNREACHABLE] * 100
+    world.stop.meanwhile = world.bridge.request_stop
+
+    assert world.run() == Outcome()
+
+    assert len(world.kafka.failures) == 99
+
+
+def test_a_session_starts_at_the_settled_position(world: BridgeOnFakes) -> None:
+    """Messages in flight are sent again, and settled ones are not."""
+    for _ in range(4):
+        world.log.append()
+
+    def fail() -> None:
+        world.kafka.producer.acknowledge(2)
+        world.kafka.producer.fail(UNREACHABLE)
+
+    world.run(fail, lambda: None, world.acknowledge, world.acknowledge)
+
+    assert [start for start, _ in world.source.opened] == [at(0), at(2)]
+    assert world.trans_ids() == [f"job-0/{number}" for number in range(1, 5)]
+    assert world.bridge.counters.possible_duplicates == 2
+
+
+@pytest.mark.parametrize(
+    "error", [Misconfigured("the topic does not exist"), NotPermitted("Kafka refuses this user")]
+)
+def test_an_error_that_does_not_pass_ends_the_bridge(
+    world: BridgeOnFakes, error: BridgeError
 ) -> None:
-    kept = threading.Event()
-    service.status.state = "recovering"
-    clock.advance(HANG_SECONDS)
-    assert not service.status.alive(), "nothing turned and nothing waits"
-    monkeypatch.setattr(service._store, "renew", kept.set)
-    monkeypatch.setattr(type(service._store), "epoch", 1)
+    world.kafka.failures = [error]
 
-    service._waiting.do(lambda: kept.wait(20))
+    with pytest.raises(type(error)):
+        world.run()
 
-    assert service.status.alive()
+    assert world.moves[-1] is State.STOPPED
+    assert world.client.closed
+    assert world.shelf.owner is None
 
 
-def test_a_history_that_is_lost_again_and_again_is_tried_less_and_less_often(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+def test_lost_resume_points_are_tried_less_often(world: BridgeOnFakes) -> None:
+    """Each session makes a producer, stores a gap and publishes it."""
+    world.source.failures = [ResumePointLost(FORGOTTEN) for _ in range(5)]
+    opened: list[float] = []
+    world.kafka.before_open = lambda: opened.append(world.clock.monotonic())
+
+    world.run(*[lambda: None] * 40)
+
+    pauses = [later - earlier for earlier, later in zip(opened, opened[1:], strict=False)]
+    assert len(pauses) == world.bridge.counters.history_lost == 5
+    assert all(pause > Backoff().wait(tries) - 1e-6 for tries, pause in enumerate(pauses, 1))
+    assert "kafka" not in world.bridge.counters.restarts
+
+
+def test_a_lost_resume_point_becomes_a_gap(
+    world: BridgeOnFakes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each try makes a producer, stores a gap and publishes what is around it."""
-    lost = ResumePointLost("the oplog no longer reaches back", "", "")
-    waits: list[float] = []
+    world.log.append()
+    world.source.failures = [ResumePointLost(FORGOTTEN)]
 
-    def wait(seconds: float) -> None:
-        waits.append(seconds)
-        if len(waits) == 5:
-            service.stop()
+    world.run(*[lambda: None] * 8, world.acknowledge)
 
-    monkeypatch.setattr(service, "_run_once", lambda: (_ for _ in ()).throw(lost))
-    monkeypatch.setattr(service, "_lose", lambda _: None)
-    monkeypatch.setattr(service._waiting, "wait", wait)
+    gap = world.shelf.saves[0].gap
+    assert gap is not None
+    assert gap.until.cluster_time == ClusterTime(BASE + 1, gap.until.cluster_time.increment)
+    assert world.moves == [
+        State.STARTING,
+        State.RECOVERING,
+        State.RUNNING,
+        State.DRAINING,
+        State.STOPPED,
+    ]
+    assert "Nothing is skipped" in caplog.text
+    assert world.bridge.recovery is None
 
-    assert service._run_until_stopped() == 0
-    assert waits == [Backoff().wait(tries) for tries in range(1, 6)]
+
+def test_a_lost_resume_point_may_stop_the_bridge(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = BridgeOnFakes(monkeypatch, recovery__on_history_lost="stop")
+    world.store_checkpoint()
+    world.source.failures = [ResumePointLost(FORGOTTEN)]
+
+    with pytest.raises(ResumePointLost):
+        world.run()
+
+    assert [save.gap for save in world.shelf.saves] == []
 
 
-def test_who_finds_another_owner_when_it_stores_for_the_last_time_says_so(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+def test_without_positions_a_loss_resumes_from_now(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Else it would end like one that could not store, and be started again."""
-    taken = Fenced("another bridge took over")
-    monkeypatch.setattr(service, "_run_until_stopped", lambda: 0)
-    monkeypatch.setattr(service, "_close", lambda: taken)
+    """The tags record what is unsent, so no gap is needed."""
+    world = BridgeOnFakes(monkeypatch, delivery__mode="background-transitions", **TAGS)
+    world.source.failures = [ResumePointLost(FORGOTTEN)]
+
+    assert world.run() == Outcome()
+
+    assert "nothing is lost, the tags record what is unsent" in caplog.text
+    assert len(world.source.opened) == 2
+    assert all(save.gap is None for save in world.shelf.saves)
+
+
+def test_a_standby_takes_over(world: BridgeOnFakes, caplog: pytest.LogCaptureFixture) -> None:
+    """It logs once that it waits, and starts when the lease of the owner ends."""
+    FakeStore(world.shelf).acquire()
+
+    with caplog.at_level("INFO", "bridge"):
+        assert world.run() == Outcome()
+
+    assert world.moves[:4] == [State.STARTING, State.STANDBY, State.STARTING, State.RUNNING]
+    assert sum(line.startswith("standby: another bridge owns") for line in caplog.messages) == 1
+
+
+def test_a_stopped_standby_leaves_the_owner_alone(world: BridgeOnFakes) -> None:
+    owner = FakeStore(world.shelf)
+    owner.acquire()
+    world.stop.meanwhile = world.bridge.request_stop
+
+    assert world.run() == Outcome()
+
+    assert world.shelf.owner is owner
+    assert world.moves == [State.STARTING, State.STANDBY, State.STOPPED]
+    assert world.source.opened == []
+
+
+def test_a_lost_ownership_at_the_last_store_is_raised(world: BridgeOnFakes) -> None:
+    """Else it would end like a bridge that could not store, and be started again."""
+    world.log.append()
+
+    def lose_and_stop() -> None:
+        world.acknowledge()
+        world.shelf.owner = FakeStore(world.shelf)
+        world.bridge.request_stop()
 
     with pytest.raises(Fenced):
-        service.run()
+        world.run(lose_and_stop)
 
-    assert service._counters.fenced == 1
+    assert world.bridge.counters.fenced == 1
+    assert world.moves[-2:] == [State.DRAINING, State.STOPPED]
+    assert world.client.closed
 
 
-def test_a_right_that_is_refused_again_right_after_each_start_is_not_waited_for_for_ever(
-    service: Service, clock: FakeClock
+def test_a_lost_ownership_ends_a_running_bridge(world: BridgeOnFakes) -> None:
+    """Messages in flight are not waited for: the new owner sends them again."""
+    world.log.append()
+
+    def lose() -> None:
+        world.shelf.owner = FakeStore(world.shelf)
+
+    with pytest.raises(Fenced):
+        world.run(lose, *[lambda: None] * 100)
+
+    assert world.bridge.counters.fenced == 1
+    assert State.DRAINING not in world.moves
+
+
+def test_an_unstored_position_is_an_unclean_stop(world: BridgeOnFakes) -> None:
+    world.log.append()
+
+    def stop_without_store() -> None:
+        world.acknowledge()
+        world.store.failure = Retryable("the store is unreachable")
+        world.bridge.request_stop()
+
+    outcome = world.run(stop_without_store)
+
+    assert outcome == Outcome(stored=False)
+    assert world.shelf.saves == []
+
+
+def test_unacknowledged_messages_are_an_unclean_stop(
+    world: BridgeOnFakes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A run that was ready for a moment takes nothing back: it is the first message that is refused."""
-    refused = NotPermitted("Kafka refuses this user")
-    with pytest.raises(NotPermitted):
-        for _ in range(100):
-            service._is_ready()
-            clock.advance(1.0)
-            service._excuse(refused)
-            clock.advance(29.0)
+    for _ in range(2):
+        world.log.append()
 
-    assert clock.monotonic() >= PERMISSION_PATIENCE_SECONDS
-    service._ready_since = clock.monotonic() - 3600
-    service._excuse(refused)
+    outcome = world.run(lambda: world.kafka.producer.acknowledge(1), world.bridge.request_stop)
+
+    assert outcome == Outcome(unacknowledged=1)
+    assert "stopped with 1 messages that Kafka did not acknowledge: nothing is lost" in caplog.text
+
+
+def test_the_token_of_other_stages_is_used_by_time(world: BridgeOnFakes) -> None:
+    """Only at the stored position: a later one has a token of the present stages."""
+    world.source.fingerprint = "other stages"
+    world.log.append()
+
+    def fail() -> None:
+        world.acknowledge()
+        world.kafka.producer.fail(UNREACHABLE)
+
+    world.run(lambda: None, fail, lambda: None)
+
+    assert world.source.opened == [(at(0), True), (at(1), False)]
+
+
+def test_a_deployment_without_streams_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = BridgeOnFakes(monkeypatch, delivery__mode="background-transitions", **TAGS)
+    world.source.streams = False
+    assert world.bridge.streams
+
+    world.run()
+
+    assert not world.bridge.streams
+    assert world.source.opened == []
+
+
+#: A service that sets the tags itself; the bridge then keeps no position.
+TAGS: dict[str, Any] = {"sweep__transition_tag": "unsent"}

@@ -1,29 +1,44 @@
-"""Fire and forget: nothing waits for Kafka, and what is lost is counted."""
+"""Fire and forget: the loop never waits for Kafka, and lost messages are counted."""
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
+from bridge.clock import Clock
 from bridge.delivery.fire_and_forget import FireAndForgetSink
 from bridge.errors import Retryable
 from bridge.model.window import Sending, Window
-from bridge.observability.counters import Counters
+from bridge.pipeline.context import PipelineContext
+from bridge.pipeline.pulse import Pulse
 from tests.support.factories import at, delivery, message
 from tests.support.fakes import FakeBroker, FakeClock, FakeSink, FakeWake
 
 ROOM = 3
 
 
-class Desk:
+class RecordingKeeper:
+    """Records when the ownership of the checkpoint was kept."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.times: list[float] = []
+
+    def keep(self) -> None:
+        self.times.append(self._clock.monotonic())
+
+
+class FireAndForgetScenario:
+    """A sink with room for three messages in flight."""
+
     def __init__(self) -> None:
-        self.clock, self.counters = FakeClock(), Counters()
+        self.clock = FakeClock()
+        self.keeper = RecordingKeeper(self.clock)
+        self.wake = FakeWake(self.clock)
+        self.context = PipelineContext(Pulse(self.clock, self.keeper, wake=self.wake))
+        self.counters = self.context.counters
         self.broker = FakeBroker("jobs")
         self.kafka = FakeSink(self.broker)
-        self.sink = FireAndForgetSink(
-            self.kafka, Window(at(0), ROOM, 10**9), self.clock, self.counters
-        )
+        self.sink = FireAndForgetSink(self.kafka, Window(at(0), ROOM, 10**9), self.context)
         self._next = 0
 
     def send(self, count: int) -> list[Sending]:
@@ -36,86 +51,99 @@ class Desk:
 
     @property
     def arrived(self) -> list[bytes]:
-        return [one.value for one in self.broker.messages("jobs")]
+        return [message.value for message in self.broker.messages("jobs")]
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def scenario() -> FireAndForgetScenario:
+    return FireAndForgetScenario()
 
 
-def test_what_was_handed_over_is_settled_before_kafka_answers(desk: Desk) -> None:
-    sent = desk.send(2)
+def test_messages_settle_before_kafka_acknowledges(scenario: FireAndForgetScenario) -> None:
+    sent = scenario.send(2)
 
-    assert list(desk.sink.settled()) == [one for _, one in sent]
-    assert list(desk.sink.settled()) == []
-    assert desk.arrived == []
-
-
-def test_what_finds_no_room_is_lost_and_counted_and_settled_too(desk: Desk) -> None:
-    sent = desk.send(ROOM + 2)
-
-    assert list(desk.sink.settled()) == [one for _, one in sent]
-    assert desk.counters.lost == 2
-    desk.kafka.acknowledge()
-    assert desk.arrived == [b"1", b"2", b"3"]
+    assert list(scenario.sink.settled()) == [delivered for _, delivered in sent]
+    assert list(scenario.sink.settled()) == []
+    assert scenario.arrived == []
 
 
-def test_an_answer_makes_room(desk: Desk) -> None:
-    desk.send(ROOM)
-    desk.kafka.acknowledge()
+def test_messages_beyond_the_window_are_lost(scenario: FireAndForgetScenario) -> None:
+    sent = scenario.send(ROOM + 2)
 
-    desk.send(ROOM)
-    desk.kafka.acknowledge()
-
-    assert desk.counters.lost == 0
-    assert desk.arrived == [b"1", b"2", b"3", b"4", b"5", b"6"]
+    assert list(scenario.sink.settled()) == [delivered for _, delivered in sent]
+    assert scenario.counters.lost == 2
+    scenario.kafka.acknowledge()
+    assert scenario.arrived == [b"1", b"2", b"3"]
 
 
-def test_a_failure_loses_what_is_in_flight_and_is_raised_once_counted(desk: Desk) -> None:
-    sent = desk.send(2)
-    desk.kafka.fail(Retryable("the broker is gone"))
+def test_an_acknowledgement_makes_room(scenario: FireAndForgetScenario) -> None:
+    scenario.send(ROOM)
+    scenario.kafka.acknowledge()
+
+    scenario.send(ROOM)
+    scenario.kafka.acknowledge()
+
+    assert scenario.counters.lost == 0
+    assert scenario.arrived == [b"1", b"2", b"3", b"4", b"5", b"6"]
+
+
+def test_a_failure_loses_the_messages_in_flight(scenario: FireAndForgetScenario) -> None:
+    sent = scenario.send(2)
+    scenario.kafka.fail(Retryable("the broker is unreachable"))
 
     with pytest.raises(Retryable):
-        desk.sink.settled()
+        scenario.sink.settled()
 
-    assert desk.counters.lost == 2
-    assert desk.sink.broken
-    # They got their final answer all the same: the position moves past them.
-    assert list(desk.sink.settled()) == [one for _, one in sent]
-
-
-def test_a_stop_waits_for_answers_and_loses_what_has_none(desk: Desk) -> None:
-    desk.send(2)
-    wake = FakeWake(desk.clock)
-    wake.meanwhile = lambda: desk.kafka.acknowledge(1)
-
-    desk.sink.drain(10.0, wake)
-
-    assert desk.counters.lost == 0
-    assert desk.arrived == [b"1", b"2"]
-
-    desk.send(2)
-    began = desk.clock.monotonic()
-    kept: list[float] = []
-    desk.sink.drain(10.0, FakeWake(desk.clock), lambda: kept.append(desk.clock.monotonic()))
-
-    assert desk.counters.lost == 2
-    assert len(kept) > 3, "a stand-in would take it for gone"
-    assert 10.0 <= desk.clock.monotonic() - began < 11.0
+    assert scenario.counters.lost == 2
+    assert scenario.sink.broken
+    # They are settled all the same: the position moves past them.
+    assert list(scenario.sink.settled()) == [delivered for _, delivered in sent]
 
 
-def test_a_loss_is_logged_and_so_is_its_end(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
-    desk.send(ROOM + 1)
+def test_a_drain_waits_and_then_loses(scenario: FireAndForgetScenario) -> None:
+    scenario.send(2)
+    scenario.wake.meanwhile = lambda: scenario.kafka.acknowledge(1)
+
+    scenario.sink.drain(10.0)
+
+    assert scenario.counters.lost == 0
+    assert scenario.arrived == [b"1", b"2"]
+
+    scenario.send(2)
+    scenario.wake.meanwhile = lambda: None
+    scenario.keeper.times.clear()
+    started = scenario.clock.monotonic()
+    scenario.sink.drain(10.0)
+
+    assert scenario.counters.lost == 2
+    assert len(scenario.keeper.times) > 3, "a standby would take over"
+    assert 10.0 <= scenario.clock.monotonic() - started < 11.0
+
+
+def test_a_loss_and_its_end_are_logged(
+    scenario: FireAndForgetScenario, caplog: pytest.LogCaptureFixture
+) -> None:
+    scenario.send(ROOM + 1)
     assert "messages are lost, as fire-and-forget allows" in caplog.text
 
-    desk.kafka.acknowledge()
+    scenario.kafka.acknowledge()
     with caplog.at_level("INFO", "bridge"):
-        desk.sink.settled()
-    assert "there is room for messages again" in caplog.text
+        scenario.sink.settled()
+    assert "the window has room for messages again" in caplog.text
 
 
-def test_a_drain_with_nothing_in_flight_waits_for_nothing(desk: Desk) -> None:
-    desk.sink.drain(10.0, threading.Event())
+def test_an_empty_drain_does_not_wait(scenario: FireAndForgetScenario) -> None:
+    started = scenario.clock.monotonic()
 
-    assert desk.counters.lost == 0
+    scenario.sink.drain(10.0)
+
+    assert scenario.counters.lost == 0
+    assert scenario.clock.monotonic() == started
+
+
+def test_two_sinks_log_their_losses_apart(caplog: pytest.LogCaptureFixture) -> None:
+    """The losses of two bridges in one process do not silence each other."""
+    for scenario in (FireAndForgetScenario(), FireAndForgetScenario()):
+        scenario.send(ROOM + 1)
+
+    assert sum("messages are lost" in line for line in caplog.messages) == 2

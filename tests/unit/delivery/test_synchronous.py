@@ -1,14 +1,15 @@
-"""Synchronous: each message is acknowledged before the next is sent, or the error names it."""
+"""Synchronous: each message is acknowledged before the next is sent, or an error names it."""
 
 from __future__ import annotations
 
-import threading
+from itertools import pairwise
 
 import pytest
 
 from bridge.delivery.synchronous import SynchronousSink
 from bridge.errors import Fenced, NotPermitted, Retryable, SendFailed
 from bridge.model.window import Delivery, Sending
+from bridge.pipeline.pulse import Pulse
 from tests.support.factories import at, message, transition
 from tests.support.fakes import FakeBroker, FakeClock, FakeSink, FakeWake
 
@@ -16,21 +17,30 @@ SECONDS = 35.0
 DRAIN_SECONDS = 5.0
 
 
-class Desk:
+class FencingKeeper:
+    """Records when the ownership was kept; raises ``Fenced`` once it is lost."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self.times: list[float] = []
+        self.lost = False
+
+    def keep(self) -> None:
+        if self.lost:
+            raise Fenced("another bridge took over")
+        self.times.append(self._clock.monotonic())
+
+
+class SynchronousScenario:
     def __init__(self) -> None:
-        self.clock, self.stop = FakeClock(), threading.Event()
+        self.clock = FakeClock()
+        self.keeper = FencingKeeper(self.clock)
+        self.wake = FakeWake(self.clock)
+        self.pulse = Pulse(self.clock, self.keeper, wake=self.wake)
         self.broker = FakeBroker("jobs")
         self.kafka = FakeSink(self.broker)
-        self.wake = FakeWake(self.clock)
-        self.kept: list[float] = []
         self.sink = SynchronousSink(
-            self.kafka,
-            self.clock,
-            self.wake,
-            SECONDS,
-            stop=self.stop,
-            drain_seconds=DRAIN_SECONDS,
-            meanwhile=lambda: self.kept.append(self.clock.monotonic()),
+            self.kafka, self.pulse, timeout_seconds=SECONDS, drain_seconds=DRAIN_SECONDS
         )
 
     def sendings(self, count: int) -> list[Sending]:
@@ -41,102 +51,90 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def scenario() -> SynchronousScenario:
+    return SynchronousScenario()
 
 
-def test_a_message_is_sent_when_the_one_before_it_is_acknowledged(desk: Desk) -> None:
+def test_a_message_waits_for_the_one_before(scenario: SynchronousScenario) -> None:
     in_flight = []
 
     def answer() -> None:
-        in_flight.append(desk.kafka.in_flight)
-        desk.kafka.acknowledge()
+        in_flight.append(scenario.kafka.in_flight)
+        scenario.kafka.acknowledge()
 
-    desk.wake.meanwhile = answer
-    sent = desk.sendings(3)
+    scenario.wake.meanwhile = answer
+    sent = scenario.sendings(3)
 
-    desk.sink.send(sent)
+    scenario.sink.send(sent)
 
     assert in_flight == [1, 1, 1]
-    assert list(desk.sink.settled()) == [one for _, one in sent]
-    assert list(desk.sink.settled()) == []
+    assert list(scenario.sink.settled()) == [delivery for _, delivery in sent]
+    assert list(scenario.sink.settled()) == []
 
 
-def test_the_ownership_is_kept_while_it_waits(desk: Desk) -> None:
+def test_the_ownership_is_kept_while_waiting(scenario: SynchronousScenario) -> None:
     with pytest.raises(SendFailed):
-        desk.sink.send(desk.sendings(1))
+        scenario.sink.send(scenario.sendings(1))
 
-    assert len(desk.kept) > SECONDS
-    assert max(after - before for before, after in zip(desk.kept, desk.kept[1:], strict=False)) < 1
+    assert len(scenario.keeper.times) > SECONDS
+    assert max(later - earlier for earlier, later in pairwise(scenario.keeper.times)) < 1
 
 
-def test_no_answer_in_time_is_an_error_that_names_job_state_and_cause(desk: Desk) -> None:
-    began = desk.clock.monotonic()
+def test_a_missed_deadline_names_job_state_and_cause(scenario: SynchronousScenario) -> None:
+    started = scenario.clock.monotonic()
 
     with pytest.raises(
         SendFailed,
         match=r"Job job-0, state download_submitted: .* did not acknowledge it within 35 s",
     ) as raised:
-        desk.sink.send(desk.sendings(2))
+        scenario.sink.send(scenario.sendings(2))
 
     assert raised.value.exit_code == 75
-    assert (
-        "sent again at the next start" in raised.value.data and "start again" in raised.value.todo
-    )
-    assert desk.clock.monotonic() - began == pytest.approx(SECONDS, abs=0.5)
-    assert desk.sink.broken
-    assert desk.kafka.sent == 1
+    assert "the next start sends it again" in raised.value.data
+    assert "start again" in raised.value.todo
+    assert scenario.clock.monotonic() - started == pytest.approx(SECONDS, abs=0.5)
+    assert scenario.sink.broken
+    assert scenario.kafka.sent == 1
 
 
 @pytest.mark.parametrize(
-    "error", [Retryable("the broker is gone"), NotPermitted("Kafka refuses this user")]
+    "error", [Retryable("the broker is unreachable"), NotPermitted("Kafka refuses this user")]
 )
-def test_a_failure_is_the_same_error_with_its_cause(
-    desk: Desk, error: Retryable | NotPermitted
+def test_a_failure_is_raised_with_its_cause(
+    scenario: SynchronousScenario, error: Retryable | NotPermitted
 ) -> None:
-    desk.kafka.fail(error)
+    scenario.kafka.fail(error)
 
     with pytest.raises(SendFailed, match=f"job-0.*{error.what}"):
-        desk.sink.send(desk.sendings(1))
+        scenario.sink.send(scenario.sendings(1))
 
-    assert desk.sink.broken
+    assert scenario.sink.broken
 
 
-def test_what_was_acknowledged_before_a_failure_is_settled(desk: Desk) -> None:
-    answers = iter([lambda: desk.kafka.acknowledge()])
-    desk.wake.meanwhile = lambda: next(answers, lambda: None)()
-    sent = desk.sendings(2)
+def test_earlier_acknowledgements_are_settled(scenario: SynchronousScenario) -> None:
+    answers = iter([lambda: scenario.kafka.acknowledge()])
+    scenario.wake.meanwhile = lambda: next(answers, lambda: None)()
+    sent = scenario.sendings(2)
 
     with pytest.raises(SendFailed, match="job_submitting"):
-        desk.sink.send(sent)
+        scenario.sink.send(sent)
 
-    assert list(desk.sink.settled()) == [sent[0][1]]
+    assert list(scenario.sink.settled()) == [sent[0][1]]
 
 
-def test_who_was_deposed_while_it_waited_hears_that_and_nothing_else(desk: Desk) -> None:
-    def deposed() -> None:
-        raise Fenced("another bridge took over")
-
-    sink = SynchronousSink(
-        desk.kafka,
-        desk.clock,
-        desk.wake,
-        SECONDS,
-        stop=desk.stop,
-        drain_seconds=DRAIN_SECONDS,
-        meanwhile=deposed,
-    )
+def test_a_lost_ownership_ends_the_wait(scenario: SynchronousScenario) -> None:
+    scenario.keeper.lost = True
 
     with pytest.raises(Fenced):
-        sink.send(desk.sendings(1))
-    assert sink.broken
+        scenario.sink.send(scenario.sendings(1))
+    assert scenario.sink.broken
 
 
-def test_a_stop_shortens_the_wait(desk: Desk) -> None:
-    desk.stop.set()
-    began = desk.clock.monotonic()
+def test_a_stop_shortens_the_wait(scenario: SynchronousScenario) -> None:
+    scenario.pulse.stop.set()
+    started = scenario.clock.monotonic()
 
     with pytest.raises(SendFailed):
-        desk.sink.send(desk.sendings(1))
+        scenario.sink.send(scenario.sendings(1))
 
-    assert desk.clock.monotonic() - began == pytest.approx(DRAIN_SECONDS, abs=0.5)
+    assert scenario.clock.monotonic() - started == pytest.approx(DRAIN_SECONDS, abs=0.5)

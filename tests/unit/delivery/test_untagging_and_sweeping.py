@@ -1,327 +1,258 @@
-"""Background modes: a message is settled when its tag is gone, and a tag that stays is sent again."""
+"""Background modes: a removed tag settles a message, and a tag that stays is sent again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
-
 import pytest
 
+from bridge.delivery.context import ModeContext
 from bridge.delivery.sweeping_stream import NoStream, SweepingStream, TaggingStream
 from bridge.delivery.untagging_sink import InFlight, UntaggingSink
 from bridge.errors import Retryable
-from bridge.model.transition import STREAM, SWEEP, Batch, Event, Poison, Transition
-from bridge.model.window import Delivery
-from bridge.observability.counters import Counters
+from bridge.model.transition import STREAM, SWEEP, Batch, Event
+from bridge.model.window import Delivery, Window
+from bridge.pipeline.context import PipelineContext
+from bridge.pipeline.ports import Stream
+from bridge.pipeline.pulse import Pulse
 from tests.support.factories import BASE, at, message, transition
+from tests.support.fake_tags import FakeTags, FixedPace, Item
 from tests.support.fakes import FakeBroker, FakeClock, FakeSink, FakeStream, Log
-
-Item = Transition | Poison
-
-
-class FakeTags:
-    """Tags of transitions in memory, by job."""
-
-    def __init__(self, *items: Item) -> None:
-        self.tagged: list[Item] = list(items)
-        self.asked: list[float] = []
-        self.put_on: list[Item] = []
-        self.failure: Retryable | None = None
-
-    def clear(self, items: Sequence[Item]) -> None:
-        if self.failure is not None:
-            raise self.failure
-        self.tagged = [one for one in self.tagged if one not in items]
-
-    def put(self, items: Sequence[Item]) -> None:
-        self.put_on += items
-
-    def earlier(self, items: Sequence[Item]) -> Mapping[str, Sequence[Item]]:
-        found: dict[str, list[Item]] = {}
-        for item in items:
-            before = [
-                one
-                for one in self.tagged
-                if one.job_id == item.job_id and (one.sequence or 0) < (item.sequence or 0)
-            ]
-            if before:
-                found[item.job_id] = before
-        return found
-
-    def pending(self, before: float) -> Iterator[Sequence[Item]]:
-        self.asked.append(before)
-        jobs = dict.fromkeys(one.job_id for one in self.tagged)
-        return iter([[one for one in self.tagged if one.job_id == job_id] for job_id in jobs])
+from tests.support.slow_readers import PolledReaders
 
 
-class Pace:
-    every_seconds = 60.0
-    older_than_seconds = 120.0
+class SweepScenario:
+    """A background mode on tags in memory; a part of a sweep is there at poll ``polls``."""
 
-
-class Desk:
-    def __init__(self, *items: Item) -> None:
-        self.clock, self.counters, self.log, self.held = FakeClock(), Counters(), Log(), InFlight()
+    def __init__(self, *items: Item, batch: int = 100, polls: int = 1) -> None:
+        self.clock = FakeClock()
+        self.context = PipelineContext(Pulse(self.clock))
+        self.counters = self.context.counters
+        self.log = Log()
+        self.in_flight = InFlight()
         self.tags = FakeTags(*items)
         self.kafka = FakeSink(FakeBroker("jobs"))
-        self.sink = UntaggingSink(self.kafka, self.tags, self.held)
-        self.stream = SweepingStream(
-            FakeStream(self.log, at(0), 100),
-            self.tags,
-            self.held,
-            Pace(),
-            at(0),
-            self.clock,
-            self.counters,
-        )
+        self.sink = UntaggingSink(self.kafka, self.tags, self.in_flight)
+        self.stream = self.sweeping(FakeStream(self.log, at(0), batch), polls)
+
+    def sweeping(self, stream: Stream, polls: int = 1) -> SweepingStream:
+        context = ModeContext(at(0), Window(at(0), 100, 10**9), self.context, PolledReaders(polls))
+        return SweepingStream(stream, self.tags, self.in_flight, pace=FixedPace(), context=context)
 
     def send(self, *items: Item) -> list[Delivery]:
         sent = [Delivery(at(number), 1, item=item) for number, item in enumerate(items, 1)]
-        self.sink.send([(message(one.item.job_id if one.item else ""), one) for one in sent])
+        self.sink.send([(message(item.job_id), own) for item, own in zip(items, sent, strict=True)])
         return sent
 
     def read(self) -> list[tuple[bytes, list[str]]]:
+        """Return the origin and the transitions of each event of the next batch."""
         batch = self.stream.read()
-        return (
-            []
-            if batch is None
-            else [(event.origin, [item.trans_id for item in event.items]) for event in batch.events]
-        )
+        events = batch.events if batch else ()
+        return [(event.origin, [item.trans_id for item in event.items]) for event in events]
 
 
 FIRST, SECOND, THIRD = (transition(number) for number in range(3))
 OTHER = transition(0, "job-1")
 
 
-def test_what_is_acknowledged_is_settled_once_its_tag_is_gone() -> None:
-    desk = Desk(FIRST, OTHER)
-    sent = desk.send(FIRST, OTHER)
-    assert list(desk.sink.settled()) == []
-    assert desk.tags.tagged == [FIRST, OTHER]
+def test_a_message_settles_when_its_tag_is_removed() -> None:
+    scenario = SweepScenario(FIRST, OTHER)
+    sent = scenario.send(FIRST, OTHER)
+    assert list(scenario.sink.settled()) == []
+    assert scenario.tags.tagged == [FIRST, OTHER]
 
-    desk.kafka.acknowledge()
+    scenario.kafka.acknowledge()
 
-    assert {id(one) for one in desk.sink.settled()} == {id(one) for one in sent}
-    assert desk.tags.tagged == []
+    assert {id(settled) for settled in scenario.sink.settled()} == {id(own) for own in sent}
+    assert scenario.tags.tagged == []
 
 
-def test_when_untagging_fails_nothing_is_settled_and_the_tag_is_sent_again() -> None:
-    desk = Desk(FIRST)
-    desk.send(FIRST)
-    desk.kafka.acknowledge()
-    desk.tags.failure = Retryable("MongoDB is out of reach")
+def test_a_failed_untagging_settles_nothing() -> None:
+    scenario = SweepScenario(FIRST)
+    scenario.send(FIRST)
+    scenario.kafka.acknowledge()
+    scenario.tags.failure = Retryable("MongoDB is unreachable")
 
     with pytest.raises(Retryable):
-        desk.sink.settled()
+        scenario.sink.settled()
 
-    assert desk.sink.broken
-    assert list(desk.sink.settled()) == []
-    desk.held.clear()  # as the next run does
-    assert desk.read() == [(SWEEP, [FIRST.trans_id])]
-
-
-def test_the_first_sweep_comes_at_once_and_the_next_when_it_is_due() -> None:
-    desk = Desk(FIRST, SECOND, OTHER)
-
-    assert desk.read() == [(SWEEP, [FIRST.trans_id, SECOND.trans_id]), (SWEEP, [OTHER.trans_id])]
-    assert desk.tags.asked == [min(desk.clock.now() - 120.0, BASE)]
-    assert desk.read() == []
-
-    desk.clock.advance(59.0)
-    assert desk.read() == []
-    desk.clock.advance(1.0)
-    assert len(desk.read()) == 2
-    assert desk.counters.swept == 6
+    assert scenario.sink.broken
+    assert list(scenario.sink.settled()) == []
+    scenario.in_flight.clear()  # As the next session does.
+    assert scenario.read() == [(SWEEP, [FIRST.trans_id])]
 
 
-def test_a_sweep_leaves_alone_what_is_on_its_way() -> None:
-    desk = Desk(FIRST, SECOND)
-    desk.send(FIRST)
+def test_the_first_sweep_starts_at_once() -> None:
+    scenario = SweepScenario(FIRST, SECOND, OTHER)
 
-    assert desk.read() == [(SWEEP, [SECOND.trans_id])]
+    assert scenario.read() == [
+        (SWEEP, [FIRST.trans_id, SECOND.trans_id]),
+        (SWEEP, [OTHER.trans_id]),
+    ]
+    assert scenario.tags.asked == [min(scenario.clock.now() - 120.0, BASE)]
+    assert scenario.read() == []
+
+    scenario.clock.advance(59.0)
+    assert scenario.read() == []
+    scenario.clock.advance(1.0)
+    assert len(scenario.read()) == 2
+    assert scenario.counters.swept == 6
 
 
-def test_what_was_read_of_a_job_before_the_stream_told_of_it_is_left_to_the_next_sweep(
+def test_a_sweep_skips_transitions_in_flight() -> None:
+    scenario = SweepScenario(FIRST, SECOND)
+    scenario.send(FIRST)
+
+    assert scenario.read() == [(SWEEP, [SECOND.trans_id])]
+
+
+def test_a_streamed_job_waits_for_the_next_sweep(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It may be older than what the stream told meanwhile, and would be the last a consumer hears."""
-    monkeypatch.setattr("bridge.delivery.sweeping_stream._JOBS", 1)
-    desk = Desk(OTHER, FIRST)
-    monkeypatch.setattr(desk.tags, "earlier", lambda _: {})  # states in between may be skipped
-    sweep = [desk.read()]
-    desk.log.append(SECOND)
-    stream = desk.read()
+    """The sweep may have read it earlier, and consumers would see an older state last."""
+    monkeypatch.setattr("bridge.delivery.sweeping_stream._JOBS_AT_ONCE", 1)
+    scenario = SweepScenario(OTHER, FIRST)
+    monkeypatch.setattr(scenario.tags, "earlier", lambda _: {})  # states in between may be skipped
+    sweep = [scenario.read()]
+    scenario.log.append(SECOND)
+    stream = scenario.read()
 
-    sweep += [desk.read(), desk.read()]
-    desk.clock.advance(Pace.every_seconds)
-    again = [desk.read(), desk.read()]
+    sweep += [scenario.read(), scenario.read()]
+    scenario.clock.advance(FixedPace.every_seconds)
+    again = [scenario.read(), scenario.read()]
 
     assert sweep == [[(SWEEP, [OTHER.trans_id])], [], []]
     assert [trans_ids for _, trans_ids in stream] == [[SECOND.trans_id]]
     assert [(SWEEP, [FIRST.trans_id])] in again
 
 
-class Slow:
-    """Gives the next part of a sweep when it was asked ``asks`` times."""
+def test_the_stream_continues_during_a_slow_sweep() -> None:
+    scenario = SweepScenario(FIRST, batch=1, polls=3)
+    asked = [scenario.read()]
+    scenario.log.append(OTHER)
+    streamed = scenario.read()
+    asked += [scenario.read(), scenario.read()]
 
-    def __init__(self, found: Iterator[Sequence[Item]], asks: int) -> None:
-        self._found, self._asks = found, asks
-
-    def __call__(self, most: int) -> list[Sequence[Item]] | None:
-        self._asks -= 1
-        return None if self._asks > 0 else [*islice(self._found, most)]
-
-
-def slow(desk: Desk, asks: int) -> SweepingStream:
-    return SweepingStream(
-        FakeStream(desk.log, at(0), 1),
-        desk.tags,
-        desk.held,
-        Pace(),
-        at(0),
-        desk.clock,
-        desk.counters,
-        lambda found: Slow(found, asks),
-    )
-
-
-def test_the_stream_goes_on_while_a_sweep_takes_long_to_find_what_is_tagged() -> None:
-    desk = Desk(FIRST)
-    desk.stream = slow(desk, 3)
-    asked = [desk.read()]
-    desk.log.append(OTHER)
-    told = desk.read()
-    asked += [desk.read(), desk.read()]
-
-    assert told == [(STREAM, [OTHER.trans_id])]
+    assert streamed == [(STREAM, [OTHER.trans_id])]
     assert asked == [[], [], [(SWEEP, [FIRST.trans_id])]]
 
 
-def test_what_was_untagged_while_a_sweep_looked_is_not_sent_again() -> None:
-    """It was on its way when the sweep found it, and is not any more when that is told."""
-    desk = Desk(FIRST, OTHER)
-    desk.stream = slow(desk, 2)
-    desk.send(FIRST)
-    assert desk.read() == []
-    desk.kafka.acknowledge()
-    assert list(desk.sink.settled())
-    desk.tags.tagged.insert(0, FIRST)  # as it was when the sweep looked
+def test_a_tag_removed_during_a_sweep_is_skipped() -> None:
+    """The transition was in flight when the sweep read it, and is settled later."""
+    scenario = SweepScenario(FIRST, OTHER, batch=1, polls=2)
+    scenario.send(FIRST)
+    assert scenario.read() == []
+    scenario.kafka.acknowledge()
+    assert list(scenario.sink.settled())
+    scenario.tags.tagged.insert(0, FIRST)  # as it was when the sweep looked
 
-    assert desk.read() == [(SWEEP, [OTHER.trans_id])]
+    assert scenario.read() == [(SWEEP, [OTHER.trans_id])]
 
 
-def test_a_sweep_is_waited_for_when_the_stream_told_of_too_many_jobs_meanwhile(
+def test_too_many_streamed_jobs_wait_for_the_sweep(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What it told is remembered until then, and that is to be bounded; nor may a busy stream put the sweep off for ever."""
-    monkeypatch.setattr("bridge.delivery.sweeping_stream._MOST_TOLD", 2)
-    desk = Desk(FIRST)
-    desk.stream = slow(desk, 4)
-    desk.read()
+    """The jobs remembered are bounded, and a busy stream cannot delay a sweep for ever."""
+    monkeypatch.setattr("bridge.delivery.sweeping_stream._MAX_STREAMED_JOBS", 2)
+    scenario = SweepScenario(FIRST, batch=1, polls=4)
+    scenario.read()
     others = [transition(0, f"other-{number}") for number in range(5)]
-    for one in others:
-        desk.log.append(one)
+    for other in others:
+        scenario.log.append(other)
 
-    read = [desk.read() for _ in range(8)]
+    read = [scenario.read() for _ in range(8)]
 
     assert [trans_ids for batch in read[:3] for _, trans_ids in batch] == [
-        [one.trans_id] for one in others[:3]
+        [other.trans_id] for other in others[:3]
     ]
     assert read[3:6] == [[], [], [(SWEEP, [FIRST.trans_id])]]
     assert [trans_ids for batch in read[6:] for _, trans_ids in batch] == [
-        [one.trans_id] for one in others[3:]
+        [other.trans_id] for other in others[3:]
     ]
 
 
-def test_tags_are_taken_off_a_part_at_a_time_and_none_is_forgotten(
+def test_tags_are_removed_in_parts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """All that Kafka acknowledged together would be one write, which may take longer than a write may."""
-    monkeypatch.setattr("bridge.delivery.untagging_sink._AT_ONCE", 2)
-    desk = Desk(FIRST, SECOND, THIRD, OTHER)
-    sent = desk.send(FIRST, SECOND, THIRD)
-    desk.kafka.acknowledge(3)
+    """A single write of all acknowledged messages could exceed the deadline of a write."""
+    monkeypatch.setattr("bridge.delivery.untagging_sink._TAGS_AT_ONCE", 2)
+    scenario = SweepScenario(FIRST, SECOND, THIRD, OTHER)
+    sent = scenario.send(FIRST, SECOND, THIRD)
+    scenario.kafka.acknowledge(3)
 
-    assert [desk.sink.settled(), desk.tags.tagged] == [sent[:2], [THIRD, OTHER]]
-    assert [desk.sink.settled(), desk.tags.tagged] == [sent[2:], [OTHER]]
-    assert desk.sink.settled() == []
+    assert [scenario.sink.settled(), scenario.tags.tagged] == [sent[:2], [THIRD, OTHER]]
+    assert [scenario.sink.settled(), scenario.tags.tagged] == [sent[2:], [OTHER]]
+    assert scenario.sink.settled() == []
 
 
 def test_a_sweep_does_not_move_the_position() -> None:
-    desk = Desk(FIRST)
-    desk.log.append(OTHER)
-    desk.stream.read()
+    scenario = SweepScenario(FIRST)
+    scenario.log.append(OTHER)
+    scenario.stream.read()
 
-    batch = desk.stream.read()
+    batch = scenario.stream.read()
 
     assert batch is not None
-    assert batch.position == batch.events[0].position == desk.log.position
+    assert batch.position == batch.events[0].position == scenario.log.position
 
 
 def test_the_stream_comes_before_the_sweep() -> None:
-    desk = Desk(FIRST)
-    desk.log.append(OTHER)
+    scenario = SweepScenario(FIRST)
+    scenario.log.append(OTHER)
 
-    assert desk.read() == [(b"stream", [OTHER.trans_id])]
-    assert desk.read() == [(SWEEP, [FIRST.trans_id])]
+    assert scenario.read() == [(b"stream", [OTHER.trans_id])]
+    assert scenario.read() == [(SWEEP, [FIRST.trans_id])]
 
 
-def test_what_a_job_has_still_tagged_from_before_comes_before_its_first_event() -> None:
-    desk = Desk(FIRST, SECOND)
-    desk.log.append(THIRD)
+def test_earlier_tagged_transitions_come_first() -> None:
+    scenario = SweepScenario(FIRST, SECOND)
+    scenario.log.append(THIRD)
 
-    assert desk.read() == [
+    assert scenario.read() == [
         (SWEEP, [FIRST.trans_id, SECOND.trans_id]),
         (b"stream", [THIRD.trans_id]),
     ]
 
 
-def test_a_job_is_asked_about_once() -> None:
-    desk = Desk(FIRST)
-    desk.log.append(SECOND)
-    desk.read()
-    desk.log.append(THIRD)
+def test_a_job_is_looked_up_once() -> None:
+    scenario = SweepScenario(FIRST)
+    scenario.log.append(SECOND)
+    scenario.read()
+    scenario.log.append(THIRD)
 
-    assert desk.read() == [(b"stream", [THIRD.trans_id])]
-
-
-def test_a_deployment_without_streams_is_swept_alone() -> None:
-    desk = Desk(FIRST)
-    desk.stream = SweepingStream(
-        NoStream(), desk.tags, desk.held, Pace(), at(0), desk.clock, desk.counters
-    )
-
-    assert desk.read() == [(SWEEP, [FIRST.trans_id])]
-    assert desk.read() == []
+    assert scenario.read() == [(b"stream", [THIRD.trans_id])]
 
 
-def test_what_the_stream_is_going_to_tell_is_not_swept() -> None:
-    desk = Desk()
-    desk.clock.time += 10_000
-    desk.read()
-    desk.log.append(OTHER)
-    desk.read()
-    desk.clock.advance(60.0)
-    desk.read()
+def test_without_streams_the_sweep_finds_everything() -> None:
+    scenario = SweepScenario(FIRST)
+    scenario.stream = scenario.sweeping(NoStream())
 
-    # Only what happened before the position of the stream, however old the rest is.
-    assert desk.tags.asked == [BASE, BASE + 1]
-
-    alone = SweepingStream(
-        NoStream(), desk.tags, desk.held, Pace(), at(0), desk.clock, desk.counters
-    )
-    alone.read()
-    assert desk.tags.asked[-1] == desk.clock.now() - 120.0
+    assert scenario.read() == [(SWEEP, [FIRST.trans_id])]
+    assert scenario.read() == []
 
 
-def test_tags_the_bridge_sets_are_there_before_the_events_are_told() -> None:
-    desk = Desk()
-    desk.log.append(FIRST, SECOND)
-    desk.log.append(skipped="delete")
-    stream = TaggingStream(FakeStream(desk.log, at(0), 100), desk.tags)
+def test_a_sweep_ends_at_the_streams_position() -> None:
+    scenario = SweepScenario()
+    scenario.clock.time += 10_000
+    scenario.read()
+    scenario.log.append(OTHER)
+    scenario.read()
+    scenario.clock.advance(60.0)
+    scenario.read()
+
+    # Only transitions before the position of the stream, however old the others are.
+    assert scenario.tags.asked == [BASE, BASE + 1]
+
+    scenario.sweeping(NoStream()).read()
+    assert scenario.tags.asked[-1] == scenario.clock.now() - 120.0
+
+
+def test_the_bridge_tags_before_it_delivers() -> None:
+    scenario = SweepScenario()
+    scenario.log.append(FIRST, SECOND)
+    scenario.log.append(skipped="delete")
+    stream = TaggingStream(FakeStream(scenario.log, at(0), 100), scenario.tags)
 
     batch = stream.read()
 
     assert isinstance(batch, Batch) and isinstance(batch.events[0], Event)
-    assert desk.tags.put_on == [FIRST, SECOND]
+    assert scenario.tags.put_on == [FIRST, SECOND]
     assert stream.read() is None

@@ -1,1 +1,1 @@
-"""Tests: web."""
+"""Tests of ``bridge.observability``."""

@@ -1,15 +1,43 @@
-"""Metrics: counters become families when scraped, and what is unknown is absent."""
+"""Metrics: a scrape turns a snapshot into families, and an unknown gauge is absent."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from bridge.observability.metrics import BUCKETS, GAUGES, STATES, Counters, registry
+from bridge.observability.counters import BUCKETS, Counters
+from bridge.observability.metrics import COUNTERS, GAUGES, registry
+from bridge.observability.snapshot import (
+    InFlightState,
+    OplogTimes,
+    RecoveryState,
+    Snapshot,
+    Verified,
+)
+from bridge.observability.status import Status
+from tests.support.factories import BASE, at, checkpoint
+from tests.support.fakes import FakeClock
+from tests.support.observed_bridge import FakeOplog, ObservedBridge, status_of
+
+STATES = ("starting", "running", "stopped")
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
-def scraped(own: CollectorRegistry) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+class FixedStatus(Status):
+    """Returns the same snapshot each time."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def snapshot(self, *, ask_mongodb: bool = False) -> Snapshot:
+        return self._snapshot
+
+
+def scraped(own: CollectorRegistry) -> Samples:
     families = text_string_to_metric_families(generate_latest(own).decode())
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
@@ -18,13 +46,17 @@ def scraped(own: CollectorRegistry) -> dict[tuple[str, tuple[tuple[str, str], ..
     }
 
 
-def scrape(
-    counters: Counters, **gauges: float | None
-) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    return scraped(registry(counters, lambda: gauges, lambda: "running", "1.2.3"))
+def scrape(counters: Counters) -> Samples:
+    """Return the samples of a running bridge of which only the counters are known."""
+    bridge = ObservedBridge(counters=counters)
+    return scraped(registry(status_of(bridge, FakeClock()), STATES))
 
 
-def test_every_counter_is_there_from_the_start() -> None:
+def scrape_snapshot(snapshot: Snapshot) -> Samples:
+    return scraped(registry(FixedStatus(snapshot), STATES))
+
+
+def test_every_counter_is_present_at_once() -> None:
     found = scrape(Counters())
 
     for name in (
@@ -44,7 +76,7 @@ def test_every_counter_is_there_from_the_start() -> None:
         assert found[f"job_bridge_{name}_total", ()] == 0
 
 
-def test_each_counter_tells_its_own_count() -> None:
+def test_each_counter_has_its_own_count() -> None:
     counters = Counters()
     names = (
         "read",
@@ -75,7 +107,7 @@ def test_each_counter_tells_its_own_count() -> None:
     ) == list(range(1, 13))
 
 
-def test_skipped_events_and_restarts_are_told_by_reason() -> None:
+def test_skips_and_restarts_have_reasons() -> None:
     counters = Counters()
     counters.skip("delete")
     counters.skip("delete")
@@ -86,25 +118,71 @@ def test_skipped_events_and_restarts_are_told_by_reason() -> None:
     assert found["job_bridge_events_skipped_total", (("reason", "delete"),)] == 2
     assert found["job_bridge_restarts_total", (("reason", "kafka"),)] == 1
     assert found["job_bridge_restarts_total", (("reason", "mongodb"),)] == 0, (
-        "what is not there yet has no increase"
+        "an increase needs a value before"
     )
 
 
-def test_an_unknown_gauge_is_absent_and_a_zero_is_not() -> None:
-    found = scrape(Counters(), job_bridge_lag_seconds=None, job_bridge_ready=0.0)
+def test_an_unknown_gauge_is_absent() -> None:
+    """A gauge of zero is present."""
+    found = scrape(Counters())
 
-    assert found["job_bridge_ready", ()] == 0
+    assert found["job_bridge_in_flight_messages", ()] == 0
     assert ("job_bridge_lag_seconds", ()) not in found
 
 
-def test_every_gauge_has_its_place() -> None:
-    found = scrape(Counters(), **{name: float(number) for number, name in enumerate(GAUGES)})
+def test_each_gauge_has_its_own_value() -> None:
+    unknown = status_of(ObservedBridge(), FakeClock()).snapshot()
+    known = replace(
+        unknown,
+        position=at(40),
+        checkpoint=checkpoint(30),
+        in_flight=InFlightState(2, 42, 4.0),
+        recovery=RecoveryState(11, 7, 3.0, "", {}),
+        verified=Verified(55.0, 5, 6),
+        oplog=OplogTimes(at(48).cluster_time, at(21).cluster_time),
+    )
 
-    assert [found[name, ()] for name in GAUGES] == list(range(len(GAUGES)))
+    found = scrape_snapshot(known)
+
+    expected = {
+        "ready": 1,
+        "in_flight_messages": 2,
+        "in_flight_bytes": 42,
+        "in_flight_oldest_seconds": 4,
+        "last_checkpoint_timestamp_seconds": 123.5,
+        "position_timestamp_seconds": BASE + 40,
+        "lag_seconds": 8,
+        "oplog_headroom_seconds": 9,
+        "recovery_jobs": 11,
+        "recovery_jobs_done": 7,
+        "recovery_eta_seconds": 3,
+        "verified_until_timestamp_seconds": 55,
+        "verified_missing": 5,
+        "verified_repeated": 6,
+    }
+    assert {name: found[f"job_bridge_{name}", ()] for name in expected} == expected
+    assert {f"job_bridge_{name}" for name in expected} == set(GAUGES)
+    assert set(known.gauges()) == set(GAUGES)
+
+
+def test_every_count_has_a_metric() -> None:
+    """A count without a metric is invisible; a metric without a count fails each scrape."""
+    plain = {name for name, value in vars(Counters()).items() if type(value) is int}
+
+    assert {attribute for attribute, _, _ in COUNTERS} == plain
+
+
+def test_a_scrape_asks_mongodb_once() -> None:
+    oplog = FakeOplog()
+
+    scraped(registry(status_of(ObservedBridge(), FakeClock(), oplog), STATES))
+
+    assert oplog.asked == 2
 
 
 def test_exactly_one_state_is_the_current_one() -> None:
-    found = scrape(Counters())
+    snapshot = status_of(ObservedBridge("running"), FakeClock()).snapshot()
+    found = scrape_snapshot(replace(snapshot, about={"version": "1.2.3"}))
 
     assert {state: found["job_bridge_state", (("state", state),)] for state in STATES} == {
         state: float(state == "running") for state in STATES
@@ -112,7 +190,7 @@ def test_exactly_one_state_is_the_current_one() -> None:
     assert found["job_bridge_build_info", (("version", "1.2.3"),)] == 1
 
 
-def test_the_latency_is_from_the_commit_to_the_acknowledgement() -> None:
+def test_the_latency_starts_at_the_commit() -> None:
     counters = Counters()
 
     counters.acknowledge([100.0, 99.5, None, 101.0], now=100.002)
@@ -122,9 +200,8 @@ def test_the_latency_is_from_the_commit_to_the_acknowledgement() -> None:
     assert counters.acked == 4
     assert found[f"{name}_count", ()] == 3
     assert abs(found[f"{name}_sum", ()] - 0.504) < 1e-9
-    assert (
-        found[f"{name}_bucket", (("le", "0.001"),)] == 1
-    )  # from the future: a clock ahead of ours
+    # A commit in the future, by a clock that is ahead of ours, counts as no latency.
+    assert found[f"{name}_bucket", (("le", "0.001"),)] == 1
     assert found[f"{name}_bucket", (("le", "0.0025"),)] == 2
     assert found[f"{name}_bucket", (("le", "0.5"),)] == 2
     assert found[f"{name}_bucket", (("le", "1.0"),)] == 3

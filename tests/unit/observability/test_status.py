@@ -1,4 +1,4 @@
-"""The status: ready or why not, alive or hanging, and what is known."""
+"""The status: ready or the reason why not, alive or hanging, and what is known."""
 
 from __future__ import annotations
 
@@ -14,24 +14,28 @@ from prometheus_client import CollectorRegistry
 
 from bridge.errors import Misconfigured
 from bridge.model.gap import Gap
-from bridge.model.policy import STALL_SECONDS
+from bridge.model.policy import STALL_SECONDS, stalled
 from bridge.model.position import ClusterTime
 from bridge.model.window import Delivery, Window
-from bridge.observability.counters import Counters
 from bridge.observability.http_server import HttpServer, application
-from bridge.observability.status import HANG_SECONDS, Status
-from bridge.pipeline.recovery_stream import RecoveryProgress
+from bridge.observability.metrics import registry
+from bridge.observability.snapshot import SWEEP_ONLY
+from bridge.observability.status import HANG_SECONDS
+from bridge.pipeline.recovery_progress import RecoveryProgress
 from tests.support.factories import BASE, at, checkpoint, settings, token
 from tests.support.fakes import FakeClock
+from tests.support.observed_bridge import FakeOplog, ObservedBridge, status_of
 
 
-class Desk:
+class StatusScenario:
+    """The status of a running bridge with one window."""
+
     def __init__(self) -> None:
-        self.clock, self.counters = FakeClock(), Counters()
-        self.counters.turned = self.clock.monotonic()
-        self.status = Status({"name": "bridge", "namespace": "db.jobs"}, self.clock, self.counters)
-        self.status.state, self.status.reason = "running", ""
-        self.window = self.status.window = Window(at(0), 10, 100)
+        self.clock = FakeClock()
+        self.window = Window(at(0), 10, 100)
+        self.bridge = ObservedBridge(last_beat=self.clock.monotonic(), in_flight=self.window)
+        self.oplog = FakeOplog()
+        self.status = status_of(self.bridge, self.clock, self.oplog)
 
     def get(self, path: str) -> tuple[str, str]:
         answers: list[str] = []
@@ -40,164 +44,196 @@ class Desk:
             answers.append(code)
 
         environment = {"PATH_INFO": path, "REQUEST_METHOD": "GET", "QUERY_STRING": ""}
-        body: Iterable[bytes] = application(self.status, CollectorRegistry())(
+        body: Iterable[bytes] = application(self.status, registry(self.status, ["running"]))(
             environment, start_response
         )
         return answers[0], b"".join(body).decode()
 
+    @property
+    def reasons(self) -> list[str]:
+        return list(self.status.snapshot().reasons)
+
+    def gauge(self, name: str) -> float | None:
+        """Return a gauge as a scrape reads it."""
+        return self.status.snapshot(ask_mongodb=True).gauges()[f"job_bridge_{name}"]
+
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def scenario() -> StatusScenario:
+    return StatusScenario()
 
 
-def test_a_running_bridge_is_ready(desk: Desk) -> None:
-    assert desk.status.reasons() == []
-    assert desk.get("/readyz") == ("200 OK", "ready\n")
+def test_a_running_bridge_is_ready(scenario: StatusScenario) -> None:
+    assert scenario.reasons == []
+    assert scenario.get("/readyz") == ("200 OK", "ready\n")
 
 
-def test_a_bridge_that_waits_says_why(desk: Desk) -> None:
-    desk.status.state, desk.status.reason = "waiting", "MongoDB is out of reach"
+def test_a_waiting_bridge_reports_the_reason(scenario: StatusScenario) -> None:
+    scenario.bridge.state = "waiting"
+    scenario.bridge.looping = False
+    scenario.bridge.reason = "MongoDB is unreachable"
 
-    assert desk.get("/readyz") == ("503 Service Unavailable", "MongoDB is out of reach\n")
-    assert desk.get("/livez")[0] == "200 OK"
+    assert scenario.get("/readyz") == ("503 Service Unavailable", "MongoDB is unreachable\n")
+    assert scenario.get("/livez")[0] == "200 OK"
 
 
 def test_a_new_bridge_is_alive_and_not_ready() -> None:
-    status = Status({"name": "bridge"}, FakeClock(), Counters())
+    bridge = ObservedBridge("starting", looping=False)
+    snapshot = status_of(bridge, FakeClock()).snapshot()
 
-    assert status.reasons() == ["starting"]
-    assert status.alive()
-
-
-def test_messages_without_an_acknowledgement_for_long_mean_not_ready(desk: Desk) -> None:
-    desk.window.admit(Delivery(at(1), 1, sent=desk.clock.monotonic()))
-    desk.status.complaint = lambda: "connection refused"
-
-    desk.clock.advance(STALL_SECONDS)
-    assert desk.status.reasons() == []
-
-    desk.clock.advance(1.0)
-    assert desk.status.reasons() == [
-        "Kafka has not acknowledged anything for 31 s (connection refused)"
-    ]
+    assert snapshot.reasons == ("starting",)
+    assert snapshot.alive
+    assert not snapshot.ready
 
 
-def test_a_recovery_says_how_far_it_is_and_whether_kafka_takes_it(desk: Desk) -> None:
-    desk.status.state = "recovering"
-    desk.status.recovery = RecoveryProgress(Gap(None, at(9), 0.0), 10, desk.clock)
-    desk.window.admit(Delivery(at(1), 1, sent=desk.clock.monotonic()))
-    assert desk.status.stalled() == "", "what is under way is no trouble"
+def test_a_stall_means_not_ready(scenario: StatusScenario) -> None:
+    scenario.window.admit(Delivery(at(1), 1, sent=scenario.clock.monotonic()))
+    scenario.bridge.warning = "connection refused"
 
-    desk.clock.advance(STALL_SECONDS + 1)
+    scenario.clock.advance(STALL_SECONDS)
+    assert scenario.reasons == []
 
-    assert desk.status.stalled().startswith("Kafka has not acknowledged anything for 31 s")
-    assert desk.status.reasons() == [
-        "publishing from the jobs' history: 0 of 10 jobs read",
-        desk.status.stalled(),
-    ]
+    scenario.clock.advance(1.0)
+    assert scenario.reasons == [stalled(31.0, lambda: "connection refused")]
 
 
-def test_a_loop_that_does_not_turn_is_not_alive(desk: Desk) -> None:
-    desk.clock.advance(HANG_SECONDS - 1)
-    assert desk.get("/livez") == ("200 OK", "alive\n")
+def test_a_recovery_is_a_reason_beside_a_stall(scenario: StatusScenario) -> None:
+    scenario.bridge.state = "recovering"
+    scenario.bridge.recovery = RecoveryProgress(Gap(None, at(9), 0.0), 10, scenario.clock)
+    scenario.window.admit(Delivery(at(1), 1, sent=scenario.clock.monotonic()))
+    recovering = "recovering from the jobs' history: 0 of 10 jobs read"
+    assert scenario.reasons == [recovering], "messages in flight are not a stall"
 
-    desk.clock.advance(1)
-    assert desk.get("/livez")[0] == "503 Service Unavailable"
+    scenario.clock.advance(STALL_SECONDS + 1)
 
-
-def test_lag_is_unknown_until_both_ends_are_known(desk: Desk) -> None:
-    assert desk.status.gauges()["job_bridge_lag_seconds"] is None
-
-    desk.status.position = lambda: at(3)
-    assert desk.status.gauges()["job_bridge_lag_seconds"] is None
-
-    desk.status.ask(lambda: ClusterTime(BASE + 10), lambda: None)
-    assert desk.status.gauges()["job_bridge_lag_seconds"] == 7.0
+    assert scenario.reasons == [recovering, stalled(31.0, lambda: "")]
+    assert scenario.gauge("recovery_jobs") == 10
+    assert scenario.gauge("recovery_jobs_done") == 0
 
 
-def test_lag_is_never_below_zero(desk: Desk) -> None:
-    desk.status.position = lambda: at(20)
-    desk.status.ask(lambda: ClusterTime(BASE + 10), lambda: None)
+def test_a_hanging_loop_is_not_alive(scenario: StatusScenario) -> None:
+    scenario.clock.advance(HANG_SECONDS - 1)
+    assert scenario.get("/livez") == ("200 OK", "alive\n")
 
-    assert desk.status.gauges()["job_bridge_lag_seconds"] == 0.0
-
-
-def test_headroom_is_between_the_oldest_entry_and_the_stored_checkpoint(desk: Desk) -> None:
-    desk.status.ask(lambda: None, lambda: ClusterTime(BASE - 90))
-    assert desk.status.gauges()["job_bridge_oplog_headroom_seconds"] is None
-
-    desk.status.stored = lambda: checkpoint(10)
-    assert desk.status.gauges()["job_bridge_oplog_headroom_seconds"] == 100.0
-
-
-def test_mongodb_is_not_asked_at_every_scrape(desk: Desk) -> None:
-    asked: list[float] = []
-    desk.status.position = lambda: at(3)
-
-    def last_write() -> ClusterTime:
-        asked.append(desk.clock.monotonic())
-        return ClusterTime(BASE + 10 + len(asked))
-
-    desk.status.ask(last_write, lambda: None)
-    lags = []
-    for seconds in (0.0, 1.9, 0.1):
-        desk.clock.advance(seconds)
-        lags.append(desk.status.gauges()["job_bridge_lag_seconds"])
-
-    assert lags == [8.0, 8.0, 9.0]
-
-
-def test_what_is_in_flight_is_told(desk: Desk) -> None:
-    desk.window.admit(Delivery(at(1), 30, sent=desk.clock.monotonic()))
-    desk.window.admit(Delivery(at(2), 12, sent=desk.clock.monotonic()))
-    desk.clock.advance(4.0)
-    found = desk.status.gauges()
-
-    assert found["job_bridge_in_flight_messages"] == 2
-    assert found["job_bridge_in_flight_bytes"] == 42
-    assert found["job_bridge_in_flight_oldest_seconds"] == 4.0
-
-
-def test_a_checkpoint_never_saved_has_no_time(desk: Desk) -> None:
-    desk.status.stored = lambda: replace(checkpoint(), saved_at=0.0)
-    assert desk.status.gauges()["job_bridge_last_checkpoint_timestamp_seconds"] is None
-
-    desk.status.stored = checkpoint
-    assert desk.status.gauges()["job_bridge_last_checkpoint_timestamp_seconds"] == 123.5
-
-
-def test_the_document_tells_everything_but_the_whole_token(desk: Desk) -> None:
-    desk.status.stored = checkpoint
-    desk.status.position = lambda: at(1)
-    desk.counters.skip("delete")
-
-    code, text = desk.get("/status.json")
-
-    found = json.loads(text)
-    assert code == "200 OK"
-    assert (
-        found["namespace"] == "db.jobs" and found["state"] == "running" and found["ready"] is True
+    scenario.clock.advance(1)
+    assert scenario.get("/livez") == (
+        "503 Service Unavailable",
+        "the main loop has not run for 90 seconds\n",
     )
-    assert found["skipped"] == {"delete": 1}
-    assert found["checkpoint"]["token"] == token(0)[:24]
+
+
+def test_a_bridge_without_a_loop_is_alive(scenario: StatusScenario) -> None:
+    """Waiting for MongoDB, for Kafka or as a standby may take days."""
+    scenario.bridge.looping = False
+    scenario.clock.advance(10 * HANG_SECONDS)
+
+    assert scenario.get("/livez") == ("200 OK", "alive\n")
+
+
+def test_lag_needs_both_ends(scenario: StatusScenario) -> None:
+    assert scenario.gauge("lag_seconds") is None
+
+    scenario.bridge.position = at(3)
+    assert scenario.gauge("lag_seconds") is None
+
+    scenario.oplog.newest = ClusterTime(BASE + 10)
+    scenario.clock.advance(60.0)
+    assert scenario.gauge("lag_seconds") == 7.0
+
+
+def test_lag_is_never_negative(scenario: StatusScenario) -> None:
+    scenario.bridge.position = at(20)
+    scenario.oplog.newest = ClusterTime(BASE + 10)
+
+    assert scenario.gauge("lag_seconds") == 0.0
+
+
+def test_headroom_is_before_the_stored_checkpoint(scenario: StatusScenario) -> None:
+    scenario.oplog.oldest = ClusterTime(BASE - 90)
+    assert scenario.gauge("oplog_headroom_seconds") is None
+
+    scenario.bridge.stored = checkpoint(10)
+    assert scenario.gauge("oplog_headroom_seconds") == 100.0
+
+
+def test_mongodb_is_not_asked_each_time(scenario: StatusScenario) -> None:
+    scenario.bridge.position = at(3)
+    lags = []
+    for number, seconds in enumerate((0.0, 1.9, 0.1)):
+        scenario.oplog.newest = scenario.oplog.oldest = ClusterTime(BASE + 10 + number)
+        scenario.clock.advance(seconds)
+        lags.append(scenario.gauge("lag_seconds"))
+
+    assert lags == [7.0, 7.0, 9.0]
+    assert scenario.oplog.asked == 4
+
+
+def test_an_unreachable_mongodb_is_asked_seldom(scenario: StatusScenario) -> None:
+    for _ in range(5):
+        scenario.clock.advance(3.0)
+        scenario.gauge("lag_seconds")
+
+    assert scenario.oplog.asked == 2
+
+    scenario.clock.advance(3.0)
+    scenario.gauge("lag_seconds")
+    assert scenario.oplog.asked == 4
+
+
+def test_messages_in_flight_have_gauges(scenario: StatusScenario) -> None:
+    scenario.window.admit(Delivery(at(1), 30, sent=scenario.clock.monotonic()))
+    scenario.window.admit(Delivery(at(2), 12, sent=scenario.clock.monotonic()))
+    scenario.clock.advance(4.0)
+
+    assert scenario.gauge("in_flight_messages") == 2
+    assert scenario.gauge("in_flight_bytes") == 42
+    assert scenario.gauge("in_flight_oldest_seconds") == 4.0
+
+    scenario.bridge.in_flight = None
+    assert scenario.gauge("in_flight_messages") == 0
+    assert scenario.gauge("in_flight_oldest_seconds") == 0.0
+
+
+def test_a_checkpoint_never_stored_has_no_time(scenario: StatusScenario) -> None:
+    scenario.bridge.stored = replace(checkpoint(), saved_at=0.0)
+    assert scenario.gauge("last_checkpoint_timestamp_seconds") is None
+
+    scenario.bridge.stored = checkpoint()
+    assert scenario.gauge("last_checkpoint_timestamp_seconds") == 123.5
+
+
+def test_the_document_shortens_the_token(scenario: StatusScenario) -> None:
+    scenario.bridge.stored = checkpoint()
+    scenario.bridge.position = at(1)
+    scenario.bridge.counters.skip("delete")
+
+    code, text = scenario.get("/status.json")
+
+    document = json.loads(text)
+    assert code == "200 OK"
+    assert document["namespace"] == "db.jobs"
+    assert document["state"] == "running"
+    assert document["ready"] is True
+    assert document["notes"] == []
+    assert document["skipped"] == {"delete": 1}
+    assert document["checkpoint"]["token"] == token(0)[:24]
     assert token(0) not in text and token(1) not in text
 
 
-def test_any_other_path_is_answered_with_those_there_are(desk: Desk) -> None:
-    assert desk.get("/else") == ("404 Not Found", "/metrics /livez /readyz /status.json\n")
-    assert desk.get("/metrics")[0] == "200 OK"
+def test_other_paths_list_the_pages(scenario: StatusScenario) -> None:
+    assert scenario.get("/else") == ("404 Not Found", "/metrics /livez /readyz /status.json\n")
+    assert scenario.get("/metrics")[0] == "200 OK"
 
 
-@pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # the library leaks what it could not bind
-def test_a_port_that_is_taken_is_said() -> None:
-    status = Desk().status
-    with HttpServer("127.0.0.1", 0, status, CollectorRegistry()) as web:
-        port = web.port
+# waitress leaks the socket that it could not bind.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_used_port_is_an_error() -> None:
+    status = StatusScenario().status
+    empty = CollectorRegistry()
+    with HttpServer("127.0.0.1", 0, status, registry=empty) as server:
+        port = server.port
         with pytest.raises(Misconfigured, match=rf"127\.0\.0\.1:{port}: Address already in use"):
-            HttpServer("127.0.0.1", port, status, CollectorRegistry())
+            HttpServer("127.0.0.1", port, status, registry=empty)
     gc.collect()
 
 
@@ -209,18 +245,39 @@ def test_a_port_that_is_taken_is_said() -> None:
         ("bridge.example.com", "http://bridge.example.com:80"),
     ],
 )
-def test_an_address_is_told_as_a_browser_takes_it(host: str, url: str) -> None:
+def test_the_address_is_a_url(host: str, url: str) -> None:
     assert settings(http__host=host).http.url(80) == url
 
 
-def test_on_a_host_with_several_addresses_the_port_is_one_that_is_served(desk: Desk) -> None:
-    with HttpServer("localhost", 0, desk.status, CollectorRegistry()) as web:
-        assert web.port > 0
+def test_a_host_with_several_addresses_has_a_port(scenario: StatusScenario) -> None:
+    with HttpServer("localhost", 0, scenario.status, registry=CollectorRegistry()) as server:
+        assert server.port > 0
 
 
-def test_what_is_served_is_the_status(desk: Desk) -> None:
+def test_the_server_serves_the_status(scenario: StatusScenario) -> None:
     with (
-        HttpServer("127.0.0.1", 0, desk.status, CollectorRegistry()) as web,
-        urlopen(f"http://127.0.0.1:{web.port}/readyz") as answer,
+        HttpServer("127.0.0.1", 0, scenario.status, registry=CollectorRegistry()) as server,
+        urlopen(f"http://127.0.0.1:{server.port}/readyz") as answer,
     ):
         assert (answer.status, answer.read()) == (200, b"ready\n")
+
+
+def test_a_deployment_without_streams_has_a_note(scenario: StatusScenario) -> None:
+    scenario.bridge.streams = False
+
+    assert json.loads(scenario.get("/status.json")[1])["notes"] == [SWEEP_ONLY]
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_a_probe_never_asks_mongodb(scenario: StatusScenario, path: str) -> None:
+    """A MongoDB that is unreachable would make the orchestrator restart a healthy bridge."""
+    assert scenario.get(path)[0] == "200 OK"
+
+    assert scenario.oplog.asked == 0
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/status.json"])
+def test_a_scrape_asks_mongodb(scenario: StatusScenario, path: str) -> None:
+    assert scenario.get(path)[0] == "200 OK"
+
+    assert scenario.oplog.asked == 2

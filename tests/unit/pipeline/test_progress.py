@@ -3,178 +3,210 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 import pytest
 
 from bridge.errors import Fenced, Retryable
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.policy import CheckpointPolicy
-from bridge.observability.counters import Counters
+from bridge.model.window import Window
+from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.progress import Progress
-from tests.support.factories import at, checkpoint
+from bridge.pipeline.pulse import Pulse
+from tests.support.factories import at, checkpoint, delivery
 from tests.support.fakes import FakeClock, FakeStore, Here, Shelf
 
 
-class Desk:
+class ProgressScenario:
+    """A checkpoint at position 5 and its owner; a save is due each second, an idle one each ten."""
+
     def __init__(self) -> None:
-        self.clock, self.counters, self.executor = FakeClock(), Counters(), Here()
+        self.clock = FakeClock()
+        self.executor = Here()
         self.shelf = Shelf(self.clock)
         self.store = FakeStore(self.shelf)
         self.store.acquire()
-        self.make()
+        self.start(self.executor)
 
-    def make(self) -> None:
+    def start(self, executor: Executor) -> None:
+        context = PipelineContext(Pulse(self.clock))
+        self.counters = context.counters
         self.progress = Progress(
             self.store,
             checkpoint(5),
             CheckpointPolicy(interval=1.0, idle=10.0),
-            3.0,
-            self.clock,
-            self.counters,
-            self.executor,
+            renew_seconds=3.0,
+            context=context,
+            executor=executor,
         )
 
-    def settled(self, number: int, after: float = 0.0) -> None:
-        self.counters.settled += 1
+    def settle(self, number: int, after: float = 0.0) -> None:
+        """Let the loop settle messages up to a position, ``after`` seconds later."""
+        self.progress.settled = True
         self.clock.advance(after)
         self.progress.remember(at(number))
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def scenario() -> ProgressScenario:
+    return ProgressScenario()
 
 
-def test_a_settled_position_is_stored_after_the_interval_and_not_before(desk: Desk) -> None:
-    desk.settled(6, after=0.9)
-    assert desk.shelf.saves == []
+def test_a_settled_position_is_stored_when_due(scenario: ProgressScenario) -> None:
+    scenario.settle(6, after=0.9)
+    assert scenario.shelf.saves == []
 
-    desk.settled(7, after=0.1)
-    assert [one.position for one in desk.shelf.saves] == [at(7)]
-    assert desk.counters.checkpoints == 1
-
-
-def test_each_save_counts_one_more_and_knows_when(desk: Desk) -> None:
-    desk.settled(6, after=1.0)
-    desk.settled(7, after=1.0)
-
-    assert [one.sequence for one in desk.shelf.saves] == [1, 2]
-    assert [one.saved_at for one in desk.shelf.saves] == [1_700_001_001.0, 1_700_001_002.0]
-    assert desk.progress.stored == desk.shelf.saves[-1]
+    scenario.settle(7, after=0.1)
+    assert [save.position for save in scenario.shelf.saves] == [at(7)]
+    assert scenario.counters.checkpoints == 1
 
 
-def test_a_position_that_only_passed_noise_by_is_stored_seldom(desk: Desk) -> None:
-    desk.clock.advance(9.9)
-    desk.progress.remember(at(6))
-    assert desk.shelf.saves == []
+def test_each_save_has_sequence_and_time(scenario: ProgressScenario) -> None:
+    scenario.settle(6, after=1.0)
+    scenario.settle(7, after=1.0)
 
-    desk.clock.advance(0.1)
-    desk.progress.remember(at(7))
-    assert [one.position for one in desk.shelf.saves] == [at(7)]
-
-
-def test_the_position_never_goes_back(desk: Desk) -> None:
-    desk.settled(3, after=60.0)
-    desk.progress.reached(at(2))
-    desk.progress.save()
-
-    assert desk.progress.position == at(5)
-    assert desk.shelf.saves == []
+    assert [save.sequence for save in scenario.shelf.saves] == [1, 2]
+    assert [save.saved_at for save in scenario.shelf.saves] == [1_700_001_001.0, 1_700_001_002.0]
+    assert scenario.progress.stored == scenario.shelf.saves[-1]
 
 
-def test_an_unmoved_position_is_not_stored_again_but_the_ownership_is_kept(desk: Desk) -> None:
+def test_an_idle_position_is_stored_seldom(scenario: ProgressScenario) -> None:
+    scenario.clock.advance(9.9)
+    scenario.progress.remember(at(6))
+    assert scenario.shelf.saves == []
+
+    scenario.clock.advance(0.1)
+    scenario.progress.remember(at(7))
+    assert [save.position for save in scenario.shelf.saves] == [at(7)]
+
+
+def test_the_position_never_moves_back(scenario: ProgressScenario) -> None:
+    scenario.settle(3, after=60.0)
+    scenario.progress.reached(at(2))
+    scenario.progress.save()
+
+    assert scenario.progress.position == at(5)
+    assert scenario.shelf.saves == []
+
+
+def test_an_unmoved_position_only_renews(scenario: ProgressScenario) -> None:
     for _ in range(60):
-        desk.clock.advance(0.5)
-        desk.progress.remember(at(5))
+        scenario.clock.advance(0.5)
+        scenario.progress.remember(at(5))
 
-    assert desk.shelf.saves == []
-    assert desk.store.renewals == 10
+    assert scenario.shelf.saves == []
+    assert scenario.store.renewals == 10
 
 
-def test_a_save_keeps_the_ownership_too(desk: Desk) -> None:
+def test_a_save_renews_too(scenario: ProgressScenario) -> None:
     for number in range(6, 12):
-        desk.settled(number, after=1.0)
+        scenario.settle(number, after=1.0)
 
-    assert desk.store.renewals == len(desk.shelf.saves) == 6
+    assert scenario.store.renewals == len(scenario.shelf.saves) == 6
 
 
-def test_a_save_that_failed_is_tried_again_with_the_newest_position(desk: Desk) -> None:
-    desk.store.failure = Retryable("the store is away")
+def test_a_failed_save_is_retried(scenario: ProgressScenario) -> None:
+    scenario.store.failure = Retryable("the store is unreachable")
     with pytest.raises(Retryable):
-        desk.settled(6, after=1.0)
-    assert desk.progress.position == at(6)
-    assert desk.counters.checkpoints == 0
+        scenario.settle(6, after=1.0)
+    assert scenario.progress.position == at(6)
+    assert scenario.counters.checkpoints == 0
 
-    desk.settled(7)
-    assert [(one.position, one.sequence) for one in desk.shelf.saves] == [(at(7), 1)]
-
-
-def test_who_was_deposed_hears_it_with_the_next_save_or_renewal(desk: Desk) -> None:
-    desk.shelf.owner = None
-
-    with pytest.raises(Fenced):
-        desk.settled(6, after=1.0)
-    desk.clock.advance(3.0)
-    with pytest.raises(Fenced):
-        desk.progress.remember(at(5))
+    scenario.settle(7)
+    assert [(save.position, save.sequence) for save in scenario.shelf.saves] == [(at(7), 1)]
 
 
-def test_the_loop_does_not_wait_for_a_save_and_begins_no_other_meanwhile(desk: Desk) -> None:
-    desk.executor.later = True
-    desk.settled(6, after=1.0)
-    desk.settled(7, after=1.0)
-    assert desk.shelf.saves == []
-    assert desk.progress.stored.position == at(5)
-
-    desk.executor.catch_up()
-    desk.progress.remember(at(7))
-    assert desk.progress.stored == desk.shelf.saves[0]
-    desk.progress.remember(at(7))
-    desk.executor.catch_up()
-
-    assert [one.position for one in desk.shelf.saves] == [at(6), at(7)]
-
-
-def test_what_a_save_raised_is_raised_by_the_next_turn(desk: Desk) -> None:
-    desk.executor.later = True
-    desk.settled(6, after=1.0)
-    desk.shelf.owner = None
-    desk.executor.catch_up()
+def test_a_lost_ownership_is_raised(scenario: ProgressScenario) -> None:
+    scenario.shelf.owner = None
 
     with pytest.raises(Fenced):
-        desk.progress.remember(at(6))
-    assert desk.progress.stored.position == at(5)
+        scenario.settle(6, after=1.0)
+    scenario.clock.advance(3.0)
+    with pytest.raises(Fenced):
+        scenario.progress.remember(at(5))
 
 
-def test_a_save_at_the_end_waits_for_the_one_under_way(desk: Desk) -> None:
+def test_the_loop_does_not_wait_for_saves(scenario: ProgressScenario) -> None:
+    scenario.executor.later = True
+    scenario.settle(6, after=1.0)
+    scenario.settle(7, after=1.0)
+    assert scenario.shelf.saves == []
+    assert scenario.progress.stored.position == at(5)
+
+    scenario.executor.catch_up()
+    scenario.progress.remember(at(7))
+    assert scenario.progress.stored == scenario.shelf.saves[0]
+    scenario.progress.remember(at(7))
+    scenario.executor.catch_up()
+
+    assert [save.position for save in scenario.shelf.saves] == [at(6), at(7)]
+
+
+def test_the_next_turn_raises_a_saves_error(scenario: ProgressScenario) -> None:
+    scenario.executor.later = True
+    scenario.settle(6, after=1.0)
+    scenario.shelf.owner = None
+    scenario.executor.catch_up()
+
+    with pytest.raises(Fenced):
+        scenario.progress.remember(at(6))
+    assert scenario.progress.stored.position == at(5)
+
+
+def test_the_last_save_waits_for_the_running_one(scenario: ProgressScenario) -> None:
     with ThreadPoolExecutor(1) as executor:
-        desk.executor = executor  # type: ignore[assignment]
-        desk.make()
-        entered, go_on = threading.Event(), threading.Event()
+        scenario.start(executor)
+        entered = threading.Event()
+        release = threading.Event()
 
         def slow(_: Checkpoint) -> None:
             entered.set()
-            go_on.wait(10)
+            release.wait(10)
 
-        desk.store.before_save = slow
-        desk.settled(6, after=1.0)
+        scenario.store.before_save = slow
+        scenario.settle(6, after=1.0)
         assert entered.wait(10)
-        desk.progress.reached(at(7))
-        threading.Timer(0.01, go_on.set).start()
+        scenario.progress.reached(at(7))
+        threading.Timer(0.01, release.set).start()
 
-        desk.progress.save()
+        scenario.progress.save()
 
-    assert [one.position for one in desk.shelf.saves] == [at(6), at(7)]
+    assert [save.position for save in scenario.shelf.saves] == [at(6), at(7)]
 
 
-def test_after_a_long_silence_of_the_store_nothing_goes_on_before_it_has_answered(
-    desk: Desk,
-) -> None:
-    desk.settled(6, after=1.0)
-    desk.clock.advance(60.0)
-    desk.shelf.owner = None
-    desk.executor.later = True
+def test_a_late_store_stops_everything(scenario: ProgressScenario) -> None:
+    """A process that was frozen may have lost the checkpoint: it waits for the store's answer."""
+    scenario.settle(6, after=1.0)
+    scenario.clock.advance(60.0)
+    scenario.shelf.owner = None
+    scenario.executor.later = True
 
     with pytest.raises(Fenced):
-        desk.settled(7)
+        scenario.settle(7)
+
+
+def test_a_drain_leaves_position_and_unacknowledged_messages(scenario: ProgressScenario) -> None:
+    """The next session starts there; a stop reports the messages."""
+    window = Window(at(5), 10, 100)
+    sent = [delivery(6), delivery(7), delivery(8)]
+    for message in sent:
+        window.admit(message)
+    window.settle(sent[:1])
+
+    scenario.progress.drained(window)
+
+    assert scenario.progress.position == at(6)
+    assert scenario.progress.unacknowledged == 2
+    assert scenario.shelf.saves == []
+
+
+def test_a_failed_save_stays_due(scenario: ProgressScenario) -> None:
+    """Else a position behind a failed save would be stored as late as an idle one."""
+    scenario.store.failure = Retryable("the store is unreachable")
+    with pytest.raises(Retryable):
+        scenario.settle(6, after=1.0)
+
+    scenario.progress.remember(at(6))
+
+    assert [save.position for save in scenario.shelf.saves] == [at(6)]

@@ -1,115 +1,145 @@
-"""Publishing once, by hand: what is waited for is said."""
+"""Publishing events once, for a command: its pace, its stop, and what it logs while it waits."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 
 from bridge.model.message import MessageFormat
-from bridge.model.policy import DeadLetterBrake
+from bridge.model.policy import DeadLetterBrake, stalled
 from bridge.model.transition import REPLAY, Event
 from bridge.model.window import Delivery, Window
-from bridge.observability.counters import Counters
+from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.publisher import Publisher
+from bridge.pipeline.pulse import Pulse
 from bridge.pipeline.republisher import Republisher
 from tests.support.factories import at, transition
 from tests.support.fakes import FakeBroker, FakeClock, FakeSink, FakeWake
 
+DRAIN_SECONDS = 1.0
 
-class Slow(FakeSink):
-    """Acknowledges when it was asked often enough; each time half a minute goes by."""
 
-    def __init__(self, clock: FakeClock, wake: threading.Event) -> None:
+class CommandSink(FakeSink):
+    """A sink that is its own Kafka client; every look at its answers lasts ``seconds``."""
+
+    def __init__(self, clock: FakeClock, seconds: float = 0.0, looks: int = 0) -> None:
         super().__init__(FakeBroker("jobs"))
-        self._clock, self._wake, self._asked = clock, wake, 0
+        self._clock = clock
+        self._seconds = seconds
+        #: It acknowledges one message at this look; 0 for never.
+        self._looks = looks
 
     def settled(self) -> list[Delivery]:
-        self._asked += 1
-        self._clock.advance(16.0)
-        self._wake.set()
-        if self._asked == 5:
+        self._clock.advance(self._seconds)
+        self._looks -= 1
+        if self._looks == 0:
             self.acknowledge(1)
         return super().settled()
 
+    def complaint(self) -> str:
+        return "the broker is unreachable"
 
-def test_what_could_not_be_sent_in_time_is_not_caught_up_with() -> None:
-    clock, counters, window = FakeClock(), Counters(), Window(at(0), 10, 10_000)
-    sink, sent = FakeSink(FakeBroker("jobs")), []
-    publisher = Publisher(
-        sink,
-        window,
-        MessageFormat("jobs", "test", cloudevents=False),
-        DeadLetterBrake(1),
-        clock,
-        counters,
-        set_aside_oversize=True,
-    )
-    resend = Republisher(
-        sink,
-        publisher,
-        window,
-        FakeWake(clock),
-        FakeWake(clock),
-        clock,
-        counters,
-        drain_seconds=1.0,
-        rate=1.0,
-    )
+
+class RepublishScenario:
+    """A command that publishes to ``sink`` on fake clocks."""
+
+    def __init__(self, sink: CommandSink, clock: FakeClock, rate: float = 0.0) -> None:
+        self.stop = FakeWake(clock)
+        self.context = PipelineContext(Pulse(clock, wake=FakeWake(clock), stop=self.stop))
+        publisher = Publisher(
+            sink,
+            Window(at(0), 10, 10_000),
+            MessageFormat("jobs", "test", cloudevents=False),
+            brake=DeadLetterBrake(1),
+            context=self.context,
+            dead_letter_oversize=True,
+        )
+        self.republisher = Republisher(
+            publisher, sink, self.context, drain_seconds=DRAIN_SECONDS, rate=rate
+        )
+
+
+def replayed(number: int) -> Event:
+    return Event(at(number), (transition(number),), origin=REPLAY)
+
+
+def test_a_delay_is_not_caught_up() -> None:
+    """A burst after an outage of Kafka would exceed the rate that the user asked for."""
+    clock = FakeClock()
+    sink = CommandSink(clock)
+    scenario = RepublishScenario(sink, clock, rate=1.0)
+    sent = []
 
     def events() -> Iterator[Event]:
         for number in range(1, 6):
             if number == 3:
-                clock.advance(60.0)  # Kafka was away
-            yield Event(at(number), (transition(number),), origin=REPLAY)
+                clock.advance(60.0)  # Kafka was unreachable.
+            yield replayed(number)
             sink.acknowledge()
             sent.append(clock.monotonic())
 
-    assert resend.run(events())
+    assert scenario.republisher.run(events())
 
     assert len(sent) == 5
     assert all(later - earlier >= 1.0 for earlier, later in pairwise(sent))
 
 
-def test_that_kafka_takes_nothing_is_said_and_that_it_does_again(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    clock, wake, counters, window = (
-        FakeClock(),
-        threading.Event(),
-        Counters(),
-        Window(at(0), 10, 10_000),
-    )
-    sink = Slow(clock, wake)
-    publisher = Publisher(
-        sink,
-        window,
-        MessageFormat("jobs", "test", cloudevents=False),
-        DeadLetterBrake(1),
-        clock,
-        counters,
-        set_aside_oversize=True,
-    )
-    resend = Republisher(
-        sink,
-        publisher,
-        window,
-        wake,
-        threading.Event(),
-        clock,
-        counters,
-        drain_seconds=1.0,
-        complaint=lambda: "the broker is away",
-    )
+def test_a_stall_and_its_end_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    clock = FakeClock()
+    sink = CommandSink(clock, seconds=16.0, looks=5)
+    scenario = RepublishScenario(sink, clock)
 
     with caplog.at_level("INFO", logger="bridge"):
-        assert resend.run([Event(at(1), (transition(1),), origin=REPLAY)])
+        assert scenario.republisher.run([replayed(1)])
 
-    said = [record.getMessage() for record in caplog.records]
-    assert said == [
-        "Kafka has not acknowledged anything for 32 s (the broker is away): waiting",
-        "Kafka has not acknowledged anything for 64 s (the broker is away): waiting",
-        "Kafka acknowledges again after 80.0 s",
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{stalled(32.0, sink.complaint)}. The command waits",
+        f"{stalled(64.5, sink.complaint)}. The command waits",
+        "Kafka acknowledges again after 80.8 s",
     ]
+    assert "the broker is unreachable" in caplog.text
+
+
+def test_a_stop_ends_after_the_drain() -> None:
+    """Kafka acknowledges nothing: the command waits for ``drain_seconds``, and no longer."""
+    clock = FakeClock()
+    sink = CommandSink(clock)
+    scenario = RepublishScenario(sink, clock)
+    wake = scenario.context.pulse.wake
+    assert isinstance(wake, FakeWake)
+    wake.meanwhile = scenario.context.pulse.request_stop
+    started = clock.monotonic()
+
+    assert not scenario.republisher.run([replayed(1)])
+
+    assert DRAIN_SECONDS < clock.monotonic() - started < DRAIN_SECONDS + 1.0
+    assert scenario.republisher.window.count == 1
+
+
+def test_acknowledgements_are_reported_and_the_rest_is_not_read() -> None:
+    """A stop between two events leaves the later ones unread: the caller knows where to resume."""
+    clock = FakeClock()
+    sink = CommandSink(clock)
+    scenario = RepublishScenario(sink, clock, rate=1.0)
+    read = []
+    advanced: list[int] = []
+
+    def events() -> Iterator[Event]:
+        for number in range(1, 9):
+            read.append(number)
+            yield replayed(number)
+
+    def acknowledge() -> None:
+        sink.acknowledge()
+        if len(read) == 2:
+            scenario.context.pulse.request_stop()
+
+    scenario.stop.meanwhile = acknowledge
+
+    assert not scenario.republisher.run(events(), advanced.append)
+
+    assert read == [1, 2]
+    assert sum(advanced) == scenario.republisher.settled == 2
+    assert scenario.republisher.window.position == at(2)

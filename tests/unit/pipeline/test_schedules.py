@@ -1,4 +1,7 @@
-"""Any schedule of acknowledgements, failures, kills and restarts: nothing lost, order kept, position behind."""
+"""Any schedule of acknowledgements, failures, kills and restarts loses nothing.
+
+The order of each job is kept, and the position is never ahead of the acknowledgements.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,18 @@ from bridge.model.checkpoint import Checkpoint
 from bridge.model.message import Message
 from bridge.model.transition import Transition
 from tests.support.factories import job, transition
-from tests.support.fakes import FakeSink
-from tests.support.in_memory_bridge import Rig
+from tests.support.fakes import FakeBroker, FakeSink
+from tests.support.in_memory_bridge import InMemoryBridge
 
 
 class Killed(BaseException):
-    """As SIGKILL: nothing that runs afterwards may matter."""
+    """As SIGKILL: the code that runs afterwards must not matter."""
 
 
 EVENTS = st.lists(
     st.one_of(
-        st.lists(st.integers(0, 3), min_size=1, max_size=3).map(
-            tuple
-        ),  # one event with transitions of these jobs
+        # One event with transitions of these jobs.
+        st.lists(st.integers(0, 3), min_size=1, max_size=3).map(tuple),
         st.sampled_from(["skipped", "idle"]),
     ),
     max_size=14,
@@ -45,13 +47,14 @@ STEPS = st.lists(
 )
 
 
-class World(Rig):
-    """A rig that judges each save, and whose events come one by one."""
+class ScheduledBridge(InMemoryBridge):
+    """Checks each save, and lets the events of ``plan`` happen step by step."""
 
     def __init__(self, plan: list[tuple[int, ...] | str], messages: int, batch: int) -> None:
         self._plan = list(plan)
         self._grown: dict[int, int] = defaultdict(int)
         self._kill_saving = False
+        self.acknowledged: set[bytes] = set()
         super().__init__(messages=messages, batch=batch)
 
     def grow(self) -> None:
@@ -69,23 +72,20 @@ class World(Rig):
         self._grown[number] += 1
         return transition(self._grown[number] - 1, job(number))
 
-    def begin(self) -> None:
-        super().begin()
-        self.store.before_save = self._judge
+    def start_process(self) -> None:
+        super().start_process()
+        self.store.before_save = self._check
         self._kill_saving = False
 
-    def again(self) -> None:
-        super().again()
-        self.acknowledged: set[bytes] = getattr(self, "acknowledged", set())
-        self.sink = _Noting(self.broker, self.acknowledged)
-        self.loop._sink = self.publisher._sink = self.sink
+    def make_sink(self) -> FakeSink:
+        return RecordingSink(self.broker, self.acknowledged)
 
-    def _judge(self, checkpoint: Checkpoint) -> None:
-        """What is stored must never be ahead of what the broker acknowledged, nor behind what was stored."""
+    def _check(self, checkpoint: Checkpoint) -> None:
+        """Check that a position is not ahead of the acknowledgements, nor before the stored one."""
         assert self.shelf.record is None or checkpoint.position >= self.stored.position
-        for one in self.log.events:
-            if one.position <= checkpoint.position:
-                for item in one.items:
+        for logged in self.log.events:
+            if logged.position <= checkpoint.position:
+                for item in logged.items:
                     assert isinstance(item, Transition)
                     assert item.trans_id.encode() in self.acknowledged
         if self._kill_saving:
@@ -106,31 +106,31 @@ class World(Rig):
             case "kill-saving":
                 self._kill_saving = True
             case "sink":
-                self.sink.fail(Retryable("the broker is away"))
+                self.sink.fail(Retryable("the broker is unreachable"))
             case "poison":
                 raise PoisonEvent("the process ends")
             case "stream":
                 raise Retryable("the stream ended")
             case "store":
-                self.store.failure = Retryable("the store is away")
+                self.store.failure = Retryable("the store is unreachable")
 
     def live(self, name: str, count: int) -> None:
-        """One turn, and what the service does when it ends badly."""
+        """Turn the loop once, and do what the bridge does after a failure."""
         try:
             self.run(lambda: self.step(name, count))
         except Killed:
             event("killed")
-            self.begin()
+            self.start_process()
         except PoisonEvent:
-            self.begin()
+            self.start_process()
         except Retryable:
-            event("again")
+            event("another session")
             self.loop.drain(1.0)
-            self.again()
+            self.new_session()
 
     def finish(self) -> None:
-        """One more start, and well for as long as it takes."""
-        self.begin()
+        """Start once more, and work without failures until the end of the log."""
+        self.start_process()
         while self._plan:
             self.grow()
         for _ in range(400):
@@ -140,18 +140,18 @@ class World(Rig):
         self.progress.save()
 
 
-class _Noting(FakeSink):
-    """A sink that tells which transitions the loop has heard to be acknowledged."""
+class RecordingSink(FakeSink):
+    """Records the transitions whose acknowledgement was reported."""
 
-    def __init__(self, broker: object, acknowledged: set[bytes]) -> None:
-        super().__init__(broker)  # type: ignore[arg-type]
+    def __init__(self, broker: FakeBroker, acknowledged: set[bytes]) -> None:
+        super().__init__(broker)
         self._acknowledged = acknowledged
 
     def acknowledge(self, most: int = 1_000_000) -> None:
-        before = {id(one) for one in self._messages()}
+        before = {id(message) for message in self._messages()}
         super().acknowledge(most)
         self._acknowledged.update(
-            trans_id(one) for one in self._messages() if id(one) not in before
+            trans_id(message) for message in self._messages() if id(message) not in before
         )
 
     def _messages(self) -> list[Message]:
@@ -164,32 +164,32 @@ def trans_id(message: Message) -> bytes:
 
 @settings(max_examples=250)
 @given(EVENTS, STEPS, st.integers(1, 6), st.integers(1, 4))
-def test_no_schedule_loses_anything_or_changes_the_order_of_a_job(
+def test_no_schedule_loses_or_reorders(
     plan: list[tuple[int, ...] | str], steps: list[tuple[str, int]], messages: int, batch: int
 ) -> None:
-    world = World(plan, messages, batch)
+    bridge = ScheduledBridge(plan, messages, batch)
     for name, count in steps:
-        world.live(name, count)
-    world.finish()
+        bridge.live(name, count)
+    bridge.finish()
 
     first_arrivals = defaultdict(list)
-    for one in dict.fromkeys(world.values()):
-        read = json.loads(one)
+    for value in dict.fromkeys(bridge.values()):
+        read = json.loads(value)
         first_arrivals[read["job_id"]].append(read["trans_id"])
-    assert set(world.values()) == set(world.expected())
-    for number, grown in world._grown.items():
+    assert set(bridge.values()) == set(bridge.expected())
+    for number, grown in bridge._grown.items():
         assert first_arrivals[job(number)] == [f"{job(number)}/{n}" for n in range(grown)]
-    assert world.position == world.stored.position == world.log.position
+    assert bridge.position == bridge.stored.position == bridge.log.position
 
 
 @settings(max_examples=60)
 @given(EVENTS, st.integers(1, 6), st.integers(1, 4))
-def test_without_a_failure_nothing_is_repeated(
+def test_without_failures_nothing_is_repeated(
     plan: list[tuple[int, ...] | str], messages: int, batch: int
 ) -> None:
-    world = World(plan, messages, batch)
+    bridge = ScheduledBridge(plan, messages, batch)
 
-    world.finish()
+    bridge.finish()
 
-    assert sorted(world.values()) == sorted(world.expected())
-    assert world.counters.possible_duplicates == 0
+    assert sorted(bridge.values()) == sorted(bridge.expected())
+    assert bridge.counters.possible_duplicates == 0

@@ -14,10 +14,16 @@ import pytest
 
 from bridge.clock import SystemClock
 from bridge.model.position import ClusterTime
-from bridge.observability.counters import Counters
-from bridge.observability.status import Status
+from bridge.observability.status import LatestVerification
 from bridge.verification.scheduler import VerificationScheduler
-from tests.support.factories import BASE, settings
+from tests.support.factories import BASE, checkpoint_at, settings
+from tests.support.observed_bridge import ObservedBridge, status_of
+
+
+def scheduler(bridge: ObservedBridge, **options: str) -> VerificationScheduler:
+    """Return a scheduler that reads the status of ``bridge``."""
+    status = status_of(bridge, SystemClock())
+    return VerificationScheduler(settings(**options), status, LatestVerification())
 
 
 def test_a_failed_verification_extends_the_next(
@@ -27,9 +33,7 @@ def test_a_failed_verification_extends_the_next(
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
     monkeypatch.setattr(subprocess, "Popen", none_left)
-    verifying = VerificationScheduler(
-        settings(verify__every="1h"), Status({}, SystemClock(), Counters())
-    )
+    verifying = scheduler(ObservedBridge(), verify__every="1h")
 
     with caplog.at_level(logging.WARNING):
         assert not verifying._verified(0.0, 60.0)
@@ -50,6 +54,20 @@ class Rounds(threading.Event):
     def wait(self, timeout: float | None = None) -> bool:
         self.waits.append(timeout or 0.0)
         return len(self.waits) > self._count
+
+
+class BusyRounds(Rounds):
+    """Each wait moves the position of ``bridge`` by 100 seconds."""
+
+    def __init__(self, count: int, bridge: ObservedBridge) -> None:
+        super().__init__(count)
+        self._bridge = bridge
+
+    def wait(self, timeout: float | None = None) -> bool:
+        ended = super().wait(timeout)
+        moment = ClusterTime(BASE + 100 * len(self.waits))
+        self._bridge.position = checkpoint_at(moment).position
+        return ended
 
 
 def spans(
@@ -74,14 +92,10 @@ def spans(
 def test_each_verification_starts_after_the_last_complete(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The first one starts at the bridge's starting position, so it covers a downtime."""
-    status, rounds = Status({}, SystemClock(), Counters()), Rounds(3)
-    status.began = position_before(ClusterTime(BASE))
-    ends = iter([BASE + 100, BASE + 200, BASE + 300])
-    status.position = lambda: position_before(ClusterTime(next(ends)))
-    verifying = VerificationScheduler(
-        settings(verify__every="1h", verify__settle_seconds="10"), status
-    )
+    """What happened before a first start is nobody's; what happened while the bridge was away is its own."""
+    bridge = ObservedBridge(start=checkpoint_at(ClusterTime(BASE)).position)
+    rounds = BusyRounds(3, bridge)
+    verifying = scheduler(bridge, verify__every="1h", verify__settle_seconds="10")
 
     looked = spans(verifying, rounds, monkeypatch, True, False, True)
 
@@ -92,17 +106,13 @@ def test_each_verification_starts_after_the_last_complete(
 def test_without_a_stream_the_sweeps_set_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    status = Status({}, SystemClock(), Counters())
-    status.began, status.streams = position_before(ClusterTime(BASE)), False
-    status.position = lambda: status.began
-    verifying = VerificationScheduler(
-        settings(
-            verify__every="1h",
-            verify__settle_seconds="10",
-            sweep__every_seconds="20",
-            sweep__older_than_seconds="70",
-        ),
-        status,
+    start = checkpoint_at(ClusterTime(BASE)).position
+    verifying = scheduler(
+        ObservedBridge(start=start, position=start, streams=False),
+        verify__every="1h",
+        verify__settle_seconds="10",
+        sweep__every_seconds="20",
+        sweep__older_than_seconds="70",
     )
 
     ((_, end),) = spans(verifying, Rounds(1), monkeypatch, True)
