@@ -7,7 +7,8 @@ from datetime import datetime, timezone
 from bridge.clock import Clock
 from bridge.errors import Misconfigured, ResumePointLost
 from bridge.hints import Hint
-from bridge.model.checkpoint import Checkpoint, ClusterIdentity, restored_data_error
+from bridge.model.checkpoint import Checkpoint
+from bridge.model.cluster_identity import ClusterIdentity, restored_data_error
 from bridge.model.gap import Gap, gap_between, gap_of_all_history
 from bridge.model.position import ClusterTime, Position, past_position, position_before
 from bridge.model.profile import namespace_of

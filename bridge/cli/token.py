@@ -12,7 +12,8 @@ import click
 from bridge.cli.settings import Settings, with_settings
 from bridge.errors import CheckpointUnusable, Fenced, Retryable, Usage
 from bridge.hints import Hint
-from bridge.model.checkpoint import Checkpoint, ClusterIdentity
+from bridge.model.checkpoint import Checkpoint
+from bridge.model.cluster_identity import ClusterIdentity
 from bridge.model.position import Position, past_position, position_after
 from bridge.pipeline.ports import CheckpointStore
 from bridge.settings import parse_when

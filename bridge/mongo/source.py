@@ -6,7 +6,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 
 from bridge.errors import Misconfigured
-from bridge.model.checkpoint import ClusterIdentity
+from bridge.model.cluster_identity import ClusterIdentity
 from bridge.model.position import Position
 from bridge.model.profile import Profile, namespace_of
 from bridge.mongo.change_stream import ChangeStream, jobs_collection

@@ -15,7 +15,7 @@ from bridge.app.bridge import Bridge, Outcome
 from bridge.app.lifecycle import Lifecycle, State
 from bridge.errors import BridgeError
 from bridge.kafka.drivers import KafkaDriver
-from bridge.model.checkpoint import ClusterIdentity
+from bridge.model.cluster_identity import ClusterIdentity
 from bridge.model.gap import Gap
 from bridge.model.position import Position
 from bridge.model.profile import PROFILES
@@ -93,7 +93,7 @@ class FakeSource:
     def deployment(self, *, streams: bool = True) -> FakeDeployment:
         return FakeDeployment(self.streams)
 
-    def exists(self) -> bool:
+    def collection_exists(self) -> bool:
         return True
 
     @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -93,7 +94,7 @@ def test_failures_are_waited_out_with_a_back_off(world: BridgeOnFakes) -> None:
 
     outcome = world.run(lambda: None, world.acknowledge)
 
-    pauses = [later - earlier for earlier, later in zip(opened, opened[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(opened)]
     assert pauses == pytest.approx([Backoff().wait(tries) for tries in range(1, 6)])
     assert outcome == Outcome()
     assert world.trans_ids() == ["job-0/1"]
@@ -151,7 +152,7 @@ def test_lost_resume_points_are_tried_less_often(world: BridgeOnFakes) -> None:
 
     world.run(*[lambda: None] * 40)
 
-    pauses = [later - earlier for earlier, later in zip(opened, opened[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(opened)]
     assert len(pauses) == world.bridge.counters.history_lost == 5
     assert all(pause > Backoff().wait(tries) - 1e-6 for tries, pause in enumerate(pauses, 1))
     assert "kafka" not in world.bridge.counters.restarts

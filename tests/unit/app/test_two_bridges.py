@@ -138,6 +138,6 @@ def test_no_class_has_mutable_attributes() -> None:
         f"{kind.__name__}.{name}"
         for kind in kinds
         for name, value in vars(kind).items()
-        if isinstance(value, CONTAINERS) and not name.startswith("__")
+        if isinstance(value, CONTAINERS) and not name.startswith("_")
     ]
     assert shared == []

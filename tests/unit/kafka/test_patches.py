@@ -193,7 +193,7 @@ def echo(listener: socket.socket, context: ssl.SSLContext | None) -> None:
 @pytest.mark.parametrize(
     ("protocol", "transport_class"), [("PLAINTEXT", TcpTransport), ("SSL", TlsTransport)]
 )
-def test_connections_use_the_eager_transports(protocol: str, transport_class: type) -> None:
+def test_connections_use_the_eager_transports(protocol: str, transport_class: Any) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(TLS / "certificate.pem", TLS / "key.pem")
     client = NetworkClient(

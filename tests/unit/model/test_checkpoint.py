@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import CheckpointUnusable
-from bridge.model.checkpoint import FORMAT, Checkpoint, ClusterIdentity, checkpoint_of
+from bridge.model.checkpoint import FORMAT, Checkpoint, checkpoint_of
+from bridge.model.cluster_identity import ClusterIdentity
 from bridge.model.gap import Gap
 from bridge.model.position import ClusterTime, Position, position_before
 from bridge.model.transition import Transition
