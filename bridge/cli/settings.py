@@ -45,7 +45,7 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
         given = {name: values.pop(_parameter(name)) for name in COMMON}
         settings = load(config, {name: value for name, value in given.items() if value is not None})
         logs.set_up(settings.log.format, settings.log.level)
-        return command(config=settings, **values)
+        return command(settings=settings, **values)
 
     for name in reversed(COMMON):
         loaded = click.option(
