@@ -24,13 +24,13 @@ check: $(VENV)/test  ## ruff, mypy and the documents
 	$(BIN)/ruff format --check bridge tests benchmarks docs
 	$(BIN)/ruff check bridge tests benchmarks docs
 	$(BIN)/mypy
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 docs: $(VENV)/test  ## write the references of settings, commands and metrics from the code
 	$(BIN)/python -m docs.references
 
 site: $(VENV)/test  ## build the documents into build/site
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lock: $(VENV)/test  ## write config/requirements.lock, the versions and hashes that the image installs
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip-tools>=7.4,<8'
