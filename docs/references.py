@@ -21,17 +21,21 @@ from bridge.settings.load import option, setting_names, variable
 
 FOLDER = Path(__file__).parent / "reference"
 _WIDTH = 118
-_GENERATED = "<!-- Made by 'make docs' from {source}; a test keeps it equal. Edit the code, not this page. -->"
+_GENERATED = (
+    "<!-- Made by 'make docs' from {source}; a test keeps it equal. "
+    "Edit the code, not this page. -->"
+)
 
 
 def settings_page() -> str:
     """Every setting by section: description, default, values, and how it is given."""
     lines = [_GENERATED.format(source="bridge/settings/schema.py"), "", "# Settings", ""]
     lines += _paragraph(
-        "Settings come from four sources. A later source overrides an earlier one: the defaults, the TOML file "
-        "(`--config FILE` or `JOB_BRIDGE_CONFIG=FILE`), the environment (`JOB_BRIDGE_SECTION_NAME`), and the options "
-        "of the command line, which exist for the common settings. Unknown names are errors, and all errors are "
-        "reported at once. [job-bridge.example.toml](../../config/job-bridge.example.toml) contains every setting "
+        "Settings come from four sources. A later source overrides an earlier one: the defaults, "
+        "the TOML file (`--config FILE` or `JOB_BRIDGE_CONFIG=FILE`), the environment "
+        "(`JOB_BRIDGE_SECTION_NAME`), and the options of the command line, which exist for the "
+        "common settings. Unknown names are errors, and all errors are reported at once. "
+        "[job-bridge.example.toml](../../config/job-bridge.example.toml) contains every setting "
         "with its default."
     )
     lines += _paragraph(
@@ -72,8 +76,8 @@ def metrics_page() -> str:
     """Every metric: type, labels, help."""
     lines = [_GENERATED.format(source="bridge/observability/metrics.py"), "", "# Metrics", ""]
     lines += _paragraph(
-        "`/metrics` serves them in the Prometheus text format. A gauge whose value is unknown is absent, "
-        "never 0. [Alerts](../operations/alerts.md) lists the metrics to alert on."
+        "`/metrics` serves them in the Prometheus text format. A gauge whose value is unknown is "
+        "absent, never 0. [Alerts](../operations/alerts.md) lists the metrics to alert on."
     )
     for family in _metrics():
         kind = "counter" if family.type == "counter" else family.type
