@@ -39,8 +39,8 @@ def settings_page() -> str:
         "with its default."
     )
     lines += _paragraph(
-        "A secret may stand in a file: the variable with `_FILE` appended names the file, for example "
-        "`JOB_BRIDGE_MONGO_PASSWORD_FILE=/run/secrets/mongo`."
+        "A secret may stand in a file: the variable with `_FILE` appended names the file, "
+        "for example `JOB_BRIDGE_MONGO_PASSWORD_FILE=/run/secrets/mongo`."
     )
     section = ""
     for name, field in setting_names().items():
