@@ -7,16 +7,20 @@ import inspect
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from types import SimpleNamespace
+from typing import Any, Literal, cast, get_args, get_origin
 
 import click
 from annotated_types import Ge, Gt, Le
 from prometheus_client.core import Metric
 from pydantic import SecretStr
 
+from bridge.app.lifecycle import State
 from bridge.cli import main as command_line
 from bridge.cli.settings import COMMON
-from bridge.observability.metrics import GAUGES, Counters, registry
+from bridge.observability.counters import Counters
+from bridge.observability.metrics import GAUGES, registry
+from bridge.observability.status import Status
 from bridge.settings.load import option, setting_names, variable
 
 FOLDER = Path(__file__).parent / "reference"
@@ -215,12 +219,17 @@ def _options(name: str, command: click.Command) -> list[str]:
 
 
 def _metrics() -> Iterator[Metric]:
+    """Collect the metrics of a bridge in which every value is known."""
     counters = Counters()
     counters.skip("example")
-    everything = registry(
-        counters, lambda: dict.fromkeys(GAUGES, 0.0), lambda: "running", "version"
+    snapshot = SimpleNamespace(
+        counters=counters,
+        gauges=lambda: dict.fromkeys(GAUGES, 0.0),
+        state=State.RUNNING,
+        about={"version": "version"},
     )
-    yield from everything.collect()
+    status = SimpleNamespace(snapshot=lambda **_: snapshot)
+    yield from registry(cast(Status, status), [*State]).collect()
 
 
 def _values(family: Metric, label: str) -> str:

@@ -24,6 +24,8 @@ OUTSIDE = {
     "config/kafka-acls.sh": "config/kafka-acls.sh",
     "config/mongodb-role.js": "config/mongodb-role.js",
 }
+#: Pictures that pages show; they have the same path in the site.
+PICTURES = ("benchmarks/results/*.svg",)
 _INSIDE_OUT = {site: path for path, site in OUTSIDE.items()}
 _LINK = re.compile(r"\]\((?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?\)")
 
@@ -40,6 +42,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     root = Path(config.docs_dir).parent
     for path, site in OUTSIDE.items():
         files.append(File.generated(config, site, abs_src_path=str(root / path)))
+    for picture in (found for pattern in PICTURES for found in root.glob(pattern)):
+        path = picture.relative_to(root).as_posix()
+        files.append(File.generated(config, path, abs_src_path=str(picture)))
     return files
 
 

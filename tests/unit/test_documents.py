@@ -26,6 +26,7 @@ MEASURED = [DOCS / "benchmarks.md", DOCS / "delivery-modes.md"]
 
 _FENCE = re.compile(r"^( *)```.*?^\1```", re.M | re.S)
 _INDENTED = re.compile(r"^ {4}.*$", re.M)
+_HEADING = re.compile(r"^#.*$", re.M)
 _COMMENT = re.compile(r"<!--.*?-->", re.S)
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 _SENTENCE_WORDS = 8
@@ -36,8 +37,8 @@ def name_of(page: Path) -> str:
 
 
 def prose(page: Path) -> str:
-    """The text without code and comments; links are their words."""
-    text = _COMMENT.sub("", _FENCE.sub("", page.read_text()))
+    """The text without code, comments and headings; links are their words."""
+    text = _HEADING.sub("", _COMMENT.sub("", _FENCE.sub("", page.read_text())))
     if page in TOP:
         text = _INDENTED.sub("", text)
     return _LINK.sub(r"\1", text)
