@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from configparser import ConfigParser
 from collections.abc import Iterator
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
