@@ -11,7 +11,7 @@ PROCESSES ?= 3
 .DEFAULT_GOAL := help
 .PHONY: help run test check docs site lock unit faults bench bench-peers bench-modes bench-check clean
 
-help:  ## say what can be made
+help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 run: $(VENV)/demo  ## the bridge on an embedded MongoDB and broker; ARGS="--jobs 20 --crash"
@@ -50,16 +50,16 @@ bench: $(VENV)/bench  ## rate, memory, latency and start-up, beside the raw chan
 bench-peers: $(VENV)/bench  ## everything, beside other connectors; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks peers $(ARGS)
 
-bench-modes: $(VENV)/bench  ## what each delivery mode costs; writes docs/delivery-modes.md
+bench-modes: $(VENV)/bench  ## the cost of each delivery mode; writes docs/delivery-modes.md
 	$(BIN)/python -m benchmarks modes $(ARGS)
 
 bench-check: $(VENV)/bench  ## the working tree beside another commit; REF=main~1
 	$(BIN)/python -m benchmarks check $(REF) $(ARGS)
 
-clean:  ## remove what was made here
+clean:  ## remove everything that these targets created
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .hypothesis build *.egg-info .coverage*
 
-# One stamp a purpose: packages are installed again when setup.cfg asks for others.
+# One stamp per extra: packages are installed again when setup.cfg changes.
 $(VENV)/demo $(VENV)/test $(VENV)/bench: $(VENV)/%: setup.cfg pyproject.toml | $(BIN)/python
 	@echo "installing into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
