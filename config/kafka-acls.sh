@@ -1,9 +1,9 @@
 #!/bin/sh
-# The least rights of a bridge in Kafka (brokers before 2.8 also require IdempotentWrite on the cluster).
+# The least rights a bridge needs in Kafka (brokers from 2.8 on; older ones also want IdempotentWrite on the cluster).
 #
 #   BOOTSTRAP=HOST:9092 PRINCIPAL=User:job-bridge TOPIC=job-transitions sh config/kafka-acls.sh --command-config admin.properties
 #
-# An administrator creates the topics; 'job-bridge topics create' also needs Create on them.
+# Topics are made by an administrator ('job-bridge topics create' needs Create on them besides).
 set -eu
 BOOTSTRAP=${BOOTSTRAP:-localhost:9092}
 PRINCIPAL=${PRINCIPAL:-User:job-bridge}
@@ -13,14 +13,14 @@ allow() {
     kafka-acls.sh --bootstrap-server "$BOOTSTRAP" --add --force --allow-principal "$PRINCIPAL" "$@"
 }
 
-# Required: to find the topics and to send.
+# Needed: to see that the topic is there, and to send. The dead letters' topic the same.
 allow --operation Describe --operation Write --topic "$TOPIC" "$@"
 allow --operation Describe --operation Write --topic "$TOPIC-dlq" "$@"
 
-# Optional: for 'job-bridge verify', verify.every and 'job-bridge dead-letters'. No consumer group is used.
+# Optional: lets 'job-bridge verify' (and verify.every) and 'job-bridge dead-letters' read the topics back; no group is used.
 allow --operation Read --topic "$TOPIC" "$@"
 allow --operation Read --topic "$TOPIC-dlq" "$@"
 
-# Optional: to read max.message.bytes. Without it the bridge assumes Kafka's default.
+# Optional: tells max.message.bytes, so that a larger message is set aside in its place; without it Kafka's default is assumed.
 allow --operation DescribeConfigs --topic "$TOPIC" "$@"
 allow --operation DescribeConfigs --topic "$TOPIC-dlq" "$@"

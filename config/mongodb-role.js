@@ -1,14 +1,14 @@
-// The least rights of a bridge in MongoDB, and a user with these rights.
+// The least rights a bridge needs in MongoDB, and a user that has them.
 //
 //   mongosh "mongodb://admin@HOST/?replicaSet=rs0&authSource=admin" config/mongodb-role.js
 //
-// Replace the names where yours differ: cdmtaskservice.jobs is mongo.database and the collection,
-// job_bridge is checkpoint.database. The user is in admin, so mongo.uri needs authSource=admin.
+// Change the names where yours differ: cdmtaskservice.jobs is mongo.database and the collection,
+// job_bridge is checkpoint.database. The user lives in admin: give mongo.uri an authSource=admin.
 
 const admin = db.getSiblingDB("admin");
 
-// Required. The first privilege reads: find for job ids and history, changeStream for the stream. The second stores
-// the position; with checkpoint.store = file it is not needed.
+// Needed. Reading: find looks up job ids, changeStream is the stream itself. Keeping the position: no removing, no indexes.
+// With checkpoint.store = file the second privilege is not needed.
 admin.createRole({
   "role": "jobBridge",
   "privileges": [
@@ -18,8 +18,8 @@ admin.createRole({
   "roles": []
 });
 
-// Only for delivery.mode = background-jobs or background-transitions, which remove tags from the jobs. An administrator
-// creates the index of the sweep; 'job-bridge sweep --create-index' also needs createIndex.
+// Only for delivery.mode = background-jobs or background-transitions: the bridge takes tags off the jobs. The index of the sweep is made
+// by an administrator ('job-bridge sweep --create-index' needs createIndex besides).
 admin.createRole({
   "role": "jobBridgeBackground",
   "privileges": [
@@ -28,9 +28,9 @@ admin.createRole({
   "roles": []
 });
 
-// Optional. serverStatus shows the oldest entry of the oplog: without it there is no headroom metric and no warning
-// before the resume point is lost. replSetGetConfig distinguishes replica sets of the same name: without it a
-// checkpoint is compared by the name of the set only.
+// Optional. serverStatus tells how far back the oplog reaches: without it there is no headroom metric and no warning
+// before history is lost. replSetGetConfig tells one replica set from another of the same name: without it a checkpoint
+// is compared by the name of the set alone.
 admin.createRole({
   "role": "jobBridgeMonitor",
   "privileges": [

@@ -21,7 +21,8 @@ from bridge.cli import main as command_line
 from bridge.cli.settings import COMMON
 from bridge.observability.metrics import GAUGES, registry
 from bridge.observability.status import Status
-from bridge.settings.load import option, setting_names, variable
+from bridge.settings.load import setting_names
+from bridge.settings.names import option, variable
 
 FOLDER = Path(__file__).parent / "reference"
 _WIDTH = 118
