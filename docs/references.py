@@ -12,13 +12,13 @@ from typing import Any, Literal, cast, get_args, get_origin
 
 import click
 from annotated_types import Ge, Gt, Le
-from bridge.app.lifecycle import State
-from bridge.observability.counters import Counters
 from prometheus_client.core import Metric
 from pydantic import SecretStr
 
+from bridge.app.lifecycle import State
 from bridge.cli import main as command_line
 from bridge.cli.settings import COMMON
+from bridge.observability.counters import Counters
 from bridge.observability.metrics import GAUGES, registry
 from bridge.observability.status import Status
 from bridge.settings.load import setting_names

@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from bridge import __version__, errors
-from bridge.cli import INTERRUPTED, UNHEARD
+from bridge.cli import INTERRUPTED, OUTPUT_CLOSED
 from docs import references
 from docs.site_links import OUTSIDE
 
@@ -144,7 +144,7 @@ def test_every_exit_code_is_documented() -> None:
     documented = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.M)}
     codes = {kind.exit_code for kind in _error_classes()}
 
-    assert documented == codes | {0, INTERRUPTED, UNHEARD}
+    assert documented == codes | {0, INTERRUPTED, OUTPUT_CLOSED}
 
 
 def test_every_file_of_the_site_exists() -> None:
