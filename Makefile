@@ -9,9 +9,9 @@ PYTEST_ARGS ?=
 PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit faults bench bench-peers bench-modes bench-check clean
+.PHONY: help run test check docs site lock unit faults bench bench-peers bench-modes bench-check clean
 
-help:  ## say what can be made
+help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 run: $(VENV)/demo  ## the bridge on an embedded MongoDB and broker; ARGS="--jobs 20 --crash"
@@ -20,9 +20,23 @@ run: $(VENV)/demo  ## the bridge on an embedded MongoDB and broker; ARGS="--jobs
 test: check  ## all checks and all tests, with coverage
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(PYTEST_ARGS)
 
-check: $(VENV)/test  ## ruff and mypy
-	$(BIN)/ruff check bridge tests benchmarks
+check: $(VENV)/test  ## ruff, mypy and the documents
+	$(BIN)/ruff format --check bridge tests benchmarks docs
+	$(BIN)/ruff check bridge tests benchmarks docs
 	$(BIN)/mypy
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs: $(VENV)/test  ## write the references of settings, commands and metrics from the code
+	$(BIN)/python -m docs.references
+
+site: $(VENV)/test  ## build the documents into build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+lock: $(VENV)/test  ## write config/requirements.lock, the versions and hashes that the image installs
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip-tools>=7.4,<8'
+	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --upgrade --all-build-deps --allow-unsafe \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options \
+		--extra librdkafka --extra codecs --output-file config/requirements.lock setup.cfg
 
 unit: $(VENV)/test  ## the tests that need no server
 	$(BIN)/python -m pytest tests/unit tests/test_architecture.py $(PYTEST_ARGS)
@@ -36,16 +50,16 @@ bench: $(VENV)/bench  ## rate, memory, latency and start-up, beside the raw chan
 bench-peers: $(VENV)/bench  ## everything, beside other connectors; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks peers $(ARGS)
 
-bench-modes: $(VENV)/bench  ## what each delivery mode costs; writes docs/delivery-modes.md
+bench-modes: $(VENV)/bench  ## the cost of each delivery mode; writes docs/delivery-modes.md
 	$(BIN)/python -m benchmarks modes $(ARGS)
 
 bench-check: $(VENV)/bench  ## the working tree beside another commit; REF=main~1
 	$(BIN)/python -m benchmarks check $(REF) $(ARGS)
 
-clean:  ## remove what was made here
+clean:  ## remove everything that these targets created
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .hypothesis build *.egg-info .coverage*
 
-# One stamp a purpose: packages are installed again when setup.cfg asks for others.
+# One stamp per extra: packages are installed again when setup.cfg changes.
 $(VENV)/demo $(VENV)/test $(VENV)/bench: $(VENV)/%: setup.cfg pyproject.toml | $(BIN)/python
 	@echo "installing into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bridge.errors import SendFailed
     from bridge.notifier import Notifier
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Notifier", "SendFailed", "__version__"]
 
 _HOMES = {"Notifier": "bridge.notifier", "SendFailed": "bridge.errors"}
