@@ -134,12 +134,16 @@ def test_give_back_leaves_the_checkpoint_of_another(scenario: OwnershipScenario)
     assert scenario.shelf.owner is owner
 
 
-def test_give_back_returns_a_lost_ownership(scenario: OwnershipScenario) -> None:
+def test_give_back_returns_a_lost_ownership(
+    scenario: OwnershipScenario, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a warning: the caller raises it, and the new owner has the position."""
     scenario.own(position=7)
     scenario.lose()
 
     assert isinstance(scenario.ownership.give_back(), Fenced)
     assert scenario.shelf.saves == []
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize(
