@@ -44,6 +44,12 @@ class Session:
         self._pulse = parts.context.pulse
         self._background = parts.background
         self._window = parts.mode.window(progress.position)
+        self._mode_context = ModeContext(
+            position=progress.position,
+            in_flight=parts.mode.in_flight(self._window),
+            pipeline=parts.context,
+            readers=parts.background,
+        )
         self._client: Complainer | None = None
 
     def run(self) -> None:
@@ -80,16 +86,12 @@ class Session:
         producer = parts.driver.sink(parts.settings, dead_letters, self._pulse.wake)
         driver = self._background.enter(stack, producer)
         self._client = driver
-        self.in_flight = parts.mode.in_flight(self._window)
+        self.in_flight = self._mode_context.in_flight
         metered = MeteredSink(driver, parts.context.clock, parts.context.counters)
-        return stack.enter_context(
-            parts.mode.wrap_sink(metered, self._mode_context(self.in_flight))
-        )
+        return stack.enter_context(parts.mode.wrap_sink(metered, self._mode_context))
 
     def _open_stream(self, stack: ExitStack) -> Stream:
-        in_flight = self.in_flight or self._window
-        stream = self._base_stream(stack)
-        return self._parts.mode.wrap_stream(stream, self._mode_context(in_flight))
+        return self._parts.mode.wrap_stream(self._base_stream(stack), self._mode_context)
 
     def _base_stream(self, stack: ExitStack) -> Stream:
         """Return the change stream, after the gap before it where there is one."""
@@ -130,10 +132,6 @@ class Session:
             progress=self.recovery,
             latest_only=context.counters if latest_only else None,
         )
-
-    def _mode_context(self, in_flight: Window) -> ModeContext:
-        position = self._progress.position
-        return ModeContext(position, in_flight, self._parts.context, self._background)
 
     def _loop_context(self, sink: Sink) -> LoopContext:
         parts = self._parts

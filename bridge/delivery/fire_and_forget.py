@@ -9,7 +9,6 @@ from bridge.logs import Repeated
 from bridge.model.window import Delivery, Sending, Window
 from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.ports import Sink
-from bridge.pipeline.pulse import PULSE_SECONDS
 
 logger = logging.getLogger("bridge")
 
@@ -86,7 +85,7 @@ class FireAndForgetSink:
                 self._pulse.wake.clear()
                 self.collect()
                 if self._in_flight:
-                    self._pulse.wait_for_answers(min(left, PULSE_SECONDS))
+                    self._pulse.wait_for_answers(left)
                 self._pulse.keep_alive()
         self.give_up("the bridge stopped before Kafka acknowledged them")
 

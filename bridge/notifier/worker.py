@@ -12,11 +12,11 @@ from bridge.model.message import Message
 from bridge.model.policy import Backoff
 from bridge.model.window import Delivery
 from bridge.pipeline.ports import Sink
+from bridge.pipeline.pulse import PULSE_SECONDS
 from bridge.settings import Settings
 
 logger = logging.getLogger("bridge")
 
-_PULSE_SECONDS = 0.25
 #: How long a healthy producer may take to close.
 _CLOSE_SECONDS = 1.0
 #: The longest pause between attempts to connect: a caller may be waiting.
@@ -179,7 +179,7 @@ class ProducerWorker:
             sink.send([(pending.message, pending.delivery) for pending in messages])
         self._settle(sink.settled())
         if not self._queue:
-            self._wake.wait(_PULSE_SECONDS)
+            self._wake.wait(PULSE_SECONDS)
 
     def _take_queue(self) -> list[PendingMessage]:
         """Move the queued messages in flight, unless the producer is to be discarded."""
