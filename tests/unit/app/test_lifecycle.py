@@ -98,13 +98,13 @@ def test_a_state_may_change_its_reason(state: State) -> None:
 
 def test_no_state_is_left_out_of_the_moves() -> None:
     assert set(MOVES) == set(State)
-    assert LOOPING < set(State)
+    assert set(State) > LOOPING
     assert all(set(after) <= set(State) for after in MOVES.values())
     assert all(before not in after for before, after in MOVES.items())
 
 
 def test_a_ready_state_without_reason_is_ready() -> None:
-    """The reason of the state before does not survive a move without one."""
+    """The reason of the state before does not survive a move without a reason."""
     lifecycle = lifecycle_in(State.WAITING)
     lifecycle.enter(State.WAITING, "MongoDB is unreachable")
 
