@@ -58,7 +58,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def unheard(caplog: pytest.LogCaptureFixture) -> None:
-    """pytest keeps the lines of the client until the test ends, and with them the connections they are about."""
+    """pytest keeps log records until the test ends, and with them the client's connections."""
     caplog.set_level(logging.CRITICAL, "kafka")
 
 

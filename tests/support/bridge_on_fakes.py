@@ -69,7 +69,7 @@ class FakeHistory:
 
 
 class FakeSource:
-    """See :class:`bridge.mongo.source.MongoSource`; ``failures`` are raised by ``open``, in order."""
+    """See :class:`bridge.mongo.source.MongoSource`; ``open`` raises ``failures`` in order."""
 
     def __init__(self, log: Log) -> None:
         self.log = log

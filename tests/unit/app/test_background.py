@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class SignallingKeeper:
-    """Sets ``kept`` when the ownership is kept; raises ``error`` instead, where there is one."""
+    """Sets ``kept`` when the ownership is kept; raises ``error`` instead, where it is set."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.kept = threading.Event()
@@ -231,7 +231,7 @@ def test_a_reader_raises_the_error_of_its_source(scenario: BackgroundScenario) -
 
 
 def test_finish_waits_for_an_abandoned_call(scenario: BackgroundScenario) -> None:
-    """Else each session that fails would leave one more query of hours to MongoDB."""
+    """Else each session that fails would leave another query of hours to MongoDB."""
     ended = []
     call = scenario.background.later(lambda: ended.append(scenario.until_kept()))
     assert call.poll() is None
@@ -241,7 +241,7 @@ def test_finish_waits_for_an_abandoned_call(scenario: BackgroundScenario) -> Non
     assert ended == ["kept"]
 
 
-def test_a_stop_does_not_wait_for_an_abandoned_call(scenario: BackgroundScenario) -> None:
+def test_a_stop_ignores_an_abandoned_call(scenario: BackgroundScenario) -> None:
     call = scenario.background.later(scenario.slow)
     assert call.poll() is None
     scenario.pulse.request_stop()

@@ -1,8 +1,8 @@
-"""One bridge: it owns the checkpoint, runs sessions, retries, and hands over."""
+"""A bridge: it owns the checkpoint, runs sessions, retries, and hands over."""
 
 from __future__ import annotations
 
-import itertools
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -86,7 +86,7 @@ def test_a_first_start_stores_before_it_reads(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_failures_are_waited_out_with_a_back_off(world: BridgeOnFakes) -> None:
-    """Each session waits longer than the one before, and the next one delivers."""
+    """Each pause is longer than the pause before, and the last session delivers."""
     opened: list[float] = []
     world.kafka.before_open = lambda: opened.append(world.clock.monotonic())
     world.kafka.failures = [UNREACHABLE] * 5
@@ -94,7 +94,7 @@ def test_failures_are_waited_out_with_a_back_off(world: BridgeOnFakes) -> None:
 
     outcome = world.run(lambda: None, world.acknowledge)
 
-    pauses = [later - earlier for earlier, later in itertools.pairwise(opened)]
+    pauses = [later - earlier for earlier, later in pairwise(opened)]
     assert pauses == pytest.approx([Backoff().wait(tries) for tries in range(1, 6)])
     assert outcome == Outcome()
     assert world.trans_ids() == ["job-0/1"]
@@ -131,9 +131,7 @@ def test_a_session_starts_at_the_settled_position(world: BridgeOnFakes) -> None:
 @pytest.mark.parametrize(
     "error", [Misconfigured("the topic does not exist"), NotPermitted("Kafka refuses this user")]
 )
-def test_an_error_that_does_not_pass_ends_the_bridge(
-    world: BridgeOnFakes, error: BridgeError
-) -> None:
+def test_a_permanent_error_ends_the_bridge(world: BridgeOnFakes, error: BridgeError) -> None:
     world.kafka.failures = [error]
 
     with pytest.raises(type(error)):
@@ -152,7 +150,7 @@ def test_lost_resume_points_are_tried_less_often(world: BridgeOnFakes) -> None:
 
     world.run(*[lambda: None] * 40)
 
-    pauses = [later - earlier for earlier, later in itertools.pairwise(opened)]
+    pauses = [later - earlier for earlier, later in pairwise(opened)]
     assert len(pauses) == world.bridge.counters.history_lost == 5
     assert all(pause > Backoff().wait(tries) - 1e-6 for tries, pause in enumerate(pauses, 1))
     assert "kafka" not in world.bridge.counters.restarts
@@ -228,7 +226,7 @@ def test_a_stopped_standby_leaves_the_owner_alone(world: BridgeOnFakes) -> None:
     assert world.source.opened == []
 
 
-def test_a_lost_ownership_at_the_last_store_is_raised(world: BridgeOnFakes) -> None:
+def test_an_ownership_lost_at_the_end_is_raised(world: BridgeOnFakes) -> None:
     """Else it would end like a bridge that could not store, and be started again."""
     world.log.append()
 
@@ -285,8 +283,8 @@ def test_unacknowledged_messages_are_an_unclean_stop(
     assert "stopped with 1 messages that Kafka did not acknowledge: nothing is lost" in caplog.text
 
 
-def test_the_token_of_other_stages_is_used_by_time(world: BridgeOnFakes) -> None:
-    """Only at the stored position: a later one has a token of the present stages."""
+def test_other_stages_open_the_stream_by_time(world: BridgeOnFakes) -> None:
+    """Only at the stored position: a later position has a token of the present stages."""
     world.source.fingerprint = "other stages"
     world.log.append()
 

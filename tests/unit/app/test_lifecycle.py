@@ -104,7 +104,7 @@ def test_no_state_is_left_out_of_the_moves() -> None:
 
 
 def test_a_ready_state_without_reason_is_ready() -> None:
-    """The reason of the state before does not survive a move without one."""
+    """The reason of the state before does not survive a move without a reason."""
     lifecycle = lifecycle_in(State.WAITING)
     lifecycle.enter(State.WAITING, "MongoDB is unreachable")
 

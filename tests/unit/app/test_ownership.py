@@ -74,7 +74,7 @@ def test_keep_renews_before_the_progress_is_known(scenario: OwnershipScenario) -
     assert scenario.store.renewals == 2
 
 
-def test_keep_renews_when_due_after_the_progress_is_known(scenario: OwnershipScenario) -> None:
+def test_keep_renews_when_due_with_progress(scenario: OwnershipScenario) -> None:
     scenario.own()
 
     scenario.ownership.keep()

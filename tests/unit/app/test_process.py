@@ -1,4 +1,4 @@
-"""One process: its HTTP server, its stop and its exit code, without a server to connect to."""
+"""A process: its HTTP server, its stop and its exit code, without a server to connect to."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ REFUSED = NotPermitted("Kafka refuses this user")
 
 
 class RetryScenario:
-    """Sessions of one bridge, one after the other, on a fake clock."""
+    """Consecutive sessions of a bridge on a fake clock."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
@@ -83,7 +83,7 @@ def test_a_short_session_is_not_healthy(scenario: RetryScenario) -> None:
     assert scenario.retry.pause_seconds() == Backoff().wait(2)
 
 
-def test_the_health_of_an_earlier_session_does_not_count(scenario: RetryScenario) -> None:
+def test_the_health_of_an_earlier_session_is_past(scenario: RetryScenario) -> None:
     """A session that never became ready fails for as long as it lasts, not since the last one."""
     scenario.session(ready_seconds=HEALTHY_SECONDS + 1)
     scenario.retry.failed(UNREACHABLE)

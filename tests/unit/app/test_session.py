@@ -1,4 +1,4 @@
-"""One session: one open stream, one open producer, and the loop between them."""
+"""A session: an open stream, an open producer, and the loop between them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class JobInGap(NamedTuple):
 
 
 class SessionScenario:
-    """A session on fakes; each wait for answers is a step, and the last one stops the session."""
+    """A session on fakes; each wait for answers is a step, and the last wait stops it."""
 
     def __init__(
         self, *, gap: Gap | None = None, other_stages: bool = False, **options: Any
@@ -278,7 +278,7 @@ def test_jobs_without_history_are_counted(caplog: pytest.LogCaptureFixture) -> N
     assert scenario.context.counters.latest_only == 1
 
 
-def test_the_token_of_other_stages_is_used_by_time() -> None:
+def test_other_stages_open_the_stream_by_time() -> None:
     scenario = SessionScenario(other_stages=True)
 
     scenario.run()

@@ -1,4 +1,4 @@
-"""Signals, sent to a process of its own: the first asks, the second ends."""
+"""Signals, sent to a child process: the first asks for a stop, the second kills."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import signal, sys, threading
 from bridge.app.signals import on_stop
 
 asked = threading.Event()
-signal.signal(signal.SIGHUP, signal.SIG_IGN if sys.argv[1] == "nohup" else signal.SIG_DFL)  # whatever these tests run under
+# The tests themselves may run under nohup.
+signal.signal(signal.SIGHUP, signal.SIG_IGN if sys.argv[1] == "nohup" else signal.SIG_DFL)
 
 def callback():
     print("asked on", threading.current_thread().name, flush=True)
@@ -27,7 +28,8 @@ with on_stop(callback):
     if sys.argv[1] == "hang":
         print("hanging", flush=True)
         threading.Event().wait()
-print("restored", signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, signal.getsignal(signal.SIGINT) == before, flush=True)
+terminates = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+print("restored", terminates, signal.getsignal(signal.SIGINT) == before, flush=True)
 """
 CHILD = CHILD.replace("asked = ", "before = signal.getsignal(signal.SIGINT)\nasked = ", 1)
 
@@ -50,7 +52,7 @@ def line(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_the_first_signal_calls_back_on_a_thread_of_its_own(number: signal.Signals) -> None:
+def test_the_first_signal_asks_on_another_thread(number: signal.Signals) -> None:
     with child("end") as process:
         process.send_signal(number)
 
@@ -67,9 +69,7 @@ def test_the_first_signal_calls_back_on_a_thread_of_its_own(number: signal.Signa
         (signal.SIGHUP, signal.SIGTERM),
     ],
 )
-def test_the_second_signal_kills_whichever_it_is(
-    first: signal.Signals, second: signal.Signals
-) -> None:
+def test_the_second_signal_kills(first: signal.Signals, second: signal.Signals) -> None:
     with child("hang") as process:
         process.send_signal(first)
         assert line(process) == "asked on signals\n"
@@ -80,7 +80,7 @@ def test_the_second_signal_kills_whichever_it_is(
         assert process.wait(10) == -second
 
 
-def test_a_hangup_that_is_to_be_ignored_is_ignored() -> None:
+def test_an_ignored_hangup_stays_ignored() -> None:
     with child("nohup") as process:
         process.send_signal(signal.SIGHUP)
         process.send_signal(signal.SIGTERM)
@@ -90,8 +90,13 @@ def test_a_hangup_that_is_to_be_ignored_is_ignored() -> None:
         assert process.wait(10) == 0
 
 
-def test_without_a_signal_nothing_is_called_and_all_is_as_before() -> None:
-    code = "from bridge.app.signals import on_stop\nwith on_stop(lambda: print('called')):\n    pass\nprint('end')"
+def test_without_a_signal_nothing_is_called() -> None:
+    code = (
+        "from bridge.app.signals import on_stop\n"
+        "with on_stop(lambda: print('called')):\n"
+        "    pass\n"
+        "print('end')"
+    )
 
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
 

@@ -1,4 +1,4 @@
-"""Two bridges in one process share nothing that one of them changes."""
+"""Two bridges in one process share nothing that either of them changes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONTAINERS = (dict, list, set, deque)
 
 
 def is_mutable(value: object) -> bool:
-    """Return whether a bridge could change ``value`` for another one."""
+    """Return whether a bridge could change ``value`` for another bridge."""
     if isinstance(value, (*CONTAINERS, threading.Event, Executor, Counters)):
         return True
     kind = type(value)

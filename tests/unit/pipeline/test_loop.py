@@ -127,7 +127,7 @@ def test_an_idle_position_is_stored_after_a_while() -> None:
     assert bridge.stored.position == at(1)
 
 
-def test_an_idle_loop_sleeps_and_a_busy_one_does_not() -> None:
+def test_only_an_idle_loop_sleeps() -> None:
     bridge = filled(4)
     before = bridge.clock.monotonic()
     bridge.turn(2)

@@ -72,7 +72,7 @@ def test_a_lost_ownership_ends_a_pause(scenario: PulseScenario) -> None:
         scenario.pulse.sleep(30.0)
 
 
-def test_a_wait_for_answers_is_at_most_a_pulse(scenario: PulseScenario) -> None:
+def test_a_wait_is_at_most_a_pulse(scenario: PulseScenario) -> None:
     started = scenario.clock.monotonic()
 
     scenario.pulse.wait_for_answers(30.0)

@@ -118,7 +118,7 @@ def test_a_stop_ends_after_the_drain() -> None:
     assert scenario.republisher.window.count == 1
 
 
-def test_acknowledgements_are_reported_and_the_rest_is_not_read() -> None:
+def test_a_stop_leaves_the_rest_unread() -> None:
     """A stop between two events leaves the later ones unread: the caller knows where to resume."""
     clock = FakeClock()
     sink = CommandSink(clock)

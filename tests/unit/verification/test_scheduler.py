@@ -92,7 +92,7 @@ def spans(
 def test_each_verification_starts_after_the_last_complete(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What happened before a first start is nobody's; what happened while the bridge was away is its own."""
+    """Changes before a first start are not the bridge's; those during a downtime are."""
     bridge = ObservedBridge(start=checkpoint_at(ClusterTime(BASE)).position)
     rounds = BusyRounds(3, bridge)
     verifying = scheduler(bridge, verify__every="1h", verify__settle_seconds="10")
