@@ -28,7 +28,7 @@ unit: $(VENV)/test  ## the tests that need no server
 	$(BIN)/python -m pytest tests/unit tests/test_architecture.py $(PYTEST_ARGS)
 
 faults: $(VENV)/test  ## SIGKILL at random and at each named point of the loop, 20 times each
-	FAULT_REPEATS=20 $(BIN)/python -m pytest tests/e2e/faults/test_kill_points.py tests/e2e/faults/test_crash.py $(PYTEST_ARGS)
+	FAULT_REPEATS=20 $(BIN)/python -m pytest tests/e2e/test_kill_points.py tests/e2e/test_crash.py $(PYTEST_ARGS)
 
 bench: $(VENV)/bench  ## rate, memory, latency and start-up, beside the raw change stream; five minutes
 	$(BIN)/python -m benchmarks $(ARGS)

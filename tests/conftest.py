@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.demo.servers.mongod import Mongod
 from tests.support.servers import kafka as apache
+from tests.support.servers.mongo import MongoDeployment
 
 #: Says where a program is, not how the bridge behaves.
 KEPT = frozenset({"JOB_BRIDGE_MONGOD", "JOB_BRIDGE_TANSU"})
@@ -19,9 +19,9 @@ for name in [name for name in os.environ if name.startswith("JOB_BRIDGE_") and n
 
 
 @pytest.fixture(scope="session")
-def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
+def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoDeployment]:
     """A replica set of one node."""
-    with Mongod(tmp_path_factory.mktemp("mongod")) as server:
+    with MongoDeployment(tmp_path_factory.mktemp("mongod")) as server:
         yield server
 
 

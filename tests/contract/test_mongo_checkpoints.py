@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from bridge.demo.servers.mongod import Mongod
 from bridge.errors import CheckpointUnusable, Fenced, NotPermitted, Retryable
 from bridge.mongo.checkpoints import COLLECTION, MongoCheckpointStore
 from bridge.mongo.lease_owner import this_process
 from tests.support.factories import at, checkpoint
+from tests.support.servers.mongo import MongoDeployment
 
 LEASE = 30.0
 
 
 @pytest.fixture
-def client(mongo: Mongod) -> Iterator[MongoClient[dict[str, Any]]]:
+def client(mongo: MongoDeployment) -> Iterator[MongoClient[dict[str, Any]]]:
     with MongoClient[dict[str, Any]](mongo.uri) as client:
         yield client
 
@@ -151,7 +151,7 @@ def test_a_user_without_the_right_is_told_what_to_grant(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     with (
-        Mongod(tmp_path_factory.mktemp("guarded"), auth=True) as server,
+        MongoDeployment(tmp_path_factory.mktemp("guarded"), auth=True) as server,
         MongoClient[dict[str, Any]](server.uri) as nobody,
     ):
         with pytest.raises(NotPermitted, match="Grant find, insert and update"):

@@ -16,7 +16,7 @@ from bridge.model.position import Position
 from bridge.model.transition import Batch, Event, Transition
 from bridge.pipeline.ports import Stream
 from tests.support.fakes import FakeStream, Log
-from tests.support.source_jobs import Jobs
+from tests.support.source_under_test import SourceUnderTest
 
 PATIENCE_SECONDS = 20.0
 
@@ -61,23 +61,23 @@ class Memory:
 
 
 class Collection:
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: SourceUnderTest) -> None:
         self.jobs, self.wake = jobs, threading.Event()
 
     def here(self) -> Position:
-        return self.jobs.here()
+        return self.jobs.end_position()
 
     def open(self, start: Position) -> AbstractContextManager[Stream]:
         return self.jobs.source.open(start, self.wake, by_time=False)
 
     def write(self, count: int = 1) -> list[str]:
-        return [one.trans_id for one in self.jobs.many(count)]
+        return [one.trans_id for one in self.jobs.insert_many(count)]
 
     def noise(self) -> None:
         self.jobs.database["others"].insert_one({})
 
     def end(self) -> None:
-        self.jobs.documents.drop()
+        self.jobs.collection.drop()
 
 
 @pytest.fixture(params=["memory", "mongo"])
@@ -85,7 +85,7 @@ def place(request: pytest.FixtureRequest, database: str) -> Iterator[Place]:
     if request.param == "memory":
         yield Memory()
         return
-    with Jobs(request.getfixturevalue("mongo").uri, database) as jobs:
+    with SourceUnderTest(request.getfixturevalue("mongo").uri, database) as jobs:
         yield Collection(jobs)
 
 

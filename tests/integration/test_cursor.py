@@ -11,9 +11,9 @@ from bson.timestamp import Timestamp
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from bridge.demo.servers.mongod import Mongod
 from bridge.mongo.change_stream_cursor import BATCH_SIZE, ChangeStreamCursor, unpacked
-from tests.support.mongo_commands import Heard
+from tests.support.sent_commands import SentCommands
+from tests.support.servers.mongo import MongoDeployment
 
 Document = dict[str, Any]
 
@@ -22,7 +22,7 @@ class Place:
     """A collection with events, and a client of its own to read them with."""
 
     def __init__(self, uri: str, database: str) -> None:
-        self.heard = Heard()
+        self.heard = SentCommands()
         self.client = MongoClient[Document](uri, event_listeners=[self.heard])
         self.jobs = self.client[database]["jobs"]
         self.others = MongoClient[Document](uri)
@@ -55,7 +55,7 @@ class Place:
 
 
 @pytest.fixture
-def place(mongo: Mongod, database: str) -> Iterator[Place]:
+def place(mongo: MongoDeployment, database: str) -> Iterator[Place]:
     place = Place(mongo.uri, database)
     yield place
     place.close()

@@ -19,7 +19,6 @@ from pymongo.collection import Collection
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from bridge.demo.servers.mongod import Mongod
 from bridge.demo.servers.process import poll
 from bridge.model.gap import Gap
 from bridge.model.position import ClusterTime, position_from
@@ -27,6 +26,7 @@ from bridge.model.profile import PROFILES
 from bridge.mongo.job_documents import DATE, recovery_cursor_of
 from bridge.mongo.job_history import JobHistoryReader
 from bridge.mongo.query_plans import scans
+from tests.support.servers.mongo import MongoDeployment
 
 NOW = datetime(2026, 3, 2, 18, 0, tzinfo=timezone.utc)
 MISSING = object()
@@ -63,7 +63,7 @@ AGAIN = {"unusable", "number", "later number", "decimal", "date", "later date"}
 
 
 @pytest.fixture
-def jobs(mongo: Mongod, database: str) -> Iterator[Collection[dict[str, Any]]]:
+def jobs(mongo: MongoDeployment, database: str) -> Iterator[Collection[dict[str, Any]]]:
     with MongoClient[dict[str, Any]](mongo.uri, w="majority") as client:
         collection = client[database].jobs
         collection.create_index([("_update_time", ASCENDING)])
@@ -150,7 +150,7 @@ def test_what_was_updated_since_a_gap_was_begun_to_be_read_is_read_once_more(
 
 
 @contextmanager
-def replication_held(server: Mongod) -> Iterator[None]:
+def replication_held(server: MongoDeployment) -> Iterator[None]:
     """The other nodes apply nothing meanwhile, so no new write is a majority's."""
     others = [number for number in range(3) if number != server.primary_index()]
 
@@ -171,7 +171,9 @@ def test_what_a_majority_has_not_yet_is_waited_for(
 ) -> None:
     folder = tmp_path_factory.mktemp("majority")
     with (
-        Mongod(folder, nodes=3, arguments=("--setParameter", "enableTestCommands=1")) as server,
+        MongoDeployment(
+            folder, nodes=3, arguments=("--setParameter", "enableTestCommands=1")
+        ) as server,
         MongoClient[dict[str, Any]](server.uri, w=1) as client,
         ThreadPoolExecutor() as pool,
     ):

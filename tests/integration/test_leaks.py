@@ -12,7 +12,6 @@ import pytest
 
 from bridge.app.background import Background
 from bridge.clock import SystemClock
-from bridge.demo.servers.mongod import Mongod
 from bridge.demo.servers.process import free_port
 from bridge.errors import Retryable
 from bridge.kafka import timeouts
@@ -23,6 +22,7 @@ from bridge.mongo.client import state_client
 from bridge.mongo.source import MongoSource
 from bridge.settings import Settings, load
 from tests.support.servers.kafka import Kafka
+from tests.support.servers.mongo import MongoDeployment
 
 
 def _config(**options: object) -> Settings:
@@ -115,7 +115,7 @@ def test_a_closed_sink_leaves_nothing_behind(driver: str, kafka: Kafka, topic: s
     _leaves_nothing(attempt)
 
 
-def test_a_closed_stream_leaves_nothing_behind(mongo: Mongod, database: str) -> None:
+def test_a_closed_stream_leaves_nothing_behind(mongo: MongoDeployment, database: str) -> None:
     settings = _config(mongo__uri=mongo.uri, mongo__database=database)
     client = state_client(settings)
     source = MongoSource(settings, profile_of(settings), client)

@@ -16,12 +16,12 @@ from pymongo.collection import Collection
 from pymongo.monitoring import CommandStartedEvent
 
 from bridge.demo.job_service.workload import indexes
-from bridge.demo.servers.mongod import Mongod
 from bridge.model.profile import PROFILES, Profile
 from bridge.mongo.decoder import OPTIONS
 from bridge.mongo.job_history import JobHistoryReader
 from bridge.mongo.tags import JobTags, Sweep, TransitionTags
-from tests.support.mongo_commands import Heard
+from tests.support.sent_commands import SentCommands
+from tests.support.servers.mongo import MongoDeployment
 
 JOBS, CHUNK = 200_000, 5_000
 OLD, YOUNG = 400, 100
@@ -36,7 +36,7 @@ Jobs = Collection[Document]
 Tags = TransitionTags | JobTags
 
 
-class Finds(Heard):
+class Finds(SentCommands):
     """The finds that were sent, as MongoDB can explain them."""
 
     def started(self, event: CommandStartedEvent) -> None:
@@ -51,7 +51,7 @@ FINDS = Finds()
 
 
 @pytest.fixture(scope="module")
-def jobs(mongo: Mongod) -> Iterator[Jobs]:
+def jobs(mongo: MongoDeployment) -> Iterator[Jobs]:
     """Many jobs that were sent long ago, with the service's own indexes."""
     with MongoClient[Document](mongo.uri, event_listeners=[FINDS]) as client:
         jobs = client[f"test-{uuid.uuid4().hex[:12]}"].get_collection("jobs", codec_options=OPTIONS)

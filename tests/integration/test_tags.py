@@ -16,7 +16,6 @@ from bson.regex import Regex
 from bson.timestamp import Timestamp
 from pymongo import MongoClient
 
-from bridge.demo.servers.mongod import Mongod
 from bridge.errors import Misconfigured
 from bridge.mongo.decoder import OPTIONS
 from bridge.mongo.tags import JobTags, Sweep, TransitionTags
@@ -32,10 +31,11 @@ from tests.integration.test_sweep_index import (
     name_of,
     tags_of,
 )
+from tests.support.servers.mongo import MongoDeployment
 
 
 @pytest.fixture
-def few(mongo: Mongod, database: str) -> Iterator[Jobs]:
+def few(mongo: MongoDeployment, database: str) -> Iterator[Jobs]:
     """An empty collection that does not exist yet."""
     with MongoClient[Document](mongo.uri) as client:
         yield client[database].get_collection("jobs", codec_options=OPTIONS)

@@ -70,8 +70,8 @@ class File:
 
     def dead(self) -> None:
         killed(
-            "from pathlib import Path; from bridge.checkpoint.file import FileCheckpoint",
-            f"FileCheckpoint(Path({str(self.path)!r}), 'bridge')",
+            "from pathlib import Path; from bridge.checkpoint.file import FileCheckpointStore",
+            f"FileCheckpointStore(Path({str(self.path)!r}), 'bridge')",
         )
 
     def silent(self) -> None:
@@ -98,8 +98,8 @@ class Collection:
 
     def dead(self) -> None:
         killed(
-            "from pymongo import MongoClient; from bridge.mongo.checkpoints import MongoCheckpoints",
-            f"MongoCheckpoints(MongoClient({self.uri!r}), {self.database!r}, 'bridge', {LEASE})",
+            "from pymongo import MongoClient; from bridge.mongo.checkpoints import MongoCheckpointStore",
+            f"MongoCheckpointStore(MongoClient({self.uri!r}), {self.database!r}, 'bridge', {LEASE})",
         )
 
     def silent(self) -> None:

@@ -13,7 +13,6 @@ import uuid
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pytest
@@ -29,7 +28,15 @@ from kafka.admin import (
 )
 from kafka.errors import KafkaError
 
-from bridge.demo.servers.process import Child, ServerError, free_ports, listening, poll
+from bridge.demo.servers.process import (
+    Child,
+    Server,
+    ServerError,
+    free_ports,
+    listening,
+    poll,
+)
+from tests.support.servers.frozen import freeze, thaw
 from tests.support.servers.proxy import TcpProxy
 from tests.support.servers.records import Record, read
 
@@ -79,13 +86,13 @@ def libraries() -> Path:
     return CACHE
 
 
-class Kafka:
+class Kafka(Server):
     """One broker that is its own controller; ports and data stay the same across restarts.
 
-    It listens four times: for clients (``bootstrap``), for clients that come through ``proxy``, for the
-    helpers below (always plain and all-powerful) and for the controller. With ``users`` the clients' listener
-    asks for SASL PLAIN and allows only what ``allow`` grants; the user ``admin`` may do everything.
-    Start it from the thread that outlives it (see ``Child``).
+    It listens for clients (``bootstrap``), for clients that come through ``proxy``, for the helpers
+    below (always plain and without limits) and for the controller. With ``users`` the clients'
+    listener uses SASL PLAIN and allows only what ``allow`` grants; the user ``admin`` may do
+    everything.
     """
 
     def __init__(
@@ -94,58 +101,34 @@ class Kafka:
         *,
         properties: Mapping[str, str] | None = None,
         users: Mapping[str, str] | None = None,
-        auto_create_topics: bool = False,
     ) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self._properties = dict(properties or {})
         self._users = dict(users) if users is not None else None
-        self._auto_create = auto_create_topics
         self.port, self._internal, self._proxied, self.proxy_port, self._controller = free_ports(5)
         self.bootstrap = f"127.0.0.1:{self.port}"
         self.internal = f"127.0.0.1:{self._internal}"
-        self._child: Child | None = None
-
-    def __enter__(self) -> Kafka:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
-    def child(self) -> Child:
-        """The process; raises ``ServerError`` when it was never started."""
-        if self._child is None:
-            raise ServerError("Kafka was not started")
-        return self._child
-
-    def start(self) -> None:
-        """Start, or start again on the same data, and wait until it answers; raises ``ServerError``."""
-        self._child = self._child or self._prepare()
-        self._child.start()
-        try:
-            self._child.await_ready(self._answers, "Kafka", START_SECONDS)
-        except BaseException:
-            self.stop()
-            raise
-
-    def stop(self) -> None:
-        if self._child is not None:
-            self._child.stop()
+    def pid(self) -> int:
+        return self._child.pid
 
     def kill(self) -> None:
-        self.child.kill()
+        """End it as a crash would."""
+        self._child.kill()
 
     def pause(self) -> None:
-        self.child.pause()
+        """Freeze it: connections stay open and nothing answers."""
+        freeze(self.pid)
 
     def resume(self) -> None:
-        self.child.resume()
+        thaw(self.pid)
+
+    @property
+    def _child(self) -> Child:
+        if not self._children:
+            raise ServerError("Kafka was not started")
+        return self._children[0]
 
     def proxy(self) -> TcpProxy:
         """A proxy in front of the broker; a client given its ``address`` sends everything through it."""
@@ -210,15 +193,17 @@ class Kafka:
             return False
         return True
 
-    def _prepare(self) -> Child:
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def _await_ready(self) -> None:
+        self._child.await_ready(self._answers, "Kafka", START_SECONDS)
+
+    def _make_children(self) -> tuple[Child, ...]:
         settings = self._write_settings()
         java = ["java", *JVM, *LOGGING, "-cp", f"{libraries()}/*"]
         cluster = f"--cluster-id={_cluster_id()}"
         command = [*java, "kafka.tools.StorageTool", "format", cluster, "--config", str(settings)]
         with (self.folder / "format.log").open("wb") as log:
             subprocess.run(command, check=True, stdout=log, stderr=subprocess.STDOUT)
-        return Child([*java, "kafka.Kafka", str(settings)], self.folder / "kafka.log")
+        return (Child([*java, "kafka.Kafka", str(settings)], self.folder / "kafka.log"),)
 
     def _write_settings(self) -> Path:
         settings = self.folder / "server.properties"
@@ -234,7 +219,7 @@ class Kafka:
             "node.id": "1",
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller}",
             "log.dirs": str(self.folder / "data"),
-            "auto.create.topics.enable": str(self._auto_create).lower(),
+            "auto.create.topics.enable": "false",
             "num.partitions": "3",
             "offsets.topic.replication.factor": "1",
             "offsets.topic.num.partitions": "4",

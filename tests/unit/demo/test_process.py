@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bridge.demo.servers.process import Child, ServerError, poll
+from tests.support.servers.frozen import freeze, thaw
 
 #: Says that it runs, then computes, on the one processor it is given and with that priority.
 BUSY = """
@@ -49,11 +50,11 @@ def test_a_paused_process_stands_still_although_it_hardly_gets_a_turn_to_stop(
     with busy(tmp_path, processor, 19) as child, busy(tmp_path, processor, 0):
         for _ in range(5):
             assert state(child) != "T"
-            child.pause()
+            freeze(child.pid)
             assert state(child) == "T"
-            child.pause()  # again changes nothing
+            freeze(child.pid)  # again changes nothing
             assert state(child) == "T"
-            child.resume()
+            thaw(child.pid)
 
 
 def test_a_process_that_has_ended_cannot_be_paused(tmp_path: Path) -> None:
@@ -62,5 +63,5 @@ def test_a_process_that_has_ended_cannot_be_paused(tmp_path: Path) -> None:
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
 
     with pytest.raises(ServerError, match=f"process {child.pid} ended instead of pausing"):
-        child.pause()
+        freeze(child.pid)
     child.stop()

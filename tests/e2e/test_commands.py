@@ -1,0 +1,333 @@
+"""The commands beside ``run``: help, version, completion, check, status, tail and topics."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.shell_completion import get_completion_class
+from pydantic import SecretStr
+
+from bridge import __version__
+from bridge.cli import main
+from bridge.demo.servers.process import free_port, poll
+from bridge.settings.load import option, setting_names
+from tests.e2e.conftest import MakeBridge
+from tests.support.command import ROOT, SECRET, GivenSettings, environment, run_command
+from tests.support.job_writer import JobWriter
+from tests.support.servers.kafka import Kafka
+from tests.support.servers.mongo import Client
+
+
+def commands(group: click.Group = main, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every command by its words; groups are no commands of their own."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        each = group.get_command(context, name)
+        assert each is not None
+        if isinstance(each, click.Group):
+            yield from commands(each, (*path, name))
+        else:
+            yield (*path, name)
+
+
+def document_ids(client: Client, name: str) -> list[object]:
+    return [
+        each["_id"] for each in client["job_bridge"]["job_bridge_checkpoints"].find({"_id": name})
+    ]
+
+
+def test_the_version_is_printed() -> None:
+    ended = run_command("--version", settings={})
+
+    assert (ended.code, ended.out) == (0, f"job-bridge, version {__version__}\n")
+
+
+@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
+def test_the_help_of_each_command_has_an_example_and_no_secret(words: tuple[str, ...]) -> None:
+    ended = run_command(
+        *words, "--help", settings={"kafka.sasl_password": SECRET, "mongo.password": SECRET}
+    )
+
+    assert ended.code == 0
+    example = ended.out.partition("Example:")[2].strip().splitlines()[0]
+    assert example.startswith(f"job-bridge {' '.join(words)}")
+    secrets = [
+        name
+        for name, field in setting_names().items()
+        if field.annotation is SecretStr and "password" in name
+    ]
+    assert len(secrets) == 3 and not any(option(name) in ended.out for name in secrets)
+
+
+def test_the_first_help_names_the_commands_and_the_exit_codes() -> None:
+    ended = run_command("--help", settings={})
+
+    named = ended.out.partition("Commands:")[2]
+    assert {line.split()[0] for line in named.strip().splitlines()} == {
+        words[0] for words in commands()
+    }
+    assert all(f" {code} " in ended.out for code in (0, 64, 70, 75, 76, 77, 78, 80, 82, 83))
+    assert run_command("-h", settings={}).out == ended.out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_completes_commands_and_options(shell: str) -> None:
+    found = get_completion_class(shell)
+    assert found is not None
+    completion = found(main, {}, "job-bridge", "_JOB_BRIDGE_COMPLETE")
+
+    assert "_JOB_BRIDGE_COMPLETE" in completion.source()
+    assert {each.value for each in completion.get_completions([], "to")} == {"token", "topics"}
+    assert {each.value for each in completion.get_completions(["token"], "")} == {
+        "show",
+        "set",
+        "clear",
+    }
+    assert "--kafka-topic" in {
+        each.value for each in completion.get_completions(["run"], "--kafka")
+    }
+
+
+def test_the_program_prints_its_completion() -> None:
+    program = "import sys; sys.argv[0] = 'job-bridge'; from bridge.cli import main; main(prog_name='job-bridge')"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment({"_JOB_BRIDGE_COMPLETE": "zsh_source"}),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert "#compdef job-bridge" in done.stdout and done.stderr == ""
+    assert done.returncode == 0
+
+
+def test_check_says_what_is_well_and_changes_nothing(
+    settings: GivenSettings, jobs: JobWriter, client: Client, database: str, topic: str
+) -> None:
+    assert jobs.collection.name == "jobs"
+    ended = run_command("check", settings=settings)
+
+    assert ended.code == 0 and ended.err == ""
+    lines = ended.out.splitlines()
+    assert all(line.startswith("ok ") for line in lines)
+    for words in (
+        "replica set rs0/",
+        f"{database}.jobs exists",
+        f"may read the change stream of {database}.jobs",
+        "may look up job ids",
+        "clock",
+        "may be kept in job_bridge.job_bridge_checkpoints",
+        "reaches back",
+        "the first start begins with start.from = now",
+        "kafka",
+        f"{topic}, 3 partition(s), 1 replica(s)",
+        "max.message.bytes 1048588",
+        "min.insync.replicas 1",
+        "keeps messages 168 hours",
+        f"topic {topic}-dlq, 1 partition(s)",
+    ):
+        assert sum(words in line for line in lines) >= 1, words
+    assert document_ids(client, settings["checkpoint.name"]) == []
+
+
+def test_check_tells_warnings_from_failures(
+    settings: GivenSettings, kafka: Kafka, topic: str
+) -> None:
+    kafka.alter_topic(topic, min_insync_replicas=2, retention_ms=3_600_000)
+    kafka.delete_topic(f"{topic}-dlq")
+
+    ended = run_command("check", "--json", settings=settings)
+
+    found = json.loads(ended.out)
+    assert all(set(each) == {"level", "subject", "text", "todo", "exit_code"} for each in found)
+    failures = [each for each in found if each["level"] == "failure"]
+    warnings = [each for each in found if each["level"] == "warning"]
+    assert [each["text"] for each in failures] == [
+        "min.insync.replicas 2 with 1 replica(s): no write can succeed"
+    ]
+    assert ended.code == failures[0]["exit_code"] == 75
+    assert {each["subject"] for each in warnings} == {"collection", "topic", "dead letters"}
+    assert "when the collection exists: it wants an index on _update_time" in ended.out
+    assert all(each["todo"] for each in failures + warnings)
+
+
+def test_check_looks_at_the_stored_position(settings: GivenSettings, start: MakeBridge) -> None:
+    with start() as bridge:
+        bridge.wait_ready()
+        during = run_command("check", settings=settings)
+        assert bridge.stop() == 0
+    after = run_command("check", settings=settings)
+
+    for ended in (during, after):
+        assert ended.code == 0
+        assert "behind the newest write" in ended.out and "the stream opens there" in ended.out
+
+
+def test_check_looks_whether_http_can_be_served(settings: GivenSettings, start: MakeBridge) -> None:
+    port = str(free_port())
+    with start(http__port=port) as bridge:
+        bridge.wait_ready()
+        taken = run_command("check", settings={**settings, "http.port": port})
+        elsewhere = run_command("check", settings={**settings, "http.host": "192.0.2.1"})
+
+    assert (
+        taken.code == 0
+        and f"127.0.0.1:{port} is taken -> nothing, if by the running bridge" in taken.out
+    )
+    assert (
+        elsewhere.code == 78
+        and "Cannot serve HTTP on 192.0.2.1:0: Cannot assign requested address" in elsewhere.out
+    )
+
+
+def test_tail_prints_what_happens_and_touches_nothing(
+    settings: GivenSettings, jobs: JobWriter, client: Client, database: str
+) -> None:
+    # Neither Kafka nor the checkpoint: there is none of the two.
+    given = {**settings, "kafka.bootstrap_servers": "127.0.0.1:1", "checkpoint.database": database}
+    line = [sys.executable, "-m", "bridge", "tail", "--count", "4"]
+    with subprocess.Popen(
+        line, env=environment(given), cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        # It says nothing before the first event: write until it has seen enough.
+        ids: list[str] = []
+
+        def ended() -> bool:
+            ids.append(jobs.add())
+            return process.poll() is not None
+
+        poll(ended, "four transitions printed", 30)
+        printed = [json.loads(line) for line in process.stdout]
+
+    assert process.returncode == 0
+    assert len(printed) == 4 and all(each["state"] == "created" for each in printed)
+    begun = ids.index(printed[0]["job_id"])
+    assert [each["job_id"] for each in printed] == ids[begun : begun + 4]
+    assert client[database].list_collection_names() == ["jobs"]
+
+
+def test_tail_begins_at_a_time(settings: GivenSettings, jobs: JobWriter) -> None:
+    job_id = jobs.add()
+    jobs.move(job_id, "complete")
+    jobs.add(id=5)
+
+    first = jobs.collection.find_one({}, {"_id": 1})
+    assert first is not None
+
+    since = first["_id"].generation_time.isoformat()
+    ended = run_command("tail", "--since", since, "--count", "3", settings=settings)
+
+    lines = ended.out.splitlines()
+    assert ended.code == 0
+    assert [json.loads(line)["state"] for line in lines[:2]] == ["created", "complete"]
+    assert lines[2].startswith("cannot be sent: the job id is int, not text")
+
+
+@pytest.mark.parametrize("since", ["yesterday", "2026-03-02T18:00:00"])
+def test_tail_refuses_what_is_no_time(since: str, settings: GivenSettings) -> None:
+    ended = run_command("tail", "--since", since, settings=settings)
+
+    assert ended.code == 64
+    assert f"--since: '{since}'" in ended.error
+
+
+def test_topics_that_the_broker_does_not_make_are_no_messages_it_refuses(
+    settings: GivenSettings, kafka: Kafka
+) -> None:
+    ended = run_command(
+        "topics",
+        "create",
+        "--partitions",
+        "99999",
+        settings={**settings, "kafka.topic": "far-too-many"},
+    )
+
+    assert ended.code == 78
+    assert (
+        "The broker makes no such topic: " in ended.error
+        and "Ask for other --partitions" in ended.error
+    )
+    assert "message" not in ended.error.replace("max.message.bytes", "")
+
+
+@pytest.mark.parametrize(
+    "words", [("verify",), ("topics", "create"), ("replay", "--since", "1h")], ids=" ".join
+)
+def test_a_command_does_not_promise_to_try_again(
+    words: tuple[str, ...], settings: GivenSettings
+) -> None:
+    ended = run_command(*words, settings={**settings, "kafka.bootstrap_servers": "127.0.0.1:1"})
+
+    assert ended.code == 75
+    assert (
+        "What was done before that stays done, nothing else was" in ended.error
+        and ended.error.endswith(", then try again")
+    )
+    assert "by itself" not in ended.error and "sent again" not in ended.error
+
+
+def test_a_time_that_has_not_been_is_refused(settings: GivenSettings, jobs: JobWriter) -> None:
+    future = "2099-01-01T00:00:00+00:00"
+    tail = run_command("tail", "--since", future, settings=settings)
+    check = run_command("check", "--start-from", future, settings=settings)
+
+    assert tail.code == 64 and f"--since: {future} is in the future" in tail.error
+    assert check.code == 78 and f"start.from = {future} is in the future" in check.out
+
+
+def test_where_a_first_start_would_begin_is_said_not_to_be_used_when_it_is_none(
+    settings: GivenSettings, start: MakeBridge
+) -> None:
+    with start() as bridge:
+        bridge.wait_ready()
+        assert bridge.stop() == 0
+
+    check = run_command("check", "--start-from", "history", settings=settings)
+    with start(start__from="history") as bridge:
+        bridge.wait_ready()
+        said = " ".join(bridge.messages())
+        assert bridge.stop() == 0
+
+    assert (
+        check.code == 0 and "start.from = history is not used: there is a checkpoint" in check.out
+    )
+    assert "start.from = history is for a first start, which this is not" in said
+
+
+def test_topics_are_made_once(settings: GivenSettings, kafka: Kafka, topic: str) -> None:
+    given = {**settings, "kafka.topic": f"{topic}-new"}
+    first = run_command("topics", "create", "--partitions", "4", settings=given)
+    again = run_command("topics", "create", "--partitions", "9", settings=given)
+
+    assert first.code == again.code == 0
+    assert first.out.splitlines() == [
+        f"{topic}-new: created with 4 partition(s)",
+        f"{topic}-new-dlq: created with 1 partition(s)",
+    ]
+    assert again.out.splitlines() == [
+        f"{topic}-new: is there already",
+        f"{topic}-new-dlq: is there already",
+    ]
+    with kafka.admin() as admin:
+        there = {each["name"]: len(each["partitions"]) for each in admin.describe_topics(None)}
+    assert there[f"{topic}-new"] == 4 and there[f"{topic}-new-dlq"] == 1
+
+
+def test_more_copies_than_brokers_are_a_setting_to_correct(
+    settings: GivenSettings, topic: str
+) -> None:
+    ended = run_command(
+        "topics", "create", "--replicas", "3", settings={**settings, "kafka.topic": f"{topic}-new"}
+    )
+
+    assert ended.code == 78
+    assert "replication" in ended.error.lower() and "--replicas" in ended.error

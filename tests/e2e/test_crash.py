@@ -1,0 +1,67 @@
+"""SIGKILL and SIGTERM at any moment."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+
+import pytest
+
+from bridge.demo.servers.process import poll
+from tests.support.delivery_case import EVERY_DELIVERY
+from tests.support.fault_scenario import WAITING, FaultScenario
+from tests.support.simulator import Workload
+
+#: Twenty repetitions on a busy machine.
+pytestmark = pytest.mark.timeout(900)
+
+
+@EVERY_DELIVERY
+def test_nothing_is_lost_when_it_is_killed_again_and_again(
+    scenario: FaultScenario, repeats: int
+) -> None:
+    bridge = scenario.bridge().start().wait_ready()
+    with scenario.load() as load:
+        for _ in range(repeats + 2):
+            time.sleep(random.uniform(1, 3))  # the fault itself is one of chance
+            assert bridge.kill() == -signal.SIGKILL
+            bridge.start().wait_ready()
+        load.await_commits(300)
+
+    verdict = scenario.finish(bridge)
+
+    verdict.check(repeated_at_most=verdict.replay(bridge.deaths), at_least=300, saves_at_least=3)
+
+
+@EVERY_DELIVERY
+def test_a_stop_in_the_middle_of_a_burst_repeats_nothing(scenario: FaultScenario) -> None:
+    bridge = scenario.bridge().start().wait_ready()
+    with scenario.load(Workload(rate=None, concurrency=32)) as load:
+        load.await_commits(500)
+        assert bridge.stop() == 0
+        load.await_commits(200)
+        bridge.start()
+        load.await_commits(200)
+
+    scenario.finish(bridge).check(repeated_at_most=0, at_least=900)
+
+
+def test_a_stop_while_kafka_is_away_asks_to_be_started_again(scenario: FaultScenario) -> None:
+    bridge = scenario.bridge(delivery__drain_seconds="2").start().wait_ready()
+    with scenario.load() as load:
+        load.await_commits(200)
+        with scenario.kafka_down() as away:
+            poll(
+                lambda: bridge.metric("job_bridge_in_flight_messages") >= WAITING,
+                "messages that wait for Kafka",
+            )
+            assert bridge.stop(seconds=2 + 8) == 75
+        bridge.start().wait_ready()
+        load.await_commits(100)
+
+    verdict = scenario.finish(bridge)
+
+    assert bridge.has_logged("messages that Kafka did not acknowledge")
+    # What the broker took just before it died was not acknowledged any more.
+    verdict.check(repeated_at_most=verdict.replay([away]), at_least=300)

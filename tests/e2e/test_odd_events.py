@@ -1,0 +1,120 @@
+"""Events that are no transitions of a job: deletes, drops, renames; the bridge stays up and goes on."""
+
+from __future__ import annotations
+
+from tests.e2e.conftest import MakeBridge
+from tests.support.job_writer import GOOD, JobWriter
+from tests.support.messages import dead_letters, published_states
+from tests.support.servers.kafka import Kafka
+
+
+def test_a_deleted_job_is_told_in_the_log_and_nothing_is_sent(
+    start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    with start() as bridge:
+        bridge.wait_ready()
+        job_id = jobs.add()
+        jobs.collection.delete_one({"id": job_id})
+        after = jobs.add_good()
+        bridge.wait_acked(1 + len(GOOD))
+
+        assert any(
+            "a job was deleted: nothing is sent for it" in line for line in bridge.messages()
+        )
+        assert bridge.metrics()['job_bridge_events_skipped_total{reason="delete"}'] == 1
+        assert bridge.ready()
+    assert published_states(kafka, topic, job_id) == ["created"]
+    assert published_states(kafka, topic, after) == list(GOOD)
+
+
+def test_a_job_deleted_before_its_id_was_known_is_set_aside(
+    start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    job_id = jobs.add()
+    with start() as bridge:
+        bridge.wait_ready()
+        assert bridge.stop() == 0
+    jobs.move(job_id, "complete")
+    jobs.collection.delete_one({"id": job_id})
+    after = jobs.add_good()
+    with start() as bridge:
+        bridge.wait_acked(1 + len(GOOD))
+
+    [letter] = dead_letters(kafka, topic)
+    assert letter["error_dlq"].startswith(
+        "the job was deleted before its id could be looked up; document _id "
+    )
+    assert letter["state"] == "complete" and letter["trans_id"]
+    assert published_states(kafka, topic, after) == list(GOOD)
+
+
+def test_a_dropped_collection_is_followed_by_the_next_of_its_name(
+    start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    with start() as bridge:
+        bridge.wait_ready()
+        before = jobs.add_good()
+        bridge.wait_acked(len(GOOD))
+        jobs.collection.drop()
+        after = jobs.add_good()
+        bridge.wait_acked(2 * len(GOOD)).wait_ready()
+
+        assert any("the collection was dropped" in line for line in bridge.messages())
+        assert bridge.running
+    assert (
+        published_states(kafka, topic, before)
+        == published_states(kafka, topic, after)
+        == list(GOOD)
+    )
+
+
+def test_a_renamed_collection_is_followed_by_the_next_of_the_old_name(
+    start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    with start() as bridge:
+        bridge.wait_ready()
+        before = jobs.add_good()
+        bridge.wait_acked(len(GOOD))
+        jobs.collection.rename("jobs-of-last-year")
+        after = jobs.add_good()
+        bridge.wait_acked(2 * len(GOOD)).wait_ready()
+
+        assert any(
+            "set mongo.collection to follow the new one" in line for line in bridge.messages()
+        )
+    assert (
+        published_states(kafka, topic, before)
+        == published_states(kafka, topic, after)
+        == list(GOOD)
+    )
+
+
+def test_a_dropped_database_is_followed_by_the_next_of_its_name(
+    start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    with start() as bridge:
+        bridge.wait_ready()
+        jobs.collection.database.client.drop_database(jobs.collection.database.name)
+        after = jobs.add_good()
+        bridge.wait_acked(len(GOOD)).wait_ready()
+
+    assert published_states(kafka, topic, after) == list(GOOD)
+
+
+def test_a_drop_while_the_bridge_is_down_loses_nothing(
+    start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    with start() as bridge:
+        bridge.wait_ready()
+        assert bridge.stop() == 0
+    before = jobs.add_good()
+    jobs.collection.drop()
+    after = jobs.add_good()
+    with start() as bridge:
+        bridge.wait_acked(2 * len(GOOD)).wait_ready()
+
+    assert (
+        published_states(kafka, topic, before)
+        == published_states(kafka, topic, after)
+        == list(GOOD)
+    )

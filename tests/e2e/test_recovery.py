@@ -1,0 +1,360 @@
+"""History lost: an oplog that has really rolled over, and the gap rebuilt from the jobs' own history."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson.objectid import ObjectId
+from pymongo import MongoClient
+
+from bridge.demo.servers.process import poll
+from tests.e2e.conftest import MakeScenario
+from tests.support.backlog import load
+from tests.support.bridge_process import BridgeProcess
+from tests.support.delivery_case import ONE_DELIVERY
+from tests.support.fault_scenario import BUSY, FaultScenario
+from tests.support.servers.kafka import Kafka
+from tests.support.servers.mongo import MongoDeployment
+from tests.support.servers.records import Record
+from tests.support.simulator import Workload
+from tests.support.small_oplog import forgetful_node, roll_past
+
+pytestmark = ONE_DELIVERY
+HISTORY_LOST, UNUSABLE = 80, 83
+SOME = Workload(jobs=40, rate=None)
+#: Small enough that what was delivered before is left out, large enough for one machine's clock.
+MARGIN = 2.0
+LAST, OF_LAST = Workload(jobs=1, rate=None), 9
+JOBS, TRANSITIONS = 50_000, 2
+
+
+@pytest.fixture
+def forgetful(tmp_path: Path) -> Iterator[MongoDeployment]:
+    with forgetful_node(tmp_path / "mongod") as server:
+        yield server
+
+
+@pytest.fixture
+def scenario(make_scenario: MakeScenario, forgetful: MongoDeployment) -> FaultScenario:
+    return make_scenario(forgetful)
+
+
+def live(scenario: FaultScenario, workload: Workload = SOME) -> None:
+    with scenario.load(workload) as load:
+        load.join()
+
+
+def stopped_and_forgotten(scenario: FaultScenario, **settings: str) -> BridgeProcess:
+    """A bridge that has stopped, jobs it did not see, and an oplog that has forgotten both.
+
+    Of what it delivered only the last job is within the margin.
+    """
+    bridge = scenario.bridge(recovery__margin_seconds=str(MARGIN), **settings).start().wait_ready()
+    live(scenario)
+    time.sleep(2 * MARGIN)
+    live(scenario, LAST)
+    scenario.wait_for_arrival()
+    assert bridge.stop() == 0
+    time.sleep(2 * MARGIN)
+    live(scenario)
+    without_update_time(scenario)
+    scenario.witness.catch_up()
+    roll_past(scenario.mongo, scenario.checkpoint()["cluster_time"])
+    return bridge
+
+
+def without_update_time(scenario: FaultScenario) -> None:
+    """Three of the latest jobs have none that is of use, as a careless service leaves them."""
+    with MongoClient[Any](scenario.mongo.uri) as client:
+        jobs = client[scenario.database].jobs
+        latest = jobs.find().sort("_update_time", -1).limit(3)
+        changes: list[dict[str, Any]] = [
+            {"$unset": {"_update_time": 1}},
+            {"$set": {"_update_time": None}},
+            {"$set": {"_update_time": "now"}},
+        ]
+        for job, change in zip(latest, changes, strict=True):
+            assert jobs.update_one({"_id": job["_id"]}, change).modified_count == 1
+
+
+def origins(scenario: FaultScenario) -> Counter[str]:
+    headers = [dict(record.headers) for record in scenario.kafka.read(scenario.topic)]
+    return Counter((found.get("ce_origin") or b"").decode() for found in headers)
+
+
+def test_a_gap_is_rebuilt_from_history_and_nothing_is_lost_or_repeated(
+    scenario: FaultScenario,
+) -> None:
+    bridge = stopped_and_forgotten(scenario)
+    before = len(scenario.arrived())
+
+    bridge.start()
+    with scenario.load() as load:  # life goes on while the gap is read
+        load.await_commits(200)
+
+    verdict = scenario.finish(bridge)
+    assert bridge.has_logged("The oplog no longer reaches back to the checkpoint")
+    assert bridge.has_logged("Nothing is skipped")
+    assert origins(scenario)["recovery"] >= 2 * 40
+    # Only what happened within the margin around the gap may be there twice.
+    around = OF_LAST + (BUSY.rate or 0) * (MARGIN + 2)
+    verdict.check(repeated_at_most=int(around), at_least=2 * 80)
+    assert verdict.repeated < before
+    assert scenario.checkpoint()["gap"] is None
+
+
+def test_where_settings_say_stop_it_stops_and_names_the_command(scenario: FaultScenario) -> None:
+    bridge = stopped_and_forgotten(scenario, recovery__on_history_lost="stop")
+    position, arrived = scenario.checkpoint()["cluster_time"], scenario.arrived()
+
+    assert bridge.start().wait() == HISTORY_LOST
+
+    assert scenario.checkpoint()["cluster_time"] == position
+    assert scenario.arrived() == arrived
+    line = next(
+        line["message"] for line in bridge.all_lines() if line.get("exit_code") == HISTORY_LOST
+    )
+    assert "'job-bridge run --recovery-on-history-lost recover'" in line
+    bridge.configure(recovery__on_history_lost="recover")
+    bridge.start()
+    scenario.finish(bridge).check(repeated_at_most=OF_LAST, at_least=2 * 40)
+
+
+def test_a_kill_in_the_middle_of_a_recovery_goes_on_where_it_was(scenario: FaultScenario) -> None:
+    bridge = (
+        scenario.bridge(
+            recovery__margin_seconds=str(MARGIN),
+            delivery__window_messages="200",
+            checkpoint__interval_seconds="0.05",
+        )
+        .start()
+        .wait_ready()
+    )
+    live(scenario)
+    scenario.wait_for_arrival()
+    assert bridge.stop() == 0
+    for _ in range(30):  # jobs of one load have one update time
+        load(scenario.mongo.uri, scenario.database, 500, 3)
+    roll_past(scenario.mongo, scenario.checkpoint()["cluster_time"])
+    kills = 0
+    while kills < 3:
+        bridge.start()
+        # A recovery is under way, and has stored how far it came since the last kill.
+        before = ("", None, scenario.checkpoint().get("place"))
+
+        def advanced(before: tuple[object, ...] = before) -> bool:
+            return scenario.checkpoint().get("place") not in before
+
+        poll(advanced, "progress", 120)
+        assert scenario.checkpoint()["gap"] is not None
+        bridge.kill()
+        kills += 1
+    at_last_kill = scenario.checkpoint()["place"]
+    bridge.start()
+    poll(lambda: scenario.checkpoint()["gap"] is None, "the end of the recovery", 120)
+    assert bridge.wait_ready().stop() == 0
+
+    arrived = Counter(
+        json.loads(record.value or b"")["trans_id"]
+        for record in scenario.kafka.read(scenario.topic)
+    )
+    with MongoClient[Any](scenario.mongo.uri) as client:
+        committed = [
+            one["trans_id"]
+            for job in client[scenario.database].jobs.find()
+            for one in job["transition_times"]
+        ]
+    assert set(committed) == set(arrived)
+    repeated = sum(arrived.values()) - len(arrived)
+    # Each kill repeats what was not yet stored, not what came before.
+    assert repeated < len(committed) / 4, (
+        f"{repeated} of {len(committed)} repeated after {kills} kills"
+    )
+    assert at_last_kill > "t"
+
+
+def test_the_status_tells_how_far_a_recovery_is(scenario: FaultScenario, kafka: Kafka) -> None:
+    bridge = scenario.bridge(delivery__window_messages="200").start().wait_ready()
+    live(scenario)
+    scenario.wait_for_arrival()
+    assert bridge.stop() == 0
+    load(scenario.mongo.uri, scenario.database, 4_000, 3)
+    roll_past(scenario.mongo, scenario.checkpoint()["cluster_time"])
+    with scenario.kafka_paused():
+        bridge.start()
+    bridge.wait_unready("publishing from the jobs' history: ")
+    recovery = bridge.status()["recovery"]
+    assert recovery["jobs_total"] >= 4_000 and recovery["jobs_done"] <= recovery["jobs_total"]
+    assert bridge.metric("job_bridge_recovery_jobs") == recovery["jobs_total"]
+    assert bridge.metric("job_bridge_state", state="recovering") == 1
+
+    bridge.wait_ready()
+
+    assert bridge.status()["recovery"] is None
+    assert bridge.metric("job_bridge_history_lost_total") == 1
+    assert bridge.metric("job_bridge_transitions_recovered_total") >= 3 * 4_000
+
+
+def test_a_new_deployment_publishes_all_history_once_and_goes_on(scenario: FaultScenario) -> None:
+    live(scenario)
+    roll_past(scenario.mongo, [int(time.time()), 0])
+    bridge = scenario.bridge(start__from="history").start().wait_ready()
+    first = origins(scenario)
+    with scenario.load() as load:
+        load.await_commits(100)
+    scenario.finish(bridge).check(repeated_at_most=0, at_least=40 + 100)
+    bridge.start().wait_ready()
+    scenario.wait_for_arrival()
+    assert bridge.stop() == 0
+
+    assert first["recovery"] >= 40 and first["stream"] == 0
+    assert origins(scenario)["recovery"] == first["recovery"]
+
+
+def test_what_was_written_late_while_history_was_published_is_told_by_the_next_round(
+    scenario: FaultScenario,
+) -> None:
+    for _ in range(10):  # jobs of one load have one update time
+        load(scenario.mongo.uri, scenario.database, 300, 2)
+    bridge = scenario.bridge(
+        start__from="history", delivery__window_messages="100", checkpoint__interval_seconds="0.05"
+    ).start()
+    poll(lambda: scenario.checkpoint().get("place") not in ("", None), "progress", 60)
+    bridge.kill()
+    reached = scenario.checkpoint()
+    assert reached["gap"] is not None
+    late = datetime.fromtimestamp(int(reached["place"][1:], 16) / 1e6 - 20, timezone.utc)
+    with MongoClient[Any](scenario.mongo.uri) as client:
+        transition = {"state": "created", "time": late, "trans_id": "late", "notif_sent": False}
+        client[scenario.database].jobs.insert_one(
+            {
+                "id": "late",
+                "state": "created",
+                "transition_times": [transition],
+                "_update_time": late,
+            }
+        )
+    roll_past(scenario.mongo, reached["gap"]["cluster_time"])
+
+    bridge.start()
+    poll(lambda: scenario.checkpoint()["gap"] is None, "the end of the recovery", 120)
+    assert bridge.wait_ready().stop() == 0
+
+    assert bridge.has_logged("The oplog no longer reaches back")
+    arrived = {
+        json.loads(record.value or b"")["trans_id"]
+        for record in scenario.kafka.read(scenario.topic)
+    }
+    assert "late" in arrived and len(arrived) == 10 * 300 * 2 + 1
+
+
+def test_of_jobs_without_history_the_latest_state_is_told_and_the_rest_owned_up_to(
+    scenario: FaultScenario,
+) -> None:
+    profile = {"jobs.profile": "ee2", "recovery.margin_seconds": "0"}
+    with MongoClient[Any](scenario.mongo.uri) as client:
+        jobs = client[scenario.database]["ee2_jobs"]
+        untouched, changed = ObjectId(), ObjectId()
+        for key in (untouched, changed):
+            jobs.insert_one({"_id": key, "status": "created", "updated": time.time() - 60})
+        bridge = scenario.bridge(**profile).start().wait_ready()
+        jobs.insert_one({"_id": ObjectId(), "status": "created", "updated": time.time()})
+        poll(lambda: bridge.metric("job_bridge_messages_acked_total") == 1, "the first message")
+        time.sleep(1.5)
+        assert bridge.stop() == 0
+        for status in ("queued", "running", "completed"):
+            jobs.update_one({"_id": changed}, {"$set": {"status": status, "updated": time.time()}})
+        roll_past(scenario.mongo, scenario.checkpoint()["cluster_time"])
+        bridge.start().wait_ready()
+
+    told = [
+        (one["job_id"], one["state"])
+        for one in (json.loads(record.value or b"") for record in recovered(scenario))
+    ]
+    # The last job of before shares its second with the checkpoint.
+    assert (
+        (str(changed), "completed") in told and str(untouched) not in dict(told) and len(told) <= 2
+    )
+    assert bridge.metric("job_bridge_recovered_latest_state_only_total") == len(told)
+    assert bridge.has_logged("only the latest state can be told")
+    assert bridge.stop() == 0
+
+
+def recovered(scenario: FaultScenario) -> list[Record]:
+    return [
+        one
+        for one in scenario.kafka.read(scenario.topic)
+        if dict(one.headers).get("ce_origin") == b"recovery"
+    ]
+
+
+def test_a_collection_restored_from_a_backup_is_recognised(scenario: FaultScenario) -> None:
+    bridge = scenario.bridge().start().wait_ready()
+    with MongoClient[Any](scenario.mongo.uri) as client:
+        jobs = client[scenario.database].jobs
+        live(scenario)
+        backup = list(jobs.find())
+        time.sleep(1.1)
+        live(scenario)
+        scenario.wait_for_arrival()
+        assert bridge.stop() == 0
+        assert scenario.checkpoint()["delivered"]
+        jobs.delete_many({})
+        jobs.insert_many(backup)
+
+    assert bridge.start().wait() == UNUSABLE
+
+    line = next(line["message"] for line in bridge.all_lines() if line.get("exit_code") == UNUSABLE)
+    assert "restored from a backup" in line
+    assert (
+        "'job-bridge token set now'" in line
+        and "'job-bridge token clear'" in line
+        and "--start-from history" in line
+    )
+
+
+def test_fifty_thousand_jobs_in_the_gap(scenario: FaultScenario) -> None:
+    """Rebuilt whole and in order; how long it takes beside streaming the same is printed."""
+    bridge = (
+        scenario.bridge(recovery__margin_seconds=str(MARGIN), kafka__headers="none")
+        .start()
+        .wait_ready()
+    )
+    live(scenario)
+    scenario.wait_for_arrival()
+    assert bridge.stop() == 0
+    already, stored = len(scenario.arrived()), scenario.checkpoint()["cluster_time"]
+    load(scenario.mongo.uri, scenario.database, JOBS, TRANSITIONS)
+    roll_past(scenario.mongo, stored)
+    began = time.monotonic()
+    bridge.start()
+    expected = already + JOBS * TRANSITIONS
+    poll(lambda: bridge.running and count(scenario) >= expected, "the whole gap", 240)
+    took = time.monotonic() - began
+    assert bridge.wait_ready().stop() == 0
+    print(
+        f"{JOBS * TRANSITIONS} transitions of {JOBS} jobs recovered in {took:.1f} s, started at {datetime.now(timezone.utc):%H:%M}"
+    )
+
+    order: dict[str, list[str]] = {}
+    for record in scenario.kafka.read(scenario.topic):
+        value = json.loads(record.value or b"")
+        order.setdefault(value["job_id"], []).append(value["trans_id"])
+    with MongoClient[Any](scenario.mongo.uri) as client:
+        for job in client[scenario.database].jobs.find(
+            {}, {"id": 1, "transition_times.trans_id": 1}
+        ):
+            told = [one["trans_id"] for one in job["transition_times"]]
+            assert list(dict.fromkeys(order.pop(job["id"]))) == told
+    assert not order
+
+
+def count(scenario: FaultScenario) -> int:
+    return scenario.count()

@@ -1,0 +1,305 @@
+"""``replay``: publishes again from history what is asked for, and nothing else."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from bridge.cli.replay import _again, replay
+from bridge.demo.servers.process import poll
+from tests.support.command import ROOT, GivenSettings, assert_clean, environment, run_command
+from tests.support.job_writer import GOOD, JobWriter
+from tests.support.messages import header, published_states, values
+from tests.support.servers.kafka import Kafka
+
+
+def test_a_job_is_sent_whole_in_order_and_with_its_identity(
+    settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    job, other = jobs.add_past(*GOOD), jobs.add_past(*GOOD)
+
+    ended = run_command("replay", "--job", job["id"], settings=settings)
+
+    assert (ended.code, ended.out) == (0, f"3 messages sent to {topic}\n")
+    records = kafka.read(topic)
+    assert (
+        published_states(kafka, topic, job["id"]) == list(GOOD)
+        and published_states(kafka, topic, other["id"]) == []
+    )
+    assert [value["trans_id"] for value in values(records)] == [
+        one["trans_id"] for one in job["transition_times"]
+    ]
+    assert {header(one, "ce_origin") for one in records} == {b"replay"}
+
+
+def test_a_time_is_that_of_the_transition(
+    settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    job = jobs.add_past(*GOOD, ago=7200, every=3000)
+    middle = job["transition_times"][1]["time"].isoformat()
+
+    assert run_command("replay", "--from", middle, "--to", middle, settings=settings).code == 0
+    assert published_states(kafka, topic, job["id"]) == [GOOD[1]]
+
+    assert run_command("replay", "--since", "90m", settings=settings).code == 0
+    assert published_states(kafka, topic, job["id"]) == [GOOD[1], GOOD[1], GOOD[2]]
+
+
+def test_a_state_is_sent_alone_of_all_jobs(
+    settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    for _ in range(4):
+        jobs.add_past(*GOOD)
+    jobs.add_past(*GOOD[:-1])
+
+    ended = run_command("replay", "--state", "complete", settings=settings)
+
+    assert ended.out.startswith("4 messages sent")
+    assert {value["state"] for value in values(kafka.read(topic))} == {"complete"}
+
+
+def test_a_dry_run_prints_the_messages_and_sends_none(
+    settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    job = jobs.add_past(*GOOD)
+
+    ended = run_command("replay", "--job", job["id"], "--dry-run", settings=settings)
+
+    assert ended.code == 0
+    assert [json.loads(line)["state"] for line in ended.out.splitlines()] == list(GOOD)
+    assert "3 messages would be sent; nothing was" in ended.err
+    assert kafka.read(topic) == []
+
+
+def test_another_topic_gets_them_instead(
+    settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    kafka.create_topic(f"{topic}-other")
+    job = jobs.add_past(*GOOD)
+
+    assert (
+        run_command(
+            "replay", "--job", job["id"], "--topic", f"{topic}-other", settings=settings
+        ).code
+        == 0
+    )
+
+    assert kafka.read(topic) == []
+    assert published_states(kafka, f"{topic}-other", job["id"]) == list(GOOD)
+
+
+def test_a_rate_is_kept(settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str) -> None:
+    for _ in range(10):
+        jobs.add_past("created")
+    began = time.monotonic()
+
+    assert run_command("replay", "--since", "1h", "--rate", "5", settings=settings).code == 0
+
+    assert time.monotonic() - began > 10 / 5 - 0.5
+    assert len(kafka.read(topic)) == 10
+
+
+def interrupted(
+    arguments: Sequence[str], settings: GivenSettings, kafka: Kafka, topic: str, rate: str = "4"
+) -> list[str]:
+    """Replay, interrupt it when four messages are there, and return the words of the line that tells how to go on."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bridge", "replay", *arguments, "--rate", rate],
+        env=environment(settings),
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+    )
+    poll(lambda: len(kafka.read(topic)) >= 4, "the first messages", 30)
+    os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert_clean(out + err)
+    assert process.returncode == 130
+    assert out == f"{len(kafka.read(topic))} messages sent to {topic}\n"
+    (line,) = re.findall(r"stopped; to go on: (.*)", err)
+    program, *rest = shlex.split(line)
+    assert program == "job-bridge"
+    return rest
+
+
+def options_in(words: Sequence[str], option: str) -> list[str]:
+    return [value for name, value in itertools.pairwise(words) if name == option]
+
+
+def test_of_asked_jobs_exactly_those_are_left_that_were_not_sent(
+    settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    known = [str(jobs.add_past(*GOOD)["id"]) for _ in range(12)]
+    # Not in MongoDB's order, with ids that nobody knows and one that is asked for twice.
+    asked = ["nobody", *reversed(known[6:]), "no one", known[11], *known[:6], "none"]
+
+    rest = interrupted([word for one in asked for word in ("--job", one)], settings, kafka, topic)
+
+    left = options_in(rest, "--job")
+    assert left == list(dict.fromkeys(asked))[-len(left) :]
+    assert [one for one in known if one in left] == [
+        one for one in known if not published_states(kafka, topic, one)
+    ]
+    assert run_command(*rest, settings=settings).code == 0
+    assert all(published_states(kafka, topic, one) == list(GOOD) for one in known)
+
+
+def test_the_command_that_goes_on_says_all_that_the_first_one_said(
+    settings: dict[str, str], jobs: JobWriter, kafka: Kafka, topic: str, tmp_path: Path
+) -> None:
+    file, state, other = tmp_path / "my settings.toml", "it's $HOME", f"{topic}-other"
+    file.write_text(f'[kafka]\ntopic = "{topic}-unknown"\nheaders = "none"\n')
+    kafka.create_topic(other)
+    del settings["kafka.topic"]
+    made = [jobs.add_past("created", state, state, ago=1000 - n) for n in range(10)]
+    given = [
+        "--config",
+        str(file),
+        "--kafka-topic",
+        topic,
+        "--delivery-mode",
+        "at-least-once",
+        "--mongo-uri",
+        settings.pop("mongo.uri"),
+    ]
+
+    rest = interrupted(
+        [*given, "--since", "2h", "--to", "1s", "--state", state, "--topic", other],
+        settings,
+        kafka,
+        other,
+    )
+
+    assert {name: options_in(rest, name) for name in ("--rate", "--topic", "--config")} == {
+        "--rate": ["4.0"],
+        "--topic": [other],
+        "--config": [str(file)],
+    }
+    ended = run_command(*rest, settings=settings)
+    assert ended.code == 0, ended.err
+    records = kafka.read(other)
+    assert {header(one, "ce_origin") for one in records} == {None}
+    assert {one["trans_id"] for job in made for one in job["transition_times"][1:]} == {
+        value["trans_id"] for value in values(records)
+    }
+    assert len(records) <= 20 + 4
+
+
+def test_no_job_is_left_out_where_some_update_times_are_numbers(
+    settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    newer = [
+        jobs.add_past(*GOOD, ago=300 - n, _update_time=time.time() - 300 + n) for n in range(6)
+    ]
+    older = [jobs.add_past(*GOOD, ago=3000 - n) for n in range(6)]
+
+    rest = interrupted(["--since", "2h"], settings, kafka, topic)
+    assert not any(published_states(kafka, topic, job["id"]) for job in older)
+
+    assert run_command(*rest, settings=settings).code == 0
+    assert all(
+        list(dict.fromkeys(published_states(kafka, topic, job["id"]))) == list(GOOD)
+        for job in [*newer, *older]
+    )
+    assert len(kafka.read(topic)) <= 3 * 12 + 3
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("mongodb://me:secret@host/?replicaSet=rs0", "mongodb://me:PASSWORD@host/?replicaSet=rs0"),
+        (
+            "mongodb://host/?tlsCertificateKeyFilePassword=secret&tls=true",
+            "mongodb://host/?tlsCertificateKeyFilePassword=PASSWORD&tls=true",
+        ),
+    ],
+)
+def test_the_command_that_goes_on_holds_no_password(uri: str, shown: str) -> None:
+    words = ["--mongo-uri", uri, "--since", "1h"]
+    with replay.make_context("replay", words):
+        assert _again({}) == shlex.join(
+            ["job-bridge", "replay", "--since", "1h", "--mongo-uri", shown]
+        )
+
+
+def test_up_to_a_time_alone_is_from_the_beginning(
+    settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    job, other = jobs.add_past(*GOOD, ago=7200, every=3000), jobs.add_past(*GOOD, ago=7200)
+
+    assert run_command("replay", "--job", job["id"], "--to", "1h", settings=settings).code == 0
+    assert published_states(kafka, topic, job["id"]) == list(GOOD[:2])
+
+    assert run_command("replay", "--to", "1h", settings=settings).code == 0
+    assert published_states(kafka, topic, other["id"]) == list(GOOD)
+
+
+@pytest.mark.parametrize("by_job", [False, True])
+def test_an_interrupted_replay_tells_how_to_go_on_and_the_two_are_the_whole(
+    by_job: bool, settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    made = [jobs.add_past(*GOOD, ago=1000 - n) for n in range(5 if by_job else 40)]
+    # The last job of all began long before: going on must not leave that out.
+    made.append(jobs.add_past(*GOOD, ago=3000, every=1400))
+    which = [word for job in made for word in ("--job", job["id"])] if by_job else ["--since", "2h"]
+
+    rest = interrupted(which, settings, kafka, topic, rate="2")
+
+    assert rest[0] == "replay"
+    assert 3 <= len(kafka.read(topic)) < 3 * len(made)
+    assert run_command(*rest, settings=settings).code == 0
+    for job in made:
+        states = published_states(kafka, topic, job["id"])
+        assert list(dict.fromkeys(states)) == list(GOOD)
+    # JobWriter of one time may come twice, not many.
+    assert len(kafka.read(topic)) <= 3 * len(made) + 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "say what to replay"),
+        *(
+            (("--since", "1h", "--rate", rate), "is no number of jobs a second")
+            for rate in ("nan", "inf", "1e-320")
+        ),
+        (
+            ("--since", "1h", "--topic", "a b"),
+            "--topic: Illegal character ' ' in Kafka topic 'a b': letters, digits and - only",
+        ),
+        (
+            ("--from", "2026-03-02T18:00:00"),
+            "has no zone: write 2026-03-02T18:00:00+00:00 for UTC, or ",
+        ),
+        (("--since", "1h", "--topic", "a_b"), "Illegal character '_' in Kafka topic"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    arguments: tuple[str, ...], words: str, settings: GivenSettings
+) -> None:
+    ended = run_command("replay", *arguments, settings=settings)
+
+    assert ended.code == 64
+    assert words in ended.error and "pydantic" not in ended.error
+
+
+def test_an_unknown_job_is_said(settings: GivenSettings, jobs: JobWriter) -> None:
+    jobs.add_past(*GOOD)
+
+    ended = run_command("replay", "--job", "nobody", settings=settings)
+
+    assert ended.code == 0
+    assert "no transition of these jobs was found" in ended.err

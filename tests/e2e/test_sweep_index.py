@@ -1,0 +1,82 @@
+"""The index of a sweep: missed, made, and never taken for that of other tags."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.command import GivenSettings, run_command
+from tests.support.job_writer import GOOD, JobWriter
+from tests.support.servers.mongo import Client
+from tests.support.sweeps import TAG, sweep_once
+
+#: The names of the indexes say what they are made of.
+OF_TRANSITIONS = "job_bridge_sweep-transition_times.notif_sent-transition_times.time"
+OF_JOBS = f"job_bridge_sweep-{TAG}-_update_time"
+
+
+@pytest.fixture
+def ways(settings: GivenSettings, by_job: GivenSettings) -> dict[str, GivenSettings]:
+    """Settings for a sweep of different tags."""
+    return {
+        "transitions": {**settings, "delivery.mode": "background-transitions"},
+        "jobs": by_job,
+        "another tag": {**by_job, "sweep.job_tag": "another_tag"},
+    }
+
+
+def test_without_an_index_it_says_so_and_makes_one_when_asked(
+    ways: dict[str, GivenSettings], jobs: JobWriter
+) -> None:
+    for settings, name in ((ways["transitions"], OF_TRANSITIONS), (ways["jobs"], OF_JOBS)):
+        jobs.collection.drop_indexes()
+        assert "no index serves the sweep" in run_command("sweep", "--once", settings=settings).err
+        checked = run_command("check", settings=settings)
+        assert (
+            f"the index {name} is missing" in checked.out
+            and "job-bridge sweep --create-index" in checked.out
+        )
+
+        made = run_command("sweep", "--create-index", settings=settings)
+
+        assert (made.code, made.out) == (0, f"made the index {name}\n")
+        assert name in jobs.collection.index_information()
+        assert "no index" not in run_command("sweep", "--once", settings=settings).err
+        assert f"{name} is missing" not in run_command("check", settings=settings).out
+        again = run_command("sweep", "--create-index", settings=settings)
+        assert again.out == "a sweep has an index already: nothing was changed\n"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there"), [("transitions", "jobs"), ("jobs", "transitions"), ("jobs", "another tag")]
+)
+def test_the_index_of_another_mode_or_tag_hides_nothing(
+    wanted: str, there: str, ways: dict[str, GivenSettings], jobs: JobWriter
+) -> None:
+    settings, count = ways[wanted], 3 if wanted == "transitions" else 1
+    run_command("sweep", "--create-index", settings=ways[there])
+    jobs.add_past(*GOOD, **{TAG: True})
+
+    assert sweep_once(settings) == count
+
+    name = OF_TRANSITIONS if wanted == "transitions" else OF_JOBS
+    assert f"the index {name} is missing" in run_command("check", settings=settings).out
+    assert (
+        run_command("sweep", "--create-index", settings=settings).out == f"made the index {name}\n"
+    )
+    jobs.add_past(*GOOD, **{TAG: True})
+    assert sweep_once(settings) == count
+
+
+def test_where_there_is_no_collection_there_is_no_index_and_it_is_made_with_one(
+    ways: dict[str, GivenSettings], client: Client, database: str
+) -> None:
+    for settings, name in ((ways["transitions"], OF_TRANSITIONS), (ways["jobs"], OF_JOBS)):
+        client[database].drop_collection("jobs")
+        assert f"the index {name} is missing" in run_command("check", settings=settings).out
+
+        assert (
+            run_command("sweep", "--create-index", settings=settings).out
+            == f"made the index {name}\n"
+        )
+
+        assert name in client[database]["jobs"].index_information()

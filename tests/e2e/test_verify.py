@@ -1,0 +1,376 @@
+"""``verify``: says what Kafka lacks, and sends it when asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from kafka import KafkaProducer, TopicPartition
+
+from tests.e2e.conftest import MakeBridge
+from tests.support.command import ROOT, GivenSettings, assert_clean, environment, run_command
+from tests.support.job_writer import GOOD, JobWriter
+from tests.support.messages import dead_letters, header, published_states
+from tests.support.servers.kafka import Kafka
+
+
+@pytest.fixture
+def given(settings: GivenSettings) -> dict[str, str]:
+    return {**settings, "verify.settle_seconds": "0"}
+
+
+def found(settings: GivenSettings, *arguments: str) -> dict[str, Any]:
+    """What ``verify --json`` found, and its exit code."""
+    ended = run_command("verify", "--json", *arguments, settings=settings)
+    assert ended.code in (0, 75), ended.err
+    documents = [json.loads(line) for line in ended.out.splitlines()]
+    return {**documents[-1], "code": ended.code}
+
+
+def counts(document: dict[str, Any]) -> dict[str, int]:
+    kinds = (
+        "transitions",
+        "messages",
+        "missing",
+        "repeated",
+        "out_of_order",
+        "strange",
+        "set_aside",
+    )
+    return {kind: document[kind] for kind in kinds if document[kind]}
+
+
+def replayed(settings: GivenSettings, *arguments: str) -> None:
+    assert run_command("replay", *arguments, settings=settings).code == 0
+
+
+def test_when_kafka_has_everything_it_says_so(given: GivenSettings, jobs: JobWriter) -> None:
+    for _ in range(5):
+        jobs.add_past(*GOOD)
+    replayed(given, "--since", "1h")
+
+    document = found(given)
+
+    assert (document["code"], counts(document)) == (0, {"transitions": 15, "messages": 15})
+
+
+def test_what_is_missing_is_named_and_sent_in_order_when_asked(
+    given: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    whole, half, none = (jobs.add_past(*GOOD) for _ in range(3))
+    replayed(given, "--job", whole["id"])
+    replayed(given, "--job", half["id"], "--state", "created")
+
+    document = found(given)
+    assert (document["code"], counts(document)) == (
+        75,
+        {"transitions": 9, "messages": 4, "missing": 5},
+    )
+    named = " ".join(document["examples"]["missing"])
+    assert half["id"] in named and none["id"] in named and whole["id"] not in named
+    assert len(kafka.read(topic)) == 4
+
+    document = found(given, "--repair")
+
+    assert (document["code"], document["repaired"], counts(document)) == (
+        0,
+        5,
+        {"transitions": 9, "messages": 9},
+    )
+    assert (
+        published_states(kafka, topic, half["id"])
+        == published_states(kafka, topic, none["id"])
+        == list(GOOD)
+    )
+    assert {header(one, "ce_origin") for one in kafka.read(topic)} == {b"replay"}
+
+
+def test_what_is_repeated_or_strange_is_counted_and_is_no_failure(
+    given: GivenSettings, jobs: JobWriter
+) -> None:
+    kept, gone = jobs.add_past(*GOOD), jobs.add_past(*GOOD)
+    replayed(given, "--since", "1h")
+    replayed(given, "--job", kept["id"], "--state", "complete")
+    jobs.collection.delete_one({"id": gone["id"]})
+
+    document = found(given)
+
+    assert (document["code"], counts(document)) == (
+        0,
+        {"transitions": 3, "messages": 7, "repeated": 1, "strange": 3},
+    )
+
+
+def test_only_the_asked_time_is_compared(given: GivenSettings, jobs: JobWriter) -> None:
+    now = datetime.now(timezone.utc)
+    jobs.add_past(*GOOD, ago=7200)
+    recent = jobs.add_past(*GOOD, ago=600)
+
+    document = found(given, "--from", (now - timedelta(hours=1)).isoformat(), "--to", "5m")
+
+    assert counts(document) == {"transitions": 3, "missing": 3}
+    assert all(recent["id"] in one for one in document["examples"]["missing"])
+
+
+def test_what_is_still_on_its_way_is_left_out(given: dict[str, str], jobs: JobWriter) -> None:
+    jobs.add_past(*GOOD, ago=10, every=0)
+    given["verify.settle_seconds"] = "60"
+
+    assert counts(found(given)) == {}
+    assert counts(found({**given, "verify.settle_seconds": "5"})) == {
+        "transitions": 3,
+        "missing": 3,
+    }
+
+
+def test_a_dead_letter_is_not_missing(
+    given: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str, start: MakeBridge
+) -> None:
+    with start() as bridge:
+        bridge.wait_ready()
+        jobs.add_past("created", "x" * 2_000_000, "complete", ago=10)
+        bridge.wait_acked(3)
+
+    document = found(given)
+
+    assert (document["code"], counts(document)) == (
+        0,
+        {"transitions": 3, "messages": 2, "set_aside": 1},
+    )
+
+
+def test_nor_is_one_whose_identity_was_shortened(
+    given: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str, start: MakeBridge
+) -> None:
+    kafka.alter_topic(topic, max_message_bytes=1_000)
+    with start() as bridge:
+        bridge.wait_ready()
+        job = jobs.add_past("created", "running", ago=10)
+        jobs.move(
+            job["id"], "complete", trans_id="t" * 1_000, time=job["transition_times"][-1]["time"]
+        )
+        bridge.wait_acked(3)
+
+    document = found(given)
+
+    assert (document["code"], counts(document)) == (
+        0,
+        {"transitions": 3, "messages": 2, "set_aside": 1},
+    )
+
+
+def test_a_person_reads_what_a_program_reads(given: GivenSettings, jobs: JobWriter) -> None:
+    job = jobs.add_past(*GOOD)
+
+    ended = run_command("verify", settings=given)
+
+    assert ended.code == 75
+    lines = [line.split() for line in ended.out.splitlines()]
+    assert ["missing", "3"] in lines and ["out", "of", "order", "0"] in lines
+    assert (
+        job["id"] in ended.out and "'job-bridge verify --repair' sends what is missing" in ended.out
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ("--since", "2026-03-02T18:00:00"),
+            "has no zone: write 2026-03-02T18:00:00+00:00 for UTC, or ",
+        ),
+        (("--since", "yesterday"), "no ISO 8601 time such as"),
+        (("--since", "1h", "--from", "2h"), "--since and --from say the same"),
+        (("--from", "1h", "--to", "2h"), "before it begins"),
+    ],
+)
+def test_a_time_that_is_none_is_refused(
+    arguments: tuple[str, ...], words: str, given: GivenSettings
+) -> None:
+    ended = run_command("verify", *arguments, settings=given)
+
+    assert ended.code == 64
+    assert words in ended.error
+
+
+def test_a_topic_that_is_not_there_is_a_configuration_error(given: GivenSettings) -> None:
+    ended = run_command("verify", settings={**given, "kafka.topic": "nowhere"})
+
+    assert ended.code == 78
+    assert "The topic nowhere does not exist" in ended.error
+
+
+def removed(kafka: Kafka, topic: str) -> None:
+    """Remove all that the topic has, as its retention does."""
+    with kafka.admin() as admin:
+        admin.delete_records(
+            {TopicPartition(topic, one.partition): one.offset + 1 for one in kafka.read(topic)}
+        )
+
+
+@pytest.fixture
+def narrow(given: dict[str, str], kafka: Kafka, topic: str) -> dict[str, str]:
+    """Settings of a topic with one partition."""
+    name = given["kafka.topic"] = f"{topic}-narrow"
+    kafka.create_topic(name, partitions=1)
+    kafka.create_topic(f"{name}-dlq", partitions=1)
+    return given
+
+
+def test_what_the_topic_no_longer_keeps_is_not_missed(
+    narrow: dict[str, str], jobs: JobWriter, kafka: Kafka
+) -> None:
+    old, topic = jobs.add_past(*GOOD, ago=3600), narrow["kafka.topic"]
+    replayed(narrow, "--since", "2h")
+    removed(kafka, topic)
+    new = jobs.add_past(*GOOD, ago=0, every=0)
+    replayed(narrow, "--job", new["id"])
+
+    ended = run_command("verify", "--since", "2h", "--json", settings=narrow)
+
+    assert ended.code == 0
+    assert f"the topic {topic} has removed what is older than" in ended.err
+    assert old["id"] not in ended.out
+
+    ended = run_command("verify", "--from", "2h", "--to", "10m", "--json", settings=narrow)
+
+    assert ended.code == 64
+    assert (
+        f"the topic {topic} has removed everything up to " in ended.error
+        and "Nothing was compared" in ended.error
+    )
+    assert ended.out == ""
+
+
+def test_a_partition_that_lost_everything_is_no_reason_to_compare_nothing(
+    given: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    lost = jobs.add_past(*GOOD, ago=3600)
+    replayed(given, "--since", "2h")
+    removed(kafka, topic)
+
+    document = found(given, "--since", "2h")
+
+    assert (document["code"], counts(document)) == (75, {"transitions": 3, "missing": 3})
+    assert lost["id"] in document["examples"]["missing"][0]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--since", "0s"),
+        ("--since", "10s"),
+        ("--from", "2099-01-01T00:00:00Z", "--to", "2099-01-02T00:00:00Z"),
+    ],
+)
+def test_a_time_of_which_nothing_is_left_is_refused(
+    arguments: tuple[str, ...], given: dict[str, str]
+) -> None:
+    given["verify.settle_seconds"] = "30"
+
+    ended = run_command("verify", "--json", *arguments, settings=given)
+
+    assert (ended.code, ended.out) == (64, "")
+    assert "the last 30 seconds are left out (verify.settle_seconds)" in ended.error
+    assert "Nothing was compared" in ended.error
+
+
+def test_a_repair_is_one_document_for_a_program_and_says_to_a_person_what_it_does(
+    given: GivenSettings, jobs: JobWriter
+) -> None:
+    jobs.add_past(*GOOD)
+    ended = run_command("verify", "--repair", "--json", settings=given)
+    assert ended.code == 0
+    assert {"missing": 0, "repaired": 3}.items() <= json.loads(ended.out).items()
+
+    jobs.add_past(*GOOD)
+    ended = run_command("verify", "--repair", settings=given)
+    assert ended.code == 0
+    assert [line.split()[1] for line in ended.out.splitlines() if "  missing " in line] == [
+        "3",
+        "0",
+    ]
+    assert "sent 3 that were missing; compared again:" in ended.out
+    assert "sends what is missing" not in ended.out
+
+
+def test_what_cannot_be_sent_and_was_not_is_missing_and_repaired_into_the_dead_letters(
+    given: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    job = jobs.add_past(*GOOD)
+    jobs.collection.update_one({"id": job["id"]}, {"$set": {"transition_times.1.state": 7}})
+    replayed(given, "--job", job["id"])
+
+    document = found(given)
+    assert (document["code"], counts(document)) == (
+        75,
+        {"transitions": 3, "messages": 2, "missing": 1},
+    )
+
+    document = found(given, "--repair")
+    assert (document["code"], counts(document)) == (
+        0,
+        {"transitions": 3, "messages": 2, "set_aside": 1},
+    )
+    assert [one["error_dlq"].partition(";")[0] for one in dead_letters(kafka, topic)] == [
+        "the state is int, not text"
+    ]
+
+
+def test_what_others_wrote_into_the_topics_is_no_reason_to_fail(
+    given: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    jobs.add_past(*GOOD)
+    replayed(given, "--since", "1h")
+    producer = KafkaProducer(bootstrap_servers=kafka.internal)
+    for each in (topic, f"{topic}-dlq"):
+        producer.send(each, b"[" * 200_000, partition=0).get(30)
+    producer.close()
+
+    document = found(given)
+
+    assert (document["code"], counts(document)) == (
+        0,
+        {"transitions": 3, "messages": 4, "strange": 1, "set_aside": 1},
+    )
+
+
+def test_the_bar_counts_the_messages_that_are_read(given: GivenSettings, jobs: JobWriter) -> None:
+    # Those of the margin before the span are read too.
+    replayed(given, "--job", jobs.add_past(*GOOD)["id"])
+    since = datetime.now(timezone.utc).isoformat()
+    replayed(given, "--job", jobs.add_past(*GOOD)["id"])
+
+    shown = on_a_terminal("verify", "--since", since, settings=given)
+
+    assert re.findall(r"messages .*?(\d+)/(\d+)", shown)[-1] == ("6", "6")
+
+
+def on_a_terminal(*arguments: str, settings: GivenSettings) -> str:
+    """What a person sees on standard error."""
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bridge", *arguments],
+            env=environment(settings),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # so a terminal tells that nobody writes to it any more
+            while part := screen.read(4096):
+                shown += part
+    process.wait(30)
+    assert_clean(shown.decode())
+    return shown.decode()
