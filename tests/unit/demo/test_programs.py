@@ -21,7 +21,7 @@ def test_a_program_that_is_named_and_not_there_is_a_setting_to_correct(
         named.touch(0o644)
     monkeypatch.setenv("SOME_SERVER", str(named))
 
-    with pytest.raises(Misconfigured, match=f"SOME_SERVER names {named}, which is no program"):
+    with pytest.raises(Misconfigured, match=f"SOME_SERVER names {named}, which is not a program"):
         find_program("server", "SOME_SERVER", "nothing/bin", tmp_path)
 
 
