@@ -18,6 +18,16 @@ for name in [name for name in os.environ if name.startswith("JOB_BRIDGE_") and n
     del os.environ[name]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Do not trace tests of other processes, nor property tests.
+
+    Tracing adds nothing to the report there, and takes most of their time.
+    """
+    for item in items:
+        if "e2e" in item.path.parts or getattr(getattr(item, "obj", None), "hypothesis", None):
+            item.add_marker("no_cover")
+
+
 @pytest.fixture(scope="session")
 def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoDeployment]:
     """A replica set of one node."""

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from pymongo import MongoClient
@@ -30,7 +30,13 @@ USERS = ("whole", "plain", "mute")
 
 MakeBridge = Callable[..., BridgeProcess]
 RunRefused = Callable[[GivenSettings], EndedCommand]
-MakeScenario = Callable[[MongoDeployment], FaultScenario]
+NewTopic = Callable[[], str]
+
+
+class MakeScenario(Protocol):
+    def __call__(
+        self, mongo: MongoDeployment, case: DeliveryCase | None = None
+    ) -> FaultScenario: ...
 
 
 @pytest.fixture
@@ -112,18 +118,22 @@ def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoDeploy
 
 
 @pytest.fixture(scope="session")
-def repeats() -> int:
+def kills() -> int:
     """How often each fault that depends on chance is repeated."""
-    return int(os.environ.get("FAULT_REPEATS", "2"))
+    return int(os.environ.get("FAULT_REPEATS", "1"))
 
 
 @pytest.fixture
-def stamped_topic(kafka: Kafka) -> str:
-    """A topic whose timestamps are those of appending, and its dead-letter topic."""
-    name = f"test-{uuid.uuid4().hex[:12]}"
-    kafka.create_topic(name, partitions=3, message_timestamp_type="LogAppendTime")
-    kafka.create_topic(f"{name}-dlq", partitions=1)
-    return name
+def new_topic(kafka: Kafka) -> NewTopic:
+    """Creates topics whose timestamps are those of appending, each with a dead-letter topic."""
+
+    def create() -> str:
+        name = f"test-{uuid.uuid4().hex[:12]}"
+        kafka.create_topic(name, partitions=3, message_timestamp_type="LogAppendTime")
+        kafka.create_topic(f"{name}-dlq", partitions=1)
+        return name
+
+    return create
 
 
 @pytest.fixture(params=[AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA], ids=str)
@@ -135,14 +145,17 @@ def delivery_case(request: pytest.FixtureRequest) -> DeliveryCase:
 
 @pytest.fixture
 def make_scenario(
-    kafka: Kafka, database: str, stamped_topic: str, delivery_case: DeliveryCase, tmp_path: Path
+    kafka: Kafka, new_topic: NewTopic, delivery_case: DeliveryCase, tmp_path: Path
 ) -> Iterator[MakeScenario]:
-    """Makes a scenario on a MongoDB of the test's own."""
+    """Makes scenarios with names of their own, on any MongoDB."""
     with ExitStack() as stack:
 
-        def make(mongo: MongoDeployment) -> FaultScenario:
-            setting = Setting(mongo, kafka, database, stamped_topic, tmp_path)
-            return stack.enter_context(FaultScenario(setting, delivery_case))
+        def make(mongo: MongoDeployment, case: DeliveryCase | None = None) -> FaultScenario:
+            topic = new_topic()
+            folder = tmp_path / topic
+            folder.mkdir()
+            setting = Setting(mongo, kafka, f"database-{topic}", topic, folder)
+            return stack.enter_context(FaultScenario(setting, case or delivery_case))
 
         yield make
 

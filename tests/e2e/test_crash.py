@@ -13,18 +13,20 @@ from tests.support.delivery_case import EVERY_DELIVERY
 from tests.support.fault_scenario import WAITING, FaultScenario
 from tests.support.simulator import Workload
 
-#: Twenty repetitions on a busy machine.
+#: Beyond the drain and the last store, for a busy machine.
+SLACK_SECONDS = 20
+#: Enough for twenty kills on a busy machine.
 pytestmark = pytest.mark.timeout(900)
 
 
 @EVERY_DELIVERY
 def test_nothing_is_lost_when_it_is_killed_again_and_again(
-    scenario: FaultScenario, repeats: int
+    scenario: FaultScenario, kills: int
 ) -> None:
     bridge = scenario.bridge().start().wait_ready()
     with scenario.load() as load:
-        for _ in range(repeats + 2):
-            time.sleep(random.uniform(1, 3))  # the fault itself is one of chance
+        for _ in range(kills + 2):
+            time.sleep(random.uniform(0.5, 2))  # the fault itself is one of chance
             assert bridge.kill() == -signal.SIGKILL
             bridge.start().wait_ready()
         load.await_commits(300)
@@ -56,7 +58,7 @@ def test_a_stop_while_kafka_is_away_asks_to_be_started_again(scenario: FaultScen
                 lambda: bridge.metric("job_bridge_in_flight_messages") >= WAITING,
                 "messages that wait for Kafka",
             )
-            assert bridge.stop(seconds=2 + 8) == 75
+            assert bridge.stop(seconds=2 + 8 + SLACK_SECONDS) == 75
         bridge.start().wait_ready()
         load.await_commits(100)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from bridge.demo.servers.process import poll
+from tests.e2e.conftest import NewTopic
 from tests.support import giving_up_kafka
 from tests.support.bridge_process import COMMAND
 from tests.support.fault_scenario import FaultScenario
@@ -40,8 +41,8 @@ def topics(kafka: apache.Kafka, tmp_path_factory: pytest.TempPathFactory) -> lis
 
 
 @pytest.fixture
-def topic(topics: list[str]) -> str:
-    return topics.pop()
+def new_topic(topics: list[str]) -> NewTopic:
+    return topics.pop
 
 
 def test_refusals_that_outlast_any_patience_cost_nothing_but_time(scenario: FaultScenario) -> None:

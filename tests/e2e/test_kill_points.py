@@ -7,11 +7,11 @@ import signal
 
 import pytest
 
-from tests.support.delivery_case import EVERY_POSITION, TAGS
+from tests.support.delivery_case import TAGS, delivery_cases
 from tests.support.fault_scenario import FaultScenario
-from tests.support.kill_points import POINTS, command
+from tests.support.kill_points import command
 
-#: Twenty repetitions on a busy machine.
+#: Enough for twenty kills on a busy machine.
 pytestmark = pytest.mark.timeout(900)
 #: At which call the process dies; of the saves the first would leave no progress to lose.
 FATAL_CALLS = {
@@ -22,20 +22,26 @@ FATAL_CALLS = {
     "before-untag": (1, 100),
     "after-untag": (1, 100),
 }
-#: A run needs as many transitions, however early its processes died.
+#: Transitions that a run needs, however early its processes died.
 AT_LEAST = 100
 OF_TAGS = ("before-untag", "after-untag")
 
 
-@EVERY_POSITION
-@pytest.mark.parametrize("point", [point for point in POINTS if point not in OF_TAGS])
-def test_nothing_is_lost_when_it_is_killed(
-    scenario: FaultScenario, repeats: int, point: str
-) -> None:
+@pytest.mark.parametrize(
+    ("point", "delivery_case"),
+    [
+        *((point, case) for point in ("before-send", "after-ack") for case in POSITION_CASES),
+        # The driver plays no part in a save.
+        *((point, case) for point in ("before-save", "after-save") for case in POSITION_CASES[1:]),
+    ],
+    indirect=["delivery_case"],
+    ids=str,
+)
+def test_nothing_is_lost_when_it_is_killed(scenario: FaultScenario, kills: int, point: str) -> None:
     bridge = scenario.bridge().start().wait_ready()
     assert bridge.stop() == 0
     with scenario.load() as load:
-        for _ in range(repeats):
+        for _ in range(kills):
             bridge.start(command(point, random.randint(*FATAL_CALLS[point])))
             assert bridge.wait() == -signal.SIGKILL
         load.await_commits(AT_LEAST)
@@ -48,14 +54,14 @@ def test_nothing_is_lost_when_it_is_killed(
     )
 
 
-@pytest.mark.parametrize("way", [TAGS], indirect=True, ids=str)
+@delivery_cases(TAGS)
 @pytest.mark.parametrize("point", ["before-send", "after-ack", *OF_TAGS])
 def test_nothing_is_lost_when_it_is_killed_and_tags_tell_what_is_left(
-    scenario: FaultScenario, repeats: int, point: str
+    scenario: FaultScenario, kills: int, point: str
 ) -> None:
     bridge = scenario.bridge()
     with scenario.load() as load:
-        for _ in range(repeats):
+        for _ in range(kills):
             bridge.start(command(point, random.randint(*FATAL_CALLS[point])))
             assert bridge.wait() == -signal.SIGKILL
         load.await_commits(AT_LEAST)

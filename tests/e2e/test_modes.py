@@ -76,6 +76,7 @@ def test_fire_and_forget_loses_messages_in_an_outage_and_no_error_reaches_anyone
     assert not [line for line in bridge.all_lines() if line.get("level") == "ERROR"]
 
 
+@ONE_DELIVERY
 def test_fire_and_forget_keeps_its_memory_bounded_in_an_outage(scenario: FaultScenario) -> None:
     bridge = scenario.bridge(**FORGET).start().wait_ready()
     with scenario.load(Workload(rate=None, concurrency=32)) as load:
@@ -83,7 +84,7 @@ def test_fire_and_forget_keeps_its_memory_bounded_in_an_outage(scenario: FaultSc
         with scenario.kafka_paused():
             poll(lambda: bridge.metric("job_bridge_messages_lost_total") > 0, "a loss")
             held = bridge.resident_bytes()
-            load.await_commits(3000)
+            load.await_commits(1500)
             assert bridge.resident_bytes() - held < 10_000_000
             assert bridge.metric("job_bridge_in_flight_messages") == WINDOW
     assert bridge.stop() == 0
@@ -116,6 +117,7 @@ def test_synchronous_shows_the_error_and_loses_nothing_it_acknowledged(
     scenario.finish(bridge).check(repeated_at_most=1, at_least=150, saves_at_least=100)
 
 
+@ONE_DELIVERY
 def test_synchronous_stores_its_position_after_every_acknowledgement(
     scenario: FaultScenario,
 ) -> None:

@@ -260,7 +260,7 @@ def test_an_interrupted_replay_tells_how_to_go_on_and_the_two_are_the_whole(
 
     assert rest[0] == "replay"
     assert 3 <= len(kafka.read(topic)) < 3 * len(made)
-    assert run_command(*rest, settings=settings).code == 0
+    assert run_command(*rest, "--rate", "1000", settings=settings).code == 0
     for job in made:
         states = published_states(kafka, topic, job["id"])
         assert list(dict.fromkeys(states)) == list(GOOD)

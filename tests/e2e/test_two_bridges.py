@@ -8,16 +8,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bridge.demo.servers.process import free_port, poll
-from tests.support.delivery_case import EVERY_POSITION
+from tests.support.delivery_case import (
+    EVERY_POSITION,
+    EVERY_POSITION_MODE,
+    ONE_DELIVERY,
+)
 from tests.support.fault_scenario import FaultScenario
 
-pytestmark = EVERY_POSITION
 FENCED = 76
 AT_ONCE_SECONDS = 3.0
 #: The default: shorter ones a busy machine can miss between two renewals.
 LEASE_SECONDS = 10.0
 
 
+@EVERY_POSITION_MODE
 def test_the_second_stands_by_and_takes_over_at_once_from_a_dead_first(
     scenario: FaultScenario,
 ) -> None:
@@ -38,6 +42,7 @@ def test_the_second_stands_by_and_takes_over_at_once_from_a_dead_first(
     assert took < AT_ONCE_SECONDS
 
 
+@EVERY_POSITION
 def test_a_first_that_stops_hands_over_without_repeating(scenario: FaultScenario) -> None:
     first = scenario.bridge().start().wait_ready()
     second = scenario.bridge().start().wait_unready("standing by")
@@ -51,6 +56,7 @@ def test_a_first_that_stops_hands_over_without_repeating(scenario: FaultScenario
     assert scenario.checkpoint()["owner"] is None
 
 
+@ONE_DELIVERY
 def test_a_first_that_waits_for_kafka_longer_than_its_lease_stays_the_owner(
     scenario: FaultScenario,
 ) -> None:
@@ -67,6 +73,7 @@ def test_a_first_that_waits_for_kafka_longer_than_its_lease_stays_the_owner(
     assert first.stop() == 0
 
 
+@ONE_DELIVERY
 def test_an_owner_on_another_host_is_given_its_lease(scenario: FaultScenario) -> None:
     first = scenario.bridge().start().wait_ready()
     with scenario.load() as load:
@@ -86,6 +93,7 @@ def test_an_owner_on_another_host_is_given_its_lease(scenario: FaultScenario) ->
     assert waited > LEASE_SECONDS
 
 
+@EVERY_POSITION
 def test_a_paused_first_that_was_replaced_stops_before_it_stores(scenario: FaultScenario) -> None:
     first = scenario.bridge().start().wait_ready()
     second = (
@@ -114,6 +122,7 @@ def test_a_paused_first_that_was_replaced_stops_before_it_stores(scenario: Fault
     verdict.check(repeated_at_most=overlap, at_least=400, saves_at_least=2)
 
 
+@ONE_DELIVERY
 def test_with_a_file_the_second_is_refused(scenario: FaultScenario, tmp_path: Path) -> None:
     file = {"checkpoint.store": "file", "checkpoint.file": str(tmp_path / "position.json")}
     first = scenario.bridge(**file).start().wait_ready()

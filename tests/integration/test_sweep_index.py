@@ -23,7 +23,7 @@ from bridge.mongo.tags import JobTags, Sweep, TransitionTags
 from tests.support.sent_commands import SentCommands
 from tests.support.servers.mongo import MongoDeployment
 
-JOBS, CHUNK = 200_000, 5_000
+JOBS, CHUNK = 50_000, 5_000
 OLD, YOUNG = 400, 100
 TAG = "to_notify"
 CTS = PROFILES["cts"]

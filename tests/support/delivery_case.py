@@ -46,7 +46,12 @@ def delivery_cases(*cases: DeliveryCase) -> pytest.MarkDecorator:
 EVERY_DELIVERY = delivery_cases(
     AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS, TAGS
 )
+#: For faults of MongoDB, in which the Kafka driver plays no part.
+EVERY_MODE = delivery_cases(AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS, TAGS)
+#: For tests of the stored position in which the Kafka driver plays no part.
+EVERY_POSITION_MODE = delivery_cases(AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS)
 #: For tests of the stored position.
-EVERY_POSITION = delivery_cases(AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS)
+POSITION_CASES = (AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS)
+EVERY_POSITION = delivery_cases(*POSITION_CASES)
 #: For tests in which neither the mode nor the driver plays a part.
 ONE_DELIVERY = delivery_cases(AT_LEAST_ONCE_LIBRDKAFKA)

@@ -62,8 +62,8 @@ def _become(request: dict[str, Any]) -> None:
     for number, (name, mode) in enumerate((("in", "r"), ("out", "w"), ("err", "w"))):
         with open(request[name], mode) as stream:
             os.dup2(stream.fileno(), number)
-    sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)
-    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+    sys.stdin, sys.stdout = os.fdopen(0, closefd=False), os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.argv = ["job-bridge", *request["arguments"]]

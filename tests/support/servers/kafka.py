@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import contextlib
+import fcntl
 import itertools
 import os
 import shutil
@@ -67,10 +67,16 @@ def required() -> None:
 
 
 def libraries() -> Path:
-    """The folder with the broker's jars, fetched once; tests that start at once do not disturb each other."""
-    if CACHE.is_dir():
-        return CACHE
+    """The folder with the broker's jars; fetched once, by one process at a time."""
     CACHE.parent.mkdir(exist_ok=True)
+    with (CACHE.parent / f"{CACHE.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not CACHE.is_dir():
+            _fetch()
+    return CACHE
+
+
+def _fetch() -> None:
     fetched = Path(tempfile.mkdtemp(prefix=f"{CACHE.name}-", dir=CACHE.parent))
     goal = [
         "dependency:copy-dependencies",
@@ -79,11 +85,9 @@ def libraries() -> Path:
     ]
     try:
         subprocess.run(["mvn", "-q", "-B", "-f", str(POM), *goal], check=True)
-        with contextlib.suppress(OSError):  # another process was first
-            fetched.rename(CACHE)
+        fetched.rename(CACHE)
     finally:
         shutil.rmtree(fetched, ignore_errors=True)
-    return CACHE
 
 
 class Kafka(Server):
