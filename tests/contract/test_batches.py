@@ -13,7 +13,7 @@ from tests.support.servers.kafka import Kafka
 from tests.support.sinks_under_test import Cluster, settle
 
 
-def test_nothing_sent_behind_a_message_that_failed_is_written(
+def test_nothing_is_written_after_a_failed_message(
     behind_a_proxy: tuple[Cluster, Kafka],
 ) -> None:
     """Else a later transition of the job would arrive first, and the failed one after it."""
@@ -49,7 +49,7 @@ def lose_last_batches(partition: Path, kept: int) -> None:
             file.unlink()
 
 
-def test_nothing_is_written_behind_a_failure_when_the_broker_lost_records(
+def test_nothing_is_written_after_a_broker_lost_records(
     cluster: Cluster, kafka: Kafka, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It finds that they are out of sequence; a new epoch would let what is behind them in."""
@@ -83,7 +83,7 @@ def test_nothing_is_written_behind_a_failure_when_the_broker_lost_records(
     ], "no traceback for what is expected"
 
 
-def test_a_batch_too_large_for_its_topic_fails_whole(cluster: Cluster, kafka: Kafka) -> None:
+def test_a_batch_too_large_fails_whole(cluster: Cluster, kafka: Kafka) -> None:
     """A producer that sends it again in parts is done with the first message before the last is written."""
     values = [b"%d" % number + b"x" * 900 for number in range(20)]
     together = [
@@ -112,7 +112,7 @@ def test_a_batch_too_large_for_its_topic_fails_whole(cluster: Cluster, kafka: Ka
     assert written() == [b"before", *values[:alone], *values]
 
 
-def test_what_waits_for_a_silent_broker_is_written_in_order(
+def test_a_silent_broker_keeps_the_order(
     behind_a_proxy: tuple[Cluster, Kafka],
 ) -> None:
     """Later hand-overs fill up what earlier ones began."""

@@ -51,7 +51,7 @@ def test_a_new_store_holds_nothing(place: Place) -> None:
 @pytest.mark.parametrize(
     "position", [at(7), Position(at(7).token, "8040"), position_from(ClusterTime(5, 6))]
 )
-def test_what_is_saved_is_loaded_by_whoever_comes_next(place: Place, position: Position) -> None:
+def test_the_next_owner_loads_the_saved_checkpoint(place: Place, position: Position) -> None:
     store = owned(place)
     saved = checkpoint(epoch=store.epoch).moved(position, 99.5)
 
@@ -69,7 +69,8 @@ def test_the_last_save_counts(place: Place) -> None:
     assert store.load() == checkpoint(4, epoch=store.epoch, sequence=4)
 
 
-def test_the_epoch_is_zero_before_and_grows_with_each_owner(place: Place) -> None:
+def test_the_epoch_grows_with_each_owner(place: Place) -> None:
+    """The epoch is zero before the first owner."""
     epochs = [place.open().epoch]
     for _ in range(3):
         store = owned(place)
@@ -80,7 +81,8 @@ def test_the_epoch_is_zero_before_and_grows_with_each_owner(place: Place) -> Non
     assert epochs == [0, 1, 2, 3]
 
 
-def test_the_stored_epoch_is_the_owners_whatever_the_checkpoint_says(place: Place) -> None:
+def test_the_stored_epoch_is_the_owners(place: Place) -> None:
+    """The epoch in the saved checkpoint does not matter."""
     store = owned(place)
 
     store.save(checkpoint(epoch=55))
@@ -96,7 +98,8 @@ def test_the_owner_may_ask_again(place: Place) -> None:
     assert store.epoch == 1
 
 
-def test_a_second_bridge_is_told_who_is_in_the_way_or_refused(place: Place) -> None:
+def test_a_second_bridge_waits_or_is_refused(place: Place) -> None:
+    """A store that supports standby names the owner; the others refuse."""
     owner = owned(place)
     second = place.open()
 
@@ -134,13 +137,14 @@ def test_who_gave_the_ownership_back_cannot_save(place: Place) -> None:
     assert found is not None and found.position == at(1)
 
 
-def test_a_dead_owner_of_this_host_is_replaced_at_once(place: Place) -> None:
+def test_a_dead_local_owner_is_replaced_at_once(place: Place) -> None:
     place.dead()
 
     assert owned(place).epoch >= 1
 
 
-def test_a_silent_owner_is_replaced_and_cannot_save_any_more(leased: Place) -> None:
+def test_a_silent_owner_is_replaced_and_fenced(leased: Place) -> None:
+    """A replaced owner can no longer save."""
     first, second = owned(leased), leased.open()
     first.save(checkpoint(1, epoch=1))
     assert second.acquire() != ""
@@ -171,7 +175,7 @@ def test_an_owner_that_renews_or_saves_stays(leased: Place, how: str) -> None:
     assert second.acquire() != ""
 
 
-def test_a_release_after_another_took_over_takes_nothing_away(leased: Place) -> None:
+def test_a_late_release_leaves_the_new_owner(leased: Place) -> None:
     first, second, third = owned(leased), leased.open(), leased.open()
     leased.silent()
     second.acquire()
@@ -182,7 +186,7 @@ def test_a_release_after_another_took_over_takes_nothing_away(leased: Place) -> 
     second.renew()
 
 
-def test_the_owner_may_clear_the_checkpoint_by_hand_and_stays_the_owner(place: Place) -> None:
+def test_clearing_the_checkpoint_keeps_the_ownership(place: Place) -> None:
     store = owned(place)
     store.save(checkpoint(1, epoch=1))
 
@@ -193,7 +197,7 @@ def test_the_owner_may_clear_the_checkpoint_by_hand_and_stays_the_owner(place: P
     assert store.load() == checkpoint(2, epoch=1)
 
 
-def test_the_owner_may_set_the_checkpoint_back_by_hand(place: Place) -> None:
+def test_the_owner_may_set_the_checkpoint_back(place: Place) -> None:
     store = owned(place)
     store.save(checkpoint(5, epoch=1))
 
@@ -203,7 +207,7 @@ def test_the_owner_may_set_the_checkpoint_back_by_hand(place: Place) -> None:
     assert found is not None and found.position == at(2)
 
 
-def test_damage_is_refused_and_can_be_mended_by_hand(place: Place) -> None:
+def test_damage_is_refused_and_can_be_repaired(place: Place) -> None:
     store = owned(place)
     store.save(checkpoint(1, epoch=1))
     place.damage()
@@ -216,7 +220,7 @@ def test_damage_is_refused_and_can_be_mended_by_hand(place: Place) -> None:
     assert found is not None and found.position == at(2)
 
 
-def test_after_damage_a_newcomer_may_become_the_owner_to_mend_it(place: Place) -> None:
+def test_a_new_owner_may_repair_a_damaged_checkpoint(place: Place) -> None:
     first = owned(place)
     first.save(checkpoint(1, epoch=1))
     first.release()
@@ -230,7 +234,7 @@ def test_after_damage_a_newcomer_may_become_the_owner_to_mend_it(place: Place) -
     assert second.load() is None
 
 
-def test_the_checkpoint_of_another_name_is_not_taken_for_ones_own(place: Place) -> None:
+def test_the_checkpoint_of_another_name_is_ignored(place: Place) -> None:
     owned(place).save(checkpoint(1))
     other = place.open("other")
 

@@ -23,7 +23,7 @@ from tests.support.servers.kafka import Kafka
 from tests.support.sinks_under_test import MOST, PATIENCE_SECONDS, Cluster, send, settle
 
 
-def test_a_topic_made_anew_with_fewer_partitions_is_looked_at_again(
+def test_a_topic_recreated_with_fewer_partitions_is_noticed(
     cluster: Cluster, kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bridge.kafka.timeouts.METADATA_SECONDS", 1.0)
@@ -47,7 +47,7 @@ def test_a_topic_made_anew_with_fewer_partitions_is_looked_at_again(
         settle(cluster, sink, lambda found: len(found) == 1)
 
 
-def test_the_partition_is_the_one_kafkas_default_partitioner_gives(cluster: Cluster) -> None:
+def test_the_partition_is_that_of_kafkas_default_partitioner(cluster: Cluster) -> None:
     keys = [f"job-{number}-{'ü' * (number % 5)}" for number in range(60)]
     with cluster.open() as sink:
         for number, key in enumerate(keys):
@@ -77,7 +77,7 @@ def test_headers_arrive_as_they_were_given(cluster: Cluster) -> None:
     assert list(record.headers) == headers
 
 
-def test_what_was_not_written_when_a_sink_closes_is_never_delivered(
+def test_a_closed_sink_delivers_nothing_later(
     behind_a_proxy: tuple[Cluster, Kafka],
 ) -> None:
     cluster, kafka = behind_a_proxy
@@ -106,7 +106,7 @@ def test_what_was_not_written_when_a_sink_closes_is_never_delivered(
     assert b"mark" in values and b"late" not in values
 
 
-def test_a_connection_that_breaks_is_mended_without_loss_or_repetition(
+def test_a_broken_connection_loses_and_repeats_nothing(
     behind_a_proxy: tuple[Cluster, Kafka],
 ) -> None:
     cluster, kafka = behind_a_proxy
@@ -132,7 +132,7 @@ def test_a_connection_that_breaks_is_mended_without_loss_or_repetition(
             assert mine == sorted(mine)
 
 
-def test_a_topic_that_is_missing_is_said_before_anything_is_sent(driver: str, kafka: Kafka) -> None:
+def test_a_missing_topic_is_reported_before_sending(driver: str, kafka: Kafka) -> None:
     config = settings(
         kafka__bootstrap_servers=kafka.bootstrap, kafka__topic="nowhere", kafka__driver=driver
     )
@@ -176,7 +176,7 @@ def alive(kafka: Kafka) -> bool:
     return bool(AdminClient({"bootstrap.servers": kafka.internal}).list_topics(timeout=5).brokers)
 
 
-def test_a_broker_that_is_taken_for_dead_is_waited_for(
+def test_a_broker_presumed_dead_is_waited_for(
     driver: str, forgotten: Kafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As one is for a moment after a pause; asked for more, it lets a client wait for fifteen seconds."""
@@ -200,7 +200,7 @@ def test_a_broker_that_is_taken_for_dead_is_waited_for(
     assert found["jobs"].max_message_bytes == MOST
 
 
-def test_no_answer_is_not_taken_for_a_missing_right(
+def test_a_timeout_is_not_a_missing_permission(
     driver: str, behind_a_proxy: tuple[Cluster, Kafka], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster, kafka = behind_a_proxy

@@ -126,7 +126,7 @@ def test_while_the_broker_refuses_the_password(tmp_path: Path, turns: Turns) -> 
             settle(cluster, sink, lambda found: len(found) == 1)
 
 
-def test_it_is_woken_once_for_all_that_is_handed_over_together(
+def test_it_is_woken_once_for_each_batch(
     kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Woken at the first message of each batch it sends that one alone, and the loop waits for the interpreter."""

@@ -22,7 +22,7 @@ def together(count: int, topic: str) -> list[Sending]:
     ]
 
 
-def test_a_few_messages_are_hurried_along_and_many_linger(
+def test_few_messages_are_flushed_and_many_linger(
     kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A few would be late otherwise; of many, the first would be sent alone."""
@@ -41,7 +41,7 @@ def test_a_few_messages_are_hurried_along_and_many_linger(
         settle(cluster, sink, lambda found: len(found) == 101)
 
 
-def test_a_service_is_not_warned_of_settings_that_are_chosen_on_purpose(
+def test_deliberate_settings_cause_no_warning(
     kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(logging.getLogger(LOGGER), "propagate", True)
@@ -57,9 +57,7 @@ def test_a_service_is_not_warned_of_settings_that_are_chosen_on_purpose(
     assert not [each for each in said if "CONFWARN" in each]
 
 
-def test_what_it_complains_of_is_heard_while_nothing_is_on_its_way(
-    kafka: Kafka, topic: str
-) -> None:
+def test_warnings_are_recorded_while_nothing_is_in_flight(kafka: Kafka, topic: str) -> None:
     """Else its lines would be kept for as long as nothing is sent."""
     cluster = Cluster("librdkafka", kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
     with (

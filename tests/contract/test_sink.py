@@ -21,7 +21,8 @@ def place(request: pytest.FixtureRequest) -> Place:
     )
 
 
-def test_every_message_is_acknowledged_once_and_in_order_for_each_key(place: Place) -> None:
+def test_every_message_is_acknowledged_once_in_order(place: Place) -> None:
+    """The order is that of each key."""
     with place.open() as sink:
         sent = send(place, sink, 200)
         settled = settle(place, sink, lambda found: len(found) >= 200)
@@ -35,9 +36,10 @@ def test_every_message_is_acknowledged_once_and_in_order_for_each_key(place: Pla
     assert not sink.broken
 
 
-def test_what_is_acknowledged_is_written_and_one_key_is_one_partition_in_order(
+def test_acknowledged_messages_are_written_in_key_order(
     place: Place,
 ) -> None:
+    """All messages of a key are in one partition."""
     with place.open() as sink:
         sent = send(place, sink, 200)
         settle(place, sink, lambda found: len(found) >= 200)
@@ -53,7 +55,7 @@ def test_what_is_acknowledged_is_written_and_one_key_is_one_partition_in_order(
         assert [value for value in home if value in values] == values
 
 
-def test_what_is_handed_over_together_is_written_whole_and_in_order(place: Place) -> None:
+def test_a_batch_is_written_whole_and_in_order(place: Place) -> None:
     """In batches that end anywhere, also within a hand-over, and go on with the next one."""
     drawn = Random(7)
     sent = [
@@ -97,7 +99,7 @@ def test_dead_letters_go_to_their_own_topic(place: Place) -> None:
         assert [value for each in place.written() for value in each] == []
 
 
-def test_a_message_too_large_is_known_before_it_is_sent(place: Place) -> None:
+def test_a_message_too_large_is_known_before_sending(place: Place) -> None:
     fits = message("job-0", b"x" * (MOST - 200), place.topic)
     too_large = message("job-0", b"x" * (MOST + 1), place.topic)
     with place.open() as sink:
@@ -106,7 +108,7 @@ def test_a_message_too_large_is_known_before_it_is_sent(place: Place) -> None:
         settle(place, sink, lambda found: len(found) == 1)
 
 
-def test_a_message_that_fails_is_raised_and_breaks_the_sink(place: Place) -> None:
+def test_a_failed_message_breaks_the_sink(place: Place) -> None:
     with place.open() as sink:
         send(place, sink, 4)
         settle(place, sink, lambda found: len(found) == 4)

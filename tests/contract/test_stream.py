@@ -130,7 +130,7 @@ def test_events_come_in_the_order_of_their_commits(place: Place) -> None:
     assert [one.position for one in found] == sorted({one.position for one in found})
 
 
-def test_the_position_after_each_batch_is_later_and_behind_its_events(place: Place) -> None:
+def test_the_position_after_each_batch_covers_its_events(place: Place) -> None:
     with place.open(place.here()) as stream:
         place.write(5)
         place.noise()
@@ -144,7 +144,7 @@ def test_the_position_after_each_batch_is_later_and_behind_its_events(place: Pla
         assert all(event.position > before.position for event in after.events)
 
 
-def test_a_write_that_is_not_for_us_moves_the_position(place: Place) -> None:
+def test_a_foreign_write_moves_the_position(place: Place) -> None:
     start = place.here()
     with place.open(start) as stream:
         place.noise()
@@ -169,7 +169,7 @@ def test_resuming_after_any_event_gives_exactly_the_rest(place: Place) -> None:
             ] == written[number:]
 
 
-def test_resuming_after_a_batch_gives_exactly_what_comes_later(place: Place) -> None:
+def test_resuming_after_a_batch_gives_the_rest(place: Place) -> None:
     with place.open(place.here()) as stream:
         place.write(3)
         place.noise()
@@ -181,7 +181,7 @@ def test_resuming_after_a_batch_gives_exactly_what_comes_later(place: Place) -> 
         assert [trans_id(one) for one in events_of(read(place, stream, 2))] == later
 
 
-def test_what_was_written_while_nobody_read_is_read_first(place: Place) -> None:
+def test_earlier_writes_are_read_first(place: Place) -> None:
     start = place.here()
     written = place.write(3)
 

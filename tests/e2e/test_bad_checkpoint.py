@@ -164,9 +164,10 @@ def test_a_checkpoint_that_is_not_good_is_refused(
     assert "job-bridge token" in ended.error or "Run bridge 9.9.0 or later" in ended.error
 
 
-def test_check_and_a_new_token_mend_a_damaged_checkpoint(
+def test_a_new_token_repairs_a_damaged_checkpoint(
     stored: Stored, kafka: Kafka, client: Client, tmp_path: Path
 ) -> None:
+    """``check`` reports the damage and names the command that repairs it."""
     before = stored.record()
     stored.rewrite(without("cluster_time", "fingerprint"))
     checked = run_command("check", settings=stored.settings)
@@ -261,7 +262,7 @@ def other_mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoDeplo
         yield server
 
 
-def test_a_checkpoint_of_another_replica_set_of_the_same_name_is_refused(
+def test_a_namesakes_checkpoint_is_refused(
     other_mongo: MongoDeployment,
     settings: GivenSettings,
     kafka: Kafka,
@@ -269,6 +270,7 @@ def test_a_checkpoint_of_another_replica_set_of_the_same_name_is_refused(
     start: MakeBridge,
     tmp_path: Path,
 ) -> None:
+    """It belongs to another replica set of the same name."""
     given = {
         **settings,
         "checkpoint.store": "file",

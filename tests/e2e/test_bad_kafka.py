@@ -123,7 +123,7 @@ def test_a_wrong_password_is_refused(slow: dict[str, EndedCommand]) -> None:
     assert "Nothing is lost" in ended.error and "Check kafka.sasl_*" in ended.error
 
 
-def test_a_mechanism_the_broker_does_not_offer_is_refused(slow: dict[str, EndedCommand]) -> None:
+def test_an_unsupported_mechanism_is_refused(slow: dict[str, EndedCommand]) -> None:
     ended = slow["mechanism"]
 
     assert ended.code == 77
@@ -155,7 +155,7 @@ def test_check_tells_why_no_broker_answers(
     assert "replica set" in ended.out.splitlines()[0]  # the rest is looked at nevertheless
 
 
-def test_a_file_of_certificates_that_is_missing_is_refused(refused: Refused) -> None:
+def test_a_missing_certificate_file_is_refused(refused: Refused) -> None:
     ended = refused({"kafka.security_protocol": "SSL", "kafka.ssl_cafile": "/nowhere/ca.pem"})
 
     assert ended.code == 78

@@ -25,9 +25,7 @@ def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoDeploy
         yield server
 
 
-def test_a_standalone_is_refused_with_the_way_to_a_replica_set(
-    standalone: MongoDeployment, refused: Refused
-) -> None:
+def test_a_standalone_is_refused_with_advice(standalone: MongoDeployment, refused: Refused) -> None:
     ended = refused({"mongo.uri": standalone.uri})
 
     assert ended.code == 78
@@ -35,9 +33,10 @@ def test_a_standalone_is_refused_with_the_way_to_a_replica_set(
     assert HOW_TO_MAKE_A_SET in ended.error
 
 
-def test_a_standalone_that_should_be_a_set_is_waited_for_with_the_way_to_one(
+def test_a_standalone_without_its_set_is_waited_for(
     standalone: MongoDeployment, start: MakeBridge
 ) -> None:
+    """The reason explains how to make it a replica set."""
     with start(mongo__uri=f"{standalone.uri}?replicaSet=rs0") as bridge:
         reason = bridge.unready_reason(
             'No replica set members available for replica set name "rs0"'
@@ -46,9 +45,8 @@ def test_a_standalone_that_should_be_a_set_is_waited_for_with_the_way_to_one(
         assert "becomes a replica set with --replSet rs0 and, once, rs.initiate()" in reason
 
 
-def test_the_name_of_another_replica_set_is_waited_for_until_a_signal_comes(
-    mongo: MongoDeployment, start: MakeBridge
-) -> None:
+def test_an_unknown_replica_set_is_waited_for(mongo: MongoDeployment, start: MakeBridge) -> None:
+    """The wait ends with a signal."""
     with start(mongo__uri=mongo.uri.replace("rs0", "rs9")) as bridge:
         reason = bridge.unready_reason("rs9")
 
@@ -99,7 +97,7 @@ def test_a_malformed_uri_is_refused_without_showing_it(uri: str, words: str) -> 
 
 
 @pytest.mark.parametrize("arguments", [("check",), ("tail",), ("token", "show")])
-def test_a_malformed_uri_is_refused_by_the_other_commands_too(
+def test_other_commands_refuse_a_malformed_uri(
     arguments: tuple[str, ...], settings: GivenSettings
 ) -> None:
     ended = run_command(
@@ -111,9 +109,10 @@ def test_a_malformed_uri_is_refused_by_the_other_commands_too(
 
 
 @pytest.mark.parametrize("arguments", [("check",), ("run",), ("token", "show")], ids=" ".join)
-def test_a_uri_that_is_found_not_to_work_later_is_refused_too(
+def test_an_unusable_srv_uri_is_refused(
     arguments: tuple[str, ...], settings: GivenSettings
 ) -> None:
+    """PyMongo detects it later than other malformed URIs."""
     ended = run_command(
         *arguments, settings={**settings, "mongo.uri": f"mongodb+srv://b:{SECRET}@127.0.0.1/"}
     )
@@ -144,7 +143,7 @@ def test_an_unreachable_mongodb_is_waited_for(
     assert any("working again after" in line for line in bridge.messages())
 
 
-def test_a_collection_that_does_not_exist_is_waited_for(
+def test_a_missing_collection_is_waited_for(
     kafka: Kafka, topic: str, database: str, client: Client, start: MakeBridge
 ) -> None:
     with start() as bridge:

@@ -56,15 +56,13 @@ def file(folder: Path, text: str | bytes) -> Path:
         ),
     ],
 )
-def test_what_mongodb_has_no_place_or_time_for_is_refused(
-    name: str, value: str, words: str
-) -> None:
+def test_values_that_mongodb_cannot_store_are_refused(name: str, value: str, words: str) -> None:
     said = complaint(settings={name: value})
 
     assert f"JOB_BRIDGE_{name.replace('.', '_').upper()}: " in said and words in said
 
 
-def test_every_problem_is_told_at_once_by_the_name_it_was_given(tmp_path: Path) -> None:
+def test_all_problems_are_reported_by_their_given_names(tmp_path: Path) -> None:
     path = file(tmp_path, BROKEN)
     given = {
         "kafka.sasl_mechanism": "plan",
@@ -98,7 +96,8 @@ def test_every_problem_is_told_at_once_by_the_name_it_was_given(tmp_path: Path) 
     assert "--start-from: 'yesterday' is no ISO 8601 time" in said
 
 
-def test_the_stronger_source_is_named_and_the_weaker_one_forgiven(tmp_path: Path) -> None:
+def test_only_the_source_in_use_is_checked(tmp_path: Path) -> None:
+    """A bad value in a weaker source is ignored."""
     path = file(tmp_path, '[log]\nlevel = "loud"\nformat = "xml"\n')
 
     said = complaint("--config", str(path), "--log-level", "louder", settings={"log.format": "csv"})
@@ -109,7 +108,7 @@ def test_the_stronger_source_is_named_and_the_weaker_one_forgiven(tmp_path: Path
 
 
 @pytest.mark.parametrize("protocol", ["SASL_SLL", "ssl", "", "plaintext"])
-def test_a_misspelt_security_protocol_is_never_taken_for_plain_text(protocol: str) -> None:
+def test_a_misspelt_security_protocol_is_not_plain_text(protocol: str) -> None:
     said = complaint(settings={"kafka.security_protocol": protocol})
 
     assert (
@@ -121,7 +120,7 @@ def test_a_misspelt_security_protocol_is_never_taken_for_plain_text(protocol: st
 @pytest.mark.parametrize(
     "topic", ["job_transitions", "job.transitions", "a b", "ümlaut", "", "x" * 246]
 )
-def test_a_topic_that_is_not_allowed_by_name_is_refused(topic: str) -> None:
+def test_an_invalid_topic_name_is_refused(topic: str) -> None:
     said = complaint(settings={"kafka.topic": topic})
 
     assert "JOB_BRIDGE_KAFKA_TOPIC: " in said
@@ -150,9 +149,7 @@ def test_a_topic_that_is_not_allowed_by_name_is_refused(topic: str) -> None:
         ),
     ],
 )
-def test_settings_that_need_each_other_are_named_as_they_were_given(
-    given: GivenSettings, words: str
-) -> None:
+def test_dependent_settings_are_named_as_given(given: GivenSettings, words: str) -> None:
     assert words in complaint(settings=given)
 
 
@@ -167,9 +164,7 @@ def test_settings_that_need_each_other_are_named_as_they_were_given(
         ("job_bridge_kafka_topic", "JOB_BRIDGE_KAFKA_TOPIC"),
     ],
 )
-def test_a_variable_that_is_unknown_is_refused_with_the_nearest_known_one(
-    name: str, nearest: str
-) -> None:
+def test_an_unknown_variable_gets_the_nearest_known_one(name: str, nearest: str) -> None:
     ended = run_command("run", settings={name: SECRET})
 
     assert ended.code == 78
@@ -190,7 +185,7 @@ def test_a_secret_from_two_places_is_refused(tmp_path: Path) -> None:
     )
 
 
-def test_only_secrets_may_be_in_files_of_their_own(tmp_path: Path) -> None:
+def test_only_secrets_may_come_from_files(tmp_path: Path) -> None:
     said = complaint(settings={"JOB_BRIDGE_KAFKA_TOPIC_FILE": str(tmp_path)})
 
     assert "JOB_BRIDGE_KAFKA_TOPIC_FILE is unknown (did you mean JOB_BRIDGE_KAFKA_TOPIC?)" in said
@@ -246,7 +241,7 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
         (["topics", "create", "--partitions", "none"], "--partitions"),
     ],
 )
-def test_a_command_line_that_makes_no_sense_is_usage(arguments: list[str], words: str) -> None:
+def test_an_invalid_command_line_is_a_usage_error(arguments: list[str], words: str) -> None:
     ended = run_command(*arguments, settings={})
 
     assert ended.code == 64
@@ -266,9 +261,7 @@ def test_a_command_line_that_makes_no_sense_is_usage(arguments: list[str], words
         ("tail", "--since", "36500d"),
     ],
 )
-def test_a_time_that_is_none_never_means_all_of_it(
-    arguments: tuple[str, ...], settings: GivenSettings
-) -> None:
+def test_an_empty_time_never_means_all(arguments: tuple[str, ...], settings: GivenSettings) -> None:
     """A shell's variable that is not set."""
     ended = run_command(*arguments, settings=settings)
 
@@ -277,7 +270,7 @@ def test_a_time_that_is_none_never_means_all_of_it(
     assert "is no ISO 8601 time" in ended.error or "from 1970 to 2106" in ended.error
 
 
-def test_a_port_in_use_is_refused_before_anything_is_touched(settings: GivenSettings) -> None:
+def test_a_port_in_use_is_refused_first(settings: GivenSettings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         ended = run_command("run", settings={**settings, "http.port": str(port)})

@@ -56,7 +56,7 @@ def test_the_version_is_printed() -> None:
 
 
 @pytest.mark.parametrize("words", list(commands()), ids=" ".join)
-def test_the_help_of_each_command_has_an_example_and_no_secret(words: tuple[str, ...]) -> None:
+def test_each_help_has_an_example_and_no_secret(words: tuple[str, ...]) -> None:
     ended = run_cold_command(
         *words, "--help", settings={"kafka.sasl_password": SECRET, "mongo.password": SECRET}
     )
@@ -72,7 +72,7 @@ def test_the_help_of_each_command_has_an_example_and_no_secret(words: tuple[str,
     assert len(secrets) == 3 and not any(option(name) in ended.out for name in secrets)
 
 
-def test_the_first_help_names_the_commands_and_the_exit_codes() -> None:
+def test_the_main_help_names_commands_and_exit_codes() -> None:
     ended = run_command("--help", settings={})
 
     named = ended.out.partition("Commands:")[2]
@@ -248,9 +248,7 @@ def test_tail_refuses_what_is_no_time(since: str, settings: GivenSettings) -> No
     assert f"--since: '{since}'" in ended.error
 
 
-def test_topics_that_the_broker_does_not_make_are_no_messages_it_refuses(
-    settings: GivenSettings, kafka: Kafka
-) -> None:
+def test_a_refused_topic_is_not_a_refused_message(settings: GivenSettings, kafka: Kafka) -> None:
     ended = run_command(
         "topics",
         "create",
@@ -290,9 +288,10 @@ def test_a_time_that_has_not_been_is_refused(settings: GivenSettings, jobs: JobW
     assert check.code == 78 and f"start.from = {future} is in the future" in check.out
 
 
-def test_where_a_first_start_would_begin_is_said_not_to_be_used_when_it_is_none(
+def test_start_from_is_ignored_after_the_first_start(
     settings: GivenSettings, start: MakeBridge
 ) -> None:
+    """``check`` and the log say so."""
     with start() as bridge:
         bridge.wait_ready()
         assert bridge.stop() == 0
@@ -328,7 +327,7 @@ def test_topics_are_made_once(settings: GivenSettings, kafka: Kafka, topic: str)
     assert there[f"{topic}-new"] == 4 and there[f"{topic}-new-dlq"] == 1
 
 
-def test_more_copies_than_brokers_are_a_setting_to_correct(
+def test_more_replicas_than_brokers_is_a_configuration_error(
     settings: GivenSettings, topic: str
 ) -> None:
     ended = run_command(

@@ -20,9 +20,7 @@ pytestmark = pytest.mark.timeout(900)
 
 
 @EVERY_DELIVERY
-def test_nothing_is_lost_when_it_is_killed_again_and_again(
-    scenario: FaultScenario, kills: int
-) -> None:
+def test_repeated_kills_lose_nothing(scenario: FaultScenario, kills: int) -> None:
     bridge = scenario.bridge().start().wait_ready()
     with scenario.load() as load:
         for _ in range(kills + 2):
@@ -37,7 +35,7 @@ def test_nothing_is_lost_when_it_is_killed_again_and_again(
 
 
 @EVERY_DELIVERY
-def test_a_stop_in_the_middle_of_a_burst_repeats_nothing(scenario: FaultScenario) -> None:
+def test_a_stop_during_a_burst_repeats_nothing(scenario: FaultScenario) -> None:
     bridge = scenario.bridge().start().wait_ready()
     with scenario.load(Workload(rate=None, concurrency=32)) as load:
         load.await_commits(500)
@@ -49,7 +47,7 @@ def test_a_stop_in_the_middle_of_a_burst_repeats_nothing(scenario: FaultScenario
     scenario.finish(bridge).check(repeated_at_most=0, at_least=900)
 
 
-def test_a_stop_while_kafka_is_away_asks_to_be_started_again(scenario: FaultScenario) -> None:
+def test_a_stop_without_kafka_asks_for_a_restart(scenario: FaultScenario) -> None:
     bridge = scenario.bridge(delivery__drain_seconds="2").start().wait_ready()
     with scenario.load() as load:
         load.await_commits(200)

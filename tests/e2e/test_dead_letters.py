@@ -13,7 +13,7 @@ from tests.support.servers.kafka import Kafka
 HUGE = "x" * 2_000_000
 
 
-def test_a_message_too_large_is_set_aside_in_its_place(
+def test_an_oversized_message_is_dead_lettered_in_order(
     start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     with start() as bridge:
@@ -41,7 +41,7 @@ def test_a_message_too_large_is_set_aside_in_its_place(
     assert published_states(kafka, topic, after) == list(GOOD)
 
 
-def test_a_message_too_large_stops_the_bridge_where_wanted(
+def test_a_message_too_large_stops_if_configured(
     start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     with start(kafka__on_oversize="stop") as bridge:
@@ -63,7 +63,7 @@ def test_a_message_too_large_stops_the_bridge_where_wanted(
     assert published_states(kafka, topic, job_id) == ["created", HUGE, "complete"]
 
 
-def test_a_topic_that_takes_little_sets_aside_what_is_larger(
+def test_the_topics_own_limit_decides_about_dead_letters(
     start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     kafka.alter_topic(topic, max_message_bytes=2000)
@@ -106,7 +106,7 @@ def test_too_many_dead_letters_stop_the_bridge(
     assert [letter["job_id"] for letter in dead_letters(kafka, topic)] == ["0", "1"]
 
 
-def test_after_the_brake_the_bridge_goes_on_with_the_next_one(
+def test_after_the_brake_the_next_message_follows(
     start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     with start(delivery__dead_letters_per_hour="1") as bridge:
@@ -129,9 +129,10 @@ def without_dead_letters(kafka: Kafka, topic: str, settings: GivenSettings) -> G
     return {**settings, "kafka.topic": name}
 
 
-def test_a_dead_letter_without_its_topic_stops_the_bridge_until_the_topic_is_made(
+def test_a_missing_dead_letter_topic_stops_the_bridge(
     start: MakeBridge, jobs: JobWriter, kafka: Kafka, without_dead_letters: GivenSettings
 ) -> None:
+    """After ``topics create`` it resumes without loss."""
     name = without_dead_letters["kafka.topic"]
     with start(kafka__topic=name) as bridge:
         bridge.wait_ready()

@@ -81,7 +81,7 @@ def test_one_is_shown_whole(letters: tuple[str, str], settings: GivenSettings) -
     assert shown["headers"]["ce_subject"] == letters[1]
 
 
-def test_one_whose_cause_is_mended_is_sent_with_its_identity(
+def test_a_repaired_dead_letter_keeps_its_identity(
     letters: tuple[str, str], settings: GivenSettings, kafka: Kafka, topic: str, jobs: JobWriter
 ) -> None:
     kafka.alter_topic(topic, max_message_bytes=4_000_000)
@@ -101,7 +101,7 @@ def test_one_whose_cause_is_mended_is_sent_with_its_identity(
     assert len(dead_letters(kafka, topic)) == 2
 
 
-def test_one_whose_cause_is_as_it_was_stays_a_dead_letter(
+def test_an_unrepaired_dead_letter_stays_one(
     letters: tuple[str, str], settings: GivenSettings, kafka: Kafka, topic: str, jobs: JobWriter
 ) -> None:
     ended = run_command("dead-letters", "retry", "--all", settings=settings)
@@ -119,7 +119,7 @@ def test_one_whose_cause_is_as_it_was_stays_a_dead_letter(
     assert published_states(kafka, topic, letters[1]) == ["created", "running"]
 
 
-def test_however_often_it_is_tried_it_is_one_transition(
+def test_repeated_retries_send_one_transition(
     letters: tuple[str, str], settings: GivenSettings, kafka: Kafka, topic: str
 ) -> None:
     for tries in range(1, 4):
@@ -133,7 +133,7 @@ def test_however_often_it_is_tried_it_is_one_transition(
     assert published_states(kafka, topic, letters[0]) == ["created", HUGE]
 
 
-def test_one_that_names_no_job_says_what_sends_it(
+def test_a_dead_letter_without_a_job_names_replay(
     start: MakeBridge, settings: GivenSettings, jobs: JobWriter
 ) -> None:
     with start() as bridge:
@@ -148,7 +148,7 @@ def test_one_that_names_no_job_says_what_sends_it(
     assert "'job-bridge replay --job ID' sends it" in ended.err
 
 
-def test_of_a_job_without_history_the_state_tells_which_it_is() -> None:
+def test_without_history_the_state_identifies_the_transition() -> None:
     letter = Letter("0:0", "", {"job_id": "a", "state": "running", "time": "", "trans_id": ""}, {})
     latest = [Transition("a", "running", "2026-03-02T00:00:00+00:00", "made", None)]
 
@@ -158,7 +158,7 @@ def test_of_a_job_without_history_the_state_tells_which_it_is() -> None:
     )
 
 
-def test_one_whose_job_is_gone_is_sent_as_the_letter_has_it(
+def test_a_deleted_job_is_resent_from_its_letter(
     start: MakeBridge, settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     kafka.alter_topic(topic, max_message_bytes=300)
@@ -176,7 +176,7 @@ def test_one_whose_job_is_gone_is_sent_as_the_letter_has_it(
     assert published_states(kafka, topic, job_id) == ["created", "s" * 200]
 
 
-def test_what_was_no_text_is_not_sent_as_text(
+def test_values_that_were_not_text_stay_unsent(
     start: MakeBridge, settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     with start() as bridge:

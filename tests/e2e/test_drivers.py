@@ -24,7 +24,7 @@ VERSIONS = {"kafka-python": "kafka-python 3.", "librdkafka": "librdkafka 2."}
     ("asked", "used"),
     [("auto", "librdkafka"), ("kafka-python", "kafka-python"), ("librdkafka", "librdkafka")],
 )
-def test_the_driver_in_use_is_in_the_first_line_and_the_status(
+def test_the_log_and_status_name_the_driver(
     start: MakeBridge, jobs: JobWriter, asked: str, used: str
 ) -> None:
     assert jobs.collection.name == "jobs"
@@ -37,7 +37,7 @@ def test_the_driver_in_use_is_in_the_first_line_and_the_status(
 
 
 @pytest.mark.parametrize("order", [DRIVERS, DRIVERS[::-1]])
-def test_a_checkpoint_made_with_one_driver_is_read_with_the_other(
+def test_the_drivers_share_checkpoints_and_partitions(
     start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str, order: tuple[str, str]
 ) -> None:
     ids: list[str] = []
@@ -96,9 +96,10 @@ def test_a_driver_nobody_knows_is_refused(settings: GivenSettings) -> None:
     assert "JOB_BRIDGE_KAFKA_DRIVER" in ended.error and "librdkafka" in ended.error
 
 
-def test_without_the_extra_auto_is_kafka_python_and_librdkafka_is_refused(
+def test_without_librdkafka_auto_is_kafka_python(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Asking for librdkafka itself is refused."""
     _cannot_import(monkeypatch, ModuleNotFoundError("No module named 'confluent_kafka'"))
 
     assert driver_of(configured(kafka__driver="auto")).name == "kafka-python"
@@ -115,7 +116,7 @@ def test_an_extra_that_does_not_load_is_said(
     assert "librdkafka.so.1: cannot open shared object file" in caplog.text
 
 
-def test_mutual_tls_is_said_to_both_in_their_own_names() -> None:
+def test_both_drivers_get_the_same_tls_settings() -> None:
     from bridge.kafka.kafka_python.client import connection as kafka_python
     from bridge.kafka.librdkafka.client import connection as librdkafka
     from bridge.kafka.librdkafka.client import latest_warning

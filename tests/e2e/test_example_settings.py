@@ -40,7 +40,7 @@ def written(default: Any) -> str:
     return f'"{text}"' if isinstance(text, str) else str(text)
 
 
-def test_every_setting_stands_in_the_example_and_nothing_else() -> None:
+def test_the_example_contains_exactly_the_settings() -> None:
     assert list(shown()) == list(setting_names())
 
 
@@ -50,7 +50,7 @@ def test_the_example_shows_the_default(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", setting_names())
-def test_the_example_says_what_a_setting_is_for_and_its_unit(name: str) -> None:
+def test_the_example_explains_each_setting_and_unit(name: str) -> None:
     comment = shown()[name][1]
 
     assert len(comment.split()) >= 4
@@ -60,7 +60,7 @@ def test_the_example_says_what_a_setting_is_for_and_its_unit(name: str) -> None:
 @pytest.mark.parametrize(
     "name", [name for name, field in setting_names().items() if field.annotation is SecretStr]
 )
-def test_the_example_shows_how_to_keep_a_secret_in_a_file(name: str) -> None:
+def test_the_example_shows_files_for_secrets(name: str) -> None:
     assert f"{variable(name)}_FILE=/" in shown()[name][1]
 
 

@@ -18,7 +18,7 @@ from tests.support.sweeps import TAG, sweep_once
 
 
 @pytest.mark.parametrize("time", ["missing", None, "yesterday"])
-def test_of_a_job_without_history_and_without_a_time_it_is_said(
+def test_a_job_without_any_time_is_dead_lettered(
     by_job: GivenSettings, client: Client, database: str, kafka: Kafka, topic: str, time: object
 ) -> None:
     job = {"_id": ObjectId(), "status": "running", TAG: True} | (
@@ -31,7 +31,7 @@ def test_of_a_job_without_history_and_without_a_time_it_is_said(
     assert [one["job_id"] for one in dead_letters(kafka, topic)] == [str(job["_id"])]
 
 
-def test_a_job_that_came_back_to_its_state_keeps_its_tag(
+def test_a_job_back_in_its_state_stays_tagged(
     by_job: GivenSettings, client: Client, database: str
 ) -> None:
     """Without a history its update time tells: the second "running" is still to be sent."""
@@ -63,7 +63,7 @@ def test_a_job_that_came_back_to_its_state_keeps_its_tag(
         ("background-transitions", "transition_tag", "trans_id"),
     ],
 )
-def test_a_tag_does_not_overwrite_what_the_service_keeps(
+def test_a_tag_may_not_overwrite_service_fields(
     mode: str, name: str, tag: str, settings: GivenSettings, jobs: JobWriter
 ) -> None:
     for words in (("check",), ("run",), ("sweep", "--once")):
@@ -95,7 +95,7 @@ def test_jobs_whose_ids_are_numbers_are_untagged(
     assert [sweep_once({**by_job, "jobs.profile": "ee2"}) for _ in range(2)] == [3, 0]
 
 
-def test_a_job_of_a_collection_without_history_is_swept_too(
+def test_a_job_without_history_is_swept(
     by_job: GivenSettings, client: Client, database: str, kafka: Kafka, topic: str
 ) -> None:
     key, now = ObjectId(), datetime.now(timezone.utc).timestamp()

@@ -45,14 +45,14 @@ def new_topic(topics: list[str]) -> NewTopic:
     return topics.pop
 
 
-def test_refusals_that_outlast_any_patience_cost_nothing_but_time(scenario: FaultScenario) -> None:
+def test_long_refusals_cost_only_time(scenario: FaultScenario) -> None:
     restarts, verdict = refuse_for_a_while(scenario, COMMAND)
 
     assert not restarts
     verdict.check(repeated_at_most=0, at_least=WINDOW)
 
 
-def test_a_client_that_gives_messages_up_costs_more_and_loses_nothing(
+def test_a_client_that_gives_up_loses_nothing(
     scenario: FaultScenario,
 ) -> None:
     """With a patience such as the client's own default the test above fails: the producer has to be made anew."""

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tests.support.delivery_case import TAGS, delivery_cases
+from tests.support.delivery_case import POSITION_CASES, TAGS, delivery_cases
 from tests.support.fault_scenario import FaultScenario
 from tests.support.kill_points import command
 
@@ -56,7 +56,7 @@ def test_nothing_is_lost_when_it_is_killed(scenario: FaultScenario, kills: int, 
 
 @delivery_cases(TAGS)
 @pytest.mark.parametrize("point", ["before-send", "after-ack", *OF_TAGS])
-def test_nothing_is_lost_when_it_is_killed_and_tags_tell_what_is_left(
+def test_nothing_is_lost_when_killed_with_tags(
     scenario: FaultScenario, kills: int, point: str
 ) -> None:
     bridge = scenario.bridge()

@@ -63,7 +63,7 @@ def plain_stream_fails(client: Any, database: str, since: Any) -> bool:
     return False
 
 
-def test_a_huge_array_beside_the_state_is_no_matter(scenario: FaultScenario) -> None:
+def test_a_huge_array_does_no_harm(scenario: FaultScenario) -> None:
     bridge = scenario.bridge().start().wait_ready()
     service = scenario.jobs()
     with MongoClient[Any](scenario.mongo.uri, w="majority") as client:
@@ -111,7 +111,7 @@ def rewritten(scenario: FaultScenario) -> tuple[BridgeProcess, str, str]:
     return bridge, job_id, service.insert()
 
 
-def test_an_event_too_large_however_it_is_read_is_told_by_history(
+def test_an_oversized_event_is_recovered_from_history(
     scenario: FaultScenario, rewritten: tuple[BridgeProcess, str, str]
 ) -> None:
     bridge, job_id, after = rewritten

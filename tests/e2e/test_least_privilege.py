@@ -186,9 +186,8 @@ def test_a_password_from_a_file_is_enough(rights: GivenSettings, tmp_path: Path)
     assert run_command("check", settings=given).code == 0
 
 
-def test_the_role_writes_nothing_but_checkpoints_and_reads_no_other_collection(
-    root: Client, locked_mongo: MongoDeployment
-) -> None:
+def test_the_role_permits_only_what_is_needed(root: Client, locked_mongo: MongoDeployment) -> None:
+    """It writes only checkpoints and reads only the jobs."""
     uri = f"{locked_mongo.uri}&authSource=admin"
     with MongoClient[Any](uri, username="whole", password=f"whole-{SECRET}") as client:
         for forbidden in (
@@ -236,7 +235,7 @@ def test_a_right_that_is_withheld_is_named(
     assert failures and all(words in line and todo in line for line in failures)
 
 
-def test_a_user_who_may_not_see_the_topic_is_told_so(rights: GivenSettings, granted: Kafka) -> None:
+def test_an_invisible_topic_is_reported(rights: GivenSettings, granted: Kafka) -> None:
     granted.create_topic("hidden")
 
     ended = run_command("run", settings={**as_users(rights), "kafka.topic": "hidden"})
@@ -259,9 +258,10 @@ def test_a_wrong_password_of_mongodb_is_refused(user: str, rights: GivenSettings
     assert checked.code == 77 and "Authentication failed" in checked.out
 
 
-def test_a_right_taken_away_is_waited_for_and_the_message_arrives_once_it_is_back(
+def test_a_withdrawn_permission_is_waited_for(
     rights: GivenSettings, root: Client, granted: Kafka, tmp_path: Path
 ) -> None:
+    """The message arrives once the permission is back."""
     jobs = JobWriter(root["cdmtaskservice"]["jobs"])
     with running(as_users(rights, mongo="plain"), tmp_path) as bridge:
         root.admin.command(
@@ -280,7 +280,7 @@ def test_a_right_taken_away_is_waited_for_and_the_message_arrives_once_it_is_bac
         )
 
 
-def test_the_background_role_suffices_for_a_sweep_and_the_other_does_not(
+def test_only_the_background_role_permits_a_sweep(
     rights: GivenSettings, root: Client, granted: Kafka
 ) -> None:
     given = {**as_users(rights, mongo="background"), "delivery.mode": "background-transitions"}

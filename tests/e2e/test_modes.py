@@ -53,7 +53,7 @@ def test_fire_and_forget_never_waits_for_kafka(scenario: FaultScenario) -> None:
     assert bridge.stop() == 0
 
 
-def test_fire_and_forget_loses_messages_in_an_outage_and_no_error_reaches_anyone_but_they_are_counted(
+def test_fire_and_forget_counts_losses_without_an_error(
     scenario: FaultScenario,
 ) -> None:
     """Con: messages are lost without an error."""
@@ -77,7 +77,7 @@ def test_fire_and_forget_loses_messages_in_an_outage_and_no_error_reaches_anyone
 
 
 @ONE_DELIVERY
-def test_fire_and_forget_keeps_its_memory_bounded_in_an_outage(scenario: FaultScenario) -> None:
+def test_fire_and_forget_bounds_its_memory_in_outages(scenario: FaultScenario) -> None:
     bridge = scenario.bridge(**FORGET).start().wait_ready()
     with scenario.load(Workload(rate=None, concurrency=32)) as load:
         load.await_commits(500)
@@ -93,7 +93,7 @@ def test_fire_and_forget_keeps_its_memory_bounded_in_an_outage(scenario: FaultSc
 # Synchronous
 
 
-def test_synchronous_shows_the_error_and_loses_nothing_it_acknowledged(
+def test_synchronous_reports_an_error_and_loses_nothing(
     scenario: FaultScenario,
 ) -> None:
     """Pro: an error is seen at once. Con: Kafka's outage is an outage."""
@@ -136,7 +136,7 @@ def test_synchronous_stores_its_position_after_every_acknowledgement(
 
 
 @ONE_DELIVERY
-def test_a_tag_per_job_delivers_eventually_and_may_skip_states_in_between(
+def test_job_tags_deliver_the_latest_state(
     scenario: FaultScenario,
 ) -> None:
     """Pro: delivered in the end, whatever was down. Con: intermediate states may be skipped."""
@@ -156,7 +156,7 @@ def test_a_tag_per_job_delivers_eventually_and_may_skip_states_in_between(
 
 
 @ONE_DELIVERY
-def test_a_tag_per_job_repeats_when_untagging_fails_after_the_send(scenario: FaultScenario) -> None:
+def test_job_tags_repeat_when_untagging_fails(scenario: FaultScenario) -> None:
     """Con: duplicates."""
     jobs = scenario.jobs(TAG)
     job_id = jobs.insert()
@@ -175,9 +175,10 @@ def test_a_tag_per_job_repeats_when_untagging_fails_after_the_send(scenario: Fau
 
 
 @ONE_DELIVERY
-def test_a_tag_per_job_stays_when_the_state_is_not_the_one_sent_any_more(
+def test_a_job_tag_outlasts_a_new_state(
     scenario: FaultScenario,
 ) -> None:
+    """The tag stays while the current state is not the sent one."""
     jobs = scenario.jobs(TAG)
     bridge = scenario.bridge(**JOBS).start().wait_ready()
     with scenario.kafka_paused():
@@ -193,9 +194,10 @@ def test_a_tag_per_job_stays_when_the_state_is_not_the_one_sent_any_more(
 
 
 @ONE_DELIVERY
-def test_where_the_service_sets_no_tag_the_bridge_does_before_it_sends(
+def test_the_bridge_sets_job_tags_before_sending(
     scenario: FaultScenario,
 ) -> None:
+    """It does so where the service sets no tag."""
     bridge = scenario.bridge(**JOBS, sweep__tagged_by="bridge").start().wait_ready()
     jobs = scenario.jobs()
     with scenario.kafka_paused():
@@ -235,7 +237,7 @@ def test_a_tag_per_transition_skips_none(scenario: FaultScenario) -> None:
 
 
 @ONE_DELIVERY
-def test_a_tag_per_transition_repeats_when_untagging_fails_after_the_send(
+def test_transition_tags_repeat_when_untagging_fails(
     scenario: FaultScenario,
 ) -> None:
     """Con: duplicates."""
@@ -253,7 +255,7 @@ def test_a_tag_per_transition_repeats_when_untagging_fails_after_the_send(
 
 
 @ONE_DELIVERY
-def test_a_tag_per_transition_takes_over_from_the_services_own_sender(
+def test_transition_tags_take_over_from_another_sender(
     scenario: FaultScenario,
 ) -> None:
     """An existing database: what its sender left behind is sent, what it sent is not sent again."""

@@ -102,7 +102,7 @@ def test_mongodb_away_for_long_repeats_nothing(
 
 
 @ONE_DELIVERY
-def test_a_stop_while_mongodb_is_away_does_not_pass_for_clean(
+def test_a_stop_without_mongodb_is_not_clean(
     lone: MongoDeployment, make_scenario: MakeScenario
 ) -> None:
     scenario = make_scenario(lone)
@@ -124,9 +124,10 @@ def test_a_stop_while_mongodb_is_away_does_not_pass_for_clean(
     assert verdict.repeated > 0
 
 
-def test_nor_does_one_with_messages_that_kafka_has_not_taken_when_the_run_ended(
+def test_a_stop_with_unacknowledged_messages_is_not_clean(
     lone: MongoDeployment, make_scenario: MakeScenario
 ) -> None:
+    """MongoDB has ended the run before, so the messages are those of an ended run."""
     scenario = make_scenario(lone)
     bridge = scenario.bridge(delivery__drain_seconds="1").start().wait_ready()
     with scenario.load() as load:
@@ -148,7 +149,7 @@ def test_nor_does_one_with_messages_that_kafka_has_not_taken_when_the_run_ended(
 
 
 @EVERY_MODE
-def test_a_path_that_goes_silent_is_left_and_found_again(scenario: FaultScenario) -> None:
+def test_a_silent_connection_is_given_up_and_restored(scenario: FaultScenario) -> None:
     with TcpProxy(scenario.mongo.ports[0]) as proxy:
         uri = f"mongodb://{proxy.address}/?directConnection=true"
         bridge = scenario.bridge(mongo__uri=uri).start().wait_ready()

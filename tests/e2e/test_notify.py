@@ -44,7 +44,7 @@ def test_the_latest_transition_is_sent_with_its_identity(
     assert value["trans_id"] in ended.out
 
 
-def test_a_state_is_that_of_the_last_time_the_job_came_to_it(
+def test_a_state_means_its_latest_transition(
     settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     job = jobs.add_past("created", "running", "created", "complete")
@@ -54,7 +54,7 @@ def test_a_state_is_that_of_the_last_time_the_job_came_to_it(
     assert values(kafka.read(topic))[0]["trans_id"] == job["transition_times"][2]["trans_id"]
 
 
-def test_a_job_or_state_that_is_not_there_is_refused(
+def test_an_unknown_job_or_state_is_refused(
     settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     job = jobs.add_past(*GOOD)
@@ -68,7 +68,7 @@ def test_a_job_or_state_that_is_not_there_is_refused(
     assert kafka.read(topic) == []
 
 
-def test_without_an_acknowledgement_the_command_fails_and_names_it(
+def test_the_command_fails_without_an_acknowledgement(
     settings: GivenSettings, jobs: JobWriter
 ) -> None:
     job = jobs.add_past(*GOOD)
@@ -83,7 +83,7 @@ def test_without_an_acknowledgement_the_command_fails_and_names_it(
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_the_command_fails_within_the_time_it_was_given(
+def test_the_command_fails_within_its_timeout(
     settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str, driver: str
 ) -> None:
     job = jobs.add_past(*GOOD)
@@ -110,9 +110,10 @@ def assert_unsent(ended: EndedCommand, job_id: str) -> None:
     assert "by itself" not in ended.error and "next start" not in ended.error
 
 
-def test_an_older_transition_is_not_sent_for_a_latest_that_cannot_be(
+def test_an_invalid_latest_transition_has_no_substitute(
     settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
+    """An older transition is not sent instead."""
     job = jobs.add_past("created", "running", "created")
     jobs.move(job["id"], "running", time="yesterday")
 
@@ -153,7 +154,7 @@ def test_the_library_returns_when_kafka_has_the_message(
     assert header(record, "ce_source") == b"my-service" and header(record, "ce_origin") == b"notify"
 
 
-def test_the_library_misses_no_topic_that_it_does_not_use(
+def test_the_library_needs_no_dead_letter_topic(
     kafka: Kafka, driver: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     alone = f"alone-{uuid.uuid4().hex[:12]}"
@@ -181,9 +182,8 @@ def test_many_threads_may_notify_at_once(kafka: Kafka, topic: str, driver: str) 
     assert all(published_states(kafka, topic, f"job-{number}") == list(GOOD) for number in range(8))
 
 
-def test_a_broker_that_stops_answering_is_an_error_in_time_and_over_when_it_answers(
-    kafka: Kafka, topic: str, driver: str
-) -> None:
+def test_a_silent_broker_is_an_error_in_time(kafka: Kafka, topic: str, driver: str) -> None:
+    """Sending works again once it answers."""
     with Notifier(kafka.bootstrap, topic, driver=driver, timeout_seconds=5) as notifier:
         notifier.notify("job-1", "created", NOW)
         kafka.pause()
@@ -201,9 +201,8 @@ def test_a_broker_that_stops_answering_is_an_error_in_time_and_over_when_it_answ
     assert published_states(kafka, topic, "job-1")[-1] == "complete"
 
 
-def test_each_message_has_its_own_time_also_behind_one_that_was_not_answered(
-    kafka: Kafka, topic: str, driver: str
-) -> None:
+def test_each_message_has_its_own_timeout(kafka: Kafka, topic: str, driver: str) -> None:
+    """This holds after a message that was not acknowledged, too."""
     with Notifier(kafka.bootstrap, topic, driver=driver, timeout_seconds=2) as notifier:
         kafka.pause()
         try:
@@ -227,7 +226,7 @@ def unanswered(notifier: Notifier, state: str, seconds: int) -> str:
     return str(raised.value)
 
 
-def test_fire_and_forget_returns_at_once_and_counts_what_is_lost(
+def test_fire_and_forget_returns_at_once_counting_losses(
     kafka: Kafka, topic: str, driver: str
 ) -> None:
     kafka.pause()
@@ -251,9 +250,10 @@ def test_fire_and_forget_returns_at_once_and_counts_what_is_lost(
     assert notifier.lost == 200
 
 
-def test_fire_and_forget_says_once_why_nothing_arrives_and_sends_it_when_it_can(
+def test_fire_and_forget_logs_once_and_sends_later(
     kafka: Kafka, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, driver: str
 ) -> None:
+    """The log explains once why nothing arrives."""
     name, tries = f"late-{uuid.uuid4().hex[:12]}", []
 
     def counting(config: Settings) -> KafkaDriver:
@@ -286,7 +286,7 @@ def test_fire_and_forget_delivers_when_all_is_well(kafka: Kafka, topic: str, dri
 
 
 @pytest.mark.parametrize("seconds", [1e300, 10**400])
-def test_a_time_longer_than_threads_can_wait_is_one_too(
+def test_a_timeout_beyond_the_threading_limit_works(
     kafka: Kafka, topic: str, seconds: float
 ) -> None:
     with Notifier(kafka.bootstrap, topic, timeout_seconds=seconds) as notifier:
@@ -315,7 +315,7 @@ def test_bad_arguments_are_one_clear_line() -> None:
         Notifier().notify("job-1", "created", NOW.replace(tzinfo=None))
 
 
-def test_the_package_gives_the_library_and_nothing_it_does_not_have() -> None:
+def test_the_package_exports_the_library() -> None:
     assert bridge.Notifier is Notifier
     with pytest.raises(AttributeError, match="nothing"):
         _ = bridge.nothing

@@ -8,7 +8,7 @@ from tests.support.messages import dead_letters, published_states
 from tests.support.servers.kafka import Kafka
 
 
-def test_a_deleted_job_is_told_in_the_log_and_nothing_is_sent(
+def test_a_deleted_job_is_logged_and_not_sent(
     start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     with start() as bridge:
@@ -27,9 +27,10 @@ def test_a_deleted_job_is_told_in_the_log_and_nothing_is_sent(
     assert published_states(kafka, topic, after) == list(GOOD)
 
 
-def test_a_job_deleted_before_its_id_was_known_is_set_aside(
+def test_a_job_deleted_early_is_dead_lettered(
     start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
+    """It was deleted before its id could be looked up."""
     job_id = jobs.add()
     with start() as bridge:
         bridge.wait_ready()
@@ -48,7 +49,7 @@ def test_a_job_deleted_before_its_id_was_known_is_set_aside(
     assert published_states(kafka, topic, after) == list(GOOD)
 
 
-def test_a_dropped_collection_is_followed_by_the_next_of_its_name(
+def test_the_collection_after_a_drop_is_followed(
     start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     with start() as bridge:
@@ -68,7 +69,7 @@ def test_a_dropped_collection_is_followed_by_the_next_of_its_name(
     )
 
 
-def test_a_renamed_collection_is_followed_by_the_next_of_the_old_name(
+def test_the_collection_after_a_rename_is_followed(
     start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     with start() as bridge:
@@ -89,7 +90,7 @@ def test_a_renamed_collection_is_followed_by_the_next_of_the_old_name(
     )
 
 
-def test_a_dropped_database_is_followed_by_the_next_of_its_name(
+def test_the_database_after_a_drop_is_followed(
     start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     with start() as bridge:
@@ -101,7 +102,7 @@ def test_a_dropped_database_is_followed_by_the_next_of_its_name(
     assert published_states(kafka, topic, after) == list(GOOD)
 
 
-def test_a_drop_while_the_bridge_is_down_loses_nothing(
+def test_a_drop_during_downtime_loses_nothing(
     start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     with start() as bridge:

@@ -82,7 +82,7 @@ def then_a_good_job(
 
 
 @pytest.mark.parametrize("case", POISON)
-def test_what_cannot_be_sent_is_set_aside_with_its_reason(
+def test_odd_jobs_are_dead_lettered_with_the_reason(
     case: str, start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     write, reason, kept = POISON[case]
@@ -113,7 +113,7 @@ def test_an_unknown_state_passes_through(
     assert dead_letters(kafka, topic) == []
 
 
-def test_a_transition_without_identity_gets_the_same_one_each_time(
+def test_a_made_identity_is_the_same_each_time(
     start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str, settings: dict[str, str]
 ) -> None:
     since = datetime.now(timezone.utc).isoformat()
@@ -132,7 +132,7 @@ def test_a_transition_without_identity_gets_the_same_one_each_time(
     assert [header(record, "ce_id") for record in sent] == [each.encode() for each in identities]
 
 
-def test_a_history_rewritten_whole_is_sent_again_in_order(
+def test_a_rewritten_history_is_sent_again_in_order(
     start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     history = [
@@ -182,7 +182,7 @@ def test_two_transitions_in_one_write_arrive_in_order(
     assert published_states(kafka, topic, job_id) == ["created", "job_submitted", "complete"]
 
 
-def test_a_job_with_ten_thousand_input_files_is_sent(
+def test_a_job_with_many_input_files_is_sent(
     start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     files = [{"file": f"{n:0160}", "data_id": str(uuid.uuid4())} for n in range(10_000)]
@@ -231,7 +231,7 @@ def test_names_and_values_of_any_script_travel_unharmed(
     assert all((record.value or b"").isascii() for record in sent)
 
 
-def test_what_others_write_to_a_job_is_never_sent(
+def test_other_writes_to_a_job_are_not_sent(
     start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     with start() as bridge:
@@ -256,7 +256,7 @@ def test_what_others_write_to_a_job_is_never_sent(
     assert dead_letters(kafka, topic) == []
 
 
-def test_numbers_of_any_kind_beside_the_history_harm_nobody(
+def test_numbers_of_any_kind_do_no_harm(
     start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     with start() as bridge:

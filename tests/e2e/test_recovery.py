@@ -89,7 +89,7 @@ def origins(scenario: FaultScenario) -> Counter[str]:
     return Counter((found.get("ce_origin") or b"").decode() for found in headers)
 
 
-def test_a_gap_is_rebuilt_from_history_and_nothing_is_lost_or_repeated(
+def test_a_gap_is_recovered_without_loss_or_repetition(
     scenario: FaultScenario,
 ) -> None:
     bridge = stopped_and_forgotten(scenario)
@@ -110,7 +110,7 @@ def test_a_gap_is_rebuilt_from_history_and_nothing_is_lost_or_repeated(
     assert scenario.checkpoint()["gap"] is None
 
 
-def test_where_settings_say_stop_it_stops_and_names_the_command(scenario: FaultScenario) -> None:
+def test_it_stops_if_configured_and_names_the_command(scenario: FaultScenario) -> None:
     bridge = stopped_and_forgotten(scenario, recovery__on_history_lost="stop")
     position, arrived = scenario.checkpoint()["cluster_time"], scenario.arrived()
 
@@ -127,7 +127,7 @@ def test_where_settings_say_stop_it_stops_and_names_the_command(scenario: FaultS
     scenario.finish(bridge).check(repeated_at_most=OF_LAST, at_least=2 * 40)
 
 
-def test_a_kill_in_the_middle_of_a_recovery_goes_on_where_it_was(scenario: FaultScenario) -> None:
+def test_a_killed_recovery_resumes_at_its_cursor(scenario: FaultScenario) -> None:
     bridge = (
         scenario.bridge(
             recovery__margin_seconds=str(MARGIN),
@@ -202,7 +202,7 @@ def test_the_status_tells_how_far_a_recovery_is(scenario: FaultScenario, kafka: 
     assert bridge.metric("job_bridge_transitions_recovered_total") >= 3 * 4_000
 
 
-def test_a_new_deployment_publishes_all_history_once_and_goes_on(scenario: FaultScenario) -> None:
+def test_a_new_deployment_publishes_all_history_once(scenario: FaultScenario) -> None:
     live(scenario)
     roll_past(scenario.mongo, [int(time.time()), 0])
     bridge = scenario.bridge(start__from="history").start().wait_ready()
@@ -218,7 +218,7 @@ def test_a_new_deployment_publishes_all_history_once_and_goes_on(scenario: Fault
     assert origins(scenario)["recovery"] == first["recovery"]
 
 
-def test_what_was_written_late_while_history_was_published_is_told_by_the_next_round(
+def test_late_writes_are_recovered_in_another_round(
     scenario: FaultScenario,
 ) -> None:
     for _ in range(10):  # jobs of one load have one update time
@@ -255,9 +255,10 @@ def test_what_was_written_late_while_history_was_published_is_told_by_the_next_r
     assert "late" in arrived and len(arrived) == 10 * 300 * 2 + 1
 
 
-def test_of_jobs_without_history_the_latest_state_is_told_and_the_rest_owned_up_to(
+def test_without_history_the_latest_state_is_recovered(
     scenario: FaultScenario,
 ) -> None:
+    """The log admits that states in between are unknown."""
     profile = {"jobs.profile": "ee2", "recovery.margin_seconds": "0"}
     with MongoClient[Any](scenario.mongo.uri) as client:
         jobs = client[scenario.database]["ee2_jobs"]

@@ -69,9 +69,8 @@ def committed(jobs: Jobs) -> set[str]:
     return {one["trans_id"] for job in jobs.find() for one in job["transition_times"]}
 
 
-def test_a_job_that_another_clock_sets_back_while_history_is_read_is_told_whole(
-    scenario: FaultScenario, jobs: Jobs
-) -> None:
+def test_a_job_dated_back_meanwhile_is_recovered(scenario: FaultScenario, jobs: Jobs) -> None:
+    """Another clock sets its update time back during the read."""
     jobs.insert_many([begun(f"ahead-{number}", 30 + number / 3000) for number in range(3000)])
     jobs.insert_one(begun("set-back", 40))
     bridge = scenario.bridge(start__from="history", **SLOWLY).start()
@@ -90,7 +89,7 @@ def test_a_job_that_another_clock_sets_back_while_history_is_read_is_told_whole(
     assert bridge.wait_ready().stop() == 0
 
 
-def test_a_stream_that_is_lost_again_while_a_long_gap_is_read_loses_nothing(
+def test_a_stream_lost_again_during_recovery_loses_nothing(
     scenario: FaultScenario, jobs: Jobs
 ) -> None:
     jobs.insert_many([begun(f"before-{number}", -1 + number / 3000) for number in range(3000)])

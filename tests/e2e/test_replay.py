@@ -24,7 +24,7 @@ from tests.support.messages import header, published_states, values
 from tests.support.servers.kafka import Kafka
 
 
-def test_a_job_is_sent_whole_in_order_and_with_its_identity(
+def test_a_job_is_sent_with_its_identities(
     settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     job, other = jobs.add_past(*GOOD), jobs.add_past(*GOOD)
@@ -69,7 +69,7 @@ def test_a_state_is_sent_alone_of_all_jobs(
     assert {value["state"] for value in values(kafka.read(topic))} == {"complete"}
 
 
-def test_a_dry_run_prints_the_messages_and_sends_none(
+def test_a_dry_run_prints_and_sends_nothing(
     settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     job = jobs.add_past(*GOOD)
@@ -139,7 +139,7 @@ def options_in(words: Sequence[str], option: str) -> list[str]:
     return [value for name, value in itertools.pairwise(words) if name == option]
 
 
-def test_of_asked_jobs_exactly_those_are_left_that_were_not_sent(
+def test_an_interrupted_replay_names_the_remaining_jobs(
     settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     known = [str(jobs.add_past(*GOOD)["id"]) for _ in range(12)]
@@ -157,7 +157,7 @@ def test_of_asked_jobs_exactly_those_are_left_that_were_not_sent(
     assert all(published_states(kafka, topic, one) == list(GOOD) for one in known)
 
 
-def test_the_command_that_goes_on_says_all_that_the_first_one_said(
+def test_the_command_to_resume_repeats_all_options(
     settings: dict[str, str], jobs: JobWriter, kafka: Kafka, topic: str, tmp_path: Path
 ) -> None:
     file, state, other = tmp_path / "my settings.toml", "it's $HOME", f"{topic}-other"
@@ -198,7 +198,7 @@ def test_the_command_that_goes_on_says_all_that_the_first_one_said(
     assert len(records) <= 20 + 4
 
 
-def test_no_job_is_left_out_where_some_update_times_are_numbers(
+def test_mixed_types_of_update_times_skip_no_job(
     settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     newer = [
@@ -235,7 +235,7 @@ def test_the_command_that_goes_on_holds_no_password(uri: str, shown: str) -> Non
         )
 
 
-def test_up_to_a_time_alone_is_from_the_beginning(
+def test_an_end_alone_means_from_the_start(
     settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     job, other = jobs.add_past(*GOOD, ago=7200, every=3000), jobs.add_past(*GOOD, ago=7200)
@@ -248,7 +248,7 @@ def test_up_to_a_time_alone_is_from_the_beginning(
 
 
 @pytest.mark.parametrize("by_job", [False, True])
-def test_an_interrupted_replay_tells_how_to_go_on_and_the_two_are_the_whole(
+def test_an_interrupted_replay_can_be_resumed_without_loss(
     by_job: bool, settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     made = [jobs.add_past(*GOOD, ago=1000 - n) for n in range(5 if by_job else 40)]

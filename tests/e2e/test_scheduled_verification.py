@@ -13,7 +13,7 @@ from tests.support.job_writer import GOOD, JobWriter
 from tests.support.servers.mongo import Client
 
 
-def test_a_running_bridge_verifies_by_itself_and_says_what_kafka_lacks(
+def test_a_running_bridge_verifies_by_itself(
     jobs: JobWriter, start: MakeBridge, client: Client, database: str
 ) -> None:
     with start(verify__every="2s", verify__settle_seconds="0") as bridge:
@@ -36,7 +36,7 @@ def test_a_running_bridge_verifies_by_itself_and_says_what_kafka_lacks(
         assert bridge.stop() == 0
 
 
-def test_a_ctrl_c_is_for_the_bridge_which_then_ends_the_verification(
+def test_ctrl_c_ends_the_verification_through_the_bridge(
     jobs: JobWriter, start: MakeBridge
 ) -> None:
     with start(verify__every="1s", verify__settle_seconds="0") as bridge:

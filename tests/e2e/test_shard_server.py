@@ -24,7 +24,7 @@ def shard(tmp_path: Path) -> Iterator[MongoDeployment]:
         yield server
 
 
-def test_a_shard_server_is_read_as_a_replica_set_is(
+def test_a_shard_server_works_like_a_replica_set(
     shard: MongoDeployment, make_scenario: MakeScenario
 ) -> None:
     scenario = make_scenario(shard)

@@ -78,7 +78,7 @@ def starts_beside_another(scenario: FaultScenario, bridge: BridgeProcess) -> Non
     assert other.stop() == 0
 
 
-def test_a_history_that_is_slow_to_read_costs_no_ownership(scenario: FaultScenario) -> None:
+def test_a_slow_read_of_history_keeps_the_ownership(scenario: FaultScenario) -> None:
     with scenario.load(SOME) as load:
         load.join()
     bridge = scenario.bridge(**LEASE)
@@ -89,7 +89,7 @@ def test_a_history_that_is_slow_to_read_costs_no_ownership(scenario: FaultScenar
     scenario.finish(bridge).check(repeated_at_most=0, at_least=20)
 
 
-def test_nor_does_a_slow_look_whether_the_collection_was_restored(scenario: FaultScenario) -> None:
+def test_a_slow_restore_check_keeps_the_ownership(scenario: FaultScenario) -> None:
     bridge = scenario.bridge(**LEASE).start().wait_ready()
     with scenario.load(SOME) as load:
         load.join()
@@ -103,7 +103,7 @@ def test_nor_does_a_slow_look_whether_the_collection_was_restored(scenario: Faul
     scenario.finish(bridge).check(repeated_at_most=0, at_least=20)
 
 
-def test_a_sweep_that_is_slow_holds_no_event_back(scenario: FaultScenario) -> None:
+def test_a_slow_sweep_delays_no_event(scenario: FaultScenario) -> None:
     """As one without an index is, on a large collection."""
     jobs = scenario.jobs("to_notify")
     bridge = scenario.bridge(**SWEEP).start().wait_ready()
@@ -117,7 +117,7 @@ def test_a_sweep_that_is_slow_holds_no_event_back(scenario: FaultScenario) -> No
     assert bridge.stop() == 0
 
 
-def test_a_stop_does_not_wait_for_a_slow_sweep(scenario: FaultScenario) -> None:
+def test_a_stop_skips_a_slow_sweep(scenario: FaultScenario) -> None:
     bridge = scenario.bridge(**SWEEP).start().wait_ready()
     with one_slow_query(scenario):
         poll(lambda: is_asked(scenario), "a sweep")

@@ -41,7 +41,7 @@ def test_status_tells_how_a_running_bridge_is(
     assert f"No bridge answers at http://127.0.0.1:{port}/status.json: " in ended.error
 
 
-def test_status_of_a_bridge_that_waits_is_try_again(start: MakeBridge) -> None:
+def test_the_status_of_a_waiting_bridge_is_retry(start: MakeBridge) -> None:
     port = str(free_port())
     with start(http__port=port, mongo__uri="mongodb://127.0.0.1:1/") as bridge:
         bridge.unready_reason("out of reach")

@@ -20,7 +20,7 @@ OTHER_FIELDS = {
 }
 
 
-def test_other_fields_between_two_runs_lose_and_repeat_nothing(scenario: FaultScenario) -> None:
+def test_changed_fields_lose_and_repeat_nothing(scenario: FaultScenario) -> None:
     bridge = scenario.bridge().start().wait_ready()
     with scenario.load() as load:
         load.await_commits(200)
@@ -38,7 +38,7 @@ def test_other_fields_between_two_runs_lose_and_repeat_nothing(scenario: FaultSc
     verdict.check(repeated_at_most=0, at_least=400)
 
 
-def test_a_collection_dropped_and_made_again_meanwhile_loses_nothing(
+def test_a_collection_recreated_during_downtime_loses_nothing(
     scenario: FaultScenario,
 ) -> None:
     bridge = scenario.bridge().start().wait_ready()

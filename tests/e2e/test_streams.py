@@ -46,7 +46,7 @@ def test_a_full_disk_is_said_in_one_line(arguments: tuple[str, ...], tmp_path: P
     ]
 
 
-def test_output_that_nobody_reads_ends_it_without_a_word(tmp_path: Path) -> None:
+def test_a_closed_pipe_ends_it_silently(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     settings = {"checkpoint.store": "file", "checkpoint.file": str(tmp_path / "none.json")}
@@ -70,7 +70,7 @@ def test_closed_streams_are_no_matter() -> None:
     assert ended('"$@" >&-', "run", WRONG).returncode == 78
 
 
-def test_what_the_output_has_no_letters_for_is_written_as_escapes() -> None:
+def test_unencodable_output_is_escaped() -> None:
     done = ended('"$@"', "run", WRONG, settings={"PYTHONIOENCODING": "latin-1"})
 
     assert done.returncode == 78

@@ -49,7 +49,7 @@ def sent_already(job: Document, *numbers: int) -> Document:
     }
 
 
-def test_what_is_unsent_and_old_is_sent_in_order_and_noted(
+def test_old_unsent_transitions_are_sent_and_noted(
     given: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     old = jobs.add_past(*GOOD)
@@ -69,7 +69,7 @@ def test_what_is_unsent_and_old_is_sent_in_order_and_noted(
     assert sweep_once(given) == 0
 
 
-def test_a_transition_without_identity_is_noted_by_its_place(
+def test_a_transition_without_identity_is_noted_by_index(
     given: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     history = [transition(state, trans_id=None) for state in GOOD]
@@ -104,7 +104,7 @@ def test_old_transitions_without_the_flag_are_left_alone(
     assert sweep_once(given) == 0
 
 
-def test_what_cannot_be_sent_is_left_alone_or_set_aside_once(
+def test_invalid_transitions_are_skipped_or_dead_lettered_once(
     given: GivenSettings, by_job: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     tagged: Document = {TAG: True}
@@ -125,7 +125,7 @@ def test_what_cannot_be_sent_is_left_alone_or_set_aside_once(
     )
 
 
-def test_a_job_that_may_not_be_written_is_named_and_stops_nobody(
+def test_an_unwritable_job_is_named_and_skipped(
     given: GivenSettings, by_job: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     invalid, good = jobs.add_past("created", **{TAG: True}), jobs.add_past("created", **{TAG: True})
@@ -146,9 +146,10 @@ def test_a_job_that_may_not_be_written_is_named_and_stops_nobody(
     )
 
 
-def test_a_tagged_job_is_sent_with_its_latest_state_and_untagged(
+def test_a_tagged_job_is_sent_and_untagged(
     by_job: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
+    """The message contains the job's latest state."""
     tagged, other = jobs.add_past(*GOOD, **{TAG: True}), jobs.add_past(*GOOD)
     young = jobs.add_past(*GOOD, ago=30, **{TAG: True})
 
@@ -164,9 +165,10 @@ def test_a_tagged_job_is_sent_with_its_latest_state_and_untagged(
     assert values(kafka.read(topic))[0]["trans_id"] == tagged["transition_times"][-1]["trans_id"]
 
 
-def test_a_job_whose_state_and_history_disagree_is_named_and_sent_once_in_a_run(
+def test_a_contradictory_job_is_named_and_sent_once(
     by_job: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str, tmp_path: Path
 ) -> None:
+    """Its state and its history disagree."""
     odd = jobs.add_past(*GOOD, state="error", **{TAG: True})
     said = tmp_path / "said"
     with (
@@ -302,7 +304,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoDeployment]
 
 
 @pytest.mark.parametrize("mode", ["transitions", "jobs"])
-def test_a_standalone_is_swept_and_everybody_is_told_so(
+def test_a_standalone_is_swept_with_a_notice(
     mode: str,
     alone: MongoDeployment,
     given: GivenSettings,
@@ -331,7 +333,7 @@ def test_a_standalone_is_swept_and_everybody_is_told_so(
         assert bridge.stop() == 0
 
 
-def test_a_standalone_has_no_events_by_which_the_bridge_could_tag(
+def test_a_standalone_cannot_be_tagged_by_the_bridge(
     alone: MongoDeployment, by_job: GivenSettings
 ) -> None:
     ended = run_command(

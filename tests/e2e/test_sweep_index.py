@@ -24,7 +24,7 @@ def ways(settings: GivenSettings, by_job: GivenSettings) -> dict[str, GivenSetti
     }
 
 
-def test_without_an_index_it_says_so_and_makes_one_when_asked(
+def test_a_missing_index_is_reported_and_created(
     ways: dict[str, GivenSettings], jobs: JobWriter
 ) -> None:
     for settings, name in ((ways["transitions"], OF_TRANSITIONS), (ways["jobs"], OF_JOBS)):
@@ -49,7 +49,7 @@ def test_without_an_index_it_says_so_and_makes_one_when_asked(
 @pytest.mark.parametrize(
     ("wanted", "there"), [("transitions", "jobs"), ("jobs", "transitions"), ("jobs", "another tag")]
 )
-def test_the_index_of_another_mode_or_tag_hides_nothing(
+def test_an_index_of_other_tags_hides_nothing(
     wanted: str, there: str, ways: dict[str, GivenSettings], jobs: JobWriter
 ) -> None:
     settings, count = ways[wanted], 3 if wanted == "transitions" else 1
@@ -67,7 +67,7 @@ def test_the_index_of_another_mode_or_tag_hides_nothing(
     assert sweep_once(settings) == count
 
 
-def test_where_there_is_no_collection_there_is_no_index_and_it_is_made_with_one(
+def test_a_missing_collection_is_created_with_its_index(
     ways: dict[str, GivenSettings], client: Client, database: str
 ) -> None:
     for settings, name in ((ways["transitions"], OF_TRANSITIONS), (ways["jobs"], OF_JOBS)):

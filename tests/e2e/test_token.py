@@ -45,7 +45,7 @@ def test_without_a_checkpoint_it_says_so(given: GivenSettings) -> None:
     assert shown(given) is None
 
 
-def test_a_token_taken_back_sends_again_and_a_cleared_one_begins_anew(
+def test_an_earlier_token_replays_and_clearing_restarts(
     given: GivenSettings, start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     with start(**given) as bridge:
@@ -122,7 +122,7 @@ def test_a_position_is_set_before_the_first_start(
 @pytest.mark.parametrize(
     "time", ["36500d", "1969-12-31T00:00:00Z", "9999-01-01T00:00:00Z", "2050-01-01T00:00:00Z", ""]
 )
-def test_a_time_that_no_event_can_have_is_refused(time: str, given: GivenSettings) -> None:
+def test_an_impossible_time_is_refused(time: str, given: GivenSettings) -> None:
     ended = run_command("token", "set", time, "--yes", settings=given)
 
     assert ended.code == 64
@@ -130,9 +130,7 @@ def test_a_time_that_no_event_can_have_is_refused(time: str, given: GivenSetting
     assert shown(given) is None
 
 
-def test_a_start_in_the_future_is_refused_and_nothing_stored(
-    given: GivenSettings, topic: str
-) -> None:
+def test_a_start_in_the_future_stores_nothing(given: GivenSettings, topic: str) -> None:
     ended = run_command("run", settings={**given, "start.from": "2050-01-01T00:00:00Z"})
 
     assert ended.code == 78
@@ -169,7 +167,7 @@ def test_going_forward_says_what_will_be_missed(settings: GivenSettings, start: 
     assert "what lies between the two will not be sent" in ended.out
 
 
-def test_a_change_while_history_is_published_says_what_becomes_of_the_rest(
+def test_changing_the_token_warns_about_unpublished_history(
     settings: GivenSettings, jobs: JobWriter, start: MakeBridge
 ) -> None:
     jobs.add_good()
@@ -188,7 +186,7 @@ def test_a_change_while_history_is_published_says_what_becomes_of_the_rest(
 
 
 @pytest.mark.parametrize("place", ["yesterday", "82zz", "2026-03-02T18:00:00", "8212", ""])
-def test_what_is_neither_a_time_nor_a_token_is_usage(place: str, settings: GivenSettings) -> None:
+def test_neither_time_nor_token_is_a_usage_error(place: str, settings: GivenSettings) -> None:
     ended: EndedCommand = run_command("token", "set", place, "--yes", settings=settings)
 
     assert ended.code == 64
@@ -196,7 +194,7 @@ def test_what_is_neither_a_time_nor_a_token_is_usage(place: str, settings: Given
     assert shown(settings) is None
 
 
-def test_now_is_the_place_after_everything_that_is_committed(
+def test_now_means_after_everything_committed(
     settings: GivenSettings, jobs: JobWriter, start: MakeBridge, kafka: Kafka, topic: str
 ) -> None:
     before = jobs.add_good()
@@ -212,7 +210,7 @@ def test_now_is_the_place_after_everything_that_is_committed(
     ) == list(GOOD)
 
 
-def test_a_mode_that_keeps_no_position_has_none_to_set(settings: GivenSettings) -> None:
+def test_a_mode_without_positions_refuses_tokens(settings: GivenSettings) -> None:
     ended = run_command(
         "token",
         "set",

@@ -22,7 +22,7 @@ LEASE_SECONDS = 10.0
 
 
 @EVERY_POSITION_MODE
-def test_the_second_stands_by_and_takes_over_at_once_from_a_dead_first(
+def test_a_standby_takes_over_from_a_dead_owner(
     scenario: FaultScenario,
 ) -> None:
     first = scenario.bridge().start().wait_ready()
@@ -57,9 +57,10 @@ def test_a_first_that_stops_hands_over_without_repeating(scenario: FaultScenario
 
 
 @ONE_DELIVERY
-def test_a_first_that_waits_for_kafka_longer_than_its_lease_stays_the_owner(
+def test_waiting_for_kafka_keeps_the_ownership(
     scenario: FaultScenario,
 ) -> None:
+    """The wait is longer than the lease."""
     away = {"kafka.bootstrap_servers": f"127.0.0.1:{free_port()}", "checkpoint.lease_seconds": "3"}
     first = scenario.bridge(**away).start()
     poll(lambda: first.has_logged("first start"), "the checkpoint")
@@ -74,7 +75,7 @@ def test_a_first_that_waits_for_kafka_longer_than_its_lease_stays_the_owner(
 
 
 @ONE_DELIVERY
-def test_an_owner_on_another_host_is_given_its_lease(scenario: FaultScenario) -> None:
+def test_a_remote_owner_keeps_its_lease(scenario: FaultScenario) -> None:
     first = scenario.bridge().start().wait_ready()
     with scenario.load() as load:
         load.await_commits(200)
@@ -94,7 +95,7 @@ def test_an_owner_on_another_host_is_given_its_lease(scenario: FaultScenario) ->
 
 
 @EVERY_POSITION
-def test_a_paused_first_that_was_replaced_stops_before_it_stores(scenario: FaultScenario) -> None:
+def test_a_replaced_owner_stops_before_it_stores(scenario: FaultScenario) -> None:
     first = scenario.bridge().start().wait_ready()
     second = (
         scenario.bridge(checkpoint__lease_seconds=str(LEASE_SECONDS))

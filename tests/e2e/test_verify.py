@@ -62,7 +62,7 @@ def test_when_kafka_has_everything_it_says_so(given: GivenSettings, jobs: JobWri
     assert (document["code"], counts(document)) == (0, {"transitions": 15, "messages": 15})
 
 
-def test_what_is_missing_is_named_and_sent_in_order_when_asked(
+def test_missing_transitions_are_named_and_repaired_in_order(
     given: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     whole, half, none = (jobs.add_past(*GOOD) for _ in range(3))
@@ -93,7 +93,7 @@ def test_what_is_missing_is_named_and_sent_in_order_when_asked(
     assert {header(one, "ce_origin") for one in kafka.read(topic)} == {b"replay"}
 
 
-def test_what_is_repeated_or_strange_is_counted_and_is_no_failure(
+def test_repeated_and_strange_messages_are_not_failures(
     given: GivenSettings, jobs: JobWriter
 ) -> None:
     kept, gone = jobs.add_past(*GOOD), jobs.add_past(*GOOD)
@@ -120,7 +120,7 @@ def test_only_the_asked_time_is_compared(given: GivenSettings, jobs: JobWriter) 
     assert all(recent["id"] in one for one in document["examples"]["missing"])
 
 
-def test_what_is_still_on_its_way_is_left_out(given: dict[str, str], jobs: JobWriter) -> None:
+def test_transitions_still_in_flight_are_left_out(given: dict[str, str], jobs: JobWriter) -> None:
     jobs.add_past(*GOOD, ago=10, every=0)
     given["verify.settle_seconds"] = "60"
 
@@ -201,7 +201,7 @@ def test_a_time_that_is_none_is_refused(
     assert words in ended.error
 
 
-def test_a_topic_that_is_not_there_is_a_configuration_error(given: GivenSettings) -> None:
+def test_a_missing_topic_is_a_configuration_error(given: GivenSettings) -> None:
     ended = run_command("verify", settings={**given, "kafka.topic": "nowhere"})
 
     assert ended.code == 78
@@ -225,7 +225,7 @@ def narrow(given: dict[str, str], kafka: Kafka, topic: str) -> dict[str, str]:
     return given
 
 
-def test_what_the_topic_no_longer_keeps_is_not_missed(
+def test_expired_messages_are_not_missing(
     narrow: dict[str, str], jobs: JobWriter, kafka: Kafka
 ) -> None:
     old, topic = jobs.add_past(*GOOD, ago=3600), narrow["kafka.topic"]
@@ -250,7 +250,7 @@ def test_what_the_topic_no_longer_keeps_is_not_missed(
     assert ended.out == ""
 
 
-def test_a_partition_that_lost_everything_is_no_reason_to_compare_nothing(
+def test_an_emptied_partition_is_still_compared(
     given: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     lost = jobs.add_past(*GOOD, ago=3600)
@@ -271,9 +271,7 @@ def test_a_partition_that_lost_everything_is_no_reason_to_compare_nothing(
         ("--from", "2099-01-01T00:00:00Z", "--to", "2099-01-02T00:00:00Z"),
     ],
 )
-def test_a_time_of_which_nothing_is_left_is_refused(
-    arguments: tuple[str, ...], given: dict[str, str]
-) -> None:
+def test_an_empty_span_is_refused(arguments: tuple[str, ...], given: dict[str, str]) -> None:
     given["verify.settle_seconds"] = "30"
 
     ended = run_command("verify", "--json", *arguments, settings=given)
@@ -283,9 +281,7 @@ def test_a_time_of_which_nothing_is_left_is_refused(
     assert "Nothing was compared" in ended.error
 
 
-def test_a_repair_is_one_document_for_a_program_and_says_to_a_person_what_it_does(
-    given: GivenSettings, jobs: JobWriter
-) -> None:
+def test_a_repair_reports_as_json_and_as_text(given: GivenSettings, jobs: JobWriter) -> None:
     jobs.add_past(*GOOD)
     ended = run_command("verify", "--repair", "--json", settings=given)
     assert ended.code == 0
@@ -302,7 +298,7 @@ def test_a_repair_is_one_document_for_a_program_and_says_to_a_person_what_it_doe
     assert "sends what is missing" not in ended.out
 
 
-def test_what_cannot_be_sent_and_was_not_is_missing_and_repaired_into_the_dead_letters(
+def test_an_invalid_missing_transition_becomes_a_dead_letter(
     given: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     job = jobs.add_past(*GOOD)
@@ -325,7 +321,7 @@ def test_what_cannot_be_sent_and_was_not_is_missing_and_repaired_into_the_dead_l
     ]
 
 
-def test_what_others_wrote_into_the_topics_is_no_reason_to_fail(
+def test_foreign_messages_in_the_topics_are_strange(
     given: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     jobs.add_past(*GOOD)

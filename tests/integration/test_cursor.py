@@ -79,7 +79,7 @@ def test_all_its_commands_are_of_one_session(place: Place) -> None:
     assert len({bytes(one["lsid"]["id"]) for one in sent}) == 1
 
 
-def test_events_come_once_and_in_order_whatever_the_number_of_answers(place: Place) -> None:
+def test_events_come_once_and_in_order(place: Place) -> None:
     written = place.write(BATCH_SIZE * 2 + 10)
     cursor = ChangeStreamCursor(place.jobs)
     answers = [unpacked(cursor.open(place.stages))]
@@ -95,7 +95,8 @@ def test_events_come_once_and_in_order_whatever_the_number_of_answers(place: Pla
         assert answer.token["_data"] >= answer.events[-1]["_id"]["_data"]
 
 
-def test_an_answer_comes_with_the_write_and_not_at_the_end_of_the_wait(place: Place) -> None:
+def test_an_answer_comes_with_the_write(place: Place) -> None:
+    """It does not wait for the end of the await time."""
     cursor = ChangeStreamCursor(place.jobs)
     answer = unpacked(cursor.open(place.stages))
     assert answer.events == []
@@ -119,7 +120,7 @@ def test_a_closed_cursor_is_forgotten_by_the_server(place: Place) -> None:
     assert place.cursors() == []
 
 
-def test_a_cursor_that_failed_is_not_asked_to_be_killed(place: Place) -> None:
+def test_a_failed_cursor_is_not_killed(place: Place) -> None:
     cursor = ChangeStreamCursor(place.jobs)
     cursor.open(place.stages)
     place.others[place.jobs.database.name].command("killCursors", "jobs", cursors=place.cursors())

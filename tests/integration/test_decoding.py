@@ -25,7 +25,7 @@ def jobs(mongo: MongoDeployment, database: str) -> Iterator[SourceUnderTest]:
         yield jobs
 
 
-def test_all_the_simulated_service_commits_is_read_in_order_and_nothing_else(
+def test_exactly_the_services_commits_are_read_in_order(
     jobs: SourceUnderTest, mongo: MongoDeployment
 ) -> None:
     commits: list[Identity] = []
@@ -51,7 +51,7 @@ def test_all_the_simulated_service_commits_is_read_in_order_and_nothing_else(
     assert len(reader.events) == len(found) + 1, "noise did not come as far as the bridge"
 
 
-def test_each_transition_has_the_time_the_service_gave_it(jobs: SourceUnderTest) -> None:
+def test_each_transition_has_the_services_time(jobs: SourceUnderTest) -> None:
     with jobs.reading() as reader:
         job_id = jobs.insert()
         jobs.advance(job_id, "download_submitted", now() + timedelta(seconds=1))
@@ -76,7 +76,7 @@ def test_transitions_within_one_millisecond_are_all_read(jobs: SourceUnderTest) 
     assert found == jobs.history(job_id)
 
 
-def test_a_state_that_is_entered_twice_in_a_row_is_read_twice(jobs: SourceUnderTest) -> None:
+def test_a_state_entered_twice_is_read_twice(jobs: SourceUnderTest) -> None:
     with jobs.reading() as reader:
         job_id = jobs.insert()
         jobs.advance(job_id, "created")
@@ -86,7 +86,7 @@ def test_a_state_that_is_entered_twice_in_a_row_is_read_twice(jobs: SourceUnderT
     assert [one.state for one in found] == ["created", "created"]
 
 
-def test_an_array_beside_the_history_does_not_hide_a_transition(jobs: SourceUnderTest) -> None:
+def test_another_array_does_not_hide_a_transition(jobs: SourceUnderTest) -> None:
     with jobs.reading() as reader:
         job_id = jobs.insert("perlmutter-jaws")
         jobs.advance(
@@ -133,7 +133,7 @@ def test_noise_is_no_transition_however_it_looks(jobs: SourceUnderTest) -> None:
     assert [event.skipped for event in reader.events] == ["", "no_transition", ""]
 
 
-def test_two_elements_in_one_update_are_two_transitions_of_one_event(jobs: SourceUnderTest) -> None:
+def test_two_elements_are_two_transitions_of_one_event(jobs: SourceUnderTest) -> None:
     first, second = (
         [
             {"state": state, "time": now(), "trans_id": new_id()}
@@ -227,9 +227,10 @@ RESET: list[dict[str, Any]] = [
 ]
 
 
-def test_a_job_begun_anew_with_its_history_moved_away_sends_the_transition_it_begins_with(
+def test_a_restarted_job_sends_its_first_transition(
     jobs: SourceUnderTest,
 ) -> None:
+    """Its earlier history was moved to another field."""
     with jobs.reading() as reader:
         job_id = jobs.insert()
         for state in ("download_submitted", "error"):
@@ -249,7 +250,7 @@ def test_a_job_begun_anew_with_its_history_moved_away_sends_the_transition_it_be
     )  # its own time was left as it was
 
 
-def test_a_job_begun_anew_at_a_new_time_has_that_time(jobs: SourceUnderTest) -> None:
+def test_a_restarted_job_has_its_new_time(jobs: SourceUnderTest) -> None:
     moment = now() + timedelta(minutes=5)
     with jobs.reading() as reader:
         job_id = jobs.insert()

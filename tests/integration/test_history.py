@@ -85,7 +85,7 @@ def names(history: JobHistoryReader, *where: Any) -> list[str]:
     return [job.job_id for job in history.jobs(*where)]
 
 
-def test_a_job_whose_update_time_says_nothing_may_have_been_updated_at_any(
+def test_a_job_without_update_time_is_always_read(
     history: JobHistoryReader,
 ) -> None:
     since = NOW.timestamp() - 60
@@ -98,7 +98,7 @@ def test_all_history_is_that_of_every_job_once(history: JobHistoryReader) -> Non
     assert sorted(names(history)) == sorted(EVERY)
 
 
-def test_wherever_it_stops_it_goes_on_with_all_the_rest(history: JobHistoryReader) -> None:
+def test_it_resumes_with_the_rest_from_anywhere(history: JobHistoryReader) -> None:
     whole = list(history.jobs())
     for done in range(len(whole)):
         place = max((job.recovery_cursor for job in whole[:done]), default="")
@@ -123,7 +123,7 @@ def told(
     return once
 
 
-def test_going_on_in_a_gap_that_became_longer_reads_again_what_may_have_been_written_since(
+def test_an_extended_gap_rereads_recent_writes(
     history: JobHistoryReader,
 ) -> None:
     place, reread_from = recovery_cursor_of(DATE, NOW.timestamp() + 5), NOW.timestamp() - 60
@@ -142,7 +142,7 @@ def test_going_on_in_a_gap_that_became_longer_reads_again_what_may_have_been_wri
     ]
 
 
-def test_what_was_updated_since_a_gap_was_begun_to_be_read_is_read_once_more(
+def test_updates_during_the_reading_are_read_again(
     history: JobHistoryReader,
 ) -> None:
     """A job that another writer's clock set back meanwhile was behind what was read, and is before it now."""
@@ -166,7 +166,7 @@ def replication_held(server: MongoDeployment) -> Iterator[None]:
         switch("off")
 
 
-def test_what_a_majority_has_not_yet_is_waited_for(
+def test_a_lagging_majority_is_waited_for(
     tmp_path_factory: pytest.TempPathFactory, database: str
 ) -> None:
     folder = tmp_path_factory.mktemp("majority")

@@ -82,9 +82,7 @@ def test_a_broker_that_is_away_leaves_nothing_behind(
 
 
 @DRIVERS
-def test_nor_does_a_broker_that_is_waited_for_as_the_bridge_does(
-    driver: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_waiting_for_a_broker_leaks_nothing(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It collects garbage seldom, so nothing may be left to that."""
     monkeypatch.setattr(timeouts, "BOOTSTRAP_SECONDS", 0.2)
     settings = _config(kafka__bootstrap_servers=f"127.0.0.1:{free_port()}", kafka__driver=driver)

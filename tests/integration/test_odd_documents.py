@@ -34,7 +34,7 @@ def test_a_delete_sends_nothing_and_is_counted(
     assert "a job was deleted" in caplog.text
 
 
-def test_a_job_deleted_before_its_id_is_looked_up_is_set_aside(jobs: SourceUnderTest) -> None:
+def test_a_job_deleted_before_lookup_is_dead_lettered(jobs: SourceUnderTest) -> None:
     job_id = jobs.insert()
     start = jobs.end_position()
     jobs.advance(job_id, "download_submitted")
@@ -58,7 +58,7 @@ def test_a_job_deleted_before_its_id_is_looked_up_is_set_aside(jobs: SourceUnder
         ({"transition_times": ["created"]}, "the state is missing"),
     ],
 )
-def test_an_odd_document_is_set_aside_and_the_next_one_read(
+def test_an_odd_document_does_not_stop_the_stream(
     jobs: SourceUnderTest, change: dict[str, Any], reason: str
 ) -> None:
     with jobs.reading() as reader:
@@ -71,7 +71,7 @@ def test_an_odd_document_is_set_aside_and_the_next_one_read(
     assert identity(good) == jobs.history(last)[0]
 
 
-def test_a_document_close_to_the_largest_is_read_without_its_inputs(jobs: SourceUnderTest) -> None:
+def test_an_almost_oversized_document_is_read_without_inputs(jobs: SourceUnderTest) -> None:
     with jobs.reading() as reader:
         job_id = jobs.insert(job_input={"params": "x" * 14_000_000})
         jobs.advance(job_id, "complete")

@@ -76,9 +76,7 @@ def test_the_execution_engine_tells_each_new_status(mongo: MongoDeployment, data
     assert set(items[3:]) == of_history, "the latest of each job is the same however it is found"
 
 
-def test_an_identity_made_for_a_status_is_the_same_on_a_replay(
-    mongo: MongoDeployment, database: str
-) -> None:
+def test_a_status_has_the_same_identity_on_replay(mongo: MongoDeployment, database: str) -> None:
     with SourceUnderTest(mongo.uri, database, jobs__profile="ee2") as jobs:
         start = jobs.end_position()
         jobs.collection.insert_many([engine_job() for _ in range(3)])
@@ -91,9 +89,7 @@ def test_an_identity_made_for_a_status_is_the_same_on_a_replay(
     assert len({one.trans_id for one in replays[0]}) == 3
 
 
-def test_a_profile_with_its_own_names_is_read_the_same(
-    mongo: MongoDeployment, database: str
-) -> None:
+def test_a_profile_with_other_names_works_alike(mongo: MongoDeployment, database: str) -> None:
     names = {
         "jobs__profile": "custom",
         "jobs__id_field": "key",
@@ -123,7 +119,7 @@ def test_a_profile_with_its_own_names_is_read_the_same(
     ]
 
 
-def test_old_documents_without_identities_get_the_same_on_every_replay(
+def test_made_identities_are_the_same_on_every_replay(
     mongo: MongoDeployment, database: str
 ) -> None:
     with SourceUnderTest(mongo.uri, database) as jobs:
@@ -144,9 +140,7 @@ def test_old_documents_without_identities_get_the_same_on_every_replay(
     ]
 
 
-def test_the_ids_of_many_old_jobs_are_looked_up_in_one_query(
-    mongo: MongoDeployment, database: str
-) -> None:
+def test_ids_of_old_jobs_need_one_query(mongo: MongoDeployment, database: str) -> None:
     with SourceUnderTest(mongo.uri, database) as jobs:
         old = [jobs.insert() for _ in range(40)]
         start = jobs.end_position()
@@ -165,7 +159,7 @@ def test_the_ids_of_many_old_jobs_are_looked_up_in_one_query(
             assert jobs.source.ids.lookups == 1, "what is known is not asked for again"
 
 
-def test_a_lookup_asks_for_the_id_alone_and_finds_it(mongo: MongoDeployment, database: str) -> None:
+def test_a_lookup_requests_only_the_id(mongo: MongoDeployment, database: str) -> None:
     with SourceUnderTest(mongo.uri, database) as jobs:
         job_id = jobs.insert()
         document = jobs.collection.find_one({"id": job_id})
@@ -178,9 +172,7 @@ def test_a_lookup_asks_for_the_id_alone_and_finds_it(mongo: MongoDeployment, dat
         assert "IXSCAN" in str(plan["queryPlanner"]["winningPlan"])
 
 
-def test_the_ids_of_a_whole_batch_are_one_question_and_one_answer(
-    mongo: MongoDeployment, database: str
-) -> None:
+def test_the_ids_of_a_batch_need_one_query(mongo: MongoDeployment, database: str) -> None:
     heard = SentCommands()
     with MongoClient[dict[str, Any]](mongo.uri, event_listeners=[heard]) as client:
         documents = client[database].jobs
@@ -196,7 +188,7 @@ def test_the_ids_of_a_whole_batch_are_one_question_and_one_answer(
         assert [next(iter(command)) for command in heard.commands] == ["find"]
 
 
-def test_a_job_is_found_by_any_id_that_mongodb_takes(mongo: MongoDeployment, database: str) -> None:
+def test_a_job_is_found_by_any_id_type(mongo: MongoDeployment, database: str) -> None:
     key = ObjectId()
     keys = [
         key,
@@ -227,7 +219,7 @@ def test_a_job_is_found_by_any_id_that_mongodb_takes(mongo: MongoDeployment, dat
         assert jobs.source.ids.lookups == 1
 
 
-def test_a_standalone_is_refused_and_the_way_out_named(
+def test_a_standalone_is_refused_with_advice(
     tmp_path_factory: pytest.TempPathFactory, database: str
 ) -> None:
     with (

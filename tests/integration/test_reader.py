@@ -30,9 +30,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return asked
 
 
-def test_after_a_small_answer_the_loop_has_a_head_start_that_ends_with_the_stream(
+def test_after_a_small_answer_the_reader_pauses(
     mongo: MongoDeployment, database: str, asked: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The loop gets a head start, which ends with the stream."""
     monkeypatch.setattr(
         change_stream, "AWAIT_MS", 10_000
     )  # the answer is the one with the job, however slow this machine
@@ -44,7 +45,7 @@ def test_after_a_small_answer_the_loop_has_a_head_start_that_ends_with_the_strea
     assert len(asked) == 1
 
 
-def test_in_a_backlog_the_next_answer_is_asked_for_at_once(
+def test_a_backlog_is_read_without_pauses(
     mongo: MongoDeployment, database: str, asked: list[int]
 ) -> None:
     with SourceUnderTest(mongo.uri, database) as jobs:

@@ -36,9 +36,10 @@ def drop_database(jobs: SourceUnderTest) -> None:
 
 
 @pytest.mark.parametrize("end", [drop, rename, drop_database])
-def test_a_collection_that_goes_away_ends_the_stream_and_the_next_of_its_name_is_read_on(
+def test_a_removed_collection_ends_the_stream(
     jobs: SourceUnderTest, end: object, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The next stream reads the next collection of the same name."""
     with jobs.reading() as reader, caplog.at_level(logging.WARNING):
         first = jobs.insert_many(3)
         assert callable(end)
@@ -90,7 +91,7 @@ def test_every_position_around_a_drop_resumes_without_loss(jobs: SourceUnderTest
     assert reader.identities == first
 
 
-def test_a_collection_that_does_not_exist_yet_is_waited_for(jobs: SourceUnderTest) -> None:
+def test_a_missing_collection_is_waited_for(jobs: SourceUnderTest) -> None:
     jobs.collection.drop()
     start = jobs.end_position()
     assert not jobs.source.exists()
@@ -113,9 +114,10 @@ def test_a_view_is_refused(mongo: MongoDeployment, database: str) -> None:
 
 
 @pytest.mark.parametrize("told", [False, True])
-def test_a_token_made_under_other_stages_is_left_for_its_time_without_loss_or_repetition(
+def test_a_token_of_other_stages_resumes_by_time(
     mongo: MongoDeployment, database: str, told: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Nothing is lost or repeated."""
     with SourceUnderTest(mongo.uri, database) as before, before.reading() as reader:
         before.collection.create_index("id")
         first = before.insert_many(4)
@@ -144,7 +146,7 @@ def test_a_token_made_under_other_stages_is_left_for_its_time_without_loss_or_re
             assert again.read_transitions(1) == last
 
 
-def test_the_token_of_another_collection_is_left_for_its_time(
+def test_the_token_of_another_collection_resumes_by_time(
     mongo: MongoDeployment, database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with (
@@ -187,7 +189,7 @@ def test_a_token_that_is_none_is_unusable(jobs: SourceUnderTest, rest: str) -> N
     assert type(caught.value) is CheckpointUnusable
 
 
-def test_a_cursor_that_is_killed_ends_the_stream_and_the_next_goes_on(
+def test_after_a_killed_cursor_the_next_stream_resumes(
     jobs: SourceUnderTest,
 ) -> None:
     expected = []
@@ -219,7 +221,7 @@ def kill(jobs: SourceUnderTest) -> None:
     jobs.database.command("killCursors", jobs.collection.name, cursors=cursors)
 
 
-def test_an_operation_that_is_killed_ends_the_stream_and_the_next_goes_on(
+def test_after_a_killed_operation_the_next_stream_resumes(
     jobs: SourceUnderTest,
 ) -> None:
     namespace = f"{jobs.database.name}.{jobs.collection.name}"
@@ -242,7 +244,7 @@ def test_an_operation_that_is_killed_ends_the_stream_and_the_next_goes_on(
     assert reader.identities == first
 
 
-def test_an_idle_position_moves_with_writes_elsewhere_and_resumes(jobs: SourceUnderTest) -> None:
+def test_an_idle_position_moves_and_resumes(jobs: SourceUnderTest) -> None:
     start = jobs.end_position()
     with jobs.reading(start) as reader:
         for number in range(3):

@@ -99,9 +99,8 @@ def read_through(
 
 
 @pytest.mark.parametrize("code", PASSING)
-def test_an_error_that_passes_ends_the_stream_and_the_next_misses_and_repeats_nothing(
-    jobs: SourceUnderTest, code: int
-) -> None:
+def test_after_a_transient_error_the_next_stream_resumes(jobs: SourceUnderTest, code: int) -> None:
+    """Nothing is missing or repeated."""
     written, read, error = read_through(jobs, {"errorCode": code})
 
     assert type(error) is Retryable and error.part == "mongodb"
@@ -128,9 +127,10 @@ def test_an_error_that_does_not_pass_says_so(
     assert reader.identities == written
 
 
-def test_a_token_refused_in_the_middle_is_left_for_its_time_in_the_same_stream(
+def test_a_token_refused_midway_resumes_by_time(
     jobs: SourceUnderTest,
 ) -> None:
+    """The stream stays the same."""
     with jobs.reading() as reader:
         written = jobs.insert_many(4)
         reader.read_transitions(4)
@@ -144,7 +144,7 @@ def test_a_token_refused_in_the_middle_is_left_for_its_time_in_the_same_stream(
 
 
 @pytest.mark.parametrize("code", [6, 91, 10107, 13436, 133])
-def test_a_stream_that_cannot_be_opened_is_waited_for(jobs: SourceUnderTest, code: int) -> None:
+def test_an_unopenable_stream_is_waited_for(jobs: SourceUnderTest, code: int) -> None:
     start = jobs.end_position()
     written = jobs.insert_many(1)
 
@@ -160,7 +160,7 @@ def test_a_stream_that_cannot_be_opened_is_waited_for(jobs: SourceUnderTest, cod
         assert reader.read_transitions(1) == written
 
 
-def test_a_lookup_of_job_ids_that_fails_loses_no_event(jobs: SourceUnderTest) -> None:
+def test_a_failed_lookup_loses_no_event(jobs: SourceUnderTest) -> None:
     job_id = jobs.insert()
     start = jobs.end_position()
     jobs.advance(job_id, "download_submitted")
@@ -173,7 +173,7 @@ def test_a_lookup_of_job_ids_that_fails_loses_no_event(jobs: SourceUnderTest) ->
         assert reader.read_transitions(1) == jobs.history(job_id)[1:]
 
 
-def test_a_lookup_that_fails_in_the_middle_hands_over_no_half_batch(jobs: SourceUnderTest) -> None:
+def test_a_failed_lookup_delivers_no_partial_batch(jobs: SourceUnderTest) -> None:
     old = [jobs.insert() for _ in range(3)]
     jobs.source = jobs.another_source()
     with jobs.reading() as reader:
@@ -192,7 +192,7 @@ def test_a_lookup_that_fails_in_the_middle_hands_over_no_half_batch(jobs: Source
     assert reader.identities + rest.identities == written
 
 
-def test_an_opening_may_take_longer_than_a_path_may_be_silent(
+def test_opening_may_outlast_the_socket_timeout(
     jobs: SourceUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """MongoDB looks through all that others wrote before it answers; here it is made slow."""

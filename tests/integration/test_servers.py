@@ -91,7 +91,7 @@ def test_the_demonstrations_broker_takes_keys_and_headers(tmp_path: Path) -> Non
     assert {(each.key, each.headers) for each in records} == {(b"key", (("name", b"text"),))}
 
 
-def test_a_server_ends_with_an_owner_that_is_killed(tmp_path: Path) -> None:
+def test_a_server_ends_with_its_killed_owner(tmp_path: Path) -> None:
     command = [sys.executable, "-W", "ignore", "-c", OWNER, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
@@ -112,7 +112,7 @@ def test_kafka_keeps_what_it_acknowledged_when_killed(kafka: Kafka, topic: str) 
     assert kafka.read(f"{topic}-dlq") == []
 
 
-def test_a_proxy_lets_through_who_was_there_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_accepts_its_very_first_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a client is that tries again and again: it may come while the proxy is still made."""
     start, knocking = threading.Thread.start, list[socket.socket]()
 

@@ -130,7 +130,7 @@ def test_it_outlives_a_server_that_crashes_and_returns(tmp_path: Path, database:
     assert {job["state"] for job in found} <= TERMINAL
 
 
-def test_the_command_logs_every_transition_and_stops_when_asked(
+def test_the_command_logs_every_transition_and_stops(
     mongo: MongoDeployment, database: str, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"

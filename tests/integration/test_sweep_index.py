@@ -103,9 +103,7 @@ def job(number: int, ago: float, *, tagged: bool = False) -> Document:
 
 @pytest.mark.parametrize("old", [150, 1000])
 @pytest.mark.parametrize("kind", [TransitionTags, JobTags])
-def test_it_examines_what_it_returns_and_not_the_many_young_ones(
-    jobs: Jobs, kind: type[Tags], old: int
-) -> None:
+def test_a_sweep_examines_only_what_it_returns(jobs: Jobs, kind: type[Tags], old: int) -> None:
     tags = tags_of(jobs, kind)
     sweep = Sweep(jobs, tags)
     sweep.create_index()
@@ -129,7 +127,7 @@ def test_it_examines_what_it_returns_and_not_the_many_young_ones(
         assert stats["totalKeysExamined"] <= 2 * old
 
 
-def test_the_services_own_index_keeps_a_sweep_from_looking_at_every_job(jobs: Jobs) -> None:
+def test_the_services_index_spares_a_collection_scan(jobs: Jobs) -> None:
     tags = TransitionTags(jobs, CTS, "notif_sent")
 
     with tagged(jobs):
@@ -142,7 +140,7 @@ def test_the_services_own_index_keeps_a_sweep_from_looking_at_every_job(jobs: Jo
     assert stats["totalDocsExamined"] <= OLD + YOUNG
 
 
-def test_without_any_index_it_looks_at_every_job_and_says_so(jobs: Jobs) -> None:
+def test_without_an_index_every_job_is_examined(jobs: Jobs) -> None:
     tags = JobTags(jobs, CTS, TAG)
 
     assert Sweep(jobs, tags).missing_index() == name_of(tags)
@@ -155,7 +153,7 @@ def test_without_any_index_it_looks_at_every_job_and_says_so(jobs: Jobs) -> None
     )
 
 
-def test_a_gap_is_read_by_the_index_on_the_last_update(jobs: Jobs) -> None:
+def test_a_gap_is_read_by_the_update_index(jobs: Jobs) -> None:
     history = JobHistoryReader(jobs, CTS)
     since = NOW.timestamp() - 3600
 

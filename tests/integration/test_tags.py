@@ -45,7 +45,7 @@ def few(mongo: MongoDeployment, database: str) -> Iterator[Jobs]:
 @pytest.mark.parametrize(
     "time", [None, "yesterday", 7, 7.5, True, Int64(7), {"at": 7}, [], "missing"]
 )
-def test_by_the_index_it_finds_the_same_whatever_the_time_is(few: Jobs, time: Any) -> None:
+def test_the_index_does_not_change_the_result(few: Jobs, time: Any) -> None:
     def history(number: int, ago: float, **changed: Any) -> Document:
         element = {
             "state": "created",
@@ -82,9 +82,10 @@ def test_by_the_index_it_finds_the_same_whatever_the_time_is(few: Jobs, time: An
     assert Sweep(few, tags).count(BEFORE) == 1
 
 
-def test_all_that_tell_the_same_are_untagged_and_another_state_of_that_identity_is_not(
+def test_all_copies_of_a_transition_are_untagged(
     few: Jobs,
 ) -> None:
+    """Another state with the same identity stays tagged."""
     states = ("created", "created", "running")
     history = [
         {"state": state, "time": NOW, "trans_id": "same", "notif_sent": False} for state in states
@@ -103,9 +104,7 @@ def test_all_that_tell_the_same_are_untagged_and_another_state_of_that_identity_
 @pytest.mark.parametrize(
     "states", [("running",), ("running", "created")], ids=["another state", "that state again"]
 )
-def test_the_tag_of_a_job_stays_when_it_moved_on_since_it_was_told(
-    states: tuple[str, ...], few: Jobs
-) -> None:
+def test_a_job_that_has_moved_stays_tagged(states: tuple[str, ...], few: Jobs) -> None:
     """Else its latest state is told by nothing but the stream."""
 
     def element(state: str, number: int) -> Document:
@@ -144,9 +143,10 @@ def test_the_tag_of_a_job_stays_when_it_moved_on_since_it_was_told(
     assert few.count_documents({TAG: True}) == 0
 
 
-def test_a_job_whose_state_and_history_disagree_is_told_until_it_is_sent(
+def test_a_contradictory_job_is_named_until_sent(
     few: Jobs, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Its state and its history disagree."""
     few.insert_one(job(1, ago=600, tagged=True) | {"state": "error"})
     tags = JobTags(few, CTS, TAG)
     told = [items for _ in range(2) for items in tags.pending(BEFORE)]
@@ -184,7 +184,7 @@ def test_a_job_whose_state_and_history_disagree_is_told_until_it_is_sent(
         "missing",
     ],
 )
-def test_a_tagged_job_whose_time_is_none_is_old(few: Jobs, time: Any, index: bool) -> None:
+def test_a_tagged_job_without_time_is_old(few: Jobs, time: Any, index: bool) -> None:
     whole = job(1, ago=10, tagged=True) | {"_update_time": time}
     few.insert_many(
         [
@@ -209,7 +209,7 @@ def test_a_tagged_job_whose_time_is_none_is_old(few: Jobs, time: Any, index: boo
         (JobTags, JobTags, "a_tag"),
     ],
 )
-def test_an_index_of_other_tags_is_not_taken_for_the_right_one(
+def test_an_index_of_other_tags_does_not_count(
     few: Jobs, kind: type[Tags], other: type[Tags], other_tag: str, index: bool
 ) -> None:
     few.insert_one(job(1, ago=600, tagged=True))
@@ -224,7 +224,7 @@ def test_an_index_of_other_tags_is_not_taken_for_the_right_one(
     assert sweep.count(BEFORE) == len(list(tags.pending(BEFORE))) == 1
 
 
-def test_each_setting_that_makes_another_index_gives_it_another_name(few: Jobs) -> None:
+def test_each_different_index_has_its_own_name(few: Jobs) -> None:
     names = [
         name_of(tags_of(few, JobTags, tag, replace(CTS, updated_field=time)))
         for tag, time in (("a", "b_c"), ("a_b", "c"), ("a", "c"))
@@ -244,9 +244,7 @@ def test_each_setting_that_makes_another_index_gives_it_another_name(few: Jobs) 
 
 
 @pytest.mark.parametrize("kind", [TransitionTags, JobTags])
-def test_a_collection_that_does_not_exist_has_no_index_and_is_made_with_one(
-    few: Jobs, kind: type[Tags]
-) -> None:
+def test_a_missing_collection_is_created_with_its_index(few: Jobs, kind: type[Tags]) -> None:
     sweep = Sweep(few, tags_of(few, kind))
     assert sweep.missing_index()
 
@@ -256,7 +254,7 @@ def test_a_collection_that_does_not_exist_has_no_index_and_is_made_with_one(
     assert name_of(tags_of(few, kind)) in few.index_information()
 
 
-def test_an_index_that_is_there_under_another_name_is_named(few: Jobs) -> None:
+def test_an_equal_index_of_another_name_is_named(few: Jobs) -> None:
     tags = tags_of(few, JobTags)
     few.create_index(
         [(TAG, 1), ("_update_time", 1)], name="mine", partialFilterExpression={TAG: True}

@@ -43,9 +43,10 @@ def state(child: Child) -> str:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_paused_process_stands_still_although_it_hardly_gets_a_turn_to_stop(
+def test_a_paused_process_stands_still(
     tmp_path: Path,
 ) -> None:
+    """It does so even if it hardly gets any time to stop."""
     processor = min(os.sched_getaffinity(0))
     with busy(tmp_path, processor, 19) as child, busy(tmp_path, processor, 0):
         for _ in range(5):
