@@ -10,11 +10,11 @@ from bridge.demo.servers.process import poll
 from bridge.errors import BridgeError, Retryable
 from tests.support.factories import delivery, message
 from tests.support.servers.kafka import Kafka
-from tests.support.sinks_under_test import Cluster, settle
+from tests.support.sinks_under_test import KafkaSink, settle
 
 
 def test_nothing_is_written_after_a_failed_message(
-    behind_a_proxy: tuple[Cluster, Kafka],
+    behind_a_proxy: tuple[KafkaSink, Kafka],
 ) -> None:
     """Else a later transition of the job would arrive first, and the failed one after it."""
     cluster, kafka = behind_a_proxy
@@ -50,7 +50,7 @@ def lose_last_batches(partition: Path, kept: int) -> None:
 
 
 def test_nothing_is_written_after_a_broker_lost_records(
-    cluster: Cluster, kafka: Kafka, caplog: pytest.LogCaptureFixture
+    cluster: KafkaSink, kafka: Kafka, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It finds that they are out of sequence; a new epoch would let what is behind them in."""
     with cluster.open() as sink:
@@ -83,7 +83,7 @@ def test_nothing_is_written_after_a_broker_lost_records(
     ], "no traceback for what is expected"
 
 
-def test_a_batch_too_large_fails_whole(cluster: Cluster, kafka: Kafka) -> None:
+def test_a_batch_too_large_fails_whole(cluster: KafkaSink, kafka: Kafka) -> None:
     """A producer that sends it again in parts is done with the first message before the last is written."""
     values = [b"%d" % number + b"x" * 900 for number in range(20)]
     together = [
@@ -113,7 +113,7 @@ def test_a_batch_too_large_fails_whole(cluster: Cluster, kafka: Kafka) -> None:
 
 
 def test_a_silent_broker_keeps_the_order(
-    behind_a_proxy: tuple[Cluster, Kafka],
+    behind_a_proxy: tuple[KafkaSink, Kafka],
 ) -> None:
     """Later hand-overs fill up what earlier ones began."""
     cluster, kafka = behind_a_proxy

@@ -20,11 +20,11 @@ from bridge.model.message import Message
 from bridge.pipeline.ports import Sink
 from tests.support.factories import delivery, message, settings
 from tests.support.servers.kafka import Kafka
-from tests.support.sinks_under_test import MOST, PATIENCE_SECONDS, Cluster, send, settle
+from tests.support.sinks_under_test import MOST, SETTLE_SECONDS, KafkaSink, send, settle
 
 
 def test_a_topic_recreated_with_fewer_partitions_is_noticed(
-    cluster: Cluster, kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
+    cluster: KafkaSink, kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bridge.kafka.timeouts.METADATA_SECONDS", 1.0)
 
@@ -37,7 +37,7 @@ def test_a_topic_recreated_with_fewer_partitions_is_noticed(
         send_more(sink)
         kafka.delete_topic(topic)
         kafka.create_topic(topic, partitions=1)
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + SETTLE_SECONDS
         with pytest.raises(Retryable):
             while time.monotonic() < deadline:
                 send_more(sink)
@@ -47,7 +47,7 @@ def test_a_topic_recreated_with_fewer_partitions_is_noticed(
         settle(cluster, sink, lambda found: len(found) == 1)
 
 
-def test_the_partition_is_that_of_kafkas_default_partitioner(cluster: Cluster) -> None:
+def test_the_partition_is_that_of_kafkas_default_partitioner(cluster: KafkaSink) -> None:
     keys = [f"job-{number}-{'ü' * (number % 5)}" for number in range(60)]
     with cluster.open() as sink:
         for number, key in enumerate(keys):
@@ -67,7 +67,7 @@ def test_the_partition_is_that_of_kafkas_default_partitioner(cluster: Cluster) -
     assert {number for each in chosen.values() for number in each} == {0, 1, 2}
 
 
-def test_headers_arrive_as_they_were_given(cluster: Cluster) -> None:
+def test_headers_arrive_as_they_were_given(cluster: KafkaSink) -> None:
     headers = [("ce_id", b"t-1"), ("content-type", b"application/json")]
     with cluster.open() as sink:
         sink.send([(Message(cluster.topic, b"job-0", b"{}", headers), delivery(1))])
@@ -78,7 +78,7 @@ def test_headers_arrive_as_they_were_given(cluster: Cluster) -> None:
 
 
 def test_a_closed_sink_delivers_nothing_later(
-    behind_a_proxy: tuple[Cluster, Kafka],
+    behind_a_proxy: tuple[KafkaSink, Kafka],
 ) -> None:
     cluster, kafka = behind_a_proxy
     with kafka.proxy() as proxy:
@@ -107,7 +107,7 @@ def test_a_closed_sink_delivers_nothing_later(
 
 
 def test_a_broken_connection_loses_and_repeats_nothing(
-    behind_a_proxy: tuple[Cluster, Kafka],
+    behind_a_proxy: tuple[KafkaSink, Kafka],
 ) -> None:
     cluster, kafka = behind_a_proxy
     with kafka.proxy() as proxy, cluster.open() as sink:
@@ -201,14 +201,14 @@ def test_a_broker_presumed_dead_is_waited_for(
 
 
 def test_a_timeout_is_not_a_missing_permission(
-    driver: str, behind_a_proxy: tuple[Cluster, Kafka], monkeypatch: pytest.MonkeyPatch
+    driver: str, behind_a_proxy: tuple[KafkaSink, Kafka], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster, kafka = behind_a_proxy
-    place = {
+    under_test = {
         "kafka-python": "bridge.kafka.kafka_python.topics._configs",
         "librdkafka": "bridge.kafka.librdkafka.topics._within",
     }[driver]
-    asked: Any = pydoc.locate(place)
+    asked: Any = pydoc.locate(under_test)
 
     with kafka.proxy() as proxy:
 
@@ -217,7 +217,7 @@ def test_a_timeout_is_not_a_missing_permission(
             return asked(*arguments)
 
         monkeypatch.setattr("bridge.kafka.timeouts.REQUEST_SECONDS", 1.0)
-        monkeypatch.setattr(place, silent)
+        monkeypatch.setattr(under_test, silent)
         with pytest.raises(Retryable):
             driver_of(cluster.config).topics(cluster.config).describe(cluster.topic)
 

@@ -15,17 +15,17 @@ from bridge.demo.servers.process import poll
 from bridge.kafka.kafka_python.producer import KafkaPythonSink
 from tests.support.factories import delivery, message
 from tests.support.servers.kafka import Kafka
-from tests.support.sinks_under_test import Cluster, settle
+from tests.support.sinks_under_test import KafkaSink, settle
 
 DRIVER = "kafka-python"
 PULSES, MOST_TURNS = 4, 100
 #: More partitions of one broker, each of which has one batch on its way, than requests are sent before one is answered.
 PARTITIONS, MESSAGES = 12, 60
 
-Turns = Callable[[Cluster, KafkaPythonSink], int]
+Turns = Callable[[KafkaSink, KafkaPythonSink], int]
 
 
-def opened(cluster: Cluster) -> KafkaPythonSink:
+def opened(cluster: KafkaSink) -> KafkaPythonSink:
     return KafkaPythonSink(cluster.config, f"{cluster.topic}-dlq", cluster.wake)
 
 
@@ -41,7 +41,7 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
 
     monkeypatch.setattr(Sender, "_send_producer_data", counted)
 
-    def count(cluster: Cluster, sink: KafkaPythonSink) -> int:
+    def count(cluster: KafkaSink, sink: KafkaPythonSink) -> int:
         before = len(seen)
         for _ in range(PULSES):
             cluster.pulse(sink)
@@ -51,7 +51,7 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
 
 
 def test_while_no_broker_can_be_reached(kafka: Kafka, topic: str, turns: Turns) -> None:
-    cluster = Cluster(DRIVER, kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
+    cluster = KafkaSink(DRIVER, kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
     with kafka.proxy() as proxy, opened(cluster) as sink:
         sink.send([(message("job-0", b"before", topic), delivery(1))])
         settle(cluster, sink, lambda found: len(found) == 1)
@@ -70,7 +70,7 @@ def test_while_nothing_more_may_be_in_flight(kafka: Kafka, turns: Turns) -> None
     topic = f"test-{uuid.uuid4().hex[:12]}"
     for name, partitions in ((topic, PARTITIONS), (f"{topic}-dlq", 1)):
         kafka.create_topic(name, partitions)
-    cluster = Cluster(DRIVER, kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
+    cluster = KafkaSink(DRIVER, kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
     with kafka.proxy() as proxy, opened(cluster) as sink:
         sink.send([(message("job-0", b"before", topic), delivery(1))])
         settle(cluster, sink, lambda found: len(found) == 1)
@@ -106,7 +106,7 @@ def test_while_the_broker_refuses_the_password(tmp_path: Path, turns: Turns) -> 
                 ACLOperation.DESCRIBE_CONFIGS,
                 ACLOperation.WRITE,
             )
-        cluster = Cluster(
+        cluster = KafkaSink(
             DRIVER, kafka, "jobs", **{f"kafka__{name}": value for name, value in login.items()}
         )
         with opened(cluster) as sink:
@@ -138,7 +138,7 @@ def test_it_is_woken_once_for_each_batch(
         wakeup(client)
 
     monkeypatch.setattr(KafkaNetClient, "wakeup", counted)
-    cluster = Cluster(DRIVER, kafka, topic)
+    cluster = KafkaSink(DRIVER, kafka, topic)
     together = [
         (message(f"job-{number % 20}", b"{}", topic), delivery(number)) for number in range(60)
     ]

@@ -12,7 +12,7 @@ from bridge.kafka.librdkafka.client import LOGGER
 from bridge.model.window import Sending
 from tests.support.factories import delivery, message
 from tests.support.servers.kafka import Kafka
-from tests.support.sinks_under_test import PATIENCE_SECONDS, Cluster, settle
+from tests.support.sinks_under_test import SETTLE_SECONDS, KafkaSink, settle
 
 
 def together(count: int, topic: str) -> list[Sending]:
@@ -26,8 +26,8 @@ def test_few_messages_are_flushed_and_many_linger(
     kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A few would be late otherwise; of many, the first would be sent alone."""
-    monkeypatch.setattr(producer, "_LINGER_MS", 2 * PATIENCE_SECONDS * 1000)
-    cluster = Cluster("librdkafka", kafka, topic)
+    monkeypatch.setattr(producer, "_LINGER_MS", 2 * SETTLE_SECONDS * 1000)
+    cluster = KafkaSink("librdkafka", kafka, topic)
     few, many = together(99, topic), together(100, topic)
 
     with cluster.open() as sink:
@@ -45,7 +45,7 @@ def test_deliberate_settings_cause_no_warning(
     kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(logging.getLogger(LOGGER), "propagate", True)
-    cluster = Cluster("librdkafka", kafka, topic)
+    cluster = KafkaSink("librdkafka", kafka, topic)
 
     with caplog.at_level(logging.INFO, logger=LOGGER), cluster.open() as sink:
         sink.send(together(1, topic))
@@ -59,7 +59,7 @@ def test_deliberate_settings_cause_no_warning(
 
 def test_warnings_are_recorded_while_nothing_is_in_flight(kafka: Kafka, topic: str) -> None:
     """Else its lines would be kept for as long as nothing is sent."""
-    cluster = Cluster("librdkafka", kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
+    cluster = KafkaSink("librdkafka", kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
     with (
         kafka.proxy() as proxy,
         producer.LibrdkafkaSink(cluster.config, None, cluster.wake) as sink,

@@ -18,7 +18,7 @@ from tests.support.servers.mongo import MongoDeployment
 Document = dict[str, Any]
 
 
-class Place:
+class CursorScenario:
     """A collection with events, and a client of its own to read them with."""
 
     def __init__(self, uri: str, database: str) -> None:
@@ -55,34 +55,34 @@ class Place:
 
 
 @pytest.fixture
-def place(mongo: MongoDeployment, database: str) -> Iterator[Place]:
-    place = Place(mongo.uri, database)
-    yield place
-    place.close()
+def scenario(mongo: MongoDeployment, database: str) -> Iterator[CursorScenario]:
+    scenario = CursorScenario(mongo.uri, database)
+    yield scenario
+    scenario.close()
 
 
-def test_all_its_commands_are_of_one_session(place: Place) -> None:
-    cursor = ChangeStreamCursor(place.jobs)
-    cursor.open(place.stages)
+def test_all_its_commands_are_of_one_session(scenario: CursorScenario) -> None:
+    cursor = ChangeStreamCursor(scenario.jobs)
+    cursor.open(scenario.stages)
     # Another operation between two of its own would get the session of an implicit one.
-    with place.client.start_session() as session:
-        place.jobs.find_one({}, session=session)
+    with scenario.client.start_session() as session:
+        scenario.jobs.find_one({}, session=session)
         cursor.more(1)
     cursor.close()
 
     sent = [
         one
-        for one in place.heard.commands
+        for one in scenario.heard.commands
         if next(iter(one)) in ("aggregate", "getMore", "killCursors")
     ]
     assert [next(iter(one)) for one in sent] == ["aggregate", "getMore", "killCursors"]
     assert len({bytes(one["lsid"]["id"]) for one in sent}) == 1
 
 
-def test_events_come_once_and_in_order(place: Place) -> None:
-    written = place.write(BATCH_SIZE * 2 + 10)
-    cursor = ChangeStreamCursor(place.jobs)
-    answers = [unpacked(cursor.open(place.stages))]
+def test_events_come_once_and_in_order(scenario: CursorScenario) -> None:
+    written = scenario.write(BATCH_SIZE * 2 + 10)
+    cursor = ChangeStreamCursor(scenario.jobs)
+    answers = [unpacked(cursor.open(scenario.stages))]
     while sum(len(one.events) for one in answers) < len(written):
         answers.append(unpacked(cursor.more(1000)))
     cursor.close()
@@ -95,12 +95,12 @@ def test_events_come_once_and_in_order(place: Place) -> None:
         assert answer.token["_data"] >= answer.events[-1]["_id"]["_data"]
 
 
-def test_an_answer_comes_with_the_write(place: Place) -> None:
+def test_an_answer_comes_with_the_write(scenario: CursorScenario) -> None:
     """It does not wait for the end of the await time."""
-    cursor = ChangeStreamCursor(place.jobs)
-    answer = unpacked(cursor.open(place.stages))
+    cursor = ChangeStreamCursor(scenario.jobs)
+    answer = unpacked(cursor.open(scenario.stages))
     assert answer.events == []
-    writing = threading.Timer(0.2, place.write, [1])
+    writing = threading.Timer(0.2, scenario.write, [1])
     writing.start()
 
     answer = unpacked(cursor.more(60_000))
@@ -110,33 +110,35 @@ def test_an_answer_comes_with_the_write(place: Place) -> None:
     cursor.close()
 
 
-def test_a_closed_cursor_is_forgotten_by_the_server(place: Place) -> None:
-    cursor = ChangeStreamCursor(place.jobs)
-    cursor.open(place.stages)
-    assert len(place.cursors()) == 1
+def test_a_closed_cursor_is_forgotten_by_the_server(scenario: CursorScenario) -> None:
+    cursor = ChangeStreamCursor(scenario.jobs)
+    cursor.open(scenario.stages)
+    assert len(scenario.cursors()) == 1
 
     cursor.close()
 
-    assert place.cursors() == []
+    assert scenario.cursors() == []
 
 
-def test_a_failed_cursor_is_not_killed(place: Place) -> None:
-    cursor = ChangeStreamCursor(place.jobs)
-    cursor.open(place.stages)
-    place.others[place.jobs.database.name].command("killCursors", "jobs", cursors=place.cursors())
+def test_a_failed_cursor_is_not_killed(scenario: CursorScenario) -> None:
+    cursor = ChangeStreamCursor(scenario.jobs)
+    cursor.open(scenario.stages)
+    scenario.others[scenario.jobs.database.name].command(
+        "killCursors", "jobs", cursors=scenario.cursors()
+    )
 
     with pytest.raises(OperationFailure) as caught:
         cursor.more(1)
     cursor.close()
 
     assert caught.value.code == 43
-    assert next(iter(place.heard.commands[-1])) == "getMore"
+    assert next(iter(scenario.heard.commands[-1])) == "getMore"
 
 
-def test_the_end_of_the_collection_ends_the_cursor(place: Place) -> None:
-    cursor = ChangeStreamCursor(place.jobs)
-    cursor.open(place.stages)
-    place.others[place.jobs.database.name]["jobs"].drop()
+def test_the_end_of_the_collection_ends_the_cursor(scenario: CursorScenario) -> None:
+    cursor = ChangeStreamCursor(scenario.jobs)
+    cursor.open(scenario.stages)
+    scenario.others[scenario.jobs.database.name]["jobs"].drop()
 
     answer = unpacked(cursor.more(60_000))
     while answer.id:

@@ -189,7 +189,7 @@ class FakeSink:
         return written
 
 
-class Here(Executor):
+class InlineExecutor(Executor):
     """Does what it is given at once, or when told to with ``later``."""
 
     def __init__(self) -> None:
@@ -218,7 +218,7 @@ class Here(Executor):
 
 
 @dataclass
-class Shelf:
+class SharedCheckpoint:
     """What the stores of one name share: the record, who owns it since when, and how often that changed."""
 
     clock: Clock
@@ -234,7 +234,7 @@ class Shelf:
 class FakeStore:
     """See :class:`bridge.pipeline.ports.CheckpointStore`; ``failure`` is raised by the next write."""
 
-    def __init__(self, shelf: Shelf, name: str = "bridge") -> None:
+    def __init__(self, shelf: SharedCheckpoint, name: str = "bridge") -> None:
         self._shelf = shelf
         self.name = name
         self.where = f"memory ({name})"

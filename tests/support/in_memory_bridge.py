@@ -24,9 +24,9 @@ from tests.support.fakes import (
     FakeStore,
     FakeStream,
     FakeWake,
-    Here,
+    InlineExecutor,
     Log,
-    Shelf,
+    SharedCheckpoint,
 )
 
 RENEW_SECONDS = 3.0
@@ -49,7 +49,7 @@ class Rig:
         most: int = 1_000_000,
     ) -> None:
         self.clock, self.log, self.broker = FakeClock(), Log(), FakeBroker(*topics, most=most)
-        self.shelf = Shelf(self.clock)
+        self.shelf = SharedCheckpoint(self.clock)
         self._messages, self._size, self._batch = messages, size, batch
         self._dead_letters, self._set_aside = dead_letters, set_aside
         self.begin()
@@ -65,7 +65,13 @@ class Rig:
             stored = checkpoint(0)
             self.store.save(stored)
         self.progress = Progress(
-            self.store, stored, CheckpointPolicy(), RENEW_SECONDS, self.clock, self.counters, Here()
+            self.store,
+            stored,
+            CheckpointPolicy(),
+            RENEW_SECONDS,
+            self.clock,
+            self.counters,
+            InlineExecutor(),
         )
         self._brake = DeadLetterBrake(self._dead_letters)
         self.again()

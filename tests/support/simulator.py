@@ -38,7 +38,7 @@ class _Log:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Target:
     uri: str
     database: str
     collection: str
@@ -72,19 +72,19 @@ def main(
     workload = Workload(rate=rate or None, **options)
     with log.open("a") if log is not None else contextlib.nullcontext() as file:
         record = _Log(file)
-        asyncio.run(_play_until_signal(_Place(uri, database, collection), workload, record))
+        asyncio.run(_play_until_signal(_Target(uri, database, collection), workload, record))
     click.echo(json.dumps({"jobs": record.jobs, "transitions": record.transitions}))
 
 
-async def _play_until_signal(place: _Place, workload: Workload, record: _Log) -> None:
+async def _play_until_signal(target: _Target, workload: Workload, record: _Log) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await play(
-        place.uri,
-        place.database,
+        target.uri,
+        target.database,
         workload,
-        collection=place.collection,
+        collection=target.collection,
         stop=stop,
         on_commit=record.write,
     )

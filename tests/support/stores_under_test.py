@@ -12,12 +12,12 @@ from pymongo import MongoClient
 from bridge.checkpoint.file import FileCheckpointStore
 from bridge.mongo.checkpoints import COLLECTION, MongoCheckpointStore
 from bridge.pipeline.ports import CheckpointStore
-from tests.support.fakes import FakeClock, FakeStore, Shelf
+from tests.support.fakes import FakeClock, FakeStore, SharedCheckpoint
 
 LEASE = 30.0
 
 
-class Place(Protocol):
+class StoreUnderTest(Protocol):
     """Where stores of one name meet; ``stands_by`` where a second one waits instead of being refused."""
 
     stands_by: bool
@@ -34,30 +34,30 @@ class Place(Protocol):
         """Something else writes into the record."""
 
 
-class Memory:
+class InMemoryStore:
     stands_by = True
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.shelf = Shelf(self.clock, LEASE)
+        self.shared = SharedCheckpoint(self.clock, LEASE)
 
     def open(self, name: str = "bridge") -> FakeStore:
-        return FakeStore(self.shelf, name)
+        return FakeStore(self.shared, name)
 
     def dead(self) -> None:
         gone = self.open()
         gone.acquire()
-        self.shelf.dead.append(gone)
+        self.shared.dead.append(gone)
 
     def silent(self) -> None:
         self.clock.advance(LEASE + 1)
 
     def damage(self) -> None:
-        assert self.shelf.record is not None
-        self.shelf.record["sequence"] = "many"
+        assert self.shared.record is not None
+        self.shared.record["sequence"] = "many"
 
 
-class File:
+class FileStore:
     stands_by = False
 
     def __init__(self, folder: Path) -> None:
@@ -85,7 +85,7 @@ class File:
             each.release()
 
 
-class Collection:
+class MongoStore:
     stands_by = True
 
     def __init__(self, uri: str, database: str) -> None:

@@ -27,7 +27,7 @@ from bridge.pipeline.metered_sink import MeteredSink
 from bridge.pipeline.progress import Progress
 from bridge.pipeline.publisher import Publisher
 from tests.support.factories import at, checkpoint, inserted, pushed
-from tests.support.fakes import FakeStore, Here, Shelf
+from tests.support.fakes import FakeStore, InlineExecutor, SharedCheckpoint
 
 JOBS, TRANSITIONS = 100, 20
 HOUSE = str(Path(bridge.__file__).parent)
@@ -87,9 +87,11 @@ def test_calls_for_each_transition_are_few() -> None:
         counters,
         set_aside_oversize=True,
     )
-    store = FakeStore(Shelf(clock))
+    store = FakeStore(SharedCheckpoint(clock))
     store.acquire()
-    progress = Progress(store, checkpoint(0), CheckpointPolicy(), 3.0, clock, counters, Here())
+    progress = Progress(
+        store, checkpoint(0), CheckpointPolicy(), 3.0, clock, counters, InlineExecutor()
+    )
 
     def on_turn() -> None:
         if not window and counters.acked:

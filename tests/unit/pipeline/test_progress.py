@@ -13,13 +13,13 @@ from bridge.model.policy import CheckpointPolicy
 from bridge.observability.metrics import Counters
 from bridge.pipeline.progress import Progress
 from tests.support.factories import at, checkpoint
-from tests.support.fakes import FakeClock, FakeStore, Here, Shelf
+from tests.support.fakes import FakeClock, FakeStore, InlineExecutor, SharedCheckpoint
 
 
 class Desk:
     def __init__(self) -> None:
-        self.clock, self.counters, self.executor = FakeClock(), Counters(), Here()
-        self.shelf = Shelf(self.clock)
+        self.clock, self.counters, self.executor = FakeClock(), Counters(), InlineExecutor()
+        self.shelf = SharedCheckpoint(self.clock)
         self.store = FakeStore(self.shelf)
         self.store.acquire()
         self.make()
