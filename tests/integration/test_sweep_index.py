@@ -15,7 +15,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.monitoring import CommandStartedEvent
 
-from bridge.demo.job_service.workload import indexes
+from bridge.demo.job_service.indexes import indexes
 from bridge.model.profile import PROFILES, Profile
 from bridge.mongo.decoder import OPTIONS
 from bridge.mongo.job_history import JobHistoryReader

@@ -9,6 +9,7 @@ from itertools import cycle, islice, pairwise
 from pymongo import MongoClient, UpdateOne
 from pymongo.collection import Collection
 
+from bridge.demo.job_service.indexes import unique_id
 from bridge.demo.job_service.workload import (
     CLUSTERS,
     HAPPY,
@@ -21,7 +22,6 @@ from bridge.demo.job_service.workload import (
     new_job,
     sent,
     to_millis,
-    unique_id,
 )
 
 CHUNK = 1000

@@ -13,7 +13,7 @@ REQUEST_MILLIS = 5000
 
 
 class Broker(Server):
-    """One broker; its topics are lost when it stops."""
+    """A broker; its topics are lost when it stops."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

@@ -14,7 +14,7 @@ REPLICA_SET = "rs0"
 
 
 def mongod_command(folder: Path, data: Path, port: int) -> list[str]:
-    """The command that runs one mongod, small and without sockets of its own in ``/tmp``."""
+    """The command that runs a small mongod without a Unix socket."""
     program = find_program("mongod", "JOB_BRIDGE_MONGOD", "fiftyone/db/bin", folder)
     network = ["--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
     small = ["--quiet", "--wiredTigerCacheSizeGB", "0.25"]
@@ -23,7 +23,7 @@ def mongod_command(folder: Path, data: Path, port: int) -> list[str]:
 
 
 class Mongod(Server):
-    """One mongod: a replica set of one node."""
+    """A replica set with a single node."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

@@ -40,7 +40,7 @@ class ServerError(RuntimeError):
 
 
 class Child:
-    """One child process; its output is appended to ``log``.
+    """A child process; its output is appended to ``log``.
 
     The child has its own session: Ctrl-C in a terminal reaches only its owner, which stops it in
     order. On Linux the kernel kills the child when the *thread* that called ``start`` ends, so call
@@ -126,7 +126,7 @@ class Child:
 
 
 class Server(ABC):
-    """A server of one or several processes, which run from entering to leaving.
+    """A server, whose processes run from entering to leaving.
 
     ``folder`` holds data and logs and is not removed. Ports and data stay the same when it is
     started again. Start it from the thread that outlives it (see :class:`Child`).
