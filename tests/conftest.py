@@ -1,4 +1,4 @@
-"""Servers shared by all tests of a run, started by the first test that asks, and fresh names inside them."""
+"""Servers shared by all tests of a process, and fresh names inside them."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def test_nothing_is_written_after_a_failed_message(
 
 
 def lose_last_batches(partition: Path, kept: int) -> None:
-    """What a power cut may do to a partition of a broker that is stopped: only its first batches are left."""
+    """Keep only a partition's first batches, as a power cut may; the broker must be stopped."""
     log = partition / f"{0:020}.log"
     data, end = log.read_bytes(), 0
     for _ in range(kept):
@@ -84,7 +84,7 @@ def test_nothing_is_written_after_a_broker_lost_records(
 
 
 def test_a_batch_too_large_fails_whole(cluster: KafkaSink, kafka: Kafka) -> None:
-    """A producer that sends it again in parts is done with the first message before the last is written."""
+    """A producer that splits the batch settles its first message before it writes the last."""
     values = [b"%d" % number + b"x" * 900 for number in range(20)]
     together = [
         (message("job-0", value, cluster.topic), delivery(number))

@@ -163,7 +163,7 @@ def test_a_broker_out_of_reach_is_waited_for(driver: str, monkeypatch: pytest.Mo
 
 @pytest.fixture(scope="module")
 def forgotten(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
-    """A broker that its controller takes for dead eight seconds out of fourteen: it answers that there is no broker."""
+    """A broker that its controller fences for eight of every fourteen seconds."""
     times = {"broker.session.timeout.ms": "6000", "broker.heartbeat.interval.ms": "14000"}
     with Kafka(tmp_path_factory.mktemp("forgotten"), properties=times) as server:
         poll(lambda: alive(server), "the broker, alive")
@@ -172,14 +172,14 @@ def forgotten(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
 
 
 def alive(kafka: Kafka) -> bool:
-    """Whether the broker knows of a broker; asked by a new client, since one that knew it closes its connection to it."""
+    """Whether the broker reports itself to a new client; an old one loses its connection."""
     return bool(AdminClient({"bootstrap.servers": kafka.internal}).list_topics(timeout=5).brokers)
 
 
 def test_a_broker_presumed_dead_is_waited_for(
     driver: str, forgotten: Kafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As one is for a moment after a pause; asked for more, it lets a client wait for fifteen seconds."""
+    """A broker reports no brokers for a moment after a pause; clients wait for up to 15 s."""
     config = settings(
         kafka__bootstrap_servers=forgotten.bootstrap, kafka__topic="jobs", kafka__driver=driver
     )

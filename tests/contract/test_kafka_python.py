@@ -1,4 +1,4 @@
-"""kafka-python's sender: woken once for what comes together, and it waits where there is nothing it could do, else it takes a whole core."""
+"""kafka-python's sender thread: woken once for each batch, and waiting while it cannot send."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.sinks_under_test import KafkaSink, settle
 
 DRIVER = "kafka-python"
 PULSES, MOST_TURNS = 4, 100
-#: More partitions of one broker, each of which has one batch on its way, than requests are sent before one is answered.
+#: More partitions with a batch in flight than the client sends requests without an answer.
 PARTITIONS, MESSAGES = 12, 60
 
 Turns = Callable[[KafkaSink, KafkaPythonSink], int]
@@ -129,7 +129,7 @@ def test_while_the_broker_refuses_the_password(tmp_path: Path, turns: Turns) -> 
 def test_it_is_woken_once_for_each_batch(
     kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Woken at the first message of each batch it sends that one alone, and the loop waits for the interpreter."""
+    """A sender that is woken by the first message sends it alone, and delays the loop."""
     wakes: list[object] = []
     wakeup = KafkaNetClient.wakeup
 

@@ -1,4 +1,4 @@
-"""What only the store in MongoDB can do: leases of other hosts by the server's clock, and damage to the document."""
+"""The checkpoint store in MongoDB: remote leases by the server's clock, damaged documents."""
 
 from __future__ import annotations
 

@@ -33,8 +33,8 @@ def test_a_missing_topic_is_refused_and_not_made(
     said = ended.error if name == "run" else ended.out
     assert ended.code == 78
     assert (
-        "The topic no-such-topic does not exist, or this user may not see it. Nothing was read or sent"
-        in said
+        "The topic no-such-topic does not exist, or this user may not see it. "
+        "Nothing was read or sent" in said
     )
     assert "'job-bridge topics create' makes it; or set kafka.topic" in said
     with kafka.admin() as admin:

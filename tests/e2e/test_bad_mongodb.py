@@ -170,8 +170,8 @@ def test_a_view_is_refused(
     said = ended.error if name != "check" else ended.out
     assert ended.code == 78
     assert (
-        f"{database}.seen is a view; change streams watch collections only. Nothing was read or sent"
-        in said
+        f"{database}.seen is a view; change streams watch collections only. "
+        "Nothing was read or sent" in said
     )
     assert "Set mongo.collection to the collection behind it" in said
     assert kafka.read(topic) == []

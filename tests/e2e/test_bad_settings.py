@@ -1,4 +1,4 @@
-"""Settings that are wrong: every problem at once, under the name it was given by, and nothing starts."""
+"""Invalid settings: all problems are reported at once, by their given names; nothing starts."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ def test_a_misspelt_security_protocol_is_not_plain_text(protocol: str) -> None:
     said = complaint(settings={"kafka.security_protocol": protocol})
 
     assert (
-        f"JOB_BRIDGE_KAFKA_SECURITY_PROTOCOL: Input should be 'PLAINTEXT', 'SSL', 'SASL_PLAINTEXT' or 'SASL_SSL', not '{protocol}'"
-        in said
+        "JOB_BRIDGE_KAFKA_SECURITY_PROTOCOL: Input should be 'PLAINTEXT', 'SSL', "
+        f"'SASL_PLAINTEXT' or 'SASL_SSL', not '{protocol}'" in said
     )
 
 
@@ -140,7 +140,8 @@ def test_an_invalid_topic_name_is_refused(topic: str) -> None:
         ),
         (
             {"kafka.security_protocol": "SASL_SSL"},
-            "JOB_BRIDGE_KAFKA_SECURITY_PROTOCOL = SASL_SSL needs kafka.sasl_username and kafka.sasl_password",
+            "JOB_BRIDGE_KAFKA_SECURITY_PROTOCOL = SASL_SSL needs "
+            "kafka.sasl_username and kafka.sasl_password",
         ),
         ({"jobs.id_field": "id"}, "JOB_BRIDGE_JOBS_ID_FIELD needs jobs.profile = custom"),
         (
@@ -180,8 +181,8 @@ def test_a_secret_from_two_places_is_refused(tmp_path: Path) -> None:
     )
 
     assert (
-        "JOB_BRIDGE_KAFKA_SASL_PASSWORD and JOB_BRIDGE_KAFKA_SASL_PASSWORD_FILE are both set: keep one"
-        in said
+        "JOB_BRIDGE_KAFKA_SASL_PASSWORD and JOB_BRIDGE_KAFKA_SASL_PASSWORD_FILE "
+        "are both set: keep one" in said
     )
 
 

@@ -102,7 +102,10 @@ def test_the_shell_completes_commands_and_options(shell: str) -> None:
 
 
 def test_the_program_prints_its_completion() -> None:
-    program = "import sys; sys.argv[0] = 'job-bridge'; from bridge.cli import main; main(prog_name='job-bridge')"
+    program = (
+        "import sys; sys.argv[0] = 'job-bridge'; "
+        "from bridge.cli import main; main(prog_name='job-bridge')"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program],
         env=environment({"_JOB_BRIDGE_COMPLETE": "zsh_source"}),

@@ -1,4 +1,4 @@
-"""Two Kafka drivers, one bridge: the commands, the checkpoint and the partitions are the same with either."""
+"""The two Kafka drivers behave alike in commands, checkpoints and partitions."""
 
 from __future__ import annotations
 

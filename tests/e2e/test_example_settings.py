@@ -13,7 +13,7 @@ from bridge.settings.load import setting_names, variable
 from tests.support.command import ROOT
 
 EXAMPLE = ROOT / "config" / "job-bridge.example.toml"
-#: What stands right before a setting is an explanation: '# ' and text. '#name' is a setting switched off.
+#: A line '# text' before a setting explains it; '#name' is a setting that is commented out.
 SETTING = re.compile(r"#?([a-z_]+) = (.*)")
 UNITS = {"_seconds": "seconds", "_bytes": "bytes", "_per_hour": "hour"}
 

@@ -1,4 +1,4 @@
-"""What a running bridge tells over HTTP: right when idle, right when Kafka hangs, absent until known."""
+"""The HTTP pages of a bridge that is idle, waiting, or without an answer from Kafka."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kafka there, but taking nothing for longer than an impatient client waits: too few replicas are in sync."""
+"""Kafka refuses all writes, for lack of in-sync replicas, longer than a client's own timeout."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_long_refusals_cost_only_time(scenario: FaultScenario) -> None:
 def test_a_client_that_gives_up_loses_nothing(
     scenario: FaultScenario,
 ) -> None:
-    """With a patience such as the client's own default the test above fails: the producer has to be made anew."""
+    """With the client's own timeout the producer must be replaced, which repeats messages."""
     restarts, verdict = refuse_for_a_while(scenario, giving_up_kafka.COMMAND)
 
     assert restarts.get("kafka", 0) > 0
@@ -65,7 +65,7 @@ def test_a_client_that_gives_up_loses_nothing(
 def refuse_for_a_while(
     scenario: FaultScenario, command: tuple[str, ...]
 ) -> tuple[Mapping[str, int], Verdict]:
-    """Let the broker answer NOT_ENOUGH_REPLICAS to everything for longer than an impatient client waits."""
+    """Let the broker answer NOT_ENOUGH_REPLICAS for longer than the short client timeout."""
     bridge = scenario.bridge(delivery__window_messages=str(WINDOW)).start(command).wait_ready()
     with scenario.load() as load:
         load.await_commits(100)

@@ -1,4 +1,4 @@
-"""Change events over MongoDB's own limit of 16 MB: they stop a plain stream for good, and the bridge not at all."""
+"""Change events above MongoDB's limit of 16 MB, which a plain change stream cannot pass."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.fault_scenario import FaultScenario
 
 pytestmark = ONE_DELIVERY
 POISON, TOO_LARGE = 82, 10334
-#: An update's event names each element it changed by its whole path: a long name makes it larger than the document.
+#: A change event contains the path of each changed element: a long name makes it oversized.
 OUTPUTS = "outputs_of_the_job_" + "x" * 90
 MANY, TRANSITIONS = 150_000, 150_000
 
@@ -84,7 +84,7 @@ def test_a_huge_array_does_no_harm(scenario: FaultScenario) -> None:
 
 @pytest.fixture
 def rewritten(scenario: FaultScenario) -> tuple[BridgeProcess, str, str]:
-    """A bridge that runs, a job of very many transitions that are all rewritten by one update, which also completes it, and one after it."""
+    """A running bridge, a huge job whose transitions one update rewrites, and a later job."""
     bridge = scenario.bridge(recovery__margin_seconds="5")
     service, long_ago = scenario.jobs(), datetime.now(timezone.utc) - timedelta(hours=1)
     with MongoClient[Any](scenario.mongo.uri, w="majority") as client:

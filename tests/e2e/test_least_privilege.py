@@ -78,7 +78,7 @@ def root(locked_mongo: MongoDeployment) -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def granted(locked_kafka: Kafka) -> Kafka:
-    """The same in Kafka: ``whole`` has everything of the script, ``plain`` what is needed, ``mute`` may only look."""
+    """Users in Kafka: ``whole`` has all grants, ``plain`` those needed, ``mute`` only Describe."""
     for topic, operations in grants():
         name = topic.replace("$TOPIC", TOPIC)
         locked_kafka.allow("whole", ResourceType.TOPIC, name, *operations)
@@ -210,7 +210,8 @@ def test_the_role_permits_only_what_is_needed(root: Client, locked_mongo: MongoD
         ),
         (
             {"mongo": "forgetful"},
-            "MongoDB does not let this user keep the checkpoint in job_bridge.job_bridge_checkpoints",
+            "MongoDB does not let this user keep the checkpoint in "
+            "job_bridge.job_bridge_checkpoints",
             "Grant find, insert and update on that collection",
         ),
         (

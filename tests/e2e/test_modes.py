@@ -1,4 +1,4 @@
-"""Every line of the design's table of pros and cons, one test each, on a real MongoDB and a real Kafka.
+"""The pros and cons of the delivery modes, one test each, on real servers.
 
 The design of the CDM Task Service's notifications weighs four ways: fire and forget, synchronous, a
 background processor with a tag per job, and one with a tag per transition.

@@ -148,8 +148,8 @@ def test_the_library_returns_when_kafka_has_the_message(
 
     record = kafka.read(topic)[0]
     assert (
-        record.value
-        == b'{"job_id": "job-1", "state": "created", "time": "2026-03-02T20:31:02.511000+00:00", "trans_id": "t-0"}'
+        record.value == b'{"job_id": "job-1", "state": "created", '
+        b'"time": "2026-03-02T20:31:02.511000+00:00", "trans_id": "t-0"}'
     )
     assert header(record, "ce_source") == b"my-service" and header(record, "ce_origin") == b"notify"
 

@@ -1,4 +1,4 @@
-"""Events that are no transitions of a job: deletes, drops, renames; the bridge stays up and goes on."""
+"""Deletes, drops and renames: the bridge keeps running and follows the collection's name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JobWriter written as nobody should: what can be sent is sent, the rest is set aside, and the next good job arrives."""
+"""Odd jobs: valid transitions are sent, others are dead-lettered, and the next job arrives."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ POISON: dict[str, Poison] = {
 def then_a_good_job(
     bridge: BridgeProcess, jobs: JobWriter, kafka: Kafka, topic: str, *, before: int = 0
 ) -> None:
-    """Write a good job and wait until it has arrived whole and in order, ``before`` messages behind."""
+    """Write a good job and wait until it has arrived after ``before`` other messages."""
     job_id = jobs.add_good()
     bridge.wait_acked(before + len(GOOD))
     assert published_states(kafka, topic, job_id) == list(GOOD)

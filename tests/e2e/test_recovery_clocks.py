@@ -1,4 +1,4 @@
-"""A recovery whose jobs were dated by clocks that differ, while others write: nothing is left out, and no job's order is turned."""
+"""A recovery of jobs that clocks with different times have dated, while others write."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def test_a_rate_is_kept(settings: GivenSettings, jobs: JobWriter, kafka: Kafka, 
 def interrupted(
     arguments: Sequence[str], settings: GivenSettings, kafka: Kafka, topic: str, rate: str = "4"
 ) -> list[str]:
-    """Replay, interrupt it when four messages are there, and return the words of the line that tells how to go on."""
+    """Interrupt a replay after four messages; returns the words of the command that resumes it."""
     process = subprocess.Popen(
         [sys.executable, "-m", "bridge", "replay", *arguments, "--rate", rate],
         env=environment(settings),

@@ -67,7 +67,7 @@ def verifications(bridge: BridgeProcess) -> dict[int, int]:
 
 
 def unseen(jobs: JobWriter, bridge: BridgeProcess) -> None:
-    """A transition that happens without any event of it: its collection is written under another name, and renamed."""
+    """Write a transition without a change event: by renaming another collection."""
     database = jobs.collection.database
     hidden = JobWriter(database["hidden"])
     hidden.add_past(*GOOD, ago=-1, every=0)

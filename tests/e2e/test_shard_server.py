@@ -1,4 +1,4 @@
-"""A shard server that answers for itself: what can be tested of a sharded cluster without a mongos."""
+"""A shard server on its own: the part of a sharded cluster that needs no mongos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A collection that takes long to look through, as one without an index does: the bridge stays the owner of its checkpoint."""
+"""Slow queries, as on a large collection without an index: the bridge keeps its ownership."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from tests.support.simulator import Workload
 
 pytestmark = EVERY_POSITION
 BATCH = Workload(jobs=40, rate=None)
-#: The names of the profile ``cts``, but for one that is read and not needed: other stages on the server.
+#: The profile ``cts`` with another state field, so that the stages on the server differ.
 OTHER_FIELDS = {
     "jobs.profile": "custom",
     "jobs.id_field": "id",
@@ -70,7 +70,7 @@ def test_a_collection_renamed_while_running_loses_nothing(scenario: FaultScenari
 
 
 def stop_at_a_transition(scenario: FaultScenario) -> None:
-    """Store what the bridge would have, had it stopped right after the last message: its time is then half read."""
+    """Store the position right after the last message, as if the bridge had stopped there."""
     arrived = scenario.arrived()
     last = max(each.token for each in scenario.witness.transitions if each.trans_id in arrived)
     scenario.change_checkpoint({"token": last, "cluster_time": list(cluster_time_of(last))})

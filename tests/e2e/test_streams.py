@@ -42,7 +42,8 @@ def test_a_full_disk_is_said_in_one_line(arguments: tuple[str, ...], tmp_path: P
 
     assert done.returncode == 75
     assert done.stderr.splitlines() == [
-        "job-bridge: cannot write: No space left on device. What was done is done; the rest of the output is missing"
+        "job-bridge: cannot write: No space left on device. What was done is done; "
+        "the rest of the output is missing"
     ]
 
 
@@ -82,7 +83,8 @@ def test_an_argument_that_is_no_text_is_refused() -> None:
 
     assert done.returncode == 64
     assert done.stderr == (
-        "job-bridge: usage: 'job-\\udcff' is no text in this locale's encoding (utf-8). Nothing was read or sent. "
+        "job-bridge: usage: 'job-\\udcff' is no text in this locale's encoding (utf-8). "
+        "Nothing was read or sent. "
         "Give UTF-8, in a locale that has it\n"
     )
 

@@ -1,4 +1,4 @@
-"""``sweep`` and the tags: what is tagged is sent and untagged, by an index, by as many as like to."""
+"""``sweep``: tagged jobs and transitions are sent and untagged, also by two sweeps at once."""
 
 from __future__ import annotations
 

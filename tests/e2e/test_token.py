@@ -1,4 +1,4 @@
-"""``token``: the stored position shown, changed and forgotten by hand, never under a running bridge."""
+"""``token``: shows, changes and clears the stored position, but not under a running bridge."""
 
 from __future__ import annotations
 

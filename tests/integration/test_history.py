@@ -145,7 +145,7 @@ def test_an_extended_gap_rereads_recent_writes(
 def test_updates_during_the_reading_are_read_again(
     history: JobHistoryReader,
 ) -> None:
-    """A job that another writer's clock set back meanwhile was behind what was read, and is before it now."""
+    """Another writer's clock moves a job from after the recovery cursor to before it."""
     assert set(told(history, "")) == EVERY.keys()
 
 

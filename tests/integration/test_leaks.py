@@ -57,7 +57,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def unheard(caplog: pytest.LogCaptureFixture) -> None:
-    """pytest keeps the lines of the client until the test ends, and with them the connections they are about."""
+    """pytest keeps log records, and the connections in them, until the test ends."""
     caplog.set_level(logging.CRITICAL, "kafka")
 
 

@@ -1,4 +1,4 @@
-"""Documents that are deleted, broken or huge: set aside or read, and never in the way of the next."""
+"""Deleted, invalid and huge documents do not stop the stream."""
 
 from __future__ import annotations
 

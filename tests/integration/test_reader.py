@@ -1,4 +1,4 @@
-"""When the reader asks for the next answer: at once in a backlog, a moment later where little comes."""
+"""The reader requests the next answer at once in a backlog, and after a pause otherwise."""
 
 from __future__ import annotations
 

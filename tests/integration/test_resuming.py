@@ -1,4 +1,4 @@
-"""Where a stream begins and how it ends: collections that go away, tokens that are refused, positions that idle."""
+"""The start and the end of streams: removed collections, refused tokens, idle positions."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def test_after_a_killed_cursor_the_next_stream_resumes(
 
 
 def kill(jobs: SourceUnderTest) -> None:
-    """Kill the cursor of this collection's change stream, whether idle or in the middle of a read."""
+    """Kill the cursor of this collection's change stream, idle or during a read."""
     namespace = f"{jobs.database.name}.{jobs.collection.name}"
     stages: list[dict[str, Any]] = [
         {"$currentOp": {"idleCursors": True}},

@@ -1,4 +1,4 @@
-"""Errors a server gives in the middle of a stream: each is waited out, and the next stream misses and repeats nothing."""
+"""Server errors during a stream: they are waited out, and the next stream resumes exactly."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def failing(jobs: SourceUnderTest, command: str, times: int = 1, **how: Any) -> 
 def read_through(
     jobs: SourceUnderTest, failure: dict[str, Any]
 ) -> tuple[list[Identity], list[Identity], BridgeError]:
-    """Write, fail, write, and go on from the last position: what was written, what was read, what was said."""
+    """Write, fail, write, and resume: the written and the read transitions, and the errors."""
     written = jobs.insert_many(3)
     start = position_from(jobs.end_position().cluster_time)
     with jobs.reading(start) as reader:

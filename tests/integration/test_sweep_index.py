@@ -1,4 +1,4 @@
-"""A sweep examines what it returns and nothing else, whatever else the collection holds: asked of MongoDB itself."""
+"""A sweep examines only what it returns, in any collection, according to MongoDB's explain."""
 
 from __future__ import annotations
 

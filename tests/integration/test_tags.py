@@ -1,4 +1,4 @@
-"""What is tagged is found whatever its time is, by an index or without, and untagged once it is sent."""
+"""Tagged jobs are found with or without an index, whatever their time, and then untagged."""
 
 from __future__ import annotations
 
@@ -156,7 +156,8 @@ def test_a_contradictory_job_is_named_until_sent(
 
     assert list(tags.pending(BEFORE)) == []
     assert [record.getMessage() for record in caplog.records] == [
-        "job job-1 is in state error and its history ends with complete: that is sent once, and the tag stays; correct the one or the other"
+        "job job-1 is in state error and its history ends with complete: that is sent once, "
+        "and the tag stays; correct the one or the other"
     ]
     few.update_one({}, {"$set": {"state": "complete"}})
     tags.clear(*tags.pending(BEFORE))

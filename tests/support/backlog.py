@@ -42,7 +42,7 @@ def load(
 ) -> int:
     """Write ``jobs`` new jobs and bring each through ``transitions`` states, all jobs side by side.
 
-    Returns the number of transitions written. ``noise`` adds the note of a sent notification after every one.
+    Returns the number of transitions. ``noise`` notes each of them as sent as well.
     Only the index on the job id is made: the others would be most of the work.
     """
     with MongoClient[Document](uri, tz_aware=True) as client:

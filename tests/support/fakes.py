@@ -1,4 +1,4 @@
-"""The world of the pipeline in memory: a clock, a stream, a broker with its sink, and checkpoints."""
+"""Fakes for the pipeline: a clock, a stream, a broker with its sink, and checkpoints."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class FakeWake(threading.Event):
 
 
 class Log:
-    """What a collection's change stream holds: events and, in between, positions of what was not for us."""
+    """A collection's change stream: events, and positions of foreign writes between them."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -122,7 +122,7 @@ class FakeBroker:
 
 
 class FakeSink:
-    """See :class:`bridge.pipeline.ports.Sink`; what was sent waits until ``write`` or ``acknowledge`` is called."""
+    """See :class:`bridge.pipeline.ports.Sink`; messages wait for ``write`` or ``acknowledge``."""
 
     def __init__(self, broker: FakeBroker) -> None:
         self._broker = broker
@@ -166,7 +166,7 @@ class FakeSink:
             self._answers.extend(self._write(waiting, most))
 
     def acknowledge_key(self, key: str, topic: str = "jobs") -> None:
-        """The broker writes and acknowledges the oldest message of the partition of ``key`` only."""
+        """Write and acknowledge the oldest message in the partition of ``key``."""
         self._answers.extend(
             self._write(self._waiting[id(self._broker.place(topic, key.encode()))], 1)
         )
@@ -219,7 +219,7 @@ class InlineExecutor(Executor):
 
 @dataclass
 class SharedCheckpoint:
-    """What the stores of one name share: the record, who owns it since when, and how often that changed."""
+    """The record that stores of the same name share, its owner, and its epoch."""
 
     clock: Clock
     lease: float = 10.0
@@ -232,7 +232,7 @@ class SharedCheckpoint:
 
 
 class FakeStore:
-    """See :class:`bridge.pipeline.ports.CheckpointStore`; ``failure`` is raised by the next write."""
+    """See :class:`bridge.pipeline.ports.CheckpointStore`; ``failure`` fails the next write."""
 
     def __init__(self, shelf: SharedCheckpoint, name: str = "bridge") -> None:
         self._shelf = shelf

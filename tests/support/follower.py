@@ -26,10 +26,10 @@ class Arrival:
 
 
 class Follower:
-    """Belongs to no group. The topic's timestamps must be those of appending.
+    """Reads a topic whose timestamps are those of appending; belongs to no group.
 
-    It connects when asked to read. Leave it before the broker goes: the client forgets a socket, which
-    counts as a failed test, with each try to connect in vain.
+    It connects when it reads. Leave it before the broker stops: with each failed connection the
+    client leaves a socket open, which pytest counts as a failed test.
     """
 
     def __init__(self, bootstrap: str, topic: str) -> None:

@@ -1,4 +1,4 @@
-"""Starts the bridge as ``python -m bridge`` does, but lets it kill itself when it comes to a named point.
+"""``python -m bridge`` that kills itself at a named point.
 
 ``python -m tests.support.kill_points POINT N ARGUMENT...``: SIGKILL at the N-th time.
 """

@@ -14,7 +14,7 @@ PROGRESS_SECONDS = 90.0
 
 
 class Load:
-    """Jobs brought from state to state, from entering to leaving; ``commits`` is what a majority acknowledged.
+    """The job service, from entering to leaving; ``commits`` are those that a majority holds.
 
     Leaving raises what ended the service early.
     """

@@ -1,4 +1,4 @@
-"""Judges a run: what was committed against what arrived, and every stored position against what was there by then."""
+"""Judges a run: commits against arrivals, and stored positions against arrivals by then."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from tests.support.follower import Arrival
 from tests.support.simulator import Commit
 from tests.support.witness import Save, Transition
 
-#: The stored position is at most so old: the default interval of one second, and the rest for a busy machine.
+#: Maximum age of the stored position: the interval of one second plus time for a busy machine.
 CHECKPOINT_SECONDS = 3.0
-#: What a killed process left in its sockets may still be appended for so long.
+#: How long the broker may still append messages from the sockets of a killed process.
 AFTERLIFE_MILLIS = 1000
-#: How many of each kind a message names.
+#: How many faults of each kind an error names.
 EXAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a run; each list names what is wrong. ``positions``: whether the mode stores any."""
+    """The findings about a run, a list for each fault; ``positions``: the mode stores them."""
 
     committed: Sequence[Transition]
     arrived: Sequence[Arrival]
@@ -37,10 +37,10 @@ class Verdict:
         return len(self.arrived) - len({each.trans_id for each in self.arrived})
 
     def replay(self, ends: Iterable[float], seconds: float = CHECKPOINT_SECONDS) -> int:
-        """How many messages may be sent again after lives that ended at ``ends``, Unix seconds.
+        """How many messages may be repeated after lives that ended at ``ends``, Unix seconds.
 
-        For each: what had arrived and was not covered by the stored position, and no more than what
-        arrived in the last ``seconds``, because the position is stored that often.
+        For each: the arrivals that the stored position did not cover, but not more than arrived
+        in the last ``seconds``, the interval of storing.
         """
         return sum(
             min(len(self._uncovered(1000 * end)), self._recent(1000 * end, seconds)) for end in ends
@@ -64,11 +64,11 @@ class Verdict:
         saves_at_least: int = 1,
         untagged_at_most: int = 0,
     ) -> None:
-        """Fail unless nothing is lost, reordered or remembered too early, and little repeated.
+        """Fail if transitions are lost, reordered or stored too early, or too many are repeated.
 
-        ``at_least`` transitions must have been committed and ``saves_at_least`` positions stored: a run in
-        which nothing happened proves nothing. A mode that keeps tags instead of positions may repeat ``untagged_at_most``
-        more: what was sent when MongoDB could not be told.
+        A run without events proves nothing, so ``at_least`` transitions must have been committed
+        and ``saves_at_least`` positions stored. A mode with tags may repeat ``untagged_at_most``
+        more: messages whose tags could not be cleared while MongoDB was unreachable.
         """
         if not self.positions:
             saves_at_least, repeated_at_most = 0, repeated_at_most + untagged_at_most
@@ -90,7 +90,8 @@ class Verdict:
         if saves < saves_at_least:
             problems.append(f"only {saves} positions were stored, {saves_at_least} are needed")
         print(
-            f"{committed} committed, {self.repeated} repeated of {repeated_at_most} allowed, {saves} stored"
+            f"{committed} committed, {self.repeated} repeated of {repeated_at_most} allowed, "
+            f"{saves} stored"
         )
         assert not problems, (
             f"of {committed} transitions, {len(self.arrived)} messages: " + "\n".join(problems)
@@ -105,7 +106,7 @@ def judge(
     *,
     positions: bool = True,
 ) -> Verdict:
-    """Compare. ``committed`` is in stream order; ``acknowledged`` is what the writer was told."""
+    """Compare; ``committed`` is in stream order, ``acknowledged`` as the writer knows it."""
     there = {each.trans_id for each in arrived}
     known = {each.trans_id for each in committed}
     unseen = [each.trans_id for each in acknowledged if each.trans_id not in known]
@@ -127,7 +128,7 @@ def judge(
 
 
 def _strange(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> list[str]:
-    """Messages that nobody committed, or that say something else than was committed."""
+    """Messages without a commit, or that differ from their commit."""
     truth = {each.trans_id: (each.job_id, each.state, each.job_id) for each in committed}
     return [
         str(each)
@@ -137,7 +138,7 @@ def _strange(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> lis
 
 
 def _reordered(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> list[str]:
-    """Jobs whose first arrivals are not in the order of the commits, or that are spread over partitions."""
+    """Jobs whose first arrivals are not in commit order, or are in several partitions."""
     order = {each.trans_id: place for place, each in enumerate(committed)}
     latest: dict[str, int] = {}
     found = []
@@ -159,7 +160,7 @@ def _reordered(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> l
 def _ahead(
     committed: Sequence[Transition], saves: Sequence[Save], arrived: Sequence[Arrival]
 ) -> list[str]:
-    """Stored positions at or after a transition that the broker did not have when they were stored."""
+    """Stored positions that cover a transition which the broker did not have by then."""
     first: dict[str, float] = {}
     for each in arrived:
         first[each.trans_id] = min(each.at, first.get(each.trans_id, each.at))

@@ -1,4 +1,4 @@
-"""A job service played with the driver and the writes of the real one, for demonstrations and fault tests."""
+"""The simulated job service as a command, and names of it for tests."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class _Target:
 def main(
     uri: str, database: str, collection: str, log: Path | None, rate: float, **options: Any
 ) -> None:
-    """Play the job service until its jobs end or SIGTERM or SIGINT comes; print a summary, one JSON line."""
+    """Run the job service until its jobs end or a signal; print a summary as JSON."""
     workload = Workload(rate=rate or None, **options)
     with log.open("a") if log is not None else contextlib.nullcontext() as file:
         record = _Log(file)

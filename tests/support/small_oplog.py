@@ -1,4 +1,4 @@
-"""An oplog that has really rolled over: a node that keeps little, and writes elsewhere until it forgot."""
+"""An oplog that rolls over: a node that keeps little, and writes until it has forgotten."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where checkpoint stores of one name meet: in memory, around a file, in a collection of MongoDB."""
+"""Checkpoint stores of the same name: in memory, in a file, in MongoDB."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LEASE = 30.0
 
 
 class StoreUnderTest(Protocol):
-    """Where stores of one name meet; ``stands_by`` where a second one waits instead of being refused."""
+    """Opens stores of the same name; ``stands_by``: a second one waits instead of failing."""
 
     stands_by: bool
 
@@ -98,8 +98,10 @@ class MongoStore:
 
     def dead(self) -> None:
         killed(
-            "from pymongo import MongoClient; from bridge.mongo.checkpoints import MongoCheckpointStore",
-            f"MongoCheckpointStore(MongoClient({self.uri!r}), {self.database!r}, 'bridge', {LEASE})",
+            "from pymongo import MongoClient\n"
+            "from bridge.mongo.checkpoints import MongoCheckpointStore",
+            f"MongoCheckpointStore(MongoClient({self.uri!r}), "
+            f"{self.database!r}, 'bridge', {LEASE})",
         )
 
     def silent(self) -> None:
@@ -111,7 +113,8 @@ class MongoStore:
 
 
 def killed(imports: str, store: str) -> None:
-    code = f"import os, signal; {imports}\nassert {store}.acquire() == ''\nos.kill(os.getpid(), signal.SIGKILL)"
+    acquire = f"assert {store}.acquire() == ''"
+    code = f"import os, signal\n{imports}\n{acquire}\nos.kill(os.getpid(), signal.SIGKILL)"
     ended = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60
     )

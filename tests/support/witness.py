@@ -1,4 +1,4 @@
-"""A second reader of the same oplog, from the outside: what was committed, and every checkpoint that was stored."""
+"""An independent reader of the oplog: commits, and every stored checkpoint."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Save:
 class Witness:
     """Reads one database and one checkpoint from the moment it is made until it is closed.
 
-    Its stream is one of the whole deployment, so drops and renames do not end it; failures are waited out.
+    It watches the whole deployment, so drops and renames do not end it; it waits out failures.
     """
 
     def __init__(self, uri: str, database: str, checkpoint: str) -> None:

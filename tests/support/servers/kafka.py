@@ -1,4 +1,4 @@
-"""Apache Kafka itself, one node, fetched with Maven and run for tests."""
+"""Apache Kafka with a single node, fetched with Maven."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ START_SECONDS = 90
 TOPIC_SECONDS = 30
 REQUEST_MILLIS = 10_000
 _NUMBERS = itertools.count(60_001)
-#: Starting matters more than peak speed; the heap suffices for what tests send.
+#: A fast start matters more than peak speed; the heap suffices for tests.
 JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 LOGGING = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
@@ -135,7 +135,7 @@ class Kafka(Server):
         return self._children[0]
 
     def proxy(self) -> TcpProxy:
-        """A proxy in front of the broker; a client given its ``address`` sends everything through it."""
+        """A proxy in front of the broker, for all traffic of a client with its ``address``."""
         return TcpProxy(self._proxied, port=self.proxy_port)
 
     def admin(self) -> KafkaAdminClient:
@@ -147,7 +147,7 @@ class Kafka(Server):
         topic = {"num_partitions": partitions, "replication_factor": 1, "configs": _dotted(configs)}
         with self.admin() as admin:
             admin.create_topics({name: topic})
-            # The controller answers, and the broker learns of it a moment later.
+            # The broker learns of the topic a moment after the controller has answered.
             poll(lambda: name in admin.list_topics(), f"topic {name}", TOPIC_SECONDS)
 
     def delete_topic(self, name: str) -> None:
@@ -155,9 +155,10 @@ class Kafka(Server):
             admin.delete_topics([name])
 
     def alter_topic(self, name: str, **configs: str | int) -> None:
-        """Change settings of a topic, with dots in their names written as underscores; the others stay. On return the broker goes by them.
+        """Change settings of a topic, with dots in their names written as underscores.
 
-        It shows a change before it goes by it, and makes one after the other: when a second shows, the first is in force.
+        On return the settings are in force: the broker reports a change before it applies it, but
+        applies changes in order, so a second reported change means that the first is applied.
         """
         with self.admin() as admin:
             for changes in (_dotted(configs), {"file.delete.delay.ms": str(next(_NUMBERS))}):
@@ -261,7 +262,7 @@ class Kafka(Server):
             "listener.name.client.plain.sasl.jaas.config": login,
             "listener.name.proxied.plain.sasl.jaas.config": login,
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            # Whoever comes over a plain listener is anonymous: the broker itself and the helpers above.
+            # A client of a plain listener is anonymous: the broker itself and the helpers above.
             "super.users": "User:admin;User:ANONYMOUS",
         }
 

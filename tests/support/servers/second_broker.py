@@ -1,4 +1,4 @@
-"""A second broker that holds the other replica of some topics, and then is gone for good."""
+"""A second broker that holds the other replica of some topics until it is killed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ START_SECONDS = 90
 
 @contextmanager
 def second_broker(first: Kafka, folder: Path) -> Iterator[None]:
-    """Runs beside ``first`` until left, by then with its share of every topic made with two replicas."""
+    """Run a second broker; it must hold a replica of each topic before it is left."""
     folder.mkdir()
     settings = folder / "server.properties"
     settings.write_text(
@@ -50,7 +50,7 @@ def create_topic(first: Kafka, name: str, partitions: int) -> None:
     topic = {"assignments": assignments, "configs": {"message.timestamp.type": "LogAppendTime"}}
 
     def created() -> bool:
-        # The new broker is registered before it listens, and a client may be told to ask it.
+        # The new broker is registered before it listens, so a client may fail to connect to it.
         try:
             with first.admin() as admin:
                 admin.create_topics({name: topic}, wait_for_metadata=True)
@@ -64,9 +64,9 @@ def create_topic(first: Kafka, name: str, partitions: int) -> None:
 
 
 def alone(first: Kafka, topics: Sequence[str]) -> bool:
-    """Whether the second broker is gone for everybody: from every partition, and from what clients are told to ask.
+    """Whether the second broker is gone from every partition and from the cluster's metadata.
 
-    A busy controller may have had it out of sync while it still lived.
+    A busy controller may report it as out of sync while it is still alive.
     """
     try:
         with first.admin() as admin:
@@ -80,14 +80,14 @@ def alone(first: Kafka, topics: Sequence[str]) -> bool:
 
 
 def _takes_part(first: Kafka) -> bool:
-    """Whether clients are told of the second broker: it registers before that, and is known for long after its death."""
+    """Whether clients learn of the second broker; it stays registered long after its death."""
     with first.admin() as admin:
         brokers = admin.describe_cluster()["brokers"]
     return any(broker["broker_id"] == NODE and not broker["is_fenced"] for broker in brokers)
 
 
 def _joined(first: Kafka) -> bool:
-    with suppress(KafkaError):  # who asks is told of a broker that does not listen yet
+    with suppress(KafkaError):  # the metadata may contain a broker that does not listen yet
         return _takes_part(first)
     return False
 
