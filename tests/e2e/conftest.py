@@ -23,6 +23,7 @@ from tests.support.fault_scenario import FaultScenario, Setting
 from tests.support.job_writer import JobWriter
 from tests.support.servers.kafka import Kafka, required
 from tests.support.servers.mongo import Client, MongoDeployment
+from tests.support.small_oplog import forgetful_node
 from tests.support.sweeps import TAG
 
 #: Users of the locked broker; a user's password is the name followed by the secret.
@@ -57,6 +58,12 @@ def settings(mongo: MongoDeployment, kafka: Kafka, database: str, topic: str) ->
 def by_job(settings: dict[str, str]) -> dict[str, str]:
     """Settings of a mode that tags jobs."""
     return {**settings, "delivery.mode": "background-jobs", "sweep.job_tag": TAG}
+
+
+@pytest.fixture
+def by_transition(settings: dict[str, str]) -> dict[str, str]:
+    """Settings of a mode that tags transitions."""
+    return {**settings, "delivery.mode": "background-transitions"}
 
 
 @pytest.fixture(scope="session")
@@ -158,6 +165,13 @@ def make_scenario(
             return stack.enter_context(FaultScenario(setting, case or delivery_case))
 
         yield make
+
+
+@pytest.fixture
+def forgetful(tmp_path: Path) -> Iterator[MongoDeployment]:
+    """A node of the test's own with a small oplog."""
+    with forgetful_node(tmp_path / "mongod") as server:
+        yield server
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,8 +10,9 @@ from tests.e2e.conftest import MakeScenario
 from tests.support.bridge_process import BridgeProcess
 from tests.support.delivery_case import ONE_DELIVERY
 from tests.support.fault_scenario import FaultScenario
+from tests.support.servers.mongo import MongoDeployment
 from tests.support.simulator import Workload
-from tests.support.small_oplog import forgetful_node, roll_past
+from tests.support.small_oplog import roll_past
 
 pytestmark = ONE_DELIVERY
 CHECK = ("bridge", "check")
@@ -22,9 +21,8 @@ SOME = Workload(jobs=3, rate=None)
 
 
 @pytest.fixture
-def scenario(make_scenario: MakeScenario, tmp_path: Path) -> Iterator[FaultScenario]:
-    with forgetful_node(tmp_path / "mongod") as server:
-        yield make_scenario(server)
+def scenario(make_scenario: MakeScenario, forgetful: MongoDeployment) -> FaultScenario:
+    return make_scenario(forgetful)
 
 
 def check_ends_as_run_does(bridge: BridgeProcess) -> None:

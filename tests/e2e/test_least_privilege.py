@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from pymongo.errors import OperationFailure
 from bridge.demo.servers.process import poll
 from tests.support.bridge_process import BridgeProcess
 from tests.support.command import ROOT, SECRET, EndedCommand, GivenSettings, run_command
+from tests.support.granted_rights import grants, roles, without
 from tests.support.job_writer import GOOD, Document, JobWriter
 from tests.support.messages import dead_letters, published_states
 from tests.support.servers.kafka import Kafka
@@ -25,34 +25,6 @@ from tests.support.servers.mongo import Client, MongoDeployment
 ROLES = (ROOT / "config" / "mongodb-role.js").read_text()
 ACLS = (ROOT / "config" / "kafka-acls.sh").read_text()
 TOPIC = "granted"
-
-
-def roles() -> dict[str, Document]:
-    """The roles of the script, which are written as JSON."""
-    found = [
-        json.loads(text) for text in re.findall(r"createRole\((\{.*?\n\})\);", ROLES, re.DOTALL)
-    ]
-    return {role["role"]: role for role in found}
-
-
-def grants() -> Iterator[tuple[str, list[ACLOperation]]]:
-    """Topic and operations of each line of the script, ``$TOPIC`` still unreplaced."""
-    for line in re.findall(r"^allow (.*)$", ACLS, re.MULTILINE):
-        names = [
-            re.sub(r"(?<!^)(?=[A-Z])", "_", each).upper()
-            for each in re.findall(r"--operation (\w+)", line)
-        ]
-        topic = re.search(r'--topic "(\S+)"', line)
-        assert topic
-        yield topic[1], [ACLOperation[name] for name in names]
-
-
-def without(privileges: list[Document], action: str) -> list[Document]:
-    """The same privileges but for one action."""
-    return [
-        {**each, "actions": [one for one in each["actions"] if one != action]}
-        for each in privileges
-    ]
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
-from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
-from bson.objectid import ObjectId
 from pymongo import MongoClient
 
 from bridge.demo.servers.process import poll
@@ -22,9 +18,8 @@ from tests.support.delivery_case import ONE_DELIVERY
 from tests.support.fault_scenario import BUSY, FaultScenario
 from tests.support.servers.kafka import Kafka
 from tests.support.servers.mongo import MongoDeployment
-from tests.support.servers.records import Record
 from tests.support.simulator import Workload
-from tests.support.small_oplog import forgetful_node, roll_past
+from tests.support.small_oplog import roll_past
 
 pytestmark = ONE_DELIVERY
 HISTORY_LOST, UNUSABLE = 80, 83
@@ -36,19 +31,8 @@ JOBS, TRANSITIONS = 20_000, 2
 
 
 @pytest.fixture
-def forgetful(tmp_path: Path) -> Iterator[MongoDeployment]:
-    with forgetful_node(tmp_path / "mongod") as server:
-        yield server
-
-
-@pytest.fixture
 def scenario(make_scenario: MakeScenario, forgetful: MongoDeployment) -> FaultScenario:
     return make_scenario(forgetful)
-
-
-def live(scenario: FaultScenario, workload: Workload = SOME) -> None:
-    with scenario.load(workload) as load:
-        load.join()
 
 
 def stopped_and_forgotten(scenario: FaultScenario, **settings: str) -> BridgeProcess:
@@ -57,13 +41,13 @@ def stopped_and_forgotten(scenario: FaultScenario, **settings: str) -> BridgePro
     Of what it delivered only the last job is within the margin.
     """
     bridge = scenario.bridge(recovery__margin_seconds=str(MARGIN), **settings).start().wait_ready()
-    live(scenario)
+    scenario.run_jobs(SOME)
     time.sleep(2 * MARGIN)
-    live(scenario, LAST)
+    scenario.run_jobs(LAST)
     scenario.wait_for_arrival()
     assert bridge.stop() == 0
     time.sleep(2 * MARGIN)
-    live(scenario)
+    scenario.run_jobs(SOME)
     without_update_time(scenario)
     scenario.witness.catch_up()
     roll_past(scenario.mongo, scenario.checkpoint()["cluster_time"])
@@ -84,11 +68,6 @@ def without_update_time(scenario: FaultScenario) -> None:
             assert jobs.update_one({"_id": job["_id"]}, change).modified_count == 1
 
 
-def origins(scenario: FaultScenario) -> Counter[str]:
-    headers = [dict(record.headers) for record in scenario.kafka.read(scenario.topic)]
-    return Counter((found.get("ce_origin") or b"").decode() for found in headers)
-
-
 def test_a_gap_is_recovered_without_loss_or_repetition(
     scenario: FaultScenario,
 ) -> None:
@@ -102,7 +81,7 @@ def test_a_gap_is_recovered_without_loss_or_repetition(
     verdict = scenario.finish(bridge)
     assert bridge.has_logged("The oplog no longer reaches back to the checkpoint")
     assert bridge.has_logged("Nothing is skipped")
-    assert origins(scenario)["recovery"] >= 2 * 40
+    assert scenario.origins()["recovery"] >= 2 * 40
     # Only what happened within the margin around the gap may be there twice.
     around = OF_LAST + (BUSY.rate or 0) * (MARGIN + 2)
     verdict.check(repeated_at_most=int(around), at_least=2 * 80)
@@ -137,7 +116,7 @@ def test_a_killed_recovery_resumes_at_its_cursor(scenario: FaultScenario) -> Non
         .start()
         .wait_ready()
     )
-    live(scenario)
+    scenario.run_jobs(SOME)
     scenario.wait_for_arrival()
     assert bridge.stop() == 0
     for _ in range(30):  # jobs of one load have one update time
@@ -182,7 +161,7 @@ def test_a_killed_recovery_resumes_at_its_cursor(scenario: FaultScenario) -> Non
 
 def test_the_status_tells_how_far_a_recovery_is(scenario: FaultScenario, kafka: Kafka) -> None:
     bridge = scenario.bridge(delivery__window_messages="200").start().wait_ready()
-    live(scenario)
+    scenario.run_jobs(SOME)
     scenario.wait_for_arrival()
     assert bridge.stop() == 0
     load(scenario.mongo.uri, scenario.database, 4_000, 3)
@@ -202,108 +181,14 @@ def test_the_status_tells_how_far_a_recovery_is(scenario: FaultScenario, kafka: 
     assert bridge.metric("job_bridge_transitions_recovered_total") >= 3 * 4_000
 
 
-def test_a_new_deployment_publishes_all_history_once(scenario: FaultScenario) -> None:
-    live(scenario)
-    roll_past(scenario.mongo, [int(time.time()), 0])
-    bridge = scenario.bridge(start__from="history").start().wait_ready()
-    first = origins(scenario)
-    with scenario.load() as load:
-        load.await_commits(100)
-    scenario.finish(bridge).check(repeated_at_most=0, at_least=40 + 100)
-    bridge.start().wait_ready()
-    scenario.wait_for_arrival()
-    assert bridge.stop() == 0
-
-    assert first["recovery"] >= 40 and first["stream"] == 0
-    assert origins(scenario)["recovery"] == first["recovery"]
-
-
-def test_late_writes_are_recovered_in_another_round(
-    scenario: FaultScenario,
-) -> None:
-    for _ in range(10):  # jobs of one load have one update time
-        load(scenario.mongo.uri, scenario.database, 300, 2)
-    bridge = scenario.bridge(
-        start__from="history", delivery__window_messages="100", checkpoint__interval_seconds="0.05"
-    ).start()
-    poll(lambda: scenario.checkpoint().get("place") not in ("", None), "progress", 60)
-    bridge.kill()
-    reached = scenario.checkpoint()
-    assert reached["gap"] is not None
-    late = datetime.fromtimestamp(int(reached["place"][1:], 16) / 1e6 - 20, timezone.utc)
-    with MongoClient[Any](scenario.mongo.uri) as client:
-        transition = {"state": "created", "time": late, "trans_id": "late", "notif_sent": False}
-        client[scenario.database].jobs.insert_one(
-            {
-                "id": "late",
-                "state": "created",
-                "transition_times": [transition],
-                "_update_time": late,
-            }
-        )
-    roll_past(scenario.mongo, reached["gap"]["cluster_time"])
-
-    bridge.start()
-    poll(lambda: scenario.checkpoint()["gap"] is None, "the end of the recovery", 120)
-    assert bridge.wait_ready().stop() == 0
-
-    assert bridge.has_logged("The oplog no longer reaches back")
-    arrived = {
-        json.loads(record.value or b"")["trans_id"]
-        for record in scenario.kafka.read(scenario.topic)
-    }
-    assert "late" in arrived and len(arrived) == 10 * 300 * 2 + 1
-
-
-def test_without_history_the_latest_state_is_recovered(
-    scenario: FaultScenario,
-) -> None:
-    """The log admits that states in between are unknown."""
-    profile = {"jobs.profile": "ee2", "recovery.margin_seconds": "0"}
-    with MongoClient[Any](scenario.mongo.uri) as client:
-        jobs = client[scenario.database]["ee2_jobs"]
-        untouched, changed = ObjectId(), ObjectId()
-        for key in (untouched, changed):
-            jobs.insert_one({"_id": key, "status": "created", "updated": time.time() - 60})
-        bridge = scenario.bridge(**profile).start().wait_ready()
-        jobs.insert_one({"_id": ObjectId(), "status": "created", "updated": time.time()})
-        poll(lambda: bridge.metric("job_bridge_messages_acked_total") == 1, "the first message")
-        time.sleep(1.5)
-        assert bridge.stop() == 0
-        for status in ("queued", "running", "completed"):
-            jobs.update_one({"_id": changed}, {"$set": {"status": status, "updated": time.time()}})
-        roll_past(scenario.mongo, scenario.checkpoint()["cluster_time"])
-        bridge.start().wait_ready()
-
-    told = [
-        (one["job_id"], one["state"])
-        for one in (json.loads(record.value or b"") for record in recovered(scenario))
-    ]
-    # The last job of before shares its second with the checkpoint.
-    assert (
-        (str(changed), "completed") in told and str(untouched) not in dict(told) and len(told) <= 2
-    )
-    assert bridge.metric("job_bridge_recovered_latest_state_only_total") == len(told)
-    assert bridge.has_logged("only the latest state can be told")
-    assert bridge.stop() == 0
-
-
-def recovered(scenario: FaultScenario) -> list[Record]:
-    return [
-        one
-        for one in scenario.kafka.read(scenario.topic)
-        if dict(one.headers).get("ce_origin") == b"recovery"
-    ]
-
-
 def test_a_collection_restored_from_a_backup_is_recognised(scenario: FaultScenario) -> None:
     bridge = scenario.bridge().start().wait_ready()
     with MongoClient[Any](scenario.mongo.uri) as client:
         jobs = client[scenario.database].jobs
-        live(scenario)
+        scenario.run_jobs(SOME)
         backup = list(jobs.find())
         time.sleep(1.1)
-        live(scenario)
+        scenario.run_jobs(SOME)
         scenario.wait_for_arrival()
         assert bridge.stop() == 0
         assert scenario.checkpoint()["delivered"]
@@ -319,41 +204,3 @@ def test_a_collection_restored_from_a_backup_is_recognised(scenario: FaultScenar
         and "'job-bridge token clear'" in line
         and "--start-from history" in line
     )
-
-
-def test_many_thousand_jobs_in_the_gap(scenario: FaultScenario) -> None:
-    """Rebuilt whole and in order; how long it takes beside streaming the same is printed."""
-    bridge = (
-        scenario.bridge(recovery__margin_seconds=str(MARGIN), kafka__headers="none")
-        .start()
-        .wait_ready()
-    )
-    live(scenario)
-    scenario.wait_for_arrival()
-    assert bridge.stop() == 0
-    already, stored = len(scenario.arrived()), scenario.checkpoint()["cluster_time"]
-    load(scenario.mongo.uri, scenario.database, JOBS, TRANSITIONS)
-    roll_past(scenario.mongo, stored)
-    began = time.monotonic()
-    bridge.start()
-    expected = already + JOBS * TRANSITIONS
-    poll(lambda: bridge.running and count(scenario) >= expected, "the whole gap", 240)
-    took = time.monotonic() - began
-    assert bridge.wait_ready().stop() == 0
-    print(f"{JOBS * TRANSITIONS} transitions of {JOBS} jobs recovered in {took:.1f} s")
-
-    order: dict[str, list[str]] = {}
-    for record in scenario.kafka.read(scenario.topic):
-        value = json.loads(record.value or b"")
-        order.setdefault(value["job_id"], []).append(value["trans_id"])
-    with MongoClient[Any](scenario.mongo.uri) as client:
-        for job in client[scenario.database].jobs.find(
-            {}, {"id": 1, "transition_times.trans_id": 1}
-        ):
-            told = [one["trans_id"] for one in job["transition_times"]]
-            assert list(dict.fromkeys(order.pop(job["id"]))) == told
-    assert not order
-
-
-def count(scenario: FaultScenario) -> int:
-    return scenario.count()

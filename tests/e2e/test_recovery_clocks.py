@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,8 @@ from bridge.demo.servers.process import poll
 from tests.e2e.conftest import MakeScenario
 from tests.support.delivery_case import ONE_DELIVERY
 from tests.support.fault_scenario import FaultScenario
-from tests.support.small_oplog import forgetful_node, roll_past
+from tests.support.servers.mongo import MongoDeployment
+from tests.support.small_oplog import roll_past
 
 pytestmark = ONE_DELIVERY
 Jobs = Collection[dict[str, Any]]
@@ -25,9 +25,8 @@ SLOWLY = {"delivery.window_messages": "50", "checkpoint.interval_seconds": "0.01
 
 
 @pytest.fixture
-def scenario(make_scenario: MakeScenario, tmp_path: Path) -> Iterator[FaultScenario]:
-    with forgetful_node(tmp_path / "mongod") as server:
-        yield make_scenario(server)
+def scenario(make_scenario: MakeScenario, forgetful: MongoDeployment) -> FaultScenario:
+    return make_scenario(forgetful)
 
 
 @pytest.fixture

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pymongo import MongoClient
 
 from bridge.demo.servers.process import poll
-from tests.e2e.conftest import MakeBridge
 from tests.support.command import ROOT, GivenSettings, environment, run_command
 from tests.support.job_writer import GOOD, Document, JobWriter, transition
 from tests.support.messages import dead_letters, header, published_states, values
 from tests.support.servers.kafka import Kafka
-from tests.support.servers.mongo import MongoDeployment
 from tests.support.sweeps import TAG, sweep_once
-
-
-@pytest.fixture
-def given(settings: GivenSettings) -> dict[str, str]:
-    """A sweep of the tags of transitions."""
-    return {**settings, "delivery.mode": "background-transitions"}
 
 
 def unsent(jobs: JobWriter) -> list[str]:
@@ -50,14 +39,14 @@ def sent_already(job: Document, *numbers: int) -> Document:
 
 
 def test_old_unsent_transitions_are_sent_and_noted(
-    given: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+    by_transition: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     old = jobs.add_past(*GOOD)
     half = jobs.add_past(*GOOD)
     jobs.update(half["id"], {"$set": sent_already(half, 0, 1)})
     young = jobs.add_past(*GOOD, ago=30)
 
-    assert sweep_once(given) == 4
+    assert sweep_once(by_transition) == 4
 
     assert published_states(kafka, topic, old["id"]) == list(GOOD)
     assert published_states(kafka, topic, half["id"]) == [GOOD[-1]]
@@ -66,53 +55,53 @@ def test_old_unsent_transitions_are_sent_and_noted(
     records = kafka.read(topic)
     assert {header(one, "ce_origin") for one in records} == {b"sweep"}
     assert values(records)[-1].keys() == {"job_id", "state", "time", "trans_id"}
-    assert sweep_once(given) == 0
+    assert sweep_once(by_transition) == 0
 
 
 def test_a_transition_without_identity_is_noted_by_index(
-    given: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+    by_transition: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     history = [transition(state, trans_id=None) for state in GOOD]
     job_id = jobs.add(transition_times=history, state="complete")
 
-    assert sweep_once(given) == 3
-    assert sweep_once(given) == 0
+    assert sweep_once(by_transition) == 3
+    assert sweep_once(by_transition) == 0
     assert published_states(kafka, topic, job_id) == list(GOOD)
     assert len({value["trans_id"] for value in values(kafka.read(topic))}) == 3
 
 
 def test_transitions_of_one_identity_are_all_noted(
-    given: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+    by_transition: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     history = [transition(state, trans_id="twice") for state in GOOD[:2]] + [transition(GOOD[2])]
     job_id = jobs.add(transition_times=history, state="complete")
 
-    assert sweep_once(given) == 3
+    assert sweep_once(by_transition) == 3
 
     assert unsent(jobs) == []
-    assert sweep_once(given) == 0
+    assert sweep_once(by_transition) == 0
     assert published_states(kafka, topic, job_id) == list(GOOD)
 
 
 def test_old_transitions_without_the_flag_are_left_alone(
-    given: GivenSettings, jobs: JobWriter
+    by_transition: GivenSettings, jobs: JobWriter
 ) -> None:
     jobs.add(
         transition_times=[transition(state, notif_sent=None) for state in GOOD], state="complete"
     )
 
-    assert sweep_once(given) == 0
+    assert sweep_once(by_transition) == 0
 
 
 def test_invalid_transitions_are_skipped_or_dead_lettered_once(
-    given: GivenSettings, by_job: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+    by_transition: GivenSettings, by_job: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     tagged: Document = {TAG: True}
     jobs.add(id=7, **tagged)
     jobs.add(first=transition("created", time=None), **tagged)
     good = jobs.add_past("created", **tagged)
 
-    assert sweep_once(given) == 1
+    assert sweep_once(by_transition) == 1
     assert kafka.read(f"{topic}-dlq") == []
     assert [sweep_once(by_job) for _ in range(2)] == [2, 0]
 
@@ -126,14 +115,14 @@ def test_invalid_transitions_are_skipped_or_dead_lettered_once(
 
 
 def test_an_unwritable_job_is_named_and_skipped(
-    given: GivenSettings, by_job: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+    by_transition: GivenSettings, by_job: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     invalid, good = jobs.add_past("created", **{TAG: True}), jobs.add_past("created", **{TAG: True})
     jobs.collection.database.command(
         "collMod", "jobs", validator={"id": {"$ne": invalid["id"]}}, validationLevel="strict"
     )
 
-    for settings in (given, by_job):
+    for settings in (by_transition, by_job):
         ended = run_command("sweep", "--once", settings=settings)
         assert (ended.code, ended.out) == (0, "2 messages sent\n")
         assert "does not let 1 job(s) be written" in ended.err and invalid["id"] in ended.err
@@ -203,13 +192,13 @@ def test_a_contradictory_job_is_named_and_sent_once(
 @pytest.mark.parametrize("mode", ["transitions", "jobs"])
 def test_two_sweepers_at_once_lose_nothing(
     mode: str,
-    given: GivenSettings,
+    by_transition: GivenSettings,
     by_job: GivenSettings,
     jobs: JobWriter,
     kafka: Kafka,
     topic: str,
 ) -> None:
-    settings = given if mode == "transitions" else by_job
+    settings = by_transition if mode == "transitions" else by_job
     made = [jobs.add_past(*GOOD, **{TAG: True}) for _ in range(200)]
     command_line = [sys.executable, "-m", "bridge", "sweep", "--once"]
     both = [
@@ -239,9 +228,9 @@ def told_of(kafka: Kafka, topic: str) -> dict[str, list[str]]:
 
 
 def test_it_sweeps_again_and_again_until_stopped(
-    given: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+    by_transition: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
-    settings: GivenSettings = {**given, "sweep.every_seconds": "0.5"}
+    settings: GivenSettings = {**by_transition, "sweep.every_seconds": "0.5"}
     process = subprocess.Popen(
         [sys.executable, "-m", "bridge", "sweep"],
         env=environment(settings),
@@ -294,51 +283,3 @@ def test_a_mode_without_what_it_needs_is_refused(
 
     assert ended.code == 78
     assert words in ended.error
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoDeployment]:
-    """A standalone mongod."""
-    with MongoDeployment(tmp_path_factory.mktemp("standalone"), replica_set=None) as server:
-        yield server
-
-
-@pytest.mark.parametrize("mode", ["transitions", "jobs"])
-def test_a_standalone_is_swept_with_a_notice(
-    mode: str,
-    alone: MongoDeployment,
-    given: GivenSettings,
-    by_job: GivenSettings,
-    database: str,
-    kafka: Kafka,
-    topic: str,
-    start: MakeBridge,
-    tmp_path: Path,
-) -> None:
-    settings = {**(given if mode == "transitions" else by_job), "mongo.uri": alone.uri}
-    changed = {name.replace(".", "__"): value for name, value in settings.items()}
-    words = "a standalone without change streams: transitions are found by the sweep alone"
-    checked = run_command("check", settings=settings)
-    assert checked.code == 0 and words in checked.out
-    with (
-        MongoClient[Any](alone.uri) as client,
-        start(**changed, sweep__every_seconds="0.5", sweep__older_than_seconds="1") as bridge,
-    ):
-        bridge.wait_ready()
-        assert words in bridge.wait_for_line("standalone")
-        assert words in " ".join(bridge.status()["notes"])
-        job = JobWriter(client[database]["jobs"]).add_past(*GOOD, ago=0, every=0, **{TAG: True})
-        wanted = list(GOOD) if mode == "transitions" else ["complete"]
-        bridge.wait_for(lambda: published_states(kafka, topic, job["id"]) == wanted, "the job")
-        assert bridge.stop() == 0
-
-
-def test_a_standalone_cannot_be_tagged_by_the_bridge(
-    alone: MongoDeployment, by_job: GivenSettings
-) -> None:
-    ended = run_command(
-        "run", settings={**by_job, "mongo.uri": alone.uri, "sweep.tagged_by": "bridge"}
-    )
-
-    assert ended.code == 78
-    assert "This mongod is a standalone" in ended.error

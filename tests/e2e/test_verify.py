@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pty
 import re
@@ -10,7 +9,6 @@ import subprocess
 import sys
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
-from typing import Any
 
 import pytest
 from kafka import KafkaProducer, TopicPartition
@@ -18,8 +16,8 @@ from kafka import KafkaProducer, TopicPartition
 from tests.e2e.conftest import MakeBridge
 from tests.support.command import ROOT, GivenSettings, assert_clean, environment, run_command
 from tests.support.job_writer import GOOD, JobWriter
-from tests.support.messages import dead_letters, header, published_states
 from tests.support.servers.kafka import Kafka
+from tests.support.verification_results import counts, replay, verify
 
 
 @pytest.fixture
@@ -27,81 +25,25 @@ def given(settings: GivenSettings) -> dict[str, str]:
     return {**settings, "verify.settle_seconds": "0"}
 
 
-def found(settings: GivenSettings, *arguments: str) -> dict[str, Any]:
-    """What ``verify --json`` found, and its exit code."""
-    ended = run_command("verify", "--json", *arguments, settings=settings)
-    assert ended.code in (0, 75), ended.err
-    documents = [json.loads(line) for line in ended.out.splitlines()]
-    return {**documents[-1], "code": ended.code}
-
-
-def counts(document: dict[str, Any]) -> dict[str, int]:
-    kinds = (
-        "transitions",
-        "messages",
-        "missing",
-        "repeated",
-        "out_of_order",
-        "strange",
-        "set_aside",
-    )
-    return {kind: document[kind] for kind in kinds if document[kind]}
-
-
-def replayed(settings: GivenSettings, *arguments: str) -> None:
-    assert run_command("replay", *arguments, settings=settings).code == 0
-
-
 def test_when_kafka_has_everything_it_says_so(given: GivenSettings, jobs: JobWriter) -> None:
     for _ in range(5):
         jobs.add_past(*GOOD)
-    replayed(given, "--since", "1h")
+    replay(given, "--since", "1h")
 
-    document = found(given)
+    document = verify(given)
 
     assert (document["code"], counts(document)) == (0, {"transitions": 15, "messages": 15})
-
-
-def test_missing_transitions_are_named_and_repaired_in_order(
-    given: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
-) -> None:
-    whole, half, none = (jobs.add_past(*GOOD) for _ in range(3))
-    replayed(given, "--job", whole["id"])
-    replayed(given, "--job", half["id"], "--state", "created")
-
-    document = found(given)
-    assert (document["code"], counts(document)) == (
-        75,
-        {"transitions": 9, "messages": 4, "missing": 5},
-    )
-    named = " ".join(document["examples"]["missing"])
-    assert half["id"] in named and none["id"] in named and whole["id"] not in named
-    assert len(kafka.read(topic)) == 4
-
-    document = found(given, "--repair")
-
-    assert (document["code"], document["repaired"], counts(document)) == (
-        0,
-        5,
-        {"transitions": 9, "messages": 9},
-    )
-    assert (
-        published_states(kafka, topic, half["id"])
-        == published_states(kafka, topic, none["id"])
-        == list(GOOD)
-    )
-    assert {header(one, "ce_origin") for one in kafka.read(topic)} == {b"replay"}
 
 
 def test_repeated_and_strange_messages_are_not_failures(
     given: GivenSettings, jobs: JobWriter
 ) -> None:
     kept, gone = jobs.add_past(*GOOD), jobs.add_past(*GOOD)
-    replayed(given, "--since", "1h")
-    replayed(given, "--job", kept["id"], "--state", "complete")
+    replay(given, "--since", "1h")
+    replay(given, "--job", kept["id"], "--state", "complete")
     jobs.collection.delete_one({"id": gone["id"]})
 
-    document = found(given)
+    document = verify(given)
 
     assert (document["code"], counts(document)) == (
         0,
@@ -114,7 +56,7 @@ def test_only_the_asked_time_is_compared(given: GivenSettings, jobs: JobWriter) 
     jobs.add_past(*GOOD, ago=7200)
     recent = jobs.add_past(*GOOD, ago=600)
 
-    document = found(given, "--from", (now - timedelta(hours=1)).isoformat(), "--to", "5m")
+    document = verify(given, "--from", (now - timedelta(hours=1)).isoformat(), "--to", "5m")
 
     assert counts(document) == {"transitions": 3, "missing": 3}
     assert all(recent["id"] in one for one in document["examples"]["missing"])
@@ -124,8 +66,8 @@ def test_transitions_still_in_flight_are_left_out(given: dict[str, str], jobs: J
     jobs.add_past(*GOOD, ago=10, every=0)
     given["verify.settle_seconds"] = "60"
 
-    assert counts(found(given)) == {}
-    assert counts(found({**given, "verify.settle_seconds": "5"})) == {
+    assert counts(verify(given)) == {}
+    assert counts(verify({**given, "verify.settle_seconds": "5"})) == {
         "transitions": 3,
         "missing": 3,
     }
@@ -139,7 +81,7 @@ def test_a_dead_letter_is_not_missing(
         jobs.add_past("created", "x" * 2_000_000, "complete", ago=10)
         bridge.wait_acked(3)
 
-    document = found(given)
+    document = verify(given)
 
     assert (document["code"], counts(document)) == (
         0,
@@ -159,7 +101,7 @@ def test_nor_is_one_whose_identity_was_shortened(
         )
         bridge.wait_acked(3)
 
-    document = found(given)
+    document = verify(given)
 
     assert (document["code"], counts(document)) == (
         0,
@@ -229,10 +171,10 @@ def test_expired_messages_are_not_missing(
     narrow: dict[str, str], jobs: JobWriter, kafka: Kafka
 ) -> None:
     old, topic = jobs.add_past(*GOOD, ago=3600), narrow["kafka.topic"]
-    replayed(narrow, "--since", "2h")
+    replay(narrow, "--since", "2h")
     removed(kafka, topic)
     new = jobs.add_past(*GOOD, ago=0, every=0)
-    replayed(narrow, "--job", new["id"])
+    replay(narrow, "--job", new["id"])
 
     ended = run_command("verify", "--since", "2h", "--json", settings=narrow)
 
@@ -254,10 +196,10 @@ def test_an_emptied_partition_is_still_compared(
     given: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     lost = jobs.add_past(*GOOD, ago=3600)
-    replayed(given, "--since", "2h")
+    replay(given, "--since", "2h")
     removed(kafka, topic)
 
-    document = found(given, "--since", "2h")
+    document = verify(given, "--since", "2h")
 
     assert (document["code"], counts(document)) == (75, {"transitions": 3, "missing": 3})
     assert lost["id"] in document["examples"]["missing"][0]
@@ -281,57 +223,17 @@ def test_an_empty_span_is_refused(arguments: tuple[str, ...], given: dict[str, s
     assert "Nothing was compared" in ended.error
 
 
-def test_a_repair_reports_as_json_and_as_text(given: GivenSettings, jobs: JobWriter) -> None:
-    jobs.add_past(*GOOD)
-    ended = run_command("verify", "--repair", "--json", settings=given)
-    assert ended.code == 0
-    assert {"missing": 0, "repaired": 3}.items() <= json.loads(ended.out).items()
-
-    jobs.add_past(*GOOD)
-    ended = run_command("verify", "--repair", settings=given)
-    assert ended.code == 0
-    assert [line.split()[1] for line in ended.out.splitlines() if "  missing " in line] == [
-        "3",
-        "0",
-    ]
-    assert "sent 3 that were missing; compared again:" in ended.out
-    assert "sends what is missing" not in ended.out
-
-
-def test_an_invalid_missing_transition_becomes_a_dead_letter(
-    given: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
-) -> None:
-    job = jobs.add_past(*GOOD)
-    jobs.collection.update_one({"id": job["id"]}, {"$set": {"transition_times.1.state": 7}})
-    replayed(given, "--job", job["id"])
-
-    document = found(given)
-    assert (document["code"], counts(document)) == (
-        75,
-        {"transitions": 3, "messages": 2, "missing": 1},
-    )
-
-    document = found(given, "--repair")
-    assert (document["code"], counts(document)) == (
-        0,
-        {"transitions": 3, "messages": 2, "set_aside": 1},
-    )
-    assert [one["error_dlq"].partition(";")[0] for one in dead_letters(kafka, topic)] == [
-        "the state is int, not text"
-    ]
-
-
 def test_foreign_messages_in_the_topics_are_strange(
     given: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     jobs.add_past(*GOOD)
-    replayed(given, "--since", "1h")
+    replay(given, "--since", "1h")
     producer = KafkaProducer(bootstrap_servers=kafka.internal)
     for each in (topic, f"{topic}-dlq"):
         producer.send(each, b"[" * 200_000, partition=0).get(30)
     producer.close()
 
-    document = found(given)
+    document = verify(given)
 
     assert (document["code"], counts(document)) == (
         0,
@@ -341,9 +243,9 @@ def test_foreign_messages_in_the_topics_are_strange(
 
 def test_the_bar_counts_the_messages_that_are_read(given: GivenSettings, jobs: JobWriter) -> None:
     # Those of the margin before the span are read too.
-    replayed(given, "--job", jobs.add_past(*GOOD)["id"])
+    replay(given, "--job", jobs.add_past(*GOOD)["id"])
     since = datetime.now(timezone.utc).isoformat()
-    replayed(given, "--job", jobs.add_past(*GOOD)["id"])
+    replay(given, "--job", jobs.add_past(*GOOD)["id"])
 
     shown = on_a_terminal("verify", "--since", since, settings=given)
 

@@ -26,6 +26,7 @@ from tests.support.command import (
     by_name,
     environment,
 )
+from tests.support.log_lines import LogLine, parse_log
 from tests.support.servers.frozen import freeze
 
 #: Deadlines are generous: only a bridge that hangs reaches them.
@@ -36,8 +37,6 @@ LOG_TAIL = 5000
 #: The arguments after ``python -m``.
 COMMAND = ("bridge", "run")
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)")
-
-LogLine = Mapping[str, Any]
 
 
 class BridgeProcess:
@@ -267,7 +266,7 @@ class BridgeProcess:
 
     def lines(self) -> list[LogLine]:
         """Every complete log line of this life."""
-        return _parsed(self.output()[self._start :])
+        return parse_log(self.output()[self._start :])
 
     def messages(self) -> list[str]:
         """The texts of :meth:`lines`."""
@@ -275,7 +274,7 @@ class BridgeProcess:
 
     def all_lines(self) -> list[LogLine]:
         """Every complete log line of all lives."""
-        return _parsed(self.output())
+        return parse_log(self.output())
 
     def has_logged(self, words: str) -> bool:
         """Whether a line of the log, over all lives, contains ``words``."""
@@ -290,16 +289,3 @@ class BridgeProcess:
     def _started(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, "the bridge was not started"
         return self._process
-
-
-def _parsed(text: str) -> list[LogLine]:
-    """The log lines of ``text``; a line that is not JSON becomes one without a level."""
-    return [_parsed_line(line) for line in text.rpartition("\n")[0].splitlines()]
-
-
-def _parsed_line(line: str) -> LogLine:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        found = None
-    return found if isinstance(found, dict) and "message" in found else {"message": line}

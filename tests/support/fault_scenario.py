@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from tests.support.delivery_case import DeliveryCase
 from tests.support.follower import Follower
 from tests.support.job_writer import JobWriter
 from tests.support.load import Load
-from tests.support.messages import published_states
+from tests.support.messages import header, published_states
 from tests.support.oracle import Verdict, judge
 from tests.support.servers.kafka import Kafka
 from tests.support.servers.mongo import Client, MongoDeployment
@@ -166,6 +167,11 @@ class FaultScenario:
     def published_states(self, job_id: str) -> list[str]:
         """The states in the messages of a job, in order."""
         return published_states(self.kafka, self.topic, job_id)
+
+    def origins(self) -> Counter[str]:
+        """How many messages have each ``ce_origin``."""
+        records = self.kafka.read(self.topic)
+        return Counter((header(record, "ce_origin") or b"").decode() for record in records)
 
     def count(self) -> int:
         """How many messages the topic contains; cheaper than reading them."""
