@@ -207,26 +207,6 @@ def test_an_insert_with_two_transitions_is_one_event(jobs: SourceUnderTest) -> N
     assert [len(event.items) for event in reader.events] == [2]
 
 
-RESET: list[dict[str, Any]] = [
-    {
-        "$set": {
-            "state": "download_submitted",
-            "trans_history": {
-                "$concatArrays": [{"$ifNull": ["$trans_history", []]}, "$transition_times"]
-            },
-            "transition_times": [
-                {
-                    "$mergeObjects": [
-                        {"$first": "$transition_times"},
-                        {"state": "download_submitted", "trans_id": "again"},
-                    ]
-                }
-            ],
-        }
-    }
-]
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_random_writes_are_read_exactly_from_any_place(jobs: SourceUnderTest, seed: int) -> None:
     random, expected, ids = Random(seed), list[Identity](), list[str]()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,25 @@ from bridge.model.transition import Transition
 from tests.support.job_writer import now
 from tests.support.servers.mongo import MongoDeployment
 from tests.support.source_under_test import Identity, SourceUnderTest, identity
+
+RESET: list[dict[str, Any]] = [
+    {
+        "$set": {
+            "state": "download_submitted",
+            "trans_history": {
+                "$concatArrays": [{"$ifNull": ["$trans_history", []]}, "$transition_times"]
+            },
+            "transition_times": [
+                {
+                    "$mergeObjects": [
+                        {"$first": "$transition_times"},
+                        {"state": "download_submitted", "trans_id": "again"},
+                    ]
+                }
+            ],
+        }
+    }
+]
 
 
 @pytest.fixture
