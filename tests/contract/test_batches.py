@@ -1,4 +1,4 @@
-"""Batches with either driver: in order also where they wait, and nothing behind one that failed."""
+"""Batches of both drivers: always in order, and nothing after a failed batch."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def lose_last_batches(partition: Path, kept: int) -> None:
 def test_nothing_is_written_after_a_broker_lost_records(
     cluster: KafkaSink, kafka: Kafka, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It finds that they are out of sequence; a new epoch would let what is behind them in."""
+    # The broker detects a wrong sequence; a new epoch would let later batches in.
     with cluster.open() as sink:
         for number in range(5):
             sink.send([(message("job-0", b"%d" % number, cluster.topic), delivery(number))])
@@ -97,7 +97,7 @@ def test_a_batch_too_large_fails_whole(cluster: KafkaSink, kafka: Kafka) -> None
         sink.send(together)
         acknowledged = 0
         with pytest.raises(Retryable, match=r"[Tt]oo *[Ll]arge|takes less"):
-            while True:  # the first may have been on its way alone
+            while True:  # the first may have been in flight alone
                 acknowledged += len(settle(cluster, sink, bool))
 
     def written() -> list[bytes]:
@@ -115,7 +115,7 @@ def test_a_batch_too_large_fails_whole(cluster: KafkaSink, kafka: Kafka) -> None
 def test_a_silent_broker_keeps_the_order(
     behind_a_proxy: tuple[KafkaSink, Kafka],
 ) -> None:
-    """Later hand-overs fill up what earlier ones began."""
+    # Later batches fill up those that earlier ones started.
     cluster, kafka = behind_a_proxy
     with kafka.proxy() as proxy, cluster.open() as sink:
         sink.send(

@@ -1,4 +1,4 @@
-"""What every checkpoint store does: the one in memory, the collection in MongoDB, the file."""
+"""The contract of a checkpoint store, for the fake, the collection and the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What both drivers do with a real Kafka beyond the protocol of a sink."""
+"""Both drivers with a real Kafka, beyond the contract of a sink."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_closed_sink_delivers_nothing_later(
             proxy.reset()
             sink.send([(message("job-0", b"late", cluster.topic), delivery(9))])
             before = time.monotonic()
-        assert time.monotonic() - before < 6
+        assert time.monotonic() - before < 20
         left = [
             one.name
             for one in threading.enumerate()
@@ -146,7 +146,7 @@ def test_a_missing_topic_is_reported_before_sending(driver: str, kafka: Kafka) -
 
 @pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # the client leaks what did not connect
+)  # the client leaks sockets that did not connect
 def test_a_broker_out_of_reach_is_waited_for(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.kafka.timeouts.BOOTSTRAP_SECONDS", 0.3)
     config = settings(

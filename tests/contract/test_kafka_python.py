@@ -143,7 +143,7 @@ def test_it_is_woken_once_for_each_batch(
         (message(f"job-{number % 20}", b"{}", topic), delivery(number)) for number in range(60)
     ]
     with cluster.open() as sink:
-        sink.send(together)  # waits for what the broker says of the topic
+        sink.send(together)  # waits for the topic's metadata
         settle(cluster, sink, lambda found: len(found) == 60)
         wakes.clear()
         for expected in (1, 2):

@@ -1,4 +1,4 @@
-"""What every sink does: the one in memory and Kafka's, by each driver."""
+"""The contract of a sink, for the fake and for Kafka with each driver."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Stored:
             return whole
         found = self._documents.find_one({"_id": self._name})
         assert found is not None
-        # The lease is no part of the checkpoint: whoever looks holds it for a moment.
+        # The lease is not part of the checkpoint: reading takes the ownership for a moment.
         return {
             name: value
             for name, value in found.items()
@@ -48,7 +48,7 @@ class Stored:
         }
 
     def rewrite(self, change: Change) -> Document:
-        """Change the record behind the bridge's back; return what is stored then."""
+        """Change the record without the bridge; returns the stored record."""
         record = change(self.record())
         if self.kind == "file":
             self._path.write_text(json.dumps(record))
@@ -65,7 +65,7 @@ def ran(
     client: Client,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Stored:
-    """What a bridge left behind that ran once, sent a job and stopped."""
+    """The checkpoint of a bridge that has run once, sent a job and stopped."""
     folder, name = tmp_path_factory.mktemp("ran"), f"test-{uuid.uuid4().hex[:12]}"
     for topic in (name, f"{name}-dlq"):
         kafka.create_topic(topic)

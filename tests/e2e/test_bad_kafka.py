@@ -1,4 +1,4 @@
-"""A Kafka that is wrong, away, or says no."""
+"""Kafka is unreachable, misconfigured, or refuses the user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A MongoDB that is wrong, away, or not what it should be."""
+"""MongoDB is unreachable, misconfigured, or not a replica set."""
 
 from __future__ import annotations
 

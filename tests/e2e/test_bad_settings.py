@@ -22,7 +22,7 @@ port = 99999
 
 
 def complaint(*arguments: str, settings: GivenSettings) -> str:
-    """What ``run`` says of bad settings; each time the same exit code and the same frame."""
+    """The error of ``run``; checks the exit code and the frame that all such errors have."""
     ended = run_command("run", *arguments, settings=settings)
     assert ended.code == 78
     assert ended.out == ""

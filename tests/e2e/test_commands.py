@@ -105,7 +105,7 @@ def test_the_program_prints_its_completion() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 
@@ -116,7 +116,7 @@ def test_the_program_prints_its_completion() -> None:
 def test_tail_prints_what_happens_and_touches_nothing(
     settings: GivenSettings, jobs: JobWriter, client: Client, database: str
 ) -> None:
-    # Neither Kafka nor the checkpoint: there is none of the two.
+    # It uses neither Kafka nor the checkpoint: both are missing here.
     given = {**settings, "kafka.bootstrap_servers": "127.0.0.1:1", "checkpoint.database": database}
     line = [sys.executable, "-m", "bridge", "tail", "--count", "4"]
     with subprocess.Popen(
@@ -130,7 +130,7 @@ def test_tail_prints_what_happens_and_touches_nothing(
             ids.append(jobs.add())
             return process.poll() is not None
 
-        poll(ended, "four transitions printed", 30)
+        poll(ended, "four transitions printed", 120)
         printed = [json.loads(line) for line in process.stdout]
 
     assert process.returncode == 0

@@ -20,7 +20,7 @@ HUGE = "x" * 2_000_000
 
 @pytest.fixture
 def letters(start: MakeBridge, jobs: JobWriter) -> tuple[str, str]:
-    """Two jobs of which a transition was set aside: one too large, one without a time."""
+    """Two jobs with a dead letter each: an oversized message, a transition without a time."""
     with start() as bridge:
         bridge.wait_ready()
         large, timeless = jobs.add(), jobs.add()

@@ -1,4 +1,4 @@
-"""The demo as a newcomer runs it: it shows, sums up, and leaves nothing behind."""
+"""The demo as a new user runs it: output, summary, and a clean end."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-END_SECONDS = 5.0
-FIRST_MESSAGE_SECONDS = 15.0
+#: Deadlines for a busy machine; usually it is a second or two, and five.
+END_SECONDS = 20.0
+FIRST_MESSAGE_SECONDS = 60.0
 SUMMARY = re.compile(
     r"summary: (\d+) jobs, (\d+) transitions committed, (\d+) messages, "
     r"(\d+) missing, (\d+) repeated, (\d+) out of order"
@@ -51,7 +52,7 @@ class Demo:
         raise AssertionError(f"it ended without saying {words!r}")
 
     def interrupt(self) -> None:
-        """What Ctrl-C in a terminal does."""
+        """Send the signal of Ctrl-C in a terminal."""
         os.killpg(self._process.pid, signal.SIGINT)
 
     def rest(self) -> tuple[int, str]:
@@ -59,7 +60,7 @@ class Demo:
         return self._process.returncode, output
 
     def left_behind(self) -> list[str]:
-        """Files, and processes that were told of the folder."""
+        """Files in the folder, and processes with the folder in their arguments."""
         files = [str(path) for path in self._folder.rglob("*") if path.is_file()]
         commands = [path.read_bytes().replace(b"\0", b" ").decode() for path in _command_lines()]
         return files + [command for command in commands if str(self._folder) in command]

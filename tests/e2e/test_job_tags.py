@@ -1,4 +1,4 @@
-"""Tags of jobs whose collection keeps no history, and tags that would overwrite what is there."""
+"""Tags of jobs without a history, and tags that would overwrite other fields."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_job_without_any_time_is_dead_lettered(
 def test_a_job_back_in_its_state_stays_tagged(
     by_job: GivenSettings, client: Client, database: str
 ) -> None:
-    """Without a history its update time tells: the second "running" is still to be sent."""
+    """Without a history the update time decides: the second "running" is still unsent."""
     jobs, key, now = client[database]["ee2_jobs"], ObjectId(), datetime.now(timezone.utc)
     config = load(None, {**by_job, "jobs.profile": "ee2"})
     for first, second in (

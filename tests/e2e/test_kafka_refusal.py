@@ -22,7 +22,7 @@ WINDOW = 300
 
 @pytest.fixture(scope="module")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[apache.Kafka]:
-    """A broker of its own: what its lost companion held stays broken."""
+    """A broker of the module's own: the replicas of its lost second broker stay broken."""
     apache.required()
     with apache.Kafka(tmp_path_factory.mktemp("kafka")) as server:
         yield server

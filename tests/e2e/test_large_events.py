@@ -51,7 +51,7 @@ def complete() -> dict[str, Any]:
 
 
 def plain_stream_fails(client: Any, database: str, since: Any) -> bool:
-    """Whether a change stream without more fails on what was written, as the test wants it to."""
+    """Whether a plain change stream fails on the events, as the test requires."""
     try:
         with client[database].jobs.watch(
             start_at_operation_time=since, max_await_time_ms=500
@@ -122,7 +122,7 @@ def test_an_oversized_event_is_recovered_from_history(
     bridge.wait_ready()
     assert bridge.metric("job_bridge_history_lost_total") == 1
     assert bridge.has_logged("An event is larger than MongoDB can hand over")
-    # The stream goes on behind it.
+    # The stream resumes after it.
     last = scenario.jobs().insert()
     poll(lambda: scenario.published_states(last) == ["created"], "the stream")
     assert bridge.stop() == 0

@@ -1,4 +1,4 @@
-"""The rights that the files beside the example settings grant: enough, and none too many."""
+"""The rights in the files beside the example settings are sufficient and minimal."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def as_users(
 
 
 def levels(checked: EndedCommand) -> dict[str, set[str]]:
-    """What ``check --json`` found, subjects by level."""
+    """The findings of ``check --json``: subjects by level."""
     found: dict[str, set[str]] = {}
     for each in json.loads(checked.out):
         found.setdefault(each["level"], set()).add(each["subject"])

@@ -1,4 +1,4 @@
-"""MongoDB stepping down, crashing, away, or behind a path that went silent."""
+"""MongoDB steps down, crashes, is unreachable, or its connection goes silent."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.support.servers.proxy import TcpProxy
 AWAY_SECONDS, SHORTLY_AWAY_SECONDS = 40.0, 12.0
 TRY_AGAIN = 75
 #: A read may be silent for 11 s, a renewal of the checkpoint for 5; the rest is for a busy machine.
-NOTICE_SECONDS = 15.0
-#: What a few seconds bring: sent, and MongoDB could not be told.
+NOTICE_SECONDS = 40.0
+#: Messages of a few seconds, whose tags could not be cleared.
 UNTAGGED = 600
 
 

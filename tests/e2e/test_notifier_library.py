@@ -22,6 +22,8 @@ from tests.support.job_writer import GOOD
 from tests.support.messages import header, published_states
 from tests.support.servers.kafka import Kafka
 
+#: For a busy machine; less than the 10 s that the Kafka clients wait by themselves.
+SLACK_SECONDS = 8
 DRIVERS = ("kafka-python", "librdkafka")
 NOW = datetime(2026, 3, 2, 20, 31, 2, 511_273, tzinfo=timezone.utc)
 
@@ -115,7 +117,7 @@ def unanswered(notifier: Notifier, state: str, seconds: int) -> str:
         SendFailed, match=rf"Job job-1, state {state}: .*within {seconds} s"
     ) as raised:
         notifier.notify("job-1", state, NOW)
-    assert seconds <= time.monotonic() - began < seconds + 2
+    assert seconds <= time.monotonic() - began < seconds + SLACK_SECONDS
     return str(raised.value)
 
 
@@ -135,9 +137,9 @@ def test_fire_and_forget_returns_at_once_counting_losses(
             began = time.monotonic()
             for number in range(200):
                 notifier.notify(f"job-{number}", "created", NOW)
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < SLACK_SECONDS
             assert notifier.lost == 150
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 2 * SLACK_SECONDS
     finally:
         kafka.resume()
     assert notifier.lost == 200
@@ -161,7 +163,7 @@ def test_fire_and_forget_logs_once_and_sends_later(
     monkeypatch.setattr("bridge.notifier.notifier.driver_of", counting)
     with Notifier(kafka.bootstrap, name, mode="fire-and-forget", driver=driver) as notifier:
         notifier.notify("job-1", "created", NOW)
-        poll(lambda: len(tries) > 3, "several tries", 60)
+        poll(lambda: len(tries) > 3, "several tries", 120)
         kafka.create_topic(name)
 
     (said,) = [line for line in caplog.messages if f"The topic {name} does not exist" in line]

@@ -1,4 +1,4 @@
-"""``notify`` and the small library behind it: acknowledged, or an error that names it."""
+"""``notify``: the message is acknowledged, or the error names the job."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_the_command_fails_within_its_timeout(
 
 
 def assert_unsent(ended: EndedCommand, job_id: str) -> None:
-    """It ended as one who may be tried again, and the line says what is true of a command."""
+    """The command failed with "try again", and its error promises nothing a bridge would do."""
     assert ended.code == 75
     assert (
         f"Job {job_id}, state complete: " in ended.error and "Kafka is out of reach" in ended.error

@@ -18,7 +18,7 @@ from tests.support.job_writer import GOOD, MIDNIGHT, Document, JobWriter, transi
 from tests.support.messages import dead_letters, header, published_states, values
 from tests.support.servers.kafka import Kafka
 
-#: What is written, the reason of its dead letter, and what the dead letter still tells.
+#: A write, the reason of its dead letter, and fields of the dead letter.
 Poison = tuple[Callable[[JobWriter], object], str, Document]
 FAR = DatetimeMS(2**60)
 

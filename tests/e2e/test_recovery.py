@@ -24,7 +24,7 @@ from tests.support.small_oplog import roll_past
 pytestmark = ONE_DELIVERY
 HISTORY_LOST, UNUSABLE = 80, 83
 SOME = Workload(jobs=40, rate=None)
-#: Small enough that what was delivered before is left out, large enough for one machine's clock.
+#: Small enough to leave out earlier messages, large enough for the clock of this machine.
 MARGIN = 1.0
 LAST, OF_LAST = Workload(jobs=1, rate=None), 9
 JOBS, TRANSITIONS = 20_000, 2
@@ -36,9 +36,9 @@ def scenario(make_scenario: MakeScenario, forgetful: MongoDeployment) -> FaultSc
 
 
 def stopped_and_forgotten(scenario: FaultScenario, **settings: str) -> BridgeProcess:
-    """A bridge that has stopped, jobs it did not see, and an oplog that has forgotten both.
+    """A stopped bridge, later jobs, and an oplog that has forgotten both.
 
-    Of what it delivered only the last job is within the margin.
+    Of the delivered jobs only the last is within the margin.
     """
     bridge = scenario.bridge(recovery__margin_seconds=str(MARGIN), **settings).start().wait_ready()
     scenario.run_jobs(SOME)
@@ -55,7 +55,7 @@ def stopped_and_forgotten(scenario: FaultScenario, **settings: str) -> BridgePro
 
 
 def without_update_time(scenario: FaultScenario) -> None:
-    """Three of the latest jobs have none that is of use, as a careless service leaves them."""
+    """Give three of the latest jobs no usable update time."""
     with MongoClient[Any](scenario.mongo.uri) as client:
         jobs = client[scenario.database].jobs
         latest = jobs.find().sort("_update_time", -1).limit(3)
@@ -75,7 +75,7 @@ def test_a_gap_is_recovered_without_loss_or_repetition(
     before = len(scenario.arrived())
 
     bridge.start()
-    with scenario.load() as load:  # life goes on while the gap is read
+    with scenario.load() as load:  # jobs continue while the gap is read
         load.await_commits(200)
 
     verdict = scenario.finish(bridge)
@@ -152,7 +152,7 @@ def test_a_killed_recovery_resumes_at_its_cursor(scenario: FaultScenario) -> Non
         ]
     assert set(committed) == set(arrived)
     repeated = sum(arrived.values()) - len(arrived)
-    # Each kill repeats what was not yet stored, not what came before.
+    # Each kill repeats the messages that the checkpoint did not cover yet.
     assert repeated < len(committed) / 4, (
         f"{repeated} of {len(committed)} repeated after {kills} kills"
     )

@@ -38,7 +38,7 @@ def jobs(scenario: FaultScenario) -> Iterator[Jobs]:
 
 
 def begun(job_id: str, ahead: float = 0.0) -> dict[str, Any]:
-    """A job in its first state, by a service whose clock is so many seconds ahead."""
+    """A job in its first state, from a service whose clock is ``ahead`` seconds fast."""
     now = datetime.now(timezone.utc) + timedelta(seconds=ahead)
     transition = {"state": "created", "time": now, "trans_id": f"{job_id}/0", "notif_sent": False}
     return {"id": job_id, "state": "created", "transition_times": [transition], "_update_time": now}
@@ -73,14 +73,14 @@ def test_a_job_dated_back_meanwhile_is_recovered(scenario: FaultScenario, jobs: 
     jobs.insert_many([begun(f"ahead-{number}", 30 + number / 3000) for number in range(3000)])
     jobs.insert_one(begun("set-back", 40))
     bridge = scenario.bridge(start__from="history", **SLOWLY).start()
-    poll(lambda: scenario.checkpoint().get("place") not in ("", None), "progress", 60)
+    poll(lambda: scenario.checkpoint().get("place") not in ("", None), "progress", 120)
     bridge.kill()
     assert scenario.checkpoint()["gap"] is not None, "it was over already"
-    move(jobs, "set-back")  # its update time is before what was read now
+    move(jobs, "set-back")  # its update time is before the recovery cursor now
     bridge.start()
 
-    poll(lambda: scenario.checkpoint()["gap"] is None, "the end of the recovery", 120)
-    poll(lambda: committed(jobs) == set(told(scenario)), "everything", 60)
+    poll(lambda: scenario.checkpoint()["gap"] is None, "the end of the recovery", 200)
+    poll(lambda: committed(jobs) == set(told(scenario)), "everything", 120)
     assert [one for one in told(scenario) if one.startswith("set-back")] == [
         "set-back/0",
         "set-back/1",
@@ -93,7 +93,7 @@ def test_a_stream_lost_again_during_recovery_loses_nothing(
 ) -> None:
     jobs.insert_many([begun(f"before-{number}", -1 + number / 3000) for number in range(3000)])
     bridge = scenario.bridge(start__from="history", recovery__margin_seconds="1", **SLOWLY).start()
-    poll(lambda: scenario.checkpoint().get("place") not in ("", None), "progress", 60)
+    poll(lambda: scenario.checkpoint().get("place") not in ("", None), "progress", 120)
     with scenario.kafka_paused():
         gap = scenario.checkpoint()["gap"]
         assert gap is not None, "it was over already"
@@ -103,7 +103,7 @@ def test_a_stream_lost_again_during_recovery_loses_nothing(
             time.sleep(0.2)  # not all within the margin of the last that is read
         roll_past(scenario.mongo, gap["cluster_time"])
 
-    poll(lambda: scenario.checkpoint()["gap"] is None, "the end of the recovery", 120)
+    poll(lambda: scenario.checkpoint()["gap"] is None, "the end of the recovery", 200)
     assert bridge.has_logged("The oplog no longer reaches back")
-    poll(lambda: committed(jobs) == set(told(scenario)), "everything", 60)
+    poll(lambda: committed(jobs) == set(told(scenario)), "everything", 120)
     assert bridge.wait_ready().stop() == 0

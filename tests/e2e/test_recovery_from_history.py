@@ -24,7 +24,7 @@ from tests.support.small_oplog import roll_past
 pytestmark = ONE_DELIVERY
 HISTORY_LOST, UNUSABLE = 80, 83
 SOME = Workload(jobs=40, rate=None)
-#: Small enough that what was delivered before is left out, large enough for one machine's clock.
+#: Small enough to leave out earlier messages, large enough for the clock of this machine.
 MARGIN = 1.0
 LAST, OF_LAST = Workload(jobs=1, rate=None), 9
 JOBS, TRANSITIONS = 20_000, 2
@@ -59,7 +59,7 @@ def test_late_writes_are_recovered_in_another_round(
     bridge = scenario.bridge(
         start__from="history", delivery__window_messages="100", checkpoint__interval_seconds="0.05"
     ).start()
-    poll(lambda: scenario.checkpoint().get("place") not in ("", None), "progress", 60)
+    poll(lambda: scenario.checkpoint().get("place") not in ("", None), "progress", 120)
     bridge.kill()
     reached = scenario.checkpoint()
     assert reached["gap"] is not None
@@ -130,7 +130,7 @@ def recovered(scenario: FaultScenario) -> list[Record]:
 
 
 def test_many_thousand_jobs_in_the_gap(scenario: FaultScenario) -> None:
-    """Rebuilt whole and in order; how long it takes beside streaming the same is printed."""
+    """All jobs are recovered in order; the time it takes is printed."""
     bridge = (
         scenario.bridge(recovery__margin_seconds=str(MARGIN), kafka__headers="none")
         .start()

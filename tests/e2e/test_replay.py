@@ -1,4 +1,4 @@
-"""``replay``: publishes again from history what is asked for, and nothing else."""
+"""``replay``: publishes selected transitions again from the jobs' history."""
 
 from __future__ import annotations
 

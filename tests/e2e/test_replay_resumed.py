@@ -36,9 +36,9 @@ def interrupted(
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
     )
-    poll(lambda: len(kafka.read(topic)) >= 4, "the first messages", 30)
+    poll(lambda: len(kafka.read(topic)) >= 4, "the first messages", 120)
     os.kill(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert_clean(out + err)
     assert process.returncode == 130
     assert out == f"{len(kafka.read(topic))} messages sent to {topic}\n"
@@ -56,7 +56,7 @@ def test_an_interrupted_replay_names_the_remaining_jobs(
     settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     known = [str(jobs.add_past(*GOOD)["id"]) for _ in range(12)]
-    # Not in MongoDB's order, with ids that nobody knows and one that is asked for twice.
+    # Not in MongoDB's order, with unknown ids, and one id twice.
     asked = ["nobody", *reversed(known[6:]), "no one", known[11], *known[:6], "none"]
 
     rest = interrupted([word for one in asked for word in ("--job", one)], settings, kafka, topic)

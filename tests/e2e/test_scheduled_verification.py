@@ -1,4 +1,4 @@
-"""``verify.every``: a running bridge says by itself what Kafka lacks."""
+"""``verify.every``: a running bridge reports by itself which transitions Kafka lacks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_running_bridge_verifies_by_itself(
             lambda: (bridge.status()["verified"] or {}).get("missing") == 0, "a verification"
         )
         assert bridge.metrics()["job_bridge_verified_missing"] == 0
-        # One that the stream never told: written before the bridge was there, by its time.
+        # A transition without a change event, with a time before the bridge's start.
         unseen(jobs, bridge)
         bridge.wait_for(
             lambda: (bridge.status()["verified"] or {}).get("missing", 0) > 0, "something missing"
@@ -47,7 +47,7 @@ def test_ctrl_c_ends_the_verification_through_the_bridge(
             lambda: bool(seen.update(verifications(bridge)) or seen), "a verification that runs"
         )
         (child,) = seen
-        assert seen[child] == child  # a terminal tells only the bridge's group
+        assert seen[child] == child  # a terminal signals only the bridge's group
         bridge.send_signal(signal.SIGINT)
 
         assert bridge.wait(30) == 0

@@ -38,7 +38,7 @@ def scenario(make_scenario: MakeScenario, tmp_path: Path) -> Iterator[FaultScena
 
 @contextmanager
 def one_slow_query(scenario: FaultScenario) -> Iterator[None]:
-    """The bridge's next query of the jobs is answered late; fails when there was none."""
+    """Delay the answer to the bridge's next query of the jobs; fails without such a query."""
     data = {
         "failCommands": ["find"],
         "namespace": f"{scenario.database}.jobs",

@@ -1,4 +1,4 @@
-"""``status``: what a running bridge says of itself, and what is none."""
+"""``status``: the state of a running bridge, and servers that are not a bridge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to the stream's own ground: other fields, another collection, no history."""
+"""Changes under the stream: other fields, a dropped or a renamed collection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where output goes to, and what arguments are made of: full, closed, or in another encoding."""
+"""Standard streams and arguments: full, closed, or in another encoding."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def ended(
         env=environment(settings or {}),
         text=True,
         capture_output=True,
-        timeout=60,
+        timeout=120,
         cwd=ROOT,
         check=False,
     )
@@ -58,7 +58,7 @@ def test_a_closed_pipe_ends_it_silently(tmp_path: Path) -> None:
             text=True,
             stdout=unheard,
             stderr=subprocess.PIPE,
-            timeout=60,
+            timeout=120,
             cwd=ROOT,
             check=False,
         )

@@ -9,7 +9,7 @@ from tests.support.job_writer import GOOD, JobWriter
 from tests.support.servers.mongo import Client
 from tests.support.sweeps import TAG, sweep_once
 
-#: The names of the indexes say what they are made of.
+#: An index is named by its fields.
 OF_TRANSITIONS = "job_bridge_sweep-transition_times.notif_sent-transition_times.time"
 OF_JOBS = f"job_bridge_sweep-{TAG}-_update_time"
 

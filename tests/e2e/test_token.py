@@ -60,7 +60,7 @@ def test_an_earlier_token_replays_and_clearing_restarts(
     since = str(datetime.fromtimestamp(_seconds(record) - 60, timezone.utc).isoformat())
     asked = run_command("token", "set", since, settings=given, answer="n\n")
     assert asked.code == 130 and "Change it?" in asked.out
-    # Asking takes the ownership for a moment, no more.
+    # The question takes the ownership for a moment.
     assert {**(shown(given) or {}), "epoch": None} == {**record, "epoch": None}
     changed = run_command("token", "set", since, settings=given, answer="y\n")
     assert changed.code == 0

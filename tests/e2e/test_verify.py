@@ -1,4 +1,4 @@
-"""``verify``: says what Kafka lacks, and sends it when asked."""
+"""``verify``: reports transitions that Kafka lacks."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ def test_the_bar_counts_the_messages_that_are_read(given: GivenSettings, jobs: J
 
 
 def on_a_terminal(*arguments: str, settings: GivenSettings) -> str:
-    """What a person sees on standard error."""
+    """The output on standard error, if that is a terminal."""
     ours, theirs = pty.openpty()
     with os.fdopen(ours, "rb", buffering=0) as screen:
         process = subprocess.Popen(
@@ -266,7 +266,7 @@ def on_a_terminal(*arguments: str, settings: GivenSettings) -> str:
         )
         os.close(theirs)
         shown = b""
-        with suppress(OSError):  # so a terminal tells that nobody writes to it any more
+        with suppress(OSError):  # the error of a terminal that no process writes to any more
             while part := screen.read(4096):
                 shown += part
     process.wait(30)

@@ -1,4 +1,4 @@
-"""What a cursor owes the server: one session, and to be forgotten when it is closed."""
+"""A change stream's cursor: one session, and closed on the server, too."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CursorScenario:
         self.client = MongoClient[Document](uri, event_listeners=[self.heard])
         self.jobs = self.client[database]["jobs"]
         self.others = MongoClient[Document](uri)
-        # Read behind a write of our own: what others wrote before it is not in the way.
+        """Read past a write of our own, and so past all earlier writes of others."""
         time: Timestamp = self.others[database].command({"insert": "jobs", "documents": [{}]})[
             "operationTime"
         ]

@@ -129,7 +129,7 @@ def test_noise_is_no_transition_however_it_looks(jobs: SourceUnderTest) -> None:
         found = reader.read_transitions(2)
 
     assert found == [jobs.history(job_id)[0], *jobs.history(last)]
-    # Only the document set inside an element comes as far as the bridge.
+    """Only a document set as an element reaches the bridge."""
     assert [event.skipped for event in reader.events] == ["", "no_transition", ""]
 
 

@@ -1,4 +1,4 @@
-"""Trying again for days must cost nothing: no thread and no file descriptor is left behind."""
+"""Repeated attempts leave no thread and no file descriptor open."""
 
 import gc
 import logging
@@ -42,7 +42,7 @@ def _counted() -> int:
 
 
 def _leaves_nothing(attempt: Callable[[], None], held: Callable[[], int] = _held) -> None:
-    """Other tests' servers come and go: what counts is that not every attempt leaves something."""
+    # Other tests' servers start and stop: only a leak with every attempt counts.
     attempt()
     before = held()
     for _ in range(ATTEMPTS):

@@ -11,7 +11,7 @@ from tests.support.job_writer import now
 from tests.support.servers.mongo import MongoDeployment
 from tests.support.source_under_test import SourceUnderTest
 
-#: Longer than any test takes, so that who asks has not waited.
+#: Longer than any test, so that a reader which returns has not waited.
 FOREVER_SECONDS = 600.0
 
 

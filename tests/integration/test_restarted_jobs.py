@@ -1,4 +1,4 @@
-"""Jobs that are started again, with their earlier history moved away."""
+"""Jobs that are started again, after their earlier history was moved to another field."""
 
 from __future__ import annotations
 

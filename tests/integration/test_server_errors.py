@@ -15,7 +15,7 @@ from bridge.mongo.client import AWAIT_MS
 from tests.support.servers.mongo import MongoDeployment
 from tests.support.source_under_test import Identity, SourceUnderTest
 
-#: What the driver specification calls resumable, and what passes besides.
+#: Errors that the driver specification calls resumable, and other transient ones.
 PASSING = (
     6,
     7,
@@ -52,7 +52,7 @@ FINAL: list[tuple[int, type[BridgeError]]] = [
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoDeployment]:
-    """A mongod that can be told to fail."""
+    """A mongod with fail points."""
     with MongoDeployment(
         tmp_path_factory.mktemp("failing"), arguments=("--setParameter", "enableTestCommands=1")
     ) as server:
@@ -68,7 +68,7 @@ def jobs(server: MongoDeployment, database: str) -> Iterator[SourceUnderTest]:
 
 @contextmanager
 def failing(jobs: SourceUnderTest, command: str, times: int = 1, **how: Any) -> Iterator[None]:
-    """The next so many of these commands of the bridge fail."""
+    """Let the bridge's next ``times`` commands of these names fail."""
     data = {"failCommands": [command], "appName": "job-bridge", **how}
     jobs.client.admin.command(
         {"configureFailPoint": "failCommand", "mode": {"times": times}, "data": data}

@@ -99,7 +99,7 @@ def test_a_server_ends_with_its_killed_owner(tmp_path: Path) -> None:
         assert listening(port)
         os.kill(owner.pid, signal.SIGKILL)
 
-    poll(lambda: not listening(port), "the end of the broker", 10)
+    poll(lambda: not listening(port), "the end of the broker", 60)
 
 
 def test_kafka_keeps_what_it_acknowledged_when_killed(kafka: Kafka, topic: str) -> None:

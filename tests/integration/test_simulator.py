@@ -140,7 +140,7 @@ def test_the_command_logs_every_transition_and_stops(
         while not log.exists() or log.stat().st_size < 2000:
             assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        printed, _ = process.communicate(timeout=30)
+        printed, _ = process.communicate(timeout=120)
 
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert process.returncode == 0

@@ -175,7 +175,7 @@ def test_a_gap_is_read_by_the_update_index(jobs: Jobs) -> None:
 
 
 def explained(jobs: Jobs, *commands: Document) -> Counter[str]:
-    """What MongoDB did for these finds, together."""
+    """MongoDB's statistics of these finds, added up."""
     plans = [
         jobs.database.command("explain", command, verbosity="executionStats")
         for command in commands

@@ -105,7 +105,7 @@ def test_all_copies_of_a_transition_are_untagged(
     "states", [("running",), ("running", "created")], ids=["another state", "that state again"]
 )
 def test_a_job_that_has_moved_stays_tagged(states: tuple[str, ...], few: Jobs) -> None:
-    """Else its latest state is told by nothing but the stream."""
+    """Otherwise only the stream could deliver its latest state."""
 
     def element(state: str, number: int) -> Document:
         return {
@@ -150,7 +150,7 @@ def test_a_contradictory_job_is_named_until_sent(
     few.insert_one(job(1, ago=600, tagged=True) | {"state": "error"})
     tags = JobTags(few, CTS, TAG)
     told = [items for _ in range(2) for items in tags.pending(BEFORE)]
-    assert len(told) == 2  # the first may have been on its way when the run failed
+    assert len(told) == 2  # the first may have been in flight when the run failed
 
     tags.clear(told[-1])
 

@@ -1,4 +1,4 @@
-"""A long history of transitions, written as fast as the server takes it, for benchmarks."""
+"""A long history of transitions, written as fast as the server accepts it."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from tests.support.factories import at, event
 
 
 class FakeClock:
-    """Two clocks that move only when told."""
+    """Both clocks, which move only with ``advance``."""
 
     def __init__(self) -> None:
         self.time = 1000.0
@@ -72,7 +72,7 @@ class Log:
         return self.position
 
     def end(self) -> None:
-        """The stream ends after what was written so far."""
+        """End the stream after the events so far."""
         self.failure = Retryable("the stream ended")
 
     def _number(self) -> int:
@@ -103,7 +103,7 @@ class FakeStream:
 
 
 class FakeBroker:
-    """Topics with partitions that keep what was written to them."""
+    """Topics with partitions that keep their messages."""
 
     PARTITIONS = 3
 
@@ -161,7 +161,7 @@ class FakeSink:
         return settled
 
     def acknowledge(self, most: int = 1_000_000) -> None:
-        """The broker writes up to so many of each partition's oldest messages, and says so."""
+        """Write and acknowledge up to ``most`` of each partition's oldest messages."""
         for waiting in self._waiting.values():
             self._answers.extend(self._write(waiting, most))
 
@@ -190,7 +190,7 @@ class FakeSink:
 
 
 class InlineExecutor(Executor):
-    """Does what it is given at once, or when told to with ``later``."""
+    """Runs calls at once, or with ``later`` when asked to."""
 
     def __init__(self) -> None:
         self.later = False
@@ -212,7 +212,7 @@ class InlineExecutor(Executor):
         return future
 
     def catch_up(self) -> None:
-        """Do what waits."""
+        """Run the waiting calls."""
         while self._waiting:
             self._waiting.pop(0)()
 

@@ -10,7 +10,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 
 POLL_MILLIS = 200
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Follower:
         self._found: list[Arrival] = []
 
     def leave(self) -> None:
-        """Disconnect; the next read goes on where the last one ended."""
+        """Disconnect; the next read resumes where the last one ended."""
         if self._consumer is not None:
             self._consumer.close()
         self._consumer = None

@@ -31,7 +31,7 @@ POINTS: dict[str, tuple[tuple[type[Any], ...], str, bool]] = {
 
 
 def command(point: str, count: int) -> tuple[str, ...]:
-    """What to start instead of the bridge's own command."""
+    """The command that replaces the bridge's own."""
     return ("tests.support.kill_points", point, str(count), "run")
 
 

@@ -9,14 +9,15 @@ from types import TracebackType
 from bridge.demo.servers.process import poll
 from tests.support.simulator import Commit, Indeterminate, Workload, play
 
-STOP_SECONDS = 60.0
-PROGRESS_SECONDS = 90.0
+#: Generous: only a service that hangs reaches them.
+STOP_SECONDS = 120.0
+PROGRESS_SECONDS = 180.0
 
 
 class Load:
     """The job service, from entering to leaving; ``commits`` are those that a majority holds.
 
-    Leaving raises what ended the service early.
+    Leaving raises the error that ended the service early.
     """
 
     def __init__(self, uri: str, database: str, workload: Workload) -> None:
@@ -28,7 +29,7 @@ class Load:
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="job-service", daemon=True)
         self.commits: list[Commit] = []
-        #: Writes nobody answered; they may have happened.
+        #: Writes without an answer; they may have happened.
         self.doubts: list[Indeterminate] = []
 
     def __enter__(self) -> Load:

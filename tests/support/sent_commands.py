@@ -1,4 +1,4 @@
-"""What a client says to MongoDB."""
+"""Records the commands that a client sends to MongoDB."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ __all__ = ["Commit", "Indeterminate", "Workload", "ensure_indexes", "main", "pla
 
 
 class _Log:
-    """What was reported, counted and written one JSON line each."""
+    """Counts the reports and writes each as a JSON line."""
 
     def __init__(self, file: IO[str] | None) -> None:
         self._file = file

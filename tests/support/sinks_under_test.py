@@ -34,7 +34,7 @@ class SinkUnderTest(Protocol):
         """Let a moment go by."""
 
     def refuse(self, sink: Sink) -> None:
-        """From now on the broker takes less than it said."""
+        """Let the broker accept less than it announced."""
 
     def written(self, topic: str = "") -> list[list[bytes]]:
         """The values of each partition, in order."""

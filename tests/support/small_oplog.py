@@ -24,7 +24,7 @@ def forgetful_node(folder: Path) -> Iterator[MongoDeployment]:
 
 
 def roll_past(mongo: MongoDeployment, position: Sequence[int]) -> None:
-    """Write elsewhere until the oplog begins after ``position``, seconds and increment."""
+    """Write elsewhere until the oplog starts after ``position``, seconds and increment."""
     with mongo.client(0) as client:
 
         def rolled() -> bool:

@@ -116,6 +116,6 @@ def killed(imports: str, store: str) -> None:
     acquire = f"assert {store}.acquire() == ''"
     code = f"import os, signal\n{imports}\n{acquire}\nos.kill(os.getpid(), signal.SIGKILL)"
     ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=120
     )
     assert ended.returncode == -9, ended.stderr

@@ -9,7 +9,7 @@ from tests.support.command import GivenSettings, run_command
 
 
 def verify(settings: GivenSettings, *arguments: str) -> dict[str, Any]:
-    """What ``verify --json`` found, and its exit code."""
+    """The findings of ``verify --json``, and its exit code as ``code``."""
     ended = run_command("verify", "--json", *arguments, settings=settings)
     assert ended.code in (0, 75), ended.err
     documents = [json.loads(line) for line in ended.out.splitlines()]

@@ -20,9 +20,9 @@ HISTORY = "transition_times"
 MARKS = "marks"
 AWAIT_MILLIS = 200
 AGAIN_SECONDS = 0.2
-CATCH_UP_SECONDS = 60.0
-JOIN_SECONDS = 30.0
-#: How far the wall time in the oplog may be behind: the server reads a clock that ticks so often.
+CATCH_UP_SECONDS = 120.0
+JOIN_SECONDS = 60.0
+#: Error of the wall time in the oplog: the server's clock ticks at this interval.
 WALL_TICK_MILLIS = 20
 
 

@@ -44,7 +44,7 @@ VERSION = "4.2.0"
 POM = Path(__file__).with_name("pom.xml")
 CACHE = Path(__file__).parents[3] / ".cache" / f"kafka-{VERSION}"
 START_SECONDS = 90
-TOPIC_SECONDS = 30
+TOPIC_SECONDS = 90
 REQUEST_MILLIS = 10_000
 _NUMBERS = itertools.count(60_001)
 #: A fast start matters more than peak speed; the heap suffices for tests.

@@ -9,7 +9,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 
 POLL_MILLIS = 200
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def read(
             record of the last batch in the end offset.
 
     Raises:
-        TimeoutError: The end was not reached within a minute.
+        TimeoutError: The end was not reached within two minutes.
     """
     consumer = KafkaConsumer(
         bootstrap_servers=bootstrap,

@@ -1,4 +1,4 @@
-"""Child processes: what holds when a call returns."""
+"""Child processes: the guarantees when a call returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's comparison of what was committed with what arrived."""
+"""The demo's comparison of commits and messages."""
 
 from bridge.demo.scoreboard import Scoreboard
 

@@ -1,4 +1,4 @@
-"""What the simulated job service does, judged without a server."""
+"""The writes of the simulated job service, without a server."""
 
 from __future__ import annotations
 
