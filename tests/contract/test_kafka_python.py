@@ -32,20 +32,20 @@ def opened(cluster: KafkaSink) -> KafkaPythonSink:
 @pytest.fixture
 def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
     """Counts how often the sender looks for work in two seconds."""
-    seen: list[object] = []
+    turned: list[object] = []
     look = Sender._send_producer_data
 
     def counted(sender: Sender) -> object:
-        seen.append(sender)
+        turned.append(sender)
         return look(sender)
 
     monkeypatch.setattr(Sender, "_send_producer_data", counted)
 
     def count(cluster: KafkaSink, sink: KafkaPythonSink) -> int:
-        before = len(seen)
+        before = len(turned)
         for _ in range(PULSES):
             cluster.pulse(sink)
-        return len(seen) - before
+        return len(turned) - before
 
     return count
 

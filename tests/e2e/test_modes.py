@@ -142,15 +142,15 @@ def test_job_tags_deliver_the_latest_state(
     """Pro: delivered in the end, whatever was down. Con: intermediate states may be skipped."""
     jobs = scenario.jobs(TAG)
     bridge = scenario.bridge(**JOBS).start().wait_ready()
-    seen = jobs.insert()
-    poll(lambda: scenario.published_states(seen) == ["created"], "the first state")
+    job_id = jobs.insert()
+    poll(lambda: scenario.published_states(job_id) == ["created"], "the first state")
     bridge.kill()
     for state in ("running", "finishing", "complete"):
-        jobs.advance(seen, state)
+        jobs.advance(job_id, state)
     bridge.start().wait_ready()
-    poll(lambda: scenario.published_states(seen)[-1] == "complete", "the last state")
+    poll(lambda: scenario.published_states(job_id)[-1] == "complete", "the last state")
 
-    assert scenario.published_states(seen) == ["created", "complete"]
+    assert scenario.published_states(job_id) == ["created", "complete"]
     poll(lambda: not jobs.ids_tagged(TAG), "no tag")
     assert bridge.stop() == 0
 

@@ -55,7 +55,7 @@ def move(jobs: Jobs, job_id: str) -> None:
     assert jobs.update_one({"id": job_id}, update).modified_count == 1
 
 
-def told(scenario: FaultScenario) -> list[str]:
+def first_arrivals(scenario: FaultScenario) -> list[str]:
     """First arrivals, in their order."""
     return list(
         dict.fromkeys(
@@ -80,8 +80,8 @@ def test_a_job_dated_back_meanwhile_is_recovered(scenario: FaultScenario, jobs: 
     bridge.start()
 
     poll(lambda: scenario.checkpoint()["gap"] is None, "the end of the recovery", 200)
-    poll(lambda: committed(jobs) == set(told(scenario)), "everything", 120)
-    assert [one for one in told(scenario) if one.startswith("set-back")] == [
+    poll(lambda: committed(jobs) == set(first_arrivals(scenario)), "everything", 120)
+    assert [one for one in first_arrivals(scenario) if one.startswith("set-back")] == [
         "set-back/0",
         "set-back/1",
     ]
@@ -105,5 +105,5 @@ def test_a_stream_lost_again_during_recovery_loses_nothing(
 
     poll(lambda: scenario.checkpoint()["gap"] is None, "the end of the recovery", 200)
     assert bridge.has_logged("The oplog no longer reaches back")
-    poll(lambda: committed(jobs) == set(told(scenario)), "everything", 120)
+    poll(lambda: committed(jobs) == set(first_arrivals(scenario)), "everything", 120)
     assert bridge.wait_ready().stop() == 0

@@ -108,15 +108,17 @@ def test_without_history_the_latest_state_is_recovered(
         roll_past(scenario.mongo, scenario.checkpoint()["cluster_time"])
         bridge.start().wait_ready()
 
-    told = [
+    published = [
         (one["job_id"], one["state"])
         for one in (json.loads(record.value or b"") for record in recovered(scenario))
     ]
     # The last job of before shares its second with the checkpoint.
     assert (
-        (str(changed), "completed") in told and str(untouched) not in dict(told) and len(told) <= 2
+        (str(changed), "completed") in published
+        and str(untouched) not in dict(published)
+        and len(published) <= 2
     )
-    assert bridge.metric("job_bridge_recovered_latest_state_only_total") == len(told)
+    assert bridge.metric("job_bridge_recovered_latest_state_only_total") == len(published)
     assert bridge.has_logged("only the latest state can be told")
     assert bridge.stop() == 0
 
@@ -158,6 +160,6 @@ def test_many_thousand_jobs_in_the_gap(scenario: FaultScenario) -> None:
         for job in client[scenario.database].jobs.find(
             {}, {"id": 1, "transition_times.trans_id": 1}
         ):
-            told = [one["trans_id"] for one in job["transition_times"]]
-            assert list(dict.fromkeys(order.pop(job["id"]))) == told
+            published = [one["trans_id"] for one in job["transition_times"]]
+            assert list(dict.fromkeys(order.pop(job["id"]))) == published
     assert not order

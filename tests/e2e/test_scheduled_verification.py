@@ -42,12 +42,12 @@ def test_ctrl_c_ends_the_verification_through_the_bridge(
     with start(verify__every="1s", verify__settle_seconds="0") as bridge:
         bridge.wait_ready()
         jobs.add_past(*GOOD, ago=0, every=0)
-        seen: dict[int, int] = {}
+        groups: dict[int, int] = {}
         bridge.wait_for(
-            lambda: bool(seen.update(verifications(bridge)) or seen), "a verification that runs"
+            lambda: bool(groups.update(verifications(bridge)) or groups), "a verification that runs"
         )
-        (child,) = seen
-        assert seen[child] == child  # a terminal signals only the bridge's group
+        (child,) = groups
+        assert groups[child] == child  # a terminal signals only the bridge's group
         bridge.send_signal(signal.SIGINT)
 
         assert bridge.wait(30) == 0

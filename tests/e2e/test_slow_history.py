@@ -109,8 +109,8 @@ def test_a_slow_sweep_delays_no_event(scenario: FaultScenario) -> None:
     bridge = scenario.bridge(**SWEEP).start().wait_ready()
     with one_slow_query(scenario):
         poll(lambda: is_asked(scenario), "a sweep")
-        seen = jobs.insert()
-        poll(lambda: scenario.published_states(seen) == ["created"], "what the stream tells")
+        job_id = jobs.insert()
+        poll(lambda: scenario.published_states(job_id) == ["created"], "the event of the stream")
         assert is_asked(scenario), "the sweep was over by then"
         poll(lambda: not is_asked(scenario), "the end of the sweep")
 

@@ -25,16 +25,16 @@ def test_status_tells_how_a_running_bridge_is(
         jobs.add_good()
         bridge.wait_acked(len(GOOD))
 
-        told = run_command(
+        plain = run_command(
             "status", "--http-port", port, settings={"http_proxy": "http://127.0.0.1:1"}
         )
-        whole = run_command("status", "--json", settings={"http.port": port})
+        as_json = run_command("status", "--json", settings={"http.port": port})
 
-        assert told.code == whole.code == 0
+        assert plain.code == as_json.code == 0
         name = settings["checkpoint.name"]
-        assert told.out.splitlines()[0] == f"{name} {__version__}: running, ready"
-        assert f"to {topic}" in told.out and "acked" in told.out
-        document = json.loads(whole.out)
+        assert plain.out.splitlines()[0] == f"{name} {__version__}: running, ready"
+        assert f"to {topic}" in plain.out and "acked" in plain.out
+        document = json.loads(as_json.out)
         assert document["ready"] and document["counters"]["acked"] == len(GOOD)
     ended = run_command("status", settings={"http.port": port})
     assert ended.code == 75

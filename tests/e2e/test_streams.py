@@ -51,12 +51,12 @@ def test_a_closed_pipe_ends_it_silently(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     settings = {"checkpoint.store": "file", "checkpoint.file": str(tmp_path / "none.json")}
-    with open(writer, "w") as unheard:
+    with open(writer, "w") as closed_pipe:
         done = subprocess.run(
             [*BRIDGE, "token", "show"],
             env=environment(settings),
             text=True,
-            stdout=unheard,
+            stdout=closed_pipe,
             stderr=subprocess.PIPE,
             timeout=120,
             cwd=ROOT,

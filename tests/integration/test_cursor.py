@@ -22,8 +22,8 @@ class CursorScenario:
     """A collection with events, and a client of its own to read them with."""
 
     def __init__(self, uri: str, database: str) -> None:
-        self.heard = SentCommands()
-        self.client = MongoClient[Document](uri, event_listeners=[self.heard])
+        self.sent = SentCommands()
+        self.client = MongoClient[Document](uri, event_listeners=[self.sent])
         self.jobs = self.client[database]["jobs"]
         self.others = MongoClient[Document](uri)
         """Read past a write of our own, and so past all earlier writes of others."""
@@ -72,7 +72,7 @@ def test_all_its_commands_are_of_one_session(scenario: CursorScenario) -> None:
 
     sent = [
         one
-        for one in scenario.heard.commands
+        for one in scenario.sent.commands
         if next(iter(one)) in ("aggregate", "getMore", "killCursors")
     ]
     assert [next(iter(one)) for one in sent] == ["aggregate", "getMore", "killCursors"]
@@ -132,7 +132,7 @@ def test_a_failed_cursor_is_not_killed(scenario: CursorScenario) -> None:
     cursor.close()
 
     assert caught.value.code == 43
-    assert next(iter(scenario.heard.commands[-1])) == "getMore"
+    assert next(iter(scenario.sent.commands[-1])) == "getMore"
 
 
 def test_the_end_of_the_collection_ends_the_cursor(scenario: CursorScenario) -> None:

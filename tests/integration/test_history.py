@@ -109,7 +109,7 @@ def test_it_resumes_with_the_rest_from_anywhere(history: JobHistoryReader) -> No
     assert len(rest) == 2, "and nothing twice but the last"
 
 
-def told(
+def ids_read(
     history: JobHistoryReader,
     place: str,
     since: float | None = None,
@@ -128,14 +128,14 @@ def test_an_extended_gap_rereads_recent_writes(
 ) -> None:
     place, reread_from = recovery_cursor_of(DATE, NOW.timestamp() + 5), NOW.timestamp() - 60
 
-    assert told(history, place) == ["later date"]
-    assert set(told(history, place, reread_from=reread_from)) == EVERY.keys() - OLD
-    assert told(history, place, since=NOW.timestamp() + 4, reread_from=reread_from)[-1:] == [
+    assert ids_read(history, place) == ["later date"]
+    assert set(ids_read(history, place, reread_from=reread_from)) == EVERY.keys() - OLD
+    assert ids_read(history, place, since=NOW.timestamp() + 4, reread_from=reread_from)[-1:] == [
         "later date"
     ]
-    assert told(history, recovery_cursor_of(DATE, NOW.timestamp() - 900), reread_from=reread_from)[
-        -3:
-    ] == [
+    assert ids_read(
+        history, recovery_cursor_of(DATE, NOW.timestamp() - 900), reread_from=reread_from
+    )[-3:] == [
         "old date",
         "date",
         "later date",
@@ -146,7 +146,7 @@ def test_updates_during_the_reading_are_read_again(
     history: JobHistoryReader,
 ) -> None:
     """Another writer's clock moves a job from after the recovery cursor to before it."""
-    assert set(told(history, "")) == EVERY.keys()
+    assert set(ids_read(history, "")) == EVERY.keys()
 
 
 @contextmanager
@@ -193,10 +193,10 @@ def test_a_lagging_majority_is_waited_for(
             assert [
                 job["id"] for job in jobs.with_options(read_concern=ReadConcern("majority")).find()
             ] == ["old"]
-            told = pool.submit(names, JobHistoryReader(jobs, PROFILES["cts"]))
-            poll(lambda: told.done() or reads(), "history to be read")
+            reading = pool.submit(names, JobHistoryReader(jobs, PROFILES["cts"]))
+            poll(lambda: reading.done() or reads(), "history to be read")
 
-        assert told.result() == ["old", "new"]
+        assert reading.result() == ["old", "new"]
 
 
 def test_nothing_is_looked_at_without_the_index(

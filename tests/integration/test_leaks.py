@@ -56,7 +56,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(autouse=True)
-def unheard(caplog: pytest.LogCaptureFixture) -> None:
+def without_log_records(caplog: pytest.LogCaptureFixture) -> None:
     """pytest keeps log records, and the connections in them, until the test ends."""
     caplog.set_level(logging.CRITICAL, "kafka")
 

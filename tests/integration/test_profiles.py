@@ -173,19 +173,19 @@ def test_a_lookup_requests_only_the_id(mongo: MongoDeployment, database: str) ->
 
 
 def test_the_ids_of_a_batch_need_one_query(mongo: MongoDeployment, database: str) -> None:
-    heard = SentCommands()
-    with MongoClient[dict[str, Any]](mongo.uri, event_listeners=[heard]) as client:
+    sent = SentCommands()
+    with MongoClient[dict[str, Any]](mongo.uri, event_listeners=[sent]) as client:
         documents = client[database].jobs
         keys = documents.insert_many(
             [{"id": f"job-{number}"} for number in range(BATCH_SIZE)]
         ).inserted_ids
-        heard.commands.clear()
+        sent.commands.clear()
 
         assert JobIdCache(lookup_in(documents, "id")).find(keys) == [
             f"job-{number}" for number in range(BATCH_SIZE)
         ]
 
-        assert [next(iter(command)) for command in heard.commands] == ["find"]
+        assert [next(iter(command)) for command in sent.commands] == ["find"]
 
 
 def test_a_job_is_found_by_any_id_type(mongo: MongoDeployment, database: str) -> None:

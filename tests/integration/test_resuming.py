@@ -113,9 +113,9 @@ def test_a_view_is_refused(mongo: MongoDeployment, database: str) -> None:
             jobs.source.open(position_at(now()), threading.Event(), by_time=False).__enter__()
 
 
-@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize("by_time", [False, True])
 def test_a_token_of_other_stages_resumes_by_time(
-    mongo: MongoDeployment, database: str, told: bool, caplog: pytest.LogCaptureFixture
+    mongo: MongoDeployment, database: str, by_time: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nothing is lost or repeated."""
     with SourceUnderTest(mongo.uri, database) as before, before.reading() as reader:
@@ -136,7 +136,7 @@ def test_a_token_of_other_stages_resumes_by_time(
     }
 
     with SourceUnderTest(mongo.uri, database, jobs__profile="custom", **other) as after:
-        with after.reading(middle, by_time=told) as rest, caplog.at_level(logging.WARNING):
+        with after.reading(middle, by_time=by_time) as rest, caplog.at_level(logging.WARNING):
             rest.read_transitions(1)
             later = after.insert_many(2)
             assert rest.read_transitions(3) == [after.history(job_id)[2], *later]

@@ -111,7 +111,7 @@ def test_a_sweep_examines_only_what_it_returns(jobs: Jobs, kind: type[Tags], old
         try:
             assert sweep.missing_index() == ""
             FINDS.commands.clear()
-            told = list(tags.pending(BEFORE))
+            pending = list(tags.pending(BEFORE))
             sent = [one for one in FINDS.commands if "_id" not in one["filter"]]
             assert sweep.count(BEFORE) == old
             counted = [one for one in FINDS.commands if "_id" not in one["filter"]][len(sent) :]
@@ -119,8 +119,8 @@ def test_a_sweep_examines_only_what_it_returns(jobs: Jobs, kind: type[Tags], old
         finally:
             jobs.drop_index(name_of(tags))
 
-    assert len(told) == old
-    assert all(len(items) == 1 and items[0].state == "complete" for items in told)
+    assert len(pending) == old
+    assert all(len(items) == 1 and items[0].state == "complete" for items in pending)
     for stats in (read, count):
         assert stats["nReturned"] == old
         assert stats["totalDocsExamined"] <= 2 * old

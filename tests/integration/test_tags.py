@@ -125,7 +125,7 @@ def test_a_job_that_has_moved_stays_tagged(states: tuple[str, ...], few: Jobs) -
         }
     )
     tags = JobTags(few, CTS, TAG)
-    (told,) = tags.pending(NOW.timestamp() + 60)
+    (pending,) = tags.pending(NOW.timestamp() + 60)
     for number, state in enumerate(states, 1):
         few.update_one(
             {},
@@ -135,7 +135,7 @@ def test_a_job_that_has_moved_stays_tagged(states: tuple[str, ...], few: Jobs) -
             },
         )
 
-    tags.clear(told)
+    tags.clear(pending)
 
     (left,) = tags.pending(NOW.timestamp() + 60)
     assert [item.state for item in left] == [states[-1]]
@@ -149,10 +149,10 @@ def test_a_contradictory_job_is_named_until_sent(
     """Its state and its history disagree."""
     few.insert_one(job(1, ago=600, tagged=True) | {"state": "error"})
     tags = JobTags(few, CTS, TAG)
-    told = [items for _ in range(2) for items in tags.pending(BEFORE)]
-    assert len(told) == 2  # the first may have been in flight when the run failed
+    pending = [items for _ in range(2) for items in tags.pending(BEFORE)]
+    assert len(pending) == 2  # the first may have been in flight when the run failed
 
-    tags.clear(told[-1])
+    tags.clear(pending[-1])
 
     assert list(tags.pending(BEFORE)) == []
     assert [record.getMessage() for record in caplog.records] == [

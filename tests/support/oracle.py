@@ -34,7 +34,7 @@ class Verdict:
     @property
     def repeated(self) -> int:
         """Messages beyond the first of each transition."""
-        return len(self.arrived) - len({each.trans_id for each in self.arrived})
+        return len(self.arrived) - len({arrival.trans_id for arrival in self.arrived})
 
     def replay(self, ends: Iterable[float], seconds: float = CHECKPOINT_SECONDS) -> int:
         """How many messages may be repeated after lives that ended at ``ends``, Unix seconds.
@@ -48,8 +48,10 @@ class Verdict:
 
     def _uncovered(self, end: float) -> set[str]:
         stored = max((save.token for save in self.saves if save.at <= end), default="")
-        later = {each.trans_id for each in self.committed if each.token > stored}
-        return later & {each.trans_id for each in self.arrived if each.at <= end + AFTERLIFE_MILLIS}
+        later = {commit.trans_id for commit in self.committed if commit.token > stored}
+        return later & {
+            arrival.trans_id for arrival in self.arrived if arrival.at <= end + AFTERLIFE_MILLIS
+        }
 
     def _recent(self, end: float, seconds: float) -> int:
         return sum(
@@ -107,7 +109,7 @@ def judge(
     positions: bool = True,
 ) -> Verdict:
     """Compare; ``committed`` is in stream order, ``acknowledged`` as the writer knows it."""
-    there = {each.trans_id for each in arrived}
+    there = {commit.trans_id for commit in arrived}
     known = {each.trans_id for each in committed}
     unseen = [each.trans_id for each in acknowledged if each.trans_id not in known]
     assert not unseen, f"the witness missed {len(unseen)} acknowledged transitions, it cannot judge"
@@ -116,7 +118,7 @@ def judge(
         arrived=arrived,
         saves=saves,
         lost=[
-            f"{each.job_id} {each.state} {each.trans_id}"
+            f"{commit.job_id} {commit.state} {commit.trans_id}"
             for each in committed
             if each.trans_id not in there
         ],
@@ -129,9 +131,11 @@ def judge(
 
 def _strange(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> list[str]:
     """Messages without a commit, or that differ from their commit."""
-    truth = {each.trans_id: (each.job_id, each.state, each.job_id) for each in committed}
+    truth = {
+        arrival.trans_id: (arrival.job_id, arrival.state, arrival.job_id) for arrival in committed
+    }
     return [
-        str(each)
+        str(arrival)
         for each in arrived
         if truth.get(each.trans_id) != (each.job_id, each.state, each.key)
     ]
@@ -139,18 +143,18 @@ def _strange(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> lis
 
 def _reordered(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> list[str]:
     """Jobs whose first arrivals are not in commit order, or are in several partitions."""
-    order = {each.trans_id: place for place, each in enumerate(committed)}
+    order = {each.trans_id: index for index, each in enumerate(committed)}
     latest: dict[str, int] = {}
     found = []
     seen: set[str] = set()
-    for each in arrived:
-        if each.trans_id in seen or each.trans_id not in order:
+    for arrival in arrived:
+        if arrival.trans_id in seen or arrival.trans_id not in order:
             continue
-        seen.add(each.trans_id)
-        place = order[each.trans_id]
-        if place < latest.get(each.job_id, -1):
-            found.append(f"{each.job_id}: {each.state} came late")
-        latest[each.job_id] = max(place, latest.get(each.job_id, -1))
+        seen.add(arrival.trans_id)
+        index = order[arrival.trans_id]
+        if index < latest.get(arrival.job_id, -1):
+            found.append(f"{arrival.job_id}: {arrival.state} came late")
+        latest[each.job_id] = max(index, latest.get(each.job_id, -1))
     partitions = Counter(job for job, _ in {(each.job_id, each.partition) for each in arrived})
     return found + [
         f"{job} is in {count} partitions" for job, count in partitions.items() if count > 1
@@ -167,7 +171,7 @@ def _ahead(
     found = []
     for save in saves:
         early = [
-            each
+            commit
             for each in committed
             if each.token <= save.token and first.get(each.trans_id, _NEVER) > save.at
         ]
