@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 ARGS ?=
 REF ?= HEAD
 PYTEST_ARGS ?=
-# Most tests wait for servers: three at a time fit on two cores, each process with servers of its own; files in their order, the long ones first.
+# Most tests wait for servers, so three processes fit on two cores. Each process has its own
+# servers, and runs whole files: tests of one file share what they set up.
 PROCESSES ?= 3
 
 .DEFAULT_GOAL := help

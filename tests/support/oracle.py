@@ -55,7 +55,7 @@ class Verdict:
 
     def _recent(self, end: float, seconds: float) -> int:
         return sum(
-            end - 1000 * seconds <= each.at <= end + AFTERLIFE_MILLIS for each in self.arrived
+            end - 1000 * seconds <= arrival.at <= end + AFTERLIFE_MILLIS for arrival in self.arrived
         )
 
     def check(
@@ -109,9 +109,9 @@ def judge(
     positions: bool = True,
 ) -> Verdict:
     """Compare; ``committed`` is in stream order, ``acknowledged`` as the writer knows it."""
-    there = {commit.trans_id for commit in arrived}
-    known = {each.trans_id for each in committed}
-    unseen = [each.trans_id for each in acknowledged if each.trans_id not in known]
+    there = {arrival.trans_id for arrival in arrived}
+    known = {commit.trans_id for commit in committed}
+    unseen = [commit.trans_id for commit in acknowledged if commit.trans_id not in known]
     assert not unseen, f"the witness missed {len(unseen)} acknowledged transitions, it cannot judge"
     return Verdict(
         committed=committed,
@@ -119,8 +119,8 @@ def judge(
         saves=saves,
         lost=[
             f"{commit.job_id} {commit.state} {commit.trans_id}"
-            for each in committed
-            if each.trans_id not in there
+            for commit in committed
+            if commit.trans_id not in there
         ],
         strange=_strange(committed, arrived),
         reordered=_reordered(committed, arrived),
@@ -131,19 +131,17 @@ def judge(
 
 def _strange(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> list[str]:
     """Messages without a commit, or that differ from their commit."""
-    truth = {
-        arrival.trans_id: (arrival.job_id, arrival.state, arrival.job_id) for arrival in committed
-    }
+    truth = {commit.trans_id: (commit.job_id, commit.state, commit.job_id) for commit in committed}
     return [
         str(arrival)
-        for each in arrived
-        if truth.get(each.trans_id) != (each.job_id, each.state, each.key)
+        for arrival in arrived
+        if truth.get(arrival.trans_id) != (arrival.job_id, arrival.state, arrival.key)
     ]
 
 
 def _reordered(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> list[str]:
     """Jobs whose first arrivals are not in commit order, or are in several partitions."""
-    order = {each.trans_id: index for index, each in enumerate(committed)}
+    order = {commit.trans_id: index for index, commit in enumerate(committed)}
     latest: dict[str, int] = {}
     found = []
     seen: set[str] = set()
@@ -154,8 +152,10 @@ def _reordered(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> l
         index = order[arrival.trans_id]
         if index < latest.get(arrival.job_id, -1):
             found.append(f"{arrival.job_id}: {arrival.state} came late")
-        latest[each.job_id] = max(index, latest.get(each.job_id, -1))
-    partitions = Counter(job for job, _ in {(each.job_id, each.partition) for each in arrived})
+        latest[arrival.job_id] = max(index, latest.get(arrival.job_id, -1))
+    partitions = Counter(
+        job for job, _ in {(arrival.job_id, arrival.partition) for arrival in arrived}
+    )
     return found + [
         f"{job} is in {count} partitions" for job, count in partitions.items() if count > 1
     ]
@@ -166,14 +166,14 @@ def _ahead(
 ) -> list[str]:
     """Stored positions that cover a transition which the broker did not have by then."""
     first: dict[str, float] = {}
-    for each in arrived:
-        first[each.trans_id] = min(each.at, first.get(each.trans_id, each.at))
+    for arrival in arrived:
+        first[arrival.trans_id] = min(arrival.at, first.get(arrival.trans_id, arrival.at))
     found = []
     for save in saves:
         early = [
             commit
-            for each in committed
-            if each.token <= save.token and first.get(each.trans_id, _NEVER) > save.at
+            for commit in committed
+            if commit.token <= save.token and first.get(commit.trans_id, _NEVER) > save.at
         ]
         if early:
             found.append(
