@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 ARGS ?=
 REF ?= HEAD
 PYTEST_ARGS ?=
-# Most tests wait for servers: three at a time fit on two cores, each process with servers of its own; files in their order, the long ones first.
+# Most tests wait for servers, so three processes fit on two cores. Each process has its own
+# servers, and runs whole files: tests of one file share what they set up.
 PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
@@ -42,7 +43,7 @@ unit: $(VENV)/test  ## the tests that need no server
 	$(BIN)/python -m pytest tests/unit tests/test_architecture.py $(PYTEST_ARGS)
 
 faults: $(VENV)/test  ## SIGKILL at random and at each named point of the loop, 20 times each
-	FAULT_REPEATS=20 $(BIN)/python -m pytest tests/e2e/faults/test_kill_points.py tests/e2e/faults/test_crash.py $(PYTEST_ARGS)
+	FAULT_REPEATS=20 $(BIN)/python -m pytest tests/e2e/test_kill_points.py tests/e2e/test_crash.py $(PYTEST_ARGS)
 
 bench: $(VENV)/bench  ## rate, memory, latency and start-up, beside the raw change stream; five minutes
 	$(BIN)/python -m benchmarks $(ARGS)

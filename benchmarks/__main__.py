@@ -15,8 +15,8 @@ from benchmarks.paced_measures import PacedMeasures
 from benchmarks.profile import profile
 from benchmarks.results import MODES_FILE, PEERS_FILE, Results
 from benchmarks.world import World
-from bridge.demo.servers.mongod import Mongod
 from tests.support.servers.kafka import Kafka
+from tests.support.servers.mongo import MongoDeployment
 
 ROUNDS = 3
 RATES = (10, 100, 1000, 5000)
@@ -38,7 +38,7 @@ def _world(oplog_megabytes: int) -> Iterator[World]:
     with tempfile.TemporaryDirectory(prefix="job-bridge-bench-") as name:
         folder = Path(name)
         with (
-            Mongod(folder / "mongod", oplog_megabytes=oplog_megabytes) as mongod,
+            MongoDeployment(folder / "mongod", oplog_megabytes=oplog_megabytes) as mongod,
             Kafka(folder / "kafka") as kafka,
             closing(World(folder, mongod, kafka)) as world,
         ):

@@ -16,9 +16,9 @@ from pymongo import MongoClient, UpdateOne
 
 from benchmarks.processes import cpu_seconds, peak_megabytes
 from bridge.demo.job_service.workload import HAPPY, Step, change, input_files, new_job, to_millis
-from bridge.demo.servers.mongod import Mongod
 from tests.support.backlog import load
 from tests.support.servers.kafka import Kafka
+from tests.support.servers.mongo import MongoDeployment
 
 PARTITIONS = 3
 _COUNT_SECONDS = 0.04
@@ -99,10 +99,8 @@ class Run:
 class World:
     """Makes backlogs and topics, and runs contenders."""
 
-    def __init__(self, folder: Path, mongod: Mongod, kafka: Kafka) -> None:
-        self.folder = folder
-        self.mongod = mongod
-        self.kafka = kafka
+    def __init__(self, folder: Path, mongod: MongoDeployment, kafka: Kafka) -> None:
+        self.folder, self.mongod, self.kafka = folder, mongod, kafka
         self._consumer = KafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=None)
 
     def close(self) -> None:
@@ -207,7 +205,7 @@ class World:
     def _servers_cpu(self) -> Mapping[str, float]:
         return {
             "mongod": cpu_seconds(self.mongod.pid()),
-            "kafka": cpu_seconds(self.kafka.child.pid),
+            "kafka": cpu_seconds(self.kafka.pid),
         }
 
 

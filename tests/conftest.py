@@ -1,4 +1,4 @@
-"""Servers shared by all tests of a run, started by the first test that asks, and fresh names inside them."""
+"""Servers shared by all tests of a process, and fresh names inside them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.demo.servers.mongod import Mongod
 from tests.support.servers import kafka as apache
+from tests.support.servers.mongo import MongoDeployment
 
 #: Says where a program is, not how the bridge behaves.
 KEPT = frozenset({"JOB_BRIDGE_MONGOD", "JOB_BRIDGE_TANSU"})
@@ -18,10 +18,20 @@ for name in [name for name in os.environ if name.startswith("JOB_BRIDGE_") and n
     del os.environ[name]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Do not trace tests of other processes, nor property tests.
+
+    Tracing adds nothing to the report there, and takes most of their time.
+    """
+    for item in items:
+        if "e2e" in item.path.parts or getattr(getattr(item, "obj", None), "hypothesis", None):
+            item.add_marker("no_cover")
+
+
 @pytest.fixture(scope="session")
-def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
+def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoDeployment]:
     """A replica set of one node."""
-    with Mongod(tmp_path_factory.mktemp("mongod")) as server:
+    with MongoDeployment(tmp_path_factory.mktemp("mongod")) as server:
         yield server
 
 

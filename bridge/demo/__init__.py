@@ -1,1 +1,1 @@
-"""Everything a demonstration or a test needs: real servers run from packages, and a job service to watch."""
+"""The demo: real servers from packages, a simulated job service, and a bridge."""

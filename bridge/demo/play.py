@@ -1,4 +1,4 @@
-"""The demo: MongoDB and a broker embedded, a simulated job service, and the bridge as an operator starts it."""
+"""The demo: embedded MongoDB and broker, a simulated job service, and a real bridge process."""
 
 import asyncio
 import json
@@ -27,17 +27,17 @@ from bridge.demo.servers.process import Child, ServerError, free_port
 from bridge.errors import BridgeError, Retryable
 
 TOPIC, DATABASE, PARTITIONS = "job-transitions", "cdmtaskservice", 3
-#: How long to wait for what is still on its way when the jobs have ended.
+#: How long to wait for messages in flight when the jobs have ended.
 LAST_SECONDS = 30.0
 TOTALS_SECONDS = 5.0
-#: The one setting that a demonstration leaves to its user.
+#: The only setting that the demo leaves to its user.
 _DRIVER = "JOB_BRIDGE_KAFKA_DRIVER"
 _COLOURS = {"complete": "green", "error": "red", "canceled": "yellow", "created": "cyan"}
 
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """What to show; ``jobs`` None: until Ctrl-C."""
+    """The options of the demo; ``jobs`` None: until Ctrl-C."""
 
     jobs: int | None
     rate: float
@@ -46,23 +46,25 @@ class Play:
     seed: int | None
 
 
-def play(asked: Play) -> int:
-    """Run the demo; 0 when every committed transition arrived, in order."""
+def play(options: Play) -> int:
+    """Run the demo; returns 0 if every committed transition arrived in order."""
     stop = threading.Event()
-    # The folder goes last, when every process that writes there has ended.
+    # The folder is removed last, after every process that writes to it has ended.
     with tempfile.TemporaryDirectory(prefix="job-bridge-demo-") as folder, on_stop(stop.set):
         try:
-            return _Demo(asked, Path(folder), stop).run()
+            return _Demo(options, Path(folder), stop).run()
         except ServerError as error:
             raise BridgeError(f"The demo cannot run: {error}", "", "") from None
 
 
 class _Demo:
-    """One run, in the order things happen."""
+    """A run of the demo, from the servers to the summary."""
 
-    def __init__(self, asked: Play, folder: Path, stop: threading.Event) -> None:
-        self._asked, self._folder, self._stop = asked, folder, stop
-        self._ledger = Scoreboard()
+    def __init__(self, options: Play, folder: Path, stop: threading.Event) -> None:
+        self._options = options
+        self._folder = folder
+        self._stop = stop
+        self._scoreboard = Scoreboard()
         self._kills = 0
         self._port = free_port()
 
@@ -82,7 +84,7 @@ class _Demo:
         return self._sum_up(service)
 
     def _bridge(self, mongod: Mongod, broker: Broker) -> Child:
-        """The bridge, configured by its environment only."""
+        """The bridge's process, configured by its environment only."""
         settings = {
             "MONGO_URI": mongod.uri,
             "MONGO_DATABASE": DATABASE,
@@ -109,18 +111,21 @@ class _Demo:
         )
         if not self._kills:
             click.echo(
-                f"the bridge is ready (process {bridge.pid}); metrics at http://127.0.0.1:{self._port}/metrics"
+                f"the bridge is ready (process {bridge.pid}); "
+                f"metrics at http://127.0.0.1:{self._port}/metrics"
             )
 
     def _job_service(self, mongod: Mongod) -> "_JobService":
-        asked = self._asked
-        workload = Workload(jobs=asked.jobs, rate=asked.rate, size=asked.size, seed=asked.seed)
-        return _JobService(mongod.uri, workload, self._ledger)
+        options = self._options
+        workload = Workload(
+            jobs=options.jobs, rate=options.rate, size=options.size, seed=options.seed
+        )
+        return _JobService(mongod.uri, workload, self._scoreboard)
 
     def _show_until_done(
         self, bridge: Child, consumer: KafkaConsumer, service: "_JobService"
     ) -> None:
-        chance = random.Random(self._asked.seed)
+        chance = random.Random(self._options.seed)
         totals = time.monotonic() + TOTALS_SECONDS
         crash = time.monotonic() + chance.uniform(1.5, 3.0)
         service_ended: float | None = None
@@ -128,15 +133,15 @@ class _Demo:
             self._show(consumer.poll(timeout_ms=100))
             now = time.monotonic()
             if now >= totals:
-                click.secho(f"-- {self._ledger.tally()}", dim=True)
+                click.secho(f"-- {self._scoreboard.tally()}", dim=True)
                 totals = now + TOTALS_SECONDS
             if service_ended is None and service.ended:
                 service_ended = now
             if service_ended is not None and (
-                not self._ledger.tally().missing or now - service_ended > LAST_SECONDS
+                not self._scoreboard.tally().missing or now - service_ended > LAST_SECONDS
             ):
                 return
-            if self._asked.crash and now >= crash and service_ended is None:
+            if self._options.crash and now >= crash and service_ended is None:
                 self._crash(bridge)
                 crash = time.monotonic() + chance.uniform(1.5, 3.0)
             elif not bridge.running:
@@ -155,31 +160,34 @@ class _Demo:
         for record in (record for records in polled.values() for record in records):
             message, headers = json.loads(record.value), dict(record.headers)
             sequence = int(headers["ce_sequence"])
-            new = self._ledger.arrive(message["job_id"], sequence, message["trans_id"])
+            new = self._scoreboard.arrive(message["job_id"], sequence, message["trans_id"])
             state = click.style(f"{message['state']:27}", fg=_COLOURS.get(message["state"], "blue"))
             again = "" if new else click.style(" (repeated)", dim=True)
             click.echo(
-                f"{message['time'][11:23]}  job {message['job_id']}  {sequence:2} {state} partition {record.partition}{again}"
+                f"{message['time'][11:23]}  job {message['job_id']}  {sequence:2} {state} "
+                f"partition {record.partition}{again}"
             )
 
     def _sum_up(self, service: "_JobService") -> int:
         if service.failure is not None:
             raise ServerError(f"the simulated job service failed: {service.failure}")
-        tally = self._ledger.tally()
-        crashes = f"; the bridge was killed {self._kills} times" if self._asked.crash else ""
+        tally = self._scoreboard.tally()
+        crashes = f"; the bridge was killed {self._kills} times" if self._options.crash else ""
         good = not tally.missing and not tally.out_of_order
         click.secho(f"summary: {tally}{crashes}", fg="green" if good else "red", bold=True)
-        # Stopped by hand, something may have been on its way; that is no failure of the bridge.
+        # After Ctrl-C, messages in flight are not a failure of the bridge.
         return (
             0 if good or (self._stop.is_set() and not tally.out_of_order) else Retryable.exit_code
         )
 
 
 class _JobService:
-    """The simulated job service on a thread of its own, from entering to leaving."""
+    """Runs the simulated job service on its own thread, from entering to leaving."""
 
-    def __init__(self, uri: str, workload: Workload, ledger: Scoreboard) -> None:
-        self._uri, self._workload, self._ledger = uri, workload, ledger
+    def __init__(self, uri: str, workload: Workload, scoreboard: Scoreboard) -> None:
+        self._uri = uri
+        self._workload = workload
+        self._scoreboard = scoreboard
         self._stop = asyncio.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="job-service")
@@ -187,7 +195,7 @@ class _JobService:
 
     @property
     def ended(self) -> bool:
-        """Whether all its jobs have ended."""
+        """Whether all jobs have ended."""
         return not self._thread.is_alive()
 
     def __enter__(self) -> "_JobService":
@@ -207,12 +215,12 @@ class _JobService:
                     self._uri, DATABASE, self._workload, stop=self._stop, on_commit=self._commit
                 )
             )
-        except Exception as error:  # told by the main thread
+        except Exception as error:  # reported by the main thread
             self.failure = error
 
     def _commit(self, report: Commit | Indeterminate) -> None:
         if isinstance(report, Commit):
-            self._ledger.commit(report.job_id, report.sequence, report.trans_id)
+            self._scoreboard.commit(report.job_id, report.sequence, report.trans_id)
 
 
 def _consumer(broker: Broker) -> KafkaConsumer:

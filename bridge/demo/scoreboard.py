@@ -1,4 +1,4 @@
-"""Compares what was committed with what arrived: missing, repeated, out of order."""
+"""Compares committed transitions with arrived messages: missing, repeated, out of order."""
 
 import threading
 from collections import defaultdict
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How the two sides compare at one moment."""
+    """The comparison of both sides at a moment."""
 
     jobs: int
     committed: int
@@ -24,9 +24,9 @@ class Tally:
 
 
 class Scoreboard:
-    """Notes commits and arrivals, from any thread; a transition is known by its ``trans_id``.
+    """Records commits and arrivals by ``trans_id``; safe to use from any thread.
 
-    Out of order is a first arrival after one of a later transition of the same job.
+    A first arrival is out of order if a later transition of the same job arrived before it.
     """
 
     def __init__(self) -> None:
@@ -34,15 +34,17 @@ class Scoreboard:
         self._committed: dict[str, tuple[str, int]] = {}
         self._arrived: set[str] = set()
         self._furthest: dict[str, int] = defaultdict(lambda: -1)
-        self._messages = self._repeated = self._out_of_order = 0
+        self._messages = 0
+        self._repeated = 0
+        self._out_of_order = 0
 
     def commit(self, job_id: str, sequence: int, trans_id: str) -> None:
-        """A transition is in MongoDB for good."""
+        """Record a transition that a majority holds."""
         with self._lock:
             self._committed[trans_id] = (job_id, sequence)
 
     def arrive(self, job_id: str, sequence: int, trans_id: str) -> bool:
-        """A message came; False when it repeats an earlier one."""
+        """Record a message; False if the transition arrived before."""
         with self._lock:
             self._messages += 1
             if trans_id in self._arrived:
@@ -54,7 +56,7 @@ class Scoreboard:
             return True
 
     def tally(self) -> Tally:
-        """Where things stand."""
+        """Compare both sides now."""
         with self._lock:
             missing = len(self._committed.keys() - self._arrived)
             jobs = len({job_id for job_id, _ in self._committed.values()})

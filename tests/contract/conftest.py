@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.servers.kafka import Kafka
-from tests.support.sinks_under_test import DRIVERS, Cluster
+from tests.support.sinks_under_test import DRIVERS, KafkaSinkUnderTest
 
 
 @pytest.fixture(autouse=True)
@@ -19,10 +19,10 @@ def driver(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def cluster(driver: str, kafka: Kafka, topic: str) -> Cluster:
-    return Cluster(driver, kafka, topic)
+def cluster(driver: str, kafka: Kafka, topic: str) -> KafkaSinkUnderTest:
+    return KafkaSinkUnderTest(driver, kafka, topic)
 
 
 @pytest.fixture
-def behind_a_proxy(driver: str, kafka: Kafka, topic: str) -> tuple[Cluster, Kafka]:
-    return Cluster(driver, kafka, topic, f"127.0.0.1:{kafka.proxy_port}"), kafka
+def behind_a_proxy(driver: str, kafka: Kafka, topic: str) -> tuple[KafkaSinkUnderTest, Kafka]:
+    return KafkaSinkUnderTest(driver, kafka, topic, f"127.0.0.1:{kafka.proxy_port}"), kafka

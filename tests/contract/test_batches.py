@@ -10,11 +10,11 @@ from bridge.demo.servers.process import poll
 from bridge.errors import BridgeError, Retryable
 from tests.support.factories import delivery, message
 from tests.support.servers.kafka import Kafka
-from tests.support.sinks_under_test import Cluster, settle
+from tests.support.sinks_under_test import KafkaSinkUnderTest, settle
 
 
 def test_nothing_is_written_after_a_failed_message(
-    behind_a_proxy: tuple[Cluster, Kafka],
+    behind_a_proxy: tuple[KafkaSinkUnderTest, Kafka],
 ) -> None:
     """A later transition of the job would arrive before the failed transition."""
     cluster, kafka = behind_a_proxy
@@ -50,7 +50,7 @@ def lose_last_batches(partition: Path, kept: int) -> None:
 
 
 def test_nothing_is_written_after_a_broker_lost_records(
-    cluster: Cluster, kafka: Kafka, caplog: pytest.LogCaptureFixture
+    cluster: KafkaSinkUnderTest, kafka: Kafka, caplog: pytest.LogCaptureFixture
 ) -> None:
     """They are out of sequence; under a new epoch the broker would accept later messages."""
     with cluster.open() as sink:
@@ -83,7 +83,9 @@ def test_nothing_is_written_after_a_broker_lost_records(
     ], "no traceback for an expected failure"
 
 
-def test_a_batch_too_large_for_its_topic_fails_as_a_whole(cluster: Cluster, kafka: Kafka) -> None:
+def test_a_batch_too_large_for_its_topic_fails_as_a_whole(
+    cluster: KafkaSinkUnderTest, kafka: Kafka
+) -> None:
     """A producer that splits it would acknowledge its first message before its last is written."""
     values = [b"%d" % number + b"x" * 900 for number in range(20)]
     together = [
@@ -113,7 +115,7 @@ def test_a_batch_too_large_for_its_topic_fails_as_a_whole(cluster: Cluster, kafk
 
 
 def test_messages_for_a_silent_broker_are_written_in_order(
-    behind_a_proxy: tuple[Cluster, Kafka],
+    behind_a_proxy: tuple[KafkaSinkUnderTest, Kafka],
 ) -> None:
     """Later hand-overs fill the batches of earlier ones."""
     cluster, kafka = behind_a_proxy

@@ -1,4 +1,4 @@
-"""What every checkpoint store does: the one in memory, the collection in MongoDB, the file."""
+"""The contract of a checkpoint store, for the fake, the collection and the file."""
 
 from __future__ import annotations
 
@@ -11,68 +11,75 @@ from bridge.errors import CheckpointUnusable, Fenced
 from bridge.model.position import ClusterTime, Position, position_before
 from bridge.pipeline.ports import CheckpointStore
 from tests.support.factories import at, checkpoint
-from tests.support.stores_under_test import Collection, File, Memory, Place
+from tests.support.stores_under_test import FileStore, InMemoryStore, MongoStore, StoreUnderTest
 
 
 @pytest.fixture(params=["memory", "file", "mongo"])
-def place(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> Iterator[Place]:
+def under_test(
+    request: pytest.FixtureRequest, tmp_path: Path, database: str
+) -> Iterator[StoreUnderTest]:
     yield from made(request, tmp_path, database)
 
 
 @pytest.fixture(params=["memory", "mongo"])
-def leased(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> Iterator[Place]:
-    """A place where an ownership grows old; a lock does not."""
+def leased(
+    request: pytest.FixtureRequest, tmp_path: Path, database: str
+) -> Iterator[StoreUnderTest]:
+    """A under_test where an ownership grows old; a lock does not."""
     yield from made(request, tmp_path, database)
 
 
-def made(request: pytest.FixtureRequest, folder: Path, database: str) -> Iterator[Place]:
+def made(request: pytest.FixtureRequest, folder: Path, database: str) -> Iterator[StoreUnderTest]:
     if request.param == "memory":
-        yield Memory()
+        yield InMemoryStore()
     elif request.param == "file":
-        file = File(folder)
+        file = FileStore(folder)
         yield file
         file.close()
     else:
-        collection = Collection(request.getfixturevalue("mongo").uri, database)
+        collection = MongoStore(request.getfixturevalue("mongo").uri, database)
         yield collection
         collection.client.close()
 
 
-def owned(place: Place) -> CheckpointStore:
-    store = place.open()
+def owned(under_test: StoreUnderTest) -> CheckpointStore:
+    store = under_test.open()
     assert store.acquire() == ""
     return store
 
 
-def test_a_new_store_holds_nothing(place: Place) -> None:
-    assert owned(place).load() is None
+def test_a_new_store_holds_nothing(under_test: StoreUnderTest) -> None:
+    assert owned(under_test).load() is None
 
 
 @pytest.mark.parametrize(
     "position", [at(7), Position(at(7).token, "8040"), position_before(ClusterTime(5, 6))]
 )
-def test_what_is_saved_is_loaded_by_whoever_comes_next(place: Place, position: Position) -> None:
-    store = owned(place)
+def test_the_next_owner_loads_the_saved_checkpoint(
+    under_test: StoreUnderTest, position: Position
+) -> None:
+    store = owned(under_test)
     saved = checkpoint(epoch=store.epoch).moved(position, 99.5)
 
     store.save(saved)
 
     assert store.load() == saved
-    assert place.open().load() == saved
+    assert under_test.open().load() == saved
 
 
-def test_the_last_save_counts(place: Place) -> None:
-    store = owned(place)
+def test_the_last_save_counts(under_test: StoreUnderTest) -> None:
+    store = owned(under_test)
     for number in range(1, 5):
         store.save(checkpoint(number, epoch=store.epoch, sequence=number))
 
     assert store.load() == checkpoint(4, epoch=store.epoch, sequence=4)
 
 
-def test_the_epoch_is_zero_before_and_grows_with_each_owner(place: Place) -> None:
-    epochs = [place.open().epoch]
+def test_the_epoch_grows_with_each_owner(under_test: StoreUnderTest) -> None:
+    """The epoch is zero before the first owner."""
+    epochs = [under_test.open().epoch]
     for _ in range(3):
-        store = owned(place)
+        store = owned(under_test)
         epochs.append(store.epoch)
         store.save(checkpoint(epoch=store.epoch))
         store.release()
@@ -80,8 +87,9 @@ def test_the_epoch_is_zero_before_and_grows_with_each_owner(place: Place) -> Non
     assert epochs == [0, 1, 2, 3]
 
 
-def test_the_stored_epoch_is_the_owners_whatever_the_checkpoint_says(place: Place) -> None:
-    store = owned(place)
+def test_the_stored_epoch_is_the_owners(under_test: StoreUnderTest) -> None:
+    """The epoch in the saved checkpoint does not matter."""
+    store = owned(under_test)
 
     store.save(checkpoint(epoch=55))
 
@@ -89,18 +97,19 @@ def test_the_stored_epoch_is_the_owners_whatever_the_checkpoint_says(place: Plac
     assert found is not None and found.epoch == store.epoch == 1
 
 
-def test_the_owner_may_ask_again(place: Place) -> None:
-    store = owned(place)
+def test_the_owner_may_ask_again(under_test: StoreUnderTest) -> None:
+    store = owned(under_test)
 
     assert store.acquire() == ""
     assert store.epoch == 1
 
 
-def test_a_second_bridge_is_told_who_is_in_the_way_or_refused(place: Place) -> None:
-    owner = owned(place)
-    second = place.open()
+def test_a_second_bridge_waits_or_is_refused(under_test: StoreUnderTest) -> None:
+    """A store that supports standby names the owner; the others refuse."""
+    owner = owned(under_test)
+    second = under_test.open()
 
-    if place.stands_by:
+    if under_test.stands_by:
         assert "bridge" in second.acquire()
     else:
         with pytest.raises(Fenced, match="Another process owns"):
@@ -110,37 +119,38 @@ def test_a_second_bridge_is_told_who_is_in_the_way_or_refused(place: Place) -> N
     owner.save(checkpoint(epoch=1))
 
 
-def test_a_release_lets_the_next_in_at_once(place: Place) -> None:
-    first = owned(place)
+def test_a_release_lets_the_next_in_at_once(under_test: StoreUnderTest) -> None:
+    first = owned(under_test)
     first.save(checkpoint(3, epoch=1))
     first.release()
 
-    second = owned(place)
+    second = owned(under_test)
 
     assert second.epoch == 2
     found = second.load()
     assert found is not None and found.position == at(3)
 
 
-def test_who_gave_the_ownership_back_cannot_save(place: Place) -> None:
-    store = owned(place)
+def test_who_gave_the_ownership_back_cannot_save(under_test: StoreUnderTest) -> None:
+    store = owned(under_test)
     store.save(checkpoint(1, epoch=1))
     store.release()
 
     with pytest.raises(Fenced):
         store.save(checkpoint(2, epoch=1))
 
-    found = place.open().load()
+    found = under_test.open().load()
     assert found is not None and found.position == at(1)
 
 
-def test_a_dead_owner_of_this_host_is_replaced_at_once(place: Place) -> None:
-    place.dead()
+def test_a_dead_local_owner_is_replaced_at_once(under_test: StoreUnderTest) -> None:
+    under_test.dead()
 
-    assert owned(place).epoch >= 1
+    assert owned(under_test).epoch >= 1
 
 
-def test_a_silent_owner_is_replaced_and_cannot_save_any_more(leased: Place) -> None:
+def test_a_silent_owner_is_replaced_and_fenced(leased: StoreUnderTest) -> None:
+    """A replaced owner can no longer save."""
     first, second = owned(leased), leased.open()
     first.save(checkpoint(1, epoch=1))
     assert second.acquire() != ""
@@ -162,7 +172,7 @@ def test_a_silent_owner_is_replaced_and_cannot_save_any_more(leased: Place) -> N
 
 
 @pytest.mark.parametrize("how", ["renew", "save"])
-def test_an_owner_that_renews_or_saves_stays(leased: Place, how: str) -> None:
+def test_an_owner_that_renews_or_saves_stays(leased: StoreUnderTest, how: str) -> None:
     owner, second = owned(leased), leased.open()
     leased.silent()
 
@@ -171,7 +181,7 @@ def test_an_owner_that_renews_or_saves_stays(leased: Place, how: str) -> None:
     assert second.acquire() != ""
 
 
-def test_a_release_after_another_took_over_takes_nothing_away(leased: Place) -> None:
+def test_a_late_release_leaves_the_new_owner(leased: StoreUnderTest) -> None:
     first, second, third = owned(leased), leased.open(), leased.open()
     leased.silent()
     second.acquire()
@@ -182,8 +192,8 @@ def test_a_release_after_another_took_over_takes_nothing_away(leased: Place) -> 
     second.renew()
 
 
-def test_the_owner_may_clear_the_checkpoint_by_hand_and_stays_the_owner(place: Place) -> None:
-    store = owned(place)
+def test_clearing_the_checkpoint_keeps_the_ownership(under_test: StoreUnderTest) -> None:
+    store = owned(under_test)
     store.save(checkpoint(1, epoch=1))
 
     store.replace(None)
@@ -193,8 +203,8 @@ def test_the_owner_may_clear_the_checkpoint_by_hand_and_stays_the_owner(place: P
     assert store.load() == checkpoint(2, epoch=1)
 
 
-def test_the_owner_may_set_the_checkpoint_back_by_hand(place: Place) -> None:
-    store = owned(place)
+def test_the_owner_may_set_the_checkpoint_back(under_test: StoreUnderTest) -> None:
+    store = owned(under_test)
     store.save(checkpoint(5, epoch=1))
 
     store.replace(checkpoint(2, epoch=1))
@@ -203,10 +213,10 @@ def test_the_owner_may_set_the_checkpoint_back_by_hand(place: Place) -> None:
     assert found is not None and found.position == at(2)
 
 
-def test_damage_is_refused_and_can_be_mended_by_hand(place: Place) -> None:
-    store = owned(place)
+def test_damage_is_refused_and_can_be_repaired(under_test: StoreUnderTest) -> None:
+    store = owned(under_test)
     store.save(checkpoint(1, epoch=1))
-    place.damage()
+    under_test.damage()
 
     with pytest.raises(CheckpointUnusable):
         store.load()
@@ -216,13 +226,13 @@ def test_damage_is_refused_and_can_be_mended_by_hand(place: Place) -> None:
     assert found is not None and found.position == at(2)
 
 
-def test_after_damage_a_newcomer_may_become_the_owner_to_mend_it(place: Place) -> None:
-    first = owned(place)
+def test_a_new_owner_may_repair_a_damaged_checkpoint(under_test: StoreUnderTest) -> None:
+    first = owned(under_test)
     first.save(checkpoint(1, epoch=1))
     first.release()
-    place.damage()
+    under_test.damage()
 
-    second = owned(place)
+    second = owned(under_test)
 
     with pytest.raises(CheckpointUnusable):
         second.load()
@@ -230,11 +240,11 @@ def test_after_damage_a_newcomer_may_become_the_owner_to_mend_it(place: Place) -
     assert second.load() is None
 
 
-def test_the_checkpoint_of_another_name_is_not_taken_for_ones_own(place: Place) -> None:
-    owned(place).save(checkpoint(1))
-    other = place.open("other")
+def test_the_checkpoint_of_another_name_is_ignored(under_test: StoreUnderTest) -> None:
+    owned(under_test).save(checkpoint(1))
+    other = under_test.open("other")
 
-    if isinstance(place, Collection):
+    if isinstance(under_test, MongoStore):
         assert other.load() is None
         assert other.acquire() == "", "bridges of two names do not meet"
     else:
@@ -242,13 +252,13 @@ def test_the_checkpoint_of_another_name_is_not_taken_for_ones_own(place: Place) 
             other.load()
 
 
-def test_looking_at_the_rights_changes_nothing(place: Place) -> None:
-    place.open().check_rights()
-    assert place.open().load() is None
+def test_looking_at_the_rights_changes_nothing(under_test: StoreUnderTest) -> None:
+    under_test.open().check_rights()
+    assert under_test.open().load() is None
 
-    store = owned(place)
+    store = owned(under_test)
     store.save(checkpoint(1, epoch=1))
-    place.open().check_rights()
+    under_test.open().check_rights()
 
     assert store.load() == checkpoint(1, epoch=1)
     store.renew()

@@ -20,11 +20,11 @@ from bridge.model.message import Message
 from bridge.pipeline.ports import Sink
 from tests.support.factories import delivery, message, settings
 from tests.support.servers.kafka import Kafka
-from tests.support.sinks_under_test import MOST, PATIENCE_SECONDS, Cluster, send, settle
+from tests.support.sinks_under_test import MOST, SETTLE_SECONDS, KafkaSinkUnderTest, send, settle
 
 
 def test_a_topic_with_fewer_partitions_needs_a_new_sink(
-    cluster: Cluster, kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
+    cluster: KafkaSinkUnderTest, kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bridge.kafka.timeouts.METADATA_SECONDS", 1.0)
 
@@ -37,7 +37,7 @@ def test_a_topic_with_fewer_partitions_needs_a_new_sink(
         send_more(sink)
         kafka.delete_topic(topic)
         kafka.create_topic(topic, partitions=1)
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + SETTLE_SECONDS
         with pytest.raises(Retryable):
             while time.monotonic() < deadline:
                 send_more(sink)
@@ -47,7 +47,7 @@ def test_a_topic_with_fewer_partitions_needs_a_new_sink(
         settle(cluster, sink, lambda found: len(found) == 1)
 
 
-def test_a_key_has_the_partition_of_the_default_partitioner(cluster: Cluster) -> None:
+def test_a_key_has_the_partition_of_the_default_partitioner(cluster: KafkaSinkUnderTest) -> None:
     keys = [f"job-{number}-{'ü' * (number % 5)}" for number in range(60)]
     with cluster.open() as sink:
         for number, key in enumerate(keys):
@@ -67,7 +67,7 @@ def test_a_key_has_the_partition_of_the_default_partitioner(cluster: Cluster) ->
     assert {number for each in chosen.values() for number in each} == {0, 1, 2}
 
 
-def test_headers_arrive_unchanged(cluster: Cluster) -> None:
+def test_headers_arrive_unchanged(cluster: KafkaSinkUnderTest) -> None:
     headers = [("ce_id", b"t-1"), ("content-type", b"application/json")]
     with cluster.open() as sink:
         sink.send([(Message(cluster.topic, b"job-0", b"{}", headers), delivery(1))])
@@ -78,7 +78,7 @@ def test_headers_arrive_unchanged(cluster: Cluster) -> None:
 
 
 def test_a_closed_sink_delivers_nothing_more(
-    behind_a_proxy: tuple[Cluster, Kafka],
+    behind_a_proxy: tuple[KafkaSinkUnderTest, Kafka],
 ) -> None:
     cluster, kafka = behind_a_proxy
     with kafka.proxy() as proxy:
@@ -107,7 +107,7 @@ def test_a_closed_sink_delivers_nothing_more(
 
 
 def test_a_broken_connection_neither_loses_nor_repeats(
-    behind_a_proxy: tuple[Cluster, Kafka],
+    behind_a_proxy: tuple[KafkaSinkUnderTest, Kafka],
 ) -> None:
     cluster, kafka = behind_a_proxy
     with kafka.proxy() as proxy, cluster.open() as sink:
@@ -207,7 +207,7 @@ def test_a_broker_without_its_controller_is_waited_for(
 
 
 def test_no_answer_is_not_a_missing_permission(
-    driver: str, behind_a_proxy: tuple[Cluster, Kafka], monkeypatch: pytest.MonkeyPatch
+    driver: str, behind_a_proxy: tuple[KafkaSinkUnderTest, Kafka], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster, kafka = behind_a_proxy
     function = {

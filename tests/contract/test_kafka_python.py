@@ -15,17 +15,17 @@ from bridge.demo.servers.process import poll
 from bridge.kafka.kafka_python.producer import KafkaPythonSink
 from tests.support.factories import delivery, message
 from tests.support.servers.kafka import Kafka
-from tests.support.sinks_under_test import Cluster, settle
+from tests.support.sinks_under_test import KafkaSinkUnderTest, settle
 
 DRIVER = "kafka-python"
 PULSES, MAX_TURNS = 4, 100
 #: More partitions, each with one batch in flight, than a broker gets requests at once.
 PARTITIONS, MESSAGES = 12, 60
 
-Turns = Callable[[Cluster, KafkaPythonSink], int]
+Turns = Callable[[KafkaSinkUnderTest, KafkaPythonSink], int]
 
 
-def opened(cluster: Cluster) -> KafkaPythonSink:
+def opened(cluster: KafkaSinkUnderTest) -> KafkaPythonSink:
     return KafkaPythonSink(cluster.config, f"{cluster.topic}-dlq", cluster.wake)
 
 
@@ -41,7 +41,7 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
 
     monkeypatch.setattr(Sender, "_send_producer_data", counted)
 
-    def count(cluster: Cluster, sink: KafkaPythonSink) -> int:
+    def count(cluster: KafkaSinkUnderTest, sink: KafkaPythonSink) -> int:
         before = len(seen)
         for _ in range(PULSES):
             cluster.pulse(sink)
@@ -53,7 +53,7 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
 def test_the_sender_is_idle_while_no_broker_is_reachable(
     kafka: Kafka, topic: str, turns: Turns
 ) -> None:
-    cluster = Cluster(DRIVER, kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
+    cluster = KafkaSinkUnderTest(DRIVER, kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
     with kafka.proxy() as proxy, opened(cluster) as sink:
         sink.send([(message("job-0", b"before", topic), delivery(1))])
         settle(cluster, sink, lambda found: len(found) == 1)
@@ -72,7 +72,7 @@ def test_the_sender_is_idle_while_all_requests_are_in_flight(kafka: Kafka, turns
     topic = f"test-{uuid.uuid4().hex[:12]}"
     for name, partitions in ((topic, PARTITIONS), (f"{topic}-dlq", 1)):
         kafka.create_topic(name, partitions)
-    cluster = Cluster(DRIVER, kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
+    cluster = KafkaSinkUnderTest(DRIVER, kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
     with kafka.proxy() as proxy, opened(cluster) as sink:
         sink.send([(message("job-0", b"before", topic), delivery(1))])
         settle(cluster, sink, lambda found: len(found) == 1)
@@ -107,7 +107,7 @@ def test_the_sender_is_idle_while_its_password_is_refused(tmp_path: Path, turns:
                 ACLOperation.DESCRIBE_CONFIGS,
                 ACLOperation.WRITE,
             )
-        cluster = Cluster(
+        cluster = KafkaSinkUnderTest(
             DRIVER, kafka, "jobs", **{f"kafka__{name}": value for name, value in login.items()}
         )
         with opened(cluster) as sink:
@@ -139,7 +139,7 @@ def test_the_sender_is_woken_once_for_each_hand_over(
         wakeup(client)
 
     monkeypatch.setattr(KafkaNetClient, "wakeup", counted)
-    cluster = Cluster(DRIVER, kafka, topic)
+    cluster = KafkaSinkUnderTest(DRIVER, kafka, topic)
     together = [
         (message(f"job-{number % 20}", b"{}", topic), delivery(number)) for number in range(60)
     ]

@@ -11,7 +11,7 @@ from bridge.kafka.librdkafka import producer
 from bridge.model.window import Sending
 from tests.support.factories import delivery, message
 from tests.support.servers.kafka import Kafka
-from tests.support.sinks_under_test import PATIENCE_SECONDS, Cluster, settle
+from tests.support.sinks_under_test import SETTLE_SECONDS, KafkaSinkUnderTest, settle
 
 
 def together(count: int, topic: str) -> list[Sending]:
@@ -25,8 +25,8 @@ def test_a_few_messages_are_flushed_and_many_linger(
     kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A few would be late otherwise; the first of many would be sent alone."""
-    monkeypatch.setattr(producer, "_LINGER_MS", 2 * PATIENCE_SECONDS * 1000)
-    cluster = Cluster("librdkafka", kafka, topic)
+    monkeypatch.setattr(producer, "_LINGER_MS", 2 * SETTLE_SECONDS * 1000)
+    cluster = KafkaSinkUnderTest("librdkafka", kafka, topic)
     few, many = together(99, topic), together(100, topic)
 
     with cluster.open() as sink:
@@ -43,7 +43,7 @@ def test_a_few_messages_are_flushed_and_many_linger(
 def test_its_log_reaches_no_logger_of_the_process(
     kafka: Kafka, topic: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cluster = Cluster("librdkafka", kafka, topic)
+    cluster = KafkaSinkUnderTest("librdkafka", kafka, topic)
 
     with (
         caplog.at_level(logging.INFO),
@@ -58,7 +58,7 @@ def test_its_log_reaches_no_logger_of_the_process(
 
 def test_warnings_arrive_while_nothing_is_in_flight(kafka: Kafka, topic: str) -> None:
     """librdkafka delivers its log lines only while it is polled."""
-    cluster = Cluster("librdkafka", kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
+    cluster = KafkaSinkUnderTest("librdkafka", kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
     with (
         kafka.proxy() as proxy,
         producer.LibrdkafkaSink(cluster.config, None, cluster.wake) as sink,

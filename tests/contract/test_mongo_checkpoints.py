@@ -1,4 +1,4 @@
-"""What only the store in MongoDB can do: leases of other hosts by the server's clock, and damage to the document."""
+"""The checkpoint store in MongoDB: remote leases by the server's clock, damaged documents."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from bridge.demo.servers.mongod import Mongod
 from bridge.errors import CheckpointUnusable, Fenced, NotPermitted, Retryable
 from bridge.mongo.checkpoints import COLLECTION, MongoCheckpointStore
 from bridge.mongo.lease_owner import this_process
 from tests.support.factories import at, checkpoint
+from tests.support.servers.mongo import MongoDeployment
 
 LEASE = 30.0
 
 
 @pytest.fixture
-def client(mongo: Mongod) -> Iterator[MongoClient[dict[str, Any]]]:
+def client(mongo: MongoDeployment) -> Iterator[MongoClient[dict[str, Any]]]:
     with MongoClient[dict[str, Any]](mongo.uri) as client:
         yield client
 
@@ -54,9 +54,10 @@ def test_an_owner_on_another_host_is_named(
     )
 
 
-def test_a_silent_owner_on_another_host_is_replaced_by_the_servers_clock(
+def test_the_servers_clock_decides_about_a_remote_owner(
     client: MongoClient[dict[str, Any]], database: str
 ) -> None:
+    """A silent owner on another host is replaced when the lease has passed on the server."""
     owned_elsewhere(client, database, silent_seconds=LEASE + 1)
     newcomer = store(client, database)
 
@@ -64,7 +65,7 @@ def test_a_silent_owner_on_another_host_is_replaced_by_the_servers_clock(
     assert newcomer.epoch == 6
 
 
-def test_a_process_that_took_the_number_of_the_owner_is_not_the_owner(
+def test_a_reused_process_id_is_not_the_owner(
     client: MongoClient[dict[str, Any]], database: str
 ) -> None:
     owned_elsewhere(client, database, 0, **(this_process() | {"start": "1"}))
@@ -72,7 +73,7 @@ def test_a_process_that_took_the_number_of_the_owner_is_not_the_owner(
     assert store(client, database).acquire() == ""
 
 
-def test_of_many_newcomers_at_once_one_becomes_the_owner(
+def test_many_standbys_at_once_get_one_owner(
     client: MongoClient[dict[str, Any]], database: str
 ) -> None:
     together = Barrier(8)
@@ -89,7 +90,7 @@ def test_of_many_newcomers_at_once_one_becomes_the_owner(
     assert client[database][COLLECTION].find_one({"_id": "bridge"})["epoch"] == 1  # type: ignore[index]
 
 
-def test_a_document_removed_under_the_owner_is_not_made_again_by_a_save(
+def test_a_save_does_not_recreate_a_removed_document(
     client: MongoClient[dict[str, Any]], database: str
 ) -> None:
     one = store(client, database)
@@ -103,9 +104,10 @@ def test_a_document_removed_under_the_owner_is_not_made_again_by_a_save(
 
 
 @pytest.mark.parametrize("field", ["token", "format", "cluster_time", "fingerprint"])
-def test_a_record_that_lost_a_field_is_damaged_and_never_taken_for_a_first_start(
+def test_a_record_without_a_field_is_damaged(
     client: MongoClient[dict[str, Any]], database: str, field: str
 ) -> None:
+    """It is never mistaken for a first start."""
     one = store(client, database)
     one.acquire()
     one.save(checkpoint(1))
@@ -147,11 +149,11 @@ def test_a_store_out_of_reach_is_waited_for() -> None:
     assert caught.value.part == "checkpoint"
 
 
-def test_a_user_without_the_right_is_told_what_to_grant(
+def test_a_missing_permission_names_the_grant(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     with (
-        Mongod(tmp_path_factory.mktemp("guarded"), auth=True) as server,
+        MongoDeployment(tmp_path_factory.mktemp("guarded"), auth=True) as server,
         MongoClient[dict[str, Any]](server.uri) as nobody,
     ):
         with pytest.raises(NotPermitted, match="Grant find, insert and update"):
@@ -160,7 +162,7 @@ def test_a_user_without_the_right_is_told_what_to_grant(
             store(nobody, "db").acquire()
 
 
-def test_what_a_bridge_stores_can_be_read_by_people(
+def test_the_stored_checkpoint_is_readable(
     client: MongoClient[dict[str, Any]], database: str
 ) -> None:
     one = store(client, database)

@@ -9,19 +9,27 @@ import pytest
 from bridge.errors import BridgeError, Retryable
 from bridge.model.window import Delivery
 from tests.support.factories import delivery, message
-from tests.support.sinks_under_test import DRIVERS, MOST, Cluster, Memory, Place, send, settle
+from tests.support.sinks_under_test import (
+    DRIVERS,
+    MOST,
+    InMemorySink,
+    KafkaSinkUnderTest,
+    SinkUnderTest,
+    send,
+    settle,
+)
 
 
 @pytest.fixture(params=["memory", *DRIVERS])
-def place(request: pytest.FixtureRequest) -> Place:
+def place(request: pytest.FixtureRequest) -> SinkUnderTest:
     if request.param == "memory":
-        return Memory()
-    return Cluster(
+        return InMemorySink()
+    return KafkaSinkUnderTest(
         request.param, request.getfixturevalue("kafka"), request.getfixturevalue("topic")
     )
 
 
-def test_each_message_is_acknowledged_once_and_in_order(place: Place) -> None:
+def test_each_message_is_acknowledged_once_and_in_order(place: SinkUnderTest) -> None:
     with place.open() as sink:
         sent = send(place, sink, 200)
         settled = settle(place, sink, lambda found: len(found) >= 200)
@@ -36,7 +44,7 @@ def test_each_message_is_acknowledged_once_and_in_order(place: Place) -> None:
 
 
 def test_acknowledged_messages_of_a_key_are_in_one_partition(
-    place: Place,
+    place: SinkUnderTest,
 ) -> None:
     with place.open() as sink:
         sent = send(place, sink, 200)
@@ -53,7 +61,7 @@ def test_acknowledged_messages_of_a_key_are_in_one_partition(
         assert [value for value in home if value in values] == values
 
 
-def test_hand_overs_are_written_completely_and_in_order(place: Place) -> None:
+def test_hand_overs_are_written_completely_and_in_order(place: SinkUnderTest) -> None:
     """A batch may end within a hand-over, and continue with the next hand-over."""
     drawn = Random(7)
     sent = [
@@ -85,7 +93,7 @@ def test_hand_overs_are_written_completely_and_in_order(place: Place) -> None:
     assert sum(map(len, place.written())) == len(sent)
 
 
-def test_dead_letters_go_to_their_own_topic(place: Place) -> None:
+def test_dead_letters_go_to_their_own_topic(place: SinkUnderTest) -> None:
     letters = f"{place.topic}-dlq"
     with place.open() as sink:
         assert sink.max_message_bytes(place.topic) and sink.max_message_bytes(letters)
@@ -97,7 +105,7 @@ def test_dead_letters_go_to_their_own_topic(place: Place) -> None:
         assert [value for each in place.written() for value in each] == []
 
 
-def test_the_largest_message_is_known_before_it_is_sent(place: Place) -> None:
+def test_the_largest_message_is_known_before_it_is_sent(place: SinkUnderTest) -> None:
     fits = message("job-0", b"x" * (MOST - 200), place.topic)
     too_large = message("job-0", b"x" * (MOST + 1), place.topic)
     with place.open() as sink:
@@ -106,7 +114,7 @@ def test_the_largest_message_is_known_before_it_is_sent(place: Place) -> None:
         settle(place, sink, lambda found: len(found) == 1)
 
 
-def test_a_failed_message_breaks_the_sink(place: Place) -> None:
+def test_a_failed_message_breaks_the_sink(place: SinkUnderTest) -> None:
     with place.open() as sink:
         send(place, sink, 4)
         settle(place, sink, lambda found: len(found) == 4)
@@ -119,7 +127,7 @@ def test_a_failed_message_breaks_the_sink(place: Place) -> None:
         assert sink.broken
 
 
-def test_a_broken_sink_neither_accepts_nor_settles(place: Place) -> None:
+def test_a_broken_sink_neither_accepts_nor_settles(place: SinkUnderTest) -> None:
     with place.open() as sink:
         place.refuse(sink)
         sink.send([(message("job-0", b"x" * 400, place.topic), delivery(1))])

@@ -1,4 +1,4 @@
-"""What a cursor owes the server: one session, and to be forgotten when it is closed."""
+"""A change stream's cursor: one session, and closed on the server, too."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from bson.timestamp import Timestamp
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from bridge.demo.servers.mongod import Mongod
 from bridge.mongo.change_stream_cursor import BATCH_SIZE, ChangeStreamCursor, parse_reply
-from tests.support.mongo_commands import Heard
+from tests.support.sent_commands import SentCommands
+from tests.support.servers.mongo import MongoDeployment
 
 Document = dict[str, Any]
 
 
-class Place:
+class CursorScenario:
     """A collection with events, and a client of its own to read them with."""
 
     def __init__(self, uri: str, database: str) -> None:
-        self.heard = Heard()
-        self.client = MongoClient[Document](uri, event_listeners=[self.heard])
+        self.sent = SentCommands()
+        self.client = MongoClient[Document](uri, event_listeners=[self.sent])
         self.jobs = self.client[database]["jobs"]
         self.others = MongoClient[Document](uri)
-        # Read behind a write of our own: what others wrote before it is not in the way.
+        """Read past a write of our own, and so past all earlier writes of others."""
         time: Timestamp = self.others[database].command({"insert": "jobs", "documents": [{}]})[
             "operationTime"
         ]
@@ -55,34 +55,34 @@ class Place:
 
 
 @pytest.fixture
-def place(mongo: Mongod, database: str) -> Iterator[Place]:
-    place = Place(mongo.uri, database)
-    yield place
-    place.close()
+def scenario(mongo: MongoDeployment, database: str) -> Iterator[CursorScenario]:
+    scenario = CursorScenario(mongo.uri, database)
+    yield scenario
+    scenario.close()
 
 
-def test_all_its_commands_are_of_one_session(place: Place) -> None:
-    cursor = ChangeStreamCursor(place.jobs)
-    cursor.open(place.stages)
+def test_all_its_commands_are_of_one_session(scenario: CursorScenario) -> None:
+    cursor = ChangeStreamCursor(scenario.jobs)
+    cursor.open(scenario.stages)
     # Another operation between two of its own would get the session of an implicit one.
-    with place.client.start_session() as session:
-        place.jobs.find_one({}, session=session)
+    with scenario.client.start_session() as session:
+        scenario.jobs.find_one({}, session=session)
         cursor.more(1)
     cursor.close()
 
     sent = [
         one
-        for one in place.heard.commands
+        for one in scenario.sent.commands
         if next(iter(one)) in ("aggregate", "getMore", "killCursors")
     ]
     assert [next(iter(one)) for one in sent] == ["aggregate", "getMore", "killCursors"]
     assert len({bytes(one["lsid"]["id"]) for one in sent}) == 1
 
 
-def test_events_come_once_and_in_order_whatever_the_number_of_answers(place: Place) -> None:
-    written = place.write(BATCH_SIZE * 2 + 10)
-    cursor = ChangeStreamCursor(place.jobs)
-    answers = [parse_reply(cursor.open(place.stages))]
+def test_events_come_once_and_in_order(scenario: CursorScenario) -> None:
+    written = scenario.write(BATCH_SIZE * 2 + 10)
+    cursor = ChangeStreamCursor(scenario.jobs)
+    answers = [parse_reply(cursor.open(scenario.stages))]
     while sum(len(one.events) for one in answers) < len(written):
         answers.append(parse_reply(cursor.more(1000)))
     cursor.close()
@@ -95,11 +95,12 @@ def test_events_come_once_and_in_order_whatever_the_number_of_answers(place: Pla
         assert answer.token["_data"] >= answer.events[-1]["_id"]["_data"]
 
 
-def test_an_answer_comes_with_the_write_and_not_at_the_end_of_the_wait(place: Place) -> None:
-    cursor = ChangeStreamCursor(place.jobs)
-    answer = parse_reply(cursor.open(place.stages))
+def test_an_answer_comes_with_the_write(scenario: CursorScenario) -> None:
+    """It does not wait for the end of the await time."""
+    cursor = ChangeStreamCursor(scenario.jobs)
+    answer = parse_reply(cursor.open(scenario.stages))
     assert answer.events == []
-    writing = threading.Timer(0.2, place.write, [1])
+    writing = threading.Timer(0.2, scenario.write, [1])
     writing.start()
 
     answer = parse_reply(cursor.more(60_000))
@@ -109,33 +110,35 @@ def test_an_answer_comes_with_the_write_and_not_at_the_end_of_the_wait(place: Pl
     cursor.close()
 
 
-def test_a_closed_cursor_is_forgotten_by_the_server(place: Place) -> None:
-    cursor = ChangeStreamCursor(place.jobs)
-    cursor.open(place.stages)
-    assert len(place.cursors()) == 1
+def test_a_closed_cursor_is_forgotten_by_the_server(scenario: CursorScenario) -> None:
+    cursor = ChangeStreamCursor(scenario.jobs)
+    cursor.open(scenario.stages)
+    assert len(scenario.cursors()) == 1
 
     cursor.close()
 
-    assert place.cursors() == []
+    assert scenario.cursors() == []
 
 
-def test_a_cursor_that_failed_is_not_asked_to_be_killed(place: Place) -> None:
-    cursor = ChangeStreamCursor(place.jobs)
-    cursor.open(place.stages)
-    place.others[place.jobs.database.name].command("killCursors", "jobs", cursors=place.cursors())
+def test_a_failed_cursor_is_not_killed(scenario: CursorScenario) -> None:
+    cursor = ChangeStreamCursor(scenario.jobs)
+    cursor.open(scenario.stages)
+    scenario.others[scenario.jobs.database.name].command(
+        "killCursors", "jobs", cursors=scenario.cursors()
+    )
 
     with pytest.raises(OperationFailure) as caught:
         cursor.more(1)
     cursor.close()
 
     assert caught.value.code == 43
-    assert next(iter(place.heard.commands[-1])) == "getMore"
+    assert next(iter(scenario.sent.commands[-1])) == "getMore"
 
 
-def test_the_end_of_the_collection_ends_the_cursor(place: Place) -> None:
-    cursor = ChangeStreamCursor(place.jobs)
-    cursor.open(place.stages)
-    place.others[place.jobs.database.name]["jobs"].drop()
+def test_the_end_of_the_collection_ends_the_cursor(scenario: CursorScenario) -> None:
+    cursor = ChangeStreamCursor(scenario.jobs)
+    cursor.open(scenario.stages)
+    scenario.others[scenario.jobs.database.name]["jobs"].drop()
 
     answer = parse_reply(cursor.more(60_000))
     while answer.cursor_id:

@@ -5,33 +5,34 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from random import Random
 from typing import Any
 
 import pytest
 
 from bridge.demo.job_service.workload import afterthoughts, new_id, sent
-from bridge.demo.servers.mongod import Mongod
 from bridge.model.transition import Transition
+from tests.support.job_writer import now
+from tests.support.servers.mongo import MongoDeployment
 from tests.support.simulator import Commit, Workload, play
-from tests.support.source_jobs import Jobs, Seen, now, seen
+from tests.support.source_under_test import Identity, SourceUnderTest
 
 
 @pytest.fixture
-def jobs(mongo: Mongod, database: str) -> Iterator[Jobs]:
-    with Jobs(mongo.uri, database) as jobs:
+def jobs(mongo: MongoDeployment, database: str) -> Iterator[SourceUnderTest]:
+    with SourceUnderTest(mongo.uri, database) as jobs:
         yield jobs
 
 
-def test_all_the_simulated_service_commits_is_read_in_order_and_nothing_else(
-    jobs: Jobs, mongo: Mongod
+def test_exactly_the_services_commits_are_read_in_order(
+    jobs: SourceUnderTest, mongo: MongoDeployment
 ) -> None:
-    commits: list[Seen] = []
+    commits: list[Identity] = []
 
     def each(outcome: Any) -> None:
         assert isinstance(outcome, Commit)
-        commits.append(Seen(outcome.job_id, outcome.state, outcome.trans_id, outcome.sequence))
+        commits.append(Identity(outcome.job_id, outcome.state, outcome.trans_id, outcome.sequence))
 
     async def whole() -> None:
         workload = Workload(jobs=25, rate=None, seed=5)
@@ -39,10 +40,10 @@ def test_all_the_simulated_service_commits_is_read_in_order_and_nothing_else(
 
     with jobs.reading() as reader:
         asyncio.run(asyncio.wait_for(whole(), 60))
-        end = jobs.here()
+        end = jobs.end_position()
         jobs.insert()
-        reader.pass_position(end)
-        found = reader.seen[:-1]
+        reader.read_past(end)
+        found = reader.identities[:-1]
 
     assert sorted(found) == sorted(commits)
     for job_id in {one.job_id for one in found}:
@@ -50,13 +51,13 @@ def test_all_the_simulated_service_commits_is_read_in_order_and_nothing_else(
     assert len(reader.events) == len(found) + 1, "noise did not come as far as the bridge"
 
 
-def test_each_transition_has_the_time_the_service_gave_it(jobs: Jobs) -> None:
+def test_each_transition_has_the_services_time(jobs: SourceUnderTest) -> None:
     with jobs.reading() as reader:
         job_id = jobs.insert()
         jobs.advance(job_id, "download_submitted", now() + timedelta(seconds=1))
-        reader.take(2)
+        reader.read_transitions(2)
 
-    document = jobs.documents.find_one({"id": job_id})
+    document = jobs.collection.find_one({"id": job_id})
     assert document is not None
     assert [one.time for one in reader.items if isinstance(one, Transition)] == [
         one["time"].isoformat() for one in document["transition_times"]
@@ -64,43 +65,43 @@ def test_each_transition_has_the_time_the_service_gave_it(jobs: Jobs) -> None:
     assert all(event.committed is not None for event in reader.events)
 
 
-def test_transitions_within_one_millisecond_are_all_read(jobs: Jobs) -> None:
+def test_transitions_within_one_millisecond_are_all_read(jobs: SourceUnderTest) -> None:
     moment = now()
     with jobs.reading() as reader:
         job_id = jobs.insert(_update_time=moment)
         for state in ("download_submitted", "job_submitting", "job_submitted"):
             jobs.advance(job_id, state, moment)
-        found = reader.take(4)
+        found = reader.read_transitions(4)
 
     assert found == jobs.history(job_id)
 
 
-def test_a_state_that_is_entered_twice_in_a_row_is_read_twice(jobs: Jobs) -> None:
+def test_a_state_entered_twice_is_read_twice(jobs: SourceUnderTest) -> None:
     with jobs.reading() as reader:
         job_id = jobs.insert()
         jobs.advance(job_id, "created")
-        found = reader.take(2)
+        found = reader.read_transitions(2)
 
     assert found == jobs.history(job_id)
     assert [one.state for one in found] == ["created", "created"]
 
 
-def test_an_array_beside_the_history_does_not_hide_a_transition(jobs: Jobs) -> None:
+def test_another_array_does_not_hide_a_transition(jobs: SourceUnderTest) -> None:
     with jobs.reading() as reader:
         job_id = jobs.insert("perlmutter-jaws")
         jobs.advance(
             job_id, "complete", outputs=[{"file": f"f{n}"} for n in range(2000)], traceback=None
         )
-        found = reader.take(2)
+        found = reader.read_transitions(2)
 
     assert found == jobs.history(job_id)
 
 
-def noise(jobs: Jobs, job_id: str) -> None:
+def noise(jobs: SourceUnderTest, job_id: str) -> None:
     first = jobs.history(job_id)[0]
-    jobs.documents.update_one(*sent(job_id, first.trans_id))
+    jobs.collection.update_one(*sent(job_id, first.trans_id))
     for update in afterthoughts("perlmutter-jaws", now()):
-        assert jobs.documents.update_one({"id": job_id}, update).matched_count == 1
+        assert jobs.collection.update_one({"id": job_id}, update).matched_count == 1
     for update in (
         {
             "$set": {
@@ -114,10 +115,10 @@ def noise(jobs: Jobs, job_id: str) -> None:
         {"$set": {"state": "error"}},
         {"$unset": {"error": "", "admin_meta": ""}},
     ):
-        jobs.documents.update_one({"id": job_id}, update)
+        jobs.collection.update_one({"id": job_id}, update)
 
 
-def test_noise_is_no_transition_however_it_looks(jobs: Jobs) -> None:
+def test_noise_is_no_transition_however_it_looks(jobs: SourceUnderTest) -> None:
     with jobs.reading() as reader:
         job_id = jobs.insert()
         noise(jobs, job_id)
@@ -125,14 +126,14 @@ def test_noise_is_no_transition_however_it_looks(jobs: Jobs) -> None:
             {"id": job_id, "state": "error", "transition_times": [{"state": "error"}]}
         )
         last = jobs.insert()
-        found = reader.take(2)
+        found = reader.read_transitions(2)
 
     assert found == [jobs.history(job_id)[0], *jobs.history(last)]
-    # Only the document set inside an element comes as far as the bridge.
+    """Only a document set as an element reaches the bridge."""
     assert [event.skipped for event in reader.events] == ["", "no_transition", ""]
 
 
-def test_two_elements_in_one_update_are_two_transitions_of_one_event(jobs: Jobs) -> None:
+def test_two_elements_are_two_transitions_of_one_event(jobs: SourceUnderTest) -> None:
     first, second = (
         [
             {"state": state, "time": now(), "trans_id": new_id()}
@@ -142,143 +143,74 @@ def test_two_elements_in_one_update_are_two_transitions_of_one_event(jobs: Jobs)
     )
     with jobs.reading() as reader:
         job_id = jobs.insert()
-        jobs.documents.update_one(
+        jobs.collection.update_one(
             {"id": job_id},
             {"$push": {"transition_times": {"$each": first}}, "$set": {"state": "canceled"}},
         )
-        jobs.documents.update_one(
+        jobs.collection.update_one(
             {"id": job_id},
             [{"$set": {"transition_times": {"$concatArrays": ["$transition_times", second]}}}],
         )
-        found = reader.take(5)
+        found = reader.read_transitions(5)
 
     assert found == jobs.history(job_id)
     assert [len(event.items) for event in reader.events] == [1, 2, 2]
 
 
-def test_more_than_ten_transitions_stay_in_order(jobs: Jobs) -> None:
+def test_more_than_ten_transitions_stay_in_order(jobs: SourceUnderTest) -> None:
     many = [{"state": f"s{n}", "time": now(), "trans_id": f"t{n}"} for n in range(13)]
     with jobs.reading() as reader:
         job_id = jobs.insert()
-        jobs.documents.update_one({"id": job_id}, {"$push": {"transition_times": {"$each": many}}})
-        found = reader.take(14)
+        jobs.collection.update_one({"id": job_id}, {"$push": {"transition_times": {"$each": many}}})
+        found = reader.read_transitions(14)
 
     assert found == jobs.history(job_id)
 
 
-def test_a_history_written_anew_is_sent_whole(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_history_written_anew_is_sent_whole(
+    jobs: SourceUnderTest, caplog: pytest.LogCaptureFixture
+) -> None:
     anew = [{"state": state, "time": now(), "trans_id": state} for state in ("created", "error")]
     with jobs.reading() as reader, caplog.at_level(logging.WARNING):
         job_id = jobs.insert()
-        jobs.documents.update_one(
+        jobs.collection.update_one(
             {"id": job_id}, {"$set": {"transition_times": anew, "state": "error"}}
         )
-        found = reader.take(3)
+        found = reader.read_transitions(3)
 
     assert found[1:] == jobs.history(job_id)
     assert "was rewritten" in caplog.text
 
 
-def test_a_replaced_document_sends_its_history(jobs: Jobs) -> None:
+def test_a_replaced_document_sends_its_history(jobs: SourceUnderTest) -> None:
     with jobs.reading() as reader:
         job_id = jobs.insert()
-        document = jobs.documents.find_one({"id": job_id}, {"_id": 0})
+        document = jobs.collection.find_one({"id": job_id}, {"_id": 0})
         assert document is not None
         document["transition_times"].append({"state": "error", "time": now(), "trans_id": "t-2"})
-        jobs.documents.replace_one({"id": job_id}, document)
-        found = reader.take(3)
+        jobs.collection.replace_one({"id": job_id}, document)
+        found = reader.read_transitions(3)
 
     assert found[1:] == jobs.history(job_id)
 
 
-def test_an_insert_with_two_transitions_is_one_event(jobs: Jobs) -> None:
+def test_an_insert_with_two_transitions_is_one_event(jobs: SourceUnderTest) -> None:
     two = [
         {"state": state, "time": now(), "trans_id": state, "notif_sent": True}
         for state in ("created", "complete")
     ]
     with jobs.reading() as reader:
         job_id = jobs.insert(transition_times=two)
-        found = reader.take(2)
+        found = reader.read_transitions(2)
 
     assert found == jobs.history(job_id)
     assert [len(event.items) for event in reader.events] == [2]
 
 
-RESET: list[dict[str, Any]] = [
-    {
-        "$set": {
-            "state": "download_submitted",
-            "trans_history": {
-                "$concatArrays": [{"$ifNull": ["$trans_history", []]}, "$transition_times"]
-            },
-            "transition_times": [
-                {
-                    "$mergeObjects": [
-                        {"$first": "$transition_times"},
-                        {"state": "download_submitted", "trans_id": "again"},
-                    ]
-                }
-            ],
-        }
-    }
-]
-
-
-def test_a_job_begun_anew_with_its_history_moved_away_sends_the_transition_it_begins_with(
-    jobs: Jobs,
-) -> None:
-    with jobs.reading() as reader:
-        job_id = jobs.insert()
-        for state in ("download_submitted", "error"):
-            jobs.advance(job_id, state)
-        assert jobs.documents.update_one({"id": job_id}, RESET).modified_count == 1
-        before = jobs.history(job_id)
-        jobs.advance(job_id, "job_submitting")
-        found = reader.take(5)
-
-    assert found[3:] == jobs.history(job_id)
-    assert before == [Seen(job_id, "download_submitted", "again", 0)]
-    again = reader.events[3]
-    (item,) = again.items
-    assert isinstance(item, Transition) and again.committed is not None
-    assert datetime.fromisoformat(item.time).timestamp() == pytest.approx(
-        again.committed, abs=0.001
-    )  # its own time was left as it was
-
-
-def test_a_job_begun_anew_at_a_new_time_has_that_time(jobs: Jobs) -> None:
-    moment = now() + timedelta(minutes=5)
-    with jobs.reading() as reader:
-        job_id = jobs.insert()
-        jobs.documents.update_one(
-            {"id": job_id},
-            [
-                {
-                    "$set": {
-                        "state": "x",
-                        "transition_times": [
-                            {
-                                "$mergeObjects": [
-                                    {"$first": "$transition_times"},
-                                    {"state": "x", "trans_id": "again", "time": moment},
-                                ]
-                            }
-                        ],
-                    }
-                }
-            ],
-        )
-        reader.take(2)
-
-    item = reader.items[1]
-    assert seen(item) == Seen(job_id, "x", "again", 0)
-    assert isinstance(item, Transition) and item.time == moment.isoformat()
-
-
 @pytest.mark.parametrize("seed", range(3))
-def test_random_writes_are_read_exactly_from_any_place(jobs: Jobs, seed: int) -> None:
-    random, expected, ids = Random(seed), list[Seen](), list[str]()
-    start = jobs.here()
+def test_random_writes_are_read_exactly_from_any_place(jobs: SourceUnderTest, seed: int) -> None:
+    random, expected, ids = Random(seed), list[Identity](), list[str]()
+    start = jobs.end_position()
     for _ in range(60):
         chosen = random.choice(ids) if ids and random.random() < 0.8 else ""
         if not chosen:
@@ -286,7 +218,7 @@ def test_random_writes_are_read_exactly_from_any_place(jobs: Jobs, seed: int) ->
             expected += jobs.history(ids[-1])
         elif random.random() < 0.5:
             noise(jobs, chosen)
-            jobs.documents.update_one(
+            jobs.collection.update_one(
                 {"id": chosen}, {"$set": {"state": jobs.history(chosen)[-1].state}}
             )
         else:
@@ -294,12 +226,12 @@ def test_random_writes_are_read_exactly_from_any_place(jobs: Jobs, seed: int) ->
             expected.append(jobs.history(chosen)[-1])
 
     with jobs.reading(start) as reader:
-        reader.take(len(expected))
+        reader.read_transitions(len(expected))
     middle = reader.events[len(reader.events) // 2].position
     jobs.source = jobs.another_source()
     with jobs.reading(middle) as rest:
         left = [one for event in reader.events if event.position > middle for one in event.items]
-        rest.take(len(left))
+        rest.read_transitions(len(left))
 
-    assert reader.seen == expected
+    assert reader.identities == expected
     assert rest.items == left

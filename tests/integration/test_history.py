@@ -19,7 +19,6 @@ from pymongo.collection import Collection
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from bridge.demo.servers.mongod import Mongod
 from bridge.demo.servers.process import poll
 from bridge.model.gap import Gap
 from bridge.model.position import ClusterTime, position_before
@@ -27,6 +26,7 @@ from bridge.model.profile import PROFILES
 from bridge.mongo.job_documents import DATE, recovery_cursor_of
 from bridge.mongo.job_history_reader import JobHistoryReader
 from bridge.mongo.query_plans import lacks_index
+from tests.support.servers.mongo import MongoDeployment
 
 NOW = datetime(2026, 3, 2, 18, 0, tzinfo=timezone.utc)
 MISSING = object()
@@ -63,7 +63,7 @@ AGAIN = {"unusable", "number", "later number", "decimal", "date", "later date"}
 
 
 @pytest.fixture
-def jobs(mongo: Mongod, database: str) -> Iterator[Collection[dict[str, Any]]]:
+def jobs(mongo: MongoDeployment, database: str) -> Iterator[Collection[dict[str, Any]]]:
     with MongoClient[dict[str, Any]](mongo.uri, w="majority") as client:
         collection = client[database].jobs
         collection.create_index([("_update_time", ASCENDING)])
@@ -85,7 +85,7 @@ def names(history: JobHistoryReader, *where: Any) -> list[str]:
     return [job.job_id for job in history.jobs(*where)]
 
 
-def test_a_job_whose_update_time_says_nothing_may_have_been_updated_at_any(
+def test_a_job_without_update_time_is_always_read(
     history: JobHistoryReader,
 ) -> None:
     since = NOW.timestamp() - 60
@@ -98,7 +98,7 @@ def test_all_history_is_that_of_every_job_once(history: JobHistoryReader) -> Non
     assert sorted(names(history)) == sorted(EVERY)
 
 
-def test_wherever_it_stops_it_goes_on_with_all_the_rest(history: JobHistoryReader) -> None:
+def test_it_resumes_with_the_rest_from_anywhere(history: JobHistoryReader) -> None:
     whole = list(history.jobs())
     for done in range(len(whole)):
         place = max((job.recovery_cursor for job in whole[:done]), default="")
@@ -109,7 +109,7 @@ def test_wherever_it_stops_it_goes_on_with_all_the_rest(history: JobHistoryReade
     assert len(rest) == 2, "and nothing twice but the last"
 
 
-def told(
+def ids_read(
     history: JobHistoryReader,
     place: str,
     since: float | None = None,
@@ -123,34 +123,34 @@ def told(
     return once
 
 
-def test_going_on_in_a_gap_that_became_longer_reads_again_what_may_have_been_written_since(
+def test_an_extended_gap_rereads_recent_writes(
     history: JobHistoryReader,
 ) -> None:
     place, reread_from = recovery_cursor_of(DATE, NOW.timestamp() + 5), NOW.timestamp() - 60
 
-    assert told(history, place) == ["later date"]
-    assert set(told(history, place, reread_from=reread_from)) == EVERY.keys() - OLD
-    assert told(history, place, since=NOW.timestamp() + 4, reread_from=reread_from)[-1:] == [
+    assert ids_read(history, place) == ["later date"]
+    assert set(ids_read(history, place, reread_from=reread_from)) == EVERY.keys() - OLD
+    assert ids_read(history, place, since=NOW.timestamp() + 4, reread_from=reread_from)[-1:] == [
         "later date"
     ]
-    assert told(history, recovery_cursor_of(DATE, NOW.timestamp() - 900), reread_from=reread_from)[
-        -3:
-    ] == [
+    assert ids_read(
+        history, recovery_cursor_of(DATE, NOW.timestamp() - 900), reread_from=reread_from
+    )[-3:] == [
         "old date",
         "date",
         "later date",
     ]
 
 
-def test_what_was_updated_since_a_gap_was_begun_to_be_read_is_read_once_more(
+def test_updates_during_the_reading_are_read_again(
     history: JobHistoryReader,
 ) -> None:
-    """A job that another writer's clock set back meanwhile was behind what was read, and is before it now."""
-    assert set(told(history, "")) == EVERY.keys()
+    """Another writer's clock moves a job from after the recovery cursor to before it."""
+    assert set(ids_read(history, "")) == EVERY.keys()
 
 
 @contextmanager
-def replication_held(server: Mongod) -> Iterator[None]:
+def replication_held(server: MongoDeployment) -> Iterator[None]:
     """The other nodes apply nothing meanwhile, so no new write is a majority's."""
     others = [number for number in range(3) if number != server.primary_index()]
 
@@ -166,12 +166,14 @@ def replication_held(server: Mongod) -> Iterator[None]:
         switch("off")
 
 
-def test_what_a_majority_has_not_yet_is_waited_for(
+def test_a_lagging_majority_is_waited_for(
     tmp_path_factory: pytest.TempPathFactory, database: str
 ) -> None:
     folder = tmp_path_factory.mktemp("majority")
     with (
-        Mongod(folder, nodes=3, arguments=("--setParameter", "enableTestCommands=1")) as server,
+        MongoDeployment(
+            folder, nodes=3, arguments=("--setParameter", "enableTestCommands=1")
+        ) as server,
         MongoClient[dict[str, Any]](server.uri, w=1) as client,
         ThreadPoolExecutor() as pool,
     ):
@@ -191,10 +193,10 @@ def test_what_a_majority_has_not_yet_is_waited_for(
             assert [
                 job["id"] for job in jobs.with_options(read_concern=ReadConcern("majority")).find()
             ] == ["old"]
-            told = pool.submit(names, JobHistoryReader(jobs, PROFILES["cts"]))
-            poll(lambda: told.done() or reads(), "history to be read")
+            reading = pool.submit(names, JobHistoryReader(jobs, PROFILES["cts"]))
+            poll(lambda: reading.done() or reads(), "history to be read")
 
-        assert told.result() == ["old", "new"]
+        assert reading.result() == ["old", "new"]
 
 
 def test_nothing_is_looked_at_without_the_index(

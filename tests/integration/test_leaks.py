@@ -1,4 +1,4 @@
-"""Trying again for days must cost nothing: no thread and no file descriptor is left behind."""
+"""Repeated attempts leave no thread and no file descriptor open."""
 
 import gc
 import logging
@@ -12,7 +12,6 @@ import pytest
 
 from bridge.app.background import Background
 from bridge.clock import SystemClock
-from bridge.demo.servers.mongod import Mongod
 from bridge.demo.servers.process import free_port
 from bridge.errors import Retryable
 from bridge.kafka import timeouts
@@ -24,6 +23,7 @@ from bridge.mongo.source import MongoSource
 from bridge.pipeline.pulse import Pulse
 from bridge.settings import Settings, load
 from tests.support.servers.kafka import Kafka
+from tests.support.servers.mongo import MongoDeployment
 
 
 def _config(**options: object) -> Settings:
@@ -43,7 +43,7 @@ def _counted() -> int:
 
 
 def _leaves_nothing(attempt: Callable[[], None], held: Callable[[], int] = _held) -> None:
-    """Other tests' servers come and go: what counts is that not every attempt leaves something."""
+    # Other tests' servers start and stop: only a leak with every attempt counts.
     attempt()
     before = held()
     for _ in range(ATTEMPTS):
@@ -57,8 +57,8 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(autouse=True)
-def unheard(caplog: pytest.LogCaptureFixture) -> None:
-    """pytest keeps log records until the test ends, and with them the client's connections."""
+def without_log_records(caplog: pytest.LogCaptureFixture) -> None:
+    """pytest keeps log records, and the connections in them, until the test ends."""
     caplog.set_level(logging.CRITICAL, "kafka")
 
 
@@ -83,9 +83,7 @@ def test_a_broker_that_is_away_leaves_nothing_behind(
 
 
 @DRIVERS
-def test_nor_does_a_broker_that_is_waited_for_as_the_bridge_does(
-    driver: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_waiting_for_a_broker_leaks_nothing(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It collects garbage seldom, so nothing may be left to that."""
     monkeypatch.setattr(timeouts, "BOOTSTRAP_SECONDS", 0.2)
     settings = _config(kafka__bootstrap_servers=f"127.0.0.1:{free_port()}", kafka__driver=driver)
@@ -118,7 +116,7 @@ def test_a_closed_sink_leaves_nothing_behind(driver: str, kafka: Kafka, topic: s
     _leaves_nothing(attempt)
 
 
-def test_a_closed_stream_leaves_nothing_behind(mongo: Mongod, database: str) -> None:
+def test_a_closed_stream_leaves_nothing_behind(mongo: MongoDeployment, database: str) -> None:
     settings = _config(mongo__uri=mongo.uri, mongo__database=database)
     client = state_client(settings)
     source = MongoSource(settings, profile_of(settings), client)

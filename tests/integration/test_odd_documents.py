@@ -1,4 +1,4 @@
-"""Documents that are deleted, broken or huge: set aside or read, and never in the way of the next."""
+"""Deleted, invalid and huge documents do not stop the stream."""
 
 from __future__ import annotations
 
@@ -8,39 +8,40 @@ from typing import Any
 
 import pytest
 
-from bridge.demo.servers.mongod import Mongod
 from bridge.model.transition import Poison
-from tests.support.source_jobs import Jobs, now, seen
+from tests.support.job_writer import now
+from tests.support.servers.mongo import MongoDeployment
+from tests.support.source_under_test import SourceUnderTest, identity
 
 
 @pytest.fixture
-def jobs(mongo: Mongod, database: str) -> Iterator[Jobs]:
-    with Jobs(mongo.uri, database) as jobs:
+def jobs(mongo: MongoDeployment, database: str) -> Iterator[SourceUnderTest]:
+    with SourceUnderTest(mongo.uri, database) as jobs:
         yield jobs
 
 
 def test_a_delete_sends_nothing_and_is_counted(
-    jobs: Jobs, caplog: pytest.LogCaptureFixture
+    jobs: SourceUnderTest, caplog: pytest.LogCaptureFixture
 ) -> None:
     with jobs.reading() as reader, caplog.at_level(logging.WARNING):
         job_id = jobs.insert()
-        jobs.documents.delete_one({"id": job_id})
+        jobs.collection.delete_one({"id": job_id})
         last = jobs.insert()
-        reader.take(2)
+        reader.read_transitions(2)
 
     assert [event.skipped for event in reader.events] == ["", "delete", ""]
-    assert reader.seen[1:] == jobs.history(last)
+    assert reader.identities[1:] == jobs.history(last)
     assert "a job was deleted" in caplog.text
 
 
-def test_a_job_deleted_before_its_id_is_looked_up_is_set_aside(jobs: Jobs) -> None:
+def test_a_job_deleted_before_lookup_is_dead_lettered(jobs: SourceUnderTest) -> None:
     job_id = jobs.insert()
-    start = jobs.here()
+    start = jobs.end_position()
     jobs.advance(job_id, "download_submitted")
-    jobs.documents.delete_one({"id": job_id})
+    jobs.collection.delete_one({"id": job_id})
 
     with jobs.reading(start) as reader:
-        reader.pass_event(2)
+        reader.read_events(2)
 
     (item,) = reader.events[0].items
     assert isinstance(item, Poison)
@@ -57,23 +58,23 @@ def test_a_job_deleted_before_its_id_is_looked_up_is_set_aside(jobs: Jobs) -> No
         ({"transition_times": ["created"]}, "the state is missing"),
     ],
 )
-def test_an_odd_document_is_set_aside_and_the_next_one_read(
-    jobs: Jobs, change: dict[str, Any], reason: str
+def test_an_odd_document_does_not_stop_the_stream(
+    jobs: SourceUnderTest, change: dict[str, Any], reason: str
 ) -> None:
     with jobs.reading() as reader:
         jobs.insert(**change)
         last = jobs.insert()
-        reader.pass_event(2)
+        reader.read_events(2)
 
     poison, good = reader.items
     assert isinstance(poison, Poison) and poison.reason.startswith(reason)
-    assert seen(good) == jobs.history(last)[0]
+    assert identity(good) == jobs.history(last)[0]
 
 
-def test_a_document_close_to_the_largest_is_read_without_its_inputs(jobs: Jobs) -> None:
+def test_an_almost_oversized_document_is_read_without_inputs(jobs: SourceUnderTest) -> None:
     with jobs.reading() as reader:
         job_id = jobs.insert(job_input={"params": "x" * 14_000_000})
         jobs.advance(job_id, "complete")
-        found = reader.take(2)
+        found = reader.read_transitions(2)
 
     assert found == jobs.history(job_id)

@@ -9,13 +9,14 @@ import pytest
 from bson import Code, Decimal128, Int64, ObjectId
 from pymongo import MongoClient
 
-from bridge.demo.servers.mongod import Mongod
 from bridge.errors import Misconfigured
 from bridge.model.transition import Transition, made_trans_id
 from bridge.mongo.change_stream_cursor import BATCH_SIZE
 from bridge.mongo.job_id_cache import JobIdCache, make_lookup
-from tests.support.mongo_commands import Heard
-from tests.support.source_jobs import Jobs, now, seen
+from tests.support.job_writer import now
+from tests.support.sent_commands import SentCommands
+from tests.support.servers.mongo import MongoDeployment
+from tests.support.source_under_test import SourceUnderTest, identity
 
 
 def engine_job(**fields: Any) -> dict[str, Any]:
@@ -32,9 +33,12 @@ def engine_job(**fields: Any) -> dict[str, Any]:
     }
 
 
-def test_the_execution_engine_tells_each_new_status(mongo: Mongod, database: str) -> None:
-    with Jobs(mongo.uri, database, jobs__profile="ee2") as jobs, jobs.reading() as reader:
-        key = jobs.documents.insert_one(engine_job()).inserted_id
+def test_the_execution_engine_tells_each_new_status(mongo: MongoDeployment, database: str) -> None:
+    with (
+        SourceUnderTest(mongo.uri, database, jobs__profile="ee2") as jobs,
+        jobs.reading() as reader,
+    ):
+        key = jobs.collection.insert_one(engine_job()).inserted_id
         for update in (
             {"$set": {"status": "queued", "queued": 1741111112.5, "updated": 1741111112.5}},
             {"$set": {"scheduler_id": "1", "scheduler_type": "condor", "updated": 1741111113.0}},
@@ -44,11 +48,11 @@ def test_the_execution_engine_tells_each_new_status(mongo: Mongod, database: str
             {"$set": {"status": "running"}},
             {"$set": {"status": "completed", "updated": 1741111120.0009}},
         ):
-            jobs.documents.update_one({"_id": key}, update)
-        batch = jobs.documents.insert_many(
+            jobs.collection.update_one({"_id": key}, update)
+        batch = jobs.collection.insert_many(
             [engine_job(), engine_job(status="estimating")]
         ).inserted_ids
-        reader.take(6)
+        reader.read_transitions(6)
 
     items = [item for item in reader.items if isinstance(item, Transition)]
     assert [(one.job_id, one.state) for one in items] == [
@@ -67,27 +71,25 @@ def test_the_execution_engine_tells_each_new_status(mongo: Mongod, database: str
     for one in items:
         assert one.sequence is None
         assert one.trans_id == made_trans_id(one.job_id, one.time, one.state)
-    with Jobs(mongo.uri, database, jobs__profile="ee2") as jobs:
+    with SourceUnderTest(mongo.uri, database, jobs__profile="ee2") as jobs:
         of_history = {item for job in jobs.source.history.jobs() for item in job.items}
     assert set(items[3:]) == of_history, "the latest of each job is the same however it is found"
 
 
-def test_an_identity_made_for_a_status_is_the_same_on_a_replay(
-    mongo: Mongod, database: str
-) -> None:
-    with Jobs(mongo.uri, database, jobs__profile="ee2") as jobs:
-        start = jobs.here()
-        jobs.documents.insert_many([engine_job() for _ in range(3)])
+def test_a_status_has_the_same_identity_on_replay(mongo: MongoDeployment, database: str) -> None:
+    with SourceUnderTest(mongo.uri, database, jobs__profile="ee2") as jobs:
+        start = jobs.end_position()
+        jobs.collection.insert_many([engine_job() for _ in range(3)])
         replays = []
         for _ in range(2):
             with jobs.reading(start) as reader:
-                replays.append(reader.take(3))
+                replays.append(reader.read_transitions(3))
 
     assert replays[0] == replays[1]
     assert len({one.trans_id for one in replays[0]}) == 3
 
 
-def test_a_profile_with_its_own_names_is_read_the_same(mongo: Mongod, database: str) -> None:
+def test_a_profile_with_other_names_works_alike(mongo: MongoDeployment, database: str) -> None:
     names = {
         "jobs__profile": "custom",
         "jobs__id_field": "key",
@@ -97,39 +99,39 @@ def test_a_profile_with_its_own_names_is_read_the_same(mongo: Mongod, database: 
         "jobs__transition_time": "when",
         "jobs__transition_trans_id": "uid",
     }
-    with Jobs(mongo.uri, database, **names) as jobs, jobs.reading() as reader:
-        jobs.documents.insert_one(
+    with SourceUnderTest(mongo.uri, database, **names) as jobs, jobs.reading() as reader:
+        jobs.collection.insert_one(
             {"key": "k", "status": "a", "log": [{"to": "a", "when": now(), "uid": "u0"}]}
         )
-        jobs.documents.update_one(
+        jobs.collection.update_one(
             {"key": "k"}, {"$push": {"log": {"to": "b", "when": now(), "uid": "u1"}}}
         )
-        jobs.documents.update_one(
+        jobs.collection.update_one(
             {"key": "k"}, {"$set": {"log.0.sent": True, "transition_times.0": {"state": "x"}}}
         )
-        jobs.documents.update_one({"key": "k"}, {"$set": {"log.0.to": "c", "log.0.uid": "u2"}})
-        reader.take(3)
+        jobs.collection.update_one({"key": "k"}, {"$set": {"log.0.to": "c", "log.0.uid": "u2"}})
+        reader.read_transitions(3)
 
-    assert [(one.job_id, one.state, one.trans_id, one.sequence) for one in reader.seen] == [
+    assert [(one.job_id, one.state, one.trans_id, one.sequence) for one in reader.identities] == [
         ("k", "a", "u0", 0),
         ("k", "b", "u1", 1),
         ("k", "c", "u2", 0),
     ]
 
 
-def test_old_documents_without_identities_get_the_same_on_every_replay(
-    mongo: Mongod, database: str
+def test_made_identities_are_the_same_on_every_replay(
+    mongo: MongoDeployment, database: str
 ) -> None:
-    with Jobs(mongo.uri, database) as jobs:
-        start = jobs.here()
+    with SourceUnderTest(mongo.uri, database) as jobs:
+        start = jobs.end_position()
         job_id = jobs.insert(transition_times=[{"state": "created", "time": now()}])
-        jobs.documents.update_one(
+        jobs.collection.update_one(
             {"id": job_id}, {"$push": {"transition_times": {"state": "error", "time": now()}}}
         )
         replays = []
         for _ in range(2):
             with jobs.reading(start) as reader:
-                replays.append(reader.take(2))
+                replays.append(reader.read_transitions(2))
 
     assert replays[0] == replays[1]
     assert [one.trans_id for one in replays[0]] == [
@@ -138,57 +140,55 @@ def test_old_documents_without_identities_get_the_same_on_every_replay(
     ]
 
 
-def test_the_ids_of_many_old_jobs_are_looked_up_in_one_query(mongo: Mongod, database: str) -> None:
-    with Jobs(mongo.uri, database) as jobs:
+def test_ids_of_old_jobs_need_one_query(mongo: MongoDeployment, database: str) -> None:
+    with SourceUnderTest(mongo.uri, database) as jobs:
         old = [jobs.insert() for _ in range(40)]
-        start = jobs.here()
+        start = jobs.end_position()
         for job_id in old:
             jobs.advance(job_id, "download_submitted")
         jobs.source = jobs.another_source()
 
         with jobs.reading(start) as reader:
-            found = reader.take(40)
+            found = reader.read_transitions(40)
             assert [one.job_id for one in found] == old
             assert jobs.source.ids.lookups == 1
 
             jobs.advance(old[0], "job_submitting")
             jobs.insert()
-            reader.take(42)
+            reader.read_transitions(42)
             assert jobs.source.ids.lookups == 1, "what is known is not asked for again"
 
 
-def test_a_lookup_asks_for_the_id_alone_and_finds_it(mongo: Mongod, database: str) -> None:
-    with Jobs(mongo.uri, database) as jobs:
+def test_a_lookup_requests_only_the_id(mongo: MongoDeployment, database: str) -> None:
+    with SourceUnderTest(mongo.uri, database) as jobs:
         job_id = jobs.insert()
-        document = jobs.documents.find_one({"id": job_id})
+        document = jobs.collection.find_one({"id": job_id})
         assert document is not None
         missing = ObjectId()
-        ids = JobIdCache(make_lookup(jobs.documents, "id"), max_jobs=1)
+        ids = JobIdCache(make_lookup(jobs.collection, "id"), max_jobs=1)
 
         assert ids.look_up([missing, document["_id"]], "gone") == ["gone", job_id]
-        plan = jobs.documents.find({"_id": {"$in": [document["_id"]]}}, {"id": 1}).explain()
+        plan = jobs.collection.find({"_id": {"$in": [document["_id"]]}}, {"id": 1}).explain()
         assert "IXSCAN" in str(plan["queryPlanner"]["winningPlan"])
 
 
-def test_the_ids_of_a_whole_batch_are_one_question_and_one_answer(
-    mongo: Mongod, database: str
-) -> None:
-    heard = Heard()
-    with MongoClient[dict[str, Any]](mongo.uri, event_listeners=[heard]) as client:
+def test_the_ids_of_a_batch_need_one_query(mongo: MongoDeployment, database: str) -> None:
+    sent = SentCommands()
+    with MongoClient[dict[str, Any]](mongo.uri, event_listeners=[sent]) as client:
         documents = client[database].jobs
         keys = documents.insert_many(
             [{"id": f"job-{number}"} for number in range(BATCH_SIZE)]
         ).inserted_ids
-        heard.commands.clear()
+        sent.commands.clear()
 
         assert JobIdCache(make_lookup(documents, "id")).look_up(keys) == [
             f"job-{number}" for number in range(BATCH_SIZE)
         ]
 
-        assert [next(iter(command)) for command in heard.commands] == ["find"]
+        assert [next(iter(command)) for command in sent.commands] == ["find"]
 
 
-def test_a_job_is_found_by_any_id_that_mongodb_takes(mongo: Mongod, database: str) -> None:
+def test_a_job_is_found_by_any_id_type(mongo: MongoDeployment, database: str) -> None:
     key = ObjectId()
     keys = [
         key,
@@ -206,32 +206,32 @@ def test_a_job_is_found_by_any_id_that_mongodb_takes(mongo: Mongod, database: st
         {"site": 1, "job": Int64(2)},
         "",
     ]
-    with Jobs(mongo.uri, database) as jobs:
+    with SourceUnderTest(mongo.uri, database) as jobs:
         job_ids = [jobs.insert(_id=each) for each in keys]
-        start = jobs.here()
+        start = jobs.end_position()
         for state in ("download_submitted", "job_submitting"):
             for job_id in job_ids:
                 jobs.advance(job_id, state)
         jobs.source = jobs.another_source()
 
         with jobs.reading(start) as reader:
-            assert [one.job_id for one in reader.take(2 * len(job_ids))] == job_ids * 2
+            assert [one.job_id for one in reader.read_transitions(2 * len(job_ids))] == job_ids * 2
         assert jobs.source.ids.lookups == 1
 
 
-def test_a_standalone_is_refused_and_the_way_out_named(
+def test_a_standalone_is_refused_with_advice(
     tmp_path_factory: pytest.TempPathFactory, database: str
 ) -> None:
     with (
-        Mongod(tmp_path_factory.mktemp("standalone"), replica_set=None) as server,
-        Jobs(server.uri, database) as jobs,
+        MongoDeployment(tmp_path_factory.mktemp("standalone"), replica_set=None) as server,
+        SourceUnderTest(server.uri, database) as jobs,
         pytest.raises(Misconfigured, match="standalone"),
     ):
         jobs.source.identity()
 
 
-def test_the_deployment_tells_what_it_is(mongo: Mongod, database: str) -> None:
-    with Jobs(mongo.uri, database) as jobs:
+def test_the_deployment_tells_what_it_is(mongo: MongoDeployment, database: str) -> None:
+    with SourceUnderTest(mongo.uri, database) as jobs:
         deployment = jobs.source.cluster.deployment()
         jobs.insert()
         after = jobs.source.cluster.last_write()
@@ -245,10 +245,10 @@ def test_the_deployment_tells_what_it_is(mongo: Mongod, database: str) -> None:
     assert oldest < deployment.cluster_time < after
 
 
-def test_items_of_one_job_carry_their_place(mongo: Mongod, database: str) -> None:
-    with Jobs(mongo.uri, database) as jobs, jobs.reading() as reader:
+def test_items_of_one_job_carry_their_place(mongo: MongoDeployment, database: str) -> None:
+    with SourceUnderTest(mongo.uri, database) as jobs, jobs.reading() as reader:
         job_id = jobs.insert()
         jobs.advance(job_id, "download_submitted")
-        reader.take(2)
+        reader.read_transitions(2)
 
-    assert [seen(item).sequence for item in reader.items] == [0, 1]
+    assert [identity(item).sequence for item in reader.items] == [0, 1]

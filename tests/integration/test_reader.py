@@ -1,16 +1,17 @@
-"""When the reader asks for the next answer: at once in a backlog, a moment later where little comes."""
+"""The reader requests the next answer at once in a backlog, and after a pause otherwise."""
 
 from __future__ import annotations
 
 import pytest
 
 from bridge.demo.job_service.workload import new_job
-from bridge.demo.servers.mongod import Mongod
 from bridge.mongo import change_stream
 from bridge.mongo.change_stream_cursor import BATCH_SIZE, ChangeStreamCursor, Reply
-from tests.support.source_jobs import Jobs, now
+from tests.support.job_writer import now
+from tests.support.servers.mongo import MongoDeployment
+from tests.support.source_under_test import SourceUnderTest
 
-#: Longer than any test takes, so that who asks has not waited.
+#: Longer than any test, so that a reader which returns has not waited.
 FOREVER_SECONDS = 600.0
 
 
@@ -29,28 +30,29 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return asked
 
 
-def test_after_a_small_answer_the_loop_has_a_head_start_that_ends_with_the_stream(
-    mongo: Mongod, database: str, asked: list[int], monkeypatch: pytest.MonkeyPatch
+def test_after_a_small_answer_the_reader_pauses(
+    mongo: MongoDeployment, database: str, asked: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The loop gets a head start, which ends with the stream."""
     monkeypatch.setattr(
         change_stream, "AWAIT_MS", 10_000
     )  # the answer is the one with the job, however slow this machine
-    with Jobs(mongo.uri, database) as jobs, jobs.reading() as reader:
+    with SourceUnderTest(mongo.uri, database) as jobs, jobs.reading() as reader:
         jobs.insert()
-        reader.take(1)
+        reader.read_transitions(1)
 
     assert not reader.stream._reader.is_alive()
     assert len(asked) == 1
 
 
-def test_in_a_backlog_the_next_answer_is_asked_for_at_once(
-    mongo: Mongod, database: str, asked: list[int]
+def test_a_backlog_is_read_without_pauses(
+    mongo: MongoDeployment, database: str, asked: list[int]
 ) -> None:
-    with Jobs(mongo.uri, database) as jobs:
-        start = jobs.here()
-        jobs.documents.insert_many([new_job("kbase", now(), []) for _ in range(3 * BATCH_SIZE)])
+    with SourceUnderTest(mongo.uri, database) as jobs:
+        start = jobs.end_position()
+        jobs.collection.insert_many([new_job("kbase", now(), []) for _ in range(3 * BATCH_SIZE)])
 
         with jobs.reading(start) as reader:
-            reader.take(3 * BATCH_SIZE)
+            reader.read_transitions(3 * BATCH_SIZE)
 
     assert len(asked) >= 2

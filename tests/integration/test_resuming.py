@@ -1,4 +1,4 @@
-"""Where a stream begins and how it ends: collections that go away, tokens that are refused, positions that idle."""
+"""The start and the end of streams: removed collections, refused tokens, idle positions."""
 
 from __future__ import annotations
 
@@ -9,59 +9,61 @@ from typing import Any
 
 import pytest
 
-from bridge.demo.servers.mongod import Mongod
 from bridge.errors import BridgeError, CheckpointUnusable, Misconfigured, ResumePointLost, Retryable
 from bridge.model.position import ClusterTime, Position, position_at, position_before
 from bridge.mongo.change_stream import StreamEnded
-from tests.support.source_jobs import Jobs, Seen, now, seen
+from tests.support.job_writer import now
+from tests.support.servers.mongo import MongoDeployment
+from tests.support.source_under_test import Identity, SourceUnderTest, identity
 
 
 @pytest.fixture
-def jobs(mongo: Mongod, database: str) -> Iterator[Jobs]:
-    with Jobs(mongo.uri, database) as jobs:
+def jobs(mongo: MongoDeployment, database: str) -> Iterator[SourceUnderTest]:
+    with SourceUnderTest(mongo.uri, database) as jobs:
         yield jobs
 
 
-def drop(jobs: Jobs) -> None:
-    jobs.documents.drop()
+def drop(jobs: SourceUnderTest) -> None:
+    jobs.collection.drop()
 
 
-def rename(jobs: Jobs) -> None:
-    jobs.documents.rename("former")
+def rename(jobs: SourceUnderTest) -> None:
+    jobs.collection.rename("former")
 
 
-def drop_database(jobs: Jobs) -> None:
+def drop_database(jobs: SourceUnderTest) -> None:
     jobs.client.drop_database(jobs.database.name)
 
 
 @pytest.mark.parametrize("end", [drop, rename, drop_database])
-def test_a_collection_that_goes_away_ends_the_stream_and_the_next_of_its_name_is_read_on(
-    jobs: Jobs, end: object, caplog: pytest.LogCaptureFixture
+def test_a_removed_collection_ends_the_stream(
+    jobs: SourceUnderTest, end: object, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The next stream reads the next collection of the same name."""
     with jobs.reading() as reader, caplog.at_level(logging.WARNING):
-        first = jobs.many(3)
+        first = jobs.insert_many(3)
         assert callable(end)
         end(jobs)
-        second = jobs.many(2)
-        ended = reader.end()
-        assert reader.seen == first
+        second = jobs.insert_many(2)
+        ended = reader.read_to_end()
+        assert reader.identities == first
         assert [event.skipped for event in reader.events[3:]] == ["collection"] * len(
             reader.events[3:]
         )
 
     assert isinstance(ended, StreamEnded)
     with jobs.reading(reader.position) as rest:
-        assert rest.take(2) == second
+        assert rest.read_transitions(2) == second
     assert "the bridge resumes with the next collection" in caplog.text
 
 
-def test_every_position_around_a_drop_resumes_without_loss(jobs: Jobs) -> None:
-    start = jobs.here()
+def test_every_position_around_a_drop_resumes_without_loss(jobs: SourceUnderTest) -> None:
+    start = jobs.end_position()
     with jobs.reading(start) as reader:
-        first = jobs.many(2)
-        jobs.documents.drop()
-        second = jobs.many(2)
-        reader.end()
+        first = jobs.insert_many(2)
+        jobs.collection.drop()
+        second = jobs.insert_many(2)
+        reader.read_to_end()
     positions = [
         start,
         *(event.position for event in reader.events),
@@ -73,36 +75,36 @@ def test_every_position_around_a_drop_resumes_without_loss(jobs: Jobs) -> None:
             one
             for event in reader.events
             if event.position > position
-            for one in map(seen, event.items)
+            for one in map(identity, event.items)
         ]
-        found: list[Seen] = []
+        found: list[Identity] = []
         for _ in range(2):
             with jobs.reading(position) as rest:
                 try:
-                    rest.take(2 + len(expected) - len(found))
+                    rest.read_transitions(2 + len(expected) - len(found))
                 except Retryable:
                     position = rest.position
-                found += rest.seen
+                found += rest.identities
             if len(found) >= 2 + len(expected):
                 break
         assert found == [*expected, *second], position
-    assert reader.seen == first
+    assert reader.identities == first
 
 
-def test_a_collection_that_does_not_exist_yet_is_waited_for(jobs: Jobs) -> None:
-    jobs.documents.drop()
-    start = jobs.here()
+def test_a_missing_collection_is_waited_for(jobs: SourceUnderTest) -> None:
+    jobs.collection.drop()
+    start = jobs.end_position()
     assert not jobs.source.collection_exists()
 
     with jobs.reading(start) as reader:
-        expected = jobs.many(1)
-        assert reader.take(1) == expected
+        expected = jobs.insert_many(1)
+        assert reader.read_transitions(1) == expected
     assert jobs.source.collection_exists()
 
 
-def test_a_view_is_refused(mongo: Mongod, database: str) -> None:
-    with Jobs(mongo.uri, database, mongo__collection="view") as jobs:
-        jobs.documents.drop()
+def test_a_view_is_refused(mongo: MongoDeployment, database: str) -> None:
+    with SourceUnderTest(mongo.uri, database, mongo__collection="view") as jobs:
+        jobs.collection.drop()
         jobs.database.command("create", "view", viewOn="jobs")
 
         with pytest.raises(Misconfigured, match="is a view"):
@@ -111,19 +113,20 @@ def test_a_view_is_refused(mongo: Mongod, database: str) -> None:
             jobs.source.open(position_at(now()), threading.Event(), by_time=False).__enter__()
 
 
-@pytest.mark.parametrize("told", [False, True])
-def test_a_token_made_under_other_stages_is_left_for_its_time_without_loss_or_repetition(
-    mongo: Mongod, database: str, told: bool, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("by_time", [False, True])
+def test_a_token_of_other_stages_resumes_by_time(
+    mongo: MongoDeployment, database: str, by_time: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with Jobs(mongo.uri, database) as before, before.reading() as reader:
-        before.documents.create_index("id")
-        first = before.many(4)
+    """Nothing is lost or repeated."""
+    with SourceUnderTest(mongo.uri, database) as before, before.reading() as reader:
+        before.collection.create_index("id")
+        first = before.insert_many(4)
         job_id = first[0].job_id
         before.advance(job_id, "download_submitted")
         before.advance(job_id, "job_submitting")
-        reader.take(6)
+        reader.read_transitions(6)
         middle = reader.events[4].position
-        before.documents.update_one(
+        before.collection.update_one(
             {"id": job_id}, {"$set": {"transition_times.0.notif_sent": True}}
         )
     other = {
@@ -132,80 +135,82 @@ def test_a_token_made_under_other_stages_is_left_for_its_time_without_loss_or_re
         "jobs__transitions_field": "transition_times",
     }
 
-    with Jobs(mongo.uri, database, jobs__profile="custom", **other) as after:
-        with after.reading(middle, by_time=told) as rest, caplog.at_level(logging.WARNING):
-            rest.take(1)
-            later = after.many(2)
-            assert rest.take(3) == [after.history(job_id)[2], *later]
+    with SourceUnderTest(mongo.uri, database, jobs__profile="custom", **other) as after:
+        with after.reading(middle, by_time=by_time) as rest, caplog.at_level(logging.WARNING):
+            rest.read_transitions(1)
+            later = after.insert_many(2)
+            assert rest.read_transitions(3) == [after.history(job_id)[2], *later]
             position = rest.position
         with after.reading(position) as again:
-            last = after.many(1)
-            assert again.take(1) == last
+            last = after.insert_many(1)
+            assert again.read_transitions(1) == last
 
 
-def test_the_token_of_another_collection_is_left_for_its_time(
-    mongo: Mongod, database: str, caplog: pytest.LogCaptureFixture
+def test_the_token_of_another_collection_resumes_by_time(
+    mongo: MongoDeployment, database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with (
-        Jobs(mongo.uri, database, mongo__collection="others") as others,
-        Jobs(mongo.uri, database) as jobs,
+        SourceUnderTest(mongo.uri, database, mongo__collection="others") as others,
+        SourceUnderTest(mongo.uri, database) as jobs,
         others.reading() as reader,
     ):
-        others.many(2)
-        expected = jobs.many(2)
-        others.many(1)
-        reader.take(3)
+        others.insert_many(2)
+        expected = jobs.insert_many(2)
+        others.insert_many(1)
+        reader.read_transitions(3)
         foreign = reader.events[1].position
 
         with caplog.at_level(logging.WARNING), jobs.reading(foreign) as rest:
-            assert rest.take(2) == expected
-            later = jobs.many(2)
-            assert rest.take(4) == [*expected, *later]
+            assert rest.read_transitions(2) == expected
+            later = jobs.insert_many(2)
+            assert rest.read_transitions(4) == [*expected, *later]
         with jobs.reading(rest.events[0].position) as again:
-            assert again.take(3) == [*expected[1:], *later]
+            assert again.read_transitions(3) == [*expected[1:], *later]
 
     assert "MongoDB rejects the resume token" in caplog.text
 
 
-def test_a_time_begins_with_its_second(jobs: Jobs) -> None:
+def test_a_time_begins_with_its_second(jobs: SourceUnderTest) -> None:
     before = position_at(now())
-    expected = jobs.many(3)
+    expected = jobs.insert_many(3)
 
     with jobs.reading(before) as reader:
-        assert reader.take(3) == expected
+        assert reader.read_transitions(3) == expected
 
 
 @pytest.mark.parametrize("rest", ["00", "FF" * 20, "2B042C0100296E5A10"])
-def test_a_token_that_is_none_is_unusable(jobs: Jobs, rest: str) -> None:
-    time = jobs.here().cluster_time
+def test_a_token_that_is_none_is_unusable(jobs: SourceUnderTest, rest: str) -> None:
+    time = jobs.end_position().cluster_time
     garbage = Position(f"82{time.seconds:08X}{time.increment:08X}{rest}")
 
     with pytest.raises(BridgeError) as caught, jobs.reading(garbage) as reader:
-        reader.end()
+        reader.read_to_end()
 
     assert type(caught.value) is CheckpointUnusable
 
 
-def test_a_cursor_that_is_killed_ends_the_stream_and_the_next_goes_on(jobs: Jobs) -> None:
+def test_after_a_killed_cursor_the_next_stream_resumes(
+    jobs: SourceUnderTest,
+) -> None:
     expected = []
-    start = jobs.here()
+    start = jobs.end_position()
     for _ in range(3):
         with jobs.reading(start) as reader:
-            expected += jobs.many(3)
-            reader.take(3)
+            expected += jobs.insert_many(3)
+            reader.read_transitions(3)
             kill(jobs)
-            expected += jobs.many(2)
-            assert type(reader.end()) is Retryable
-            found = reader.seen
+            expected += jobs.insert_many(2)
+            assert type(reader.read_to_end()) is Retryable
+            found = reader.identities
         assert found == expected[: len(found)]
         with jobs.reading(reader.position) as rest:
-            assert rest.take(5 - len(found)) == expected[len(found) :]
-        start, expected = jobs.here(), []
+            assert rest.read_transitions(5 - len(found)) == expected[len(found) :]
+        start, expected = jobs.end_position(), []
 
 
-def kill(jobs: Jobs) -> None:
-    """Kill the cursor of this collection's change stream, whether idle or in the middle of a read."""
-    namespace = f"{jobs.database.name}.{jobs.documents.name}"
+def kill(jobs: SourceUnderTest) -> None:
+    """Kill the cursor of this collection's change stream, idle or during a read."""
+    namespace = f"{jobs.database.name}.{jobs.collection.name}"
     stages: list[dict[str, Any]] = [
         {"$currentOp": {"idleCursors": True}},
         {"$match": {"ns": namespace, "cursor": {"$exists": True}}},
@@ -213,14 +218,16 @@ def kill(jobs: Jobs) -> None:
     cursors: list[int] = []
     while not cursors:  # between two reads it shows for no moment
         cursors = [one["cursor"]["cursorId"] for one in jobs.client.admin.aggregate(stages)]
-    jobs.database.command("killCursors", jobs.documents.name, cursors=cursors)
+    jobs.database.command("killCursors", jobs.collection.name, cursors=cursors)
 
 
-def test_an_operation_that_is_killed_ends_the_stream_and_the_next_goes_on(jobs: Jobs) -> None:
-    namespace = f"{jobs.database.name}.{jobs.documents.name}"
+def test_after_a_killed_operation_the_next_stream_resumes(
+    jobs: SourceUnderTest,
+) -> None:
+    namespace = f"{jobs.database.name}.{jobs.collection.name}"
     with jobs.reading() as reader:
-        first = jobs.many(1)
-        reader.take(1)
+        first = jobs.insert_many(1)
+        reader.read_transitions(1)
         running: list[int] = []
         while not running:
             match = {"ns": namespace, "command.getMore": {"$exists": True}, "active": True}
@@ -229,26 +236,26 @@ def test_an_operation_that_is_killed_ends_the_stream_and_the_next_goes_on(jobs: 
                 for one in jobs.client.admin.aggregate([{"$currentOp": {}}, {"$match": match}])
             ]
         jobs.client.admin.command("killOp", op=running[0])
-        assert type(reader.end()) is Retryable
+        assert type(reader.read_to_end()) is Retryable
 
-    second = jobs.many(1)
+    second = jobs.insert_many(1)
     with jobs.reading(reader.position) as rest:
-        assert rest.take(1) == second
-    assert reader.seen == first
+        assert rest.read_transitions(1) == second
+    assert reader.identities == first
 
 
-def test_an_idle_position_moves_with_writes_elsewhere_and_resumes(jobs: Jobs) -> None:
-    start = jobs.here()
+def test_an_idle_position_moves_and_resumes(jobs: SourceUnderTest) -> None:
+    start = jobs.end_position()
     with jobs.reading(start) as reader:
         for number in range(3):
             jobs.database["elsewhere"].insert_one({})
-            reader.pass_position(reader.position if number else start)
+            reader.read_past(reader.position if number else start)
         assert reader.events == []
         assert reader.position.token
-    expected = jobs.many(2)
+    expected = jobs.insert_many(2)
 
     with jobs.reading(reader.position) as rest:
-        assert rest.take(2) == expected
+        assert rest.read_transitions(2) == expected
 
 
 def test_a_position_before_the_oplog_is_history_lost(
@@ -256,12 +263,14 @@ def test_a_position_before_the_oplog_is_history_lost(
 ) -> None:
     often = ("--syncdelay", "1")  # the oplog forgets only what a checkpoint on disk covers
     with (
-        Mongod(tmp_path_factory.mktemp("small"), oplog_megabytes=1, arguments=often) as server,
-        Jobs(server.uri, database) as jobs,
+        MongoDeployment(
+            tmp_path_factory.mktemp("small"), oplog_megabytes=1, arguments=often
+        ) as server,
+        SourceUnderTest(server.uri, database) as jobs,
     ):
         with jobs.reading() as reader:
-            jobs.many(1)
-            reader.take(1)
+            jobs.insert_many(1)
+            reader.read_transitions(1)
         stored = reader.events[0].position
         padding = "x" * 100_000
         for _ in range(400):
@@ -276,15 +285,15 @@ def test_a_position_before_the_oplog_is_history_lost(
                 pass
 
 
-def test_more_than_one_batch_is_read_in_order(jobs: Jobs) -> None:
-    start = jobs.here()
+def test_more_than_one_batch_is_read_in_order(jobs: SourceUnderTest) -> None:
+    start = jobs.end_position()
     elements = [{"state": "created", "time": now(), "trans_id": f"t{n}"} for n in range(2500)]
-    jobs.documents.insert_many(
+    jobs.collection.insert_many(
         [{"id": f"job-{n}", "transition_times": [one]} for n, one in enumerate(elements)]
     )
 
     with jobs.reading(start) as reader:
-        found = reader.take(2500)
+        found = reader.read_transitions(2500)
 
     assert [one.trans_id for one in found] == [f"t{n}" for n in range(2500)]
     assert max(len(batch.events) for batch in reader.batches) == 1000

@@ -14,8 +14,8 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from bridge.demo.servers.mongod import Mongod
 from tests.support.backlog import load
+from tests.support.servers.mongo import MongoDeployment
 from tests.support.simulator import Commit, Indeterminate, Workload, play
 
 Outcome = Commit | Indeterminate
@@ -23,7 +23,9 @@ TERMINAL = {"complete", "error", "canceled"}
 DETAILS = {"nersc_details", "jaws_details", "htcondor_details"}
 
 
-def run(server: Mongod, database: str, workload: Workload, each: Callable[[Outcome], None]) -> None:
+def run(
+    server: MongoDeployment, database: str, workload: Workload, each: Callable[[Outcome], None]
+) -> None:
     async def whole() -> None:
         await play(server.uri, database, workload, stop=asyncio.Event(), on_commit=each)
 
@@ -51,7 +53,7 @@ def committed(outcomes: list[Outcome]) -> list[tuple[str, int, str, str]]:
     return sorted((each.job_id, each.sequence, each.state, each.trans_id) for each in commits)
 
 
-def test_finished_jobs_look_like_the_services_own(mongo: Mongod, database: str) -> None:
+def test_finished_jobs_look_like_the_services_own(mongo: MongoDeployment, database: str) -> None:
     outcomes: list[Outcome] = []
 
     run(mongo, database, Workload(jobs=20, rate=None, seed=3), outcomes.append)
@@ -75,7 +77,9 @@ def test_finished_jobs_look_like_the_services_own(mongo: Mongod, database: str) 
     assert any(job.keys() & DETAILS for job in found)
 
 
-def test_the_change_stream_shows_transitions_among_noise(mongo: Mongod, database: str) -> None:
+def test_the_change_stream_shows_transitions_among_noise(
+    mongo: MongoDeployment, database: str
+) -> None:
     outcomes: list[Outcome] = []
     workload = Workload(jobs=1, rate=None, error_share=0, cancel_share=0)
     with (
@@ -103,7 +107,7 @@ def test_the_change_stream_shows_transitions_among_noise(mongo: Mongod, database
 
 def test_it_outlives_a_server_that_crashes_and_returns(tmp_path: Path, database: str) -> None:
     outcomes: list[Outcome] = []
-    with Mongod(tmp_path) as server:
+    with MongoDeployment(tmp_path) as server:
 
         async def crash() -> None:
             await until(lambda: len(outcomes) >= 30)
@@ -126,8 +130,8 @@ def test_it_outlives_a_server_that_crashes_and_returns(tmp_path: Path, database:
     assert {job["state"] for job in found} <= TERMINAL
 
 
-def test_the_command_logs_every_transition_and_stops_when_asked(
-    mongo: Mongod, database: str, tmp_path: Path
+def test_the_command_logs_every_transition_and_stops(
+    mongo: MongoDeployment, database: str, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
     options = ["--uri", mongo.uri, "--database", database, "--rate", "0", "--log", str(log)]
@@ -136,7 +140,7 @@ def test_the_command_logs_every_transition_and_stops_when_asked(
         while not log.exists() or log.stat().st_size < 2000:
             assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        printed, _ = process.communicate(timeout=30)
+        printed, _ = process.communicate(timeout=120)
 
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert process.returncode == 0
@@ -144,7 +148,7 @@ def test_the_command_logs_every_transition_and_stops_when_asked(
     assert {line["kind"] for line in lines} == {"commit"}
 
 
-def test_a_backlog_has_the_transitions_it_says(mongo: Mongod, database: str) -> None:
+def test_a_backlog_has_the_transitions_it_says(mongo: MongoDeployment, database: str) -> None:
     written = load(mongo.uri, database, jobs=30, transitions=9, noise=True)
 
     with MongoClient[Any](mongo.uri) as client:

@@ -1,4 +1,4 @@
-"""A sweep examines what it returns and nothing else, whatever else the collection holds: asked of MongoDB itself."""
+"""A sweep examines only what it returns, in any collection, according to MongoDB's explain."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.monitoring import CommandStartedEvent
 
-from bridge.demo.job_service.workload import indexes
-from bridge.demo.servers.mongod import Mongod
+from bridge.demo.job_service.indexes import indexes
 from bridge.model.profile import PROFILES, Profile
 from bridge.mongo.decoder import OPTIONS
 from bridge.mongo.job_history_reader import JobHistoryReader
 from bridge.mongo.job_tags import JobTags
 from bridge.mongo.tag_sweep import TagSweep
 from bridge.mongo.transition_tags import TransitionTags
-from tests.support.mongo_commands import Heard
+from tests.support.sent_commands import SentCommands
+from tests.support.servers.mongo import MongoDeployment
 
-JOBS, CHUNK = 200_000, 5_000
+JOBS, CHUNK = 50_000, 5_000
 OLD, YOUNG = 400, 100
 TAG = "to_notify"
 CTS = PROFILES["cts"]
@@ -38,7 +38,7 @@ Jobs = Collection[Document]
 Tags = TransitionTags | JobTags
 
 
-class Finds(Heard):
+class Finds(SentCommands):
     """The finds that were sent, as MongoDB can explain them."""
 
     def started(self, event: CommandStartedEvent) -> None:
@@ -53,7 +53,7 @@ FINDS = Finds()
 
 
 @pytest.fixture(scope="module")
-def jobs(mongo: Mongod) -> Iterator[Jobs]:
+def jobs(mongo: MongoDeployment) -> Iterator[Jobs]:
     """Many jobs that were sent long ago, with the service's own indexes."""
     with MongoClient[Document](mongo.uri, event_listeners=[FINDS]) as client:
         jobs = client[f"test-{uuid.uuid4().hex[:12]}"].get_collection("jobs", codec_options=OPTIONS)
@@ -105,9 +105,7 @@ def job(number: int, ago: float, *, tagged: bool = False) -> Document:
 
 @pytest.mark.parametrize("old", [150, 1000])
 @pytest.mark.parametrize("kind", [TransitionTags, JobTags])
-def test_it_examines_what_it_returns_and_not_the_many_young_ones(
-    jobs: Jobs, kind: type[Tags], old: int
-) -> None:
+def test_a_sweep_examines_only_what_it_returns(jobs: Jobs, kind: type[Tags], old: int) -> None:
     tags = tags_of(jobs, kind)
     sweep = TagSweep(jobs, tags)
     sweep.create_index()
@@ -115,7 +113,7 @@ def test_it_examines_what_it_returns_and_not_the_many_young_ones(
         try:
             assert sweep.missing_index() == ""
             FINDS.commands.clear()
-            told = list(tags.pending(BEFORE))
+            pending = list(tags.pending(BEFORE))
             sent = [one for one in FINDS.commands if "_id" not in one["filter"]]
             assert sweep.count(BEFORE) == old
             counted = [one for one in FINDS.commands if "_id" not in one["filter"]][len(sent) :]
@@ -123,15 +121,15 @@ def test_it_examines_what_it_returns_and_not_the_many_young_ones(
         finally:
             jobs.drop_index(name_of(tags))
 
-    assert len(told) == old
-    assert all(len(items) == 1 and items[0].state == "complete" for items in told)
+    assert len(pending) == old
+    assert all(len(items) == 1 and items[0].state == "complete" for items in pending)
     for stats in (read, count):
         assert stats["nReturned"] == old
         assert stats["totalDocsExamined"] <= 2 * old
         assert stats["totalKeysExamined"] <= 2 * old
 
 
-def test_the_services_own_index_keeps_a_sweep_from_looking_at_every_job(jobs: Jobs) -> None:
+def test_the_services_index_spares_a_collection_scan(jobs: Jobs) -> None:
     tags = TransitionTags(jobs, CTS, "notif_sent")
 
     with tagged(jobs):
@@ -144,7 +142,7 @@ def test_the_services_own_index_keeps_a_sweep_from_looking_at_every_job(jobs: Jo
     assert stats["totalDocsExamined"] <= OLD + YOUNG
 
 
-def test_without_any_index_it_looks_at_every_job_and_says_so(jobs: Jobs) -> None:
+def test_without_an_index_every_job_is_examined(jobs: Jobs) -> None:
     tags = JobTags(jobs, CTS, TAG)
 
     assert TagSweep(jobs, tags).missing_index() == name_of(tags)
@@ -157,7 +155,7 @@ def test_without_any_index_it_looks_at_every_job_and_says_so(jobs: Jobs) -> None
     )
 
 
-def test_a_gap_is_read_by_the_index_on_the_last_update(jobs: Jobs) -> None:
+def test_a_gap_is_read_by_the_update_index(jobs: Jobs) -> None:
     history = JobHistoryReader(jobs, CTS)
     since = NOW.timestamp() - 3600
 
@@ -179,7 +177,7 @@ def test_a_gap_is_read_by_the_index_on_the_last_update(jobs: Jobs) -> None:
 
 
 def explained(jobs: Jobs, *commands: Document) -> Counter[str]:
-    """What MongoDB did for these finds, together."""
+    """MongoDB's statistics of these finds, added up."""
     plans = [
         jobs.database.command("explain", command, verbosity="executionStats")
         for command in commands

@@ -1,4 +1,4 @@
-"""What is tagged is found whatever its time is, by an index or without, and untagged once it is sent."""
+"""Tagged jobs are found with or without an index, whatever their time, and then untagged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from bson.regex import Regex
 from bson.timestamp import Timestamp
 from pymongo import MongoClient
 
-from bridge.demo.servers.mongod import Mongod
 from bridge.errors import Misconfigured
 from bridge.mongo.decoder import OPTIONS
 from bridge.mongo.job_tags import JobTags
@@ -34,10 +33,11 @@ from tests.integration.test_sweep_index import (
     name_of,
     tags_of,
 )
+from tests.support.servers.mongo import MongoDeployment
 
 
 @pytest.fixture
-def few(mongo: Mongod, database: str) -> Iterator[Jobs]:
+def few(mongo: MongoDeployment, database: str) -> Iterator[Jobs]:
     """An empty collection that does not exist yet."""
     with MongoClient[Document](mongo.uri) as client:
         yield client[database].get_collection("jobs", codec_options=OPTIONS)
@@ -47,7 +47,7 @@ def few(mongo: Mongod, database: str) -> Iterator[Jobs]:
 @pytest.mark.parametrize(
     "time", [None, "yesterday", 7, 7.5, True, Int64(7), {"at": 7}, [], "missing"]
 )
-def test_by_the_index_it_finds_the_same_whatever_the_time_is(few: Jobs, time: Any) -> None:
+def test_the_index_does_not_change_the_result(few: Jobs, time: Any) -> None:
     def history(number: int, ago: float, **changed: Any) -> Document:
         element = {
             "state": "created",
@@ -84,9 +84,10 @@ def test_by_the_index_it_finds_the_same_whatever_the_time_is(few: Jobs, time: An
     assert TagSweep(few, tags).count(BEFORE) == 1
 
 
-def test_all_that_tell_the_same_are_untagged_and_another_state_of_that_identity_is_not(
+def test_all_copies_of_a_transition_are_untagged(
     few: Jobs,
 ) -> None:
+    """Another state with the same identity stays tagged."""
     states = ("created", "created", "running")
     history = [
         {"state": state, "time": NOW, "trans_id": "same", "notif_sent": False} for state in states
@@ -105,10 +106,8 @@ def test_all_that_tell_the_same_are_untagged_and_another_state_of_that_identity_
 @pytest.mark.parametrize(
     "states", [("running",), ("running", "created")], ids=["another state", "that state again"]
 )
-def test_the_tag_of_a_job_stays_when_it_moved_on_since_it_was_told(
-    states: tuple[str, ...], few: Jobs
-) -> None:
-    """Else its latest state is told by nothing but the stream."""
+def test_a_job_that_has_moved_stays_tagged(states: tuple[str, ...], few: Jobs) -> None:
+    """Otherwise only the stream could deliver its latest state."""
 
     def element(state: str, number: int) -> Document:
         return {
@@ -128,7 +127,7 @@ def test_the_tag_of_a_job_stays_when_it_moved_on_since_it_was_told(
         }
     )
     tags = JobTags(few, CTS, TAG)
-    (told,) = tags.pending(NOW.timestamp() + 60)
+    (pending,) = tags.pending(NOW.timestamp() + 60)
     for number, state in enumerate(states, 1):
         few.update_one(
             {},
@@ -138,7 +137,7 @@ def test_the_tag_of_a_job_stays_when_it_moved_on_since_it_was_told(
             },
         )
 
-    tags.clear(told)
+    tags.clear(pending)
 
     (left,) = tags.pending(NOW.timestamp() + 60)
     assert [item.state for item in left] == [states[-1]]
@@ -146,20 +145,21 @@ def test_the_tag_of_a_job_stays_when_it_moved_on_since_it_was_told(
     assert few.count_documents({TAG: True}) == 0
 
 
-def test_a_job_whose_state_and_history_disagree_is_told_until_it_is_sent(
+def test_a_contradictory_job_is_named_until_sent(
     few: Jobs, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Its state and its history disagree."""
     few.insert_one(job(1, ago=600, tagged=True) | {"state": "error"})
     tags = JobTags(few, CTS, TAG)
-    told = [items for _ in range(2) for items in tags.pending(BEFORE)]
-    assert len(told) == 2  # the first may have been on its way when the run failed
+    pending = [items for _ in range(2) for items in tags.pending(BEFORE)]
+    assert len(pending) == 2  # the first may have been in flight when the run failed
 
-    tags.clear(told[-1])
+    tags.clear(pending[-1])
 
     assert list(tags.pending(BEFORE)) == []
     assert [record.getMessage() for record in caplog.records] == [
-        "job job-1 is in state error, but its history ends with complete: that is sent once, "
-        "and the tag stays; correct the state or the history"
+        "job job-1 is in state error and its history ends with complete: that is sent once, "
+        "and the tag stays; correct the one or the other"
     ]
     few.update_one({}, {"$set": {"state": "complete"}})
     tags.clear(*tags.pending(BEFORE))
@@ -187,7 +187,7 @@ def test_a_job_whose_state_and_history_disagree_is_told_until_it_is_sent(
         "missing",
     ],
 )
-def test_a_tagged_job_whose_time_is_none_is_old(few: Jobs, time: Any, index: bool) -> None:
+def test_a_tagged_job_without_time_is_old(few: Jobs, time: Any, index: bool) -> None:
     whole = job(1, ago=10, tagged=True) | {"_update_time": time}
     few.insert_many(
         [
@@ -212,7 +212,7 @@ def test_a_tagged_job_whose_time_is_none_is_old(few: Jobs, time: Any, index: boo
         (JobTags, JobTags, "a_tag"),
     ],
 )
-def test_an_index_of_other_tags_is_not_taken_for_the_right_one(
+def test_an_index_of_other_tags_does_not_count(
     few: Jobs, kind: type[Tags], other: type[Tags], other_tag: str, index: bool
 ) -> None:
     few.insert_one(job(1, ago=600, tagged=True))
@@ -227,7 +227,7 @@ def test_an_index_of_other_tags_is_not_taken_for_the_right_one(
     assert sweep.count(BEFORE) == len(list(tags.pending(BEFORE))) == 1
 
 
-def test_each_setting_that_makes_another_index_gives_it_another_name(few: Jobs) -> None:
+def test_each_different_index_has_its_own_name(few: Jobs) -> None:
     names = [
         name_of(tags_of(few, JobTags, tag, replace(CTS, updated_field=time)))
         for tag, time in (("a", "b_c"), ("a_b", "c"), ("a", "c"))
@@ -247,9 +247,7 @@ def test_each_setting_that_makes_another_index_gives_it_another_name(few: Jobs) 
 
 
 @pytest.mark.parametrize("kind", [TransitionTags, JobTags])
-def test_a_collection_that_does_not_exist_has_no_index_and_is_made_with_one(
-    few: Jobs, kind: type[Tags]
-) -> None:
+def test_a_missing_collection_is_created_with_its_index(few: Jobs, kind: type[Tags]) -> None:
     sweep = TagSweep(few, tags_of(few, kind))
     assert sweep.missing_index()
 
@@ -259,7 +257,7 @@ def test_a_collection_that_does_not_exist_has_no_index_and_is_made_with_one(
     assert name_of(tags_of(few, kind)) in few.index_information()
 
 
-def test_an_index_that_is_there_under_another_name_is_named(few: Jobs) -> None:
+def test_an_equal_index_of_another_name_is_named(few: Jobs) -> None:
     tags = tags_of(few, JobTags)
     few.create_index(
         [(TAG, 1), ("_update_time", 1)], name="mine", partialFilterExpression={TAG: True}

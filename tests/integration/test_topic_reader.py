@@ -31,7 +31,7 @@ def test_a_topic_may_be_compressed_by_the_broker(codec: str, kafka: Kafka) -> No
         assert [one.value for batch in reader.read(topic, None) for one in batch] == [b"x" * 1000]
 
 
-def test_what_is_removed_meanwhile_is_passed_over_and_the_rest_is_read(
+def test_records_removed_meanwhile_are_skipped(
     kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bridge.kafka.kafka_python.reader._MAX_RECORDS", 1)
@@ -54,7 +54,7 @@ def test_what_is_removed_meanwhile_is_passed_over_and_the_rest_is_read(
     assert set(range(REMOVED, MESSAGES)) <= set(read)
 
 
-def test_what_an_open_transaction_holds_back_is_not_called_the_end(
+def test_an_open_transaction_is_not_the_end(
     kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bridge.kafka.kafka_python.reader._SILENCE_SECONDS", 1.0)

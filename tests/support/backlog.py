@@ -1,4 +1,4 @@
-"""A long history of transitions, written as fast as the server takes it, for benchmarks."""
+"""A long history of transitions, written as fast as the server accepts it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from itertools import cycle, islice, pairwise
 from pymongo import MongoClient, UpdateOne
 from pymongo.collection import Collection
 
+from bridge.demo.job_service.indexes import unique_id
 from bridge.demo.job_service.workload import (
     CLUSTERS,
     HAPPY,
@@ -21,7 +22,6 @@ from bridge.demo.job_service.workload import (
     new_job,
     sent,
     to_millis,
-    unique_id,
 )
 
 CHUNK = 1000
@@ -42,7 +42,7 @@ def load(
 ) -> int:
     """Write ``jobs`` new jobs and bring each through ``transitions`` states, all jobs side by side.
 
-    Returns the number of transitions written. ``noise`` adds the note of a sent notification after every one.
+    Returns the number of transitions. ``noise`` notes each of them as sent as well.
     Only the index on the job id is made: the others would be most of the work.
     """
     with MongoClient[Document](uri, tz_aware=True) as client:

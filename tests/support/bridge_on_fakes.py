@@ -31,7 +31,7 @@ from tests.support.fakes import (
     FakeStream,
     FakeWake,
     Log,
-    Shelf,
+    SharedCheckpoint,
 )
 
 
@@ -185,7 +185,7 @@ class BridgeOnFakes:
         self.log = Log()
         self.kafka = FakeKafka()
         self.source = FakeSource(self.log)
-        self.shelf = Shelf(self.clock)
+        self.shelf = SharedCheckpoint(self.clock)
         self.store = FakeStore(self.shelf)
         self.client = ClosableClient()
         self.steps: list[Callable[[], object]] = []

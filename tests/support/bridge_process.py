@@ -1,54 +1,86 @@
-"""The bridge as an operator runs it: a process with settings in its environment, watched from outside."""
+"""The bridge as an operator runs it: a process with settings in its environment."""
 
 from __future__ import annotations
 
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from bridge.demo.servers.process import LAUNCH, ServerError, free_port, freeze, poll
+from bridge.demo.servers.process import LAUNCH, ServerError, poll
+from tests.support.command import (
+    ROOT,
+    EndedCommand,
+    GivenSettings,
+    assert_clean,
+    by_name,
+    environment,
+)
+from tests.support.log_lines import LogLine, parse_log
+from tests.support.servers.frozen import freeze
 
-ROOT = Path(__file__).parents[2]
-READY_SECONDS = 60.0
-EXIT_SECONDS = 60.0
-HTTP_SECONDS = 10.0
-LOG_TAIL = 4000
-#: What an operator types after ``python -m``.
+#: Deadlines are generous: only a bridge that hangs reaches them.
+READY_SECONDS = 120.0
+EXIT_SECONDS = 120.0
+HTTP_SECONDS = 30.0
+LOG_TAIL = 5000
+#: The arguments after ``python -m``.
 COMMAND = ("bridge", "run")
+ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)")
 
 
 class BridgeProcess:
-    """One bridge, started as often as the test likes; its log is one file over all its lives.
+    """One bridge, started as often as a test needs; all its lives append to one log file.
 
+    As a context manager it runs from entering to leaving, and its output is checked at the end.
     The kernel kills the process when the thread that started it ends: start it from the main one.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
-        self.port = free_port()
-        self.log_file = folder / f"bridge-{self.port}.log"
+    def __init__(self, settings: GivenSettings, log_file: Path) -> None:
+        self.log_file = log_file
         #: When each life ended, Unix seconds.
         self.deaths: list[float] = []
-        self._settings = dict(settings)
+        self._settings = {"http.port": "0", "log.format": "json", **settings}
         self._process: subprocess.Popen[bytes] | None = None
+        self._port: int | None = None
+        #: Where the log of this life starts.
+        self._start = 0
+
+    def __enter__(self) -> BridgeProcess:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+        if error is None:
+            assert_clean(self.output())
+        else:
+            error.add_note(self.log_tail())
 
     def start(self, command: Sequence[str] = COMMAND) -> BridgeProcess:
-        """Start ``python -m command`` and do not wait for it."""
-        assert self._process is None, "the bridge runs already"
+        """Start ``python -m command`` without waiting for it."""
+        assert not self.running, "the bridge runs already"
+        self._port, self._start = None, len(self.output())
         bound = [sys.executable, "-I", "-S", "-c", LAUNCH, str(os.getpid())]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [*bound, sys.executable, "-m", *command],
                 cwd=ROOT,
-                env=self._environment(),
+                env=environment(self._settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -57,8 +89,8 @@ class BridgeProcess:
         return self
 
     def configure(self, **settings: str) -> None:
-        """Change settings for the next start, as ``SECTION_NAME="value"``."""
-        self._settings |= settings
+        """Change settings for the next start."""
+        self._settings |= by_name(settings)
 
     @property
     def running(self) -> bool:
@@ -66,148 +98,194 @@ class BridgeProcess:
 
     @property
     def pid(self) -> int:
-        assert self._process is not None, "the bridge does not run"
-        return self._process.pid
+        return self._started().pid
 
-    def wait_ready(self, seconds: float = READY_SECONDS) -> BridgeProcess:
-        """Wait until ``/readyz`` says so; fails at once when the process ends instead."""
-        return self.wait_until(200, seconds=seconds)
-
-    def wait_unready(self, reason: str, seconds: float = READY_SECONDS) -> BridgeProcess:
-        """Wait until ``/readyz`` refuses with ``reason`` among its words."""
-        return self.wait_until(503, reason, seconds)
-
-    def wait_until(
-        self, code: int, words: str = "", seconds: float = READY_SECONDS
-    ) -> BridgeProcess:
-        """Wait until ``/readyz`` answers with ``code`` and ``words``."""
-
-        def so() -> bool:
-            assert self.running, f"the bridge ended with {self._code()}:\n{self.log_tail()}"
-            answer = self.readiness()
-            return answer is not None and answer[0] == code and words in answer[1]
-
-        try:
-            poll(so, "readiness", seconds)
-        except ServerError as error:
-            raise AssertionError(
-                f"/readyz did not say {code} {words!r} but {self.readiness()}, {error}:\n{self.log_tail()}"
-            ) from None
-        return self
+    def stop(self, seconds: float = EXIT_SECONDS) -> int:
+        """Ask it to stop, as a supervisor would, and return its exit code."""
+        self.send_signal(signal.SIGTERM)
+        return self.wait(seconds)
 
     def kill(self) -> int:
         """End it as a crash would."""
-        os.kill(self.pid, signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
         return self.wait()
 
-    def terminate(self, seconds: float = EXIT_SECONDS) -> int:
-        """Ask it to stop, as a supervisor would; returns the exit code."""
-        self.ask_to_stop()
-        return self.wait(seconds)
-
-    def ask_to_stop(self) -> None:
-        os.kill(self.pid, signal.SIGTERM)
+    def send_signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
 
     def pause(self) -> None:
+        """Freeze the process."""
         freeze(self.pid)
 
     def resume(self) -> None:
-        os.kill(self.pid, signal.SIGCONT)
+        self.send_signal(signal.SIGCONT)
 
     def wait(self, seconds: float = EXIT_SECONDS) -> int:
-        """Wait for its end; the exit code, negative for a signal."""
-        assert self._process is not None, "the bridge does not run"
+        """Wait until it ends; returns the exit code, negative for a signal."""
         try:
-            code = self._process.wait(seconds)
+            code = self._started().wait(seconds)
         except subprocess.TimeoutExpired:
             raise AssertionError(
                 f"the bridge did not end within {seconds:g} s:\n{self.log_tail()}"
             ) from None
         self.deaths.append(time.time())
-        self._process = None
         return code
 
+    def wait_for_end(self) -> EndedCommand:
+        """Wait until it ends by itself; returns its exit code and the log of this life."""
+        code = self.wait()
+        assert_clean(self.output())
+        return EndedCommand(code, "", self.output()[self._start :])
+
     def close(self) -> None:
-        """Leave nothing behind, whatever state it is in."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        """Kill it if it still runs."""
+        if self.running:
+            self.kill()
+
+    def wait_for(
+        self, condition: Callable[[], bool], description: str, seconds: float = READY_SECONDS
+    ) -> None:
+        """Poll ``condition``; fails at once when the bridge has ended."""
+
+        def met() -> bool:
+            ended = not self.running
+            try:
+                if condition():
+                    return True
+            except OSError:  # it is just stopping
+                pass
+            code = self._started().returncode
+            assert not ended, (
+                f"the bridge ended with {code} before {description}:\n{self.log_tail()}"
+            )
+            return False
+
+        try:
+            poll(met, description, seconds)
+        except ServerError as error:
+            raise AssertionError(
+                f"{error}; /readyz answers {self.readiness()}:\n{self.log_tail()}"
+            ) from None
+
+    def wait_ready(self, seconds: float = READY_SECONDS) -> BridgeProcess:
+        """Wait until ``/readyz`` reports ready."""
+        self.wait_for(self.ready, "ready", seconds)
+        return self
+
+    def wait_unready(self, reason: str, seconds: float = READY_SECONDS) -> BridgeProcess:
+        """Wait until ``/readyz`` refuses with a reason that contains ``reason``."""
+        self.unready_reason(reason, seconds)
+        return self
+
+    def unready_reason(self, words: str, seconds: float = READY_SECONDS) -> str:
+        """Wait until ``/readyz`` refuses with ``words`` in the reason; return the whole reason."""
+        answers: list[str] = []
+
+        def refuses() -> bool:
+            code, text = self.readiness() or (0, "")
+            answers.append(text)
+            return code == 503 and words in text
+
+        self.wait_for(refuses, f"not ready for {words!r}", seconds)
+        return answers[-1]
+
+    def wait_acked(self, count: int) -> BridgeProcess:
+        """Wait until Kafka has acknowledged ``count`` messages, dead letters included."""
+        self.wait_for(
+            lambda: self.status()["counters"]["acked"] >= count, f"{count} acknowledged messages"
+        )
+        return self
+
+    def wait_for_line(self, words: str) -> str:
+        """Wait for a line of this life's log that contains ``words``, and return it."""
+        self.wait_for(
+            lambda: any(words in line for line in self.messages()), f"a log line with {words!r}"
+        )
+        return next(line for line in self.messages() if words in line)
+
+    def ready(self) -> bool:
+        answer = self.readiness()
+        return answer is not None and answer[0] == 200
 
     def readiness(self) -> tuple[int, str] | None:
-        """What ``/readyz`` answers; None when nobody does."""
-        return self._get("/readyz")
+        """The answer of ``/readyz``; None while nothing answers."""
+        try:
+            return self.get("/readyz")
+        except OSError:
+            return None
 
-    def status(self) -> Mapping[str, Any]:
-        """``/status.json``."""
-        answer = self._get("/status.json")
-        assert answer is not None, f"no status:\n{self.log_tail()}"
-        found: Mapping[str, Any] = json.loads(answer[1])
-        return found
-
-    def metric(self, name: str, **labels: str) -> float:
-        """One sample of ``/metrics``; 0 where its family has none of these labels. Fails where there is no such name at all."""
-        answer = self._get("/metrics")
-        assert answer is not None, f"no metrics:\n{self.log_tail()}"
-        families = list(text_string_to_metric_families(answer[1]))
-        assert any(name.removesuffix("_total") == family.name for family in families), (
-            f"no metric {name}"
-        )
-        found = [
-            one.value
-            for family in families
-            for one in family.samples
-            if one.name == name and one.labels == labels
-        ]
-        return sum(found)
-
-    def restarts(self) -> Mapping[str, int]:
-        """How often the loop began again in this life, by what failed."""
-        found: Mapping[str, int] = self.status()["restarts"]
-        return found
-
-    def resident_bytes(self) -> int:
-        """Memory the process holds."""
-        fields = Path(f"/proc/{self.pid}/statm").read_text().split()
-        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
-
-    def log(self) -> list[Mapping[str, Any]]:
-        """Every line of the log, over all lives; what is no JSON becomes a line without a level."""
-        return [_parsed(line) for line in self.log_file.read_text(errors="replace").splitlines()]
-
-    def said(self, words: str) -> bool:
-        """Whether a line of the log has ``words``."""
-        return any(words in line["message"] for line in self.log())
-
-    def log_tail(self) -> str:
-        return self.log_file.read_text(errors="replace")[-LOG_TAIL:]
-
-    def _code(self) -> int | None:
-        return None if self._process is None else self._process.returncode
-
-    def _environment(self) -> dict[str, str]:
-        """The environment of these tests without any setting, and the settings."""
-        clean = {
-            name: value for name, value in os.environ.items() if not name.startswith("JOB_BRIDGE_")
-        }
-        settings = {"HTTP_PORT": str(self.port), "LOG_FORMAT": "json"} | self._settings
-        return clean | {f"JOB_BRIDGE_{name}": value for name, value in settings.items()}
-
-    def _get(self, path: str) -> tuple[int, str] | None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=HTTP_SECONDS)
+    def get(self, path: str) -> tuple[int, str]:
+        """Status code and body of a page; raises ``OSError`` while nothing answers."""
+        if self._port is None and (found := ADDRESS.search(self.output()[self._start :])):
+            self._port = int(found[1])
+        if self._port is None:
+            raise ConnectionRefusedError("the bridge does not serve HTTP yet")
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=HTTP_SECONDS)
         try:
             connection.request("GET", path)
             response = connection.getresponse()
             return response.status, response.read().decode()
-        except (OSError, http.client.HTTPException):
-            return None
+        except http.client.HTTPException as error:
+            raise ConnectionResetError(f"{path}: {error!r}") from None
         finally:
             connection.close()
 
+    def status(self) -> dict[str, Any]:
+        """``/status.json``."""
+        document: dict[str, Any] = json.loads(self.get("/status.json")[1])
+        return document
 
-def _parsed(line: str) -> Mapping[str, Any]:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        found = None
-    return found if isinstance(found, dict) and "message" in found else {"message": line}
+    def metrics(self) -> dict[str, float]:
+        """Every sample of ``/metrics`` by its name and labels as text."""
+        lines = [
+            line
+            for line in self.get("/metrics")[1].splitlines()
+            if line and not line.startswith("#")
+        ]
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+    def metric(self, name: str, **labels: str) -> float:
+        """One sample of ``/metrics``: 0 without such labels; fails if the metric is unknown."""
+        families = list(text_string_to_metric_families(self.get("/metrics")[1]))
+        known = {family.name for family in families}
+        assert name.removesuffix("_total") in known, f"no metric {name}"
+        samples = [sample for family in families for sample in family.samples]
+        return sum(
+            sample.value for sample in samples if sample.name == name and sample.labels == labels
+        )
+
+    def restarts(self) -> Mapping[str, int]:
+        """How often the loop was restarted in this life, by the failed part."""
+        found: Mapping[str, int] = self.status()["restarts"]
+        return found
+
+    def resident_bytes(self) -> int:
+        """Memory that the process holds."""
+        fields = Path(f"/proc/{self.pid}/statm").read_text().split()
+        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def lines(self) -> list[LogLine]:
+        """Every complete log line of this life."""
+        return parse_log(self.output()[self._start :])
+
+    def messages(self) -> list[str]:
+        """The texts of :meth:`lines`."""
+        return [str(line["message"]) for line in self.lines()]
+
+    def all_lines(self) -> list[LogLine]:
+        """Every complete log line of all lives."""
+        return parse_log(self.output())
+
+    def has_logged(self, words: str) -> bool:
+        """Whether a line of the log, over all lives, contains ``words``."""
+        return any(words in line["message"] for line in self.all_lines())
+
+    def output(self) -> str:
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def log_tail(self) -> str:
+        return self.output()[-LOG_TAIL:]
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "the bridge was not started"
+        return self._process

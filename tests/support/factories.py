@@ -1,4 +1,4 @@
-"""Small builders of what tests need much of: positions, transitions, events, shaped change events, settings."""
+"""Builders of positions, transitions, events, shaped change events and settings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Raw = dict[str, Any]
 
 
 def token(number: int) -> str:
-    """The token of the n-th event, shaped as MongoDB's: kind, cluster time, and what tells events apart."""
+    """The token of the n-th event, in MongoDB's form: kind, cluster time, unique part."""
     return f"82{BASE + number:08X}{1:08X}2B042C0100296E5A1004{number:08X}"
 
 
@@ -58,7 +58,7 @@ def transition(
 
 
 def event(number: int, *items: Transition | Poison, skipped: str = "") -> Event:
-    """The n-th event of the stream; with neither items nor a reason it has one transition of its own."""
+    """The n-th event; without items and a reason it contains one transition."""
     found = items or (() if skipped else (transition(number),))
     return Event(at(number), found, float(BASE + number), skipped)
 

@@ -1,4 +1,4 @@
-"""The world of the pipeline in memory: a clock, a stream, a broker with its sink, and checkpoints."""
+"""Fakes for the pipeline: a clock, a stream, a broker with its sink, and checkpoints."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.factories import at, event
 
 
 class FakeClock:
-    """Two clocks that move only when told."""
+    """Both clocks, which move only with ``advance``."""
 
     def __init__(self) -> None:
         self.time = 1000.0
@@ -51,7 +51,7 @@ class FakeWake(threading.Event):
 
 
 class Log:
-    """What a collection's change stream holds: events and, in between, positions of what was not for us."""
+    """A collection's change stream: events, and positions of foreign writes between them."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -72,7 +72,7 @@ class Log:
         return self.position
 
     def end(self) -> None:
-        """The stream ends after what was written so far."""
+        """End the stream after the events so far."""
         self.failure = Retryable("the stream ended")
 
     def _number(self) -> int:
@@ -103,7 +103,7 @@ class FakeStream:
 
 
 class FakeBroker:
-    """Topics with partitions that keep what was written to them."""
+    """Topics with partitions that keep their messages."""
 
     PARTITIONS = 3
 
@@ -122,7 +122,7 @@ class FakeBroker:
 
 
 class FakeSink:
-    """See :class:`bridge.pipeline.ports.Sink`; what was sent waits until ``write`` or ``acknowledge`` is called."""
+    """See :class:`bridge.pipeline.ports.Sink`; messages wait for ``write`` or ``acknowledge``."""
 
     def __init__(self, broker: FakeBroker) -> None:
         self._broker = broker
@@ -161,12 +161,12 @@ class FakeSink:
         return settled
 
     def acknowledge(self, most: int = 1_000_000) -> None:
-        """The broker writes up to so many of each partition's oldest messages, and says so."""
+        """Write and acknowledge up to ``most`` of each partition's oldest messages."""
         for waiting in self._waiting.values():
             self._answers.extend(self._write(waiting, most))
 
     def acknowledge_key(self, key: str, topic: str = "jobs") -> None:
-        """The broker writes and acknowledges the oldest message of the partition of ``key`` only."""
+        """Write and acknowledge the oldest message in the partition of ``key``."""
         self._answers.extend(
             self._write(self._waiting[id(self._broker.place(topic, key.encode()))], 1)
         )
@@ -189,8 +189,8 @@ class FakeSink:
         return written
 
 
-class Here(Executor):
-    """Does what it is given at once, or when told to with ``later``."""
+class InlineExecutor(Executor):
+    """Runs calls at once, or with ``later`` when asked to."""
 
     def __init__(self) -> None:
         self.later = False
@@ -212,14 +212,14 @@ class Here(Executor):
         return future
 
     def catch_up(self) -> None:
-        """Do what waits."""
+        """Run the waiting calls."""
         while self._waiting:
             self._waiting.pop(0)()
 
 
 @dataclass
-class Shelf:
-    """What the stores of one name share: the record, who owns it since when, and how often that changed."""
+class SharedCheckpoint:
+    """The record that stores of the same name share, its owner, and its epoch."""
 
     clock: Clock
     lease: float = 10.0
@@ -232,9 +232,9 @@ class Shelf:
 
 
 class FakeStore:
-    """See :class:`bridge.pipeline.ports.CheckpointStore`; ``failure`` is raised by the next write."""
+    """See :class:`bridge.pipeline.ports.CheckpointStore`; ``failure`` fails the next write."""
 
-    def __init__(self, shelf: Shelf, name: str = "bridge") -> None:
+    def __init__(self, shelf: SharedCheckpoint, name: str = "bridge") -> None:
         self._shelf = shelf
         self.name = name
         self.where = f"memory ({name})"

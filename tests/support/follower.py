@@ -10,7 +10,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 
 POLL_MILLIS = 200
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,10 @@ class Arrival:
 
 
 class Follower:
-    """Belongs to no group. The topic's timestamps must be those of appending.
+    """Reads a topic whose timestamps are those of appending; belongs to no group.
 
-    It connects when asked to read. Leave it before the broker goes: the client forgets a socket, which
-    counts as a failed test, with each try to connect in vain.
+    It connects when it reads. Leave it before the broker stops: with each failed connection the
+    client leaves a socket open, which pytest counts as a failed test.
     """
 
     def __init__(self, bootstrap: str, topic: str) -> None:
@@ -39,7 +39,7 @@ class Follower:
         self._found: list[Arrival] = []
 
     def leave(self) -> None:
-        """Disconnect; the next read goes on where the last one ended."""
+        """Disconnect; the next read resumes where the last one ended."""
         if self._consumer is not None:
             self._consumer.close()
         self._consumer = None

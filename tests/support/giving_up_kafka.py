@@ -1,4 +1,4 @@
-"""Starts the bridge as ``python -m bridge`` does, but with a Kafka client that gives messages up, as it does by default."""
+"""``python -m bridge`` with a Kafka client that gives up messages soon, as by default."""
 
 from __future__ import annotations
 

@@ -27,9 +27,9 @@ from tests.support.fakes import (
     FakeStore,
     FakeStream,
     FakeWake,
-    Here,
+    InlineExecutor,
     Log,
-    Shelf,
+    SharedCheckpoint,
 )
 
 RENEW_SECONDS = 3.0
@@ -64,7 +64,7 @@ class InMemoryBridge:
         self.clock = FakeClock()
         self.log = Log()
         self.broker = FakeBroker(*topics, most=max_bytes)
-        self.shelf = Shelf(self.clock)
+        self.shelf = SharedCheckpoint(self.clock)
         self._messages = messages
         self._size = size
         self._batch = batch
@@ -93,7 +93,7 @@ class InMemoryBridge:
             CheckpointPolicy(),
             renew_seconds=RENEW_SECONDS,
             context=self.context,
-            executor=Here(),
+            executor=InlineExecutor(),
         )
         self._brake = DeadLetterBrake(self._dead_letters)
         self.new_session()

@@ -1,4 +1,4 @@
-"""Starts the bridge as ``python -m bridge`` does, but lets it kill itself when it comes to a named point.
+"""``python -m bridge`` that kills itself at a named point.
 
 ``python -m tests.support.kill_points POINT N ARGUMENT...``: SIGKILL at the N-th time.
 """
@@ -31,7 +31,7 @@ POINTS: dict[str, tuple[tuple[type[Any], ...], str, bool]] = {
 
 
 def command(point: str, count: int) -> tuple[str, ...]:
-    """What to start instead of the bridge's own command."""
+    """The command that replaces the bridge's own."""
     return ("tests.support.kill_points", point, str(count), "run")
 
 

@@ -9,31 +9,32 @@ from types import TracebackType
 from bridge.demo.servers.process import poll
 from tests.support.simulator import Commit, Indeterminate, Workload, play
 
-STOP_SECONDS = 60.0
-PROGRESS_SECONDS = 90.0
+#: Generous: only a service that hangs reaches them.
+STOP_SECONDS = 120.0
+PROGRESS_SECONDS = 180.0
 
 
 class Load:
-    """Jobs brought from state to state, from entering to leaving; ``commits`` is what a majority acknowledged.
+    """The job service, from entering to leaving; ``commits`` are those that a majority holds.
 
-    Leaving raises what ended the service early.
+    Leaving raises the error that ended the service early.
     """
 
     def __init__(self, uri: str, database: str, workload: Workload) -> None:
-        self._recovery_cursor = (uri, database)
+        self._target = (uri, database)
         self._workload = workload
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._error: BaseException | None = None
-        self._begun = threading.Event()
+        self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="job-service", daemon=True)
         self.commits: list[Commit] = []
-        #: Writes nobody answered; they may have happened.
+        #: Writes without an answer; they may have happened.
         self.doubts: list[Indeterminate] = []
 
     def __enter__(self) -> Load:
         self._thread.start()
-        self._begun.wait()
+        self._started.wait()
         return self
 
     def __exit__(
@@ -75,8 +76,8 @@ class Load:
 
     async def _play(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        self._begun.set()
-        uri, database = self._recovery_cursor
+        self._started.set()
+        uri, database = self._target
         await play(uri, database, self._workload, stop=self._stop, on_commit=self._note)
 
     def _note(self, outcome: Commit | Indeterminate) -> None:

@@ -1,4 +1,4 @@
-"""Judges a run: what was committed against what arrived, and every stored position against what was there by then."""
+"""Judges a run: commits against arrivals, and stored positions against arrivals by then."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from tests.support.follower import Arrival
 from tests.support.simulator import Commit
 from tests.support.witness import Save, Transition
 
-#: The stored position is at most so old: the default interval of one second, and the rest for a busy machine.
-CHECKPOINT_SECONDS = 3.0
-#: What a killed process left in its sockets may still be appended for so long.
-AFTERLIFE_MILLIS = 1000
-#: How many of each kind a message names.
+#: Maximum age of the stored position: the interval of one second plus time for a busy machine.
+CHECKPOINT_SECONDS = 6.0
+#: How long the broker may still append messages from the sockets of a killed process.
+AFTERLIFE_MILLIS = 2000
+#: How many faults of each kind an error names.
 EXAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a run; each list names what is wrong. ``positions``: whether the mode stores any."""
+    """The findings about a run, a list for each fault; ``positions``: the mode stores them."""
 
     committed: Sequence[Transition]
     arrived: Sequence[Arrival]
@@ -34,13 +34,13 @@ class Verdict:
     @property
     def repeated(self) -> int:
         """Messages beyond the first of each transition."""
-        return len(self.arrived) - len({each.trans_id for each in self.arrived})
+        return len(self.arrived) - len({arrival.trans_id for arrival in self.arrived})
 
     def replay(self, ends: Iterable[float], seconds: float = CHECKPOINT_SECONDS) -> int:
-        """How many messages may be sent again after lives that ended at ``ends``, Unix seconds.
+        """How many messages may be repeated after lives that ended at ``ends``, Unix seconds.
 
-        For each: what had arrived and was not covered by the stored position, and no more than what
-        arrived in the last ``seconds``, because the position is stored that often.
+        For each: the arrivals that the stored position did not cover, but not more than arrived
+        in the last ``seconds``, the interval of storing.
         """
         return sum(
             min(len(self._uncovered(1000 * end)), self._recent(1000 * end, seconds)) for end in ends
@@ -48,12 +48,14 @@ class Verdict:
 
     def _uncovered(self, end: float) -> set[str]:
         stored = max((save.token for save in self.saves if save.at <= end), default="")
-        later = {each.trans_id for each in self.committed if each.token > stored}
-        return later & {each.trans_id for each in self.arrived if each.at <= end + AFTERLIFE_MILLIS}
+        later = {commit.trans_id for commit in self.committed if commit.token > stored}
+        return later & {
+            arrival.trans_id for arrival in self.arrived if arrival.at <= end + AFTERLIFE_MILLIS
+        }
 
     def _recent(self, end: float, seconds: float) -> int:
         return sum(
-            end - 1000 * seconds <= each.at <= end + AFTERLIFE_MILLIS for each in self.arrived
+            end - 1000 * seconds <= arrival.at <= end + AFTERLIFE_MILLIS for arrival in self.arrived
         )
 
     def check(
@@ -64,11 +66,11 @@ class Verdict:
         saves_at_least: int = 1,
         untagged_at_most: int = 0,
     ) -> None:
-        """Fail unless nothing is lost, reordered or remembered too early, and little repeated.
+        """Fail if transitions are lost, reordered or stored too early, or too many are repeated.
 
-        ``at_least`` transitions must have been committed and ``saves_at_least`` positions stored: a run in
-        which nothing happened proves nothing. A mode that keeps tags instead of positions may repeat ``untagged_at_most``
-        more: what was sent when MongoDB could not be told.
+        A run without events proves nothing, so ``at_least`` transitions must have been committed
+        and ``saves_at_least`` positions stored. A mode with tags may repeat ``untagged_at_most``
+        more: messages whose tags could not be cleared while MongoDB was unreachable.
         """
         if not self.positions:
             saves_at_least, repeated_at_most = 0, repeated_at_most + untagged_at_most
@@ -90,7 +92,8 @@ class Verdict:
         if saves < saves_at_least:
             problems.append(f"only {saves} positions were stored, {saves_at_least} are needed")
         print(
-            f"{committed} committed, {self.repeated} repeated of {repeated_at_most} allowed, {saves} stored"
+            f"{committed} committed, {self.repeated} repeated of {repeated_at_most} allowed, "
+            f"{saves} stored"
         )
         assert not problems, (
             f"of {committed} transitions, {len(self.arrived)} messages: " + "\n".join(problems)
@@ -105,19 +108,19 @@ def judge(
     *,
     positions: bool = True,
 ) -> Verdict:
-    """Compare. ``committed`` is in stream order; ``acknowledged`` is what the writer was told."""
-    there = {each.trans_id for each in arrived}
-    known = {each.trans_id for each in committed}
-    unseen = [each.trans_id for each in acknowledged if each.trans_id not in known]
+    """Compare; ``committed`` is in stream order, ``acknowledged`` as the writer knows it."""
+    there = {arrival.trans_id for arrival in arrived}
+    known = {commit.trans_id for commit in committed}
+    unseen = [commit.trans_id for commit in acknowledged if commit.trans_id not in known]
     assert not unseen, f"the witness missed {len(unseen)} acknowledged transitions, it cannot judge"
     return Verdict(
         committed=committed,
         arrived=arrived,
         saves=saves,
         lost=[
-            f"{each.job_id} {each.state} {each.trans_id}"
-            for each in committed
-            if each.trans_id not in there
+            f"{commit.job_id} {commit.state} {commit.trans_id}"
+            for commit in committed
+            if commit.trans_id not in there
         ],
         strange=_strange(committed, arrived),
         reordered=_reordered(committed, arrived),
@@ -127,30 +130,32 @@ def judge(
 
 
 def _strange(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> list[str]:
-    """Messages that nobody committed, or that say something else than was committed."""
-    truth = {each.trans_id: (each.job_id, each.state, each.job_id) for each in committed}
+    """Messages without a commit, or that differ from their commit."""
+    truth = {commit.trans_id: (commit.job_id, commit.state, commit.job_id) for commit in committed}
     return [
-        str(each)
-        for each in arrived
-        if truth.get(each.trans_id) != (each.job_id, each.state, each.key)
+        str(arrival)
+        for arrival in arrived
+        if truth.get(arrival.trans_id) != (arrival.job_id, arrival.state, arrival.key)
     ]
 
 
 def _reordered(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> list[str]:
-    """Jobs whose first arrivals are not in the order of the commits, or that are spread over partitions."""
-    order = {each.trans_id: place for place, each in enumerate(committed)}
+    """Jobs whose first arrivals are not in commit order, or are in several partitions."""
+    order = {commit.trans_id: index for index, commit in enumerate(committed)}
     latest: dict[str, int] = {}
     found = []
     seen: set[str] = set()
-    for each in arrived:
-        if each.trans_id in seen or each.trans_id not in order:
+    for arrival in arrived:
+        if arrival.trans_id in seen or arrival.trans_id not in order:
             continue
-        seen.add(each.trans_id)
-        place = order[each.trans_id]
-        if place < latest.get(each.job_id, -1):
-            found.append(f"{each.job_id}: {each.state} came late")
-        latest[each.job_id] = max(place, latest.get(each.job_id, -1))
-    partitions = Counter(job for job, _ in {(each.job_id, each.partition) for each in arrived})
+        seen.add(arrival.trans_id)
+        index = order[arrival.trans_id]
+        if index < latest.get(arrival.job_id, -1):
+            found.append(f"{arrival.job_id}: {arrival.state} came late")
+        latest[arrival.job_id] = max(index, latest.get(arrival.job_id, -1))
+    partitions = Counter(
+        job for job, _ in {(arrival.job_id, arrival.partition) for arrival in arrived}
+    )
     return found + [
         f"{job} is in {count} partitions" for job, count in partitions.items() if count > 1
     ]
@@ -159,16 +164,16 @@ def _reordered(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> l
 def _ahead(
     committed: Sequence[Transition], saves: Sequence[Save], arrived: Sequence[Arrival]
 ) -> list[str]:
-    """Stored positions at or after a transition that the broker did not have when they were stored."""
+    """Stored positions that cover a transition which the broker did not have by then."""
     first: dict[str, float] = {}
-    for each in arrived:
-        first[each.trans_id] = min(each.at, first.get(each.trans_id, each.at))
+    for arrival in arrived:
+        first[arrival.trans_id] = min(arrival.at, first.get(arrival.trans_id, arrival.at))
     found = []
     for save in saves:
         early = [
-            each
-            for each in committed
-            if each.token <= save.token and first.get(each.trans_id, _NEVER) > save.at
+            commit
+            for commit in committed
+            if commit.token <= save.token and first.get(commit.trans_id, _NEVER) > save.at
         ]
         if early:
             found.append(

@@ -1,4 +1,4 @@
-"""A job service played with the driver and the writes of the real one, for demonstrations and fault tests."""
+"""The simulated job service as a command, and names of it for tests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Commit", "Indeterminate", "Workload", "ensure_indexes", "main", "pla
 
 
 class _Log:
-    """What was reported, counted and written one JSON line each."""
+    """Counts the reports and writes each as a JSON line."""
 
     def __init__(self, file: IO[str] | None) -> None:
         self._file = file
@@ -38,7 +38,7 @@ class _Log:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Target:
     uri: str
     database: str
     collection: str
@@ -68,23 +68,23 @@ class _Place:
 def main(
     uri: str, database: str, collection: str, log: Path | None, rate: float, **options: Any
 ) -> None:
-    """Play the job service until its jobs end or SIGTERM or SIGINT comes; print a summary, one JSON line."""
+    """Run the job service until its jobs end or a signal; print a summary as JSON."""
     workload = Workload(rate=rate or None, **options)
     with log.open("a") if log is not None else contextlib.nullcontext() as file:
         record = _Log(file)
-        asyncio.run(_play_until_signal(_Place(uri, database, collection), workload, record))
+        asyncio.run(_play_until_signal(_Target(uri, database, collection), workload, record))
     click.echo(json.dumps({"jobs": record.jobs, "transitions": record.transitions}))
 
 
-async def _play_until_signal(place: _Place, workload: Workload, record: _Log) -> None:
+async def _play_until_signal(target: _Target, workload: Workload, record: _Log) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await play(
-        place.uri,
-        place.database,
+        target.uri,
+        target.database,
         workload,
-        collection=place.collection,
+        collection=target.collection,
         stop=stop,
         on_commit=record.write,
     )

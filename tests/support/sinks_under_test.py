@@ -17,12 +17,13 @@ from tests.support.factories import delivery, message, settings
 from tests.support.fakes import FakeBroker, FakeSink
 from tests.support.servers.kafka import Kafka
 
-PATIENCE_SECONDS = 30.0
+#: Generous: only a sink that hangs reaches it.
+SETTLE_SECONDS = 90.0
 MOST = 50_000
 DRIVERS = ("kafka-python", "librdkafka")
 
 
-class Place(Protocol):
+class SinkUnderTest(Protocol):
     """A broker with one topic, its dead letters' beside it."""
 
     topic: str
@@ -33,13 +34,13 @@ class Place(Protocol):
         """Let a moment go by."""
 
     def refuse(self, sink: Sink) -> None:
-        """From now on the broker takes less than it said."""
+        """Let the broker accept less than it announced."""
 
     def written(self, topic: str = "") -> list[list[bytes]]:
         """The values of each partition, in order."""
 
 
-class Memory:
+class InMemorySink:
     topic = "jobs"
 
     def __init__(self) -> None:
@@ -65,7 +66,7 @@ class Memory:
         ]
 
 
-class Cluster:
+class KafkaSinkUnderTest:
     def __init__(
         self, driver: str, kafka: Kafka, topic: str, bootstrap: str = "", **others: str
     ) -> None:
@@ -96,20 +97,24 @@ class Cluster:
         return partitions
 
 
-def settle(place: Place, sink: Sink, done: Callable[[list[Delivery]], bool]) -> list[Delivery]:
+def settle(
+    under_test: SinkUnderTest, sink: Sink, done: Callable[[list[Delivery]], bool]
+) -> list[Delivery]:
     found: list[Delivery] = []
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + SETTLE_SECONDS
     while not done(found):
         assert time.monotonic() < deadline, f"only {len(found)} were settled"
-        place.pulse(sink)
+        under_test.pulse(sink)
         found += sink.settled()
     return found
 
 
-def send(place: Place, sink: Sink, count: int, keys: int = 4) -> list[tuple[Message, Delivery]]:
+def send(
+    under_test: SinkUnderTest, sink: Sink, count: int, keys: int = 4
+) -> list[tuple[Message, Delivery]]:
     sent = []
     for number in range(count):
-        one = message(f"job-{number % keys}", b"%d" % number, place.topic), delivery(number)
+        one = message(f"job-{number % keys}", b"%d" % number, under_test.topic), delivery(number)
         sink.send([one])
         sent.append(one)
     return sent

@@ -1,4 +1,4 @@
-"""An oplog that has really rolled over: a node that keeps little, and writes elsewhere until it forgot."""
+"""An oplog that rolls over: a node that keeps little, and writes until it has forgotten."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from bridge.demo.servers.mongod import Mongod
 from bridge.demo.servers.process import poll
+from tests.support.servers.mongo import MongoDeployment
 
 OPLOG_MEGABYTES = 16
 _JUNK = b"x" * 2**20
@@ -15,14 +15,16 @@ _ROLL_SECONDS = 120
 
 
 @contextmanager
-def forgetful_node(folder: Path) -> Iterator[Mongod]:
+def forgetful_node(folder: Path) -> Iterator[MongoDeployment]:
     """A node with a small oplog, which keeps little more than the last flush still needs."""
-    with Mongod(folder, oplog_megabytes=OPLOG_MEGABYTES, arguments=("--syncdelay", "1")) as server:
+    with MongoDeployment(
+        folder, oplog_megabytes=OPLOG_MEGABYTES, arguments=("--syncdelay", "1")
+    ) as server:
         yield server
 
 
-def roll_past(mongo: Mongod, position: Sequence[int]) -> None:
-    """Write elsewhere until the oplog begins after ``position``, seconds and increment."""
+def roll_past(mongo: MongoDeployment, position: Sequence[int]) -> None:
+    """Write elsewhere until the oplog starts after ``position``, seconds and increment."""
     with mongo.client(0) as client:
 
         def rolled() -> bool:

@@ -1,4 +1,4 @@
-"""Where checkpoint stores of one name meet: in memory, around a file, in a collection of MongoDB."""
+"""Checkpoint stores of the same name: in memory, in a file, in MongoDB."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pymongo import MongoClient
 from bridge.checkpoint.file import FileCheckpointStore
 from bridge.mongo.checkpoints import COLLECTION, MongoCheckpointStore
 from bridge.pipeline.ports import CheckpointStore
-from tests.support.fakes import FakeClock, FakeStore, Shelf
+from tests.support.fakes import FakeClock, FakeStore, SharedCheckpoint
 
 LEASE = 30.0
 
 
-class Place(Protocol):
-    """Where stores of one name meet; ``stands_by`` where a second one waits instead of being refused."""
+class StoreUnderTest(Protocol):
+    """Opens stores of the same name; ``stands_by``: a second one waits instead of failing."""
 
     stands_by: bool
 
@@ -34,30 +34,30 @@ class Place(Protocol):
         """Something else writes into the record."""
 
 
-class Memory:
+class InMemoryStore:
     stands_by = True
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.shelf = Shelf(self.clock, LEASE)
+        self.shared = SharedCheckpoint(self.clock, LEASE)
 
     def open(self, name: str = "bridge") -> FakeStore:
-        return FakeStore(self.shelf, name)
+        return FakeStore(self.shared, name)
 
     def dead(self) -> None:
         gone = self.open()
         gone.acquire()
-        self.shelf.dead.append(gone)
+        self.shared.dead.append(gone)
 
     def silent(self) -> None:
         self.clock.advance(LEASE + 1)
 
     def damage(self) -> None:
-        assert self.shelf.record is not None
-        self.shelf.record["sequence"] = "many"
+        assert self.shared.record is not None
+        self.shared.record["sequence"] = "many"
 
 
-class File:
+class FileStore:
     stands_by = False
 
     def __init__(self, folder: Path) -> None:
@@ -85,7 +85,7 @@ class File:
             each.release()
 
 
-class Collection:
+class MongoStore:
     stands_by = True
 
     def __init__(self, uri: str, database: str) -> None:
@@ -98,10 +98,10 @@ class Collection:
 
     def dead(self) -> None:
         killed(
-            "from pymongo import MongoClient; "
+            "from pymongo import MongoClient\n"
             "from bridge.mongo.checkpoints import MongoCheckpointStore",
-            f"MongoCheckpointStore(MongoClient({self.uri!r}), {self.database!r}, 'bridge', "
-            f"lease_seconds={LEASE})",
+            f"MongoCheckpointStore(MongoClient({self.uri!r}), "
+            f"{self.database!r}, 'bridge', {LEASE})",
         )
 
     def silent(self) -> None:
@@ -113,8 +113,9 @@ class Collection:
 
 
 def killed(imports: str, store: str) -> None:
-    code = f"import os, signal; {imports}\nassert {store}.acquire() == ''\nos.kill(os.getpid(), signal.SIGKILL)"
+    acquire = f"assert {store}.acquire() == ''"
+    code = f"import os, signal\n{imports}\n{acquire}\nos.kill(os.getpid(), signal.SIGKILL)"
     ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=120
     )
     assert ended.returncode == -9, ended.stderr

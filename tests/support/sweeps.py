@@ -1,15 +1,15 @@
-"""Sweeps, and the tag of jobs they look for."""
+"""Runs sweeps, and names the tag of jobs that they look for."""
 
 from __future__ import annotations
 
-from tests.support.running import Given, command
+from tests.support.command import GivenSettings, run_command
 
 TAG = "to_notify"
 
 
-def swept(settings: Given) -> int:
-    """One sweep; how many messages it sent."""
-    ended = command("sweep", "--once", settings=settings)
+def sweep_once(settings: GivenSettings) -> int:
+    """Run one sweep; returns the number of messages it sent."""
+    ended = run_command("sweep", "--once", settings=settings)
     assert ended.code == 0, ended.err
     assert ended.out.endswith("messages sent\n")
     return int(ended.out.split()[0])

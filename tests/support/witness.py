@@ -1,4 +1,4 @@
-"""A second reader of the same oplog, from the outside: what was committed, and every checkpoint that was stored."""
+"""An independent reader of the oplog: commits, and every stored checkpoint."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ HISTORY = "transition_times"
 MARKS = "marks"
 AWAIT_MILLIS = 200
 AGAIN_SECONDS = 0.2
-CATCH_UP_SECONDS = 60.0
-JOIN_SECONDS = 30.0
-#: How far the wall time in the oplog may be behind: the server reads a clock that ticks so often.
+CATCH_UP_SECONDS = 120.0
+JOIN_SECONDS = 60.0
+#: Error of the wall time in the oplog: the server's clock ticks at this interval.
 WALL_TICK_MILLIS = 20
 
 
@@ -48,7 +48,7 @@ class Save:
 class Witness:
     """Reads one database and one checkpoint from the moment it is made until it is closed.
 
-    Its stream is one of the whole deployment, so drops and renames do not end it; failures are waited out.
+    It watches the whole deployment, so drops and renames do not end it; it waits out failures.
     """
 
     def __init__(self, uri: str, database: str, checkpoint: str) -> None:

@@ -27,7 +27,7 @@ from bridge.pipeline.progress import Progress
 from bridge.pipeline.publisher import Publisher
 from bridge.pipeline.pulse import Pulse
 from tests.support.factories import at, checkpoint, inserted, pushed
-from tests.support.fakes import FakeStore, Here, Shelf
+from tests.support.fakes import FakeStore, InlineExecutor, SharedCheckpoint
 
 JOBS, TRANSITIONS = 100, 20
 HOUSE = str(Path(bridge.__file__).parent)
@@ -101,7 +101,7 @@ def test_calls_for_each_transition_are_few() -> None:
         context=context,
         dead_letter_oversize=True,
     )
-    store = FakeStore(Shelf(clock))
+    store = FakeStore(SharedCheckpoint(clock))
     store.acquire()
     progress = Progress(
         store,
@@ -109,7 +109,7 @@ def test_calls_for_each_transition_are_few() -> None:
         CheckpointPolicy(),
         renew_seconds=3.0,
         context=context,
-        executor=Here(),
+        executor=InlineExecutor(),
     )
     watch = StopWhenSettled(window, context)
     loop_context = LoopContext(window, publisher, progress, context.pulse, watch)

@@ -1,1 +1,1 @@
-"""The simulated job service of the demonstration."""
+"""The simulated job service of the demo."""

@@ -1,4 +1,4 @@
-"""The simulated job service at work: it brings jobs from state to state and reports what a majority holds."""
+"""The simulated job service: moves jobs from state to state and reports its commits."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from pymongo.errors import (
 )
 from pymongo.read_concern import ReadConcern
 
+from bridge.demo.job_service.indexes import indexes
 from bridge.demo.job_service.workload import (
     Commit,
     Document,
@@ -34,7 +35,6 @@ from bridge.demo.job_service.workload import (
     afterthoughts,
     change,
     guard,
-    indexes,
     input_files,
     journey,
     new_id,
@@ -43,17 +43,17 @@ from bridge.demo.job_service.workload import (
     to_millis,
 )
 
-RecoveryProgress = Callable[[Commit | Indeterminate], None]
+Report = Callable[[Commit | Indeterminate], None]
 Jobs = AsyncIOMotorCollection[Document]
 
 WRITE_SECONDS = 10  # a majority that does not answer by then makes the write indeterminate
 SOCKET_SECONDS = 15
 FIRST_WAIT_SECONDS = 0.05
-LONGEST_WAIT_SECONDS = 1.0
-MOST_REFUSALS = 100  # a write both refused and not found this often will never be found
+MAX_WAIT_SECONDS = 1.0
+MAX_REFUSALS = 100  # after as many, a write that is refused and not found is lost
 READ_CONCERN_NOT_AVAILABLE_YET = 134
-#: A primary that steps down in the middle of a write may say so in the write's own error, without a label. The codes are those of
-#: the driver specification "server discovery and monitoring": not writable primary, node is recovering.
+#: "Not writable primary" and "node is recovering" of the driver specification "server discovery and
+#: monitoring". A primary that steps down during a write may report them without a label.
 NOT_PRIMARY = (10107, 10058, 13435, 11600, 11602, 13436, 189, 91)
 
 
@@ -64,13 +64,18 @@ async def play(
     *,
     collection: str = "jobs",
     stop: asyncio.Event,
-    on_commit: RecoveryProgress,
+    on_commit: Report,
 ) -> None:
-    """Live through the workload's jobs; return when they ended, or soon after ``stop`` with some under way.
+    """Run the workload's jobs to their end, or until soon after ``stop`` is set.
 
-    ``on_commit`` hears of every transition once a majority holds it, in order for each job, and of every one
-    whose write was not answered. Step-downs and outages are waited out. Raises ``PyMongoError`` for what time
-    cannot cure.
+    Step-downs and outages are waited out.
+
+    Args:
+        on_commit: Called for every transition that a majority holds, in order for each job, and
+            for every transition whose write was not answered.
+
+    Raises:
+        PyMongoError: An error that waiting cannot cure.
     """
     client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(uri, **_client_options())
     try:
@@ -85,16 +90,14 @@ async def play(
 
 
 async def ensure_indexes(jobs: Jobs) -> None:
-    """Make the service's indexes where they are missing."""
+    """Create the service's indexes where they are missing."""
     await jobs.create_indexes(indexes())
 
 
 class _Service:
-    """Several workers, each living through one job after another."""
+    """Several workers, each with a job at a time."""
 
-    def __init__(
-        self, jobs: Jobs, workload: Workload, stop: asyncio.Event, report: RecoveryProgress
-    ) -> None:
+    def __init__(self, jobs: Jobs, workload: Workload, stop: asyncio.Event, report: Report) -> None:
         self._jobs = jobs
         self._workload = workload
         self._stop = stop
@@ -112,14 +115,13 @@ class _Service:
     async def _work(self) -> None:
         for number in self._numbers:
             seed = self._workload.seed
-            await self._live(
-                journey(Random(None if seed is None else f"{seed}-{number}"), self._workload)
-            )
+            random = Random(None if seed is None else f"{seed}-{number}")
+            await self._live(journey(random, self._workload))
             if self._stop.is_set():
                 return
 
     async def _live(self, plan: Journey) -> None:
-        """One job from its insertion to its end, or to the stop."""
+        """Run a job from its insertion to its end, or to the stop."""
         if not await self._pace.turn():
             return
         commit = await self._create(plan.cluster)
@@ -154,9 +156,9 @@ class _Service:
         return await self._commit(commit, write)
 
     async def _commit(self, commit: Commit, write: Callable[[], Awaitable[bool]]) -> Commit | None:
-        """Write until a majority is known to hold it; ``None`` when the stop came while that was unknown.
+        """Write until a majority holds it; None if stopped before that is known.
 
-        The query's guard and the unique id let only one of the repeated writes take effect.
+        The query's guard and the unique id let a repeated write take effect only once.
         """
         doubted, refusals = False, 0
         for wait in _waits():
@@ -169,8 +171,8 @@ class _Service:
             except PyMongoError as error:
                 self._doubt(commit, error, again=doubted)
                 doubted = True
-            if refusals and (not doubted or refusals > MOST_REFUSALS):
-                raise RuntimeError(f"somebody else changed job {commit.job_id}")
+            if refusals and (not doubted or refusals > MAX_REFUSALS):
+                raise RuntimeError(f"another writer changed job {commit.job_id}")
             if await self._stopped_within(wait):
                 break
         return None
@@ -182,17 +184,17 @@ class _Service:
         return commit
 
     def _doubt(self, commit: Commit, error: PyMongoError, *, again: bool) -> None:
-        """Report, once, a write nobody answered; raises ``error`` when waiting cannot cure it."""
+        """Report an unanswered write once; raises ``error`` if waiting cannot cure it."""
         if not passing(error):
             raise error
         if not again:
             self._report(Indeterminate(**asdict(commit), reason=type(error).__name__))
 
     async def _held(self, commit: Commit) -> bool:
-        found = await self._jobs.find_one(
+        job = await self._jobs.find_one(
             {"id": commit.job_id, "transition_times.trans_id": commit.trans_id}, {"_id": 1}
         )
-        return found is not None
+        return job is not None
 
     async def _note(self, query: Document, update: Document) -> None:
         async def write() -> None:
@@ -201,7 +203,7 @@ class _Service:
         await self._insist(write)
 
     async def _insist(self, write: Callable[[], Awaitable[None]]) -> None:
-        """Do what may be done twice until it is answered or the stop comes."""
+        """Repeat an idempotent write until it is answered or the service is stopped."""
         for wait in _waits():
             try:
                 await write()
@@ -213,11 +215,11 @@ class _Service:
                 return
 
     async def _stopped_within(self, seconds: float) -> bool:
-        return await _heard(self._stop, seconds)
+        return await _set_within(self._stop, seconds)
 
 
 class _Pace:
-    """Turns at an even rate; time lost in an outage is not caught up."""
+    """Limits the rate; time lost in an outage is not made up."""
 
     def __init__(self, rate: float | None, stop: asyncio.Event) -> None:
         self._interval = 0.0 if rate is None else 1 / rate
@@ -227,9 +229,11 @@ class _Pace:
     async def turn(self) -> bool:
         """Wait for the next turn; false once stopped."""
         now = asyncio.get_running_loop().time()
-        mine = max(now, self._next)
-        self._next = mine + self._interval
-        return not (await _heard(self._stop, mine - now) if mine > now else self._stop.is_set())
+        turn = max(now, self._next)
+        self._next = turn + self._interval
+        return not (
+            await _set_within(self._stop, turn - now) if turn > now else self._stop.is_set()
+        )
 
 
 def _client_options() -> dict[str, Any]:
@@ -243,7 +247,7 @@ def _client_options() -> dict[str, Any]:
 
 
 def passing(error: PyMongoError) -> bool:
-    """Whether waiting may cure it: no answer, no primary, no majority."""
+    """Whether waiting may cure the error: no answer, no primary, no majority."""
     if isinstance(error, ConnectionFailure | WriteConcernError | ExecutionTimeout):
         return True
     if isinstance(error, OperationFailure) and error.code in (
@@ -258,10 +262,10 @@ def _waits() -> Iterator[float]:
     wait = FIRST_WAIT_SECONDS
     while True:
         yield wait
-        wait = min(2 * wait, LONGEST_WAIT_SECONDS)
+        wait = min(2 * wait, MAX_WAIT_SECONDS)
 
 
-async def _heard(stop: asyncio.Event, seconds: float) -> bool:
+async def _set_within(stop: asyncio.Event, seconds: float) -> bool:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), seconds)
     return stop.is_set()

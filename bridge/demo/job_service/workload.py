@@ -1,4 +1,4 @@
-"""What the simulated job service does to a job: its document, its states and the shape of every write."""
+"""The documents, states and writes of the simulated job service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from random import Random
 from typing import Any
 
 import bson
-from pymongo import ASCENDING, DESCENDING, IndexModel
 
 Document = dict[str, Any]
 
@@ -30,20 +29,18 @@ TERMINAL = ("canceled", "complete", "error")
 CLUSTERS = ("perlmutter-jaws", "lawrencium-jaws", "kbase")
 IMAGE = "ghcr.io/kbase/collections"
 DIGEST = "sha256:c9291c94c382b88975184203100d119cba865c1be91b1c5891749ee02193d380"
-MOST_INPUT_FILES = 10_000  # the service takes no more
+MAX_INPUT_FILES = 10_000  # the limit of the service
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """How much the simulated service does; the clock and the ids are real, ``seed`` fixes the rest."""
+    """The work of the simulated service; ``seed`` fixes all but the clock and the ids."""
 
     jobs: int | None = None  # None: until stopped
-    rate: float | None = 20.0  # transitions a second over all jobs; None: as fast as possible
+    rate: float | None = 20.0  # transitions per second over all jobs; None: as fast as possible
     concurrency: int = 8  # jobs at once
-    size: int = (
-        2000  # bytes of BSON of a new document, about; never below what a job with one file needs
-    )
-    noise: bool = True  # the writes that are not state changes
+    size: int = 2000  # bytes of BSON of a new document; at least that of a job with a single file
+    noise: bool = True  # writes that do not change a state
     error_share: float = 0.2
     cancel_share: float = 0.1
     seed: int | None = None
@@ -51,7 +48,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A transition a majority of the replica set holds."""
+    """A transition that a majority of the replica set holds."""
 
     job_id: str
     sequence: int
@@ -62,7 +59,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Indeterminate:
-    """A transition whose write was not answered; a ``Commit`` follows once it is known to be held."""
+    """A transition whose write was not answered; a ``Commit`` follows if it was done."""
 
     job_id: str
     sequence: int
@@ -74,7 +71,7 @@ class Indeterminate:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One transition of a journey: the state, what it appends to arrays and what it sets."""
+    """A transition of a journey: a state, values to append to arrays, fields to set."""
 
     state: str
     push: Mapping[str, object] = field(default_factory=dict)
@@ -83,21 +80,21 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """Everything that will happen to one job, from ``created`` to an end."""
+    """The steps of a job from ``created`` to its end."""
 
     cluster: str
     steps: tuple[Step, ...]
 
 
 def journey(random: Random, workload: Workload) -> Journey:
-    """Draw a job: where it runs, how it ends, and what each step leaves behind."""
+    """Draw a job's cluster, its end, and the writes of each step."""
     cluster = random.choice(CLUSTERS)
     states = _states(random, workload)
     return Journey(cluster, tuple(_step(state, cluster, random) for state in states))
 
 
 def new_job(cluster: str, time: datetime, files: Sequence[Document]) -> Document:
-    """The document as it is inserted, with its first transition; ids are new each time."""
+    """A new document with its first transition and new ids."""
     return {
         "id": new_id(),
         "state": "created",
@@ -114,12 +111,12 @@ def new_job(cluster: str, time: datetime, files: Sequence[Document]) -> Document
 
 
 def guard(job_id: str, expected: str, time: datetime) -> Document:
-    """The query of every transition: the job, still in the expected state, not updated later than now."""
+    """The query of every transition: the job, if still in ``expected`` and not updated later."""
     return {"id": job_id, "_update_time": {"$lte": time}, "state": expected}
 
 
 def change(step: Step, time: datetime, trans_id: str) -> Document:
-    """The update of a transition: one element more in the history, and the latest state beside it."""
+    """The update of a transition: appends to the history and sets the latest state."""
     transition = {
         "state": step.state,
         "time": time,
@@ -134,13 +131,13 @@ def change(step: Step, time: datetime, trans_id: str) -> Document:
 
 
 def sent(job_id: str, trans_id: str) -> tuple[Document, Document]:
-    """The query and the update by which the service notes that its own notification went out."""
+    """The query and the update that note a transition as sent by the service itself."""
     query = {"id": job_id, "transition_times.trans_id": trans_id}
     return query, {"$set": {"transition_times.$.notif_sent": True}}
 
 
 def afterthoughts(cluster: str, now: datetime) -> list[Document]:
-    """What others write to a job that has ended; none of it changes the state, some of it looks so."""
+    """Later writes to a job that has ended: none changes the state, some look like it."""
     stamp = now.isoformat(timespec="microseconds")
     event = "admin_meta.cse_event_processing"
     late = [] if cluster == "kbase" else [{"$push": {"nersc_details.log_upload_task_id": new_id()}}]
@@ -159,53 +156,23 @@ def afterthoughts(cluster: str, now: datetime) -> list[Document]:
 
 @functools.lru_cache(maxsize=8)
 def input_files(size: int) -> tuple[Document, ...]:
-    """Input files that make a new document about ``size`` bytes of BSON: more of them, then longer names."""
-    one = _input_file(0, "")
+    """Input files for a document of about ``size`` bytes of BSON: more files, then longer names."""
+    file = _input_file(0, "")
     spare = size - _bytes(new_job(CLUSTERS[0], datetime.fromtimestamp(0), ()))
-    each = (
-        _bytes(one) + 3 + len(str(MOST_INPUT_FILES)) // 2
-    )  # an array element costs its type and its index
-    count = max(1, min(MOST_INPUT_FILES, spare // each))
-    padding = "x" * max(0, (spare - count * each) // count)
+    # An array element adds its type and its index.
+    file_bytes = _bytes(file) + 3 + len(str(MAX_INPUT_FILES)) // 2
+    count = max(1, min(MAX_INPUT_FILES, spare // file_bytes))
+    padding = "x" * max(0, (spare - count * file_bytes) // count)
     return tuple(_input_file(index, padding) for index in range(count))
 
 
-def indexes() -> list[IndexModel]:
-    """The indexes the service keeps on its jobs."""
-    newest = ("_update_time", DESCENDING)
-    cluster = ("job_input.cluster", ASCENDING)
-    plain = [
-        [newest],
-        [("state", ASCENDING), newest],
-        [cluster, newest],
-        [("user", ASCENDING), newest],
-    ]
-    plain += [
-        [("user", ASCENDING), ("state", ASCENDING), newest],
-        [("user", ASCENDING), cluster, newest],
-    ]
-    unsent = IndexModel(
-        [("transition_times.time", DESCENDING)],
-        partialFilterExpression={"transition_times.notif_sent": False},
-    )
-    unclean = IndexModel(
-        [("cleaned", ASCENDING), ("state", ASCENDING), ("_update_time", ASCENDING)],
-        partialFilterExpression={"cleaned": False, "state": {"$in": list(TERMINAL)}},
-    )
-    return [unique_id(), *(IndexModel(keys) for keys in plain), unsent, unclean]
-
-
-def unique_id() -> IndexModel:
-    return IndexModel([("id", ASCENDING)], unique=True)
-
-
 def new_id() -> str:
-    """An id as the service makes them for jobs and transitions."""
+    """A new id for a job or a transition, as the service makes it."""
     return str(uuid.uuid4())
 
 
 def to_millis(time: datetime) -> datetime:
-    """``time`` as MongoDB keeps it."""
+    """``time`` with the precision of MongoDB."""
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
@@ -235,11 +202,9 @@ def _jaws_pushes(state: str, random: Random) -> Mapping[str, object]:
 
 
 def _kbase_pushes(state: str, random: Random) -> Mapping[str, object]:
-    return (
-        {"htcondor_details.cluster_id": random.randint(1, 99_999)}
-        if state == "download_submitted"
-        else {}
-    )
+    if state == "download_submitted":
+        return {"htcondor_details.cluster_id": random.randint(1, 99_999)}
+    return {}
 
 
 def _fields(state: str, random: Random) -> Mapping[str, object]:

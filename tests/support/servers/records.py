@@ -1,4 +1,4 @@
-"""What a topic holds, read from its beginning to its end."""
+"""Reads a topic from its start to its end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 
 POLL_MILLIS = 200
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,14 @@ def read(
 ) -> list[Record]:
     """Every record up to the end at this moment, by partition and offset.
 
-    ``until_quiet`` goes on until a poll brings nothing: the demonstration's broker counts only the first
-    record of its last batch when asked for the end. The consumer belongs to no group and leaves no trace.
-    Raises ``TimeoutError`` after a minute.
+    The consumer belongs to no group and leaves no trace.
+
+    Args:
+        until_quiet: Read until a poll returns nothing. The demo's broker counts only the first
+            record of the last batch in the end offset.
+
+    Raises:
+        TimeoutError: The end was not reached within two minutes.
     """
     consumer = KafkaConsumer(
         bootstrap_servers=bootstrap,

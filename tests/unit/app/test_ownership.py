@@ -12,7 +12,7 @@ from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.progress import Progress
 from bridge.pipeline.pulse import Pulse
 from tests.support.factories import at, checkpoint
-from tests.support.fakes import FakeClock, FakeStore, Here, Shelf
+from tests.support.fakes import FakeClock, FakeStore, InlineExecutor, SharedCheckpoint
 
 RENEW_SECONDS = 3.0
 
@@ -22,7 +22,7 @@ class OwnershipScenario:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.shelf = Shelf(self.clock)
+        self.shelf = SharedCheckpoint(self.clock)
         self.store = FakeStore(self.shelf)
         self.ownership = Ownership(self.store)
 
@@ -35,7 +35,7 @@ class OwnershipScenario:
             CheckpointPolicy(),
             renew_seconds=RENEW_SECONDS,
             context=PipelineContext(Pulse(self.clock)),
-            executor=Here(),
+            executor=InlineExecutor(),
         )
         progress.reached(at(position))
         self.ownership.progress = progress

@@ -26,7 +26,14 @@ from bridge.pipeline.pulse import Pulse
 from bridge.pipeline.stall_warning import StallWarning
 from tests.support.bridge_on_fakes import FakeKafka, FakeSource, RecordingLifecycle
 from tests.support.factories import at, checkpoint, settings, transition
-from tests.support.fakes import FakeClock, FakeStore, FakeWake, Here, Log, Shelf
+from tests.support.fakes import (
+    FakeClock,
+    FakeStore,
+    FakeWake,
+    InlineExecutor,
+    Log,
+    SharedCheckpoint,
+)
 
 UNREACHABLE = Retryable("the broker is unreachable")
 
@@ -55,7 +62,7 @@ class SessionScenario:
         self.pulse = Pulse(self.clock, wake=self.wake)
         self.context = PipelineContext(self.pulse)
         self.background = Background(self.pulse)
-        self.shelf = Shelf(self.clock)
+        self.shelf = SharedCheckpoint(self.clock)
         self.store = FakeStore(self.shelf)
         self.store.acquire()
         chosen = settings(kafka__topic="jobs", **options)
@@ -66,7 +73,7 @@ class SessionScenario:
             mode.policy,
             renew_seconds=3.0,
             context=self.context,
-            executor=Here(),
+            executor=InlineExecutor(),
         )
         if gap is not None:
             self.progress.lose(gap)

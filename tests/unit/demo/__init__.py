@@ -1,1 +1,1 @@
-"""Tests of what the demonstration is made of."""
+"""Tests of the demo's parts."""

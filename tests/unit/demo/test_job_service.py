@@ -1,4 +1,4 @@
-"""What the simulated job service waits out."""
+"""The errors that the simulated job service waits out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bridge.demo.job_service.job_service import passing
         AutoReconnect("connection closed"),
         WriteConcernError("waiting for replication timed out", 64),
         OperationFailure("Read concern majority not available yet", 134),
-        # As MongoDB 6.0 tells it of a step-down in the middle of an insert.
+        # The error of MongoDB 6.0 for a step-down during an insert.
         WriteError("Not primary while writing to jobs", 189, {"index": 0, "code": 189}),
         WriteError("operation was interrupted", 11602),
     ],

@@ -1,4 +1,4 @@
-"""Child processes: what holds when a call returns."""
+"""Child processes: the guarantees when a call returns."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bridge.demo.servers.process import Child, ServerError, poll
+from tests.support.servers.frozen import freeze, thaw
 
 #: Says that it runs, then computes, on the one processor it is given and with that priority.
 BUSY = """
@@ -42,18 +43,19 @@ def state(child: Child) -> str:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_paused_process_stands_still_although_it_hardly_gets_a_turn_to_stop(
+def test_a_paused_process_stands_still(
     tmp_path: Path,
 ) -> None:
+    """It does so even if it hardly gets any time to stop."""
     processor = min(os.sched_getaffinity(0))
     with busy(tmp_path, processor, 19) as child, busy(tmp_path, processor, 0):
         for _ in range(5):
             assert state(child) != "T"
-            child.pause()
+            freeze(child.pid)
             assert state(child) == "T"
-            child.pause()  # again changes nothing
+            freeze(child.pid)  # again changes nothing
             assert state(child) == "T"
-            child.resume()
+            thaw(child.pid)
 
 
 def test_a_process_that_has_ended_cannot_be_paused(tmp_path: Path) -> None:
@@ -62,5 +64,5 @@ def test_a_process_that_has_ended_cannot_be_paused(tmp_path: Path) -> None:
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
 
     with pytest.raises(ServerError, match=f"process {child.pid} ended instead of pausing"):
-        child.pause()
+        freeze(child.pid)
     child.stop()

@@ -11,7 +11,7 @@ from bridge.errors import Misconfigured
 
 
 @pytest.mark.parametrize("kind", ["nothing", "a folder", "a file that is no program"])
-def test_a_program_that_is_named_and_not_there_is_a_setting_to_correct(
+def test_a_wrong_program_path_is_a_configuration_error(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     named = tmp_path / "named"
@@ -21,11 +21,11 @@ def test_a_program_that_is_named_and_not_there_is_a_setting_to_correct(
         named.touch(0o644)
     monkeypatch.setenv("SOME_SERVER", str(named))
 
-    with pytest.raises(Misconfigured, match=f"SOME_SERVER names {named}, which is no program"):
+    with pytest.raises(Misconfigured, match=f"SOME_SERVER names {named}, which is not a program"):
         find_program("server", "SOME_SERVER", "nothing/bin", tmp_path)
 
 
-def test_a_program_that_no_package_and_no_path_has_is_named_with_what_to_do(
+def test_a_missing_program_is_named_with_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SOME_SERVER", raising=False)
@@ -35,7 +35,7 @@ def test_a_program_that_no_package_and_no_path_has_is_named_with_what_to_do(
         find_program("server", "SOME_SERVER", "nothing/bin", tmp_path)
 
 
-def test_a_package_that_lost_the_run_bit_will_do(
+def test_a_program_without_the_executable_bit_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "some_package" / "bin" / "server"

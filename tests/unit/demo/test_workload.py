@@ -1,4 +1,4 @@
-"""What the simulated job service does, judged without a server."""
+"""The writes of the simulated job service, without a server."""
 
 from __future__ import annotations
 
@@ -83,14 +83,14 @@ def test_kbase_jobs_note_their_condor_cluster() -> None:
     }
 
 
-def test_a_failed_job_says_why_and_that_there_is_no_traceback() -> None:
+def test_a_failed_job_contains_its_error() -> None:
     last = drawn(Workload(error_share=1))[0].steps[-1].fields
 
     assert {"error", "admin_error", "logpath"} <= last.keys()
     assert last["traceback"] is None
 
 
-def test_a_new_job_has_one_transition_and_no_nulls() -> None:
+def test_a_new_job_has_one_transition() -> None:
     job = new_job("kbase", NOON, input_files(2000))
 
     assert [each["state"] for each in job["transition_times"]] == ["created"]
@@ -106,7 +106,7 @@ def test_a_new_job_has_the_size_asked_for(size: int) -> None:
     assert len(job["job_input"]["input_files"]) <= 10_000
 
 
-def test_a_transition_is_one_update_guarded_by_state_and_time() -> None:
+def test_a_transition_is_one_guarded_update() -> None:
     step = Step("complete", {"jaws_details.run_id": "r"}, {"output_file_count": 1})
 
     assert guard("j", "upload_submitted", NOON) == {

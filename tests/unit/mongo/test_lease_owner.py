@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.demo.servers.process import freeze
 from bridge.mongo.lease_owner import is_dead, this_process
+from tests.support.servers.frozen import freeze
 
 
 @pytest.fixture

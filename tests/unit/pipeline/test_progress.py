@@ -15,7 +15,7 @@ from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.progress import Progress
 from bridge.pipeline.pulse import Pulse
 from tests.support.factories import at, checkpoint, delivery
-from tests.support.fakes import FakeClock, FakeStore, Here, Shelf
+from tests.support.fakes import FakeClock, FakeStore, InlineExecutor, SharedCheckpoint
 
 
 class ProgressScenario:
@@ -23,8 +23,8 @@ class ProgressScenario:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.executor = Here()
-        self.shelf = Shelf(self.clock)
+        self.executor = InlineExecutor()
+        self.shelf = SharedCheckpoint(self.clock)
         self.store = FakeStore(self.shelf)
         self.store.acquire()
         self.start(self.executor)

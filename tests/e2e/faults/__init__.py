@@ -1,1 +1,0 @@
-"""The command as an operator starts it, with servers that fail, judged by what was committed and what arrived."""

@@ -1,0 +1,132 @@
+"""The demo as a new user runs it: output, summary, and a clean end."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+#: Deadlines for a busy machine; usually it is a second or two, and five.
+END_SECONDS = 20.0
+FIRST_MESSAGE_SECONDS = 60.0
+SUMMARY = re.compile(
+    r"summary: (\d+) jobs, (\d+) transitions committed, (\d+) messages, "
+    r"(\d+) missing, (\d+) repeated, (\d+) out of order"
+)
+
+
+class Demo:
+    """``job-bridge demo`` in a session and a temporary folder of its own."""
+
+    def __init__(self, folder: Path, *arguments: str, driver: str = "auto") -> None:
+        self._folder = folder
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bridge", "demo", *arguments],
+            text=True,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=os.environ
+            | {
+                "TMPDIR": str(folder),
+                "HOME": str(folder),
+                "PYTHONUNBUFFERED": "1",
+                "JOB_BRIDGE_KAFKA_DRIVER": driver,
+            },
+        )
+
+    def until(self, words: str) -> str:
+        """Read up to the line with ``words``."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if words in line:
+                return line
+        raise AssertionError(f"it ended without saying {words!r}")
+
+    def interrupt(self) -> None:
+        """Send the signal of Ctrl-C in a terminal."""
+        os.killpg(self._process.pid, signal.SIGINT)
+
+    def rest(self) -> tuple[int, str]:
+        output, _ = self._process.communicate(timeout=120)
+        return self._process.returncode, output
+
+    def left_behind(self) -> list[str]:
+        """Files in the folder, and processes with the folder in their arguments."""
+        files = [str(path) for path in self._folder.rglob("*") if path.is_file()]
+        commands = [path.read_bytes().replace(b"\0", b" ").decode() for path in _command_lines()]
+        return files + [command for command in commands if str(self._folder) in command]
+
+    def end(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+
+def _command_lines() -> Iterator[Path]:
+    return (path for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists())
+
+
+@pytest.fixture
+def demos(tmp_path: Path) -> Iterator[list[Demo]]:
+    started: list[Demo] = []
+    yield started
+    for demo in started:
+        demo.end()
+
+
+@pytest.mark.parametrize("driver", ["kafka-python", "librdkafka"])
+def test_it_ends_by_itself_with_a_summary(demos: list[Demo], tmp_path: Path, driver: str) -> None:
+    began = time.monotonic()
+    demo = Demo(tmp_path, "--jobs", "3", "--rate", "50", driver=driver)
+    demos.append(demo)
+    assert "/metrics" in demo.until("metrics")
+    demo.until("created")
+    assert time.monotonic() - began < FIRST_MESSAGE_SECONDS
+    code, output = demo.rest()
+
+    found = SUMMARY.search(output)
+    assert code == 0 and found is not None, output
+    jobs, committed, messages, missing, repeated, out_of_order = map(int, found.groups())
+    assert (jobs, missing, repeated, out_of_order) == (3, 0, 0, 0)
+    assert messages == committed >= 3 * 3
+    assert "\x1b[" not in output
+    assert demo.left_behind() == []
+
+
+def test_crashes_lose_nothing_and_are_counted(demos: list[Demo], tmp_path: Path) -> None:
+    demo = Demo(tmp_path, "--jobs", "10", "--rate", "12", "--crash", "--seed", "1")
+    demos.append(demo)
+
+    code, output = demo.rest()
+
+    found = SUMMARY.search(output)
+    kills = re.search(r"the bridge was killed (\d+) times", output)
+    assert code == 0 and found is not None and kills is not None, output
+    assert int(kills[1]) >= 1
+    assert (found[4], found[6]) == ("0", "0")
+    assert demo.left_behind() == []
+
+
+def test_an_interrupt_ends_everything_soon(demos: list[Demo], tmp_path: Path) -> None:
+    demo = Demo(tmp_path)
+    demos.append(demo)
+    demo.until("download_submitted")
+
+    began = time.monotonic()
+    demo.interrupt()
+    code, output = demo.rest()
+
+    assert time.monotonic() - began < END_SECONDS
+    assert code == 0 and SUMMARY.search(output), output
+    assert demo.left_behind() == []

@@ -1,0 +1,109 @@
+"""A recovery of jobs that clocks with different times have dated, while others write."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.collection import Collection
+
+from bridge.demo.servers.process import poll
+from tests.e2e.conftest import MakeScenario
+from tests.support.delivery_case import ONE_DELIVERY
+from tests.support.fault_scenario import FaultScenario
+from tests.support.servers.mongo import MongoDeployment
+from tests.support.small_oplog import roll_past
+
+pytestmark = ONE_DELIVERY
+Jobs = Collection[dict[str, Any]]
+SLOWLY = {"delivery.window_messages": "50", "checkpoint.interval_seconds": "0.01"}
+
+
+@pytest.fixture
+def scenario(make_scenario: MakeScenario, forgetful: MongoDeployment) -> FaultScenario:
+    return make_scenario(forgetful)
+
+
+@pytest.fixture
+def jobs(scenario: FaultScenario) -> Iterator[Jobs]:
+    with MongoClient[dict[str, Any]](scenario.mongo.uri, w="majority") as client:
+        found = client[scenario.database].jobs
+        found.create_index("_update_time")
+        yield found
+
+
+def begun(job_id: str, ahead: float = 0.0) -> dict[str, Any]:
+    """A job in its first state, from a service whose clock is ``ahead`` seconds fast."""
+    now = datetime.now(timezone.utc) + timedelta(seconds=ahead)
+    transition = {"state": "created", "time": now, "trans_id": f"{job_id}/0", "notif_sent": False}
+    return {"id": job_id, "state": "created", "transition_times": [transition], "_update_time": now}
+
+
+def move(jobs: Jobs, job_id: str) -> None:
+    """Its next state, by a service whose clock is right."""
+    now = datetime.now(timezone.utc)
+    transition = {"state": "running", "time": now, "trans_id": f"{job_id}/1", "notif_sent": False}
+    update = {
+        "$push": {"transition_times": transition},
+        "$set": {"state": "running", "_update_time": now},
+    }
+    assert jobs.update_one({"id": job_id}, update).modified_count == 1
+
+
+def first_arrivals(scenario: FaultScenario) -> list[str]:
+    """First arrivals, in their order."""
+    return list(
+        dict.fromkeys(
+            json.loads(one.value or b"")["trans_id"] for one in scenario.kafka.read(scenario.topic)
+        )
+    )
+
+
+def committed(jobs: Jobs) -> set[str]:
+    return {one["trans_id"] for job in jobs.find() for one in job["transition_times"]}
+
+
+def test_a_job_dated_back_meanwhile_is_recovered(scenario: FaultScenario, jobs: Jobs) -> None:
+    """Another clock sets its update time back during the read."""
+    jobs.insert_many([begun(f"ahead-{number}", 30 + number / 3000) for number in range(3000)])
+    jobs.insert_one(begun("set-back", 40))
+    bridge = scenario.bridge(start__from="history", **SLOWLY).start()
+    poll(lambda: scenario.checkpoint().get("place") not in ("", None), "progress", 120)
+    bridge.kill()
+    assert scenario.checkpoint()["gap"] is not None, "it was over already"
+    move(jobs, "set-back")  # its update time is before the recovery cursor now
+    bridge.start()
+
+    poll(lambda: scenario.checkpoint()["gap"] is None, "the end of the recovery", 200)
+    poll(lambda: committed(jobs) == set(first_arrivals(scenario)), "everything", 120)
+    assert [one for one in first_arrivals(scenario) if one.startswith("set-back")] == [
+        "set-back/0",
+        "set-back/1",
+    ]
+    assert bridge.wait_ready().stop() == 0
+
+
+def test_a_stream_lost_again_during_recovery_loses_nothing(
+    scenario: FaultScenario, jobs: Jobs
+) -> None:
+    jobs.insert_many([begun(f"before-{number}", -1 + number / 3000) for number in range(3000)])
+    bridge = scenario.bridge(start__from="history", recovery__margin_seconds="1", **SLOWLY).start()
+    poll(lambda: scenario.checkpoint().get("place") not in ("", None), "progress", 120)
+    with scenario.kafka_paused():
+        gap = scenario.checkpoint()["gap"]
+        assert gap is not None, "it was over already"
+        time.sleep(3)  # longer than the margin
+        for number in range(20):
+            jobs.insert_one(begun(f"late-{number}"))
+            time.sleep(0.2)  # not all within the margin of the last that is read
+        roll_past(scenario.mongo, gap["cluster_time"])
+
+    poll(lambda: scenario.checkpoint()["gap"] is None, "the end of the recovery", 200)
+    assert bridge.has_logged("The oplog no longer reaches back")
+    poll(lambda: committed(jobs) == set(first_arrivals(scenario)), "everything", 120)
+    assert bridge.wait_ready().stop() == 0

@@ -1,0 +1,148 @@
+"""``replay``: publishes selected transitions again from the jobs' history."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from tests.support.command import GivenSettings, run_command
+from tests.support.job_writer import GOOD, JobWriter
+from tests.support.messages import header, published_states, values
+from tests.support.servers.kafka import Kafka
+
+
+def test_a_job_is_sent_with_its_identities(
+    settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    job, other = jobs.add_past(*GOOD), jobs.add_past(*GOOD)
+
+    ended = run_command("replay", "--job", job["id"], settings=settings)
+
+    assert (ended.code, ended.out) == (0, f"3 messages sent to {topic}\n")
+    records = kafka.read(topic)
+    assert (
+        published_states(kafka, topic, job["id"]) == list(GOOD)
+        and published_states(kafka, topic, other["id"]) == []
+    )
+    assert [value["trans_id"] for value in values(records)] == [
+        one["trans_id"] for one in job["transition_times"]
+    ]
+    assert {header(one, "ce_origin") for one in records} == {b"replay"}
+
+
+def test_a_time_is_that_of_the_transition(
+    settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    job = jobs.add_past(*GOOD, ago=7200, every=3000)
+    middle = job["transition_times"][1]["time"].isoformat()
+
+    assert run_command("replay", "--from", middle, "--to", middle, settings=settings).code == 0
+    assert published_states(kafka, topic, job["id"]) == [GOOD[1]]
+
+    assert run_command("replay", "--since", "90m", settings=settings).code == 0
+    assert published_states(kafka, topic, job["id"]) == [GOOD[1], GOOD[1], GOOD[2]]
+
+
+def test_a_state_is_sent_alone_of_all_jobs(
+    settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    for _ in range(4):
+        jobs.add_past(*GOOD)
+    jobs.add_past(*GOOD[:-1])
+
+    ended = run_command("replay", "--state", "complete", settings=settings)
+
+    assert ended.out.startswith("4 messages sent")
+    assert {value["state"] for value in values(kafka.read(topic))} == {"complete"}
+
+
+def test_a_dry_run_prints_and_sends_nothing(
+    settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    job = jobs.add_past(*GOOD)
+
+    ended = run_command("replay", "--job", job["id"], "--dry-run", settings=settings)
+
+    assert ended.code == 0
+    assert [json.loads(line)["state"] for line in ended.out.splitlines()] == list(GOOD)
+    assert "3 messages would be sent; nothing was sent" in ended.err
+    assert kafka.read(topic) == []
+
+
+def test_another_topic_gets_them_instead(
+    settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    kafka.create_topic(f"{topic}-other")
+    job = jobs.add_past(*GOOD)
+
+    assert (
+        run_command(
+            "replay", "--job", job["id"], "--topic", f"{topic}-other", settings=settings
+        ).code
+        == 0
+    )
+
+    assert kafka.read(topic) == []
+    assert published_states(kafka, f"{topic}-other", job["id"]) == list(GOOD)
+
+
+def test_a_rate_is_kept(settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str) -> None:
+    for _ in range(10):
+        jobs.add_past("created")
+    began = time.monotonic()
+
+    assert run_command("replay", "--since", "1h", "--rate", "5", settings=settings).code == 0
+
+    assert time.monotonic() - began > 10 / 5 - 0.5
+    assert len(kafka.read(topic)) == 10
+
+
+def test_an_end_alone_means_from_the_start(
+    settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    job, other = jobs.add_past(*GOOD, ago=7200, every=3000), jobs.add_past(*GOOD, ago=7200)
+
+    assert run_command("replay", "--job", job["id"], "--to", "1h", settings=settings).code == 0
+    assert published_states(kafka, topic, job["id"]) == list(GOOD[:2])
+
+    assert run_command("replay", "--to", "1h", settings=settings).code == 0
+    assert published_states(kafka, topic, other["id"]) == list(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "nothing is selected"),
+        *(
+            (("--since", "1h", "--rate", rate), "is not a possible number of jobs per second")
+            for rate in ("nan", "inf", "1e-320")
+        ),
+        (
+            ("--since", "1h", "--topic", "a b"),
+            "--topic: Illegal character ' ' in Kafka topic 'a b': letters, digits and - only",
+        ),
+        (
+            ("--from", "2026-03-02T18:00:00"),
+            "has no zone: write 2026-03-02T18:00:00+00:00 for UTC, or ",
+        ),
+        (("--since", "1h", "--topic", "a_b"), "Illegal character '_' in Kafka topic"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    arguments: tuple[str, ...], words: str, settings: GivenSettings
+) -> None:
+    ended = run_command("replay", *arguments, settings=settings)
+
+    assert ended.code == 64
+    assert words in ended.error and "pydantic" not in ended.error
+
+
+def test_an_unknown_job_is_said(settings: GivenSettings, jobs: JobWriter) -> None:
+    jobs.add_past(*GOOD)
+
+    ended = run_command("replay", "--job", "nobody", settings=settings)
+
+    assert ended.code == 0
+    assert "these jobs have no matching transition" in ended.err

@@ -1,0 +1,40 @@
+"""A shard server on its own: the part of a sharded cluster that needs no mongos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import MakeScenario
+from tests.support.delivery_case import ONE_DELIVERY
+from tests.support.servers.mongo import MongoDeployment
+
+pytestmark = ONE_DELIVERY
+
+
+@pytest.fixture
+def shard(tmp_path: Path) -> Iterator[MongoDeployment]:
+    with MongoDeployment(tmp_path / "mongod", arguments=("--shardsvr",)) as server:
+        with server.client(
+            0
+        ) as client:  # one that belongs to no cluster keeps to the version before
+            client.admin.command("setFeatureCompatibilityVersion", "6.0")
+        yield server
+
+
+def test_a_shard_server_works_like_a_replica_set(
+    shard: MongoDeployment, make_scenario: MakeScenario
+) -> None:
+    scenario = make_scenario(shard)
+    bridge = scenario.bridge().start().wait_ready()
+    with scenario.load() as load:
+        load.await_commits(200)
+        bridge.kill()
+        bridge.start().wait_ready()
+        load.await_commits(100)
+
+    verdict = scenario.finish(bridge)
+
+    verdict.check(repeated_at_most=verdict.replay(bridge.deaths), at_least=300, saves_at_least=2)

@@ -1,0 +1,99 @@
+"""Standard streams and arguments: full, closed, or in another encoding."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import ROOT, GivenSettings, assert_clean, environment
+
+BRIDGE = (sys.executable, "-m", "bridge")
+WRONG = "--kafka-topic=日本語"
+
+
+def ended(
+    line: str, *arguments: str | bytes, settings: GivenSettings | None = None
+) -> subprocess.CompletedProcess[str]:
+    """``line`` of a shell, in which ``"$@"`` is the bridge with ``arguments``."""
+    done = subprocess.run(
+        ["sh", "-c", line, "sh", *BRIDGE, *arguments],
+        env=environment(settings or {}),
+        text=True,
+        capture_output=True,
+        timeout=120,
+        cwd=ROOT,
+        check=False,
+    )
+    assert_clean(done.stdout + done.stderr)
+    return done
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("token", "show")], ids=" ".join)
+def test_a_full_disk_is_said_in_one_line(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    done = ended(
+        '"$@" > /dev/full',
+        *arguments,
+        settings={"checkpoint.store": "file", "checkpoint.file": str(tmp_path / "none.json")},
+    )
+
+    assert done.returncode == 75
+    assert done.stderr.splitlines() == [
+        "job-bridge: cannot write: No space left on device. What was done is done; "
+        "the rest of the output is missing"
+    ]
+
+
+def test_a_closed_pipe_ends_it_silently(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    settings = {"checkpoint.store": "file", "checkpoint.file": str(tmp_path / "none.json")}
+    with open(writer, "w") as closed_pipe:
+        done = subprocess.run(
+            [*BRIDGE, "token", "show"],
+            env=environment(settings),
+            text=True,
+            stdout=closed_pipe,
+            stderr=subprocess.PIPE,
+            timeout=120,
+            cwd=ROOT,
+            check=False,
+        )
+
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_closed_streams_are_no_matter() -> None:
+    assert ended('"$@" 2>&-', "run", WRONG).returncode == 78
+    assert ended('"$@" >&-', "run", WRONG).returncode == 78
+
+
+def test_unencodable_output_is_escaped() -> None:
+    done = ended('"$@"', "run", WRONG, settings={"PYTHONIOENCODING": "latin-1"})
+
+    assert done.returncode == 78
+    assert r"'\u65e5' in Kafka topic" in done.stderr
+
+
+def test_an_argument_that_is_no_text_is_refused() -> None:
+    done = ended('"$@"', "notify", os.fsencode("job-") + b"\xff")
+
+    assert done.returncode == 64
+    assert done.stderr == (
+        "job-bridge: usage: 'job-\\udcff' is no text in this locale's encoding (utf-8). "
+        "Nothing was read or sent. "
+        "Use UTF-8, in a locale that supports it\n"
+    )
+
+
+def test_settings_too_deep_to_be_read_are_refused(tmp_path: Path) -> None:
+    deep = tmp_path / "deep.toml"
+    deep.write_text("a = " + 5000 * "[")
+
+    done = ended('"$@"', "run", f"--config={deep}")
+
+    assert done.returncode == 78
+    assert f"The settings file {deep} is not valid TOML" in done.stderr

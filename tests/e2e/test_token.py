@@ -1,0 +1,220 @@
+"""``token``: shows, changes and clears the stored position, but not under a running bridge."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import MakeBridge
+from tests.support.command import EndedCommand, GivenSettings, run_command
+from tests.support.job_writer import GOOD, JobWriter
+from tests.support.messages import published_states
+from tests.support.servers.kafka import Kafka
+
+
+@pytest.fixture(params=["mongo", "file"])
+def given(
+    request: pytest.FixtureRequest, settings: GivenSettings, tmp_path: Path
+) -> dict[str, str]:
+    """The settings with either store."""
+    return {
+        **settings,
+        "checkpoint.store": request.param,
+        "checkpoint.file": str(tmp_path / "checkpoint.json"),
+    }
+
+
+def shown(settings: GivenSettings) -> dict[str, object] | None:
+    ended = run_command("token", "show", "--json", settings=settings)
+    assert ended.code == 0
+    record: dict[str, object] | None = json.loads(ended.out)
+    return record
+
+
+def test_without_a_checkpoint_it_says_so(given: GivenSettings) -> None:
+    ended = run_command("token", "show", settings=given)
+
+    assert ended.code == 0
+    assert (
+        ended.out == f"no checkpoint '{given['checkpoint.name']}': the next start uses start.from\n"
+    )
+    assert shown(given) is None
+
+
+def test_an_earlier_token_replays_and_clearing_restarts(
+    given: GivenSettings, start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    with start(**given) as bridge:
+        bridge.wait_ready()
+        before = str(shown(given) and run_command("token", "show", settings=given).out)
+        job_id = jobs.add_good()
+        bridge.wait_acked(len(GOOD))
+        assert bridge.stop() == 0
+    record = shown(given)
+    assert record is not None and "position " in before
+
+    since = str(datetime.fromtimestamp(_seconds(record) - 60, timezone.utc).isoformat())
+    asked = run_command("token", "set", since, settings=given, answer="n\n")
+    assert asked.code == 130 and "Change the checkpoint?" in asked.out
+    # The question takes the ownership for a moment.
+    assert {**(shown(given) or {}), "epoch": None} == {**record, "epoch": None}
+    changed = run_command("token", "set", since, settings=given, answer="y\n")
+    assert changed.code == 0
+    assert "old: " in changed.out and f"new: {since[:19]}" in changed.out
+    with start(**given) as bridge:
+        bridge.wait_for(
+            lambda: published_states(kafka, topic, job_id) == 2 * list(GOOD), "the job again"
+        )
+        assert bridge.stop() == 0
+
+    token = str(record["token"])
+    assert run_command("token", "set", token, "--yes", settings=given).code == 0
+    assert (shown(given) or {})["token"] == token
+    cleared = run_command("token", "clear", "--yes", settings=given)
+    assert cleared.code == 0 and "no checkpoint: the next start uses start.from" in cleared.out
+    assert shown(given) is None
+    with start(**given) as bridge:
+        bridge.wait_ready()
+        assert any(line["message"] == "first start" for line in bridge.lines())
+
+
+def _seconds(record: dict[str, object]) -> int:
+    time = record["cluster_time"]
+    assert isinstance(time, list)
+    return int(time[0])
+
+
+def test_nothing_is_changed_while_a_bridge_runs(given: GivenSettings, start: MakeBridge) -> None:
+    with start(**given) as bridge:
+        bridge.wait_ready()
+
+        for arguments in (("set", "2026-03-02T18:00:00+00:00", "--yes"), ("clear", "--yes")):
+            ended = run_command("token", *arguments, settings=given)
+
+            assert ended.code == 76
+            assert (
+                "A bridge is running" in ended.error
+                or "Another process owns the checkpoint file" in ended.error
+            )
+        assert shown(given) is not None
+        assert bridge.ready() and bridge.stop() == 0
+
+
+def test_a_position_is_set_before_the_first_start(
+    given: GivenSettings, start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    since = datetime.now(timezone.utc).isoformat()
+    job_id = jobs.add_good()
+
+    assert run_command("token", "set", since, "--yes", settings=given).code == 0
+    with start(**given) as bridge:
+        bridge.wait_acked(len(GOOD))
+
+    assert published_states(kafka, topic, job_id) == list(GOOD)
+
+
+@pytest.mark.parametrize(
+    "time", ["36500d", "1969-12-31T00:00:00Z", "9999-01-01T00:00:00Z", "2050-01-01T00:00:00Z", ""]
+)
+def test_an_impossible_time_is_refused(time: str, given: GivenSettings) -> None:
+    ended = run_command("token", "set", time, "--yes", settings=given)
+
+    assert ended.code == 64
+    assert "The checkpoint is unchanged" in ended.error
+    assert shown(given) is None
+
+
+def test_a_start_in_the_future_stores_nothing(given: GivenSettings, topic: str) -> None:
+    ended = run_command("run", settings={**given, "start.from": "2050-01-01T00:00:00Z"})
+
+    assert ended.code == 78
+    assert "start.from = 2050-01-01T00:00:00Z is in the future" in ended.error
+    assert shown(given) is None
+
+
+@pytest.mark.parametrize("arguments", [("token", "clear"), ("token", "set", "1h")])
+def test_what_is_no_file_is_not_replaced(
+    arguments: tuple[str, ...], settings: GivenSettings, tmp_path: Path
+) -> None:
+    device = tmp_path / "device"
+    device.symlink_to("/dev/null")
+
+    ended = run_command(
+        *arguments,
+        "--yes",
+        settings={**settings, "checkpoint.store": "file", "checkpoint.file": str(device)},
+    )
+
+    assert ended.code == 78
+    assert f"{device} is not a file. Nothing was changed" in ended.error
+    assert device.is_symlink()
+
+
+def test_going_forward_says_what_will_be_missed(settings: GivenSettings, start: MakeBridge) -> None:
+    with start(start__from=(datetime.now(timezone.utc) - timedelta(hours=1)).isoformat()) as bridge:
+        bridge.wait_ready()
+        assert bridge.stop() == 0
+
+    ended = run_command("token", "set", "now", settings=settings, answer="n\n")
+
+    assert ended.code == 130
+    assert "the transitions between the two positions will not be sent" in ended.out
+
+
+def test_changing_the_token_warns_about_unpublished_history(
+    settings: GivenSettings, jobs: JobWriter, start: MakeBridge
+) -> None:
+    jobs.add_good()
+    with start(start__from="history", kafka__bootstrap_servers="127.0.0.1:1") as bridge:
+        bridge.wait_for_line("the whole history is published first")
+        bridge.stop()
+    record = shown(settings)
+    assert record and record["gap"]
+
+    ended = run_command("token", "set", "1h", settings=settings, answer="n\n")
+
+    assert ended.code == 130
+    assert "a recovery is not finished; its unsent transitions will not be sent" in ended.out
+    after = shown(settings)
+    assert after and after["gap"] == record["gap"]
+
+
+@pytest.mark.parametrize("place", ["yesterday", "82zz", "2026-03-02T18:00:00", "8212", ""])
+def test_neither_time_nor_token_is_a_usage_error(place: str, settings: GivenSettings) -> None:
+    ended: EndedCommand = run_command("token", "set", place, "--yes", settings=settings)
+
+    assert ended.code == 64
+    assert f"{place!r} is neither a resume token nor a usable time" in ended.error
+    assert shown(settings) is None
+
+
+def test_now_means_after_everything_committed(
+    settings: GivenSettings, jobs: JobWriter, start: MakeBridge, kafka: Kafka, topic: str
+) -> None:
+    before = jobs.add_good()
+
+    assert run_command("token", "set", "now", "--yes", settings=settings).code == 0
+    with start() as bridge:
+        bridge.wait_ready()
+        after = jobs.add_good()
+        bridge.wait_acked(len(GOOD))
+
+    assert published_states(kafka, topic, before) == [] and published_states(
+        kafka, topic, after
+    ) == list(GOOD)
+
+
+def test_a_mode_without_positions_refuses_tokens(settings: GivenSettings) -> None:
+    ended = run_command(
+        "token",
+        "set",
+        "now",
+        "--yes",
+        settings={**settings, "delivery.mode": "background-transitions"},
+    )
+
+    assert ended.code == 64
+    assert "stores no position" in ended.error

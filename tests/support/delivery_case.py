@@ -1,0 +1,57 @@
+"""The ways a bridge can deliver: a mode, a Kafka driver, and the limits of the mode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryCase:
+    """``rate`` is the load in transitions per second that the mode is asked for; 0 is any.
+
+    ``positions``: whether the mode stores positions. If not, it keeps tags in the jobs, which the
+    simulated service must then leave alone.
+    """
+
+    mode: str
+    driver: str
+    rate: int = 0
+    positions: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.mode}, {self.driver}"
+
+    def settings(self) -> dict[str, str]:
+        given = {"kafka.driver": self.driver, "delivery.mode": self.mode}
+        if self.positions:
+            return given
+        return given | {"sweep.every_seconds": "2", "sweep.older_than_seconds": "4"}
+
+
+AT_LEAST_ONCE_KAFKA_PYTHON = DeliveryCase("at-least-once", "kafka-python")
+AT_LEAST_ONCE_LIBRDKAFKA = DeliveryCase("at-least-once", "librdkafka")
+#: Slow by nature: it stores the position after each message.
+SYNCHRONOUS = DeliveryCase("synchronous", "librdkafka", rate=50)
+TAGS = DeliveryCase("background-transitions", "kafka-python", positions=False)
+
+
+def delivery_cases(*cases: DeliveryCase) -> pytest.MarkDecorator:
+    """Run a test once with each of ``cases``."""
+    return pytest.mark.parametrize("delivery_case", cases, indirect=True, ids=str)
+
+
+#: For tests that require of a mode only that it loses nothing and keeps the order.
+EVERY_DELIVERY = delivery_cases(
+    AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS, TAGS
+)
+#: For faults of MongoDB, in which the Kafka driver plays no part.
+EVERY_MODE = delivery_cases(AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS, TAGS)
+#: For tests of the stored position in which the Kafka driver plays no part.
+EVERY_POSITION_MODE = delivery_cases(AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS)
+#: For tests of the stored position.
+POSITION_CASES = (AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS)
+EVERY_POSITION = delivery_cases(*POSITION_CASES)
+#: For tests in which neither the mode nor the driver plays a part.
+ONE_DELIVERY = delivery_cases(AT_LEAST_ONCE_LIBRDKAFKA)

@@ -1,0 +1,25 @@
+"""Freezes processes: connections stay open and nothing answers."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from bridge.demo.servers.process import ServerError
+
+
+def freeze(pid: int) -> None:
+    """Stop a child process and wait until it stands still; its threads run on for milliseconds.
+
+    Raises ``ServerError`` when it has ended.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    # WNOWAIT leaves the state for the next wait: a stop for the next freeze, an end for the owner.
+    found = os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    if found is None or found.si_code != os.CLD_STOPPED:
+        raise ServerError(f"process {pid} ended instead of pausing")
+
+
+def thaw(pid: int) -> None:
+    """Let a frozen process run again."""
+    os.kill(pid, signal.SIGCONT)
