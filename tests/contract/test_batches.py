@@ -83,7 +83,7 @@ def test_nothing_is_written_after_a_broker_lost_records(
     ], "no traceback for an expected failure"
 
 
-def test_a_batch_too_large_for_its_topic_fails_as_a_whole(
+def test_a_batch_too_large_fails_as_a_whole(
     cluster: KafkaSinkUnderTest, kafka: Kafka
 ) -> None:
     """A producer that splits it would acknowledge its first message before its last is written."""
@@ -114,7 +114,7 @@ def test_a_batch_too_large_for_its_topic_fails_as_a_whole(
     assert written() == [b"before", *values[:alone], *values]
 
 
-def test_messages_for_a_silent_broker_are_written_in_order(
+def test_a_silent_broker_gets_messages_in_order(
     behind_a_proxy: tuple[KafkaSinkUnderTest, Kafka],
 ) -> None:
     """Later hand-overs fill the batches of earlier ones."""

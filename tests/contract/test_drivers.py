@@ -23,7 +23,7 @@ from tests.support.servers.kafka import Kafka
 from tests.support.sinks_under_test import MOST, SETTLE_SECONDS, KafkaSinkUnderTest, send, settle
 
 
-def test_a_topic_with_fewer_partitions_needs_a_new_sink(
+def test_fewer_partitions_need_a_new_sink(
     cluster: KafkaSinkUnderTest, kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bridge.kafka.timeouts.METADATA_SECONDS", 1.0)
@@ -47,7 +47,7 @@ def test_a_topic_with_fewer_partitions_needs_a_new_sink(
         settle(cluster, sink, lambda found: len(found) == 1)
 
 
-def test_a_key_has_the_partition_of_the_default_partitioner(cluster: KafkaSinkUnderTest) -> None:
+def test_the_partition_is_the_default_partitioners(cluster: KafkaSinkUnderTest) -> None:
     keys = [f"job-{number}-{'ü' * (number % 5)}" for number in range(60)]
     with cluster.open() as sink:
         for number, key in enumerate(keys):

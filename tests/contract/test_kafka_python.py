@@ -50,7 +50,7 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
     return count
 
 
-def test_the_sender_is_idle_while_no_broker_is_reachable(
+def test_the_sender_is_idle_without_a_broker(
     kafka: Kafka, topic: str, turns: Turns
 ) -> None:
     cluster = KafkaSinkUnderTest(DRIVER, kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
@@ -68,7 +68,7 @@ def test_the_sender_is_idle_while_no_broker_is_reachable(
         settle(cluster, sink, lambda found: len(found) == 1)
 
 
-def test_the_sender_is_idle_while_all_requests_are_in_flight(kafka: Kafka, turns: Turns) -> None:
+def test_the_sender_is_idle_with_full_requests(kafka: Kafka, turns: Turns) -> None:
     topic = f"test-{uuid.uuid4().hex[:12]}"
     for name, partitions in ((topic, PARTITIONS), (f"{topic}-dlq", 1)):
         kafka.create_topic(name, partitions)
@@ -89,7 +89,7 @@ def test_the_sender_is_idle_while_all_requests_are_in_flight(kafka: Kafka, turns
         settle(cluster, sink, lambda found: len(found) == MESSAGES)
 
 
-def test_the_sender_is_idle_while_its_password_is_refused(tmp_path: Path, turns: Turns) -> None:
+def test_the_sender_is_idle_after_a_refused_password(tmp_path: Path, turns: Turns) -> None:
     login = {
         "security_protocol": "SASL_PLAINTEXT",
         "sasl_mechanism": "PLAIN",
@@ -127,7 +127,7 @@ def test_the_sender_is_idle_while_its_password_is_refused(tmp_path: Path, turns:
             settle(cluster, sink, lambda found: len(found) == 1)
 
 
-def test_the_sender_is_woken_once_for_each_hand_over(
+def test_a_hand_over_wakes_the_sender_once(
     kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Woken by the first message of a batch, it would send that message alone."""

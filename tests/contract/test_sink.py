@@ -43,7 +43,7 @@ def test_each_message_is_acknowledged_once_and_in_order(place: SinkUnderTest) ->
     assert not sink.broken
 
 
-def test_acknowledged_messages_of_a_key_are_in_one_partition(
+def test_the_messages_of_a_key_share_a_partition(
     place: SinkUnderTest,
 ) -> None:
     with place.open() as sink:
@@ -105,7 +105,7 @@ def test_dead_letters_go_to_their_own_topic(place: SinkUnderTest) -> None:
         assert [value for each in place.written() for value in each] == []
 
 
-def test_the_largest_message_is_known_before_it_is_sent(place: SinkUnderTest) -> None:
+def test_the_largest_message_is_known_before_sending(place: SinkUnderTest) -> None:
     fits = message("job-0", b"x" * (MOST - 200), place.topic)
     too_large = message("job-0", b"x" * (MOST + 1), place.topic)
     with place.open() as sink:

@@ -219,7 +219,7 @@ def test_the_package_exports_the_library() -> None:
         _ = bridge.nothing
 
 
-def test_the_process_of_a_service_stays_as_it_was(kafka: Kafka, topic: str, driver: str) -> None:
+def test_the_host_process_stays_as_it_was(kafka: Kafka, topic: str, driver: str) -> None:
     """Classes of the Kafka clients, loggers and globals, also while it is open."""
     with Notifier(kafka.bootstrap, topic, driver=driver) as notifier:
         notifier.notify("job-1", "created", NOW)

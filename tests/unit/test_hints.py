@@ -37,7 +37,7 @@ def test_hints_name_existing_commands(hint: Hint) -> None:
     assert words or not any(parameter.required for parameter in command.params)
 
 
-def test_a_value_takes_the_place_of_the_capital_word() -> None:
+def test_a_value_replaces_the_capital_word() -> None:
     assert Hint.TOKEN_SET_TIME.with_value("now") == Hint.TOKEN_SET_NOW
 
 

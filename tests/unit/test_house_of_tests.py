@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-#: Folders whose names follow the rules; the others under ``unit`` are to come.
-FOLDERS = ("e2e", "contract", "integration", "support", "unit/demo")
+#: The folders with tests and their helpers.
+FOLDERS = ("e2e", "contract", "integration", "support", "unit")
 MAX_WORDS = 8
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

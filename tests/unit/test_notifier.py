@@ -54,7 +54,7 @@ def test_it_does_not_send_after_it_was_left() -> None:
     assert notifier.lost == 0
 
 
-def test_it_does_not_send_if_it_could_not_be_entered() -> None:
+def test_a_notifier_not_entered_sends_nothing() -> None:
     notifier = nowhere()
     with pytest.raises(Retryable), notifier:
         pass

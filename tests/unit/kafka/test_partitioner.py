@@ -37,7 +37,7 @@ def test_hashes_equal_those_of_the_java_client() -> None:
 
 
 @given(st.lists(st.binary(max_size=50), min_size=1), st.integers(1, 50))
-def test_a_message_goes_to_the_partition_of_its_key(keys: list[bytes], partitions: int) -> None:
+def test_the_key_decides_the_partition(keys: list[bytes], partitions: int) -> None:
     kafka_partitioner = Partitioner({"jobs": partitions, "jobs-dlq": 1}, number_of)
     expected = [(reference(key) & 0x7FFFFFFF) % partitions for key in keys]
 
@@ -62,7 +62,7 @@ def test_each_topic_has_its_own_partitions() -> None:
     assert kafka_partitioner.partitions == [("jobs", 0), ("jobs", 1), ("jobs", 2), ("jobs-dlq", 0)]
 
 
-def test_the_cache_is_bounded_and_does_not_change_partitions() -> None:
+def test_a_bounded_cache_does_not_change_partitions() -> None:
     kafka_partitioner = Partitioner({"jobs": 7}, number_of)
     targets = [("jobs", b"%d" % number) for number in range(partitioner._MAX_KEYS + 50)]
     expected = [(reference(key) & 0x7FFFFFFF) % 7 for _, key in targets]

@@ -94,7 +94,7 @@ def test_data_beyond_the_socket_buffer_follows_in_order(connection: Connection) 
     assert connection.peer.recv(100) == b"more"
 
 
-def test_a_write_to_a_dead_connection_ends_it_in_the_event_loop(connection: Connection) -> None:
+def test_a_dead_connection_ends_in_the_event_loop(connection: Connection) -> None:
     connection.peer.close()
 
     connection.transport.write(b"one")
