@@ -83,9 +83,7 @@ def test_nothing_is_written_after_a_broker_lost_records(
     ], "no traceback for an expected failure"
 
 
-def test_a_batch_too_large_fails_as_a_whole(
-    cluster: KafkaSinkUnderTest, kafka: Kafka
-) -> None:
+def test_a_batch_too_large_fails_as_a_whole(cluster: KafkaSinkUnderTest, kafka: Kafka) -> None:
     """A producer that splits it would acknowledge its first message before its last is written."""
     values = [b"%d" % number + b"x" * 900 for number in range(20)]
     together = [

@@ -50,9 +50,7 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
     return count
 
 
-def test_the_sender_is_idle_without_a_broker(
-    kafka: Kafka, topic: str, turns: Turns
-) -> None:
+def test_the_sender_is_idle_without_a_broker(kafka: Kafka, topic: str, turns: Turns) -> None:
     cluster = KafkaSinkUnderTest(DRIVER, kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
     with kafka.proxy() as proxy, opened(cluster) as sink:
         sink.send([(message("job-0", b"before", topic), delivery(1))])

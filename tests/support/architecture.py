@@ -20,7 +20,8 @@ MAX_LOOSE_MODULES = 5
 MAX_PARAMETERS = 6
 MAX_POSITIONAL = 3
 
-#: From the top down. A module imports what stands on a lower floor; rooms on one floor do not know each other.
+#: From the top down. A module imports from lower floors; rooms on one floor do not know each
+#: other.
 FLOORS = (
     ("__main__",),
     ("cli",),
@@ -150,7 +151,10 @@ def _wrong_room(module: str, home: str) -> str:
             f"{room(module)} and {room(home)} stand on one floor and do not know each other; "
             "what both need belongs to a lower floor"
         )
-    return f"imports go down and {room(home)} stands above {room(module)}; move the line up, or what it needs down"
+    return (
+        f"imports go down and {room(home)} stands above {room(module)}; "
+        "move the line up, or what it needs down"
+    )
 
 
 def too_long(known: Modules) -> list[str]:

@@ -172,3 +172,11 @@ class InMemoryBridge:
             for item in event.items
             if isinstance(item, Transition)
         ]
+
+
+def filled(events: int, **options: int) -> InMemoryBridge:
+    """Return a bridge whose stream has this many events."""
+    bridge = InMemoryBridge(**options)  # type: ignore[arg-type]
+    for _ in range(events):
+        bridge.log.append()
+    return bridge

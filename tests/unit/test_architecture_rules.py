@@ -139,7 +139,10 @@ def test_several_assignments_are_found() -> None:
 
 
 def test_a_method_is_measured_whole() -> None:
-    source = "class Loop:\n    def other(self): ...\n    def run(self):\n        x = 1\n\n        return x\n"
+    source = (
+        "class Loop:\n    def other(self): ...\n"
+        "    def run(self):\n        x = 1\n\n        return x\n"
+    )
 
     assert function_lines(source, "Loop", "run") == 4
     with pytest.raises(LookupError):

@@ -35,7 +35,8 @@ def test_a_value_reads_as_documented() -> None:
     one = Transition("6e7f", "created", NOON.isoformat(), "0b1f")
 
     assert value_of(one) == (
-        b'{"job_id": "6e7f", "state": "created", "time": "2026-03-02T12:00:00.511000+00:00", "trans_id": "0b1f"}'
+        b'{"job_id": "6e7f", "state": "created", '
+        b'"time": "2026-03-02T12:00:00.511000+00:00", "trans_id": "0b1f"}'
     )
 
 

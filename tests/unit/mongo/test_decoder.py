@@ -14,15 +14,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.model.position import ClusterTime
-from bridge.model.profile import PROFILES, Profile
-from bridge.model.transition import Event, Poison, Transition, made_trans_id
+from bridge.model.profile import PROFILES
+from bridge.model.transition import Poison, Transition, made_trans_id
 from bridge.mongo.decoder import Decoder, position_of_token
 from bridge.mongo.job_id_cache import JobIdCache
+from tests.support.decoding import decoded, item
 from tests.support.factories import (
     BASE,
     NAIVE_NOON,
     NOON,
-    Raw,
     at,
     element,
     inserted,
@@ -30,19 +30,6 @@ from tests.support.factories import (
     shaped,
     token,
 )
-
-
-def decoded(*raws: Raw, profile: str = "cts", jobs: dict[Any, Any] | None = None) -> list[Event]:
-    known = {"key": "job-0"} if jobs is None else jobs
-    ids = JobIdCache(lambda keys: [(key, known[key]) for key in keys if key in known])
-    return Decoder(PROFILES[profile], ids).decode(raws)
-
-
-def item(raw: Raw, **options: Any) -> Transition | Poison:
-    (event,) = decoded(raw, **options)
-    assert event.skipped == ""
-    (only_item,) = event.items
-    return only_item
 
 
 def test_an_insert_gives_its_first_transition() -> None:
@@ -311,60 +298,3 @@ def test_the_commit_time_is_the_servers_wall_time() -> None:
 
     del raw["w"]
     assert decoded(raw)[0].committed is None
-
-
-def test_a_profile_without_history_gives_the_latest_state() -> None:
-    key = ObjectId("67c700000000000000000001")
-    raw = shaped(1, "update", key, s="running", u=1741111111.1239)
-
-    transition = item(raw, profile="ee2")
-
-    time = datetime(2025, 3, 4, 17, 58, 31, 123_000, tzinfo=timezone.utc)
-    assert transition == Transition(
-        str(key),
-        "running",
-        time.isoformat(),
-        made_trans_id(str(key), time.isoformat(), "running"),
-        None,
-    )
-
-
-@pytest.mark.parametrize("useless", [..., None, "soon", True, 1e300, float("nan")])
-def test_the_commit_replaces_an_unusable_time(useless: object) -> None:
-    raw = shaped(1, "insert", s="created", u=useless)
-    if useless is ...:
-        del raw["u"]
-
-    assert item(raw, profile="ee2").time == (NOON + timedelta(seconds=1)).isoformat()
-    del raw["w"]
-    assert (
-        item(raw, profile="ee2").time == datetime.fromtimestamp(BASE + 1, timezone.utc).isoformat()
-    )
-
-
-def test_a_profile_without_history_needs_a_state() -> None:
-    (event,) = decoded(shaped(1, "replace"), profile="ee2")
-
-    assert (event.items, event.skipped) == ((), "no_transition")
-
-
-def test_a_profile_may_rename_all_fields() -> None:
-    profile = Profile("jobs", "id", "status", "log", None, "to", "when", "uid")
-    raw = shaped(
-        1,
-        "update",
-        t=[
-            {"k": "log.2", "s": "x", "d": NAIVE_NOON, "i": "u"},
-            {"k": "log.0.to", "v": "y"},
-            {"k": "log.0.uid", "v": "v"},
-        ],
-    )
-
-    (event,) = Decoder(profile, JobIdCache(lambda keys: [(key, "job-0") for key in keys])).decode(
-        [raw]
-    )
-
-    assert [(item.state, item.trans_id, item.sequence) for item in event.items] == [
-        ("y", "v", 0),
-        ("x", "u", 2),
-    ]

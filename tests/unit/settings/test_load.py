@@ -9,38 +9,12 @@ from typing import Any
 import pytest
 
 from bridge.errors import Misconfigured
-from bridge.settings import Settings, load, parse_time
+from bridge.settings import load, parse_time
 from bridge.settings.load import setting_names
 from bridge.settings.names import option, variable
+from tests.support.settings_reading import problems, reading
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "job-bridge.example.toml"
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "settings.toml"
-
-
-def problems(
-    path: Path | None = None, environment: dict[str, str] | None = None, **options: Any
-) -> str:
-    with pytest.raises(Misconfigured) as caught:
-        load(
-            path,
-            {name.replace("__", "."): value for name, value in options.items()},
-            environment or {},
-        )
-    return caught.value.what
-
-
-def reading(environment: dict[str, str], path: Path | None = None, **options: Any) -> Settings:
-    """Load as the command does, which reads the process's own environment."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        return load(
-            path, {name.replace("__", "."): value for name, value in options.items()}, environment
-        )
 
 
 def test_nothing_given_is_the_defaults() -> None:
@@ -167,48 +141,6 @@ def test_settings_that_are_not_there_yet_are_unknown() -> None:
     assert "delivery.mode" in problems(None, delivery__mode="exactly-once").replace(
         "--delivery-mode", "delivery.mode"
     )
-
-
-def test_a_secret_may_be_in_a_file(tmp_path: Path) -> None:
-    secret = tmp_path / "password"
-    secret.write_text("hunter2\n")
-
-    settings = reading(
-        {"JOB_BRIDGE_MONGO_USERNAME": "bridge", "JOB_BRIDGE_MONGO_PASSWORD_FILE": str(secret)}
-    )
-
-    assert settings.mongo.password.get_secret_value() == "hunter2"
-    assert "hunter2" not in repr(settings)
-
-
-def test_a_secret_given_twice_is_an_error(tmp_path: Path) -> None:
-    secret = tmp_path / "password"
-    secret.write_text("one")
-    names = {"JOB_BRIDGE_MONGO_PASSWORD": "two", "JOB_BRIDGE_MONGO_PASSWORD_FILE": str(secret)}
-
-    assert "are both set: keep one" in problems(None, names | {"JOB_BRIDGE_MONGO_USERNAME": "x"})
-
-
-def test_an_unreadable_secret_file_is_named(tmp_path: Path) -> None:
-    said = problems(None, {"JOB_BRIDGE_KAFKA_SASL_PASSWORD_FILE": str(tmp_path / "gone")})
-
-    assert "JOB_BRIDGE_KAFKA_SASL_PASSWORD_FILE: cannot read" in said and "No such file" in said
-
-
-def test_only_secrets_may_have_a_file() -> None:
-    assert "JOB_BRIDGE_KAFKA_TOPIC_FILE is unknown" in problems(
-        None, {"JOB_BRIDGE_KAFKA_TOPIC_FILE": "x"}
-    )
-
-
-@pytest.mark.parametrize(
-    "name", [name for name, field in setting_names().items() if "Secret" in str(field.annotation)]
-)
-def test_no_secret_is_in_an_error(name: str, file: Path) -> None:
-    section, _, key = name.partition(".")
-    file.write_text(f"[{section}]\n{key} = ['hunter2']\n")
-
-    assert "hunter2" not in problems(file)
 
 
 def test_kubernetes_service_variables_are_ignored() -> None:

@@ -4,96 +4,35 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timezone
 from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.errors import Misconfigured
 from bridge.model.job_history import JobHistory
-from bridge.model.message import MessageFormat, Record, value_of
-from bridge.model.transition import REPLAY, Poison, Transition
-from bridge.verification.comparison import Findings, Span, Verification, repairs
+from bridge.model.message import Record
+from bridge.model.transition import REPLAY, Poison
+from bridge.verification.comparison import Verification, repairs
 from bridge.verification.database import TransitionDatabase
+from tests.support.comparison_scenario import (
+    MARGIN,
+    SPAN,
+    Topics,
+    compared,
+    happened,
+    kinds,
+    letter,
+    sent,
+)
 from tests.support.factories import BASE, job
-
-SPAN = Span(BASE, BASE + 1000)
-MARGIN = 60.0
-
 
 #: The history of a job that contains these transitions.
 Job = partial(JobHistory, "")
 
 
-class Topics:
-    """The records of the topics, and the start times of the reads."""
-
-    def __init__(self, **topics: list[Record]) -> None:
-        self._topics = topics
-        self.asked: list[float | None] = []
-
-    def count(self, topic: str, since: float | None) -> int:
-        return len(self._topics[topic])
-
-    def read(self, topic: str, since: float | None) -> Iterator[Sequence[Record]]:
-        self.asked.append(since)
-        if topic not in self._topics:
-            raise Misconfigured(f"no topic {topic}")
-        yield self._topics[topic]
-
-    def kept_since(self, topic: str) -> float | None:
-        return None
-
-
-def happened(number: int, second: float, sequence: int = 0) -> Transition:
-    time = datetime.fromtimestamp(BASE + second, timezone.utc).isoformat()
-    return Transition(job(number), f"s{sequence}", time, f"{number}/{sequence}", sequence)
-
-
-def sent(
-    *transitions: Transition, partition: int = 0, begin: int = 0, written: float = BASE + 100
-) -> list[Record]:
-    return [
-        Record(partition, begin + offset, written + offset, b"", value_of(one), ())
-        for offset, one in enumerate(transitions)
-    ]
-
-
-def letter(item: Transition | Poison, *, offset: int = 0, written: float = BASE + 200) -> Record:
-    """The dead letter of ``item``."""
-    item = Poison("too large", *item) if isinstance(item, Transition) else item
-    made = MessageFormat("jobs", "job-bridge/test", cloudevents=False).dead_letter(
-        item, REPLAY, written
-    )
-    return Record(0, offset, written, made.key, made.value, made.headers)
-
-
-def compared(
-    jobs: Sequence[JobHistory],
-    records: list[Record],
-    letters: list[Record] | None = None,
-    *,
-    by_state: bool = False,
-) -> tuple[Findings, list[Transition | Poison]]:
-    topics = Topics(jobs=records, **({"jobs-dlq": letters} if letters is not None else {}))
-    with TransitionDatabase() as database:
-        found = Verification(database, SPAN, margin=MARGIN, by_state=by_state).run(
-            iter(jobs), topics, "jobs", "jobs-dlq"
-        )
-        items = [item for event in repairs(database) for item in event.items]
-    assert topics.asked == [SPAN.since - MARGIN] * 2
-    return found, items
-
-
 A, B, C = (happened(1, 10 + n, n) for n in range(3))
 D = happened(2, 20)
-
-
-def kinds(found: Findings) -> dict[str, int]:
-    return {kind: count for kind, count in found.counts.items() if count}
 
 
 def test_a_complete_topic_has_no_findings() -> None:

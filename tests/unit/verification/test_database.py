@@ -13,7 +13,8 @@ def test_a_full_temporary_folder_is_retryable() -> None:
     with (
         pytest.raises(
             Retryable,
-            match=r"database or disk is full\. The comparison changed nothing\. Make room .* SQLITE_TMPDIR",
+            match=r"database or disk is full\. The comparison changed nothing\. "
+            r"Make room .* SQLITE_TMPDIR",
         ) as raised,
         TransitionDatabase() as database,
     ):
