@@ -84,7 +84,7 @@ async def play(
         jobs = client[database].get_collection(
             collection, options, write_concern=majority, read_concern=ReadConcern("majority")
         )
-        await _Service(jobs, workload, stop, on_commit).run()
+        await _Service(jobs, workload, stop, report=on_commit).run()
     finally:
         client.close()
 
@@ -97,7 +97,9 @@ async def ensure_indexes(jobs: Jobs) -> None:
 class _Service:
     """Several workers, each with a job at a time."""
 
-    def __init__(self, jobs: Jobs, workload: Workload, stop: asyncio.Event, report: Report) -> None:
+    def __init__(
+        self, jobs: Jobs, workload: Workload, stop: asyncio.Event, *, report: Report
+    ) -> None:
         self._jobs = jobs
         self._workload = workload
         self._stop = stop
