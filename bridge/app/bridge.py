@@ -165,7 +165,8 @@ class Bridge:
         progress = self._ownership.progress
         if self._settings.keeps_no_position or progress is None:
             logger.warning(
-                "%s; nothing is lost, the tags record what is unsent: resuming from now", error.what
+                "%s; nothing is lost, the tags mark the unsent transitions: resuming from now",
+                error.what,
             )
             self._ownership.progress = None
             return

@@ -56,7 +56,7 @@ class Ownership:
         except BridgeError as error:
             logger.warning(
                 "stopped without storing the position: %s; "
-                "the next start sends again what was sent since the last checkpoint",
+                "the next start sends the messages since the last checkpoint again",
                 error,
             )
             return error

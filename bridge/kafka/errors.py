@@ -101,7 +101,7 @@ def connection_error(text: str) -> BridgeError:
             "Check kafka.ssl_cafile and the host name in kafka.bootstrap_servers",
         )
     return Retryable(
-        f"Kafka is out of reach or failed: {text}", _NOTHING_LOST, _CHECK_CONNECTION, part="kafka"
+        f"Kafka is unreachable or failed: {text}", _NOTHING_LOST, _CHECK_CONNECTION, part="kafka"
     )
 
 

@@ -81,7 +81,7 @@ class ProducerWorker:
         if not attempted:
             servers = self._settings.kafka.bootstrap_servers
             failure = Retryable(
-                f"Kafka is out of reach: no answer from {servers} within {seconds:g} s",
+                f"Kafka is unreachable: no answer from {servers} within {seconds:g} s",
                 part="kafka",
             )
         if failure is not None:

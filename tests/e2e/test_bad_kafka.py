@@ -46,7 +46,7 @@ def test_an_unreachable_broker_is_waited_for(
 ) -> None:
     given = {**settings, "kafka.bootstrap_servers": f"127.0.0.1:{kafka.proxy_port}"}
     with BridgeProcess(given, tmp_path / "log") as bridge:
-        reason = bridge.unready_reason("Kafka is out of reach")
+        reason = bridge.unready_reason("Kafka is unreachable")
         assert f"127.0.0.1:{kafka.proxy_port}" in reason
         assert "Nothing is lost" in reason and "tries again by itself" in reason
         assert bridge.get("/livez")[0] == 200
@@ -147,7 +147,7 @@ def test_check_tells_why_no_broker_answers(
     assert ended.code == 75
     assert (
         len(failures) == 1
-        and "Kafka is out of reach" in failures[0]
+        and "Kafka is unreachable" in failures[0]
         and "Nothing is lost" in failures[0]
     )
     assert any(each in failures[0] for each in words), failures[0]

@@ -89,7 +89,7 @@ def test_entering_waits_for_kafka_until_the_timeout(driver: str) -> None:
 
     with pytest.raises(
         Retryable,
-        match=r"Kafka is out of reach.* 0\.2 s\. Nothing was sent\. Check bootstrap_servers",
+        match=r"Kafka is unreachable.* 0\.2 s\. Nothing was sent\. Check bootstrap_servers",
     ) as raised:
         nowhere(driver=driver).__enter__()
 
