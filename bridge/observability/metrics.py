@@ -99,7 +99,7 @@ GAUGES = {
 SKIPPED = ("job_bridge_events_skipped", "Events without a message")
 RESTARTS = (
     "job_bridge_restarts",
-    "Sessions that ended in a failure, by the part that failed; a lease in MongoDB counts as checkpoint",
+    "Sessions that ended in a failure, by the failed part; a lease in MongoDB counts as checkpoint",
 )
 LATENCY = (
     "job_bridge_delivery_latency_seconds",
