@@ -11,9 +11,9 @@ from tests.support.simulator import Commit
 from tests.support.witness import Save, Transition
 
 #: Maximum age of the stored position: the interval of one second plus time for a busy machine.
-CHECKPOINT_SECONDS = 6.0
+CHECKPOINT_SECONDS = 3.0
 #: How long the broker may still append messages from the sockets of a killed process.
-AFTERLIFE_MILLIS = 2000
+AFTERLIFE_MILLIS = 1000
 #: How many faults of each kind an error names.
 EXAMPLES = 5
 
