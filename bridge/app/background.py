@@ -6,12 +6,12 @@ first one. Meanwhile the main thread notices a stop and keeps the checkpoint own
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from bridge.pipeline.pulse import PULSE_SECONDS, Pulse
+from bridge.pipeline.pulse import Pulse
 
 T = TypeVar("T")
 
@@ -21,7 +21,10 @@ class Stopped(Exception):
 
 
 class Background:
-    """Each bridge has its own. Its errors are those of the calls, and ``Fenced`` of the pulse."""
+    """Runs the slow calls of a bridge on threads of their own.
+
+    Its errors are those of the calls, and ``Fenced`` when another bridge owns the checkpoint.
+    """
 
     def __init__(self, pulse: Pulse) -> None:
         self._pulse = pulse
@@ -32,10 +35,9 @@ class Background:
         """Make a call and wait for its result. Raises its error, and ``Stopped``."""
         future = _started(function)
         try:
-            while not wait([future], PULSE_SECONDS).done:
+            while not self._pulse.wait_for(future):
                 if self._pulse.stop.is_set():
                     raise Stopped
-                self._pulse.keep_alive()
             return future.result()
         finally:
             # An error's traceback refers to this frame, and with it to the client that failed.
@@ -48,7 +50,7 @@ class Background:
         """
         return self.call(lambda: stack.enter_context(manager))
 
-    def later(self, function: Callable[[], T]) -> "BackgroundCall[T]":
+    def deferred(self, function: Callable[[], T]) -> "BackgroundCall[T]":
         """Return a call that its first ``poll`` starts."""
         return BackgroundCall(self, function)
 
@@ -65,11 +67,9 @@ class Background:
 
     def finish(self) -> None:
         """Wait for a call that is not polled any more, or for a stop; its result is discarded."""
-        while self._polled is not None and not self._pulse.stop.is_set():
-            if wait([self._polled], PULSE_SECONDS).done:
-                break
-            self._pulse.keep_alive()
-        self._polled = None
+        polled, self._polled = self._polled, None
+        while polled and not self._pulse.stop.is_set() and not self._pulse.wait_for(polled):
+            pass
 
 
 class BackgroundCall(Generic[T]):

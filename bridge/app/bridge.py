@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from bridge.app.background import Background, Stopped
 from bridge.app.lifecycle import Lifecycle, State
-from bridge.app.ownership import Ownership
+from bridge.app.ownership import OwnedCheckpoint, Ownership
 from bridge.app.retry import Retry
 from bridge.app.session import Session
-from bridge.app.starting_point import Start, StartingPoint
+from bridge.app.starting_point import StartingPoint
 from bridge.app.wiring import SessionParts, make_brake, make_source, make_store
 from bridge.clock import Clock
 from bridge.delivery.modes import mode_of
@@ -88,7 +88,6 @@ class Bridge:
             retry=self._retry,
             stall=StallWarning(clock, self._mode.stall_consequence),
         )
-        self._start: Start | None = None
         self._first_position: Position | None = None
         self._session: Session | None = None
 
@@ -126,9 +125,7 @@ class Bridge:
         """Run a session; after a lost resume point the next session starts with the gap."""
         try:
             self._own_checkpoint()
-            progress = self._ownership.progress or self._background.call(self._find_start)
-            assert self._start is not None
-            self._session = Session(self._parts, progress, self._start)
+            self._session = Session(self._parts, self._ownership.owned or self._start())
             self._session.run()
         except ResumePointLost as error:
             self._lose_resume_point(error)
@@ -139,15 +136,15 @@ class Bridge:
         while owner := self._ownership.acquire():
             if self.lifecycle.enter(State.STANDBY, f"standby: {owner}"):
                 logger.info("standby: %s", owner)
-            if self._pulse.stop.wait(_STANDBY_SECONDS):
+            self._pulse.sleep(_STANDBY_SECONDS)
+            if self._pulse.stop.is_set():
                 raise Stopped
         if self.lifecycle.state is State.STANDBY:
             self.lifecycle.enter(State.STARTING, "starting")
 
-    def _find_start(self) -> Progress:
-        """Read or store the checkpoint to start from."""
-        start = self._starting_point.find()
-        self._start = start
+    def _start(self) -> OwnedCheckpoint:
+        """Read the checkpoint to start from, or store a new one."""
+        start = self._background.call(self._starting_point.find)
         self._first_position = self._first_position or start.checkpoint.position
         progress = Progress(
             self.store,
@@ -157,8 +154,7 @@ class Bridge:
             context=self._context,
             executor=self._executor,
         )
-        self._ownership.progress = progress
-        return progress
+        return self._ownership.start(start, progress)
 
     def _lose_resume_point(self, error: ResumePointLost) -> None:
         """Note a gap: the next session publishes it from the jobs' history before the stream."""
@@ -168,7 +164,7 @@ class Bridge:
                 "%s; nothing is lost, the tags mark the unsent transitions: resuming from now",
                 error.what,
             )
-            self._ownership.progress = None
+            self._ownership.forget_position()
             return
         gap = self._starting_point.gap_since(progress.position, progress.stored, error)
         progress.lose(gap)
@@ -181,7 +177,7 @@ class Bridge:
         )
 
     def _failed(self, error: BridgeError) -> None:
-        """Note a failure that is waited out; raise it when it ends the bridge."""
+        """Record a failure that will be retried; raise it if it ends the bridge."""
         self._retry.failed(error)
         self.counters.restarts[error.part] += 1
         self.lifecycle.enter(State.WAITING, str(error))

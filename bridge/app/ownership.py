@@ -2,7 +2,9 @@
 
 import logging
 from contextlib import suppress
+from typing import NamedTuple
 
+from bridge.app.starting_point import Start
 from bridge.errors import BridgeError, Fenced, NotPermitted, Retryable
 from bridge.pipeline.ports import CheckpointStore
 from bridge.pipeline.progress import Progress
@@ -10,17 +12,37 @@ from bridge.pipeline.progress import Progress
 logger = logging.getLogger("bridge")
 
 
+class OwnedCheckpoint(NamedTuple):
+    """A checkpoint that this bridge owns, once its content is known."""
+
+    start: Start
+    progress: Progress
+
+
 class Ownership:
     """Keeps the checkpoint owned, before and after its content is known.
 
     Attributes:
-        progress: Writes the checkpoint; None until the starting point is known, and after a mode
-            without positions lost its resume point.
+        owned: The checkpoint with its content; None while the position is not known.
     """
 
     def __init__(self, store: CheckpointStore) -> None:
-        self.progress: Progress | None = None
+        self.owned: OwnedCheckpoint | None = None
         self._store = store
+
+    @property
+    def progress(self) -> Progress | None:
+        """The writer of the checkpoint; None while the position is not known."""
+        return self.owned.progress if self.owned else None
+
+    def start(self, start: Start, progress: Progress) -> OwnedCheckpoint:
+        """Note the content of the checkpoint."""
+        self.owned = OwnedCheckpoint(start, progress)
+        return self.owned
+
+    def forget_position(self) -> None:
+        """Note that the position is not known any more."""
+        self.owned = None
 
     def acquire(self) -> str:
         """Become or stay the owner; return the present owner in words, or an empty text.

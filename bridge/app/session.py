@@ -1,27 +1,47 @@
 """A session of a bridge: an open stream, an open producer, and the loop between them."""
 
 import logging
+import threading
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 
 from bridge.app.background import Stopped
 from bridge.app.lifecycle import State
-from bridge.app.starting_point import Start
+from bridge.app.ownership import OwnedCheckpoint
 from bridge.app.wiring import SessionParts, make_message_format, make_publisher
 from bridge.delivery.context import ModeContext
 from bridge.delivery.sweeping_stream import NoStream
 from bridge.errors import BridgeError, Fenced
 from bridge.model.gap import Gap
+from bridge.model.position import Position
 from bridge.model.window import Window
+from bridge.mongo.source import MongoSource
 from bridge.observability.snapshot import SWEEP_ONLY
 from bridge.pipeline.loop import Loop, LoopContext
 from bridge.pipeline.metered_sink import MeteredSink
 from bridge.pipeline.ports import Sink, Stream
-from bridge.pipeline.progress import Progress
 from bridge.pipeline.recovery_progress import RecoveryProgress
 from bridge.pipeline.recovery_stream import RecoveryStream
 from bridge.pipeline.stall_warning import Complainer
 
 logger = logging.getLogger("bridge")
+
+
+class _FollowingStream:
+    """The change stream after a gap, not yet open; ``stack`` closes it with the session."""
+
+    def __init__(
+        self, source: MongoSource, start: Position, wake: threading.Event, *, stack: ExitStack
+    ) -> None:
+        self._source = source
+        self._start = start
+        self._wake = wake
+        self._stack = stack
+
+    def open(self) -> Stream:
+        """Open it; may take minutes."""
+        change_stream = self._source.open(self._start, self._wake, by_time=False)
+        return self._stack.enter_context(change_stream)
 
 
 class Session:
@@ -33,13 +53,14 @@ class Session:
         recovery: The running recovery; None when there is no recovery.
     """
 
-    def __init__(self, parts: SessionParts, progress: Progress, start: Start) -> None:
+    def __init__(self, parts: SessionParts, owned: OwnedCheckpoint) -> None:
+        progress = owned.progress
         self.streams = True
         self.in_flight: Window | None = None
         self.recovery: RecoveryProgress | None = None
         self._parts = parts
         self._progress = progress
-        self._start = start
+        self._start = owned.start
         self._lifecycle = parts.lifecycle
         self._pulse = parts.context.pulse
         self._background = parts.background
@@ -74,7 +95,7 @@ class Session:
         return self._client.complaint() if self._client else ""
 
     def turned(self) -> None:
-        """Look at the loop after each turn: a finished recovery, a Kafka that stalls."""
+        """Check after each turn whether the recovery has finished or Kafka has stalled."""
         if self.recovery and self._progress.gap is None:
             self._recovered(self.recovery)
         if self.in_flight is not None:
@@ -91,10 +112,12 @@ class Session:
         return stack.enter_context(parts.mode.wrap_sink(metered, self._mode_context))
 
     def _open_stream(self, stack: ExitStack) -> Stream:
-        return self._parts.mode.wrap_stream(self._base_stream(stack), self._mode_context)
+        stream = self._base_stream(stack)
+        context = replace(self._mode_context, streams=self.streams)
+        return self._parts.mode.wrap_stream(stream, context)
 
     def _base_stream(self, stack: ExitStack) -> Stream:
-        """Return the change stream, after the gap before it where there is one."""
+        """Return the change stream, preceded by the gap's recovery if there is a gap."""
         needed = not self._parts.settings.keeps_no_position
         self.streams = self._parts.source.deployment(streams=needed).streams
         if not self.streams:
@@ -108,29 +131,25 @@ class Session:
         return self._background.enter(stack, change_stream)
 
     def _recovery_stream(self, gap: Gap, stack: ExitStack) -> RecoveryStream:
-        source, background, context = self._parts.source, self._background, self._parts.context
+        source, background = self._parts.source, self._background
         start = self._progress.position
         cursor = start.recovery_cursor
         total = background.call(lambda: source.history.count_in_gap(gap, cursor))
-        self.recovery = RecoveryProgress(gap, total, context.clock)
+        self.recovery = RecoveryProgress(gap, total, self._parts.context)
         latest_only = source.profile.transitions_field is None
         if latest_only:
             logger.warning(
                 "this collection stores no transition history: "
                 "only each job's latest state can be recovered"
             )
-
-        def follow() -> Stream:
-            change_stream = source.open(gap.until, self._pulse.wake, by_time=False)
-            return stack.enter_context(change_stream)
-
+        following = _FollowingStream(source, gap.until, self._pulse.wake, stack=stack)
         return RecoveryStream(
             background.reader(source.history.transitions_in_gap(gap, cursor)),
-            background.later(follow),
+            background.deferred(following.open),
             gap,
             start=start,
             progress=self.recovery,
-            latest_only=context.counters if latest_only else None,
+            latest_only=latest_only,
         )
 
     def _loop_context(self, sink: Sink) -> LoopContext:

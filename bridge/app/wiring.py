@@ -31,7 +31,7 @@ from bridge.pipeline.stall_warning import StallWarning
 from bridge.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionParts:
     """The objects of a bridge that all its sessions use."""
 

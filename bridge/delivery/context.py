@@ -17,9 +17,11 @@ class ModeContext:
         in_flight: The window of the messages in flight, as the mode made it.
         pipeline: The objects that all parts share.
         readers: Reads slow iterators in the background.
+        streams: Whether MongoDB has a change stream to read; known once the stream is open.
     """
 
     position: Position
     in_flight: Window
     pipeline: PipelineContext
     readers: BackgroundReaders
+    streams: bool = True

@@ -13,6 +13,30 @@ from bridge.pipeline.ports import Sink
 logger = logging.getLogger("bridge")
 
 
+class Losses:
+    """The messages that a bridge has lost, over all its sessions.
+
+    Attributes:
+        total: Their number.
+    """
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._warning = Repeated(logger)
+
+    def add(self, count: int, reason: str, now: float) -> None:
+        """Count lost messages and log the total; ``now`` is monotonic seconds."""
+        self.total += count
+        self._warning.failed(
+            now,
+            f"messages are lost, as fire-and-forget allows: {reason}; {self.total} so far",
+        )
+
+    def over(self, now: float) -> None:
+        """Log that messages are not lost any more, if some were."""
+        self._warning.over(now, "the window has room for messages again")
+
+
 class FireAndForgetSink:
     """A sink that never lets the loop wait for Kafka; see :class:`bridge.pipeline.ports.Sink`.
 
@@ -21,14 +45,16 @@ class FireAndForgetSink:
     order of the messages that are sent is kept.
     """
 
-    def __init__(self, sink: Sink, in_flight: Window, context: PipelineContext) -> None:
+    def __init__(
+        self, sink: Sink, in_flight: Window, context: PipelineContext, *, losses: Losses
+    ) -> None:
         self._sink = sink
         self._in_flight = in_flight
         self._pulse = context.pulse
         self._clock = context.clock
         self._counters = context.counters
         self._accepted: list[Delivery] = []
-        self._drops = Repeated(logger)
+        self._losses = losses
         self.max_message_bytes = sink.max_message_bytes
 
     @property
@@ -71,7 +97,7 @@ class FireAndForgetSink:
             raise
         self._in_flight.advance()
         if not self._in_flight.full:
-            self._drops.over(self._clock.monotonic(), "the window has room for messages again")
+            self._losses.over(self._clock.monotonic())
 
     def drain(self, seconds: float) -> None:
         """Wait for acknowledgements, at most ``seconds``; the other messages are lost."""
@@ -98,8 +124,4 @@ class FireAndForgetSink:
     def _lose(self, count: int, reason: str) -> None:
         if count:
             self._counters.lost += count
-            self._drops.failed(
-                self._clock.monotonic(),
-                f"messages are lost, as fire-and-forget allows: {reason}; "
-                f"{self._counters.lost} so far",
-            )
+            self._losses.add(count, reason, self._clock.monotonic())

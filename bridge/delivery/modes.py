@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 from bridge.delivery.context import ModeContext
-from bridge.delivery.fire_and_forget import FireAndForgetSink
+from bridge.delivery.fire_and_forget import FireAndForgetSink, Losses
 from bridge.delivery.sweeping_stream import SweepingStream, TaggingStream
 from bridge.delivery.synchronous import SynchronousSink
 from bridge.delivery.untagging_sink import InFlight, UntaggingSink
@@ -75,12 +75,16 @@ class FireAndForgetMode(Mode):
 
     stall_consequence = "Messages beyond the window are lost, as fire-and-forget allows"
 
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._losses = Losses()
+
     def in_flight(self, window: Window) -> Window:
         return self.window(window.position)
 
     @contextmanager
     def wrap_sink(self, sink: Sink, context: ModeContext) -> Iterator[Sink]:
-        wrapped = FireAndForgetSink(sink, context.in_flight, context.pipeline)
+        wrapped = FireAndForgetSink(sink, context.in_flight, context.pipeline, losses=self._losses)
         try:
             yield wrapped
         finally:

@@ -57,7 +57,7 @@ class SweepingStream:
         self._clock = context.pipeline.clock
         self._counters = context.pipeline.counters
         self._position = context.position
-        self._alone = isinstance(stream, NoStream)
+        self._alone = not context.streams
         #: The sweep that is being read; None between two sweeps.
         self._sweep: SlowReader[Items] | None = None
         self._next_sweep = self._clock.monotonic()

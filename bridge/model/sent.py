@@ -21,11 +21,6 @@ class SentPositions:
     def __init__(self) -> None:
         self.highest = _BEFORE_ALL
 
-    def add(self, position: Position) -> None:
-        """Note that everything up to ``position`` was handed to the sink; never moves back."""
-        if position > self.highest:
-            self.highest = position
-
     def is_repeat(self, position: Position, origin: bytes = STREAM) -> bool:
         """Return whether an earlier session already sent the event at ``position``.
 

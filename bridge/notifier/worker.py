@@ -6,13 +6,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from bridge.clock import SystemClock
 from bridge.errors import BridgeError, Retryable
 from bridge.kafka.drivers import driver_of
 from bridge.model.message import Message
 from bridge.model.policy import Backoff
 from bridge.model.window import Delivery
 from bridge.pipeline.ports import Sink
-from bridge.pipeline.pulse import PULSE_SECONDS
+from bridge.pipeline.pulse import Pulse
 from bridge.settings import Settings
 
 logger = logging.getLogger("bridge")
@@ -56,8 +57,8 @@ class ProducerWorker:
         self._driver = driver_of(settings)
         self._max_messages = max_messages
         self._synchronous = synchronous
-        self._wake = threading.Event()
-        self._closing = threading.Event()
+        #: Woken by messages and answers; stopped when the notifier is closed.
+        self._pulse = Pulse(SystemClock())
         #: Set after the first attempt to open a producer.
         self._attempted = threading.Event()
         #: Guards the messages; notified when some are answered.
@@ -102,7 +103,7 @@ class ProducerWorker:
                 self._count_lost(1, f"{self._max_messages} messages are unacknowledged already")
                 return
             self._queue.append(pending)
-        self._wake.set()
+        self._pulse.wake.set()
 
     def await_answer(self, pending: PendingMessage, seconds: float) -> BridgeError | None:
         """Wait for the answer to a message; return its error, or None if it is acknowledged."""
@@ -118,8 +119,7 @@ class ProducerWorker:
 
     def close(self) -> None:
         """Close the producer; messages that are left fail."""
-        self._closing.set()
-        self._wake.set()
+        self._pulse.request_stop()
         # A thread that is still connecting, or cannot close, is abandoned: it sends nothing more.
         self._thread.join(_CLOSE_SECONDS)
         with self._answered:
@@ -138,7 +138,7 @@ class ProducerWorker:
         if pending.handed_over:
             # A producer never gives up a message, so it is discarded with all in its buffers.
             self._discard_producer = True
-            self._wake.set()
+            self._pulse.wake.set()
         else:
             self._queue.remove(pending)
         cause = f": {self._failure.what}" if self._failure else ""
@@ -147,15 +147,18 @@ class ProducerWorker:
     def _run(self) -> None:
         backoff = Backoff(max_seconds=_MAX_BACKOFF_SECONDS)
         failures = 0
-        while not self._closing.is_set():
+        while not self._pulse.stop.is_set():
             try:
-                with _translated(), self._driver.sink(self._settings, None, self._wake) as sink:
+                with (
+                    _translated(),
+                    self._driver.sink(self._settings, None, self._pulse.wake) as sink,
+                ):
                     failures = 0
                     self._feed(sink)
             except BridgeError as error:
                 self._open_failed(error)
             failures += 1
-            self._closing.wait(backoff.wait(failures))
+            self._pulse.sleep(backoff.wait(failures))
 
     def _feed(self, sink: Sink) -> None:
         """Send until the producer fails or is closed.
@@ -167,19 +170,19 @@ class ProducerWorker:
         self._attempted.set()
         try:
             with _translated():
-                while not self._closing.is_set():
+                while not self._pulse.stop.is_set():
                     self._send_and_settle(sink)
         except BridgeError as error:
             with self._answered:
                 self._fail(self._in_flight, error)
 
     def _send_and_settle(self, sink: Sink) -> None:
-        self._wake.clear()
+        self._pulse.wake.clear()
         if messages := self._take_queue():
             sink.send([(pending.message, pending.delivery) for pending in messages])
         self._settle(sink.settled())
         if not self._queue:
-            self._wake.wait(PULSE_SECONDS)
+            self._pulse.wait_for_answers()
 
     def _take_queue(self) -> list[PendingMessage]:
         """Move the queued messages in flight, unless the producer is to be discarded."""
@@ -219,7 +222,7 @@ class ProducerWorker:
                 self._fail(self._queue, error)
         self._attempted.set()
         reason = (type(error), error.todo)
-        if self._synchronous or self._closing.is_set() or reason in self._logged_failures:
+        if self._synchronous or self._pulse.stop.is_set() or reason in self._logged_failures:
             return
         self._logged_failures.add(reason)
         data = f"Up to {self._max_messages} messages wait, and the notifier tries again by itself"

@@ -111,7 +111,7 @@ class Status:
         self._oldest = _Remembered(oplog.oldest_oplog_entry, clock)
 
     def snapshot(self, *, ask_mongodb: bool = False) -> Snapshot:
-        """Return the present moment.
+        """Return a snapshot of the current state.
 
         Args:
             ask_mongodb: Whether to wait for MongoDB's answer about its oplog; a probe must not.

@@ -10,7 +10,7 @@ from bridge.pipeline.pulse import Pulse
 
 @dataclass(frozen=True, slots=True)
 class PipelineContext:
-    """Each bridge has its own, and each command that publishes.
+    """Shared by all parts of a bridge, or of a command that publishes.
 
     Attributes:
         pulse: How the parts wait, with the clock.

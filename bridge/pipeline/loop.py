@@ -107,7 +107,7 @@ class Loop:
         settled = self._sink.settled()
         if settled:
             self._window.settle(settled)
-            self._progress.settled = True
+            self._progress.note_settled()
         return bool(settled)
 
     def _remember(self) -> None:

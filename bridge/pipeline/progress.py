@@ -37,7 +37,6 @@ class Progress:
 
     Attributes:
         position: The settled position.
-        settled: Set by the loop when Kafka has acknowledged messages since the last save.
         unacknowledged: Messages that were in flight when the last session had drained.
     """
 
@@ -63,8 +62,9 @@ class Progress:
         self._renewed = self._saved
         self._delivered = checkpoint.delivered
         self.position = checkpoint.position
-        self.settled = False
         self.unacknowledged = 0
+        #: Whether messages were settled since the last save.
+        self._settled = False
 
     @property
     def stored(self) -> Checkpoint:
@@ -86,6 +86,10 @@ class Progress:
             self._start_save()
         if self._saving is not None and (self._policy.at_once or self._saving.outcome.done()):
             self._finish_save()
+
+    def note_settled(self) -> None:
+        """Note that messages were settled, which makes the next save due sooner."""
+        self._settled = True
 
     def reached(self, position: Position, delivered: Transition | None = None) -> None:
         """Note the settled position and a transition shortly before it, in memory only."""
@@ -127,7 +131,7 @@ class Progress:
     def _due(self) -> bool:
         elapsed = self._clock.monotonic() - self._saved
         return self.position > self._stored.position and self._policy.due(
-            elapsed, settled=self.settled
+            elapsed, settled=self._settled
         )
 
     def _is_unconfirmed(self) -> bool:
@@ -139,8 +143,8 @@ class Progress:
         checkpoint = replace(checkpoint, gap=gap) if gap else checkpoint
         started = self._clock.monotonic()
         outcome = self._executor.submit(self._store.save, checkpoint)
-        self._saving = _Save(checkpoint, started, self.settled, outcome)
-        self.settled = False
+        self._saving = _Save(checkpoint, started, self._settled, outcome)
+        self._settled = False
 
     def _finish_save(self) -> None:
         """Wait for the save that is being made, if any."""
@@ -150,7 +154,7 @@ class Progress:
         try:
             saving.outcome.result()
         except BaseException:
-            self.settled = self.settled or saving.settled
+            self._settled = self._settled or saving.settled
             raise
         self._stored = saving.checkpoint
         # The store's answer proves the ownership at least up to the moment of the request.

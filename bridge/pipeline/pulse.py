@@ -1,8 +1,9 @@
-"""The waits of a bridge: ended by answers and by a stop, and keeping the checkpoint owned."""
+"""Waits that end on an answer or a stop, and keep the checkpoint owned."""
 
 import threading
+from concurrent.futures import Future, wait
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 from bridge.clock import Clock
 from bridge.errors import NotPermitted, Retryable
@@ -26,7 +27,7 @@ class NoKeeper:
 
 
 class Pulse:
-    """How everything in a bridge waits.
+    """The only way in which the parts of a bridge wait.
 
     Attributes:
         clock: The clocks of the bridge.
@@ -71,6 +72,13 @@ class Pulse:
     def wait_for_answers(self, seconds: float = PULSE_SECONDS) -> None:
         """Wait until woken; at most ``seconds`` and a pulse. Clear ``wake`` before collecting."""
         self.wake.wait(min(seconds, PULSE_SECONDS))
+
+    def wait_for(self, future: Future[Any]) -> bool:
+        """Wait for ``future``, at most a pulse; return whether it is done. Keeps alive if not."""
+        if wait([future], PULSE_SECONDS).done:
+            return True
+        self.keep_alive()
+        return False
 
     def sleep(self, seconds: float) -> None:
         """Let ``seconds`` pass, or less when a stop is requested; keeps alive meanwhile."""

@@ -3,8 +3,8 @@
 import logging
 from typing import Any
 
-from bridge.clock import Clock
 from bridge.model.gap import Gap
+from bridge.pipeline.context import PipelineContext
 
 logger = logging.getLogger("bridge")
 
@@ -20,12 +20,13 @@ class RecoveryProgress:
         done: Jobs read so far.
     """
 
-    def __init__(self, gap: Gap, total: int | None, clock: Clock) -> None:
+    def __init__(self, gap: Gap, total: int | None, context: PipelineContext) -> None:
         self.gap = gap
         self.total = total
         self.done = 0
-        self._clock = clock
-        self._started = clock.monotonic()
+        self._clock = context.clock
+        self._counters = context.counters
+        self._started = self._clock.monotonic()
         self._logged = self._started
 
     @property
@@ -62,3 +63,7 @@ class RecoveryProgress:
         if self._clock.monotonic() - self._logged >= _LOG_SECONDS:
             self._logged = self._clock.monotonic()
             logger.info("%s", self)
+
+    def read_latest_only(self) -> None:
+        """Count a job of which only the latest state is known."""
+        self._counters.latest_only += 1

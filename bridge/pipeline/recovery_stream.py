@@ -4,7 +4,6 @@ from bridge.model.gap import Gap
 from bridge.model.job_history import JobHistory
 from bridge.model.position import Position
 from bridge.model.transition import RECOVERY, Batch, Event, Transition
-from bridge.observability.counters import Counters
 from bridge.pipeline.ports import SlowCall, SlowReader, Stream
 from bridge.pipeline.recovery_progress import RecoveryProgress
 
@@ -52,7 +51,7 @@ class RecoveryStream:
         *,
         start: Position,
         progress: RecoveryProgress,
-        latest_only: Counters | None,
+        latest_only: bool,
     ) -> None:
         """Create a stream that has read nothing yet.
 
@@ -62,7 +61,7 @@ class RecoveryStream:
             gap: Which of a job's transitions to deliver.
             start: The lost position; its recovery cursor shows how far an earlier recovery came.
             progress: Counts the jobs.
-            latest_only: Counts the jobs, where documents contain no history but the latest state.
+            latest_only: Whether documents contain the latest state only, and no history.
         """
         self._jobs = jobs
         self._following = following
@@ -96,6 +95,6 @@ class RecoveryStream:
         self._cursor = max(job.recovery_cursor, self._cursor)
         items = self._gap.select(job.items) if new else []
         if self._latest_only and any(isinstance(item, Transition) for item in items):
-            self._latest_only.latest_only += 1
+            self._progress.read_latest_only()
         position = self._start._replace(recovery_cursor=self._cursor)
         return Event(position, items, origin=RECOVERY)

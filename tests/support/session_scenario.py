@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, cast
 
 from bridge.app.background import Background
 from bridge.app.lifecycle import State
+from bridge.app.ownership import OwnedCheckpoint
 from bridge.app.retry import Retry
 from bridge.app.session import Session
 from bridge.app.starting_point import Start
@@ -81,7 +82,8 @@ class SessionScenario:
             retry=Retry(self.clock),
             stall=StallWarning(self.clock, mode.stall_consequence),
         )
-        self.session = Session(self.parts, self.progress, Start(checkpoint(0), other_stages))
+        owned = OwnedCheckpoint(Start(checkpoint(0), other_stages), self.progress)
+        self.session = Session(self.parts, owned)
         self._steps: list[Callable[[], object]] = []
 
     def run(self, *steps: Callable[[], object]) -> None:

@@ -158,14 +158,14 @@ def test_a_later_call_starts_at_its_first_poll(scenario: BackgroundScenario) -> 
         started.set()
         return "done"
 
-    call = scenario.background.later(start)
+    call = scenario.background.deferred(start)
     assert not started.wait(0.05)
 
     assert scenario.result(call) == "done"
 
 
 def test_a_later_call_wakes_when_done(scenario: BackgroundScenario) -> None:
-    call = scenario.background.later(scenario.slow)
+    call = scenario.background.deferred(scenario.slow)
 
     assert call.poll() is None
     assert call.poll() is None
@@ -177,7 +177,7 @@ def test_a_later_call_wakes_when_done(scenario: BackgroundScenario) -> None:
 
 
 def test_a_later_call_raises_where_it_is_polled(scenario: BackgroundScenario) -> None:
-    call = scenario.background.later(fail)
+    call = scenario.background.deferred(fail)
 
     with pytest.raises(KeyError, match="why"):
         scenario.polled(call.poll)
@@ -233,7 +233,7 @@ def test_a_reader_raises_the_error_of_its_source(scenario: BackgroundScenario) -
 def test_finish_waits_for_an_abandoned_call(scenario: BackgroundScenario) -> None:
     """Else each session that fails would leave another query of hours to MongoDB."""
     ended = []
-    call = scenario.background.later(lambda: ended.append(scenario.until_kept()))
+    call = scenario.background.deferred(lambda: ended.append(scenario.until_kept()))
     assert call.poll() is None
 
     scenario.background.finish()
@@ -242,7 +242,7 @@ def test_finish_waits_for_an_abandoned_call(scenario: BackgroundScenario) -> Non
 
 
 def test_a_stop_ignores_an_abandoned_call(scenario: BackgroundScenario) -> None:
-    call = scenario.background.later(scenario.slow)
+    call = scenario.background.deferred(scenario.slow)
     assert call.poll() is None
     scenario.pulse.request_stop()
 

@@ -176,13 +176,13 @@ def test_a_lost_resume_point_may_stop_the_bridge(monkeypatch: pytest.MonkeyPatch
 def test_without_positions_a_loss_resumes_from_now(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The tags record what is unsent, so no gap is needed."""
+    """The tags mark the unsent transitions, so no gap is needed."""
     world = BridgeOnFakes(monkeypatch, delivery__mode="background-transitions", **TAGS)
     world.source.failures = [ResumePointLost(FORGOTTEN)]
 
     assert world.run() == Outcome()
 
-    assert "nothing is lost, the tags record what is unsent" in caplog.text
+    assert "nothing is lost, the tags mark the unsent transitions" in caplog.text
     assert len(world.source.opened) == 2
     assert all(save.gap is None for save in world.shelf.saves)
 

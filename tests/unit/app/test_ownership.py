@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.app.ownership import Ownership
+from bridge.app.starting_point import Start
 from bridge.checkpoint.none import NullCheckpointStore
 from bridge.errors import BridgeError, Fenced, NotPermitted, Retryable
 from bridge.model.policy import CheckpointPolicy
@@ -38,7 +39,7 @@ class OwnershipScenario:
             executor=InlineExecutor(),
         )
         progress.reached(at(position))
-        self.ownership.progress = progress
+        self.ownership.start(Start(checkpoint(0)), progress)
         self.store.renewals = 0
         return progress
 
@@ -161,7 +162,7 @@ def test_give_back_returns_and_logs_an_unstored_position(
 
     (line,) = caplog.messages
     assert line.startswith(f"stopped without storing the position: {error}; ")
-    assert "the next start sends again" in line
+    assert "the next start sends the messages since the last checkpoint again" in line
 
 
 def test_a_failed_release_is_no_error(

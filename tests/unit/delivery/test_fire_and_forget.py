@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.clock import Clock
-from bridge.delivery.fire_and_forget import FireAndForgetSink
+from bridge.delivery.fire_and_forget import FireAndForgetSink, Losses
 from bridge.errors import Retryable
 from bridge.model.window import Sending, Window
 from bridge.pipeline.context import PipelineContext
@@ -38,7 +38,9 @@ class FireAndForgetScenario:
         self.counters = self.context.counters
         self.broker = FakeBroker("jobs")
         self.kafka = FakeSink(self.broker)
-        self.sink = FireAndForgetSink(self.kafka, Window(at(0), ROOM, 10**9), self.context)
+        self.sink = FireAndForgetSink(
+            self.kafka, Window(at(0), ROOM, 10**9), self.context, losses=Losses()
+        )
         self._next = 0
 
     def send(self, count: int) -> list[Sending]:

@@ -34,7 +34,13 @@ class SweepScenario:
         self.stream = self.sweeping(FakeStream(self.log, at(0), batch), polls)
 
     def sweeping(self, stream: Stream, polls: int = 1) -> SweepingStream:
-        context = ModeContext(at(0), Window(at(0), 100, 10**9), self.context, PolledReaders(polls))
+        context = ModeContext(
+            at(0),
+            Window(at(0), 100, 10**9),
+            self.context,
+            PolledReaders(polls),
+            streams=not isinstance(stream, NoStream),
+        )
         return SweepingStream(stream, self.tags, self.in_flight, pace=FixedPace(), context=context)
 
     def send(self, *items: Item) -> list[Delivery]:

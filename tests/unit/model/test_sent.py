@@ -13,7 +13,7 @@ from tests.support.factories import at
 @pytest.fixture
 def sent() -> SentPositions:
     positions = SentPositions()
-    positions.add(at(5))
+    positions.highest = at(5)
     return positions
 
 
@@ -41,7 +41,7 @@ def test_jobs_of_a_recovery_may_share_a_position(
 
 def test_recovery_cursors_are_compared_within_a_position() -> None:
     positions, cursor = SentPositions(), Position(at(5).key, recovery_cursor="b")
-    positions.add(cursor)
+    positions.highest = cursor
 
     assert positions.is_repeat(cursor._replace(recovery_cursor="a"), RECOVERY)
     assert not positions.is_repeat(cursor, RECOVERY)
@@ -51,9 +51,3 @@ def test_recovery_cursors_are_compared_within_a_position() -> None:
 @pytest.mark.parametrize("origin", [SWEEP, REPLAY, NOTIFY, RETRY])
 def test_other_origins_never_repeat(sent: SentPositions, origin: bytes) -> None:
     assert not sent.is_repeat(at(1), origin)
-
-
-def test_the_highest_position_never_moves_back(sent: SentPositions) -> None:
-    sent.add(at(2))
-
-    assert sent.is_repeat(at(5))

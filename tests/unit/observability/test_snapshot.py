@@ -13,6 +13,8 @@ from bridge.model.window import Delivery, Window
 from bridge.observability.counters import Counters
 from bridge.observability.snapshot import InFlightState, OplogTimes, Snapshot, Verified
 from bridge.observability.status import LatestVerification, Status
+from bridge.pipeline.context import PipelineContext
+from bridge.pipeline.pulse import Pulse
 from bridge.pipeline.recovery_progress import RecoveryProgress
 from tests.support.factories import BASE, at, checkpoint
 from tests.support.fakes import FakeClock
@@ -26,7 +28,9 @@ class BusyBridge:
         self.clock = FakeClock()
         self.window = Window(at(0), 10, 100)
         self.window.admit(Delivery(at(1), 30, sent=self.clock.monotonic()))
-        self.recovery = RecoveryProgress(Gap(None, at(9), 0.0), 10, self.clock)
+        self.recovery = RecoveryProgress(
+            Gap(None, at(9), 0.0), 10, PipelineContext(Pulse(self.clock))
+        )
         self.bridge = ObservedBridge(
             start=at(0),
             position=at(1),

@@ -21,6 +21,8 @@ from bridge.observability.http_server import HttpServer, application
 from bridge.observability.metrics import registry
 from bridge.observability.snapshot import SWEEP_ONLY
 from bridge.observability.status import HANG_SECONDS
+from bridge.pipeline.context import PipelineContext
+from bridge.pipeline.pulse import Pulse
 from bridge.pipeline.recovery_progress import RecoveryProgress
 from tests.support.factories import BASE, at, checkpoint, settings, token
 from tests.support.fakes import FakeClock
@@ -99,7 +101,9 @@ def test_a_stall_means_not_ready(scenario: StatusScenario) -> None:
 
 def test_a_recovery_is_a_reason_beside_a_stall(scenario: StatusScenario) -> None:
     scenario.bridge.state = "recovering"
-    scenario.bridge.recovery = RecoveryProgress(Gap(None, at(9), 0.0), 10, scenario.clock)
+    scenario.bridge.recovery = RecoveryProgress(
+        Gap(None, at(9), 0.0), 10, PipelineContext(Pulse(scenario.clock))
+    )
     scenario.window.admit(Delivery(at(1), 1, sent=scenario.clock.monotonic()))
     recovering = "recovering from the jobs' history: 0 of 10 jobs read"
     assert scenario.reasons == [recovering], "messages in flight are not a stall"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from bridge.delivery.context import ModeContext
-from bridge.delivery.fire_and_forget import FireAndForgetSink
+from bridge.delivery.fire_and_forget import FireAndForgetSink, Losses
 from bridge.delivery.sweeping_stream import NoStream, SweepingStream
 from bridge.delivery.untagging_sink import InFlight
 from bridge.errors import BridgeError, PoisonEvent, Retryable
@@ -193,7 +193,7 @@ def fire_and_forget(counters: Counters) -> list[object]:
     broker = FakeBroker("jobs")
     kafka = FakeSink(broker)
     context = PipelineContext(Pulse(FakeClock()), counters)
-    sink = FireAndForgetSink(kafka, Window(at(0), 2, 10**9), context)
+    sink = FireAndForgetSink(kafka, Window(at(0), 2, 10**9), context, losses=Losses())
     sink.send([(message("job-0", b"%d" % number), delivery(number)) for number in range(1, 5)])
     settled = [settled.position for settled in sink.settled()]
     kafka.acknowledge()
@@ -204,7 +204,9 @@ def sweep(counters: Counters) -> list[object]:
     """Sweep the same tags three times."""
     clock = FakeClock()
     context = PipelineContext(Pulse(clock), counters)
-    mode_context = ModeContext(at(0), Window(at(0), 9, 999), context, PolledReaders())
+    mode_context = ModeContext(
+        at(0), Window(at(0), 9, 999), context, PolledReaders(), streams=False
+    )
     tags = FakeTags(transition(0), transition(1))
     stream = SweepingStream(NoStream(), tags, InFlight(), pace=FixedPace(), context=mode_context)
     batches: list[object] = []

@@ -43,7 +43,7 @@ class ProgressScenario:
 
     def settle(self, number: int, after: float = 0.0) -> None:
         """Let the loop settle messages up to a position, ``after`` seconds later."""
-        self.progress.settled = True
+        self.progress.note_settled()
         self.clock.advance(after)
         self.progress.remember(at(number))
 

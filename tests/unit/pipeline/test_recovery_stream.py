@@ -14,7 +14,9 @@ from bridge.model.gap import Gap, gap_between
 from bridge.model.job_history import JobHistory
 from bridge.model.position import ClusterTime
 from bridge.model.transition import RECOVERY, Transition
+from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.ports import Stream
+from bridge.pipeline.pulse import Pulse
 from bridge.pipeline.recovery_progress import RecoveryProgress
 from bridge.pipeline.recovery_stream import RecoveryStream
 from tests.support.factories import BASE, at, checkpoint_at, job, transition
@@ -57,14 +59,14 @@ class RecoveryScenario(InMemoryBridge):
         gap = self.progress.gap
         if gap is None:
             return super().make_stream()
-        self.recovery = RecoveryProgress(gap, len(self.jobs), self.clock)
+        self.recovery = RecoveryProgress(gap, len(self.jobs), self.context)
         return RecoveryStream(
             PolledReader(self._read(self.position.recovery_cursor)),
             PolledCall(self._follow),
             gap,
             start=self.position,
             progress=self.recovery,
-            latest_only=self.counters if self._latest_only else None,
+            latest_only=self._latest_only,
         )
 
     def _read(self, cursor: str) -> Iterator[JobHistory]:
@@ -194,7 +196,7 @@ def test_a_second_loss_extends_the_gap() -> None:
 
 def test_the_progress_estimates_the_rest() -> None:
     clock = FakeClock()
-    progress = RecoveryProgress(GAP, 100, clock)
+    progress = RecoveryProgress(GAP, 100, PipelineContext(Pulse(clock)))
     assert progress.eta_seconds is None
 
     clock.advance(10.0)
@@ -214,7 +216,7 @@ def test_the_progress_estimates_the_rest() -> None:
 
 
 def test_an_unknown_total_has_no_estimate() -> None:
-    progress = RecoveryProgress(GAP, None, FakeClock())
+    progress = RecoveryProgress(GAP, None, PipelineContext(Pulse(FakeClock())))
     progress.read(25)
 
     assert progress.eta_seconds is None
@@ -241,8 +243,8 @@ def test_the_stream_waits_for_a_slow_history() -> None:
         PolledCall(lambda: FakeStream(bridge.log, NOW)),
         GAP,
         start=LOST,
-        progress=RecoveryProgress(GAP, 1, bridge.clock),
-        latest_only=None,
+        progress=RecoveryProgress(GAP, 1, bridge.context),
+        latest_only=False,
     )
 
     batches = [stream.read() for _ in range(4)]
