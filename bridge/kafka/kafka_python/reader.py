@@ -154,7 +154,7 @@ class TopicReader:
         return Retryable(
             f"Kafka delivers no more records of {topic}: {cause}",
             "Nothing was sent",
-            "Look at Kafka, then try again",
+            "Check Kafka, then try again",
             part="kafka",
         )
 

@@ -44,9 +44,9 @@ class KafkaPythonTopics:
         with self._admin() as admin:
             # All topics are requested: a request for a missing topic may create it.
             existing = {topic["name"]: topic for topic in admin.describe_topics(None)}
-            found = [name for name in names if name in existing]
-            configs = _describe_configs(admin, found)
-        return {name: _topic(existing[name], configs.get(name, {})) for name in found}
+            existing_names = [name for name in names if name in existing]
+            configs = _describe_configs(admin, existing_names)
+        return {name: _topic(existing[name], configs.get(name, {})) for name in existing_names}
 
     def create(self, names: Mapping[str, int], replicas: int) -> list[str]:
         with self._admin() as admin:
