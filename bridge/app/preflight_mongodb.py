@@ -1,4 +1,4 @@
-"""The part of ``job-bridge check`` that looks at MongoDB and the checkpoint."""
+"""The part of ``job-bridge check`` that checks MongoDB and the checkpoint."""
 
 import threading
 import time
@@ -21,7 +21,7 @@ _HOUR = 3600
 _CLOCK_TOLERANCE_SECONDS = 5
 
 
-def look_at_mongodb(settings: Settings) -> Iterator[Finding]:
+def check_mongodb(settings: Settings) -> Iterator[Finding]:
     """Yield findings about the deployment, the collection, the rights and the checkpoint."""
     with open_source_and_store(settings) as (source, store):
         deployment = source.deployment(streams=not settings.keeps_no_position)

@@ -144,8 +144,8 @@ def _replay(settings: Settings, selection: Selection, dry_run: bool, rate: float
         click.echo(f"{sent} messages sent to {settings.kafka.topic}")
     if finished and ids and not sent:
         click.echo("these jobs have no matching transition", err=True)
-    if not finished and (rest := resume_command(selection, reached)):
-        click.echo(f"stopped; to resume: {rest}", err=True)
+    if not finished and (command := resume_command(selection, reached)):
+        click.echo(f"stopped; to resume: {command}", err=True)
         return INTERRUPTED
     return 0
 

@@ -151,7 +151,7 @@ class KafkaSettings(Section):
     on_oversize: Literal["dead-letter", "stop"] = Field(
         "dead-letter",
         description="Action for a message larger than the topic accepts: dead-letter sends a "
-        "dead letter in its place, stop ends the bridge (exit 82).",
+        "dead letter instead, stop ends the bridge (exit 82).",
     )
     compression: Literal["none", "gzip"] = Field(
         "none",
@@ -247,7 +247,7 @@ class DeliverySettings(Section):
     )
     window_messages: Annotated[int, Field(ge=1)] = Field(
         4_000,
-        description="The most messages in flight. At the limit reading pauses, or mode "
+        description="Maximum number of messages in flight. At the limit reading pauses, or mode "
         "fire-and-forget drops messages. It bounds memory and the duplicates after a crash.",
     )
     window_bytes: Annotated[int, Field(ge=1)] = Field(

@@ -141,7 +141,7 @@ class VerificationScheduler:
         self._latest.result = Verified(findings["until"], findings["missing"], findings["repeated"])
         if findings["missing"]:
             logger.error(
-                "Kafka lacks %d of %d transitions, the first: %s. "
+                "The topic is missing %d of %d transitions, the first: %s. "
                 "The jobs still contain them; '%s %s' sends them",
                 findings["missing"],
                 findings["transitions"],
