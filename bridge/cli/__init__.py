@@ -85,8 +85,8 @@ class _Group(click.Group):
                 )
                 sys.exit(Retryable.exit_code)
             logging.getLogger("bridge").exception(
-                "this is a bug in job-bridge; nothing is lost: "
-                "the next start resumes from the last stored position"
+                "this is a bug in job-bridge, please report it with this traceback; "
+                "nothing is lost: the next start resumes from the last stored position"
             )
             sys.exit(BUG)
         sys.exit(code if isinstance(code, int) else 0)

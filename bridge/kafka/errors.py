@@ -63,7 +63,7 @@ def read_permission_error(text: str) -> NotPermitted:
     return NotPermitted(
         f"Kafka does not let this user read the topic: {text}",
         _NOTHING_DONE,
-        "Grant Read on the topic and its -dlq, beside Describe; config/kafka-acls.sh shows it",
+        "Grant Read and Describe on the topic and its -dlq, as config/kafka-acls.sh does",
         part="kafka",
     )
 

@@ -100,7 +100,7 @@ class VerificationScheduler:
             return self._verify(since, until)
         except (OSError, ValueError, KeyError) as error:  # No process, or not its JSON.
             logger.warning(
-                "the verification failed; the next one will cover its time span again: %s",
+                "the verification failed; the next verification covers its time span again: %s",
                 one_line(str(error))[-_LAST_CHARACTERS:],
             )
             return False

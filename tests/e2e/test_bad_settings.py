@@ -132,11 +132,11 @@ def test_an_invalid_topic_name_is_refused(topic: str) -> None:
     [
         (
             {"mongo.username": "bridge"},
-            "give both of JOB_BRIDGE_MONGO_USERNAME and mongo.password, or neither",
+            "set both JOB_BRIDGE_MONGO_USERNAME and mongo.password, or neither",
         ),
         (
             {"mongo.password": SECRET},
-            "give both of mongo.username and JOB_BRIDGE_MONGO_PASSWORD, or neither",
+            "set both mongo.username and JOB_BRIDGE_MONGO_PASSWORD, or neither",
         ),
         (
             {"kafka.security_protocol": "SASL_SSL"},

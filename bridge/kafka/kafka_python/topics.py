@@ -37,7 +37,7 @@ class KafkaPythonTopics:
             raise Misconfigured(
                 f"kafka.bootstrap_servers is not valid: {error}",
                 "Nothing was read or sent",
-                "Its form is host:9092,other:9092",
+                "Write it as host1:9092,host2:9092",
             ) from None
 
     def describe(self, *names: str) -> dict[str, Topic]:
