@@ -47,7 +47,7 @@ class DeadLetter(NamedTuple):
     def identity(self) -> tuple[str, ...]:
         """Equal for all dead letters of a transition.
 
-        Without a job id, the reason takes its place, because it names the document.
+        Without a job id the reason is used, because it names the document.
         """
         job_id, trans_id = self.text("job_id"), self.text("trans_id")
         return (

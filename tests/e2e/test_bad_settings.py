@@ -41,13 +41,13 @@ def file(folder: Path, text: str | bytes) -> Path:
     ("name", "value", "words"),
     [
         *(
-            ("mongo.database", value, "not a name of a MongoDB database")
+            ("mongo.database", value, "not a valid name of a MongoDB database")
             for value in ("a b", "a.b", "$x", 'a"b', "x" * 64)
         ),
         *(("mongo.database", value, "MongoDB's own") for value in ("admin", "local", "config")),
-        ("checkpoint.database", "a b", "not a name of a MongoDB database"),
+        ("checkpoint.database", "a b", "not a valid name of a MongoDB database"),
         *(
-            ("mongo.collection", value, "not a name of a collection")
+            ("mongo.collection", value, "not a valid name of a jobs collection")
             for value in ("a$b", ".x", "x.", "a..b", "system.profile")
         ),
         *(

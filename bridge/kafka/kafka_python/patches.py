@@ -124,7 +124,7 @@ class _ConnectionManager(KafkaConnectionManager):  # type: ignore[misc]
         connection.close_future.add_errback(report)
         backoff = self._backoff.get(node.node_id)
         await super()._connect(node, connection, **options)
-        # kafka-python takes a refused login for a success and resets the backoff. It would connect
+        # kafka-python treats a refused login as a success and resets the backoff. It would connect
         # again without a pause: a whole core here, and a flood of logins at the broker.
         if not connection.connected and node.node_id not in self._backoff:
             if backoff:
