@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from benchmarks import raw
-from benchmarks.bridge import Bridge
+from benchmarks.bridge import MeasuredBridge
 from benchmarks.contenders import DRIVERS, READERS, Peers, bridge
 from benchmarks.processes import peak_megabytes
 from benchmarks.results import PEERS_FILE, Results
@@ -174,7 +174,7 @@ class BacklogMeasures:
     def _full(self, make: Make, backlog: Backlog) -> float:
         topic, kafka = self._world.topic(), self._world.kafka
         with make(backlog.database, topic, backlog.start) as contender:
-            assert isinstance(contender, Bridge)
+            assert isinstance(contender, MeasuredBridge)
             poll(lambda: self._world.count(topic) > 0, "the first message")
             kafka.pause()
             try:

@@ -16,7 +16,7 @@ from bridge.demo.servers.process import Child, free_port
 COMMAND = (sys.executable, "-P", "-m", "bridge", "run")
 
 
-class Bridge:
+class MeasuredBridge:
     """A bridge over a collection and a topic; a context manager.
 
     Args:
@@ -51,7 +51,7 @@ class Bridge:
         environment = os.environ | variables(given | dict(settings)) | path
         self._child = Child(command, route.world.folder / f"{route.topic}.log", environment)
 
-    def __enter__(self) -> "Bridge":
+    def __enter__(self) -> "MeasuredBridge":
         self._child.start()
         return self
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.bridge import Bridge
+from benchmarks.bridge import MeasuredBridge
 from benchmarks.results import ROOT
 from benchmarks.world import Backlog, Contender, Make, Route, Run, World
 
@@ -64,7 +64,7 @@ def _bridge(world: World, code: Path, driver: str) -> Make:
     settings = {"kafka.headers": "none", "kafka.driver": driver}
 
     def make(database: str, topic: str, start: int | None) -> AbstractContextManager[Contender]:
-        return Bridge(Route(world, database, topic, start), settings, code=code)
+        return MeasuredBridge(Route(world, database, topic, start), settings, code=code)
 
     return make
 

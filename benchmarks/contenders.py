@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pymongo import MongoClient
 
-from benchmarks.bridge import COMMAND, Bridge
+from benchmarks.bridge import COMMAND, MeasuredBridge
 from benchmarks.connect import NAMES, Connect
 from benchmarks.mqbridge import MqBridge
 from benchmarks.world import Backlog, Contender, Make, Route, World
@@ -41,7 +41,7 @@ def bridge(
     given = {"kafka.driver": driver, "kafka.headers": headers, **(settings or {})}
 
     def make(database: str, topic: str, start: int | None) -> AbstractContextManager[Contender]:
-        return Bridge(Route(world, database, topic, start), given, command=command)
+        return MeasuredBridge(Route(world, database, topic, start), given, command=command)
 
     return make
 

@@ -34,7 +34,7 @@ _GROUP = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class WritePace:
     """When each write is due.
 
     Attributes:
@@ -75,7 +75,7 @@ class Latency:
 
         The second figure is 0 for a message that arrives before its write is acknowledged.
         """
-        pace = Pace(rate, rate * seconds, time.monotonic() + 0.5)
+        pace = WritePace(rate, rate * seconds, time.monotonic() + 0.5)
         consumer = threading.Thread(target=self._consume, args=(pace.count,), daemon=True)
         consumer.start()
         threads = [
@@ -139,7 +139,7 @@ class Latency:
                     value.get("trans_id", "") for value in values if isinstance(value, dict)
                 )
 
-    def _write(self, writer: int, pace: Pace) -> None:
+    def _write(self, writer: int, pace: WritePace) -> None:
         """Write every n-th group, where n is the number of writers."""
         jobs: list[Any] = []
         group = pace.group

@@ -10,7 +10,7 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from benchmarks.bridge import Bridge
+from benchmarks.bridge import MeasuredBridge
 from benchmarks.contenders import DRIVERS, Peers, bridge
 from benchmarks.processes import cpu_seconds
 from benchmarks.results import ROOT, Results
@@ -121,7 +121,7 @@ class PacedMeasures:
 
 
 def _await_start(contender: Contender) -> None:
-    if isinstance(contender, Bridge):
+    if isinstance(contender, MeasuredBridge):
         contender.await_ready()
     else:
         time.sleep(_CONNECTOR_START_SECONDS)

@@ -32,7 +32,7 @@ class Answer(tuple[Any, Any, int]):
         return len(events) if isinstance(events, bytes) else len(events) * _EVENT_BYTES
 
 
-class Watch:
+class WatchCursor:
     """``watch()``: decodes each event, and stores its token before the next can be read."""
 
     _cursor: Any
@@ -127,7 +127,7 @@ def _replace(name: str, value: object) -> None:
 
 
 if __name__ == "__main__":
-    reader: Any = {"watch": Watch, "raw": Raw}[sys.argv.pop(1)]
+    reader: Any = {"watch": WatchCursor, "raw": Raw}[sys.argv.pop(1)]
     if reader is Raw:
         monitoring.register(post_batch)
     _replace("ChangeStreamCursor", reader)

@@ -5,6 +5,9 @@ settled position, any other :class:`BridgeError` ends the process with ``exit_co
 ``kafka/`` translate the exceptions of their drivers, so no other room handles those.
 """
 
+#: Advice for a failure that passes by itself. A command that ends leaves it out.
+RETRIED = "A running bridge retries by itself"
+
 
 def one_line(text: str) -> str:
     """Return ``text`` as one printable line: white space becomes a space, the rest is escaped."""

@@ -1,14 +1,14 @@
 """The commands that errors and log lines advise.
 
-They stand here and nowhere else below the command line, so that a renamed command cannot leave an
-untrue hint: a test parses each with the command line itself.
+Below the command line they are defined only here, so that a renamed command cannot leave an untrue
+hint: a test parses each with the command line itself.
 """
 
 from enum import StrEnum
 
 
 class Hint(StrEnum):
-    """A command as an operator types it; capital words stand for values."""
+    """A command as an operator types it; upper-case words stand for values."""
 
     CREATE_TOPICS = "job-bridge topics create"
     STATUS = "job-bridge status"
@@ -22,5 +22,5 @@ class Hint(StrEnum):
     CREATE_SWEEP_INDEX = "job-bridge sweep --create-index"
 
     def with_value(self, value: str) -> str:
-        """This command with ``value`` in the place of its last word, which is a capital one."""
+        """Return this command with its last, upper-case word replaced by ``value``."""
         return f"{self.rpartition(' ')[0]} {value}"

@@ -16,16 +16,16 @@ FIELDS = ("job_id", "trans_id", "position", "exit_code", "reason")
 REPEAT_SECONDS = 30.0
 
 
-def set_up(form: str, level: str, stream: TextIO = sys.stderr) -> None:
+def set_up(log_format: str, level: str, stream: TextIO = sys.stderr) -> None:
     """Send the log to ``stream``.
 
     Args:
-        form: ``plain``, ``json`` or ``auto`` (plain on a terminal).
+        log_format: ``plain``, ``json`` or ``auto`` (plain on a terminal).
         level: The lowest level of the bridge's own log lines.
         stream: Where the lines are written.
     """
     handler = logging.StreamHandler(stream)
-    plain = form == "plain" or (form == "auto" and stream.isatty())
+    plain = log_format == "plain" or (log_format == "auto" and stream.isatty())
     handler.setFormatter(_Plain() if plain else _json())
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -21,7 +21,7 @@ allow --operation Describe --operation Write --topic "$TOPIC-dlq" "$@"
 allow --operation Read --topic "$TOPIC" "$@"
 allow --operation Read --topic "$TOPIC-dlq" "$@"
 
-# Optional: to read max.message.bytes, so that a larger message becomes a dead letter in its place. Without it, Kafka's default
+# Optional: to read max.message.bytes, so that a larger message is dead-lettered before it is sent. Without it, Kafka's default
 # is assumed.
 allow --operation DescribeConfigs --topic "$TOPIC" "$@"
 allow --operation DescribeConfigs --topic "$TOPIC-dlq" "$@"

@@ -12,7 +12,7 @@ class Finding:
 
     Attributes:
         level: ok, warning or failure.
-        subject: The part that was examined.
+        subject: The part that was checked.
         text: The result.
         todo: Advice; empty where there is nothing to do.
         exit_code: The code with which ``run`` would end; 0 where it would not.
@@ -31,9 +31,9 @@ def failure(subject: str, error: BridgeError) -> Finding:
     return Finding("failure", subject, text, error.todo, error.exit_code)
 
 
-def guarded(subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """Yield the findings of ``look``, and its error as the last finding."""
+def guarded(subject: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Yield the findings of ``check``, and its error as the last finding."""
     try:
-        yield from look()
+        yield from check()
     except BridgeError as error:
         yield failure(subject, error)

@@ -1,4 +1,4 @@
-"""Looks at every precondition of ``run``, with advice for each problem; changes nothing."""
+"""Checks every precondition of ``run``, with advice for each problem; changes nothing."""
 
 import errno
 import socket
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 
 from bridge.app.finding import Finding, guarded
-from bridge.app.preflight_kafka import look_at_kafka
-from bridge.app.preflight_mongodb import look_at_mongodb
+from bridge.app.preflight_kafka import check_kafka
+from bridge.app.preflight_mongodb import check_mongodb
 from bridge.hints import Hint
 from bridge.observability.http_server import cannot_serve
 from bridge.settings import Settings
@@ -16,17 +16,17 @@ from bridge.settings import Settings
 def preflight(settings: Settings) -> list[Finding]:
     """Return all findings: MongoDB first, then Kafka, then HTTP.
 
-    An unreachable part is a single failure; the other parts are examined all the same.
+    An unreachable part is a single failure; the other parts are still checked.
     """
-    looks = {"mongodb": look_at_mongodb, "kafka": look_at_kafka, "http": _look_at_http}
+    checks = {"mongodb": check_mongodb, "kafka": check_kafka, "http": _check_http}
     return [
         finding
-        for subject, look in looks.items()
-        for finding in guarded(subject, partial(look, settings))
+        for subject, check in checks.items()
+        for finding in guarded(subject, partial(check, settings))
     ]
 
 
-def _look_at_http(settings: Settings) -> Iterator[Finding]:
+def _check_http(settings: Settings) -> Iterator[Finding]:
     host, port = settings.http.host, settings.http.port
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(

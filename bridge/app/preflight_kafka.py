@@ -1,10 +1,11 @@
-"""The part of ``job-bridge check`` that looks at Kafka."""
+"""The part of ``job-bridge check`` that checks Kafka."""
 
 import time
 from collections.abc import Iterator
 from functools import partial
 
 from bridge.app.finding import Finding, failure, guarded
+from bridge.errors import Retryable
 from bridge.hints import Hint
 from bridge.kafka.drivers import KafkaDriver, driver_of
 from bridge.kafka.topics import (
@@ -17,10 +18,9 @@ from bridge.settings import Settings
 
 _HOUR_MS = 3_600_000
 _SHORT_RETENTION_HOURS = 24
-_RETRYABLE = 75
 
 
-def look_at_kafka(settings: Settings) -> Iterator[Finding]:
+def check_kafka(settings: Settings) -> Iterator[Finding]:
     """Yield findings about the brokers, the topic and its dead-letter topic."""
     name = settings.kafka.topic
     dead_letters = f"{name}-dlq"
@@ -92,7 +92,7 @@ def _replication(topic: Topic) -> Finding:
             "topic",
             f"{present}: no write can succeed",
             "lower min.insync.replicas or add replicas",
-            _RETRYABLE,
+            Retryable.exit_code,
         )
     if topic.replicas > 1 and needed < 2:
         return Finding(

@@ -1,4 +1,4 @@
-"""The part of ``job-bridge check`` that looks at MongoDB and the checkpoint."""
+"""The part of ``job-bridge check`` that checks MongoDB and the checkpoint."""
 
 import threading
 import time
@@ -21,7 +21,7 @@ _HOUR = 3600
 _CLOCK_TOLERANCE_SECONDS = 5
 
 
-def look_at_mongodb(settings: Settings) -> Iterator[Finding]:
+def check_mongodb(settings: Settings) -> Iterator[Finding]:
     """Yield findings about the deployment, the collection, the rights and the checkpoint."""
     with open_source_and_store(settings) as (source, store):
         deployment = source.deployment(streams=not settings.keeps_no_position)
@@ -116,7 +116,7 @@ def _clock(newest: ClusterTime) -> Finding:
             "warning",
             "clock",
             f"MongoDB's newest write is {ahead:.0f} s in this machine's future",
-            "set both clocks right: latency metrics need them",
+            "synchronise both clocks: the latency metrics compare them",
         )
     return Finding("ok", "clock", "MongoDB's newest write is not in this machine's future")
 
@@ -140,7 +140,7 @@ def _checkpoint(
             "warning",
             "checkpoint",
             f"start.from = {start} is not used: there is a checkpoint already",
-            f"nothing; '{Hint.TOKEN_CLEAR}' makes the next start a first one",
+            f"nothing; after '{Hint.TOKEN_CLEAR}' the next start uses it",
         )
     yield from _stored(settings, source, stored)
 
@@ -181,5 +181,5 @@ def _oplog(oldest: ClusterTime | None, newest: ClusterTime | None) -> Finding:
             "grant serverStatus on the cluster, to be warned before the resume point is lost",
         )
     hours = (newest.seconds - oldest.seconds) / _HOUR
-    text = f"covers {hours:.1f} hours (until it is full it grows by an hour each hour)"
+    text = f"covers {hours:.1f} hours, and more each hour until it is full"
     return Finding("ok", "oplog", text)

@@ -5,7 +5,6 @@ import gc
 import io
 import logging
 import os
-import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -14,7 +13,7 @@ from typing import Any
 import click
 
 from bridge import __version__
-from bridge.errors import BridgeError, Retryable, Usage
+from bridge.errors import RETRIED, BridgeError, Retryable, Usage
 
 BUG = BridgeError.exit_code
 #: A shell's exit codes after SIGINT, and after SIGPIPE, when the reader of the output has ended.
@@ -86,8 +85,8 @@ class _Group(click.Group):
                 )
                 sys.exit(Retryable.exit_code)
             logging.getLogger("bridge").exception(
-                "this is a bug in job-bridge; nothing is lost: "
-                "the next start resumes from the last stored position"
+                "this is a bug in job-bridge, please report it with this traceback; "
+                "nothing is lost: the next start resumes from the last stored position"
             )
             sys.exit(BUG)
         sys.exit(code if isinstance(code, int) else 0)
@@ -105,12 +104,10 @@ class _Group(click.Group):
 
 
 def _without_retry(error: Retryable) -> Retryable:
-    """Return the error for a command that ends: the advice about a running bridge is removed."""
-    todo = re.sub(
-        r"(; )?a running bridge (tries again|retries)\b[^;]*$", "", error.todo, flags=re.I
-    )
-    if todo == error.todo:
+    """Return the error for a command that ends: nothing retries by itself."""
+    if not error.todo.endswith(RETRIED):
         return error
+    todo = error.todo.removesuffix(RETRIED).rstrip(". ")
     return Retryable(
         error.what,
         "Completed work stays done; nothing else was changed",

@@ -47,7 +47,7 @@ class DeadLetter(NamedTuple):
     def identity(self) -> tuple[str, ...]:
         """Equal for all dead letters of a transition.
 
-        Without a job id, the reason takes its place, because it names the document.
+        Without a job id the reason is used, because it names the document.
         """
         job_id, trans_id = self.text("job_id"), self.text("trans_id")
         return (
@@ -66,7 +66,8 @@ def dead_letters() -> None:
 @click.option(
     "--since",
     metavar="WHEN",
-    help="Only newer ones: 24h, 7d, or an ISO 8601 time with a zone. Default: all in the topic.",
+    help="Only newer dead letters: 24h, 7d, or an ISO 8601 time with a zone. "
+    "Default: all in the topic.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document per line.")
 @with_settings
@@ -109,8 +110,10 @@ def show(settings: Settings, location: str) -> None:
 
 @dead_letters.command()
 @click.argument("locations", metavar="PARTITION:OFFSET...", nargs=-1)
-@click.option("--all", "all_letters", is_flag=True, help="All dead letters, or those of --since.")
-@click.option("--since", metavar="WHEN", help="With --all: only newer ones; see 'list'.")
+@click.option(
+    "--all", "all_letters", is_flag=True, help="All dead letters, or all newer than --since."
+)
+@click.option("--since", metavar="WHEN", help="With --all: only newer dead letters; see 'list'.")
 @with_settings
 def retry(
     settings: Settings, locations: tuple[str, ...], all_letters: bool, since: str | None
@@ -154,9 +157,13 @@ def _retry(settings: Settings, letters: Sequence[DeadLetter]) -> int:
             )
             dead_lettered = republisher.dead_lettered
     if dead_lettered:
-        click.echo(f"{dead_lettered} were dead-lettered again", err=True)
-    sent = len(transitions) - dead_lettered if finished else "not all"
-    click.echo(f"{sent} of {len(letters)} sent to {settings.kafka.topic}")
+        click.echo(f"{dead_lettered} transition(s) were dead-lettered again", err=True)
+    topic = settings.kafka.topic
+    if finished:
+        sent = len(transitions) - dead_lettered
+        click.echo(f"{sent} of {len(letters)} transition(s) sent to {topic}")
+    else:
+        click.echo(f"stopped: not all of {len(letters)} transition(s) were sent to {topic}")
     all_sent = finished and not dead_lettered and len(transitions) == len(letters)
     return 0 if all_sent else Retryable.exit_code
 

@@ -57,7 +57,7 @@ _MIN_RATE = 1e-6
     "--rate",
     type=click.FloatRange(min=0),
     default=0.0,
-    help="The most jobs per second. Default: no limit.",
+    help="Maximum number of jobs per second. Default: no limit.",
 )
 @with_settings
 def replay(
@@ -144,8 +144,8 @@ def _replay(settings: Settings, selection: Selection, dry_run: bool, rate: float
         click.echo(f"{sent} messages sent to {settings.kafka.topic}")
     if finished and ids and not sent:
         click.echo("these jobs have no matching transition", err=True)
-    if not finished and (rest := resume_command(selection, reached)):
-        click.echo(f"stopped; to resume: {rest}", err=True)
+    if not finished and (command := resume_command(selection, reached)):
+        click.echo(f"stopped; to resume: {command}", err=True)
         return INTERRUPTED
     return 0
 
@@ -163,8 +163,8 @@ def _by_ids(history: Any, ids: Sequence[str]) -> Iterator[_Step]:
             jobs.setdefault(job.job_id, []).append(job)
         # MongoDB may store an id with another spelling. These jobs come first, so that a replay
         # that stops before their end repeats the chunk.
-        if other := [job for job_id in jobs.keys() - set(chunk) for job in jobs[job_id]]:
-            yield f"{begin:016x}", other
+        if respelled := [job for job_id in jobs.keys() - set(chunk) for job in jobs[job_id]]:
+            yield f"{begin:016x}", respelled
         yield from (
             (f"{number:016x}", jobs.get(job_id, ()))
             for number, job_id in enumerate(chunk, begin + 1)

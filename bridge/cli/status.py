@@ -48,7 +48,7 @@ def status(settings: Settings, as_json: bool) -> int:
         with direct.open(url, timeout=5) as response:
             document = json.load(response)
         if not (isinstance(document, dict) and document.keys() >= _KEYS):
-            raise ValueError("another program does")
+            raise ValueError("another program answers there")
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise Retryable(

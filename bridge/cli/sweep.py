@@ -24,9 +24,8 @@ def sweep(settings: Settings, once: bool, create_index: bool) -> int:
     """Send tagged transitions, and remove their tags.
 
     Sends those that are older than sweep.older_than_seconds; repeats every sweep.every_seconds.
-    Needs delivery.mode = background-jobs or
-    background-transitions. Needs no change stream, so it works on a standalone mongod. Two sweeps
-    at the same time lose nothing; they may send duplicates.
+    Requires delivery.mode = background-jobs or background-transitions. Uses no change stream, so it
+    works on a standalone mongod. Two sweeps at the same time lose nothing, but may send duplicates.
 
     \b
     Example:

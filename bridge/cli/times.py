@@ -23,7 +23,7 @@ def span(
     ``--to`` (without it: now). Raises ``Usage`` for both starts, and for an end before the start.
     """
     if since is not None and begin is not None:
-        raise Usage("--since and --from have the same meaning: give one of them")
+        raise Usage("--since and --from have the same meaning: give only one")
     start = next((text for text in (begin, since, default) if text is not None), None)
     first = when("--from" if begin is not None else "--since", start) if start is not None else None
     last = when("--to", end) if end is not None else datetime.now(timezone.utc)

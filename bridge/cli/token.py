@@ -61,7 +61,7 @@ def set_(settings: Settings, target: str, yes: bool) -> None:
 
     \b
     TIME    an ISO 8601 time with a zone, or a duration ago such as 2h; inclusive
-    now     after MongoDB's last write; earlier transitions that are unsent are skipped
+    now     after MongoDB's last write; earlier unsent transitions are skipped
     TOKEN   a resume token: right after its event
 
     \b

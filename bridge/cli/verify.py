@@ -81,18 +81,18 @@ def verify(
     first, last = span(since, begin, end, "24h")
     assert first is not None
     settle = settings.verify.settle_seconds
-    asked = Span(first.timestamp(), min(last.timestamp(), time.time() - settle))
-    if asked.until < asked.since:
+    requested = Span(first.timestamp(), min(last.timestamp(), time.time() - settle))
+    if requested.until < requested.since:
         raise Usage(
-            f"nothing is left to compare after {_iso(asked.since)}: the last {settle:g} seconds "
-            "are left out (verify.settle_seconds), because they may still be in flight",
+            f"nothing is left to compare after {_iso(requested.since)}: the last {settle:g} "
+            "seconds are left out (verify.settle_seconds), because they may still be in flight",
             "Nothing was compared",
             "Give an earlier time",
         )
-    return 0 if _verify(settings, asked, repair, as_json).complete else Retryable.exit_code
+    return 0 if _verify(settings, requested, repair, as_json).complete else Retryable.exit_code
 
 
-def _verify(settings: Settings, asked: Span, repair: bool, as_json: bool) -> Findings:
+def _verify(settings: Settings, requested: Span, repair: bool, as_json: bool) -> Findings:
     """Compare and print the findings; with ``repair``, send and compare again.
 
     JSON contains the last findings only.
@@ -106,7 +106,7 @@ def _verify(settings: Settings, asked: Span, repair: bool, as_json: bool) -> Fin
         open_source_and_store(settings) as (source, _),
         driver_of(settings).reader(settings) as reader,
     ):
-        retained = _retained(asked, reader.kept_since(topic), topic)
+        retained = _retained(requested, reader.kept_since(topic), topic)
         compared = None
         # Compare again if the topic's retention removed messages meanwhile.
         while retained != compared:
@@ -157,13 +157,13 @@ def _repair(settings: Settings, database: Any, missing: int) -> int:
         return missing - republisher.dead_lettered
 
 
-def _retained(asked: Span, kept_since: float | None, topic: str) -> Span:
+def _retained(requested: Span, kept_since: float | None, topic: str) -> Span:
     """Return the part of a time span that the topic still contains."""
-    if kept_since is None or kept_since <= asked.since:
-        return asked
-    if kept_since >= asked.until:
+    if kept_since is None or kept_since <= requested.since:
+        return requested
+    if kept_since >= requested.until:
         raise Usage(
-            f"the topic {topic} has removed all messages up to {_iso(asked.until)}: "
+            f"the topic {topic} has removed all messages up to {_iso(requested.until)}: "
             f"its oldest are from {_iso(kept_since)}",
             "Nothing was compared",
             "Give a later time; 'job-bridge replay' sends older transitions again",
@@ -173,7 +173,7 @@ def _retained(asked: Span, kept_since: float | None, topic: str) -> Span:
         "earlier transitions are not compared",
         err=True,
     )
-    return Span(kept_since, asked.until)
+    return Span(kept_since, requested.until)
 
 
 def _show(findings: Findings, topic: str, as_json: bool, sent: int | None) -> None:

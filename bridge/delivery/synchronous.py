@@ -10,7 +10,7 @@ from bridge.pipeline.ports import Sink
 from bridge.pipeline.pulse import Pulse
 
 _SENT_AGAIN = "Nothing is lost: the next start sends it again, and Kafka may then have it twice"
-_LOOK_AT_KAFKA = "Look at Kafka, then start again"
+_CHECK_KAFKA = "Check Kafka, then restart the bridge"
 
 
 class SynchronousSink:
@@ -88,7 +88,7 @@ def send_failed(
     item: Transition | Poison | None,
     cause: str,
     data: str = _SENT_AGAIN,
-    todo: str = _LOOK_AT_KAFKA,
+    todo: str = _CHECK_KAFKA,
 ) -> SendFailed:
     """Return the error for a message that was not acknowledged.
 

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 class KafkaDriver:
     """A Kafka client library.
 
-    ``sink`` takes the settings, the dead-letter topic (None if nothing is dead-lettered) and the
+    ``sink`` accepts the settings, the dead-letter topic (None if nothing is dead-lettered) and the
     event that wakes its user. ``reader`` is kafka-python's with both drivers.
     """
 

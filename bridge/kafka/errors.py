@@ -5,15 +5,18 @@ the topic. The producer that reported a failure is discarded, and a new producer
 unacknowledged messages again, in order.
 """
 
-from bridge.errors import BridgeError, Misconfigured, NotPermitted, PoisonEvent, Retryable
+from bridge.errors import (
+    RETRIED,
+    BridgeError,
+    Misconfigured,
+    NotPermitted,
+    PoisonEvent,
+    Retryable,
+)
 
 _NOTHING_LOST = "Nothing is lost: unacknowledged messages are sent again, in order"
 _NOTHING_DONE = "Nothing was read or sent"
-_RETRIES = "A running bridge tries again by itself"
-_CHECK_CONNECTION = (
-    "Check kafka.bootstrap_servers and kafka.security_protocol; "
-    "a running bridge tries again by itself"
-)
+_CHECK_CONNECTION = f"Check kafka.bootstrap_servers and kafka.security_protocol. {RETRIED}"
 #: Texts of both clients for a broker certificate that cannot be verified.
 _UNTRUSTED = (
     "CERTIFICATE_VERIFY_FAILED",
@@ -23,8 +26,17 @@ _UNTRUSTED = (
 )
 _MAX_LENGTH = 400
 
+
+def _version(parts: tuple[int, ...]) -> str:
+    return ".".join(map(str, parts))
+
+
 #: Other versions may differ in the private parts that ``kafka_python.patches`` uses.
-SUPPORTED_KAFKA_PYTHON = "kafka-python>=3.0.12,<3.1"
+FIRST_KAFKA_PYTHON = (3, 0, 12)
+FIRST_UNSUPPORTED_KAFKA_PYTHON = (3, 1)
+SUPPORTED_KAFKA_PYTHON = (
+    f"kafka-python>={_version(FIRST_KAFKA_PYTHON)},<{_version(FIRST_UNSUPPORTED_KAFKA_PYTHON)}"
+)
 
 
 def unsupported_client_error(problem: str) -> Misconfigured:
@@ -51,7 +63,7 @@ def read_permission_error(text: str) -> NotPermitted:
     return NotPermitted(
         f"Kafka does not let this user read the topic: {text}",
         _NOTHING_DONE,
-        "Grant Read on the topic and its -dlq, beside Describe; config/kafka-acls.sh shows it",
+        "Grant Read and Describe on the topic and its -dlq, as config/kafka-acls.sh does",
         part="kafka",
     )
 
@@ -70,7 +82,7 @@ def lowered_limit_error(text: str) -> Retryable:
     return Retryable(
         f"The topic's message size limit was lowered: {text}",
         _NOTHING_LOST,
-        _RETRIES,
+        RETRIED,
         part="kafka",
     )
 
@@ -88,7 +100,7 @@ def codec_error(text: str) -> Misconfigured:
 def discarded_producer_error() -> Retryable:
     """This producer already reported a failure."""
     return Retryable(
-        "The Kafka producer failed and was discarded", _NOTHING_LOST, _RETRIES, part="kafka"
+        "The Kafka producer failed and was discarded", _NOTHING_LOST, RETRIED, part="kafka"
     )
 
 

@@ -58,7 +58,7 @@ def _load_certificate(context: ssl.SSLContext, kafka: KafkaSettings) -> None:
         raise _file_error(
             "kafka.ssl_certfile, kafka.ssl_keyfile and kafka.ssl_password do not match: "
             f"{_reason(error)}",
-            "They are a PEM certificate, its private key, and the password of that key",
+            "They must be a PEM certificate, its private key, and the password of that key",
         ) from None
 
 

@@ -85,7 +85,7 @@ def write_permission_error(name: str) -> NotPermitted:
     return NotPermitted(
         f"Kafka does not let this user write to the topic {name}",
         "Nothing was read or sent",
-        f"Grant Write on the topics {name} and its -dlq, beside Describe",
+        f"Grant Write and Describe on {name} and its -dlq, as config/kafka-acls.sh does",
         part="kafka",
     )
 
@@ -93,9 +93,9 @@ def write_permission_error(name: str) -> NotPermitted:
 def replication_error(replicas: int, error: Exception) -> Misconfigured:
     """The cluster has fewer brokers than the requested replicas."""
     return Misconfigured(
-        f"Kafka has fewer brokers than {replicas}: {error}",
+        f"Kafka has fewer than {replicas} brokers: {error}",
         "No topic was created",
-        "Give --replicas at most as many as there are brokers",
+        "Set --replicas to at most the number of brokers",
     )
 
 

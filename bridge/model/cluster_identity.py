@@ -64,13 +64,13 @@ class ClusterIdentity:
         )
 
 
-def _same_cluster(stored: str, here: str) -> bool:
+def _same_cluster(stored: str, present: str) -> bool:
     """Compare ``set/id``: by the id if both have it; a user may lack the right to read it."""
     stored_set, _, stored_id = stored.partition("/")
-    here_set, _, here_id = here.partition("/")
-    if stored_id and here_id:
-        return stored_id == here_id
-    return stored_set == here_set
+    present_set, _, present_id = present.partition("/")
+    if stored_id and present_id:
+        return stored_id == present_id
+    return stored_set == present_set
 
 
 def _foreign_checkpoint(reason: str) -> CheckpointUnusable:
@@ -78,7 +78,7 @@ def _foreign_checkpoint(reason: str) -> CheckpointUnusable:
         f"The stored checkpoint {reason}",
         UNCHANGED,
         "Give this bridge its own checkpoint.name; or, if the stored checkpoint is no longer "
-        f"needed, run '{Hint.TOKEN_CLEAR}' and start again",
+        f"needed, run '{Hint.TOKEN_CLEAR}' and restart the bridge",
     )
 
 

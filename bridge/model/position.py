@@ -87,8 +87,8 @@ def position_at(moment: datetime) -> Position:
     seconds = int(moment.timestamp())
     if not 0 < seconds < 2**32:
         raise ValueError(
-            f"{moment.isoformat()} is not a possible time in MongoDB's oplog: "
-            "those are from 1970 to 2106"
+            f"{moment.isoformat()} is not a possible time in MongoDB's oplog, "
+            "which has times from 1970 to 2106"
         )
     return position_before(ClusterTime(seconds))
 

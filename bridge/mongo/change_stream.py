@@ -144,7 +144,9 @@ class ChangeStream:
             self._failure = error
         except Exception as error:  # the loop must learn that the thread ended
             logger.exception("the reader of the change stream failed")
-            self._failure = BridgeError(f"bug in the reader: {type(error).__name__}: {error}")
+            self._failure = BridgeError(
+                f"bug in the reader of the change stream: {type(error).__name__}: {error}"
+            )
         self._wake.set()
         self._cursor.close()
 
@@ -202,7 +204,7 @@ def _final(verdict: BridgeError) -> BridgeError:
     if isinstance(verdict, TokenRefused):
         return Misconfigured(
             f"MongoDB rejects both the token and the cluster time of the position: {verdict.what}",
-            "Nothing is lost, nothing was skipped",
+            "Nothing was lost or skipped",
             f"'{Hint.TOKEN_SHOW}' shows the position; run '{Hint.TOKEN_SET_TIME}' with an earlier "
             "time to resume",
         )

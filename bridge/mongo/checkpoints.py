@@ -155,8 +155,8 @@ class MongoCheckpointStore:
                 f"Another bridge took over the checkpoint '{self.name}'",
                 "Nothing is lost: the new owner resumes from the last stored position; this "
                 "bridge has saved nothing since",
-                "Do nothing if that was intended; else give each bridge a checkpoint.name of its "
-                "own",
+                "If this was intended, do nothing; "
+                "otherwise give each bridge its own checkpoint.name",
             )
 
 

@@ -93,7 +93,7 @@ def _client(settings: Settings, deadline_ms: int | None = None, **options: Any) 
             raise Misconfigured(
                 f"mongo.uri is not a MongoDB connection string: {_without_secrets(error)}",
                 "Nothing was read or sent",
-                "It looks like mongodb://HOST:PORT/?replicaSet=rs0",
+                "Write it as mongodb://HOST:PORT/?replicaSet=rs0",
             ) from None
         except PyMongoError as error:
             raise classify(error) from None

@@ -47,7 +47,7 @@ _COLLECTION_OPERATIONS = {
     "Transitions in a collection that is renamed to this name are not published: "
     f"'{Hint.VERIFY_REPAIR}' sends them",
     "rename": "the collection was renamed; the bridge resumes with the next collection of the old "
-    "name, set mongo.collection to follow the new name",
+    "name; set mongo.collection to follow the new name",
     "dropDatabase": "the database was dropped; the bridge resumes with the next collection of this "
     "name",
     "invalidate": "the change stream ended with its collection; opening a new stream",
@@ -141,7 +141,7 @@ class Decoder:
             elements = raw[WHOLE_HISTORY]
             if raw[OPERATION] != "insert" and elements:
                 logger.warning(
-                    "the history of a job was rewritten: all %d transitions are sent again, "
+                    "the history of a job was rewritten: all %d transitions are sent again; "
                     "consumers recognise them by trans_id",
                     len(elements),
                     extra={"job_id": str(job_id)[:100]},
@@ -269,6 +269,6 @@ def _skip(operation: str, raw: RawEvent) -> str:
             "a job was deleted: nothing is sent for it; document _id %.100s", raw.get(DOCUMENT_KEY)
         )
         return "delete"
-    other = f"the operation {operation} on the collection: nothing is sent for it"
-    logger.warning("%s", _COLLECTION_OPERATIONS.get(operation, other))
+    unusual = f"the operation {operation} on the collection: nothing is sent for it"
+    logger.warning("%s", _COLLECTION_OPERATIONS.get(operation, unusual))
     return "collection"

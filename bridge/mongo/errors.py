@@ -19,6 +19,7 @@ from pymongo.errors import (
 )
 
 from bridge.errors import (
+    RETRIED,
     BridgeError,
     CheckpointUnusable,
     Misconfigured,
@@ -38,11 +39,10 @@ _MAX_EXAMPLES = 3
 
 _NOTHING_LOST = "Nothing is lost: the bridge resumes from the last stored position"
 _NOTHING_READ = "Nothing was read or sent"
-_RETRIES = "A running bridge retries by itself"
 _CREDENTIALS = "Check user, password and authSource"
 _REPLICA_SET = (
     "Check mongo.uri, the replicaSet in it and that a primary is up; a standalone mongod becomes a "
-    "replica set with --replSet rs0 and, once, rs.initiate(); a running bridge retries by itself"
+    f"replica set with --replSet rs0 and, once, rs.initiate(). {RETRIED}"
 )
 
 
@@ -127,7 +127,7 @@ JOBS = Area(
     part="mongodb",
     refused="MongoDB refuses this user",
     grant=f"{_CREDENTIALS}, and the role: find and changeStream on the collection",
-    since_refusal="Nothing was read or sent since",
+    since_refusal="Nothing has been read or sent since",
     unreachable="MongoDB is unreachable",
     failed="MongoDB failed",
     verdicts=_STREAM_VERDICTS,
@@ -164,7 +164,7 @@ def classify(error: PyMongoError, area: Area = JOBS) -> BridgeError:
         return _classify_configuration(error, area)
     if isinstance(error, ConnectionFailure):
         return Retryable(f"{area.unreachable}: {text}", _NOTHING_LOST, _REPLICA_SET, part=area.part)
-    return Retryable(f"{area.failed}: {text}", _NOTHING_LOST, _RETRIES, part=area.part)
+    return Retryable(f"{area.failed}: {text}", _NOTHING_LOST, RETRIED, part=area.part)
 
 
 def _classify_code(error: OperationFailure, area: Area) -> BridgeError:
@@ -175,7 +175,7 @@ def _classify_code(error: OperationFailure, area: Area) -> BridgeError:
     # The label comes last: MongoDB sets it for code 280 too, where only the token is lost.
     if area.verdicts and error.has_error_label("NonResumableChangeStreamError"):
         return _RESUME_POINT_LOST.on(text)
-    return Retryable(f"{area.failed}: {text}", _NOTHING_LOST, _RETRIES, part=area.part)
+    return Retryable(f"{area.failed}: {text}", _NOTHING_LOST, RETRIED, part=area.part)
 
 
 def _classify_configuration(error: ConfigurationError, area: Area) -> BridgeError:
@@ -184,8 +184,7 @@ def _classify_configuration(error: ConfigurationError, area: Area) -> BridgeErro
         return Retryable(
             f"The servers of mongo.uri cannot be looked up: {text}",
             _NOTHING_LOST,
-            "Check the name in mongo.uri and the name server of this machine; "
-            "a running bridge retries by itself",
+            f"Check the name in mongo.uri and the name server of this machine. {RETRIED}",
             part=area.part,
         )
     return Misconfigured(
@@ -206,8 +205,8 @@ def is_refused(error: BaseException) -> bool:
 def summary_of(error: BaseException) -> str:
     """Shorten PyMongo's text to a line, without the topology and the command that it repeats."""
     text = str(error)
-    for rest in (", full error:", ", Timeout:", " to execute command"):
-        text = text.split(rest)[0]
+    for start_of_details in (", full error:", ", Timeout:", " to execute command"):
+        text = text.split(start_of_details)[0]
     return " ".join(text.split())[:300]
 
 

@@ -120,8 +120,8 @@ class JobTags:
                 self._inconsistent.clear()
             self._inconsistent[last] = False
             logger.warning(
-                "job %.100s is in state %.100s, but its history ends with %.100s: that is sent "
-                "once, and the tag stays; correct the state or the history",
+                "job %.100s is in state %.100s, but its history ends with %.100s: the latter is "
+                "sent once, and the tag stays; correct the state or the history",
                 last.job_id,
                 state,
                 last.state,

@@ -16,7 +16,7 @@ from bridge.notifier.worker import PendingMessage, ProducerWorker
 
 _UNKNOWN = "Whether Kafka has the message is unknown, and it is not sent again automatically"
 _UNSENT = "The message was not sent, and it is not sent later"
-_SEND_AGAIN = "Look at Kafka, then send it again: consumers recognize a duplicate by its trans_id"
+_SEND_AGAIN = "Check Kafka, then call notify() again: consumers recognise duplicates by trans_id"
 
 
 class Notifier:
@@ -77,7 +77,7 @@ class Notifier:
         self._timeout_seconds = seconds_of(timeout_seconds)
         max_messages = count_of(window_messages)
         settings = settings_of({"bootstrap_servers": bootstrap_servers, "topic": topic, **kafka})
-        self._form = MessageFormat(
+        self._message_format = MessageFormat(
             settings.kafka.topic,
             text_of("source", source),
             cloudevents=settings.kafka.headers == "cloudevents",
@@ -155,7 +155,7 @@ class Notifier:
             raise TypeError(f"transition is {transition!r:.100}, not a Transition")
         for name in ("job_id", "state", "time", "trans_id"):
             text_of(name, getattr(transition, name))
-        message = self._form.message(transition, NOTIFY)
+        message = self._message_format.message(transition, NOTIFY)
         return PendingMessage(message, Delivery(None, message.size(), item=transition))
 
     def _await(self, pending: PendingMessage) -> None:

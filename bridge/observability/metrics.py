@@ -21,7 +21,7 @@ COUNTERS = (
     (
         "read",
         "job_bridge_events_read",
-        "Events read: of the change stream, jobs of a recovery, and jobs found by a sweep",
+        "Events read from the stream, plus jobs read by recoveries and sweeps",
     ),
     (
         "sent",
@@ -53,7 +53,7 @@ COUNTERS = (
     (
         "history_lost",
         "job_bridge_history_lost",
-        "Times that the oplog no longer reached back to the position",
+        "Number of times the oplog no longer reached back to the position",
     ),
     (
         "possible_duplicates",
@@ -61,7 +61,7 @@ COUNTERS = (
         "Messages sent again after a failure of the sink",
     ),
     ("checkpoints", "job_bridge_checkpoints", "Checkpoints stored"),
-    ("fenced", "job_bridge_fenced", "Times that another bridge took over"),
+    ("fenced", "job_bridge_fenced", "Number of times another bridge took over"),
 )
 
 #: Name of each gauge in :meth:`Snapshot.gauges`, and help. A gauge is absent while unknown.
@@ -89,7 +89,7 @@ GAUGES = {
         "Expected remaining time of the running recovery, by its rate so far"
     ),
     "job_bridge_verified_until_timestamp_seconds": (
-        "Up to when the topic was last compared with the jobs' history, Unix time"
+        "End of the last verified time span, Unix time"
     ),
     "job_bridge_verified_missing": "Transitions missing from the topic in the last verification",
     "job_bridge_verified_repeated": (

@@ -21,7 +21,7 @@ _STOPPED = (
 
 
 class Publisher:
-    """Publishes events in their order; a dead letter keeps its transition's place in that order.
+    """Publishes events in their order; a dead letter keeps its transition's order.
 
     Attributes:
         sink: Where messages go.

@@ -37,4 +37,4 @@ class StallWarning:
         if trouble := stalled(age, client.complaint):
             self._warning.failed(now, f"{trouble}. {self._consequence}", age)
         else:
-            self._warning.over(now, "Kafka acknowledges again")
+            self._warning.over(now, "Kafka is acknowledging messages again")

@@ -154,7 +154,7 @@ def load(
         raise Misconfigured(
             f"{len(problems)} problem(s) in the settings: " + "; ".join(dict.fromkeys(problems)),
             _NOTHING_DONE,
-            "config/job-bridge.example.toml contains every setting",
+            "config/job-bridge.example.toml lists every setting",
         )
     return settings
 

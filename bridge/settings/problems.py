@@ -78,7 +78,7 @@ def flat(sections: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def unknown_in_file(file: Mapping[str, Any], path: Path | None, fields: Fields) -> list[str]:
     """Return a problem for each name in the file that is not a setting."""
     outside = [
-        f"{path}: {name} stands outside of a section{_nearest(name, fields)}"
+        f"{path}: {name} is outside of a [section]{_nearest(name, fields)}"
         for name, value in file.items()
         if not isinstance(value, Mapping)
     ]

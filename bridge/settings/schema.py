@@ -65,7 +65,7 @@ class MongoSettings(Section):
     @model_validator(mode="after")
     def user_and_password_go_together(self) -> "MongoSettings":
         if bool(self.username) != bool(self.password.get_secret_value()):
-            raise ValueError("give both of mongo.username and mongo.password, or neither")
+            raise ValueError("set both mongo.username and mongo.password, or neither")
         return self
 
 
@@ -151,7 +151,7 @@ class KafkaSettings(Section):
     on_oversize: Literal["dead-letter", "stop"] = Field(
         "dead-letter",
         description="Action for a message larger than the topic accepts: dead-letter sends a "
-        "dead letter in its place, stop ends the bridge (exit 82).",
+        "dead letter instead, stop ends the bridge (exit 82).",
     )
     compression: Literal["none", "gzip"] = Field(
         "none",
@@ -247,12 +247,12 @@ class DeliverySettings(Section):
     )
     window_messages: Annotated[int, Field(ge=1)] = Field(
         4_000,
-        description="The most messages in flight. At the limit reading pauses, or mode "
+        description="Maximum number of messages in flight. At the limit reading pauses, or mode "
         "fire-and-forget drops messages. It bounds memory and the duplicates after a crash.",
     )
     window_bytes: Annotated[int, Field(ge=1)] = Field(
         16_777_216,
-        description="The most bytes in flight: the same limit for large messages.",
+        description="Maximum number of bytes in flight: the same limit for large messages.",
     )
     drain_seconds: Wait = Field(
         20.0,
@@ -261,8 +261,8 @@ class DeliverySettings(Section):
     )
     dead_letters_per_hour: Annotated[int, Field(ge=0)] = Field(
         100,
-        description="The most dead letters in an hour. More stop the bridge (exit 82), because "
-        "they point to a fault larger than a few jobs.",
+        description="Maximum number of dead letters in an hour. More stop the bridge (exit 82), "
+        "because they point to a fault larger than a few jobs.",
     )
 
 
@@ -395,5 +395,5 @@ class LogSettings(Section):
         "auto", description="Log format: plain, json, or auto (plain on a terminal, else json)."
     )
     level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The lowest level that is logged: debug, info, warning or error."
+        "info", description="Lowest level that is logged: debug, info, warning or error."
     )

@@ -52,7 +52,7 @@ def _tag_name(name: str) -> str:
 def _start(text: str) -> str:
     if text not in ("now", "history") and not 1970 < parse_time(text).year < 2106:
         raise ValueError(
-            f"{text} is not a possible time in MongoDB's oplog: those are from 1970 to 2106"
+            f"{text} is not a possible time in MongoDB's oplog, which has times from 1970 to 2106"
         )
     return text
 
@@ -68,8 +68,8 @@ def _jobs_database(name: str) -> str:
 def _database(name: str) -> str:
     if not name or len(name.encode()) > 63 or set(name) & set('/\\. "$\0'):
         raise ValueError(
-            f"{name!r} is not a name of a MongoDB database: "
-            'up to 63 bytes, without any of /\\. "$ and spaces'
+            f"{name!r} is not a valid name of a MongoDB database: "
+            '1 to 63 bytes, without any of /\\. "$ and spaces'
         )
     return name
 
@@ -82,8 +82,8 @@ def _collection(name: str) -> str:
         or set(name) & set("$\0")
     ):
         raise ValueError(
-            f"{name!r} is not a name of a collection of jobs: without $, "
-            "without a dot at either end, without two dots in a row, and not system.*"
+            f"{name!r} is not a valid name of a jobs collection: it may not contain $ or "
+            "two dots in a row, start or end with a dot, or start with system."
         )
     return name
 
@@ -91,7 +91,7 @@ def _collection(name: str) -> str:
 def _every(text: str) -> str:
     every = parse_duration(text) if text != "never" else timedelta(days=1)
     if not timedelta(seconds=1) <= every <= timedelta(seconds=_YEAR):
-        raise ValueError(f"a verification may start once a second to once a year, not every {text}")
+        raise ValueError(f"it must be 'never' or a duration from 1s to 366d, not {text}")
     return text
 
 

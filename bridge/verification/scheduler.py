@@ -100,7 +100,7 @@ class VerificationScheduler:
             return self._verify(since, until)
         except (OSError, ValueError, KeyError) as error:  # No process, or not its JSON.
             logger.warning(
-                "the verification failed; the next one will cover its time span again: %s",
+                "the verification failed; the next verification covers its time span again: %s",
                 one_line(str(error))[-_LAST_CHARACTERS:],
             )
             return False
@@ -141,7 +141,7 @@ class VerificationScheduler:
         self._latest.result = Verified(findings["until"], findings["missing"], findings["repeated"])
         if findings["missing"]:
             logger.error(
-                "Kafka lacks %d of %d transitions, the first: %s. "
+                "The topic is missing %d of %d transitions, the first: %s. "
                 "The jobs still contain them; '%s %s' sends them",
                 findings["missing"],
                 findings["transitions"],

@@ -48,7 +48,7 @@ def test_an_unreachable_broker_is_waited_for(
     with BridgeProcess(given, tmp_path / "log") as bridge:
         reason = bridge.unready_reason("Kafka is unreachable")
         assert f"127.0.0.1:{kafka.proxy_port}" in reason
-        assert "Nothing is lost" in reason and "tries again by itself" in reason
+        assert "Nothing is lost" in reason and "retries by itself" in reason
         assert bridge.get("/livez")[0] == 200
         assert bridge.metrics()["job_bridge_ready"] == 0
         job_id = jobs.add_good()  # after the first position was stored: it is owed

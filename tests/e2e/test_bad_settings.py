@@ -41,13 +41,13 @@ def file(folder: Path, text: str | bytes) -> Path:
     ("name", "value", "words"),
     [
         *(
-            ("mongo.database", value, "not a name of a MongoDB database")
+            ("mongo.database", value, "not a valid name of a MongoDB database")
             for value in ("a b", "a.b", "$x", 'a"b', "x" * 64)
         ),
         *(("mongo.database", value, "MongoDB's own") for value in ("admin", "local", "config")),
-        ("checkpoint.database", "a b", "not a name of a MongoDB database"),
+        ("checkpoint.database", "a b", "not a valid name of a MongoDB database"),
         *(
-            ("mongo.collection", value, "not a name of a collection")
+            ("mongo.collection", value, "not a valid name of a jobs collection")
             for value in ("a$b", ".x", "x.", "a..b", "system.profile")
         ),
         *(
@@ -132,11 +132,11 @@ def test_an_invalid_topic_name_is_refused(topic: str) -> None:
     [
         (
             {"mongo.username": "bridge"},
-            "give both of JOB_BRIDGE_MONGO_USERNAME and mongo.password, or neither",
+            "set both JOB_BRIDGE_MONGO_USERNAME and mongo.password, or neither",
         ),
         (
             {"mongo.password": SECRET},
-            "give both of mongo.username and JOB_BRIDGE_MONGO_PASSWORD, or neither",
+            "set both mongo.username and JOB_BRIDGE_MONGO_PASSWORD, or neither",
         ),
         (
             {"kafka.security_protocol": "SASL_SSL"},

@@ -88,7 +88,7 @@ def test_a_repaired_dead_letter_keeps_its_identity(
 
     ended = run_command("dead-letters", "retry", "0:0", settings=settings)
 
-    assert (ended.code, ended.out) == (0, f"1 of 1 sent to {topic}\n")
+    assert (ended.code, ended.out) == (0, f"1 of 1 transition(s) sent to {topic}\n")
     record = next(one for one in kafka.read(topic) if header(one, "ce_origin") == b"retry")
     (value,) = values([record])
     # Whole, as the job has it, not shortened as in the letter.
@@ -108,7 +108,7 @@ def test_an_unrepaired_dead_letter_stays_one(
 
     assert ended.code == 75
     assert "0:1: still cannot be sent: the time is missing" in ended.err
-    assert "1 were dead-lettered again" in ended.err
+    assert "1 transition(s) were dead-lettered again" in ended.err
     assert published_states(kafka, topic, letters[0]) == ["created"]
 
     jobs.update(
@@ -129,7 +129,7 @@ def test_repeated_retries_send_one_transition(
 
     ended = run_command("dead-letters", "retry", "--all", settings=settings)
 
-    assert f"1 of 2 sent to {topic}\n" in ended.out
+    assert f"1 of 2 transition(s) sent to {topic}\n" in ended.out
     assert published_states(kafka, topic, letters[0]) == ["created", HUGE]
 
 

@@ -1,4 +1,4 @@
-"""``verify.every``: a running bridge reports by itself which transitions Kafka lacks."""
+"""``verify.every``: a running bridge reports by itself which transitions the topic is missing."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def test_a_running_bridge_verifies_by_itself(
         bridge.wait_for(
             lambda: (bridge.status()["verified"] or {}).get("missing", 0) > 0, "something missing"
         )
-        line = bridge.wait_for_line("Kafka lacks")
-        assert "--repair' sends them" in line
+        line = bridge.wait_for_line("The topic is missing")
+        assert "'job-bridge verify --repair --from " in line
         until = bridge.metrics()["job_bridge_verified_until_timestamp_seconds"]
         assert datetime.now(timezone.utc).timestamp() - until < 60
         assert bridge.stop() == 0

@@ -1,4 +1,4 @@
-"""``verify``: reports transitions that Kafka lacks."""
+"""``verify``: reports transitions missing from the topic."""
 
 from __future__ import annotations
 

@@ -68,9 +68,7 @@ def test_an_open_transaction_is_not_the_end(
         for number in range(3):
             producer.send(topic, b"%d" % number, partition=0).get(30)
 
-        with pytest.raises(
-            Retryable, match=r"transaction is open in .* Kafka holds back 4 records"
-        ):
+        with pytest.raises(Retryable, match=r"transaction is open in .* Kafka withholds 4 records"):
             list(reader.read(topic, None))
         other.abort_transaction()
 

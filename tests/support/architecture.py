@@ -9,9 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGE = "bridge"
 MAX_FILE_LINES = 300
-#: Tables of settings and of metrics: one entry after the other, no logic.
+#: A table of settings: a list of entries, no logic.
 MAX_TABLE_LINES = 400
-TABLES = ("settings.schema", "observability.metrics")
+TABLES = ("settings.schema",)
 MAX_FUNCTION_LINES = 40
 MAX_MEDIAN_FUNCTION_LINES = 8
 #: A loop that fits one screen is read as a whole.

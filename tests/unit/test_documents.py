@@ -32,6 +32,10 @@ _HEADING = re.compile(r"^#.*$", re.M)
 _COMMENT = re.compile(r"<!--.*?-->", re.S)
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 _CODE = re.compile(r"`[^`]*`")
+#: A path of this repository in a text; ``bridge/`` may be left out.
+_PATH = re.compile(
+    r"`((?:bridge|tests|docs|config|benchmarks)/[\w./*-]*|[\w*-]+(?:/[\w*-]+)*(?:\.py|/))`"
+)
 _SENTENCE_WORDS = 8
 #: Each has a plainer word in CONTRIBUTING.md or in the glossary.
 _UNCLEAR = re.compile(
@@ -61,6 +65,12 @@ def sentences(text: str) -> Iterator[str]:
             words = re.findall(r"[\w`'/.-]+", sentence.lower())
             if len(words) >= _SENTENCE_WORDS:
                 yield " ".join(words).strip(".")
+
+
+def is_path(path: str) -> bool:
+    """Whether a file or folder of the repository, or of the package, matches ``path``."""
+    inside = f"**/{path}" if "/" not in path.rstrip("/") else path
+    return any(ROOT.glob(path)) or any((ROOT / "bridge").glob(inside))
 
 
 def repeated(pages: dict[str, str]) -> list[str]:
@@ -104,6 +114,14 @@ def test_links_lead_to_files(page: Path) -> None:
     local = [target.partition("#")[0] for target in targets if "://" not in target]
 
     assert [path for path in local if path and not (page.parent / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != CHANGELOG], ids=name_of)
+def test_named_paths_exist(page: Path) -> None:
+    """The changelog may name files of its time."""
+    paths = _PATH.findall(_FENCE.sub("", page.read_text()))
+
+    assert [path for path in paths if not is_path(path)] == []
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in MEASURED], ids=name_of)

@@ -182,7 +182,7 @@ def test_a_wrong_setting_is_named_by_its_keyword(given: dict[str, Any], message:
 
 
 def test_space_around_the_topic_is_removed() -> None:
-    assert Notifier(topic=" job-transitions ")._form.topic == "job-transitions"
+    assert Notifier(topic=" job-transitions ")._message_format.topic == "job-transitions"
 
 
 @pytest.mark.parametrize("driver", DRIVERS)

@@ -26,10 +26,11 @@ from kafka.producer.transaction_manager import TransactionManager
 from kafka.structs import TopicPartition
 
 from bridge.kafka.client_log import LatestWarning
-from bridge.kafka.errors import unsupported_client_error
-
-_FIRST_VERSION = (3, 0, 12)
-_FIRST_UNSUPPORTED_VERSION = (3, 1)
+from bridge.kafka.errors import (
+    FIRST_KAFKA_PYTHON,
+    FIRST_UNSUPPORTED_KAFKA_PYTHON,
+    unsupported_client_error,
+)
 
 _PRIVATE_NAMES: dict[type, tuple[str, ...]] = {
     ClusterMetadata: ("_topics",),
@@ -57,7 +58,7 @@ def require_supported_version() -> None:
         for name in names
         if not _has(owner, name)
     ]
-    if missing or not _FIRST_VERSION <= version < _FIRST_UNSUPPORTED_VERSION:
+    if missing or not FIRST_KAFKA_PYTHON <= version < FIRST_UNSUPPORTED_KAFKA_PYTHON:
         lacks = f" and lacks {', '.join(missing)}" if missing else ""
         raise unsupported_client_error(f"kafka-python {__version__} is installed{lacks}")
 
@@ -123,7 +124,7 @@ class _ConnectionManager(KafkaConnectionManager):  # type: ignore[misc]
         connection.close_future.add_errback(report)
         backoff = self._backoff.get(node.node_id)
         await super()._connect(node, connection, **options)
-        # kafka-python takes a refused login for a success and resets the backoff. It would connect
+        # kafka-python treats a refused login as a success and resets the backoff. It would connect
         # again without a pause: a whole core here, and a flood of logins at the broker.
         if not connection.connected and node.node_id not in self._backoff:
             if backoff:

@@ -114,8 +114,8 @@ class TopicReader:
             return None
         return Retryable(
             f"A producer's transaction is open in {topic}: "
-            f"Kafka holds back {held_back} records from its first record on",
-            "Nothing was sent. Consumers of committed records do not get them either",
+            f"Kafka withholds {held_back} records, from the transaction's first on",
+            "Nothing was sent. Consumers that read committed records do not receive them either",
             "Try again when the transaction has ended: "
             "Kafka aborts it after that producer's transaction.timeout.ms",
             part="kafka",
@@ -154,7 +154,7 @@ class TopicReader:
         return Retryable(
             f"Kafka delivers no more records of {topic}: {cause}",
             "Nothing was sent",
-            "Look at Kafka, then try again",
+            "Check Kafka, then try again",
             part="kafka",
         )
 

@@ -37,16 +37,16 @@ class KafkaPythonTopics:
             raise Misconfigured(
                 f"kafka.bootstrap_servers is not valid: {error}",
                 "Nothing was read or sent",
-                "Its form is host:9092,other:9092",
+                "Write it as host1:9092,host2:9092",
             ) from None
 
     def describe(self, *names: str) -> dict[str, Topic]:
         with self._admin() as admin:
             # All topics are requested: a request for a missing topic may create it.
             existing = {topic["name"]: topic for topic in admin.describe_topics(None)}
-            found = [name for name in names if name in existing]
-            configs = _describe_configs(admin, found)
-        return {name: _topic(existing[name], configs.get(name, {})) for name in found}
+            existing_names = [name for name in names if name in existing]
+            configs = _describe_configs(admin, existing_names)
+        return {name: _topic(existing[name], configs.get(name, {})) for name in existing_names}
 
     def create(self, names: Mapping[str, int], replicas: int) -> list[str]:
         with self._admin() as admin:

@@ -39,21 +39,21 @@ class LibrdkafkaTopics:
     def describe(self, *names: str) -> dict[str, Topic]:
         with self._admin() as admin:
             existing = request_metadata(admin, self._latest_warning).topics
-            found = [name for name in names if name in existing]
-            if not found:
+            existing_names = [name for name in names if name in existing]
+            if not existing_names:
                 return {}
             # Both requests are in flight at once, which shortens the start.
             descriptions = admin.describe_topics(
-                TopicCollection(found), include_authorized_operations=True, **_deadline()
+                TopicCollection(existing_names), include_authorized_operations=True, **_deadline()
             )
-            resources = [ConfigResource(ResourceType.TOPIC, name) for name in found]
+            resources = [ConfigResource(ResourceType.TOPIC, name) for name in existing_names]
             configs = {
                 resource.name: _answer(future) or {}
                 for resource, future in admin.describe_configs(resources, **_deadline()).items()
             }
             return {
                 name: _topic(existing[name], configs[name], _answer(descriptions[name]))
-                for name in found
+                for name in existing_names
             }
 
     def create(self, names: Mapping[str, int], replicas: int) -> list[str]:

@@ -91,7 +91,7 @@ def test_a_missed_deadline_names_job_state_and_cause(scenario: SynchronousScenar
 
     assert raised.value.exit_code == 75
     assert "the next start sends it again" in raised.value.data
-    assert "start again" in raised.value.todo
+    assert "restart the bridge" in raised.value.todo
     assert scenario.clock.monotonic() - started == pytest.approx(SECONDS, abs=0.5)
     assert scenario.sink.broken
     assert scenario.kafka.sent == 1

@@ -49,7 +49,7 @@ def test_a_stall_and_its_end_are_logged(caplog: pytest.LogCaptureFixture) -> Non
     trouble = stalled(31.0, WarningClient().complaint)
     assert caplog.messages == [
         f"{trouble}. Reading is paused, nothing is lost",
-        "Kafka acknowledges again after 33.0 s",
+        "Kafka is acknowledging messages again after 33.0 s",
     ]
 
 

@@ -39,7 +39,7 @@ def test_a_failed_verification_extends_the_next(
         assert not verifying._verified(0.0, 60.0)
 
     assert (
-        "the next one will cover its time span again: [Errno 12] Cannot allocate memory"
+        "the next verification covers its time span again: [Errno 12] Cannot allocate memory"
         in caplog.text
     )
 
