@@ -80,7 +80,7 @@ def test_check_looks_at_the_stored_position(settings: GivenSettings, start: Make
 
     for ended in (during, after):
         assert ended.code == 0
-        assert "behind the newest write" in ended.out and "the stream opens there" in ended.out
+        assert "before the newest write" in ended.out and "the stream opens there" in ended.out
 
 
 def test_check_looks_whether_http_can_be_served(settings: GivenSettings, start: MakeBridge) -> None:

@@ -83,7 +83,7 @@ def test_topics_are_made_and_checked_with_either(
         f"{topic}-new, 4 partition(s), 1 replica(s)",
         "max.message.bytes 70000",
         "min.insync.replicas 1",
-        "keeps messages 1 hours",
+        "keeps messages for 1 hours",
         f"topic {topic}-new-dlq, 1 partition(s)",
     ):
         assert words in checked.out

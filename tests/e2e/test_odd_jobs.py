@@ -146,7 +146,8 @@ def test_a_rewritten_history_is_sent_again_in_order(
         then_a_good_job(bridge, jobs, kafka, topic, before=4)
 
         assert any(
-            "written anew: all 3 transitions are sent again" in line for line in bridge.messages()
+            "the history of a job was rewritten: all 3 transitions are sent again" in line
+            for line in bridge.messages()
         )
     mine = [value for value in values(kafka.read(topic)) if value["job_id"] == job_id]
     assert [value["state"] for value in mine] == ["created", "created", "job_submitted", "error"]

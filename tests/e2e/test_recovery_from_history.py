@@ -17,7 +17,7 @@ from tests.support.backlog import load
 from tests.support.delivery_case import ONE_DELIVERY
 from tests.support.fault_scenario import FaultScenario
 from tests.support.servers.mongo import MongoDeployment
-from tests.support.servers.records import Record
+from tests.support.servers.records import TopicRecord
 from tests.support.simulator import Workload
 from tests.support.small_oplog import roll_past
 
@@ -123,7 +123,7 @@ def test_without_history_the_latest_state_is_recovered(
     assert bridge.stop() == 0
 
 
-def recovered(scenario: FaultScenario) -> list[Record]:
+def recovered(scenario: FaultScenario) -> list[TopicRecord]:
     return [
         one
         for one in scenario.kafka.read(scenario.topic)

@@ -30,7 +30,8 @@ def test_a_running_bridge_verifies_by_itself(
             lambda: (bridge.status()["verified"] or {}).get("missing", 0) > 0, "something missing"
         )
         line = bridge.wait_for_line("Kafka lacks")
-        assert "--repair' sends them" in line
+        assert "The jobs still contain them; 'job-bridge verify --repair --from " in line
+        assert "' sends them" in line
         until = bridge.metrics()["job_bridge_verified_until_timestamp_seconds"]
         assert datetime.now(timezone.utc).timestamp() - until < 60
         assert bridge.stop() == 0

@@ -125,7 +125,8 @@ def test_an_unwritable_job_is_named_and_skipped(
     for settings in (by_transition, by_job):
         ended = run_command("sweep", "--once", settings=settings)
         assert (ended.code, ended.out) == (0, "2 messages sent\n")
-        assert "does not let 1 job(s) be written" in ended.err and invalid["id"] in ended.err
+        assert "MongoDB rejects writes to 1 job(s)" in ended.err and invalid["id"] in ended.err
+        assert "their tags stay and each sweep sends them again" in ended.err
 
     assert published_states(kafka, topic, good["id"]) == ["created"] * 2
     assert (
@@ -178,7 +179,7 @@ def test_a_contradictory_job_is_named_and_sent_once(
     assert said.read_text().count("1 messages sent") == 1
     assert (
         said.read_text().count(
-            f"job {odd['id']} is in state error and its history ends with complete"
+            f"job {odd['id']} is in state error, but its history ends with complete"
         )
         == 1
     )

@@ -158,8 +158,8 @@ def test_a_contradictory_job_is_named_until_sent(
 
     assert list(tags.pending(BEFORE)) == []
     assert [record.getMessage() for record in caplog.records] == [
-        "job job-1 is in state error and its history ends with complete: that is sent once, "
-        "and the tag stays; correct the one or the other"
+        "job job-1 is in state error, but its history ends with complete: that is sent once, "
+        "and the tag stays; correct the state or the history"
     ]
     few.update_one({}, {"$set": {"state": "complete"}})
     tags.clear(*tags.pending(BEFORE))

@@ -101,7 +101,7 @@ class MongoStore:
             "from pymongo import MongoClient\n"
             "from bridge.mongo.checkpoints import MongoCheckpointStore",
             f"MongoCheckpointStore(MongoClient({self.uri!r}), "
-            f"{self.database!r}, 'bridge', {LEASE})",
+            f"{self.database!r}, 'bridge', lease_seconds={LEASE})",
         )
 
     def silent(self) -> None:
