@@ -17,7 +17,7 @@ SPAN = Span(BASE, BASE + 1000)
 MARGIN = 60.0
 
 
-class Topics:
+class FakeTopics:
     """The records of the topics, and the start times of the reads."""
 
     def __init__(self, **topics: list[Record]) -> None:
@@ -67,7 +67,7 @@ def compared(
     *,
     by_state: bool = False,
 ) -> tuple[Findings, list[Transition | Poison]]:
-    topics = Topics(jobs=records, **({"jobs-dlq": letters} if letters is not None else {}))
+    topics = FakeTopics(jobs=records, **({"jobs-dlq": letters} if letters is not None else {}))
     with TransitionDatabase() as database:
         found = Verification(database, SPAN, margin=MARGIN, by_state=by_state).run(
             iter(jobs), topics, "jobs", "jobs-dlq"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tests.support.follower import Arrival
 from tests.support.simulator import Commit
-from tests.support.witness import Save, Transition
+from tests.support.witness import CommittedTransition, Save
 
 #: Maximum age of the stored position: the interval of one second plus time for a busy machine.
 CHECKPOINT_SECONDS = 3.0
@@ -22,7 +22,7 @@ EXAMPLES = 5
 class Verdict:
     """The findings about a run, a list for each fault; ``positions``: the mode stores them."""
 
-    committed: Sequence[Transition]
+    committed: Sequence[CommittedTransition]
     arrived: Sequence[Arrival]
     saves: Sequence[Save]
     lost: Sequence[str]
@@ -101,7 +101,7 @@ class Verdict:
 
 
 def judge(
-    committed: Sequence[Transition],
+    committed: Sequence[CommittedTransition],
     acknowledged: Iterable[Commit],
     saves: Sequence[Save],
     arrived: Sequence[Arrival],
@@ -129,7 +129,7 @@ def judge(
     )
 
 
-def _strange(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> list[str]:
+def _strange(committed: Sequence[CommittedTransition], arrived: Sequence[Arrival]) -> list[str]:
     """Messages without a commit, or that differ from their commit."""
     truth = {commit.trans_id: (commit.job_id, commit.state, commit.job_id) for commit in committed}
     return [
@@ -139,7 +139,7 @@ def _strange(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> lis
     ]
 
 
-def _reordered(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> list[str]:
+def _reordered(committed: Sequence[CommittedTransition], arrived: Sequence[Arrival]) -> list[str]:
     """Jobs whose first arrivals are not in commit order, or are in several partitions."""
     order = {commit.trans_id: index for index, commit in enumerate(committed)}
     latest: dict[str, int] = {}
@@ -162,7 +162,7 @@ def _reordered(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> l
 
 
 def _ahead(
-    committed: Sequence[Transition], saves: Sequence[Save], arrived: Sequence[Arrival]
+    committed: Sequence[CommittedTransition], saves: Sequence[Save], arrived: Sequence[Arrival]
 ) -> list[str]:
     """Stored positions that cover a transition which the broker did not have by then."""
     first: dict[str, float] = {}

@@ -39,7 +39,7 @@ from bridge.demo.servers.process import (
 from tests.support.servers.frozen import freeze, thaw
 from tests.support.servers.kafka_libraries import CACHE, libraries
 from tests.support.servers.proxy import TcpProxy
-from tests.support.servers.records import Record, read
+from tests.support.servers.records import TopicRecord, read
 
 START_SECONDS = 90
 TOPIC_SECONDS = 90
@@ -161,7 +161,7 @@ class Kafka(Server):
                     TOPIC_SECONDS,
                 )
 
-    def read(self, topic: str, *, isolation: str = "read_committed") -> list[Record]:
+    def read(self, topic: str, *, isolation: str = "read_committed") -> list[TopicRecord]:
         """Every record of the topic at this moment, by partition and offset."""
         return read(self.internal, topic, isolation=isolation)
 

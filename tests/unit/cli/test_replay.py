@@ -17,7 +17,7 @@ class Job(NamedTuple):
     job_id: str
 
 
-class JobHistoryReader:
+class JobsByIds:
     """Jobs as MongoDB gives them: in its own order, by ids in any case."""
 
     def __init__(self, *job_ids: str) -> None:
@@ -34,14 +34,14 @@ def test_a_cursor_covers_exactly_the_jobs_before_it() -> None:
     random.Random(7).shuffle(asked)
     taken: set[str] = set()
 
-    for place, jobs in _by_ids(JobHistoryReader(*known), asked):
+    for place, jobs in _by_ids(JobsByIds(*known), asked):
         taken |= {job.job_id for job in jobs}
         assert taken == set(asked[: int(place, 16)]) & set(known)
     assert taken == set(known)
 
 
 def test_ids_with_another_spelling_come_first() -> None:
-    steps = list(_by_ids(JobHistoryReader("abc", "def"), ["def", "ABC", "nobody"]))
+    steps = list(_by_ids(JobsByIds("abc", "def"), ["def", "ABC", "nobody"]))
 
     assert [(int(place, 16), [job.job_id for job in jobs]) for place, jobs in steps] == [
         (0, ["abc"]),

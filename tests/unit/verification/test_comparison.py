@@ -18,7 +18,7 @@ from bridge.verification.database import TransitionDatabase
 from tests.support.comparison_scenario import (
     MARGIN,
     SPAN,
-    Topics,
+    FakeTopics,
     compared,
     happened,
     kinds,
@@ -54,7 +54,7 @@ def test_missing_transitions_are_repaired_in_order() -> None:
 def test_a_repair_has_the_origin_replay() -> None:
     with TransitionDatabase() as database:
         Verification(database, SPAN, margin=MARGIN, by_state=False).run(
-            iter([Job([A])]), Topics(jobs=[]), "jobs", "jobs-dlq"
+            iter([Job([A])]), FakeTopics(jobs=[]), "jobs", "jobs-dlq"
         )
         assert [event.origin for event in repairs(database)] == [REPLAY]
 
