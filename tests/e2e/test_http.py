@@ -52,11 +52,11 @@ LATER = {
 def kinds(text: str) -> dict[str, str]:
     """The metrics of a page with their kind; each has a help of some words."""
     helps = dict(re.findall(r"^# HELP (\S+) (.+)$", text, re.MULTILINE))
-    found = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
-    assert all(len(helps[name].split()) > 1 for name in found)
+    types = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
+    assert all(len(helps[name].split()) > 1 for name in types)
     return {
         name.removesuffix("_total"): kind
-        for name, kind in found.items()
+        for name, kind in types.items()
         if not name.endswith("_created")
     }
 

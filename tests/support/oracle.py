@@ -75,14 +75,14 @@ class Verdict:
         if not self.positions:
             saves_at_least, repeated_at_most = 0, repeated_at_most + untagged_at_most
         problems = [
-            f"{len(found)} {name}: {'; '.join(found[:EXAMPLES])}"
-            for name, found in (
+            f"{len(examples)} {name}: {'; '.join(examples[:EXAMPLES])}"
+            for name, examples in (
                 ("lost", self.lost),
                 ("never committed as sent", self.strange),
                 ("out of order", self.reordered),
                 ("stored positions ahead of what was delivered", self.ahead),
             )
-            if found
+            if examples
         ]
         if self.repeated > repeated_at_most:
             problems.append(f"{self.repeated} repeated, where {repeated_at_most} are allowed")
@@ -143,7 +143,7 @@ def _reordered(committed: Sequence[CommittedTransition], arrived: Sequence[Arriv
     """Jobs whose first arrivals are not in commit order, or are in several partitions."""
     order = {commit.trans_id: index for index, commit in enumerate(committed)}
     latest: dict[str, int] = {}
-    found = []
+    reordered = []
     seen: set[str] = set()
     for arrival in arrived:
         if arrival.trans_id in seen or arrival.trans_id not in order:
@@ -151,12 +151,12 @@ def _reordered(committed: Sequence[CommittedTransition], arrived: Sequence[Arriv
         seen.add(arrival.trans_id)
         index = order[arrival.trans_id]
         if index < latest.get(arrival.job_id, -1):
-            found.append(f"{arrival.job_id}: {arrival.state} came late")
+            reordered.append(f"{arrival.job_id}: {arrival.state} came late")
         latest[arrival.job_id] = max(index, latest.get(arrival.job_id, -1))
     partitions = Counter(
         job for job, _ in {(arrival.job_id, arrival.partition) for arrival in arrived}
     )
-    return found + [
+    return reordered + [
         f"{job} is in {count} partitions" for job, count in partitions.items() if count > 1
     ]
 
@@ -168,7 +168,7 @@ def _ahead(
     first: dict[str, float] = {}
     for arrival in arrived:
         first[arrival.trans_id] = min(arrival.at, first.get(arrival.trans_id, arrival.at))
-    found = []
+    ahead = []
     for save in saves:
         early = [
             commit
@@ -176,10 +176,10 @@ def _ahead(
             if commit.token <= save.token and first.get(commit.trans_id, _NEVER) > save.at
         ]
         if early:
-            found.append(
+            ahead.append(
                 f"{len(early)} undelivered when {save.token[:24]} was stored, the first {early[0]}"
             )
-    return found
+    return ahead
 
 
 _NEVER = float("inf")

@@ -81,8 +81,8 @@ class FileStore:
         self.path.write_text(self.path.read_text()[:-40])
 
     def close(self) -> None:
-        for each in self._opened:
-            each.release()
+        for store in self._opened:
+            store.release()
 
 
 class MongoStore:

@@ -152,8 +152,8 @@ class Witness:
                 if name.startswith(f"{HISTORY}.") and name.count(".") == 1
             ]
         self.transitions += [
-            CommittedTransition(self._job_ids[key], each["trans_id"], each["state"], token)
-            for each in new
+            CommittedTransition(self._job_ids[key], element["trans_id"], element["state"], token)
+            for element in new
         ]
 
     def _note_checkpoint(self, event: Mapping[str, Any]) -> None:

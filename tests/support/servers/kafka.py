@@ -282,10 +282,10 @@ def _dotted(configs: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _shows(admin: KafkaAdminClient, topic: str, settings: Mapping[str, str]) -> bool:
-    found = admin.describe_configs(
+    described = admin.describe_configs(
         [ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all"
     )["topic"][topic]
-    return all(found[name]["value"] == value for name, value in settings.items())
+    return all(described[name]["value"] == value for name, value in settings.items())
 
 
 def _cluster_id() -> str:
