@@ -182,7 +182,7 @@ def test_without_positions_a_loss_resumes_from_now(
 
     assert world.run() == Outcome()
 
-    assert "nothing is lost, the tags record what is unsent" in caplog.text
+    assert "nothing is lost, the tags mark the unsent transitions" in caplog.text
     assert len(world.source.opened) == 2
     assert all(save.gap is None for save in world.shelf.saves)
 
