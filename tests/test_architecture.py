@@ -40,8 +40,8 @@ def test_floors_name_existing_rooms_only() -> None:
     rooms = {room(module) for module in known}
     assert rooms == LEVEL.keys()
     rules = (*DRIVERLESS, *ONLY_FROM, *PUBLIC, *TABLES)
-    places = {place for places in (*HOMES.values(), *DRIVERLESS.values()) for place in places}
-    assert {*rules, *places} <= known.keys()
+    homes = {home for rooms in (*HOMES.values(), *DRIVERLESS.values()) for home in rooms}
+    assert {*rules, *homes} <= known.keys()
 
 
 def test_few_loose_modules() -> None:
@@ -57,7 +57,7 @@ def test_files_are_short() -> None:
 def test_functions_are_short() -> None:
     known = modules()
     assert too_long_functions(known) == []
-    lengths = [lines_of(each) for source in known.values() for _, each in functions(source)]
+    lengths = [lines_of(function) for source in known.values() for _, function in functions(source)]
     assert median(lengths) <= MAX_MEDIAN_FUNCTION_LINES
 
 

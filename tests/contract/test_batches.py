@@ -20,7 +20,7 @@ def test_nothing_is_written_after_a_failed_message(
     cluster, kafka = behind_a_proxy
     with kafka.proxy() as proxy, cluster.open() as sink:
         sink.send([(message("job-0", b"before", cluster.topic), delivery(1))])
-        settle(cluster, sink, lambda found: len(found) == 1)
+        settle(cluster, sink, lambda deliveries: len(deliveries) == 1)
         kafka.alter_topic(cluster.topic, max_message_bytes=5_000)
         proxy.silence()
         sink.send([(message("job-0", b"x" * 9_000, cluster.topic), delivery(2))])
@@ -56,7 +56,7 @@ def test_nothing_is_written_after_a_broker_lost_records(
     with cluster.open() as sink:
         for number in range(5):
             sink.send([(message("job-0", b"%d" % number, cluster.topic), delivery(number))])
-            settle(cluster, sink, lambda found: len(found) == 1)
+            settle(cluster, sink, lambda deliveries: len(deliveries) == 1)
         kafka.kill()
         (partition,) = (
             log.parent
@@ -92,7 +92,7 @@ def test_a_batch_too_large_fails_as_a_whole(cluster: KafkaSinkUnderTest, kafka: 
     ]
     with cluster.open() as sink:
         sink.send([(message("job-0", b"before", cluster.topic), delivery(0))])
-        settle(cluster, sink, lambda found: len(found) == 1)
+        settle(cluster, sink, lambda deliveries: len(deliveries) == 1)
         kafka.alter_topic(cluster.topic, max_message_bytes=5_000)
         sink.send(together)
         acknowledged = 0
@@ -107,7 +107,7 @@ def test_a_batch_too_large_fails_as_a_whole(cluster: KafkaSinkUnderTest, kafka: 
     assert acknowledged <= alone <= 1
     with cluster.open() as sink:
         sink.send(together)
-        settle(cluster, sink, lambda found: len(found) == 20)
+        settle(cluster, sink, lambda deliveries: len(deliveries) == 20)
 
     assert written() == [b"before", *values[:alone], *values]
 
@@ -124,7 +124,7 @@ def test_a_silent_broker_gets_messages_in_order(
                 for number in range(6)
             ]
         )
-        settle(cluster, sink, lambda found: len(found) == 6)
+        settle(cluster, sink, lambda deliveries: len(deliveries) == 6)
         proxy.silence()
         for first in range(0, 1000, 10):
             sink.send(
@@ -137,7 +137,7 @@ def test_a_silent_broker_gets_messages_in_order(
         poll(lambda: proxy.counts.held > 0, "data held back by the proxy")
         assert list(sink.settled()) == []
         proxy.pass_through()
-        settled = settle(cluster, sink, lambda found: len(found) == 1000)
+        settled = settle(cluster, sink, lambda deliveries: len(deliveries) == 1000)
 
     assert len({id(delivery) for delivery in settled}) == 1000
     written = [

@@ -93,8 +93,8 @@ def test_the_stored_epoch_is_the_owners(under_test: StoreUnderTest) -> None:
 
     store.save(checkpoint(epoch=55))
 
-    found = store.load()
-    assert found is not None and found.epoch == store.epoch == 1
+    stored = store.load()
+    assert stored is not None and stored.epoch == store.epoch == 1
 
 
 def test_the_owner_may_ask_again(under_test: StoreUnderTest) -> None:
@@ -127,8 +127,8 @@ def test_a_release_lets_the_next_in_at_once(under_test: StoreUnderTest) -> None:
     second = owned(under_test)
 
     assert second.epoch == 2
-    found = second.load()
-    assert found is not None and found.position == at(3)
+    stored = second.load()
+    assert stored is not None and stored.position == at(3)
 
 
 def test_who_gave_the_ownership_back_cannot_save(under_test: StoreUnderTest) -> None:
@@ -139,8 +139,8 @@ def test_who_gave_the_ownership_back_cannot_save(under_test: StoreUnderTest) -> 
     with pytest.raises(Fenced):
         store.save(checkpoint(2, epoch=1))
 
-    found = under_test.open().load()
-    assert found is not None and found.position == at(1)
+    stored = under_test.open().load()
+    assert stored is not None and stored.position == at(1)
 
 
 def test_a_dead_local_owner_is_replaced_at_once(under_test: StoreUnderTest) -> None:
@@ -166,8 +166,8 @@ def test_a_silent_owner_is_replaced_and_fenced(leased: StoreUnderTest) -> None:
     ):
         with pytest.raises(Fenced, match="took over"):
             write()
-    found = second.load()
-    assert found is not None and found.position == at(1)
+    stored = second.load()
+    assert stored is not None and stored.position == at(1)
     assert first.acquire() != ""
 
 
@@ -209,8 +209,8 @@ def test_the_owner_may_set_the_checkpoint_back(under_test: StoreUnderTest) -> No
 
     store.replace(checkpoint(2, epoch=1))
 
-    found = store.load()
-    assert found is not None and found.position == at(2)
+    stored = store.load()
+    assert stored is not None and stored.position == at(2)
 
 
 def test_damage_is_refused_and_can_be_repaired(under_test: StoreUnderTest) -> None:
@@ -222,8 +222,8 @@ def test_damage_is_refused_and_can_be_repaired(under_test: StoreUnderTest) -> No
         store.load()
 
     store.replace(checkpoint(2, epoch=store.epoch))
-    found = store.load()
-    assert found is not None and found.position == at(2)
+    stored = store.load()
+    assert stored is not None and stored.position == at(2)
 
 
 def test_a_new_owner_may_repair_a_damaged_checkpoint(under_test: StoreUnderTest) -> None:

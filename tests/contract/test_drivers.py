@@ -44,7 +44,7 @@ def test_fewer_partitions_need_a_new_sink(
 
     with cluster.open() as sink:
         sink.send([(message("job-1", b"after", topic), delivery(1))])
-        settle(cluster, sink, lambda found: len(found) == 1)
+        settle(cluster, sink, lambda deliveries: len(deliveries) == 1)
 
 
 def test_the_partition_is_the_default_partitioners(cluster: KafkaSinkUnderTest) -> None:
@@ -52,7 +52,7 @@ def test_the_partition_is_the_default_partitioners(cluster: KafkaSinkUnderTest) 
     with cluster.open() as sink:
         for number, key in enumerate(keys):
             sink.send([(message(key, key.encode(), cluster.topic), delivery(number))])
-        settle(cluster, sink, lambda found: len(found) == len(keys))
+        settle(cluster, sink, lambda deliveries: len(deliveries) == len(keys))
 
     producer = KafkaProducer(bootstrap_servers=cluster.kafka.bootstrap)
     for key in keys:
@@ -63,15 +63,15 @@ def test_the_partition_is_the_default_partitioners(cluster: KafkaSinkUnderTest) 
     for record in cluster.kafka.read(cluster.topic):
         chosen.setdefault(record.key, set()).add(record.partition)
     assert len(chosen) == 60
-    assert {len(each) for each in chosen.values()} == {1}
-    assert {number for each in chosen.values() for number in each} == {0, 1, 2}
+    assert {len(partitions) for partitions in chosen.values()} == {1}
+    assert {number for partitions in chosen.values() for number in partitions} == {0, 1, 2}
 
 
 def test_headers_arrive_unchanged(cluster: KafkaSinkUnderTest) -> None:
     headers = [("ce_id", b"t-1"), ("content-type", b"application/json")]
     with cluster.open() as sink:
         sink.send([(Message(cluster.topic, b"job-0", b"{}", headers), delivery(1))])
-        settle(cluster, sink, lambda found: len(found) == 1)
+        settle(cluster, sink, lambda deliveries: len(deliveries) == 1)
 
     (record,) = cluster.kafka.read(cluster.topic)
     assert list(record.headers) == headers
@@ -84,25 +84,25 @@ def test_a_closed_sink_delivers_nothing_more(
     with kafka.proxy() as proxy:
         with cluster.open() as sink:
             send(cluster, sink, 3)
-            settle(cluster, sink, lambda found: len(found) == 3)
+            settle(cluster, sink, lambda deliveries: len(deliveries) == 3)
             proxy.refuse()
             proxy.reset()
             sink.send([(message("job-0", b"late", cluster.topic), delivery(9))])
             before = time.monotonic()
         assert time.monotonic() - before < 6
-        left = [
-            one.name
-            for one in threading.enumerate()
-            if "network-thread" in one.name or "librdkafka" in one.name
+        threads = [
+            thread.name
+            for thread in threading.enumerate()
+            if "network-thread" in thread.name or "librdkafka" in thread.name
         ]
-        assert left == []
+        assert threads == []
         proxy.pass_through()
         with cluster.open() as another:
             another.send([(message("job-0", b"mark", cluster.topic), delivery(10))])
-            settle(cluster, another, lambda found: len(found) == 1)
+            settle(cluster, another, lambda deliveries: len(deliveries) == 1)
 
     assert proxy.counts.reset > 0
-    values = [value for each in cluster.written() for value in each]
+    values = [value for partition in cluster.written() for value in partition]
     assert b"mark" in values and b"late" not in values
 
 
@@ -112,23 +112,25 @@ def test_a_broken_connection_neither_loses_nor_repeats(
     cluster, kafka = behind_a_proxy
     with kafka.proxy() as proxy, cluster.open() as sink:
         sink.send([(message("job-9", b"connected", cluster.topic), delivery(99))])
-        settle(cluster, sink, lambda found: len(found) == 1)
+        settle(cluster, sink, lambda deliveries: len(deliveries) == 1)
         for number in range(60):
             sink.send(
                 [(message(f"job-{number % 4}", b"%d" % number, cluster.topic), delivery(number))]
             )
             if number % 20 == 10:
                 proxy.reset()
-        settle(cluster, sink, lambda found: len(found) == 60)
+        settle(cluster, sink, lambda deliveries: len(deliveries) == 60)
 
         assert proxy.counts.reset > 0
-    written = [[value for value in each if value != b"connected"] for each in cluster.written()]
-    assert sorted(value for each in written for value in each) == sorted(
+    written = [
+        [value for value in partition if value != b"connected"] for partition in cluster.written()
+    ]
+    assert sorted(value for partition in written for value in partition) == sorted(
         b"%d" % number for number in range(60)
     )
-    for each in written:
+    for partition in written:
         for key in range(4):
-            mine = [int(value) for value in each if int(value) % 4 == key]
+            mine = [int(value) for value in partition if int(value) % 4 == key]
             assert mine == sorted(mine)
 
 
@@ -200,10 +202,10 @@ def test_a_broker_without_its_controller_is_waited_for(
         patch.setattr("bridge.kafka.timeouts.BOOTSTRAP_SECONDS", 0.5)
         topics.describe("jobs")
     assert not alive(expired)
-    found = topics.describe("jobs")
+    topics_described = topics.describe("jobs")
 
     assert alive(expired)
-    assert found["jobs"].max_message_bytes == MOST
+    assert topics_described["jobs"].max_message_bytes == MOST
 
 
 def test_no_answer_is_not_a_missing_permission(

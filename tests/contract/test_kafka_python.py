@@ -54,7 +54,7 @@ def test_the_sender_is_idle_without_a_broker(kafka: Kafka, topic: str, turns: Tu
     cluster = KafkaSinkUnderTest(DRIVER, kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
     with kafka.proxy() as proxy, opened(cluster) as sink:
         sink.send([(message("job-0", b"before", topic), delivery(1))])
-        settle(cluster, sink, lambda found: len(found) == 1)
+        settle(cluster, sink, lambda deliveries: len(deliveries) == 1)
         proxy.refuse()
         proxy.reset()
         sink.send([(message("job-0", b"meanwhile", topic), delivery(2))])
@@ -63,7 +63,7 @@ def test_the_sender_is_idle_without_a_broker(kafka: Kafka, topic: str, turns: Tu
         assert turns(cluster, sink) < MAX_TURNS
 
         proxy.pass_through()
-        settle(cluster, sink, lambda found: len(found) == 1)
+        settle(cluster, sink, lambda deliveries: len(deliveries) == 1)
 
 
 def test_the_sender_is_idle_with_full_requests(kafka: Kafka, turns: Turns) -> None:
@@ -73,7 +73,7 @@ def test_the_sender_is_idle_with_full_requests(kafka: Kafka, turns: Turns) -> No
     cluster = KafkaSinkUnderTest(DRIVER, kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
     with kafka.proxy() as proxy, opened(cluster) as sink:
         sink.send([(message("job-0", b"before", topic), delivery(1))])
-        settle(cluster, sink, lambda found: len(found) == 1)
+        settle(cluster, sink, lambda deliveries: len(deliveries) == 1)
         proxy.silence()
         for number in range(MESSAGES):
             sink.send([(message(f"job-{number}", b"%d" % number, topic), delivery(2 + number))])
@@ -84,7 +84,7 @@ def test_the_sender_is_idle_with_full_requests(kafka: Kafka, turns: Turns) -> No
         assert turns(cluster, sink) < MAX_TURNS
 
         proxy.pass_through()
-        settle(cluster, sink, lambda found: len(found) == MESSAGES)
+        settle(cluster, sink, lambda deliveries: len(deliveries) == MESSAGES)
 
 
 def test_the_sender_is_idle_after_a_refused_password(tmp_path: Path, turns: Turns) -> None:
@@ -110,7 +110,7 @@ def test_the_sender_is_idle_after_a_refused_password(tmp_path: Path, turns: Turn
         )
         with opened(cluster) as sink:
             sink.send([(message("job-0", b"before", "jobs"), delivery(1))])
-            settle(cluster, sink, lambda found: len(found) == 1)
+            settle(cluster, sink, lambda deliveries: len(deliveries) == 1)
             kafka.kill()
             kafka.know({"bridge": "another"})
             kafka.start()
@@ -122,7 +122,7 @@ def test_the_sender_is_idle_after_a_refused_password(tmp_path: Path, turns: Turn
             kafka.kill()
             kafka.know({"bridge": "right"})
             kafka.start()
-            settle(cluster, sink, lambda found: len(found) == 1)
+            settle(cluster, sink, lambda deliveries: len(deliveries) == 1)
 
 
 def test_a_hand_over_wakes_the_sender_once(
@@ -143,11 +143,11 @@ def test_a_hand_over_wakes_the_sender_once(
     ]
     with cluster.open() as sink:
         sink.send(together)  # waits for the topic's metadata
-        settle(cluster, sink, lambda found: len(found) == 60)
+        settle(cluster, sink, lambda deliveries: len(deliveries) == 60)
         wakes.clear()
         for expected in (1, 2):
             sink.send(together)
             assert len(wakes) == expected
-            settle(cluster, sink, lambda found: len(found) == 60)
+            settle(cluster, sink, lambda deliveries: len(deliveries) == 60)
 
     assert sum(map(len, cluster.written())) == 180

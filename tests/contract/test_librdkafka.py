@@ -31,13 +31,13 @@ def test_a_few_messages_are_flushed_and_many_linger(
 
     with cluster.open() as sink:
         sink.send(few)
-        settle(cluster, sink, lambda found: len(found) == 99)
+        settle(cluster, sink, lambda deliveries: len(deliveries) == 99)
         sink.send(many)
         for _ in range(2):  # time enough to send them
             cluster.pulse(sink)
         assert not sink.settled()
         sink.send(together(1, topic))
-        settle(cluster, sink, lambda found: len(found) == 101)
+        settle(cluster, sink, lambda deliveries: len(deliveries) == 101)
 
 
 def test_its_log_reaches_no_logger_of_the_process(
@@ -50,7 +50,7 @@ def test_its_log_reaches_no_logger_of_the_process(
         producer.LibrdkafkaSink(cluster.config, None, cluster.wake) as sink,
     ):
         sink.send(together(1, topic))
-        settle(cluster, sink, lambda found: len(found) == 1)
+        settle(cluster, sink, lambda deliveries: len(deliveries) == 1)
 
         assert "CONFWARN" not in sink.complaint()
     assert not [record for record in caplog.records if "CONFWARN" in record.getMessage()]
@@ -64,6 +64,6 @@ def test_warnings_arrive_while_nothing_is_in_flight(kafka: Kafka, topic: str) ->
         producer.LibrdkafkaSink(cluster.config, None, cluster.wake) as sink,
     ):
         sink.send(together(1, topic))
-        settle(cluster, sink, lambda found: len(found) == 1)
+        settle(cluster, sink, lambda deliveries: len(deliveries) == 1)
         proxy.close()
         poll(lambda: "refused" in sink.complaint(), "a warning about the refused connection")

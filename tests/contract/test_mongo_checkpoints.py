@@ -32,11 +32,11 @@ def store(client: MongoClient[dict[str, Any]], database: str) -> MongoCheckpoint
 def owned_elsewhere(
     client: MongoClient[dict[str, Any]], database: str, silent_seconds: float, **owner: Any
 ) -> None:
-    found = this_process() | {"host": "elsewhere/1/2", "pid": 4242} | owner
+    stored_owner = this_process() | {"host": "elsewhere/1/2", "pid": 4242} | owner
     renewed = {"$subtract": ["$$NOW", int(silent_seconds * 1000)]}
     client[database][COLLECTION].update_one(
         {"_id": "bridge"},
-        [{"$set": {"owner": {"$literal": found}, "epoch": 5, "renewed_at": renewed}}],
+        [{"$set": {"owner": {"$literal": stored_owner}, "epoch": 5, "renewed_at": renewed}}],
         upsert=True,
     )
 
@@ -78,9 +78,9 @@ def test_many_standbys_at_once_get_one_owner(
 ) -> None:
     together = Barrier(8)
 
-    def acquire(one: MongoCheckpointStore) -> str:
+    def acquire(standby: MongoCheckpointStore) -> str:
         together.wait(20)
-        return one.acquire()
+        return standby.acquire()
 
     stores = [store(client, database) for _ in range(8)]
     with ThreadPoolExecutor(8) as threads:
@@ -93,12 +93,12 @@ def test_many_standbys_at_once_get_one_owner(
 def test_a_save_does_not_recreate_a_removed_document(
     client: MongoClient[dict[str, Any]], database: str
 ) -> None:
-    one = store(client, database)
-    one.acquire()
+    checkpoints = store(client, database)
+    checkpoints.acquire()
     client[database][COLLECTION].delete_many({})
 
     with pytest.raises(Fenced):
-        one.save(checkpoint(1))
+        checkpoints.save(checkpoint(1))
 
     assert client[database][COLLECTION].count_documents({}) == 0
 
@@ -108,16 +108,16 @@ def test_a_record_without_a_field_is_damaged(
     client: MongoClient[dict[str, Any]], database: str, field: str
 ) -> None:
     """It is never mistaken for a first start."""
-    one = store(client, database)
-    one.acquire()
-    one.save(checkpoint(1))
+    checkpoints = store(client, database)
+    checkpoints.acquire()
+    checkpoints.save(checkpoint(1))
     client[database][COLLECTION].update_one({"_id": "bridge"}, {"$unset": {field: ""}})
 
     with pytest.raises(CheckpointUnusable, match="damaged"):
-        one.load()
+        checkpoints.load()
 
-    one.replace(None)
-    assert one.load() is None
+    checkpoints.replace(None)
+    assert checkpoints.load() is None
 
 
 @pytest.mark.parametrize(
@@ -133,10 +133,10 @@ def test_damage_to_the_ownership_keeps_nobody_out(
 
 
 def test_a_save_waits_for_the_majority(client: MongoClient[dict[str, Any]], database: str) -> None:
-    one = store(client, database)
-    one.acquire()
+    checkpoints = store(client, database)
+    checkpoints.acquire()
 
-    concern = one._collection.write_concern.document
+    concern = checkpoints._collection.write_concern.document
 
     assert concern == {"w": "majority"}
 
@@ -165,15 +165,15 @@ def test_a_missing_permission_names_the_grant(
 def test_the_stored_checkpoint_is_readable(
     client: MongoClient[dict[str, Any]], database: str
 ) -> None:
-    one = store(client, database)
-    one.acquire()
-    one.save(checkpoint(1))
+    checkpoints = store(client, database)
+    checkpoints.acquire()
+    checkpoints.save(checkpoint(1))
 
-    found = client[database][COLLECTION].find_one({"_id": "bridge"})
+    document = client[database][COLLECTION].find_one({"_id": "bridge"})
 
-    assert found is not None
+    assert document is not None
     assert (
-        found["token"] == at(1).token
-        and found["namespace"] == "db.jobs"
-        and found["owner"]["pid"] > 0
+        document["token"] == at(1).token
+        and document["namespace"] == "db.jobs"
+        and document["owner"]["pid"] > 0
     )

@@ -72,7 +72,7 @@ class MongoCollection:
         return self.jobs.source.open(start, self.wake, by_time=False)
 
     def write(self, count: int = 1) -> list[str]:
-        return [one.trans_id for one in self.jobs.insert_many(count)]
+        return [identity.trans_id for identity in self.jobs.insert_many(count)]
 
     def noise(self) -> None:
         self.jobs.database["others"].insert_one({})
@@ -100,7 +100,7 @@ def read(watched: WatchedCollection, stream: Stream, count: int) -> list[Batch]:
     """Read batches until they contain ``count`` events."""
     batches: list[Batch] = []
     deadline = time.monotonic() + READ_SECONDS
-    while sum(len(one.events) for one in batches) < count:
+    while sum(len(batch.events) for batch in batches) < count:
         assert time.monotonic() < deadline
         batches += step(watched, stream)
     return batches
@@ -124,11 +124,11 @@ def test_events_come_in_the_order_of_their_commits(watched: WatchedCollection) -
     with watched.open(start) as stream:
         written = watched.write(7)
 
-        found = events_of(read(watched, stream, 7))
+        events = events_of(read(watched, stream, 7))
 
-    assert [trans_id(one) for one in found] == written
-    assert start < found[0].position
-    assert [one.position for one in found] == sorted({one.position for one in found})
+    assert [trans_id(event) for event in events] == written
+    assert start < events[0].position
+    assert [event.position for event in events] == sorted({event.position for event in events})
 
 
 def test_the_position_after_each_batch_covers_its_events(watched: WatchedCollection) -> None:
@@ -161,10 +161,10 @@ def test_resuming_after_any_event_gives_exactly_the_rest(watched: WatchedCollect
     start = watched.here()
     written = watched.write(5)
     with watched.open(start) as stream:
-        found = events_of(read(watched, stream, 5))
+        events = events_of(read(watched, stream, 5))
 
-    for number, one in enumerate(found[:-1], start=1):
-        with watched.open(one.position) as stream:
+    for number, event in enumerate(events[:-1], start=1):
+        with watched.open(event.position) as stream:
             assert [
                 trans_id(rest) for rest in events_of(read(watched, stream, 5 - number))
             ] == written[number:]
@@ -179,7 +179,7 @@ def test_resuming_after_a_batch_gives_the_rest(watched: WatchedCollection) -> No
     later = watched.write(2)
 
     with watched.open(after) as stream:
-        assert [trans_id(one) for one in events_of(read(watched, stream, 2))] == later
+        assert [trans_id(event) for event in events_of(read(watched, stream, 2))] == later
 
 
 def test_earlier_writes_are_read_first(watched: WatchedCollection) -> None:
@@ -187,7 +187,7 @@ def test_earlier_writes_are_read_first(watched: WatchedCollection) -> None:
     written = watched.write(3)
 
     with watched.open(start) as stream:
-        assert [trans_id(one) for one in events_of(read(watched, stream, 3))] == written
+        assert [trans_id(event) for event in events_of(read(watched, stream, 3))] == written
 
 
 def test_reading_never_waits(watched: WatchedCollection) -> None:
@@ -209,4 +209,4 @@ def test_the_end_is_told_after_the_last_event(watched: WatchedCollection) -> Non
             for _ in range(1000):
                 batches += step(watched, stream)
 
-    assert [trans_id(one) for one in events_of(batches) if one.items] == written
+    assert [trans_id(event) for event in events_of(batches) if event.items] == written

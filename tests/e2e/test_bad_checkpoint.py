@@ -38,12 +38,12 @@ class Stored:
         if self.kind == "file":
             whole: Document = json.loads(self._path.read_text())
             return whole
-        found = self._documents.find_one({"_id": self._name})
-        assert found is not None
+        document = self._documents.find_one({"_id": self._name})
+        assert document is not None
         # The lease is not part of the checkpoint: reading takes the ownership for a moment.
         return {
             name: value
-            for name, value in found.items()
+            for name, value in document.items()
             if name not in ("owner", "epoch", "renewed_at")
         }
 

@@ -30,13 +30,13 @@ def test_a_missing_topic_is_refused_and_not_made(
 ) -> None:
     ended = run_command(name, settings={**settings, "kafka.topic": "no-such-topic"})
 
-    said = ended.error if name == "run" else ended.out
+    output = ended.error if name == "run" else ended.out
     assert ended.code == 78
     assert (
         "The topic no-such-topic does not exist, or this user may not see it. "
-        "Nothing was read or sent" in said
+        "Nothing was read or sent" in output
     )
-    assert "'job-bridge topics create' creates it; or set kafka.topic" in said
+    assert "'job-bridge topics create' creates it; or set kafka.topic" in output
     with kafka.admin() as admin:
         assert "no-such-topic" not in admin.list_topics()
 
@@ -111,7 +111,7 @@ def slow(
             what: pool.submit(run_command, name, settings={**given, **changed})
             for what, (name, changed) in wanted.items()
         }
-        return {what: each.result() for what, each in running.items()}
+        return {what: future.result() for what, future in running.items()}
 
 
 def test_a_wrong_password_is_refused(slow: dict[str, EndedCommand]) -> None:
@@ -150,7 +150,7 @@ def test_check_tells_why_no_broker_answers(
         and "Kafka is unreachable" in failures[0]
         and "Nothing is lost" in failures[0]
     )
-    assert any(each in failures[0] for each in words), failures[0]
+    assert any(cause in failures[0] for cause in words), failures[0]
     assert "Check kafka.bootstrap_servers and kafka.security_protocol" in failures[0]
     assert "replica set" in ended.out.splitlines()[0]  # the rest is looked at nevertheless
 

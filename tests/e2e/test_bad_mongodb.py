@@ -170,13 +170,13 @@ def test_a_view_is_refused(
 
     ended = run_command(name, settings={**settings, "mongo.collection": "seen"})
 
-    said = ended.error if name != "check" else ended.out
+    output = ended.error if name != "check" else ended.out
     assert ended.code == 78
     assert (
         f"{database}.seen is a view; change streams watch collections only. "
-        "Nothing was read or sent" in said
+        "Nothing was read or sent" in output
     )
-    assert "Set mongo.collection to the collection that the view reads" in said
+    assert "Set mongo.collection to the collection that the view reads" in output
     assert kafka.read(topic) == []
 
 

@@ -57,9 +57,9 @@ def file(folder: Path, text: str | bytes) -> Path:
     ],
 )
 def test_values_that_mongodb_cannot_store_are_refused(name: str, value: str, words: str) -> None:
-    said = complaint(settings={name: value})
+    error = complaint(settings={name: value})
 
-    assert f"JOB_BRIDGE_{name.replace('.', '_').upper()}: " in said and words in said
+    assert f"JOB_BRIDGE_{name.replace('.', '_').upper()}: " in error and words in error
 
 
 def test_all_problems_are_reported_by_their_given_names(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_all_problems_are_reported_by_their_given_names(tmp_path: Path) -> None:
         "JOB_BRIDGE_MONGO_PASSWORD_FILE": "/nowhere/password",
     }
 
-    said = complaint(
+    error = complaint(
         "--config",
         str(path),
         "--checkpoint-store",
@@ -80,40 +80,42 @@ def test_all_problems_are_reported_by_their_given_names(tmp_path: Path) -> None:
         settings=given,
     )
 
-    assert "10 problem(s)" in said
-    assert f"{path}: kafka.topic: " in said and "under_score" in said
-    assert f"{path}: kafka.sasl_pasword is unknown (did you mean kafka.sasl_password?)" in said
-    assert f"{path}: kafka.sasl_password: Input should be a valid string" in said
-    assert f"{path}: checkpiont.name is unknown (did you mean checkpoint.name?)" in said
-    assert f"{path}: http.port: Input should be less than or equal to 65535, not 99999" in said
-    assert "JOB_BRIDGE_KAFKA_SASL_MECHANISM: Input should be 'PLAIN'" in said
-    assert "JOB_BRIDGE_DELIVRY_MODE is unknown (did you mean JOB_BRIDGE_DELIVERY_MODE?)" in said
+    assert "10 problem(s)" in error
+    assert f"{path}: kafka.topic: " in error and "under_score" in error
+    assert f"{path}: kafka.sasl_pasword is unknown (did you mean kafka.sasl_password?)" in error
+    assert f"{path}: kafka.sasl_password: Input should be a valid string" in error
+    assert f"{path}: checkpiont.name is unknown (did you mean checkpoint.name?)" in error
+    assert f"{path}: http.port: Input should be less than or equal to 65535, not 99999" in error
+    assert "JOB_BRIDGE_KAFKA_SASL_MECHANISM: Input should be 'PLAIN'" in error
+    assert "JOB_BRIDGE_DELIVRY_MODE is unknown (did you mean JOB_BRIDGE_DELIVERY_MODE?)" in error
     assert (
         "JOB_BRIDGE_MONGO_PASSWORD_FILE: cannot read /nowhere/password: No such file or directory"
-        in said
+        in error
     )
-    assert "--checkpoint-store: Input should be 'mongo' or 'file', not 'kafka'" in said
-    assert "--start-from: 'yesterday' is not an ISO 8601 time" in said
+    assert "--checkpoint-store: Input should be 'mongo' or 'file', not 'kafka'" in error
+    assert "--start-from: 'yesterday' is not an ISO 8601 time" in error
 
 
 def test_only_the_source_in_use_is_checked(tmp_path: Path) -> None:
     """A bad value in a weaker source is ignored."""
     path = file(tmp_path, '[log]\nlevel = "loud"\nformat = "xml"\n')
 
-    said = complaint("--config", str(path), "--log-level", "louder", settings={"log.format": "csv"})
+    error = complaint(
+        "--config", str(path), "--log-level", "louder", settings={"log.format": "csv"}
+    )
 
-    assert "2 problem(s)" in said
-    assert "--log-level: " in said and "'louder'" in said
-    assert "JOB_BRIDGE_LOG_FORMAT: " in said and "'csv'" in said
+    assert "2 problem(s)" in error
+    assert "--log-level: " in error and "'louder'" in error
+    assert "JOB_BRIDGE_LOG_FORMAT: " in error and "'csv'" in error
 
 
 @pytest.mark.parametrize("protocol", ["SASL_SLL", "ssl", "", "plaintext"])
 def test_a_misspelt_security_protocol_is_not_plain_text(protocol: str) -> None:
-    said = complaint(settings={"kafka.security_protocol": protocol})
+    error = complaint(settings={"kafka.security_protocol": protocol})
 
     assert (
         "JOB_BRIDGE_KAFKA_SECURITY_PROTOCOL: Input should be 'PLAINTEXT', 'SSL', "
-        f"'SASL_PLAINTEXT' or 'SASL_SSL', not '{protocol}'" in said
+        f"'SASL_PLAINTEXT' or 'SASL_SSL', not '{protocol}'" in error
     )
 
 
@@ -121,10 +123,10 @@ def test_a_misspelt_security_protocol_is_not_plain_text(protocol: str) -> None:
     "topic", ["job_transitions", "job.transitions", "a b", "ümlaut", "", "x" * 246]
 )
 def test_an_invalid_topic_name_is_refused(topic: str) -> None:
-    said = complaint(settings={"kafka.topic": topic})
+    error = complaint(settings={"kafka.topic": topic})
 
-    assert "JOB_BRIDGE_KAFKA_TOPIC: " in said
-    assert "letters, digits and - only" in said or "1 to 245 characters" in said
+    assert "JOB_BRIDGE_KAFKA_TOPIC: " in error
+    assert "letters, digits and - only" in error or "1 to 245 characters" in error
 
 
 @pytest.mark.parametrize(
@@ -176,20 +178,20 @@ def test_a_secret_from_two_places_is_refused(tmp_path: Path) -> None:
     secret = tmp_path / "password"
     secret.write_text(f"{SECRET}\n")
 
-    said = complaint(
+    error = complaint(
         settings={"kafka.sasl_password": SECRET, "JOB_BRIDGE_KAFKA_SASL_PASSWORD_FILE": str(secret)}
     )
 
     assert (
         "JOB_BRIDGE_KAFKA_SASL_PASSWORD and JOB_BRIDGE_KAFKA_SASL_PASSWORD_FILE "
-        "are both set: keep one" in said
+        "are both set: keep one" in error
     )
 
 
 def test_only_secrets_may_come_from_files(tmp_path: Path) -> None:
-    said = complaint(settings={"JOB_BRIDGE_KAFKA_TOPIC_FILE": str(tmp_path)})
+    error = complaint(settings={"JOB_BRIDGE_KAFKA_TOPIC_FILE": str(tmp_path)})
 
-    assert "JOB_BRIDGE_KAFKA_TOPIC_FILE is unknown (did you mean JOB_BRIDGE_KAFKA_TOPIC?)" in said
+    assert "JOB_BRIDGE_KAFKA_TOPIC_FILE is unknown (did you mean JOB_BRIDGE_KAFKA_TOPIC?)" in error
 
 
 @pytest.mark.parametrize(
@@ -206,15 +208,15 @@ def test_a_broken_file_is_refused_with_the_place(
 ) -> None:
     path = file(tmp_path, text)
 
-    said = complaint("--config", str(path), settings={})
+    error = complaint("--config", str(path), settings={})
 
-    assert str(path) in said and words in said
+    assert str(path) in error and words in error
 
 
 def test_a_missing_file_is_refused() -> None:
-    said = complaint(settings={"JOB_BRIDGE_CONFIG": "/nowhere/bridge.toml"})
+    error = complaint(settings={"JOB_BRIDGE_CONFIG": "/nowhere/bridge.toml"})
 
-    assert "Cannot read the settings file /nowhere/bridge.toml: No such file or directory" in said
+    assert "Cannot read the settings file /nowhere/bridge.toml: No such file or directory" in error
 
 
 def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
@@ -222,11 +224,11 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
     loop = tmp_path / "bridge.toml"
     loop.symlink_to(loop)
 
-    said = complaint("--config", str(loop), settings={})
+    error = complaint("--config", str(loop), settings={})
 
     assert (
-        f"Cannot read the settings file {loop}: " in said
-        and "Check the path and its permissions" in said
+        f"Cannot read the settings file {loop}: " in error
+        and "Check the path and its permissions" in error
     )
 
 

@@ -17,7 +17,8 @@ from tests.support.servers.mongo import Client
 
 def document_ids(client: Client, name: str) -> list[object]:
     return [
-        each["_id"] for each in client["job_bridge"]["job_bridge_checkpoints"].find({"_id": name})
+        document["_id"]
+        for document in client["job_bridge"]["job_bridge_checkpoints"].find({"_id": name})
     ]
 
 
@@ -58,17 +59,19 @@ def test_check_tells_warnings_from_failures(
 
     ended = run_command("check", "--json", settings=settings)
 
-    found = json.loads(ended.out)
-    assert all(set(each) == {"level", "subject", "text", "todo", "exit_code"} for each in found)
-    failures = [each for each in found if each["level"] == "failure"]
-    warnings = [each for each in found if each["level"] == "warning"]
-    assert [each["text"] for each in failures] == [
+    findings = json.loads(ended.out)
+    assert all(
+        set(finding) == {"level", "subject", "text", "todo", "exit_code"} for finding in findings
+    )
+    failures = [finding for finding in findings if finding["level"] == "failure"]
+    warnings = [finding for finding in findings if finding["level"] == "warning"]
+    assert [failure["text"] for failure in failures] == [
         "min.insync.replicas 2 with 1 replica(s): no write can succeed"
     ]
     assert ended.code == failures[0]["exit_code"] == 75
-    assert {each["subject"] for each in warnings} == {"collection", "topic", "dead letters"}
+    assert {warning["subject"] for warning in warnings} == {"collection", "topic", "dead letters"}
     assert "when the collection exists: it needs an index on _update_time" in ended.out
-    assert all(each["todo"] for each in failures + warnings)
+    assert all(finding["todo"] for finding in failures + warnings)
 
 
 def test_check_looks_at_the_stored_position(settings: GivenSettings, start: MakeBridge) -> None:
@@ -80,7 +83,7 @@ def test_check_looks_at_the_stored_position(settings: GivenSettings, start: Make
 
     for ended in (during, after):
         assert ended.code == 0
-        assert "behind the newest write" in ended.out and "the stream opens there" in ended.out
+        assert "before the newest write" in ended.out and "the stream opens there" in ended.out
 
 
 def test_check_looks_whether_http_can_be_served(settings: GivenSettings, start: MakeBridge) -> None:
@@ -111,10 +114,10 @@ def test_start_from_is_ignored_after_the_first_start(
     check = run_command("check", "--start-from", "history", settings=settings)
     with start(start__from="history") as bridge:
         bridge.wait_ready()
-        said = " ".join(bridge.messages())
+        log = " ".join(bridge.messages())
         assert bridge.stop() == 0
 
     assert (
         check.code == 0 and "start.from = history is not used: there is a checkpoint" in check.out
     )
-    assert "start.from = history is not used: there is a checkpoint already" in said
+    assert "start.from = history is not used: there is a checkpoint already" in log

@@ -35,10 +35,10 @@ def commands(group: click.Group = main, path: tuple[str, ...] = ()) -> Iterator[
     """Every command by its words; groups are no commands of their own."""
     context = click.Context(group)
     for name in group.list_commands(context):
-        each = group.get_command(context, name)
-        assert each is not None
-        if isinstance(each, click.Group):
-            yield from commands(each, (*path, name))
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
         else:
             yield (*path, name)
 
@@ -79,19 +79,19 @@ def test_the_main_help_names_commands_and_exit_codes() -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_shell_completes_commands_and_options(shell: str) -> None:
-    found = get_completion_class(shell)
-    assert found is not None
-    completion = found(main, {}, "job-bridge", "_JOB_BRIDGE_COMPLETE")
+    completion_class = get_completion_class(shell)
+    assert completion_class is not None
+    completion = completion_class(main, {}, "job-bridge", "_JOB_BRIDGE_COMPLETE")
 
     assert "_JOB_BRIDGE_COMPLETE" in completion.source()
-    assert {each.value for each in completion.get_completions([], "to")} == {"token", "topics"}
-    assert {each.value for each in completion.get_completions(["token"], "")} == {
+    assert {item.value for item in completion.get_completions([], "to")} == {"token", "topics"}
+    assert {item.value for item in completion.get_completions(["token"], "")} == {
         "show",
         "set",
         "clear",
     }
     assert "--kafka-topic" in {
-        each.value for each in completion.get_completions(["run"], "--kafka")
+        item.value for item in completion.get_completions(["run"], "--kafka")
     }
 
 
@@ -135,9 +135,9 @@ def test_tail_prints_what_happens_and_touches_nothing(
         printed = [json.loads(line) for line in process.stdout]
 
     assert process.returncode == 0
-    assert len(printed) == 4 and all(each["state"] == "created" for each in printed)
+    assert len(printed) == 4 and all(message["state"] == "created" for message in printed)
     begun = ids.index(printed[0]["job_id"])
-    assert [each["job_id"] for each in printed] == ids[begun : begun + 4]
+    assert [message["job_id"] for message in printed] == ids[begun : begun + 4]
     assert client[database].list_collection_names() == ["jobs"]
 
 
@@ -221,7 +221,10 @@ def test_topics_are_made_once(settings: GivenSettings, kafka: Kafka, topic: str)
         f"{topic}-new-dlq: already exists",
     ]
     with kafka.admin() as admin:
-        there = {each["name"]: len(each["partitions"]) for each in admin.describe_topics(None)}
+        there = {
+            description["name"]: len(description["partitions"])
+            for description in admin.describe_topics(None)
+        }
     assert there[f"{topic}-new"] == 4 and there[f"{topic}-new-dlq"] == 1
 
 

@@ -40,13 +40,13 @@ def listed(settings: GivenSettings, *arguments: str) -> list[dict[str, str]]:
 def test_they_are_listed_with_place_and_reason(
     letters: tuple[str, str], settings: GivenSettings
 ) -> None:
-    found = listed(settings)
+    listing = listed(settings)
 
-    assert [one["job_id"] for one in found] == list(letters)
-    assert [one["place"] for one in found] == ["0:0", "0:1"]
+    assert [letter["job_id"] for letter in listing] == list(letters)
+    assert [letter["place"] for letter in listing] == ["0:0", "0:1"]
     assert (
-        "more than topic" in found[0]["error_dlq"]
-        and "the time is missing" in found[1]["error_dlq"]
+        "more than topic" in listing[0]["error_dlq"]
+        and "the time is missing" in listing[1]["error_dlq"]
     )
     lines = run_command("dead-letters", "list", settings=settings).out.splitlines()
     assert (
@@ -55,7 +55,7 @@ def test_they_are_listed_with_place_and_reason(
         and letters[1] in lines[1]
         and "the time is missing" in lines[1]
     )
-    assert listed(settings, "--since", "1h") == found
+    assert listed(settings, "--since", "1h") == listing
 
 
 def test_what_a_job_holds_moves_no_cursor(
@@ -70,7 +70,7 @@ def test_what_a_job_holds_moves_no_cursor(
     listing = run_command("dead-letters", "list", settings=settings)
 
     assert listing.out.count("\n") == 1 and r" run\x1b[2Jning next " in listing.out
-    assert [one["state"] for one in listed(settings)] == ["run\x1b[2Jning\nnext"]
+    assert [letter["state"] for letter in listed(settings)] == ["run\x1b[2Jning\nnext"]
 
 
 def test_one_is_shown_whole(letters: tuple[str, str], settings: GivenSettings) -> None:
@@ -89,7 +89,7 @@ def test_a_repaired_dead_letter_keeps_its_identity(
     ended = run_command("dead-letters", "retry", "0:0", settings=settings)
 
     assert (ended.code, ended.out) == (0, f"1 of 1 transition(s) sent to {topic}\n")
-    record = next(one for one in kafka.read(topic) if header(one, "ce_origin") == b"retry")
+    record = next(record for record in kafka.read(topic) if header(record, "ce_origin") == b"retry")
     (value,) = values([record])
     # Whole, as the job has it, not shortened as in the letter.
     assert (value["job_id"], value["state"], value["trans_id"]) == (

@@ -95,9 +95,9 @@ def test_it_ends_by_itself_with_a_summary(demos: list[Demo], tmp_path: Path, dri
     assert time.monotonic() - began < FIRST_MESSAGE_SECONDS
     code, output = demo.rest()
 
-    found = SUMMARY.search(output)
-    assert code == 0 and found is not None, output
-    jobs, committed, messages, missing, repeated, out_of_order = map(int, found.groups())
+    summary = SUMMARY.search(output)
+    assert code == 0 and summary is not None, output
+    jobs, committed, messages, missing, repeated, out_of_order = map(int, summary.groups())
     assert (jobs, missing, repeated, out_of_order) == (3, 0, 0, 0)
     assert messages == committed >= 3 * 3
     assert "\x1b[" not in output
@@ -110,11 +110,11 @@ def test_crashes_lose_nothing_and_are_counted(demos: list[Demo], tmp_path: Path)
 
     code, output = demo.rest()
 
-    found = SUMMARY.search(output)
+    summary = SUMMARY.search(output)
     kills = re.search(r"the bridge was killed (\d+) times", output)
-    assert code == 0 and found is not None and kills is not None, output
+    assert code == 0 and summary is not None and kills is not None, output
     assert int(kills[1]) >= 1
-    assert (found[4], found[6]) == ("0", "0")
+    assert (summary[4], summary[6]) == ("0", "0")
     assert demo.left_behind() == []
 
 

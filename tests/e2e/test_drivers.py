@@ -55,13 +55,13 @@ def test_the_drivers_share_checkpoints_and_partitions(
 
     homes: Mapping[bytes | None, set[int]] = {
         key: {record.partition for record in kafka.read(topic) if record.key == key}
-        for key in {one.key for one in kafka.read(topic)}
+        for key in {record.key for record in kafka.read(topic)}
     }
     assert [published_states(kafka, topic, job_id) for job_id in ids[:10]] == [
         [*GOOD, "error", "error"]
     ] * 10
     assert [published_states(kafka, topic, job_id) for job_id in ids[10:]] == [list(GOOD)] * 10
-    assert len(homes) == 20 and {len(each) for each in homes.values()} == {1}
+    assert len(homes) == 20 and {len(partitions) for partitions in homes.values()} == {1}
 
 
 @pytest.mark.parametrize("driver", DRIVERS)

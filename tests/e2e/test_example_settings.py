@@ -21,16 +21,16 @@ UNITS = {"_seconds": "seconds", "_bytes": "bytes", "_per_hour": "hour"}
 
 def shown() -> dict[str, tuple[str, str]]:
     """Every setting of the file: its value as written, and the comment above it."""
-    found: dict[str, tuple[str, str]] = {}
+    settings: dict[str, tuple[str, str]] = {}
     section, comment = "", ""
     for line in EXAMPLE.read_text().splitlines():
         if line.startswith("["):
             section = line.strip("[]")
         elif setting := SETTING.fullmatch(line):
-            assert f"{section}.{setting[1]}" not in found, f"{setting[1]} stands twice"
-            found[f"{section}.{setting[1]}"] = (setting[2], comment)
+            assert f"{section}.{setting[1]}" not in settings, f"{setting[1]} stands twice"
+            settings[f"{section}.{setting[1]}"] = (setting[2], comment)
         comment = f"{comment} {line.removeprefix('# ')}" if line.startswith("# ") else ""
-    return found
+    return settings
 
 
 def written(default: Any) -> str:

@@ -28,7 +28,7 @@ def test_a_job_without_any_time_is_dead_lettered(
 
     assert [sweep_once({**by_job, "jobs.profile": "ee2"}) for _ in range(2)] == [1, 0]
 
-    assert [one["job_id"] for one in dead_letters(kafka, topic)] == [str(job["_id"])]
+    assert [letter["job_id"] for letter in dead_letters(kafka, topic)] == [str(job["_id"])]
 
 
 def test_a_job_back_in_its_state_stays_tagged(

@@ -92,10 +92,10 @@ def as_users(
 
 def levels(checked: EndedCommand) -> dict[str, set[str]]:
     """The findings of ``check --json``: subjects by level."""
-    found: dict[str, set[str]] = {}
-    for each in json.loads(checked.out):
-        found.setdefault(each["level"], set()).add(each["subject"])
-    return found
+    subjects: dict[str, set[str]] = {}
+    for finding in json.loads(checked.out):
+        subjects.setdefault(finding["level"], set()).add(finding["subject"])
+    return subjects
 
 
 @contextmanager
@@ -106,9 +106,12 @@ def running(settings: GivenSettings, folder: Path) -> Iterator[BridgeProcess]:
 
 def test_the_scripts_grant_no_more_than_they_say() -> None:
     actions = {
-        one for role in roles().values() for each in role["privileges"] for one in each["actions"]
+        action
+        for role in roles().values()
+        for privilege in role["privileges"]
+        for action in privilege["actions"]
     }
-    operations = {one.name for _, each in grants() for one in each}
+    operations = {operation.name for _, granted in grants() for operation in granted}
 
     assert actions == {
         "find",

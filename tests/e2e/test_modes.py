@@ -34,7 +34,7 @@ TRANSITIONS = {"delivery.mode": "background-transitions", **SWEEP}
 
 
 def lost(verdict: Verdict) -> set[str]:
-    return {one.rpartition(" ")[2] for one in verdict.lost}
+    return {example.rpartition(" ")[2] for example in verdict.lost}
 
 
 # Fire and forget
@@ -106,7 +106,9 @@ def test_synchronous_reports_an_error_and_loses_nothing(
             line["message"] for line in bridge.all_lines() if line.get("exit_code") == SEND_FAILED
         )
         failed = next(
-            one for one in scenario.acknowledged if f"{one.job_id}, state {one.state}:" in line
+            commit
+            for commit in scenario.acknowledged
+            if f"{commit.job_id}, state {commit.state}:" in line
         )
         assert line.startswith(f"send failed: Job {failed.job_id}, state {failed.state}: ")
         assert "did not acknowledge it within 3 s" in line

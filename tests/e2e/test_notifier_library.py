@@ -71,10 +71,10 @@ def test_many_threads_may_notify_at_once(kafka: Kafka, topic: str, driver: str) 
                 notifier.notify(f"job-{number}", state, NOW)
 
         threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-        for each in threads:
-            each.start()
-        for each in threads:
-            each.join()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
     assert all(published_states(kafka, topic, f"job-{number}") == list(GOOD) for number in range(8))
 
@@ -169,8 +169,8 @@ def test_fire_and_forget_logs_once_and_sends_later(
         poll(lambda: len(tries) > 3, "several tries", 120)
         kafka.create_topic(name)
 
-    (said,) = [line for line in caplog.messages if f"The topic {name} does not exist" in line]
-    assert "10000 messages wait" in said and "topics create" in said
+    (message,) = [line for line in caplog.messages if f"The topic {name} does not exist" in line]
+    assert "10000 messages wait" in message and "topics create" in message
     assert notifier.lost == 0 and published_states(kafka, name, "job-1") == ["created"]
 
 

@@ -128,8 +128,12 @@ def test_a_made_identity_is_the_same_each_time(
     sent = [record for record in kafka.read(topic) if record.key == job_id.encode()]
     identities = [value["trans_id"] for value in values(sent)]
     assert len(identities) == 4 and identities[:2] == identities[2:]
-    assert len(set(identities)) == 2 and all(uuid.UUID(each).version == 5 for each in identities)
-    assert [header(record, "ce_id") for record in sent] == [each.encode() for each in identities]
+    assert len(set(identities)) == 2 and all(
+        uuid.UUID(identity).version == 5 for identity in identities
+    )
+    assert [header(record, "ce_id") for record in sent] == [
+        identity.encode() for identity in identities
+    ]
 
 
 def test_a_rewritten_history_is_sent_again_in_order(
@@ -146,7 +150,8 @@ def test_a_rewritten_history_is_sent_again_in_order(
         then_a_good_job(bridge, jobs, kafka, topic, before=4)
 
         assert any(
-            "written anew: all 3 transitions are sent again" in line for line in bridge.messages()
+            "the history of a job was rewritten: all 3 transitions are sent again" in line
+            for line in bridge.messages()
         )
     mine = [value for value in values(kafka.read(topic)) if value["job_id"] == job_id]
     assert [value["state"] for value in mine] == ["created", "created", "job_submitted", "error"]

@@ -146,9 +146,9 @@ def test_a_killed_recovery_resumes_at_its_cursor(scenario: FaultScenario) -> Non
     )
     with MongoClient[Any](scenario.mongo.uri) as client:
         committed = [
-            one["trans_id"]
+            element["trans_id"]
             for job in client[scenario.database].jobs.find()
-            for one in job["transition_times"]
+            for element in job["transition_times"]
         ]
     assert set(committed) == set(arrived)
     repeated = sum(arrived.values()) - len(arrived)

@@ -32,9 +32,9 @@ def scenario(make_scenario: MakeScenario, forgetful: MongoDeployment) -> FaultSc
 @pytest.fixture
 def jobs(scenario: FaultScenario) -> Iterator[Jobs]:
     with MongoClient[dict[str, Any]](scenario.mongo.uri, w="majority") as client:
-        found = client[scenario.database].jobs
-        found.create_index("_update_time")
-        yield found
+        collection = client[scenario.database].jobs
+        collection.create_index("_update_time")
+        yield collection
 
 
 def begun(job_id: str, ahead: float = 0.0) -> dict[str, Any]:
@@ -59,13 +59,14 @@ def first_arrivals(scenario: FaultScenario) -> list[str]:
     """First arrivals, in their order."""
     return list(
         dict.fromkeys(
-            json.loads(one.value or b"")["trans_id"] for one in scenario.kafka.read(scenario.topic)
+            json.loads(record.value or b"")["trans_id"]
+            for record in scenario.kafka.read(scenario.topic)
         )
     )
 
 
 def committed(jobs: Jobs) -> set[str]:
-    return {one["trans_id"] for job in jobs.find() for one in job["transition_times"]}
+    return {element["trans_id"] for job in jobs.find() for element in job["transition_times"]}
 
 
 def test_a_job_dated_back_meanwhile_is_recovered(scenario: FaultScenario, jobs: Jobs) -> None:
@@ -81,7 +82,9 @@ def test_a_job_dated_back_meanwhile_is_recovered(scenario: FaultScenario, jobs: 
 
     poll(lambda: scenario.checkpoint()["gap"] is None, "the end of the recovery", 200)
     poll(lambda: committed(jobs) == set(first_arrivals(scenario)), "everything", 120)
-    assert [one for one in first_arrivals(scenario) if one.startswith("set-back")] == [
+    assert [
+        trans_id for trans_id in first_arrivals(scenario) if trans_id.startswith("set-back")
+    ] == [
         "set-back/0",
         "set-back/1",
     ]

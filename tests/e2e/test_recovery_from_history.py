@@ -17,7 +17,7 @@ from tests.support.backlog import load
 from tests.support.delivery_case import ONE_DELIVERY
 from tests.support.fault_scenario import FaultScenario
 from tests.support.servers.mongo import MongoDeployment
-from tests.support.servers.records import Record
+from tests.support.servers.records import TopicRecord
 from tests.support.simulator import Workload
 from tests.support.small_oplog import roll_past
 
@@ -109,8 +109,8 @@ def test_without_history_the_latest_state_is_recovered(
         bridge.start().wait_ready()
 
     published = [
-        (one["job_id"], one["state"])
-        for one in (json.loads(record.value or b"") for record in recovered(scenario))
+        (message["job_id"], message["state"])
+        for message in (json.loads(record.value or b"") for record in recovered(scenario))
     ]
     # The last job of before shares its second with the checkpoint.
     assert (
@@ -123,11 +123,11 @@ def test_without_history_the_latest_state_is_recovered(
     assert bridge.stop() == 0
 
 
-def recovered(scenario: FaultScenario) -> list[Record]:
+def recovered(scenario: FaultScenario) -> list[TopicRecord]:
     return [
-        one
-        for one in scenario.kafka.read(scenario.topic)
-        if dict(one.headers).get("ce_origin") == b"recovery"
+        record
+        for record in scenario.kafka.read(scenario.topic)
+        if dict(record.headers).get("ce_origin") == b"recovery"
     ]
 
 
@@ -160,6 +160,6 @@ def test_many_thousand_jobs_in_the_gap(scenario: FaultScenario) -> None:
         for job in client[scenario.database].jobs.find(
             {}, {"id": 1, "transition_times.trans_id": 1}
         ):
-            published = [one["trans_id"] for one in job["transition_times"]]
+            published = [element["trans_id"] for element in job["transition_times"]]
             assert list(dict.fromkeys(order.pop(job["id"]))) == published
     assert not order

@@ -27,9 +27,9 @@ def test_a_job_is_sent_with_its_identities(
         and published_states(kafka, topic, other["id"]) == []
     )
     assert [value["trans_id"] for value in values(records)] == [
-        one["trans_id"] for one in job["transition_times"]
+        element["trans_id"] for element in job["transition_times"]
     ]
-    assert {header(one, "ce_origin") for one in records} == {b"replay"}
+    assert {header(record, "ce_origin") for record in records} == {b"replay"}
 
 
 def test_a_time_is_that_of_the_transition(

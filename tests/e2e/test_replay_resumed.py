@@ -56,19 +56,21 @@ def options_in(words: Sequence[str], option: str) -> list[str]:
 def test_an_interrupted_replay_names_the_remaining_jobs(
     settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
-    known = [str(jobs.add_past(*GOOD)["id"]) for _ in range(12)]
+    job_ids = [str(jobs.add_past(*GOOD)["id"]) for _ in range(12)]
     # Not in MongoDB's order, with unknown ids, and one id twice.
-    asked = ["nobody", *reversed(known[6:]), "no one", known[11], *known[:6], "none"]
+    requested = ["nobody", *reversed(job_ids[6:]), "no one", job_ids[11], *job_ids[:6], "none"]
 
-    rest = interrupted([word for one in asked for word in ("--job", one)], settings, kafka, topic)
+    rest = interrupted(
+        [word for job_id in requested for word in ("--job", job_id)], settings, kafka, topic
+    )
 
-    left = options_in(rest, "--job")
-    assert left == list(dict.fromkeys(asked))[-len(left) :]
-    assert [one for one in known if one in left] == [
-        one for one in known if not published_states(kafka, topic, one)
+    remaining = options_in(rest, "--job")
+    assert remaining == list(dict.fromkeys(requested))[-len(remaining) :]
+    assert [job_id for job_id in job_ids if job_id in remaining] == [
+        job_id for job_id in job_ids if not published_states(kafka, topic, job_id)
     ]
     assert run_command(*rest, settings=settings).code == 0
-    assert all(published_states(kafka, topic, one) == list(GOOD) for one in known)
+    assert all(published_states(kafka, topic, job_id) == list(GOOD) for job_id in job_ids)
 
 
 def test_the_command_to_resume_repeats_all_options(
@@ -105,8 +107,8 @@ def test_the_command_to_resume_repeats_all_options(
     ended = run_command(*rest, settings=settings)
     assert ended.code == 0, ended.err
     records = kafka.read(other)
-    assert {header(one, "ce_origin") for one in records} == {None}
-    assert {one["trans_id"] for job in made for one in job["transition_times"][1:]} == {
+    assert {header(record, "ce_origin") for record in records} == {None}
+    assert {element["trans_id"] for job in made for element in job["transition_times"][1:]} == {
         value["trans_id"] for value in values(records)
     }
     assert len(records) <= 20 + 4

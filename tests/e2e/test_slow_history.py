@@ -61,10 +61,10 @@ def one_slow_query(scenario: FaultScenario) -> Iterator[None]:
 def is_asked(scenario: FaultScenario) -> bool:
     """Whether a query of the jobs by the bridge is under way."""
     with scenario.mongo.client(0) as client:
-        found = client.admin.command(
+        operations = client.admin.command(
             {"currentOp": 1, "appName": "job-bridge", "command.find": "jobs", "active": True}
         )
-    return bool(found["inprog"])
+    return bool(operations["inprog"])
 
 
 def starts_beside_another(scenario: FaultScenario, bridge: BridgeProcess) -> None:

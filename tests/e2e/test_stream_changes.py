@@ -72,7 +72,11 @@ def test_a_collection_renamed_while_running_loses_nothing(scenario: FaultScenari
 def stop_at_a_transition(scenario: FaultScenario) -> None:
     """Store the position right after the last message, as if the bridge had stopped there."""
     arrived = scenario.arrived()
-    last = max(each.token for each in scenario.witness.transitions if each.trans_id in arrived)
+    last = max(
+        transition.token
+        for transition in scenario.witness.transitions
+        if transition.trans_id in arrived
+    )
     scenario.change_checkpoint({"token": last, "cluster_time": list(cluster_time_of(last))})
 
 

@@ -42,8 +42,8 @@ def test_a_full_disk_is_said_in_one_line(arguments: tuple[str, ...], tmp_path: P
 
     assert done.returncode == 75
     assert done.stderr.splitlines() == [
-        "job-bridge: cannot write: No space left on device. What was done is done; "
-        "the rest of the output is missing"
+        "job-bridge: cannot write the output: No space left on device. "
+        "Completed work stays done; the rest of the output is missing"
     ]
 
 
@@ -83,7 +83,7 @@ def test_an_argument_that_is_no_text_is_refused() -> None:
 
     assert done.returncode == 64
     assert done.stderr == (
-        "job-bridge: usage: 'job-\\udcff' is no text in this locale's encoding (utf-8). "
+        "job-bridge: usage: 'job-\\udcff' is not valid text in this locale's encoding (utf-8). "
         "Nothing was read or sent. "
         "Use UTF-8, in a locale that supports it\n"
     )

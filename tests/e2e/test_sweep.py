@@ -18,10 +18,10 @@ from tests.support.sweeps import TAG, sweep_once
 
 def unsent(jobs: JobWriter) -> list[str]:
     return [
-        one["state"]
+        element["state"]
         for job in jobs.collection.find()
-        for one in job["transition_times"]
-        if one.get("notif_sent") is False
+        for element in job["transition_times"]
+        if element.get("notif_sent") is False
     ]
 
 
@@ -33,7 +33,8 @@ def sent_already(job: Document, *numbers: int) -> Document:
     """The same history with some transitions sent."""
     return {
         "transition_times": [
-            one | {"notif_sent": n in numbers} for n, one in enumerate(job["transition_times"])
+            element | {"notif_sent": n in numbers}
+            for n, element in enumerate(job["transition_times"])
         ],
     }
 
@@ -53,7 +54,7 @@ def test_old_unsent_transitions_are_sent_and_noted(
     assert published_states(kafka, topic, young["id"]) == []
     assert unsent(jobs) == list(GOOD)
     records = kafka.read(topic)
-    assert {header(one, "ce_origin") for one in records} == {b"sweep"}
+    assert {header(record, "ce_origin") for record in records} == {b"sweep"}
     assert values(records)[-1].keys() == {"job_id", "state", "time", "trans_id"}
     assert sweep_once(by_transition) == 0
 
@@ -106,7 +107,7 @@ def test_invalid_transitions_are_skipped_or_dead_lettered_once(
     assert [sweep_once(by_job) for _ in range(2)] == [2, 0]
 
     assert published_states(kafka, topic, good["id"]) == ["created"] * 2
-    assert [one["error_dlq"].partition(";")[0] for one in dead_letters(kafka, topic)] == [
+    assert [letter["error_dlq"].partition(";")[0] for letter in dead_letters(kafka, topic)] == [
         "the time is missing"
     ]
     assert [job["id"] for job in jobs.collection.find(tagged)] == [7], (
@@ -125,7 +126,8 @@ def test_an_unwritable_job_is_named_and_skipped(
     for settings in (by_transition, by_job):
         ended = run_command("sweep", "--once", settings=settings)
         assert (ended.code, ended.out) == (0, "2 messages sent\n")
-        assert "does not let 1 job(s) be written" in ended.err and invalid["id"] in ended.err
+        assert "MongoDB rejects writes to 1 job(s)" in ended.err and invalid["id"] in ended.err
+        assert "their tags stay and each sweep sends them again" in ended.err
 
     assert published_states(kafka, topic, good["id"]) == ["created"] * 2
     assert (
@@ -159,9 +161,9 @@ def test_a_contradictory_job_is_named_and_sent_once(
 ) -> None:
     """Its state and its history disagree."""
     odd = jobs.add_past(*GOOD, state="error", **{TAG: True})
-    said = tmp_path / "said"
+    output = tmp_path / "output"
     with (
-        said.open("w") as file,
+        output.open("w") as file,
         subprocess.Popen(
             [sys.executable, "-m", "bridge", "sweep"],
             env=environment({**by_job, "sweep.every_seconds": "0.3"}),
@@ -170,15 +172,15 @@ def test_a_contradictory_job_is_named_and_sent_once(
             stderr=file,
         ) as process,
     ):
-        poll(lambda: said.read_text().count("messages sent\n") >= 4, "four sweeps", 120)
+        poll(lambda: output.read_text().count("messages sent\n") >= 4, "four sweeps", 120)
         process.terminate()
 
     assert process.returncode == 0
     assert published_states(kafka, topic, odd["id"]) == ["complete"]
-    assert said.read_text().count("1 messages sent") == 1
+    assert output.read_text().count("1 messages sent") == 1
     assert (
-        said.read_text().count(
-            f"job {odd['id']} is in state error and its history ends with complete"
+        output.read_text().count(
+            f"job {odd['id']} is in state error, but its history ends with complete"
         )
         == 1
     )
@@ -221,10 +223,10 @@ def test_two_sweepers_at_once_lose_nothing(
 
 
 def told_of(kafka: Kafka, topic: str) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    states: dict[str, list[str]] = {}
     for value in values(kafka.read(topic)):
-        found.setdefault(value["job_id"], []).append(value["state"])
-    return found
+        states.setdefault(value["job_id"], []).append(value["state"])
+    return states
 
 
 def test_it_sweeps_again_and_again_until_stopped(

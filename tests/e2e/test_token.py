@@ -182,12 +182,12 @@ def test_changing_the_token_warns_about_unpublished_history(
     assert after and after["gap"] == record["gap"]
 
 
-@pytest.mark.parametrize("place", ["yesterday", "82zz", "2026-03-02T18:00:00", "8212", ""])
-def test_neither_time_nor_token_is_a_usage_error(place: str, settings: GivenSettings) -> None:
-    ended: EndedCommand = run_command("token", "set", place, "--yes", settings=settings)
+@pytest.mark.parametrize("text", ["yesterday", "82zz", "2026-03-02T18:00:00", "8212", ""])
+def test_neither_time_nor_token_is_a_usage_error(text: str, settings: GivenSettings) -> None:
+    ended: EndedCommand = run_command("token", "set", text, "--yes", settings=settings)
 
     assert ended.code == 64
-    assert f"{place!r} is neither a resume token nor a usable time" in ended.error
+    assert f"{text!r} is neither a resume token nor a usable time" in ended.error
     assert shown(settings) is None
 
 

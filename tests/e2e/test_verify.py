@@ -59,7 +59,7 @@ def test_only_the_asked_time_is_compared(given: GivenSettings, jobs: JobWriter) 
     document = verify(given, "--from", (now - timedelta(hours=1)).isoformat(), "--to", "5m")
 
     assert counts(document) == {"transitions": 3, "missing": 3}
-    assert all(recent["id"] in one for one in document["examples"]["missing"])
+    assert all(recent["id"] in example for example in document["examples"]["missing"])
 
 
 def test_transitions_still_in_flight_are_left_out(given: dict[str, str], jobs: JobWriter) -> None:
@@ -155,7 +155,10 @@ def removed(kafka: Kafka, topic: str) -> None:
     """Remove all that the topic has, as its retention does."""
     with kafka.admin() as admin:
         admin.delete_records(
-            {TopicPartition(topic, one.partition): one.offset + 1 for one in kafka.read(topic)}
+            {
+                TopicPartition(topic, record.partition): record.offset + 1
+                for record in kafka.read(topic)
+            }
         )
 
 
@@ -230,8 +233,8 @@ def test_foreign_messages_in_the_topics_are_strange(
     jobs.add_past(*GOOD)
     replay(given, "--since", "1h")
     producer = KafkaProducer(bootstrap_servers=kafka.internal)
-    for each in (topic, f"{topic}-dlq"):
-        producer.send(each, b"[" * 200_000, partition=0).get(30)
+    for name in (topic, f"{topic}-dlq"):
+        producer.send(name, b"[" * 200_000, partition=0).get(30)
     producer.close()
 
     document = verify(given)

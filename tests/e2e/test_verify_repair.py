@@ -46,7 +46,7 @@ def test_missing_transitions_are_named_and_repaired_in_order(
         == published_states(kafka, topic, none["id"])
         == list(GOOD)
     )
-    assert {header(one, "ce_origin") for one in kafka.read(topic)} == {b"replay"}
+    assert {header(record, "ce_origin") for record in kafka.read(topic)} == {b"replay"}
 
 
 def test_a_repair_reports_as_json_and_as_text(given: GivenSettings, jobs: JobWriter) -> None:
@@ -84,6 +84,6 @@ def test_an_invalid_missing_transition_becomes_a_dead_letter(
         0,
         {"transitions": 3, "messages": 2, "set_aside": 1},
     )
-    assert [one["error_dlq"].partition(";")[0] for one in dead_letters(kafka, topic)] == [
+    assert [letter["error_dlq"].partition(";")[0] for letter in dead_letters(kafka, topic)] == [
         "the state is int, not text"
     ]

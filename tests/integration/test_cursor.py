@@ -47,7 +47,9 @@ class CursorScenario:
             {"$currentOp": {"idleCursors": True}},
             {"$match": {"ns": self.jobs.full_name, "type": "idleCursor"}},
         ]
-        return [one["cursor"]["cursorId"] for one in self.others.admin.aggregate(stages)]
+        return [
+            operation["cursor"]["cursorId"] for operation in self.others.admin.aggregate(stages)
+        ]
 
     def close(self) -> None:
         self.client.close()
@@ -71,19 +73,19 @@ def test_all_its_commands_are_of_one_session(scenario: CursorScenario) -> None:
     cursor.close()
 
     sent = [
-        one
-        for one in scenario.sent.commands
-        if next(iter(one)) in ("aggregate", "getMore", "killCursors")
+        command
+        for command in scenario.sent.commands
+        if next(iter(command)) in ("aggregate", "getMore", "killCursors")
     ]
-    assert [next(iter(one)) for one in sent] == ["aggregate", "getMore", "killCursors"]
-    assert len({bytes(one["lsid"]["id"]) for one in sent}) == 1
+    assert [next(iter(command)) for command in sent] == ["aggregate", "getMore", "killCursors"]
+    assert len({bytes(command["lsid"]["id"]) for command in sent}) == 1
 
 
 def test_events_come_once_and_in_order(scenario: CursorScenario) -> None:
     written = scenario.write(BATCH_SIZE * 2 + 10)
     cursor = ChangeStreamCursor(scenario.jobs)
     answers = [parse_reply(cursor.open(scenario.stages))]
-    while sum(len(one.events) for one in answers) < len(written):
+    while sum(len(batch.events) for batch in answers) < len(written):
         answers.append(parse_reply(cursor.more(1000)))
     cursor.close()
 

@@ -30,25 +30,27 @@ def test_exactly_the_services_commits_are_read_in_order(
 ) -> None:
     commits: list[Identity] = []
 
-    def each(outcome: Any) -> None:
+    def note(outcome: Any) -> None:
         assert isinstance(outcome, Commit)
         commits.append(Identity(outcome.job_id, outcome.state, outcome.trans_id, outcome.sequence))
 
     async def whole() -> None:
         workload = Workload(jobs=25, rate=None, seed=5)
-        await play(mongo.uri, jobs.database.name, workload, stop=asyncio.Event(), on_commit=each)
+        await play(mongo.uri, jobs.database.name, workload, stop=asyncio.Event(), on_commit=note)
 
     with jobs.reading() as reader:
         asyncio.run(asyncio.wait_for(whole(), 60))
         end = jobs.end_position()
         jobs.insert()
         reader.read_past(end)
-        found = reader.identities[:-1]
+        identities = reader.identities[:-1]
 
-    assert sorted(found) == sorted(commits)
-    for job_id in {one.job_id for one in found}:
-        assert [one for one in found if one.job_id == job_id] == jobs.history(job_id)
-    assert len(reader.events) == len(found) + 1, "noise did not come as far as the bridge"
+    assert sorted(identities) == sorted(commits)
+    for job_id in {identity.job_id for identity in identities}:
+        assert [identity for identity in identities if identity.job_id == job_id] == jobs.history(
+            job_id
+        )
+    assert len(reader.events) == len(identities) + 1, "noise did not come as far as the bridge"
 
 
 def test_each_transition_has_the_services_time(jobs: SourceUnderTest) -> None:
@@ -59,8 +61,8 @@ def test_each_transition_has_the_services_time(jobs: SourceUnderTest) -> None:
 
     document = jobs.collection.find_one({"id": job_id})
     assert document is not None
-    assert [one.time for one in reader.items if isinstance(one, Transition)] == [
-        one["time"].isoformat() for one in document["transition_times"]
+    assert [item.time for item in reader.items if isinstance(item, Transition)] == [
+        element["time"].isoformat() for element in document["transition_times"]
     ]
     assert all(event.committed is not None for event in reader.events)
 
@@ -71,19 +73,19 @@ def test_transitions_within_one_millisecond_are_all_read(jobs: SourceUnderTest) 
         job_id = jobs.insert(_update_time=moment)
         for state in ("download_submitted", "job_submitting", "job_submitted"):
             jobs.advance(job_id, state, moment)
-        found = reader.read_transitions(4)
+        identities = reader.read_transitions(4)
 
-    assert found == jobs.history(job_id)
+    assert identities == jobs.history(job_id)
 
 
 def test_a_state_entered_twice_is_read_twice(jobs: SourceUnderTest) -> None:
     with jobs.reading() as reader:
         job_id = jobs.insert()
         jobs.advance(job_id, "created")
-        found = reader.read_transitions(2)
+        identities = reader.read_transitions(2)
 
-    assert found == jobs.history(job_id)
-    assert [one.state for one in found] == ["created", "created"]
+    assert identities == jobs.history(job_id)
+    assert [identity.state for identity in identities] == ["created", "created"]
 
 
 def test_another_array_does_not_hide_a_transition(jobs: SourceUnderTest) -> None:
@@ -92,9 +94,9 @@ def test_another_array_does_not_hide_a_transition(jobs: SourceUnderTest) -> None
         jobs.advance(
             job_id, "complete", outputs=[{"file": f"f{n}"} for n in range(2000)], traceback=None
         )
-        found = reader.read_transitions(2)
+        identities = reader.read_transitions(2)
 
-    assert found == jobs.history(job_id)
+    assert identities == jobs.history(job_id)
 
 
 def noise(jobs: SourceUnderTest, job_id: str) -> None:
@@ -126,9 +128,9 @@ def test_noise_is_no_transition_however_it_looks(jobs: SourceUnderTest) -> None:
             {"id": job_id, "state": "error", "transition_times": [{"state": "error"}]}
         )
         last = jobs.insert()
-        found = reader.read_transitions(2)
+        identities = reader.read_transitions(2)
 
-    assert found == [jobs.history(job_id)[0], *jobs.history(last)]
+    assert identities == [jobs.history(job_id)[0], *jobs.history(last)]
     """Only a document set as an element reaches the bridge."""
     assert [event.skipped for event in reader.events] == ["", "no_transition", ""]
 
@@ -151,9 +153,9 @@ def test_two_elements_are_two_transitions_of_one_event(jobs: SourceUnderTest) ->
             {"id": job_id},
             [{"$set": {"transition_times": {"$concatArrays": ["$transition_times", second]}}}],
         )
-        found = reader.read_transitions(5)
+        identities = reader.read_transitions(5)
 
-    assert found == jobs.history(job_id)
+    assert identities == jobs.history(job_id)
     assert [len(event.items) for event in reader.events] == [1, 2, 2]
 
 
@@ -162,9 +164,9 @@ def test_more_than_ten_transitions_stay_in_order(jobs: SourceUnderTest) -> None:
     with jobs.reading() as reader:
         job_id = jobs.insert()
         jobs.collection.update_one({"id": job_id}, {"$push": {"transition_times": {"$each": many}}})
-        found = reader.read_transitions(14)
+        identities = reader.read_transitions(14)
 
-    assert found == jobs.history(job_id)
+    assert identities == jobs.history(job_id)
 
 
 def test_a_history_written_anew_is_sent_whole(
@@ -176,9 +178,9 @@ def test_a_history_written_anew_is_sent_whole(
         jobs.collection.update_one(
             {"id": job_id}, {"$set": {"transition_times": anew, "state": "error"}}
         )
-        found = reader.read_transitions(3)
+        identities = reader.read_transitions(3)
 
-    assert found[1:] == jobs.history(job_id)
+    assert identities[1:] == jobs.history(job_id)
     assert "was rewritten" in caplog.text
 
 
@@ -189,9 +191,9 @@ def test_a_replaced_document_sends_its_history(jobs: SourceUnderTest) -> None:
         assert document is not None
         document["transition_times"].append({"state": "error", "time": now(), "trans_id": "t-2"})
         jobs.collection.replace_one({"id": job_id}, document)
-        found = reader.read_transitions(3)
+        identities = reader.read_transitions(3)
 
-    assert found[1:] == jobs.history(job_id)
+    assert identities[1:] == jobs.history(job_id)
 
 
 def test_an_insert_with_two_transitions_is_one_event(jobs: SourceUnderTest) -> None:
@@ -201,9 +203,9 @@ def test_an_insert_with_two_transitions_is_one_event(jobs: SourceUnderTest) -> N
     ]
     with jobs.reading() as reader:
         job_id = jobs.insert(transition_times=two)
-        found = reader.read_transitions(2)
+        identities = reader.read_transitions(2)
 
-    assert found == jobs.history(job_id)
+    assert identities == jobs.history(job_id)
     assert [len(event.items) for event in reader.events] == [2]
 
 
@@ -230,8 +232,10 @@ def test_random_writes_are_read_exactly_from_any_place(jobs: SourceUnderTest, se
     middle = reader.events[len(reader.events) // 2].position
     jobs.source = jobs.another_source()
     with jobs.reading(middle) as rest:
-        left = [one for event in reader.events if event.position > middle for one in event.items]
-        rest.read_transitions(len(left))
+        expected_rest = [
+            item for event in reader.events if event.position > middle for item in event.items
+        ]
+        rest.read_transitions(len(expected_rest))
 
     assert reader.identities == expected
-    assert rest.items == left
+    assert rest.items == expected_rest

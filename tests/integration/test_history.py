@@ -101,36 +101,38 @@ def test_all_history_is_that_of_every_job_once(history: JobHistoryReader) -> Non
 def test_it_resumes_with_the_rest_from_anywhere(history: JobHistoryReader) -> None:
     whole = list(history.jobs())
     for done in range(len(whole)):
-        place = max((job.recovery_cursor for job in whole[:done]), default="")
+        cursor = max((job.recovery_cursor for job in whole[:done]), default="")
 
-        rest = names(history, None, place)
+        rest = names(history, None, cursor)
 
-        assert {job.job_id for job in whole[done:]} <= set(rest), f"after {done} jobs, at {place!r}"
+        assert {job.job_id for job in whole[done:]} <= set(rest), (
+            f"after {done} jobs, at {cursor!r}"
+        )
     assert len(rest) == 2, "and nothing twice but the last"
 
 
 def ids_read(
     history: JobHistoryReader,
-    place: str,
+    cursor: str,
     since: float | None = None,
     reread_from: float | None = None,
 ) -> list[str]:
     gap = Gap(since, position_before(ClusterTime(0)), NOW.timestamp(), reread_from)
-    found = [job.job_id for job in history.transitions_in_gap(gap, place)]
-    once, again = found[: -len(AGAIN)], found[-len(AGAIN) :]
+    job_ids = [job.job_id for job in history.transitions_in_gap(gap, cursor)]
+    once, again = job_ids[: -len(AGAIN)], job_ids[-len(AGAIN) :]
     assert set(again) == AGAIN
-    assert history.count_in_gap(gap, place) == len(once)
+    assert history.count_in_gap(gap, cursor) == len(once)
     return once
 
 
 def test_an_extended_gap_rereads_recent_writes(
     history: JobHistoryReader,
 ) -> None:
-    place, reread_from = recovery_cursor_of(DATE, NOW.timestamp() + 5), NOW.timestamp() - 60
+    cursor, reread_from = recovery_cursor_of(DATE, NOW.timestamp() + 5), NOW.timestamp() - 60
 
-    assert ids_read(history, place) == ["later date"]
-    assert set(ids_read(history, place, reread_from=reread_from)) == EVERY.keys() - OLD
-    assert ids_read(history, place, since=NOW.timestamp() + 4, reread_from=reread_from)[-1:] == [
+    assert ids_read(history, cursor) == ["later date"]
+    assert set(ids_read(history, cursor, reread_from=reread_from)) == EVERY.keys() - OLD
+    assert ids_read(history, cursor, since=NOW.timestamp() + 4, reread_from=reread_from)[-1:] == [
         "later date"
     ]
     assert ids_read(
@@ -185,8 +187,8 @@ def test_a_lagging_majority_is_waited_for(
         def reads() -> bool:
             with client.admin.aggregate(
                 [{"$currentOp": {}}, {"$match": {"command.find": "jobs", "command.$db": database}}]
-            ) as found:
-                return next(found, None) is not None
+            ) as histories:
+                return next(histories, None) is not None
 
         with replication_held(server):
             jobs.insert_one({"id": "new", "_update_time": NOW})

@@ -55,7 +55,7 @@ def test_the_execution_engine_tells_each_new_status(mongo: MongoDeployment, data
         reader.read_transitions(6)
 
     items = [item for item in reader.items if isinstance(item, Transition)]
-    assert [(one.job_id, one.state) for one in items] == [
+    assert [(item.job_id, item.state) for item in items] == [
         (str(key), "created"),
         (str(key), "queued"),
         (str(key), "running"),
@@ -68,9 +68,9 @@ def test_the_execution_engine_tells_each_new_status(mongo: MongoDeployment, data
     assert abs(datetime.fromisoformat(items[2].time) - now()) < timedelta(minutes=1), (
         "without a time of its own, the commit's"
     )
-    for one in items:
-        assert one.sequence is None
-        assert one.trans_id == made_trans_id(one.job_id, one.time, one.state)
+    for item in items:
+        assert item.sequence is None
+        assert item.trans_id == made_trans_id(item.job_id, item.time, item.state)
     with SourceUnderTest(mongo.uri, database, jobs__profile="ee2") as jobs:
         of_history = {item for job in jobs.source.history.jobs() for item in job.items}
     assert set(items[3:]) == of_history, "the latest of each job is the same however it is found"
@@ -86,7 +86,7 @@ def test_a_status_has_the_same_identity_on_replay(mongo: MongoDeployment, databa
                 replays.append(reader.read_transitions(3))
 
     assert replays[0] == replays[1]
-    assert len({one.trans_id for one in replays[0]}) == 3
+    assert len({item.trans_id for item in replays[0]}) == 3
 
 
 def test_a_profile_with_other_names_works_alike(mongo: MongoDeployment, database: str) -> None:
@@ -112,7 +112,10 @@ def test_a_profile_with_other_names_works_alike(mongo: MongoDeployment, database
         jobs.collection.update_one({"key": "k"}, {"$set": {"log.0.to": "c", "log.0.uid": "u2"}})
         reader.read_transitions(3)
 
-    assert [(one.job_id, one.state, one.trans_id, one.sequence) for one in reader.identities] == [
+    assert [
+        (identity.job_id, identity.state, identity.trans_id, identity.sequence)
+        for identity in reader.identities
+    ] == [
         ("k", "a", "u0", 0),
         ("k", "b", "u1", 1),
         ("k", "c", "u2", 0),
@@ -134,7 +137,7 @@ def test_made_identities_are_the_same_on_every_replay(
                 replays.append(reader.read_transitions(2))
 
     assert replays[0] == replays[1]
-    assert [one.trans_id for one in replays[0]] == [
+    assert [item.trans_id for item in replays[0]] == [
         made_trans_id(job_id, 0, "created"),
         made_trans_id(job_id, 1, "error"),
     ]
@@ -149,8 +152,8 @@ def test_ids_of_old_jobs_need_one_query(mongo: MongoDeployment, database: str) -
         jobs.source = jobs.another_source()
 
         with jobs.reading(start) as reader:
-            found = reader.read_transitions(40)
-            assert [one.job_id for one in found] == old
+            identities = reader.read_transitions(40)
+            assert [identity.job_id for identity in identities] == old
             assert jobs.source.ids.lookups == 1
 
             jobs.advance(old[0], "job_submitting")
@@ -207,7 +210,7 @@ def test_a_job_is_found_by_any_id_type(mongo: MongoDeployment, database: str) ->
         "",
     ]
     with SourceUnderTest(mongo.uri, database) as jobs:
-        job_ids = [jobs.insert(_id=each) for each in keys]
+        job_ids = [jobs.insert(_id=key) for key in keys]
         start = jobs.end_position()
         for state in ("download_submitted", "job_submitting"):
             for job_id in job_ids:
@@ -215,7 +218,9 @@ def test_a_job_is_found_by_any_id_type(mongo: MongoDeployment, database: str) ->
         jobs.source = jobs.another_source()
 
         with jobs.reading(start) as reader:
-            assert [one.job_id for one in reader.read_transitions(2 * len(job_ids))] == job_ids * 2
+            assert [
+                identity.job_id for identity in reader.read_transitions(2 * len(job_ids))
+            ] == job_ids * 2
         assert jobs.source.ids.lookups == 1
 
 

@@ -72,22 +72,22 @@ def test_every_position_around_a_drop_resumes_without_loss(jobs: SourceUnderTest
 
     for position in positions:
         expected = [
-            one
+            transition
             for event in reader.events
             if event.position > position
-            for one in map(identity, event.items)
+            for transition in map(identity, event.items)
         ]
-        found: list[Identity] = []
+        identities: list[Identity] = []
         for _ in range(2):
             with jobs.reading(position) as rest:
                 try:
-                    rest.read_transitions(2 + len(expected) - len(found))
+                    rest.read_transitions(2 + len(expected) - len(identities))
                 except Retryable:
                     position = rest.position
-                found += rest.identities
-            if len(found) >= 2 + len(expected):
+                identities += rest.identities
+            if len(identities) >= 2 + len(expected):
                 break
-        assert found == [*expected, *second], position
+        assert identities == [*expected, *second], position
     assert reader.identities == first
 
 
@@ -201,10 +201,10 @@ def test_after_a_killed_cursor_the_next_stream_resumes(
             kill(jobs)
             expected += jobs.insert_many(2)
             assert type(reader.read_to_end()) is Retryable
-            found = reader.identities
-        assert found == expected[: len(found)]
+            before_restart = reader.identities
+        assert before_restart == expected[: len(before_restart)]
         with jobs.reading(reader.position) as rest:
-            assert rest.read_transitions(5 - len(found)) == expected[len(found) :]
+            assert rest.read_transitions(5 - len(before_restart)) == expected[len(before_restart) :]
         start, expected = jobs.end_position(), []
 
 
@@ -217,7 +217,7 @@ def kill(jobs: SourceUnderTest) -> None:
     ]
     cursors: list[int] = []
     while not cursors:  # between two reads it shows for no moment
-        cursors = [one["cursor"]["cursorId"] for one in jobs.client.admin.aggregate(stages)]
+        cursors = [entry["cursor"]["cursorId"] for entry in jobs.client.admin.aggregate(stages)]
     jobs.database.command("killCursors", jobs.collection.name, cursors=cursors)
 
 
@@ -232,8 +232,8 @@ def test_after_a_killed_operation_the_next_stream_resumes(
         while not running:
             match = {"ns": namespace, "command.getMore": {"$exists": True}, "active": True}
             running = [
-                one["opid"]
-                for one in jobs.client.admin.aggregate([{"$currentOp": {}}, {"$match": match}])
+                entry["opid"]
+                for entry in jobs.client.admin.aggregate([{"$currentOp": {}}, {"$match": match}])
             ]
         jobs.client.admin.command("killOp", op=running[0])
         assert type(reader.read_to_end()) is Retryable
@@ -289,11 +289,11 @@ def test_more_than_one_batch_is_read_in_order(jobs: SourceUnderTest) -> None:
     start = jobs.end_position()
     elements = [{"state": "created", "time": now(), "trans_id": f"t{n}"} for n in range(2500)]
     jobs.collection.insert_many(
-        [{"id": f"job-{n}", "transition_times": [one]} for n, one in enumerate(elements)]
+        [{"id": f"job-{n}", "transition_times": [element]} for n, element in enumerate(elements)]
     )
 
     with jobs.reading(start) as reader:
-        found = reader.read_transitions(2500)
+        identities = reader.read_transitions(2500)
 
-    assert [one.trans_id for one in found] == [f"t{n}" for n in range(2500)]
+    assert [identity.trans_id for identity in identities] == [f"t{n}" for n in range(2500)]
     assert max(len(batch.events) for batch in reader.batches) == 1000

@@ -88,7 +88,7 @@ def test_the_demonstrations_broker_takes_keys_and_headers(tmp_path: Path) -> Non
         records = read(broker.bootstrap, "things", until_quiet=True)
 
     assert len(records) == 10
-    assert {(each.key, each.headers) for each in records} == {(b"key", (("name", b"text"),))}
+    assert {(record.key, record.headers) for record in records} == {(b"key", (("name", b"text"),))}
 
 
 def test_a_server_ends_with_its_killed_owner(tmp_path: Path) -> None:
@@ -185,6 +185,6 @@ def send(bootstrap: str, topic: str, count: int) -> None:
         producer.send(topic, b"value", key=b"key", headers=[("name", b"text")])
         for _ in range(count)
     ]
-    for each in sent:
-        each.get(10)
+    for future in sent:
+        future.get(10)
     producer.close()

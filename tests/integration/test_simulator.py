@@ -24,10 +24,10 @@ DETAILS = {"nersc_details", "jaws_details", "htcondor_details"}
 
 
 def run(
-    server: MongoDeployment, database: str, workload: Workload, each: Callable[[Outcome], None]
+    server: MongoDeployment, database: str, workload: Workload, on_commit: Callable[[Outcome], None]
 ) -> None:
     async def whole() -> None:
-        await play(server.uri, database, workload, stop=asyncio.Event(), on_commit=each)
+        await play(server.uri, database, workload, stop=asyncio.Event(), on_commit=on_commit)
 
     asyncio.run(asyncio.wait_for(whole(), 120))
 
@@ -43,14 +43,16 @@ def jobs_of(client: MongoClient[Any], database: str) -> Collection[Any]:
 
 def history(job: dict[str, Any]) -> list[tuple[str, int, str, str]]:
     return [
-        (job["id"], sequence, each["state"], each["trans_id"])
-        for sequence, each in enumerate(job["transition_times"])
+        (job["id"], sequence, element["state"], element["trans_id"])
+        for sequence, element in enumerate(job["transition_times"])
     ]
 
 
 def committed(outcomes: list[Outcome]) -> list[tuple[str, int, str, str]]:
-    commits = [each for each in outcomes if isinstance(each, Commit)]
-    return sorted((each.job_id, each.sequence, each.state, each.trans_id) for each in commits)
+    commits = [outcome for outcome in outcomes if isinstance(outcome, Commit)]
+    return sorted(
+        (commit.job_id, commit.sequence, commit.state, commit.trans_id) for commit in commits
+    )
 
 
 def test_finished_jobs_look_like_the_services_own(mongo: MongoDeployment, database: str) -> None:
@@ -59,22 +61,24 @@ def test_finished_jobs_look_like_the_services_own(mongo: MongoDeployment, databa
     run(mongo, database, Workload(jobs=20, rate=None, seed=3), outcomes.append)
 
     with MongoClient[Any](mongo.uri, tz_aware=True) as client:
-        found = list(jobs_of(client, database).find())
+        documents = list(jobs_of(client, database).find())
         indexes = jobs_of(client, database).index_information()
-    assert len(found) == 20
-    assert committed(outcomes) == sorted(line for job in found for line in history(job))
+    assert len(documents) == 20
+    assert committed(outcomes) == sorted(line for job in documents for line in history(job))
     assert "id_1" in indexes and len(indexes) == 10
-    for job in found:
+    for job in documents:
         last = job["transition_times"][-1]
-        times = [each["time"] for each in job["transition_times"]]
+        times = [element["time"] for element in job["transition_times"]]
         assert job["state"] == last["state"] and job["state"] in TERMINAL
         assert job["_update_time"] == last["time"] and times == sorted(times)
-        assert all(each["notif_sent"] and each["_retry"] == 0 for each in job["transition_times"])
+        assert all(
+            element["notif_sent"] and element["_retry"] == 0 for element in job["transition_times"]
+        )
         assert job["cleaned"] and job["admin_meta"]["state"] == "error"
         assert ("outputs" in job) == (job["state"] == "complete")
         assert ("traceback" in job) == (job["state"] == "error")
-    assert {state["state"] for state in found} == TERMINAL
-    assert any(job.keys() & DETAILS for job in found)
+    assert {state["state"] for state in documents} == TERMINAL
+    assert any(job.keys() & DETAILS for job in documents)
 
 
 def test_the_change_stream_shows_transitions_among_noise(
@@ -89,7 +93,7 @@ def test_the_change_stream_shows_transitions_among_noise(
         run(mongo, database, workload, outcomes.append)
         events = list(iter(stream.try_next, None))
 
-    changed = [each["updateDescription"]["updatedFields"] for each in events[1:]]
+    changed = [event["updateDescription"]["updatedFields"] for event in events[1:]]
     assert events[0]["operationType"] == "insert"
     assert [f"transition_times.{n}" for n in range(1, 7)] == [
         key
@@ -112,7 +116,7 @@ def test_it_outlives_a_server_that_crashes_and_returns(tmp_path: Path, database:
         async def crash() -> None:
             await until(lambda: len(outcomes) >= 30)
             server.kill()
-            await until(lambda: any(isinstance(each, Indeterminate) for each in outcomes))
+            await until(lambda: any(isinstance(outcome, Indeterminate) for outcome in outcomes))
             server.start_node()
 
         async def whole() -> None:
@@ -124,10 +128,10 @@ def test_it_outlives_a_server_that_crashes_and_returns(tmp_path: Path, database:
 
         asyncio.run(whole())
         with MongoClient[Any](server.uri) as client:
-            found = list(jobs_of(client, database).find())
+            documents = list(jobs_of(client, database).find())
 
-    assert committed(outcomes) == sorted(line for job in found for line in history(job))
-    assert {job["state"] for job in found} <= TERMINAL
+    assert committed(outcomes) == sorted(line for job in documents for line in history(job))
+    assert {job["state"] for job in documents} <= TERMINAL
 
 
 def test_the_command_logs_every_transition_and_stops(
@@ -152,7 +156,7 @@ def test_a_backlog_has_the_transitions_it_says(mongo: MongoDeployment, database:
     written = load(mongo.uri, database, jobs=30, transitions=9, noise=True)
 
     with MongoClient[Any](mongo.uri) as client:
-        found = list(jobs_of(client, database).find())
-    assert written == sum(len(job["transition_times"]) for job in found) == 270
-    assert all(each["notif_sent"] for job in found for each in job["transition_times"])
-    assert {job["state"] for job in found} == {found[0]["transition_times"][-1]["state"]}
+        documents = list(jobs_of(client, database).find())
+    assert written == sum(len(job["transition_times"]) for job in documents) == 270
+    assert all(element["notif_sent"] for job in documents for element in job["transition_times"])
+    assert {job["state"] for job in documents} == {documents[0]["transition_times"][-1]["state"]}

@@ -114,9 +114,11 @@ def test_a_sweep_examines_only_what_it_returns(jobs: Jobs, kind: type[Tags], old
             assert sweep.missing_index() == ""
             FINDS.commands.clear()
             pending = list(tags.pending(BEFORE))
-            sent = [one for one in FINDS.commands if "_id" not in one["filter"]]
+            sent = [command for command in FINDS.commands if "_id" not in command["filter"]]
             assert sweep.count(BEFORE) == old
-            counted = [one for one in FINDS.commands if "_id" not in one["filter"]][len(sent) :]
+            counted = [command for command in FINDS.commands if "_id" not in command["filter"]][
+                len(sent) :
+            ]
             read, count = explained(jobs, *sent), explained(jobs, *counted)
         finally:
             jobs.drop_index(name_of(tags))
@@ -162,13 +164,13 @@ def test_a_gap_is_read_by_the_update_index(jobs: Jobs) -> None:
     with tagged(jobs):
         assert history.missing_index() == ""
         began = time.monotonic()
-        found = list(history.jobs(since))
+        histories = list(history.jobs(since))
         took = time.monotonic() - began
 
-        assert len(found) == history.count(since) == OLD + YOUNG
-        places = [one.recovery_cursor for one in found]
-        assert places == sorted(places)
-        print(f"read {len(found)} of {JOBS} jobs in {took:.2f} s")
+        assert len(histories) == history.count(since) == OLD + YOUNG
+        cursors = [job_history.recovery_cursor for job_history in histories]
+        assert cursors == sorted(cursors)
+        print(f"read {len(histories)} of {JOBS} jobs in {took:.2f} s")
         for query in history._queries(since, ""):
             stats = explained(
                 jobs, {"find": jobs.name, "filter": query, "sort": {"_update_time": 1}}

@@ -28,7 +28,9 @@ def test_a_topic_may_be_compressed_by_the_broker(codec: str, kafka: Kafka) -> No
     with driver_of(settings()).reader(
         settings(kafka__bootstrap_servers=kafka.bootstrap, kafka__topic=topic)
     ) as reader:
-        assert [one.value for batch in reader.read(topic, None) for one in batch] == [b"x" * 1000]
+        assert [record.value for batch in reader.read(topic, None) for record in batch] == [
+            b"x" * 1000
+        ]
 
 
 def test_records_removed_meanwhile_are_skipped(
@@ -44,10 +46,10 @@ def test_records_removed_meanwhile_are_skipped(
 
     with driver_of(config).reader(config) as reader:
         batches = reader.read(topic, None)
-        read = [one.offset for one in next(iter(batches))]
+        read = [record.offset for record in next(iter(batches))]
         with kafka.admin() as admin:
             admin.delete_records({TopicPartition(topic, 0): REMOVED})
-        read += [one.offset for batch in batches for one in batch]
+        read += [record.offset for batch in batches for record in batch]
 
     assert read == sorted(set(read))
     assert len(read) < MESSAGES, "nothing was removed before it was read"
@@ -72,7 +74,7 @@ def test_an_open_transaction_is_not_the_end(
             list(reader.read(topic, None))
         other.abort_transaction()
 
-        assert [one.value for batch in reader.read(topic, None) for one in batch] == [
+        assert [record.value for batch in reader.read(topic, None) for record in batch] == [
             b"0",
             b"1",
             b"2",

@@ -67,11 +67,12 @@ Modules = dict[str, str]
 
 def modules(root: Path = ROOT / PACKAGE) -> Modules:
     """The source of every module, by its name below the package."""
-    found = {}
+    sources = {}
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path.read_text()
-    return found
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        sources[name] = path.read_text()
+    return sources
 
 
 def room(module: str) -> str:
@@ -100,19 +101,20 @@ def named(target: str, known: Modules) -> str | None:
     return inner
 
 
-def inside(module: str, places: tuple[str, ...]) -> bool:
-    return any(module == place or module.startswith(f"{place}.") for place in places)
+def inside(module: str, homes: tuple[str, ...]) -> bool:
+    return any(module == home or module.startswith(f"{home}.") for home in homes)
 
 
 def wrong_imports(known: Modules) -> list[str]:
     """Every import that breaks a rule: the rule, and where the line belongs."""
-    found = []
+    violations = []
     for module, source in known.items():
         for line, target in imported(source):
             reason = _wrong(module, target, known)
             if reason:
-                found.append(f"bridge/{module.replace('.', '/')}:{line} imports {target}: {reason}")
-    return found
+                location = f"bridge/{module.replace('.', '/')}:{line}"
+                violations.append(f"{location} imports {target}: {reason}")
+    return violations
 
 
 def _wrong(module: str, target: str, known: Modules) -> str:
@@ -123,9 +125,9 @@ def _wrong(module: str, target: str, known: Modules) -> str:
         return ""
     if home is None:
         return _wrong_library(module, target)
-    for one in (module, home):
-        if room(one) not in LEVEL:
-            return f"the room {room(one)} has no floor; give it a place in FLOORS"
+    for name in (room(module), room(home)):
+        if name not in LEVEL:
+            return f"the room {name} has no floor; add it to FLOORS"
     return _wrong_room(module, home)
 
 
@@ -158,13 +160,15 @@ def _wrong_room(module: str, home: str) -> str:
 
 
 def too_long(known: Modules) -> list[str]:
-    found = []
+    violations = []
     for module, source in known.items():
-        most = MAX_TABLE_LINES if module in TABLES else MAX_FILE_LINES
+        max_lines = MAX_TABLE_LINES if module in TABLES else MAX_FILE_LINES
         length = len(source.splitlines())
-        if length > most:
-            found.append(f"{module} has {length} lines, at most {most}: divide it by idea")
-    return found
+        if length > max_lines:
+            violations.append(
+                f"{module} has {length} lines, at most {max_lines}: divide it by idea"
+            )
+    return violations
 
 
 def functions(source: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
@@ -201,31 +205,31 @@ def constructors(source: str) -> Iterator[tuple[str, ast.arguments]]:
 
 def wide_constructors(known: Modules) -> list[str]:
     """Constructors with more than six parameters, or with more than three of them positional."""
-    found = []
+    violations = []
     for module, source in known.items():
         for name, arguments in constructors(source):
             positional = len(arguments.posonlyargs) + len(arguments.args) - 1
             count = positional + len(arguments.kwonlyargs)
             if count > MAX_PARAMETERS or positional > MAX_POSITIONAL:
-                found.append(
+                violations.append(
                     f"{module}.{name} takes {count} parameters, {positional} of them by position"
                 )
-    return found
+    return violations
 
 
 def with_several_assignments(known: Modules) -> list[str]:
     """Lines of constructors that assign several attributes at once."""
-    found = []
+    violations = []
     for module, source in known.items():
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.FunctionDef) and node.name == "__init__":
-                found += [
-                    f"{module}:{each.lineno} assigns several attributes at once"
-                    for each in ast.walk(node)
-                    if isinstance(each, ast.Assign)
-                    and (len(each.targets) > 1 or isinstance(each.targets[0], ast.Tuple))
+                violations += [
+                    f"{module}:{statement.lineno} assigns several attributes at once"
+                    for statement in ast.walk(node)
+                    if isinstance(statement, ast.Assign)
+                    and (len(statement.targets) > 1 or isinstance(statement.targets[0], ast.Tuple))
                 ]
-    return found
+    return violations
 
 
 def without_docstring(known: Modules) -> list[str]:

@@ -62,7 +62,9 @@ def _write(
     target.insert_many(documents)
     ids = [document["id"] for document in documents]
     if noise:
-        target.bulk_write([UpdateOne(*sent(each["id"], _first_id(each))) for each in documents])
+        target.bulk_write(
+            [UpdateOne(*sent(document["id"], _first_id(document))) for document in documents]
+        )
     for sequence, (before, after) in enumerate(pairwise(states), start=1):
         time = start + timedelta(milliseconds=sequence)
         target.bulk_write(list(_updates(ids, before, after, time, noise=noise)))
@@ -87,7 +89,7 @@ def _first_id(document: Document) -> str:
     return str(document["transition_times"][0]["trans_id"])
 
 
-def _chunks(total: int, most: int) -> Iterator[int]:
+def _chunks(total: int, max_size: int) -> Iterator[int]:
     while total > 0:
-        yield min(total, most)
-        total -= most
+        yield min(total, max_size)
+        total -= max_size

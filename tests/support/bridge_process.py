@@ -216,8 +216,8 @@ class BridgeProcess:
 
     def get(self, path: str) -> tuple[int, str]:
         """Status code and body of a page; raises ``OSError`` while nothing answers."""
-        if self._port is None and (found := ADDRESS.search(self.output()[self._start :])):
-            self._port = int(found[1])
+        if self._port is None and (address := ADDRESS.search(self.output()[self._start :])):
+            self._port = int(address[1])
         if self._port is None:
             raise ConnectionRefusedError("the bridge does not serve HTTP yet")
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=HTTP_SECONDS)
@@ -256,8 +256,8 @@ class BridgeProcess:
 
     def restarts(self) -> Mapping[str, int]:
         """How often the loop was restarted in this life, by the failed part."""
-        found: Mapping[str, int] = self.status()["restarts"]
-        return found
+        restarts: Mapping[str, int] = self.status()["restarts"]
+        return restarts
 
     def resident_bytes(self) -> int:
         """Memory that the process holds."""

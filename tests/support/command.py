@@ -41,9 +41,9 @@ class EndedCommand:
     @property
     def error(self) -> str:
         """The one line that explains why the command failed; fails unless there is exactly one."""
-        found = errors_in(self.err)
-        assert len(found) == 1, f"{len(found)} error lines:\n{self.err}"
-        return found[0]
+        errors = errors_in(self.err)
+        assert len(errors) == 1, f"{len(errors)} error lines:\n{self.err}"
+        return errors[0]
 
 
 def by_name(changed: GivenSettings) -> dict[str, str]:

@@ -17,7 +17,7 @@ SPAN = Span(BASE, BASE + 1000)
 MARGIN = 60.0
 
 
-class Topics:
+class FakeTopics:
     """The records of the topics, and the start times of the reads."""
 
     def __init__(self, **topics: list[Record]) -> None:
@@ -46,8 +46,8 @@ def sent(
     *transitions: Transition, partition: int = 0, begin: int = 0, written: float = BASE + 100
 ) -> list[Record]:
     return [
-        Record(partition, begin + offset, written + offset, b"", value_of(one), ())
-        for offset, one in enumerate(transitions)
+        Record(partition, begin + offset, written + offset, b"", value_of(transition), ())
+        for offset, transition in enumerate(transitions)
     ]
 
 
@@ -67,15 +67,15 @@ def compared(
     *,
     by_state: bool = False,
 ) -> tuple[Findings, list[Transition | Poison]]:
-    topics = Topics(jobs=records, **({"jobs-dlq": letters} if letters is not None else {}))
+    topics = FakeTopics(jobs=records, **({"jobs-dlq": letters} if letters is not None else {}))
     with TransitionDatabase() as database:
-        found = Verification(database, SPAN, margin=MARGIN, by_state=by_state).run(
+        findings = Verification(database, SPAN, margin=MARGIN, by_state=by_state).run(
             iter(jobs), topics, "jobs", "jobs-dlq"
         )
         items = [item for event in repairs(database) for item in event.items]
     assert topics.asked == [SPAN.since - MARGIN] * 2
-    return found, items
+    return findings, items
 
 
-def kinds(found: Findings) -> dict[str, int]:
-    return {kind: count for kind, count in found.counts.items() if count}
+def kinds(findings: Findings) -> dict[str, int]:
+    return {kind: count for kind, count in findings.counts.items() if count}

@@ -59,8 +59,8 @@ def transition(
 
 def event(number: int, *items: Transition | Poison, skipped: str = "") -> Event:
     """The n-th event; without items and a reason it contains one transition."""
-    found = items or (() if skipped else (transition(number),))
-    return Event(at(number), found, float(BASE + number), skipped)
+    contents = items or (() if skipped else (transition(number),))
+    return Event(at(number), contents, float(BASE + number), skipped)
 
 
 def delivery(number: int | None, size: int = 1) -> Delivery:
@@ -130,5 +130,5 @@ def inserted(number: int, *elements: Raw, key: Any = "key", job_id: Any = "job-0
 
 def pushed(number: int, index: int, fields: Raw | None = None, *, key: Any = "key") -> Raw:
     """The event of one more element of the history."""
-    one = {"k": f"transition_times.{index}", **(element(index) if fields is None else fields)}
-    return shaped(number, "update", key, n=one.get("s"), t=[one])
+    changed = {"k": f"transition_times.{index}", **(element(index) if fields is None else fields)}
+    return shaped(number, "update", key, n=changed.get("s"), t=[changed])

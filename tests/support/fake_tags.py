@@ -28,7 +28,7 @@ class FakeTags:
         self.put_on += items
 
     def earlier(self, items: Sequence[Item]) -> Mapping[str, Sequence[Item]]:
-        found: dict[str, list[Item]] = {}
+        earlier: dict[str, list[Item]] = {}
         for item in items:
             before = [
                 tagged
@@ -36,8 +36,8 @@ class FakeTags:
                 if tagged.job_id == item.job_id and (tagged.sequence or 0) < (item.sequence or 0)
             ]
             if before:
-                found[item.job_id] = before
-        return found
+                earlier[item.job_id] = before
+        return earlier
 
     def pending(self, before: float) -> Iterator[Sequence[Item]]:
         self.asked.append(before)

@@ -91,7 +91,7 @@ class FakeStream:
 
     def read(self) -> Batch | None:
         self.reads += 1
-        later = [one for one in self._log.events if one.position > self._position]
+        later = [event for event in self._log.events if event.position > self._position]
         batch = later[: self._size]
         position = batch[-1].position if len(later) > len(batch) else self._log.position
         if position <= self._position:
@@ -107,16 +107,16 @@ class FakeBroker:
 
     PARTITIONS = 3
 
-    def __init__(self, *topics: str, most: int = 1_000_000) -> None:
-        self.most = most
+    def __init__(self, *topics: str, max_bytes: int = 1_000_000) -> None:
+        self.max_bytes = max_bytes
         self.partitions: dict[str, list[list[Message]]] = {
             name: [[] for _ in range(self.PARTITIONS)] for name in topics
         }
 
     def messages(self, topic: str) -> list[Message]:
-        return [one for partition in self.partitions[topic] for one in partition]
+        return [message for partition in self.partitions[topic] for message in partition]
 
-    def place(self, topic: str, key: bytes) -> list[Message]:
+    def partition_of(self, topic: str, key: bytes) -> list[Message]:
         """The partition of a key."""
         return self.partitions[topic][crc32(key) % self.PARTITIONS]
 
@@ -136,15 +136,15 @@ class FakeSink:
         return sum(map(len, self._waiting.values()))
 
     def max_message_bytes(self, topic: str) -> int:
-        return self._broker.most if topic in self._broker.partitions else 0
+        return self._broker.max_bytes if topic in self._broker.partitions else 0
 
     def send(self, sendings: Sequence[Sending]) -> None:
         if self.broken:
             raise Retryable("the sink is broken")
         self.sent += len(sendings)
         for message, delivery in sendings:
-            place = self._broker.place(message.topic, message.key)
-            self._waiting.setdefault(id(place), deque()).append((message, delivery))
+            partition = self._broker.partition_of(message.topic, message.key)
+            self._waiting.setdefault(id(partition), deque()).append((message, delivery))
 
     def settled(self) -> list[Delivery]:
         settled: list[Delivery] = []
@@ -160,31 +160,31 @@ class FakeSink:
             self._answers.popleft()
         return settled
 
-    def acknowledge(self, most: int = 1_000_000) -> None:
-        """Write and acknowledge up to ``most`` of each partition's oldest messages."""
+    def acknowledge(self, max_messages: int = 1_000_000) -> None:
+        """Write and acknowledge up to ``max_messages`` of each partition's oldest messages."""
         for waiting in self._waiting.values():
-            self._answers.extend(self._write(waiting, most))
+            self._answers.extend(self._write(waiting, max_messages))
 
     def acknowledge_key(self, key: str, topic: str = "jobs") -> None:
         """Write and acknowledge the oldest message in the partition of ``key``."""
         self._answers.extend(
-            self._write(self._waiting[id(self._broker.place(topic, key.encode()))], 1)
+            self._write(self._waiting[id(self._broker.partition_of(topic, key.encode()))], 1)
         )
 
-    def write(self, most: int) -> None:
+    def write(self, max_messages: int) -> None:
         """The broker writes messages, and the answer is lost."""
         for waiting in self._waiting.values():
-            self._write(waiting, most)
+            self._write(waiting, max_messages)
 
     def fail(self, error: BridgeError) -> None:
         """The oldest message fails."""
         self._answers.append(error)
 
-    def _write(self, waiting: deque[tuple[Message, Delivery]], most: int) -> list[Delivery]:
+    def _write(self, waiting: deque[tuple[Message, Delivery]], max_messages: int) -> list[Delivery]:
         written = []
-        for _ in range(min(most, len(waiting))):
+        for _ in range(min(max_messages, len(waiting))):
             message, delivery = waiting.popleft()
-            self._broker.place(message.topic, message.key).append(message)
+            self._broker.partition_of(message.topic, message.key).append(message)
             written.append(delivery)
         return written
 
@@ -263,10 +263,10 @@ class FakeStore:
     def load(self) -> Checkpoint | None:
         if self._shelf.record is None:
             return None
-        found = checkpoint_of(self._shelf.record, self.where)
-        if found.name != self.name:
-            raise CheckpointUnusable(f"the checkpoint belongs to {found.name}")
-        return found
+        checkpoint = checkpoint_of(self._shelf.record, self.where)
+        if checkpoint.name != self.name:
+            raise CheckpointUnusable(f"the checkpoint belongs to {checkpoint.name}")
+        return checkpoint
 
     def save(self, checkpoint: Checkpoint) -> None:
         self.before_save(checkpoint)

@@ -181,7 +181,11 @@ class FaultScenario:
         """The ``trans_id`` of every message in the topic."""
         return {arrival.trans_id for arrival in self._follower.read()}
 
-    def wait_for_arrival(self, seconds: float = ARRIVAL_SECONDS) -> bool:
+    def wait_for_arrival(self) -> None:
+        """Wait until everything committed so far has arrived."""
+        assert self.everything_arrives(), f"transitions are missing after {ARRIVAL_SECONDS:g} s"
+
+    def everything_arrives(self, seconds: float = ARRIVAL_SECONDS) -> bool:
         """Wait until everything committed so far has arrived; False at the deadline."""
         self.witness.catch_up()
         expected = {transition.trans_id for transition in self.witness.transitions}
@@ -194,7 +198,7 @@ class FaultScenario:
 
     def finish(self, bridge: BridgeProcess, seconds: float = ARRIVAL_SECONDS) -> Verdict:
         """Let everything arrive, stop the bridge in order, and judge the run."""
-        self.wait_for_arrival(seconds)
+        self.everything_arrives(seconds)  # the verdict names what is missing
         code = bridge.stop()
         assert code == 0, f"the bridge ended with {code}:\n{bridge.log_tail()}"
         return self.judge()

@@ -54,7 +54,7 @@ class Follower:
         consumer = self._consumer = self._consumer or self._joined()
         deadline = time.monotonic() + DEADLINE_SECONDS
         ends = consumer.end_offsets(list(self._next))
-        while any(self._next[each] < end for each, end in ends.items()):
+        while any(self._next[partition] < end for partition, end in ends.items()):
             assert time.monotonic() < deadline, (
                 f"the topic was not read to its end in {DEADLINE_SECONDS:g} s"
             )
@@ -72,8 +72,8 @@ class Follower:
             for number in consumer.partitions_for_topic(self._topic)
         ]
         consumer.assign(partitions)
-        for each in partitions:
-            consumer.seek(each, self._next.setdefault(each, 0))
+        for partition in partitions:
+            consumer.seek(partition, self._next.setdefault(partition, 0))
         return consumer
 
 

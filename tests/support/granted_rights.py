@@ -18,18 +18,18 @@ TOPIC = "granted"
 
 def roles() -> dict[str, Document]:
     """The roles of the script, which are written as JSON."""
-    found = [
+    documents = [
         json.loads(text) for text in re.findall(r"createRole\((\{.*?\n\})\);", ROLES, re.DOTALL)
     ]
-    return {role["role"]: role for role in found}
+    return {role["role"]: role for role in documents}
 
 
 def grants() -> Iterator[tuple[str, list[ACLOperation]]]:
     """Topic and operations of each line of the script, ``$TOPIC`` still unreplaced."""
     for line in re.findall(r"^allow (.*)$", ACLS, re.MULTILINE):
         names = [
-            re.sub(r"(?<!^)(?=[A-Z])", "_", each).upper()
-            for each in re.findall(r"--operation (\w+)", line)
+            re.sub(r"(?<!^)(?=[A-Z])", "_", operation).upper()
+            for operation in re.findall(r"--operation (\w+)", line)
         ]
         topic = re.search(r'--topic "(\S+)"', line)
         assert topic
@@ -39,6 +39,6 @@ def grants() -> Iterator[tuple[str, list[ACLOperation]]]:
 def without(privileges: list[Document], action: str) -> list[Document]:
     """The same privileges but for one action."""
     return [
-        {**each, "actions": [one for one in each["actions"] if one != action]}
-        for each in privileges
+        {**privilege, "actions": [allowed for allowed in privilege["actions"] if allowed != action]}
+        for privilege in privileges
     ]

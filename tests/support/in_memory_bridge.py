@@ -63,7 +63,7 @@ class InMemoryBridge:
     ) -> None:
         self.clock = FakeClock()
         self.log = Log()
-        self.broker = FakeBroker(*topics, most=max_bytes)
+        self.broker = FakeBroker(*topics, max_bytes=max_bytes)
         self.shelf = SharedCheckpoint(self.clock)
         self._messages = messages
         self._size = size

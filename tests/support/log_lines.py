@@ -16,7 +16,7 @@ def parse_log(text: str) -> list[LogLine]:
 
 def parse_line(line: str) -> LogLine:
     try:
-        found = json.loads(line)
+        parsed = json.loads(line)
     except ValueError:
-        found = None
-    return found if isinstance(found, dict) and "message" in found else {"message": line}
+        parsed = None
+    return parsed if isinstance(parsed, dict) and "message" in parsed else {"message": line}

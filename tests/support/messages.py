@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.support.servers.kafka import Kafka
-from tests.support.servers.records import Record
+from tests.support.servers.records import TopicRecord
 
 
-def values(records: Sequence[Record]) -> list[dict[str, Any]]:
+def values(records: Sequence[TopicRecord]) -> list[dict[str, Any]]:
     return [json.loads(record.value or b"") for record in records]
 
 
-def header(record: Record, name: str) -> bytes | None:
+def header(record: TopicRecord, name: str) -> bytes | None:
     return dict(record.headers).get(name)
 
 

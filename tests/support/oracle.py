@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tests.support.follower import Arrival
 from tests.support.simulator import Commit
-from tests.support.witness import Save, Transition
+from tests.support.witness import CommittedTransition, Save
 
 #: Maximum age of the stored position: the interval of one second plus time for a busy machine.
 CHECKPOINT_SECONDS = 3.0
@@ -22,7 +22,7 @@ EXAMPLES = 5
 class Verdict:
     """The findings about a run, a list for each fault; ``positions``: the mode stores them."""
 
-    committed: Sequence[Transition]
+    committed: Sequence[CommittedTransition]
     arrived: Sequence[Arrival]
     saves: Sequence[Save]
     lost: Sequence[str]
@@ -75,14 +75,14 @@ class Verdict:
         if not self.positions:
             saves_at_least, repeated_at_most = 0, repeated_at_most + untagged_at_most
         problems = [
-            f"{len(found)} {name}: {'; '.join(found[:EXAMPLES])}"
-            for name, found in (
+            f"{len(examples)} {name}: {'; '.join(examples[:EXAMPLES])}"
+            for name, examples in (
                 ("lost", self.lost),
                 ("never committed as sent", self.strange),
                 ("out of order", self.reordered),
                 ("stored positions ahead of what was delivered", self.ahead),
             )
-            if found
+            if examples
         ]
         if self.repeated > repeated_at_most:
             problems.append(f"{self.repeated} repeated, where {repeated_at_most} are allowed")
@@ -101,7 +101,7 @@ class Verdict:
 
 
 def judge(
-    committed: Sequence[Transition],
+    committed: Sequence[CommittedTransition],
     acknowledged: Iterable[Commit],
     saves: Sequence[Save],
     arrived: Sequence[Arrival],
@@ -129,7 +129,7 @@ def judge(
     )
 
 
-def _strange(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> list[str]:
+def _strange(committed: Sequence[CommittedTransition], arrived: Sequence[Arrival]) -> list[str]:
     """Messages without a commit, or that differ from their commit."""
     truth = {commit.trans_id: (commit.job_id, commit.state, commit.job_id) for commit in committed}
     return [
@@ -139,11 +139,11 @@ def _strange(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> lis
     ]
 
 
-def _reordered(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> list[str]:
+def _reordered(committed: Sequence[CommittedTransition], arrived: Sequence[Arrival]) -> list[str]:
     """Jobs whose first arrivals are not in commit order, or are in several partitions."""
     order = {commit.trans_id: index for index, commit in enumerate(committed)}
     latest: dict[str, int] = {}
-    found = []
+    reordered = []
     seen: set[str] = set()
     for arrival in arrived:
         if arrival.trans_id in seen or arrival.trans_id not in order:
@@ -151,24 +151,24 @@ def _reordered(committed: Sequence[Transition], arrived: Sequence[Arrival]) -> l
         seen.add(arrival.trans_id)
         index = order[arrival.trans_id]
         if index < latest.get(arrival.job_id, -1):
-            found.append(f"{arrival.job_id}: {arrival.state} came late")
+            reordered.append(f"{arrival.job_id}: {arrival.state} came late")
         latest[arrival.job_id] = max(index, latest.get(arrival.job_id, -1))
     partitions = Counter(
         job for job, _ in {(arrival.job_id, arrival.partition) for arrival in arrived}
     )
-    return found + [
+    return reordered + [
         f"{job} is in {count} partitions" for job, count in partitions.items() if count > 1
     ]
 
 
 def _ahead(
-    committed: Sequence[Transition], saves: Sequence[Save], arrived: Sequence[Arrival]
+    committed: Sequence[CommittedTransition], saves: Sequence[Save], arrived: Sequence[Arrival]
 ) -> list[str]:
     """Stored positions that cover a transition which the broker did not have by then."""
     first: dict[str, float] = {}
     for arrival in arrived:
         first[arrival.trans_id] = min(arrival.at, first.get(arrival.trans_id, arrival.at))
-    found = []
+    ahead = []
     for save in saves:
         early = [
             commit
@@ -176,10 +176,10 @@ def _ahead(
             if commit.token <= save.token and first.get(commit.trans_id, _NEVER) > save.at
         ]
         if early:
-            found.append(
+            ahead.append(
                 f"{len(early)} undelivered when {save.token[:24]} was stored, the first {early[0]}"
             )
-    return found
+    return ahead
 
 
 _NEVER = float("inf")

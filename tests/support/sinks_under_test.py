@@ -44,7 +44,7 @@ class InMemorySink:
     topic = "jobs"
 
     def __init__(self) -> None:
-        self.broker = FakeBroker("jobs", "jobs-dlq", most=MOST)
+        self.broker = FakeBroker("jobs", "jobs-dlq", max_bytes=MOST)
         self._refusing = False
 
     def open(self) -> AbstractContextManager[Sink]:
@@ -61,7 +61,7 @@ class InMemorySink:
 
     def written(self, topic: str = "") -> list[list[bytes]]:
         return [
-            [one.value for one in partition]
+            [message.value for message in partition]
             for partition in self.broker.partitions[topic or self.topic]
         ]
 
@@ -100,13 +100,13 @@ class KafkaSinkUnderTest:
 def settle(
     under_test: SinkUnderTest, sink: Sink, done: Callable[[list[Delivery]], bool]
 ) -> list[Delivery]:
-    found: list[Delivery] = []
+    deliveries: list[Delivery] = []
     deadline = time.monotonic() + SETTLE_SECONDS
-    while not done(found):
-        assert time.monotonic() < deadline, f"only {len(found)} were settled"
+    while not done(deliveries):
+        assert time.monotonic() < deadline, f"only {len(deliveries)} were settled"
         under_test.pulse(sink)
-        found += sink.settled()
-    return found
+        deliveries += sink.settled()
+    return deliveries
 
 
 def send(
@@ -114,7 +114,10 @@ def send(
 ) -> list[tuple[Message, Delivery]]:
     sent = []
     for number in range(count):
-        one = message(f"job-{number % keys}", b"%d" % number, under_test.topic), delivery(number)
-        sink.send([one])
-        sent.append(one)
+        sending = (
+            message(f"job-{number % keys}", b"%d" % number, under_test.topic),
+            delivery(number),
+        )
+        sink.send([sending])
+        sent.append(sending)
     return sent

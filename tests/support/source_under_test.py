@@ -154,4 +154,4 @@ class SourceUnderTest(JobWriter):
 
     def insert_many(self, count: int) -> list[Identity]:
         """Insert ``count`` jobs; returns their transitions in the order of their commits."""
-        return [found for _ in range(count) for found in self.history(self.insert())]
+        return [identity for _ in range(count) for identity in self.history(self.insert())]

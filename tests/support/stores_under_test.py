@@ -81,8 +81,8 @@ class FileStore:
         self.path.write_text(self.path.read_text()[:-40])
 
     def close(self) -> None:
-        for each in self._opened:
-            each.release()
+        for store in self._opened:
+            store.release()
 
 
 class MongoStore:
@@ -101,7 +101,7 @@ class MongoStore:
             "from pymongo import MongoClient\n"
             "from bridge.mongo.checkpoints import MongoCheckpointStore",
             f"MongoCheckpointStore(MongoClient({self.uri!r}), "
-            f"{self.database!r}, 'bridge', {LEASE})",
+            f"{self.database!r}, 'bridge', lease_seconds={LEASE})",
         )
 
     def silent(self) -> None:

@@ -27,7 +27,7 @@ WALL_TICK_MILLIS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Transition:
+class CommittedTransition:
     """A committed transition, and its place in the stream."""
 
     job_id: str
@@ -52,7 +52,7 @@ class Witness:
     """
 
     def __init__(self, uri: str, database: str, checkpoint: str) -> None:
-        self.transitions: list[Transition] = []
+        self.transitions: list[CommittedTransition] = []
         self.saves: list[Save] = []
         self._database = database
         self._checkpoint: dict[str, Any] = {"_id": checkpoint}
@@ -152,7 +152,8 @@ class Witness:
                 if name.startswith(f"{HISTORY}.") and name.count(".") == 1
             ]
         self.transitions += [
-            Transition(self._job_ids[key], each["trans_id"], each["state"], token) for each in new
+            CommittedTransition(self._job_ids[key], element["trans_id"], element["state"], token)
+            for element in new
         ]
 
     def _note_checkpoint(self, event: Mapping[str, Any]) -> None:

@@ -85,8 +85,8 @@ def judged(module: str, source: str) -> list[str]:
     ],
 )
 def test_a_wrong_import_names_its_rule(module: str, source: str, rule: str) -> None:
-    (found,) = judged(module, source)
-    assert rule in found
+    (violation,) = judged(module, source)
+    assert rule in violation
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,10 @@ def test_long_files_and_silent_ones_are_found() -> None:
 def test_functions_are_measured_without_docstrings() -> None:
     known = {"long": "def f():\n" + "    x = 1\n" * MAX_FUNCTION_LINES}
     assert too_long_functions(known) == ["long.f has 41 lines, at most 40"]
-    told = "def f():\n" + '    """Say\n\n    so."""\n' + "    x = 1\n" * (MAX_FUNCTION_LINES - 1)
-    assert too_long_functions({"right": told}) == []
+    documented = (
+        "def f():\n" + '    """Say\n\n    so."""\n' + "    x = 1\n" * (MAX_FUNCTION_LINES - 1)
+    )
+    assert too_long_functions({"right": documented}) == []
 
 
 def test_wide_constructors_are_found() -> None:

@@ -28,9 +28,9 @@ def test_hints_name_existing_commands(hint: Hint) -> None:
     command: click.Command = main
     context = click.Context(command)
     while isinstance(command, click.Group):
-        found = command.get_command(context, words.pop(0))
-        assert found is not None
-        command = found
+        subcommand = command.get_command(context, words.pop(0))
+        assert subcommand is not None
+        command = subcommand
     known = {name for parameter in command.get_params(context) for name in parameter.opts}
     given = [word for word in words if word.startswith("--")]
     assert set(given) <= known
@@ -63,11 +63,11 @@ def test_commands_stand_in_hints_only() -> None:
         for path in PACKAGE.rglob("*.py")
         if path.relative_to(PACKAGE).parts[0] not in ("cli", "demo", "hints.py")
     }
-    found = [
+    unknown = [
         (name, text)
         for name, source in modules.items()
         for text in texts(source)
         if COMMAND.search(text)
     ]
     assert "app/bridge.py" in modules
-    assert found == []
+    assert unknown == []

@@ -43,18 +43,18 @@ def logged(form: str, stream: io.StringIO, level: str = "info") -> str:
 
 
 def test_a_json_line_has_message_and_id_fields() -> None:
-    found = json.loads(logged("json", io.StringIO()))
+    record = json.loads(logged("json", io.StringIO()))
 
-    assert found["level"] == "WARNING" and found["name"] == "bridge.test"
-    assert found["message"] == "set aside to jobs-dlq"
-    assert (found["job_id"], found["trans_id"]) == ("job-1", "t-1")
+    assert record["level"] == "WARNING" and record["name"] == "bridge.test"
+    assert record["message"] == "set aside to jobs-dlq"
+    assert (record["job_id"], record["trans_id"]) == ("job-1", "t-1")
 
 
 def test_a_json_line_has_utc_milliseconds() -> None:
-    found = json.loads(logged("json", io.StringIO()))
+    record = json.loads(logged("json", io.StringIO()))
 
-    assert len(found["asctime"]) == len("2026-03-02T12:00:00.511+00:00")
-    assert found["asctime"].endswith("+00:00") and found["asctime"][19] == "."
+    assert len(record["asctime"]) == len("2026-03-02T12:00:00.511+00:00")
+    assert record["asctime"].endswith("+00:00") and record["asctime"][19] == "."
 
 
 def test_a_plain_line_has_known_fields_only() -> None:

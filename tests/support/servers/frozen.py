@@ -15,8 +15,8 @@ def freeze(pid: int) -> None:
     """
     os.kill(pid, signal.SIGSTOP)
     # WNOWAIT leaves the state for the next wait: a stop for the next freeze, an end for the owner.
-    found = os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-    if found is None or found.si_code != os.CLD_STOPPED:
+    status = os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    if status is None or status.si_code != os.CLD_STOPPED:
         raise ServerError(f"process {pid} ended instead of pausing")
 
 

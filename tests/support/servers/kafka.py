@@ -39,7 +39,7 @@ from bridge.demo.servers.process import (
 from tests.support.servers.frozen import freeze, thaw
 from tests.support.servers.kafka_libraries import CACHE, libraries
 from tests.support.servers.proxy import TcpProxy
-from tests.support.servers.records import Record, read
+from tests.support.servers.records import TopicRecord, read
 
 START_SECONDS = 90
 TOPIC_SECONDS = 90
@@ -161,7 +161,7 @@ class Kafka(Server):
                     TOPIC_SECONDS,
                 )
 
-    def read(self, topic: str, *, isolation: str = "read_committed") -> list[Record]:
+    def read(self, topic: str, *, isolation: str = "read_committed") -> list[TopicRecord]:
         """Every record of the topic at this moment, by partition and offset."""
         return read(self.internal, topic, isolation=isolation)
 
@@ -282,10 +282,10 @@ def _dotted(configs: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _shows(admin: KafkaAdminClient, topic: str, settings: Mapping[str, str]) -> bool:
-    found = admin.describe_configs(
+    described = admin.describe_configs(
         [ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all"
     )["topic"][topic]
-    return all(found[name]["value"] == value for name, value in settings.items())
+    return all(described[name]["value"] == value for name, value in settings.items())
 
 
 def _cluster_id() -> str:

@@ -90,8 +90,8 @@ class MongoDeployment(Server):
     def primary_index(self, deadline_seconds: float = 60.0) -> int:
         """The node that accepts writes; waits for a primary, raises ``ServerError``."""
         poll(lambda: self._primary() is not None, "a primary", deadline_seconds)
-        found = self._primary()
-        return self.primary_index(deadline_seconds) if found is None else found
+        index = self._primary()
+        return self.primary_index(deadline_seconds) if index is None else index
 
     def step_down(self, seconds: int = STEP_DOWN_SECONDS) -> None:
         """Make the primary a secondary for ``seconds``; returns before the next election.

@@ -80,8 +80,8 @@ class TcpProxy:
         """Break every existing connection, on both sides."""
         for pair in self._take_pairs():
             self.counts.reset += 1
-            for each in pair:
-                _abort(each)
+            for connection in pair:
+                _abort(connection)
 
     def close(self) -> None:
         """Close all connections and free the port."""
@@ -90,8 +90,8 @@ class TcpProxy:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for pair in self._take_pairs():
-            for each in pair:
-                _abort(each)
+            for connection in pair:
+                _abort(connection)
         self._flowing.set()
         for thread in self._threads:
             thread.join(JOIN_SECONDS)
@@ -134,8 +134,8 @@ class TcpProxy:
                 self.counts.forwarded_bytes += len(chunk)
         with self._lock:
             self._pairs.discard(pair)
-        for each in pair:
-            _end(each)
+        for connection in pair:
+            _end(connection)
 
     def _take_pairs(self) -> list[tuple[socket.socket, socket.socket]]:
         with self._lock:

@@ -13,7 +13,7 @@ DEADLINE_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class TopicRecord:
     """One record of a topic."""
 
     partition: int
@@ -26,7 +26,7 @@ class Record:
 
 def read(
     bootstrap: str, topic: str, *, isolation: str = "read_committed", until_quiet: bool = False
-) -> list[Record]:
+) -> list[TopicRecord]:
     """Every record up to the end at this moment, by partition and offset.
 
     The consumer belongs to no group and leaves no trace.
@@ -50,7 +50,7 @@ def read(
         consumer.close()
 
 
-def _read(consumer: KafkaConsumer, topic: str, until_quiet: bool) -> list[Record]:
+def _read(consumer: KafkaConsumer, topic: str, until_quiet: bool) -> list[TopicRecord]:
     partitions = [
         TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()
     ]
@@ -58,25 +58,25 @@ def _read(consumer: KafkaConsumer, topic: str, until_quiet: bool) -> list[Record
     consumer.seek_to_beginning(*partitions)
     ends = consumer.end_offsets(partitions)
     deadline = time.monotonic() + DEADLINE_SECONDS
-    found: list[Record] = []
-    fresh: list[Record] = []
+    records: list[TopicRecord] = []
+    fresh: list[TopicRecord] = []
     while (until_quiet and fresh) or any(
-        consumer.position(each) < ends[each] for each in partitions
+        consumer.position(partition) < ends[partition] for partition in partitions
     ):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{topic} was not read to its end in {DEADLINE_SECONDS} s")
         batches = consumer.poll(timeout_ms=POLL_MILLIS).values()
-        fresh = [_record(each) for batch in batches for each in batch]
-        found += fresh
-    return sorted(found, key=lambda each: (each.partition, each.offset))
+        fresh = [_record(received) for batch in batches for received in batch]
+        records += fresh
+    return sorted(records, key=lambda record: (record.partition, record.offset))
 
 
-def _record(each: Any) -> Record:
-    return Record(
-        each.partition,
-        each.offset,
-        each.key,
-        each.value,
-        tuple(each.headers or ()),
-        each.timestamp,
+def _record(received: Any) -> TopicRecord:
+    return TopicRecord(
+        received.partition,
+        received.offset,
+        received.key,
+        received.value,
+        tuple(received.headers or ()),
+        received.timestamp,
     )

@@ -71,12 +71,12 @@ def alone(first: Kafka, topics: Sequence[str]) -> bool:
     """
     try:
         with first.admin() as admin:
-            found = admin.describe_topics(list(topics))
+            described = admin.describe_topics(list(topics))
         there = _takes_part(first)
     except KafkaError:
         return False
     return not there and all(
-        len(one["isr_nodes"]) == 1 for topic in found for one in topic["partitions"]
+        len(partition["isr_nodes"]) == 1 for topic in described for partition in topic["partitions"]
     )
 
 

@@ -27,14 +27,14 @@ PAIRS = [(before, after) for before in State for after in State if before != aft
 
 def walks() -> dict[State, list[State]]:
     """Return a shortest walk from the first state to each state that can be reached."""
-    found = {State.STARTING: [State.STARTING]}
+    paths = {State.STARTING: [State.STARTING]}
     queue = [State.STARTING]
     for state in queue:
         for after in sorted(MOVES[state]):
-            if after not in found:
-                found[after] = [*found[state], after]
+            if after not in paths:
+                paths[after] = [*paths[state], after]
                 queue.append(after)
-    return found
+    return paths
 
 
 def lifecycle_in(state: State) -> Lifecycle:

@@ -17,15 +17,15 @@ class Job(NamedTuple):
     job_id: str
 
 
-class JobHistoryReader:
+class JobsByIds:
     """Jobs as MongoDB gives them: in its own order, by ids in any case."""
 
     def __init__(self, *job_ids: str) -> None:
         self._job_ids = job_ids
 
     def by_ids(self, job_ids: Sequence[str]) -> Iterator[Job]:
-        wanted = {one.lower() for one in job_ids}
-        return (Job(one) for one in self._job_ids if one in wanted)
+        wanted = {job_id.lower() for job_id in job_ids}
+        return (Job(job_id) for job_id in self._job_ids if job_id in wanted)
 
 
 def test_a_cursor_covers_exactly_the_jobs_before_it() -> None:
@@ -34,16 +34,16 @@ def test_a_cursor_covers_exactly_the_jobs_before_it() -> None:
     random.Random(7).shuffle(asked)
     taken: set[str] = set()
 
-    for place, jobs in _by_ids(JobHistoryReader(*known), asked):
+    for cursor, jobs in _by_ids(JobsByIds(*known), asked):
         taken |= {job.job_id for job in jobs}
-        assert taken == set(asked[: int(place, 16)]) & set(known)
+        assert taken == set(asked[: int(cursor, 16)]) & set(known)
     assert taken == set(known)
 
 
 def test_ids_with_another_spelling_come_first() -> None:
-    steps = list(_by_ids(JobHistoryReader("abc", "def"), ["def", "ABC", "nobody"]))
+    steps = list(_by_ids(JobsByIds("abc", "def"), ["def", "ABC", "nobody"]))
 
-    assert [(int(place, 16), [job.job_id for job in jobs]) for place, jobs in steps] == [
+    assert [(int(cursor, 16), [job.job_id for job in jobs]) for cursor, jobs in steps] == [
         (0, ["abc"]),
         (1, ["def"]),
         (2, []),
@@ -52,7 +52,7 @@ def test_ids_with_another_spelling_come_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "words"),
+    ("text", "words"),
     [
         (recovery_cursor_of(DATE, 1_772_474_400.5), "2026-03-02T18:00:00.500000+00:00"),
         (recovery_cursor_of(NUMBER, 1_772_474_400.5), recovery_cursor_of(NUMBER, 1_772_474_400.5)),
@@ -63,5 +63,5 @@ def test_ids_with_another_spelling_come_first() -> None:
     ],
     ids=["date", "number", "no time", "before 1970", "1970", "unknown"],
 )
-def test_only_certainly_finished_jobs_are_left_out(place: str, words: str) -> None:
-    assert updated_from(place) == words
+def test_only_certainly_finished_jobs_are_left_out(text: str, words: str) -> None:
+    assert updated_from(text) == words

@@ -41,21 +41,21 @@ def pushed(plan: Journey) -> dict[str, list[str]]:
 
 
 def test_without_errors_and_cancels_every_job_completes() -> None:
-    assert {states(each) for each in drawn(Workload(error_share=0, cancel_share=0))} == {HAPPY}
+    assert {states(plan) for plan in drawn(Workload(error_share=0, cancel_share=0))} == {HAPPY}
 
 
 def test_a_failing_job_ends_through_error_processing() -> None:
-    assert {states(each) for each in drawn(Workload(error_share=1, cancel_share=0))} == {FAILING}
+    assert {states(plan) for plan in drawn(Workload(error_share=1, cancel_share=0))} == {FAILING}
 
 
 def test_a_canceled_job_may_have_come_any_distance() -> None:
-    ends = {states(each) for each in drawn(Workload(error_share=0, cancel_share=1))}
+    ends = {states(plan) for plan in drawn(Workload(error_share=0, cancel_share=1))}
 
     assert ends == {(*HAPPY[:length], *CANCELING) for length in range(1, len(HAPPY))}
 
 
 def test_all_endings_occur_in_about_their_shares() -> None:
-    last = [states(each)[-1] for each in drawn(Workload(), count=1000)]
+    last = [states(plan)[-1] for plan in drawn(Workload(), count=1000)]
 
     assert 150 < last.count("error") < 250
     assert 60 < last.count("canceled") < 140
@@ -68,7 +68,7 @@ def test_the_same_seed_draws_the_same_journeys() -> None:
 def test_jaws_jobs_note_their_transfers_and_their_run() -> None:
     plans = drawn(Workload(error_share=0, cancel_share=0))
 
-    assert next(pushed(each) for each in plans if each.cluster != "kbase") == {
+    assert next(pushed(plan) for plan in plans if plan.cluster != "kbase") == {
         "download_submitted": ["nersc_details.download_task_id"],
         "job_submitted": ["jaws_details.run_id"],
         "upload_submitted": ["nersc_details.upload_task_id"],
@@ -78,7 +78,7 @@ def test_jaws_jobs_note_their_transfers_and_their_run() -> None:
 def test_kbase_jobs_note_their_condor_cluster() -> None:
     plans = drawn(Workload(error_share=0, cancel_share=0))
 
-    assert next(pushed(each) for each in plans if each.cluster == "kbase") == {
+    assert next(pushed(plan) for plan in plans if plan.cluster == "kbase") == {
         "download_submitted": ["htcondor_details.cluster_id"]
     }
 
@@ -93,7 +93,7 @@ def test_a_failed_job_contains_its_error() -> None:
 def test_a_new_job_has_one_transition() -> None:
     job = new_job("kbase", NOON, input_files(2000))
 
-    assert [each["state"] for each in job["transition_times"]] == ["created"]
+    assert [element["state"] for element in job["transition_times"]] == ["created"]
     assert list(job["transition_times"][0]) == ["state", "time", "trans_id", "notif_sent", "_retry"]
     assert None not in job.values()
 

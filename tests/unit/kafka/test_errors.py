@@ -60,10 +60,10 @@ CASES: list[tuple[type[BridgeError], tuple[type[BaseException], ...]]] = [
 def test_each_error_of_kafka_python_has_its_verdict(
     verdict: type[BridgeError], error: type[BaseException]
 ) -> None:
-    found = classify(error("the broker says"))
+    classified = classify(error("the broker says"))
 
-    assert type(found) is verdict
-    assert "the broker says" in found.what and found.data
+    assert type(classified) is verdict
+    assert "the broker says" in classified.what and classified.data
 
 
 @pytest.mark.parametrize(
@@ -77,17 +77,17 @@ def test_each_error_of_kafka_python_has_its_verdict(
     ],
 )
 def test_the_latest_warning_contains_the_cause(warning: str, verdict: type[BridgeError]) -> None:
-    found = classify(kafka.KafkaTimeoutError("Unable to bootstrap"), warning)
+    classified = classify(kafka.KafkaTimeoutError("Unable to bootstrap"), warning)
 
-    assert type(found) is verdict
-    assert warning in found.what
+    assert type(classified) is verdict
+    assert warning in classified.what
 
 
 def test_a_long_error_is_cut_to_a_line() -> None:
-    found = classify(kafka.KafkaError("x\n" * 5000))
+    classified = classify(kafka.KafkaError("x\n" * 5000))
 
-    assert "\n" not in str(found)
-    assert len(str(found)) < 700
+    assert "\n" not in str(classified)
+    assert len(str(classified)) < 700
 
 
 def test_failures_belong_to_the_part_kafka() -> None:
@@ -151,10 +151,10 @@ def test_each_code_of_librdkafka_has_its_verdict(verdict: type[BridgeError], cod
         KafkaError(code, "the broker says"),
         KafkaException(KafkaError(code, "the broker says")),
     ):
-        found = classify_librdkafka(error)
+        classified = classify_librdkafka(error)
 
-        assert type(found) is verdict
-        assert "the broker says" in found.what and found.data
+        assert type(classified) is verdict
+        assert "the broker says" in classified.what and classified.data
 
 
 @pytest.mark.parametrize(
@@ -178,10 +178,10 @@ def test_each_code_of_librdkafka_has_its_verdict(verdict: type[BridgeError], cod
 def test_the_latest_warning_of_librdkafka_contains_the_cause(
     warning: str, verdict: type[BridgeError]
 ) -> None:
-    found = classify_librdkafka(KafkaError(KafkaError._TIMED_OUT, "Local: Timed out"), warning)
+    classified = classify_librdkafka(KafkaError(KafkaError._TIMED_OUT, "Local: Timed out"), warning)
 
-    assert type(found) is verdict
-    assert warning in found.what
+    assert type(classified) is verdict
+    assert warning in classified.what
 
 
 def test_a_full_buffer_is_retryable() -> None:

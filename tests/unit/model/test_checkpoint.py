@@ -59,15 +59,15 @@ VALUES = st.recursive(
 
 
 @given(CHECKPOINTS)
-def test_a_record_comes_back_as_it_was(one: Checkpoint) -> None:
-    assert checkpoint_of(json.loads(json.dumps(one.record())), "here") == one
+def test_a_record_comes_back_as_it_was(valid: Checkpoint) -> None:
+    assert checkpoint_of(json.loads(json.dumps(valid.record())), "here") == valid
 
 
 @given(CHECKPOINTS, st.data())
 def test_a_damaged_field_raises_only_checkpoint_unusable(
-    one: Checkpoint, data: st.DataObject
+    valid: Checkpoint, data: st.DataObject
 ) -> None:
-    record = one.record()
+    record = valid.record()
     for name in data.draw(st.sets(st.sampled_from(sorted(record)), min_size=1, max_size=3)):
         record[name] = data.draw(VALUES)
     read_or_refused(record)
@@ -80,15 +80,15 @@ def test_any_record_raises_only_checkpoint_unusable(record: dict[str, Any]) -> N
 
 def read_or_refused(record: dict[str, Any]) -> None:
     try:
-        found = checkpoint_of(record, "here")
+        accepted = checkpoint_of(record, "here")
     except CheckpointUnusable as error:
         assert "here" in error.what
         return
     # What is accepted can be used: for the stream, for people, and to be stored again.
-    assert found.position.cluster_time.isoformat() in str(found.position)
-    assert found.position.cluster_time <= (2**32, 0)
-    bytes.fromhex(found.position.type_bits)
-    json.dumps(found.record())
+    assert accepted.position.cluster_time.isoformat() in str(accepted.position)
+    assert accepted.position.cluster_time <= (2**32, 0)
+    bytes.fromhex(accepted.position.type_bits)
+    json.dumps(accepted.record())
 
 
 @pytest.mark.parametrize(
@@ -186,16 +186,19 @@ def test_a_hidden_cluster_id_is_compared_by_set(stored: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "words"),
     [
-        (lambda one: replace(one, namespace="db.other"), "db.other"),
-        (lambda one: replace(one, mongo_cluster_id="rs0/6511111111111111"), "6511111111111111"),
-        (lambda one: replace(one, mongo_cluster_id="rs1/"), "rs1/"),
-        (lambda one: checkpoint_at(ClusterTime(BASE + 11, 0)), "restored from a backup"),
+        (lambda stored: replace(stored, namespace="db.other"), "db.other"),
+        (
+            lambda stored: replace(stored, mongo_cluster_id="rs0/6511111111111111"),
+            "6511111111111111",
+        ),
+        (lambda stored: replace(stored, mongo_cluster_id="rs1/"), "rs1/"),
+        (lambda stored: checkpoint_at(ClusterTime(BASE + 11, 0)), "restored from a backup"),
     ],
 )
 def test_a_foreign_checkpoint_is_refused(
-    damage: Callable[[Checkpoint], Checkpoint], said: str
+    damage: Callable[[Checkpoint], Checkpoint], words: str
 ) -> None:
-    with pytest.raises(CheckpointUnusable, match=said):
+    with pytest.raises(CheckpointUnusable, match=words):
         ORIGIN.admit(damage(checkpoint()))

@@ -21,20 +21,25 @@ TRANSITIONS = st.builds(Transition, ANY, ANY, TIMES, ANY, st.none() | st.integer
 FORMAT = MessageFormat("jobs", "job-bridge/db.jobs", cloudevents=True)
 
 
-def as_the_service_does(one: Transition) -> bytes:
-    fields = {"job_id": one.job_id, "state": one.state, "time": one.time, "trans_id": one.trans_id}
+def as_the_service_does(item: Transition) -> bytes:
+    fields = {
+        "job_id": item.job_id,
+        "state": item.state,
+        "time": item.time,
+        "trans_id": item.trans_id,
+    }
     return json.dumps(fields).encode("utf-8")
 
 
 @given(TRANSITIONS)
-def test_the_value_equals_the_bytes_of_cts(one: Transition) -> None:
-    assert value_of(one) == FORMAT.message(one, b"stream").value == as_the_service_does(one)
+def test_the_value_equals_the_bytes_of_cts(item: Transition) -> None:
+    assert value_of(item) == FORMAT.message(item, b"stream").value == as_the_service_does(item)
 
 
 def test_a_value_reads_as_documented() -> None:
-    one = Transition("6e7f", "created", NOON.isoformat(), "0b1f")
+    item = Transition("6e7f", "created", NOON.isoformat(), "0b1f")
 
-    assert value_of(one) == (
+    assert value_of(item) == (
         b'{"job_id": "6e7f", "state": "created", '
         b'"time": "2026-03-02T12:00:00.511000+00:00", "trans_id": "0b1f"}'
     )
@@ -48,9 +53,9 @@ def test_a_time_without_milliseconds_has_no_fraction() -> None:
 
 @given(TRANSITIONS, ANY, st.booleans(), st.sampled_from([b"stream", b"recovery"]))
 def test_the_size_covers_the_clients_estimate(
-    one: Transition, source: str, cloudevents: bool, origin: bytes
+    item: Transition, source: str, cloudevents: bool, origin: bytes
 ) -> None:
-    made = MessageFormat("jobs", source, cloudevents=cloudevents).message(one, origin)
+    made = MessageFormat("jobs", source, cloudevents=cloudevents).message(item, origin)
     estimate = DefaultRecordBatchBuilder.estimate_size_in_bytes(
         made.key, made.value, list(made.headers)
     )
@@ -66,7 +71,9 @@ def test_the_size_covers_the_clients_estimate(
 def test_the_size_holds_for_any_record(
     key: bytes, value: bytes, headers: list[tuple[str, bytes]]
 ) -> None:
-    ascii_headers = [(name.encode("ascii", "replace").decode(), one) for name, one in headers]
+    ascii_headers = [
+        (name.encode("ascii", "replace").decode(), content) for name, content in headers
+    ]
     made = Message("jobs", key, value, ascii_headers)
 
     assert made.size() >= DefaultRecordBatchBuilder.estimate_size_in_bytes(
@@ -75,8 +82,8 @@ def test_the_size_holds_for_any_record(
 
 
 @given(TRANSITIONS)
-def test_the_key_is_the_job_id(one: Transition) -> None:
-    assert FORMAT.message(one, b"stream").key.decode("utf-8", "surrogatepass") == one.job_id
+def test_the_key_is_the_job_id(item: Transition) -> None:
+    assert FORMAT.message(item, b"stream").key.decode("utf-8", "surrogatepass") == item.job_id
 
 
 def test_headers_follow_cloudevents_binary_mode() -> None:
@@ -104,8 +111,8 @@ def test_without_a_history_there_is_no_sequence_header() -> None:
 
 
 @given(TRANSITIONS)
-def test_headers_are_text_whatever_the_documents_hold(one: Transition) -> None:
-    for _, value in FORMAT.message(one, b"stream").headers:
+def test_headers_are_text_whatever_the_documents_hold(item: Transition) -> None:
+    for _, value in FORMAT.message(item, b"stream").headers:
         assert isinstance(value, bytes)
 
 

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from bridge.model.transition import made_trans_id
 
-PLACES = st.integers(0) | st.tuples(st.integers(0), st.integers(0))
+SEQUENCES_OR_TIMES = st.integers(0) | st.tuples(st.integers(0), st.integers(0))
 
 
-@given(st.text(), PLACES, st.text())
-def test_a_made_identity_is_stable(job_id: str, place: object, state: str) -> None:
-    made = made_trans_id(job_id, place, state)
+@given(st.text(), SEQUENCES_OR_TIMES, st.text())
+def test_a_made_identity_is_stable(job_id: str, sequence_or_time: object, state: str) -> None:
+    made = made_trans_id(job_id, sequence_or_time, state)
 
-    assert made == made_trans_id(job_id, place, state)
+    assert made == made_trans_id(job_id, sequence_or_time, state)
     assert uuid.UUID(made).version == 5
 
 
@@ -26,9 +26,9 @@ def test_a_made_identity_never_changes_between_versions() -> None:
 
 def test_made_identities_differ_by_job_sequence_and_state() -> None:
     made = {
-        made_trans_id(job, place, state)
+        made_trans_id(job, index, state)
         for job in "ab"
-        for place in range(3)
+        for index in range(3)
         for state in ("x", "y")
     }
 

@@ -30,14 +30,16 @@ class Model:
 
     def position(self) -> Any:
         reached = at(0)
-        for number, one in self.steps:
-            if one is not None and not one.settled:
+        for number, admitted in self.steps:
+            if admitted is not None and not admitted.settled:
                 return reached
             reached = reached if number is None else at(number)
         return reached
 
     def unsettled(self) -> list[Delivery]:
-        return [one for _, one in self.steps if one is not None and not one.settled]
+        return [
+            admitted for _, admitted in self.steps if admitted is not None and not admitted.settled
+        ]
 
 
 @given(OPERATIONS)
@@ -48,9 +50,9 @@ def test_any_interleaving_reaches_the_settled_prefix(
     for operation, value in operations:
         if operation in ("admit", "part"):
             number += 1
-            one = delivery(number if operation == "admit" else None, value)
-            window.admit(one)
-            model.steps.append((number if operation == "admit" else None, one))
+            admitted = delivery(number if operation == "admit" else None, value)
+            window.admit(admitted)
+            model.steps.append((number if operation == "admit" else None, admitted))
         elif operation == "pass_by":
             number += 1
             window.admit_position(at(number))
@@ -64,7 +66,7 @@ def test_any_interleaving_reaches_the_settled_prefix(
         unsettled = model.unsettled()
         assert before <= window.position <= model.position()
         assert window.count == len(unsettled)
-        assert window.bytes == sum(one.size for one in unsettled)
+        assert window.bytes == sum(admitted.size for admitted in unsettled)
         assert window.full == (window.count >= 10 or window.bytes >= 100)
         before = window.position
     assert window.advance() == model.position()
@@ -171,4 +173,4 @@ def test_a_waiting_position_has_its_predecessors_age() -> None:
     window.admit_position(at(2))
 
     # The web server may look in the moment it is the first.
-    assert [one.sent for one in window._deliveries] == [7.0, 7.0]
+    assert [admitted.sent for admitted in window._deliveries] == [7.0, 7.0]

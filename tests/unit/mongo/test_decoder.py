@@ -285,11 +285,11 @@ def test_the_position_is_the_whole_token() -> None:
     raw = pushed(7, 1)
     raw["_id"]["_typeBits"] = b"\x80\x40"
 
-    found = position_of_token(raw["_id"])
+    position = position_of_token(raw["_id"])
 
-    assert decoded(raw)[0].position == found
-    assert (found.token, found.type_bits) == (token(7), "8040")
-    assert found.cluster_time == ClusterTime(BASE + 7, 1)
+    assert decoded(raw)[0].position == position
+    assert (position.token, position.type_bits) == (token(7), "8040")
+    assert position.cluster_time == ClusterTime(BASE + 7, 1)
 
 
 def test_the_commit_time_is_the_servers_wall_time() -> None:

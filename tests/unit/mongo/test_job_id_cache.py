@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bridge.mongo.job_id_cache import UNKNOWN, JobIdCache
 
 
-class JobDocuments:
+class RecordingLookup:
     """A collection that records its queries."""
 
     def __init__(self, documents: Mapping[Any, Any]) -> None:
@@ -26,7 +26,7 @@ class JobDocuments:
 
 
 def test_remembered_ids_are_not_looked_up() -> None:
-    lookup = JobDocuments({})
+    lookup = RecordingLookup({})
     ids = JobIdCache(lookup)
     ids.remember("a", "job-a")
 
@@ -36,7 +36,7 @@ def test_remembered_ids_are_not_looked_up() -> None:
 
 
 def test_missing_ids_are_looked_up_by_one_query() -> None:
-    lookup = JobDocuments({key: f"job-{key}" for key in "abc"})
+    lookup = RecordingLookup({key: f"job-{key}" for key in "abc"})
     ids = JobIdCache(lookup)
 
     assert ids.look_up(["c", "b", "c"]) == ["job-c", "job-b", "job-c"]
@@ -46,7 +46,7 @@ def test_missing_ids_are_looked_up_by_one_query() -> None:
 
 
 def test_ids_are_remembered_after_a_look_up() -> None:
-    lookup = JobDocuments({"a": "job-a"})
+    lookup = RecordingLookup({"a": "job-a"})
     ids = JobIdCache(lookup)
 
     ids.look_up(["a"])
@@ -55,14 +55,14 @@ def test_ids_are_remembered_after_a_look_up() -> None:
 
 
 def test_a_deleted_document_is_not_remembered() -> None:
-    ids = JobIdCache(JobDocuments({"b": "job-b"}))
+    ids = JobIdCache(RecordingLookup({"b": "job-b"}))
 
     assert ids.look_up(["a", "b"], "gone") == ["gone", "job-b"]
     assert ids.cached("a") is UNKNOWN
 
 
 def test_a_missing_job_id_is_remembered() -> None:
-    lookup = JobDocuments({"a": None})
+    lookup = RecordingLookup({"a": None})
     ids = JobIdCache(lookup)
 
     assert ids.look_up(["a"], "gone") == [None]
@@ -76,7 +76,7 @@ KEY = ObjectId("6b08167d43c82fb391be9ae4")
     ("key", "other"), [(KEY, KEY.binary), (KEY, str(KEY)), (True, 1), (1, "1")]
 )
 def test_similar_keys_are_different_documents(key: Any, other: Any) -> None:
-    ids = JobIdCache(JobDocuments({}))
+    ids = JobIdCache(RecordingLookup({}))
     ids.remember(key, "job-a")
     ids.remember(other, "job-b")
 
@@ -94,7 +94,7 @@ def test_an_equal_key_is_found() -> None:
 
 
 def test_the_oldest_ids_are_dropped_first() -> None:
-    ids = JobIdCache(JobDocuments({}), max_jobs=2)
+    ids = JobIdCache(RecordingLookup({}), max_jobs=2)
     for key in "abc":
         ids.remember(key, key)
 
@@ -102,7 +102,7 @@ def test_the_oldest_ids_are_dropped_first() -> None:
 
 
 def test_remembering_again_drops_no_id() -> None:
-    ids = JobIdCache(JobDocuments({}), max_jobs=2)
+    ids = JobIdCache(RecordingLookup({}), max_jobs=2)
     for key in "abbb":
         ids.remember(key, key)
 
@@ -112,7 +112,7 @@ def test_remembering_again_drops_no_id() -> None:
 @given(st.lists(st.sets(st.integers(0, 30), max_size=10)), st.integers(2, 8))
 def test_any_use_is_right_and_bounded(queries: list[set[int]], max_jobs: int) -> None:
     documents = {key: f"job-{key}" for key in range(0, 30, 2)}
-    ids = JobIdCache(JobDocuments(documents), max_jobs)
+    ids = JobIdCache(RecordingLookup(documents), max_jobs)
 
     for keys in queries:
         assert ids.look_up(list(keys)) == [documents.get(key) for key in keys]

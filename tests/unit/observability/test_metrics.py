@@ -57,7 +57,7 @@ def scrape_snapshot(snapshot: Snapshot) -> Samples:
 
 
 def test_every_counter_is_present_at_once() -> None:
-    found = scrape(Counters())
+    samples = scrape(Counters())
 
     for name in (
         "events_read",
@@ -73,7 +73,7 @@ def test_every_counter_is_present_at_once() -> None:
         "checkpoints",
         "fenced",
     ):
-        assert found[f"job_bridge_{name}_total", ()] == 0
+        assert samples[f"job_bridge_{name}_total", ()] == 0
 
 
 def test_each_counter_has_its_own_count() -> None:
@@ -95,14 +95,14 @@ def test_each_counter_has_its_own_count() -> None:
     for number, name in enumerate(names, start=1):
         setattr(counters, name, number)
 
-    found = scrape(counters)
+    samples = scrape(counters)
 
-    assert found["job_bridge_events_read_total", ()] == 1
-    assert found["job_bridge_messages_acked_total", ()] == 3
-    assert found["job_bridge_fenced_total", ()] == 12
+    assert samples["job_bridge_events_read_total", ()] == 1
+    assert samples["job_bridge_messages_acked_total", ()] == 3
+    assert samples["job_bridge_fenced_total", ()] == 12
     assert sorted(
         value
-        for (name, _), value in found.items()
+        for (name, _), value in samples.items()
         if name.endswith("_total") and "restarts" not in name
     ) == list(range(1, 13))
 
@@ -113,21 +113,21 @@ def test_skips_and_restarts_have_reasons() -> None:
     counters.skip("delete")
     counters.restarts["kafka"] += 1
 
-    found = scrape(counters)
+    samples = scrape(counters)
 
-    assert found["job_bridge_events_skipped_total", (("reason", "delete"),)] == 2
-    assert found["job_bridge_restarts_total", (("reason", "kafka"),)] == 1
-    assert found["job_bridge_restarts_total", (("reason", "mongodb"),)] == 0, (
+    assert samples["job_bridge_events_skipped_total", (("reason", "delete"),)] == 2
+    assert samples["job_bridge_restarts_total", (("reason", "kafka"),)] == 1
+    assert samples["job_bridge_restarts_total", (("reason", "mongodb"),)] == 0, (
         "an increase needs a value before"
     )
 
 
 def test_an_unknown_gauge_is_absent() -> None:
     """A gauge of zero is present."""
-    found = scrape(Counters())
+    samples = scrape(Counters())
 
-    assert found["job_bridge_in_flight_messages", ()] == 0
-    assert ("job_bridge_lag_seconds", ()) not in found
+    assert samples["job_bridge_in_flight_messages", ()] == 0
+    assert ("job_bridge_lag_seconds", ()) not in samples
 
 
 def test_each_gauge_has_its_own_value() -> None:
@@ -142,7 +142,7 @@ def test_each_gauge_has_its_own_value() -> None:
         oplog=OplogTimes(at(48).cluster_time, at(21).cluster_time),
     )
 
-    found = scrape_snapshot(known)
+    samples = scrape_snapshot(known)
 
     expected = {
         "ready": 1,
@@ -160,7 +160,7 @@ def test_each_gauge_has_its_own_value() -> None:
         "verified_missing": 5,
         "verified_repeated": 6,
     }
-    assert {name: found[f"job_bridge_{name}", ()] for name in expected} == expected
+    assert {name: samples[f"job_bridge_{name}", ()] for name in expected} == expected
     assert {f"job_bridge_{name}" for name in expected} == set(GAUGES)
     assert set(known.gauges()) == set(GAUGES)
 
@@ -182,12 +182,12 @@ def test_a_scrape_asks_mongodb_once() -> None:
 
 def test_exactly_one_state_is_the_current_one() -> None:
     snapshot = status_of(ObservedBridge("running"), FakeClock()).snapshot()
-    found = scrape_snapshot(replace(snapshot, about={"version": "1.2.3"}))
+    samples = scrape_snapshot(replace(snapshot, about={"version": "1.2.3"}))
 
-    assert {state: found["job_bridge_state", (("state", state),)] for state in STATES} == {
+    assert {state: samples["job_bridge_state", (("state", state),)] for state in STATES} == {
         state: float(state == "running") for state in STATES
     }
-    assert found["job_bridge_build_info", (("version", "1.2.3"),)] == 1
+    assert samples["job_bridge_build_info", (("version", "1.2.3"),)] == 1
 
 
 def test_the_latency_starts_at_the_commit() -> None:
@@ -195,16 +195,16 @@ def test_the_latency_starts_at_the_commit() -> None:
 
     counters.acknowledge([100.0, 99.5, None, 101.0], now=100.002)
 
-    found = scrape(counters)
+    samples = scrape(counters)
     name = "job_bridge_delivery_latency_seconds"
     assert counters.acked == 4
-    assert found[f"{name}_count", ()] == 3
-    assert abs(found[f"{name}_sum", ()] - 0.504) < 1e-9
+    assert samples[f"{name}_count", ()] == 3
+    assert abs(samples[f"{name}_sum", ()] - 0.504) < 1e-9
     # A commit in the future, by a clock that is ahead of ours, counts as no latency.
-    assert found[f"{name}_bucket", (("le", "0.001"),)] == 1
-    assert found[f"{name}_bucket", (("le", "0.0025"),)] == 2
-    assert found[f"{name}_bucket", (("le", "0.5"),)] == 2
-    assert found[f"{name}_bucket", (("le", "1.0"),)] == 3
+    assert samples[f"{name}_bucket", (("le", "0.001"),)] == 1
+    assert samples[f"{name}_bucket", (("le", "0.0025"),)] == 2
+    assert samples[f"{name}_bucket", (("le", "0.5"),)] == 2
+    assert samples[f"{name}_bucket", (("le", "1.0"),)] == 3
 
 
 def test_a_latency_beyond_the_last_bound_is_counted() -> None:
@@ -212,6 +212,6 @@ def test_a_latency_beyond_the_last_bound_is_counted() -> None:
 
     counters.acknowledge([0.0], now=BUCKETS[-1] + 1)
 
-    found = scrape(counters)
-    assert found["job_bridge_delivery_latency_seconds_bucket", (("le", "3600.0"),)] == 0
-    assert found["job_bridge_delivery_latency_seconds_bucket", (("le", "+Inf"),)] == 1
+    samples = scrape(counters)
+    assert samples["job_bridge_delivery_latency_seconds_bucket", (("le", "3600.0"),)] == 0
+    assert samples["job_bridge_delivery_latency_seconds_bucket", (("le", "+Inf"),)] == 1

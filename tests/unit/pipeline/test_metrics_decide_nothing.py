@@ -159,21 +159,25 @@ def test_a_bridge_without_counts_behaves_the_same(scenario: Scenario) -> None:
 
 def test_the_scenarios_do_what_they_are_for() -> None:
     """Else the comparison would prove nothing."""
-    found = {scenario.__name__: behaviour(scenario, Counters) for scenario in SCENARIOS}
+    behaviours = {scenario.__name__: behaviour(scenario, Counters) for scenario in SCENARIOS}
 
-    assert len(found["plain"].stored) > 3
-    assert {verdict.partition(".")[0] for verdict in found["failures"].verdicts} == {
+    assert len(behaviours["plain"].stored) > 3
+    assert {verdict.partition(".")[0] for verdict in behaviours["failures"].verdicts} == {
         "ok",
         "the broker is unreachable",
         "the store is unreachable",
         "the stream ended",
     }
-    assert len(found["failures"].delivered) > len(set(map(str, found["failures"].delivered)))
+    assert len(behaviours["failures"].delivered) > len(
+        set(map(str, behaviours["failures"].delivered))
+    )
     for name in ("dead_letters", "repeated_dead_letters"):
-        assert any("Too many dead letters" in verdict for verdict in found[name].verdicts)
-        assert len(found[name].dead_letters) >= DEAD_LETTERS
-    assert len(found["restarts"].delivered) > len(set(map(str, found["restarts"].delivered)))
-    assert len(found["oversize"].dead_letters) == 1
+        assert any("Too many dead letters" in verdict for verdict in behaviours[name].verdicts)
+        assert len(behaviours[name].dead_letters) >= DEAD_LETTERS
+    assert len(behaviours["restarts"].delivered) > len(
+        set(map(str, behaviours["restarts"].delivered))
+    )
+    assert len(behaviours["oversize"].dead_letters) == 1
 
 
 def recovered(counters: Counters) -> list[object]:

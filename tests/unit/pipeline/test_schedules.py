@@ -147,9 +147,9 @@ class RecordingSink(FakeSink):
         super().__init__(broker)
         self._acknowledged = acknowledged
 
-    def acknowledge(self, most: int = 1_000_000) -> None:
+    def acknowledge(self, max_messages: int = 1_000_000) -> None:
         before = {id(message) for message in self._messages()}
-        super().acknowledge(most)
+        super().acknowledge(max_messages)
         self._acknowledged.update(
             trans_id(message) for message in self._messages() if id(message) not in before
         )

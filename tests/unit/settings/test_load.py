@@ -58,14 +58,14 @@ def test_all_problems_are_reported_by_their_given_names(file: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JOB_BRIDGE_DELIVERY_WINDOW_MESSAGES", "0")
-        said = problems(
+        text = problems(
             file,
             {"JOB_BRIDGE_DELIVERY_WINDOW_MESSAGES": "0"},
             kafka__topic="a.b",
             checkpoint__interval_seconds="soon",
         )
 
-    assert said.startswith("5 problem(s)")
+    assert text.startswith("5 problem(s)")
     for part in (
         f"{file}: http.port",
         f"{file}: kafka.headers",
@@ -76,7 +76,7 @@ def test_all_problems_are_reported_by_their_given_names(file: Path) -> None:
         "--checkpoint-interval-seconds",
         "'soon'",
     ):
-        assert part in said
+        assert part in text
 
 
 SECONDS = sorted(name for name, field in setting_names().items() if field.annotation is float)
@@ -85,10 +85,10 @@ SECONDS = sorted(name for name, field in setting_names().items() if field.annota
 @pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e12", "-1"])
 @pytest.mark.parametrize("name", SECONDS)
 def test_seconds_without_end_are_refused_by_name(name: str, value: str) -> None:
-    said = problems(None, None, **{name: value})
+    text = problems(None, None, **{name: value})
 
-    assert said.startswith(f"1 problem(s) in the settings: {option(name)}: Input should be ")
-    assert said.endswith(f", not '{value}'")
+    assert text.startswith(f"1 problem(s) in the settings: {option(name)}: Input should be ")
+    assert text.endswith(f", not '{value}'")
 
 
 def test_all_seconds_accept_a_year() -> None:
@@ -126,9 +126,9 @@ def test_a_value_outside_a_section_is_an_error(file: Path) -> None:
 
 
 def test_an_unknown_variable_suggests_the_nearest() -> None:
-    said = problems(None, {"JOB_BRIDGE_KAFKA_TOPIK": "x"})
+    text = problems(None, {"JOB_BRIDGE_KAFKA_TOPIK": "x"})
 
-    assert "JOB_BRIDGE_KAFKA_TOPIK is unknown (did you mean JOB_BRIDGE_KAFKA_TOPIC?)" in said
+    assert "JOB_BRIDGE_KAFKA_TOPIK is unknown (did you mean JOB_BRIDGE_KAFKA_TOPIC?)" in text
 
 
 def test_variables_of_others_do_not_matter() -> None:
@@ -146,7 +146,7 @@ def test_settings_that_are_not_there_yet_are_unknown() -> None:
 
 
 def test_kubernetes_service_variables_are_ignored() -> None:
-    told = {
+    variables = {
         "JOB_BRIDGE_SERVICE_HOST": "10.43.0.7",
         "JOB_BRIDGE_SERVICE_PORT": "9595",
         "JOB_BRIDGE_SERVICE_PORT_METRICS": "9595",
@@ -158,7 +158,7 @@ def test_kubernetes_service_variables_are_ignored() -> None:
         "JOB_BRIDGE_METRICS_PORT": "tcp://10.43.0.8:9595",
     }
 
-    assert load(None, {}, told) == load(None, {}, {})
+    assert load(None, {}, variables) == load(None, {}, {})
     assert "JOB_BRIDGE_PORT is unknown" in problems(None, {"JOB_BRIDGE_PORT": "9595"})
 
 
@@ -178,7 +178,7 @@ def test_booleans_are_refused(section: str, name: str, file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "words"),
     [
         ({"mongo__username": "u"}, "set both --mongo-username and mongo.password"),
         ({"kafka__security_protocol": "SASL_SLL"}, "--kafka-security-protocol"),
@@ -227,8 +227,8 @@ def test_booleans_are_refused(section: str, name: str, file: Path) -> None:
         ({"http__port": -1}, "--http-port"),
     ],
 )
-def test_an_impossible_value_is_refused(options: dict[str, Any], said: str) -> None:
-    assert said in problems(None, **options)
+def test_an_impossible_value_is_refused(options: dict[str, Any], words: str) -> None:
+    assert words in problems(None, **options)
 
 
 def test_a_missing_or_broken_file_is_named(file: Path) -> None:

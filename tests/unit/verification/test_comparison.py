@@ -18,7 +18,7 @@ from bridge.verification.database import TransitionDatabase
 from tests.support.comparison_scenario import (
     MARGIN,
     SPAN,
-    Topics,
+    FakeTopics,
     compared,
     happened,
     kinds,
@@ -36,83 +36,83 @@ D = happened(2, 20)
 
 
 def test_a_complete_topic_has_no_findings() -> None:
-    found, missing = compared([Job([A, B, C]), Job([D])], sent(A, D, B, C))
+    findings, missing = compared([Job([A, B, C]), Job([D])], sent(A, D, B, C))
 
-    assert kinds(found) == {"transitions": 4, "messages": 4}
-    assert found.complete and missing == []
+    assert kinds(findings) == {"transitions": 4, "messages": 4}
+    assert findings.complete and missing == []
 
 
 def test_missing_transitions_are_repaired_in_order() -> None:
-    found, missing = compared([Job([A, B, C]), Job([D])], sent(B))
+    findings, missing = compared([Job([A, B, C]), Job([D])], sent(B))
 
-    assert kinds(found) == {"transitions": 4, "messages": 1, "missing": 3}
-    assert not found.complete
+    assert kinds(findings) == {"transitions": 4, "messages": 1, "missing": 3}
+    assert not findings.complete
     assert missing == [A, C, D]
-    assert found.examples["missing"][0] == f"{A.job_id} {A.state} {A.time} {A.trans_id}"
+    assert findings.examples["missing"][0] == f"{A.job_id} {A.state} {A.time} {A.trans_id}"
 
 
 def test_a_repair_has_the_origin_replay() -> None:
     with TransitionDatabase() as database:
         Verification(database, SPAN, margin=MARGIN, by_state=False).run(
-            iter([Job([A])]), Topics(jobs=[]), "jobs", "jobs-dlq"
+            iter([Job([A])]), FakeTopics(jobs=[]), "jobs", "jobs-dlq"
         )
         assert [event.origin for event in repairs(database)] == [REPLAY]
 
 
 def test_messages_after_the_first_are_duplicates() -> None:
-    found, _ = compared([Job([A, B])], sent(A, B, A, A, B))
+    findings, _ = compared([Job([A, B])], sent(A, B, A, A, B))
 
-    assert kinds(found) == {"transitions": 2, "messages": 5, "repeated": 3}
-    assert len(found.examples["repeated"]) == 2
+    assert kinds(findings) == {"transitions": 2, "messages": 5, "repeated": 3}
+    assert len(findings.examples["repeated"]) == 2
 
 
 def test_a_late_first_arrival_is_out_of_order() -> None:
-    found, _ = compared([Job([A, B, C]), Job([D])], sent(A, C, D, B))
+    findings, _ = compared([Job([A, B, C]), Job([D])], sent(A, C, D, B))
 
-    assert kinds(found) == {"transitions": 4, "messages": 4, "out_of_order": 1}
-    (example,) = found.examples["out_of_order"]
+    assert kinds(findings) == {"transitions": 4, "messages": 4, "out_of_order": 1}
+    (example,) = findings.examples["out_of_order"]
     # Named is the one that came too late, by what its job tells.
     assert example.startswith(f"{B.job_id} {B.state}")
 
 
 def test_an_earlier_duplicate_is_in_order() -> None:
-    found, _ = compared([Job([A, B, C])], sent(A, B, C, A, B))
+    findings, _ = compared([Job([A, B, C])], sent(A, B, C, A, B))
 
-    assert kinds(found) == {"transitions": 3, "messages": 5, "repeated": 2}
+    assert kinds(findings) == {"transitions": 3, "messages": 5, "repeated": 2}
 
 
 def test_partitions_are_not_compared_with_each_other() -> None:
     records = sent(A, partition=0, begin=900) + sent(D, partition=1, begin=5)
-    found, _ = compared([Job([A]), Job([D])], records)
+    findings, _ = compared([Job([A]), Job([D])], records)
 
-    assert found.counts["out_of_order"] == 0
+    assert findings.counts["out_of_order"] == 0
 
 
 @pytest.mark.parametrize("again", [-50.0, 50.0], ids=["read first", "read last"])
 def test_a_duplicate_in_another_partition_is_in_order(again: float) -> None:
     first = sent(A, B, C, partition=0, begin=900)
     repeat = sent(C, B, A, partition=1, begin=5, written=BASE + 150)
-    found, _ = compared([Job([A, B, C])], [*repeat, *first] if again < 0 else [*first, *repeat])
+    findings, _ = compared([Job([A, B, C])], [*repeat, *first] if again < 0 else [*first, *repeat])
 
-    assert kinds(found) == {"transitions": 3, "messages": 6, "repeated": 3}
+    assert kinds(findings) == {"transitions": 3, "messages": 6, "repeated": 3}
 
 
 def test_first_arrivals_are_compared_within_their_partition() -> None:
-    found, _ = compared(
+    findings, _ = compared(
         [Job([A, B, C])],
         [*sent(B, A, C, partition=0, begin=900), *sent(A, partition=1, written=BASE + 50)],
     )
 
-    assert kinds(found) == {"transitions": 3, "messages": 4, "repeated": 1}
+    assert kinds(findings) == {"transitions": 3, "messages": 4, "repeated": 1}
 
 
 def test_offsets_order_a_partition_not_timestamps() -> None:
     fast, slow = sent(A, B, begin=0), sent(A, begin=9, written=BASE + 1)
-    found, _ = compared([Job([A, B])], [*fast, *slow])
-    assert found.counts["out_of_order"] == 0
+    findings, _ = compared([Job([A, B])], [*fast, *slow])
+    assert findings.counts["out_of_order"] == 0
 
-    found, _ = compared([Job([A, B])], [*sent(B, begin=0), *sent(A, begin=9, written=BASE + 1)])
-    assert found.counts["out_of_order"] == 1
+    findings, _ = compared([Job([A, B])], [*sent(B, begin=0), *sent(A, begin=9, written=BASE + 1)])
+    assert findings.counts["out_of_order"] == 1
 
 
 def unreadable(value: bytes | None, *, offset: int = 0, written: float = BASE + 300) -> Record:
@@ -130,13 +130,13 @@ def test_a_message_no_job_explains_is_strange() -> None:
     odd = [
         unreadable(value, offset=n) for n, value in enumerate((b"hello", None, DEEP, NESTED, b"7"))
     ]
-    found, _ = compared([Job([A])], [*sent(A, B), *odd])
+    findings, _ = compared([Job([A])], [*sent(A, B), *odd])
 
-    assert kinds(found) == {"transitions": 1, "messages": 7, "strange": 6}
+    assert kinds(findings) == {"transitions": 1, "messages": 7, "strange": 6}
 
 
 def test_an_unreadable_message_has_its_written_time() -> None:
-    found, _ = compared(
+    findings, _ = compared(
         [Job([A])],
         [
             *sent(A),
@@ -145,22 +145,24 @@ def test_an_unreadable_message_has_its_written_time() -> None:
         ],
     )
 
-    assert kinds(found) == {"transitions": 1, "messages": 1}
+    assert kinds(findings) == {"transitions": 1, "messages": 1}
 
 
 def test_transitions_outside_the_span_are_ignored() -> None:
     early, late = happened(1, -5, 3), happened(1, 1005, 4)
-    found, missing = compared([Job([early, A, late])], sent(happened(3, -5), A, happened(3, 1005)))
+    findings, missing = compared(
+        [Job([early, A, late])], sent(happened(3, -5), A, happened(3, 1005))
+    )
 
-    assert kinds(found) == {"transitions": 1, "messages": 1}
+    assert kinds(findings) == {"transitions": 1, "messages": 1}
     assert missing == []
 
 
 def test_a_dead_letter_is_not_missing() -> None:
-    found, missing = compared([Job([A, B])], sent(B), [letter(A), letter(A, offset=1)])
+    findings, missing = compared([Job([A, B])], sent(B), [letter(A), letter(A, offset=1)])
 
-    assert kinds(found) == {"transitions": 2, "messages": 1, "set_aside": 1}
-    assert found.examples["set_aside"] == [f"{A.job_id} {A.state} {A.time} {A.trans_id}"]
+    assert kinds(findings) == {"transitions": 2, "messages": 1, "set_aside": 1}
+    assert findings.examples["set_aside"] == [f"{A.job_id} {A.state} {A.time} {A.trans_id}"]
     assert missing == []
 
 
@@ -170,18 +172,18 @@ def test_every_dead_letter_of_the_span_counts() -> None:
         "the job was deleted before its id could be looked up", "", "created", A.time, "4/0", 0
     )
     strangers = [unreadable(value, offset=n) for n, value in enumerate((b"?", DEEP))]
-    found, _ = compared(
+    findings, _ = compared(
         [Job([A])], sent(A), [letter(timeless), letter(unknown, offset=1), *strangers]
     )
 
-    assert kinds(found) == {"transitions": 1, "messages": 1, "set_aside": 4}
-    assert f"{job(3)} created  3/0" in found.examples["set_aside"]
+    assert kinds(findings) == {"transitions": 1, "messages": 1, "set_aside": 4}
+    assert f"{job(3)} created  3/0" in findings.examples["set_aside"]
 
 
 def test_offsets_of_the_two_topics_are_kept_apart() -> None:
-    found, _ = compared([Job([A])], [*sent(A), unreadable(b"?")], [unreadable(b"?")])
+    findings, _ = compared([Job([A])], [*sent(A), unreadable(b"?")], [unreadable(b"?")])
 
-    assert kinds(found) == {"transitions": 1, "messages": 2, "strange": 1, "set_aside": 1}
+    assert kinds(findings) == {"transitions": 1, "messages": 2, "strange": 1, "set_aside": 1}
 
 
 def test_old_or_resent_dead_letters_do_not_count() -> None:
@@ -192,28 +194,28 @@ def test_old_or_resent_dead_letters_do_not_count() -> None:
         letter(timeless, written=BASE - 5),
         unreadable(b"?", written=BASE - 5),
     ]
-    found, _ = compared([Job([A])], sent(A), [letter(A), *others])
+    findings, _ = compared([Job([A])], sent(A), [letter(A), *others])
 
-    assert kinds(found) == {"transitions": 1, "messages": 1}
+    assert kinds(findings) == {"transitions": 1, "messages": 1}
 
 
 @pytest.mark.parametrize("trans_id", ["1/7", ""])
 def test_an_unsendable_transition_needs_a_dead_letter(trans_id: str) -> None:
     poison = Poison("the state is int, not text", A.job_id, "7", B.time, trans_id, 1)
 
-    found, missing = compared([Job([A, poison, C])], sent(A, C))
-    assert kinds(found) == {"transitions": 3, "messages": 2, "missing": 1}
+    findings, missing = compared([Job([A, poison, C])], sent(A, C))
+    assert kinds(findings) == {"transitions": 3, "messages": 2, "missing": 1}
     assert missing == [poison]
 
-    found, missing = compared([Job([A, poison, C])], sent(A, C), [letter(poison)])
-    assert kinds(found) == {"transitions": 3, "messages": 2, "set_aside": 1}
+    findings, missing = compared([Job([A, poison, C])], sent(A, C), [letter(poison)])
+    assert kinds(findings) == {"transitions": 3, "messages": 2, "set_aside": 1}
     assert missing == []
 
 
 def test_a_job_that_is_read_twice_counts_once() -> None:
-    found, _ = compared([Job([A]), Job([A, B])], sent(A, B))
+    findings, _ = compared([Job([A]), Job([A, B])], sent(A, B))
 
-    assert kinds(found) == {"transitions": 2, "messages": 2}
+    assert kinds(findings) == {"transitions": 2, "messages": 2}
 
 
 @pytest.mark.parametrize(
@@ -227,23 +229,23 @@ def test_a_job_that_is_read_twice_counts_once() -> None:
     ids=["no time", "nothing to know it by", "no job", "another time"],
 )
 def test_unidentifiable_items_are_not_expected(poison: Poison) -> None:
-    found, _ = compared([Job([A, poison])], sent(A))
+    findings, _ = compared([Job([A, poison])], sent(A))
 
-    assert kinds(found) == {"transitions": 1, "messages": 1}
+    assert kinds(findings) == {"transitions": 1, "messages": 1}
 
 
 def test_without_history_the_latest_state_is_compared() -> None:
     latest = A._replace(state="complete", trans_id="made of the update's time")
     before = A._replace(state="running", trans_id="made of the cluster time")
-    found, _ = compared(
+    findings, _ = compared(
         [Job([latest])],
         sent(before, latest._replace(trans_id="made of the cluster time too")),
         by_state=True,
     )
-    assert kinds(found) == {"transitions": 1, "messages": 2}
+    assert kinds(findings) == {"transitions": 1, "messages": 2}
 
-    found, missing = compared([Job([latest])], sent(before), by_state=True)
-    assert found.counts["missing"] == 1
+    findings, missing = compared([Job([latest])], sent(before), by_state=True)
+    assert findings.counts["missing"] == 1
     assert missing == [latest]
 
 
@@ -256,9 +258,9 @@ def test_half_a_character_is_no_reason_to_fail() -> None:
         json.dumps({"job_id": "\ud800", "state": "s", "time": A.time, "trans_id": "t"}).encode(),
         (),
     )
-    found, _ = compared([Job([A])], [half, *sent(A, begin=1)])
+    findings, _ = compared([Job([A])], [half, *sent(A, begin=1)])
 
-    assert kinds(found) == {"transitions": 1, "messages": 2, "strange": 1}
+    assert kinds(findings) == {"transitions": 1, "messages": 2, "strange": 1}
 
 
 @settings(max_examples=60, deadline=None)
@@ -266,27 +268,31 @@ def test_half_a_character_is_no_reason_to_fail() -> None:
 def test_any_loss_and_any_repeat_is_counted(
     jobs: int, transitions: int, shuffle: random.Random, data: st.DataObject
 ) -> None:
-    told = [[happened(number, 10 + n, n) for n in range(transitions)] for number in range(jobs)]
-    everything = [one for each in told for one in each]
+    histories = [
+        [happened(number, 10 + n, n) for n in range(transitions)] for number in range(jobs)
+    ]
+    everything = [transition for history in histories for transition in history]
     lost = data.draw(st.sets(st.sampled_from(everything)))
     repeats = data.draw(
         st.lists(st.sampled_from(everything), max_size=5).map(
-            lambda found: [one for one in found if one not in lost]
+            lambda drawn: [transition for transition in drawn if transition not in lost]
         )
     )
-    arrived = [one for one in everything if one not in lost]
+    arrived = [transition for transition in everything if transition not in lost]
 
-    found, missing = compared([Job(each) for each in told], sent(*arrived, *repeats))
+    findings, missing = compared([Job(history) for history in histories], sent(*arrived, *repeats))
 
     assert set(missing) == lost and len(missing) == len(lost)
-    assert found.counts["repeated"] == len(repeats)
-    assert found.counts["out_of_order"] == found.counts["strange"] == 0
+    assert findings.counts["repeated"] == len(repeats)
+    assert findings.counts["out_of_order"] == findings.counts["strange"] == 0
 
 
 @pytest.mark.parametrize("count", [3000])
 def test_more_than_fits_a_chunk_is_compared_whole(count: int) -> None:
-    told = [happened(number, 10) for number in range(count)]
-    found, missing = compared([Job([one]) for one in told], sent(*told[:-1]))
+    transitions = [happened(number, 10) for number in range(count)]
+    findings, missing = compared(
+        [Job([transition]) for transition in transitions], sent(*transitions[:-1])
+    )
 
-    assert found.counts["transitions"] == count
-    assert missing == [told[-1]]
+    assert findings.counts["transitions"] == count
+    assert missing == [transitions[-1]]
