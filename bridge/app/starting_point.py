@@ -101,7 +101,7 @@ class StartingPoint:
             ""
             if start == "now"
             else f"; start.from = {start} is not used: there is a checkpoint already "
-            f"('{Hint.TOKEN_CLEAR}' makes the next start a first one)"
+            f"(after '{Hint.TOKEN_CLEAR}' the next start uses it)"
         )
         position = checkpoint.position
         logger.info("resuming from the checkpoint%s", unused, extra={"position": str(position)})

@@ -120,7 +120,7 @@ def open_republisher(
     Args:
         settings: The settings.
         stop: Ends the work when it is set.
-        rate: The most events a second; 0 for no limit.
+        rate: Maximum number of events per second; 0 for no limit.
         wrap: Wraps the sink as a delivery mode does.
     """
     context = PipelineContext(Pulse(SystemClock(), stop=stop))

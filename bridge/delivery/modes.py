@@ -128,7 +128,7 @@ class BackgroundMode(Mode):
     def wrap_stream(self, stream: Stream, context: ModeContext) -> Stream:
         if missing := self._source.missing_sweep_index():
             logger.warning(
-                "the sweep has no index and reads every job; '%s' creates %s",
+                "the sweep has no index, so it scans every job; '%s' creates %s",
                 Hint.CREATE_SWEEP_INDEX,
                 missing,
             )

@@ -225,7 +225,7 @@ class ProducerWorker:
         if self._synchronous or self._pulse.stop.is_set() or reason in self._logged_failures:
             return
         self._logged_failures.add(reason)
-        data = f"Up to {self._max_messages} messages wait, and the notifier tries again by itself"
+        data = f"Up to {self._max_messages} messages wait, and the notifier retries by itself"
         logger.warning("%s", _for_callers(error, data))
 
     def _fail(self, messages: deque[PendingMessage], error: BridgeError) -> None:

@@ -132,7 +132,7 @@ class Publisher:
             raise PoisonEvent(
                 f"Too many dead letters within an hour; the next: {poison.reason}",
                 _STOPPED,
-                f"Look at {topic}; if they are expected, raise delivery.dead_letters_per_hour",
+                f"Check {topic}; if they are expected, raise delivery.dead_letters_per_hour",
             )
         extra = {
             "job_id": poison.job_id[:100],

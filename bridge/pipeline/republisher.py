@@ -42,7 +42,7 @@ class Republisher:
             client: The Kafka client, for the reason of a stall.
             context: Its pulse ends the work when a stop is requested.
             drain_seconds: How long to wait for messages in flight after a stop.
-            rate: The most events a second; 0 for no limit.
+            rate: Maximum number of events per second; 0 for no limit.
         """
         self.window = publisher.window
         self.settled = 0

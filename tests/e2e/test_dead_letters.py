@@ -99,7 +99,7 @@ def test_too_many_dead_letters_stop_the_bridge(
     )
     assert "Nothing is lost" in ended.error
     assert (
-        f"Look at {topic}-dlq" in ended.error
+        f"Check {topic}-dlq" in ended.error
         and "raise delivery.dead_letters_per_hour" in ended.error
     )
     assert published_states(kafka, topic, good) == list(GOOD)
