@@ -68,8 +68,10 @@ def required() -> None:
 def class_archive() -> Path:
     """Kafka's classes as the JVM shares them; halves the time and the CPU of a start.
 
-    Recorded once by a broker that starts and stops, by one process at a time.
+    Recorded once by a broker that starts and stops, by one process at a time. A JVM that cannot
+    record or share classes starts without them.
     """
+    CACHE.parent.mkdir(exist_ok=True)
     archive = CACHE.with_name(f"{CACHE.name}.jsa")
     with archive.with_suffix(".jsa.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -78,7 +80,8 @@ def class_archive() -> Path:
                 recorded = Path(folder) / archive.name
                 with _RecordingKafka(Path(folder) / "kafka", recorded):
                     pass
-                recorded.rename(archive)
+                if recorded.is_file():
+                    recorded.rename(archive)
     return archive
 
 
