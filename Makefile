@@ -7,7 +7,7 @@ REF ?= HEAD
 PYTEST_ARGS ?=
 # Most tests wait for servers, so three processes fit on two cores. Each process has its own
 # servers, and runs whole files: tests of one file share what they set up.
-PROCESSES ?= 3
+PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check docs site lock unit faults bench bench-peers bench-modes bench-check clean

@@ -52,7 +52,7 @@ class Outage:
 
     def check(self) -> None:
         messages = [line["message"] for line in self.bridge.all_lines()]
-        (resumed,) = (text for text in messages if "acknowledges again" in text)
+        (resumed,) = (text for text in messages if "is acknowledging messages again" in text)
         assert float(resumed.split()[-2]) > OUTAGE_SECONDS, resumed
         assert (self.bridge.pid, self.bridge.restarts()) == (self._pid, {})
         self.scenario.finish(self.bridge).check(repeated_at_most=0, at_least=2 * WINDOW)

@@ -192,7 +192,7 @@ def test_the_role_permits_only_what_is_needed(root: Client, locked_mongo: MongoD
         (
             {"kafka": "mute"},
             "Kafka does not let this user write to the topic granted",
-            "Grant Write on the topics",
+            "Grant Write and Describe on granted and its -dlq",
         ),
     ],
 )
@@ -281,6 +281,6 @@ def test_reading_the_topic_back_needs_the_right_to(
     assert ended.code == 77
     assert (
         "Kafka does not let this user read the topic" in ended.error
-        and "Grant Read on the topic" in ended.error
+        and "Grant Read and Describe on the topic and its -dlq" in ended.error
     )
     assert run_command("verify", settings=as_users(rights)).code in (0, 75)
