@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 REF ?= HEAD
 PYTEST_ARGS ?=
-# Most tests wait for servers, so three processes fit on two cores. Each process has its own
+# Most tests wait for servers, so four processes fit on two cores. Each process has its own
 # servers, and runs whole files: tests of one file share what they set up.
 PROCESSES ?= 4
 
