@@ -76,7 +76,9 @@ class Publisher:
             return
         for item in items:
             message, size = self._message(item, origin, position)
-            delivery = Delivery(None, size, now, committed=committed, item=item)
+            delivery = Delivery(None, size, now)
+            delivery.committed = committed  # set here: as keywords they cost as much as the object
+            delivery.item = item
             self.window.admit(delivery)
             sendings.append((message, delivery))
         delivery.position = position
