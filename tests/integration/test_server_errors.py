@@ -12,36 +12,10 @@ import pytest
 from bridge.errors import BridgeError, NotPermitted, ResumePointLost, Retryable, Unreadable
 from bridge.model.position import position_before
 from bridge.mongo.client import AWAIT_MS
+from tests.support.passing_errors import PASSING
 from tests.support.servers.mongo import MongoDeployment
 from tests.support.source_under_test import Identity, SourceUnderTest
 
-#: Errors that the driver specification calls resumable, and other transient ones.
-PASSING = (
-    6,
-    7,
-    43,
-    50,
-    63,
-    89,
-    91,
-    133,
-    134,
-    150,
-    175,
-    189,
-    211,
-    234,
-    237,
-    262,
-    9001,
-    10107,
-    11600,
-    11601,
-    11602,
-    13388,
-    13435,
-    13436,
-)
 FINAL: list[tuple[int, type[BridgeError]]] = [
     (286, ResumePointLost),
     (136, ResumePointLost),

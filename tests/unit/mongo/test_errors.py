@@ -34,39 +34,16 @@ from bridge.mongo.checkpoints import MongoCheckpointStore
 from bridge.mongo.client import state_client
 from bridge.mongo.errors import TokenRefused, checkpoint_area, classify, translated
 from tests.support.factories import settings
+from tests.support.passing_errors import PASSING
 
-#: The driver specification's list of resumable errors, and others that servers send.
-PASSING = (
-    6,
-    7,
-    43,
-    50,
-    63,
-    89,
-    91,
-    133,
-    134,
-    150,
-    175,
-    189,
-    211,
-    234,
-    237,
-    262,
-    9001,
-    10107,
-    11600,
-    11601,
-    11602,
-    13388,
-    13435,
-    13436,
+#: Others that servers send.
+ALSO_PASSING = (
     433,
     449,
     1,
 )
 CODES: list[tuple[type[BridgeError], tuple[int, ...]]] = [
-    (Retryable, PASSING),
+    (Retryable, (*PASSING, *ALSO_PASSING)),
     (NotPermitted, (13, 18, 8000, 391)),
     (ResumePointLost, (286, 136)),
     (TokenRefused, (280, 260)),
