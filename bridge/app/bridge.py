@@ -230,11 +230,13 @@ class Bridge:
 
     @property
     def position(self) -> Position | None:
-        return self._ownership.progress.position if self._ownership.progress else None
+        progress = self._ownership.progress  # read once: the main thread may forget it
+        return progress.position if progress else None
 
     @property
     def stored(self) -> Checkpoint | None:
-        return self._ownership.progress.stored if self._ownership.progress else None
+        progress = self._ownership.progress  # as above
+        return progress.stored if progress else None
 
     @property
     def in_flight(self) -> Window | None:

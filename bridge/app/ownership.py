@@ -33,7 +33,8 @@ class Ownership:
     @property
     def progress(self) -> Progress | None:
         """The writer of the checkpoint; None while the position is not known."""
-        return self.owned.progress if self.owned else None
+        owned = self.owned
+        return owned.progress if owned else None
 
     def start(self, start: Start, progress: Progress) -> OwnedCheckpoint:
         """Note the content of the checkpoint."""

@@ -79,6 +79,14 @@ class Window:
         except IndexError:  # Another thread may read this while the last delivery is removed.
             return None
 
+    def oldest_age(self, now: float) -> float | None:
+        """Return how long the oldest message has been in flight at ``now``; None without one.
+
+        Both are monotonic seconds.
+        """
+        oldest = self.oldest
+        return None if oldest is None else max(0.0, now - oldest)
+
     def admit(self, delivery: Delivery) -> None:
         """Add a message that is being sent, after all others."""
         self._deliveries.append(delivery)

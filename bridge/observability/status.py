@@ -152,8 +152,7 @@ class Status:
         window = self._bridge.in_flight
         if window is None:
             return InFlightState()
-        oldest = window.oldest
-        age = None if oldest is None else max(0.0, self._clock.monotonic() - oldest)
+        age = window.oldest_age(self._clock.monotonic())
         return InFlightState(window.count, window.bytes, age)
 
 

@@ -32,8 +32,7 @@ class StallWarning:
     def look(self, in_flight: Window, client: Complainer) -> None:
         """Log that Kafka acknowledges nothing, once in a while, and that it does again."""
         now = self._clock.monotonic()
-        oldest = in_flight.oldest
-        age = None if oldest is None else max(0.0, now - oldest)
+        age = in_flight.oldest_age(now)
         if trouble := stalled(age, client.complaint):
             self._warning.failed(now, f"{trouble}. {self._consequence}", age)
         else:
