@@ -124,11 +124,10 @@ class FollowedHistory:
 
     def _is_new(self, element: Element) -> bool:
         key = key_of(element)
-        if key in self._delivered:
-            return False
+        # The second: the service gave an identity to an element that had none.
+        known = {key, unidentified(key)} & self._delivered
         self._delivered.add(key)
-        # The service gave an identity to an element that had none.
-        return unidentified(key) not in self._delivered
+        return not known
 
     def _elements(self) -> Iterator[Element]:
         for elements in self._arrays.values():
