@@ -198,6 +198,7 @@ class Decoder:
 
 def _inserted(raw: RawEvent, job: KnownJob) -> Items:
     elements = [*raw.get(WHOLE_ARCHIVE, ()), *raw.get(WHOLE_HISTORY, ())]
+    elements = [element for element in elements if element is not None]
     items = transitions_of(job.job_id, elements, raw[DOCUMENT_KEY])
     if isinstance(job.job_id, str):  # else it is looked up with the next event
         job.sequence = items[-1].sequence if items else BEFORE_FIRST

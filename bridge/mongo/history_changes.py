@@ -242,7 +242,8 @@ def _elements_of(changes: Sequence[Change]) -> Iterator[tuple[Element, bool]]:
     partial: dict[tuple[str, int], Element] = {}
     for change in changes:
         if change.place is None:
-            yield from ((element, True) for element in change.raw.get(ELEMENTS, ()))
+            whole = change.raw.get(ELEMENTS, ())
+            yield from ((element, True) for element in whole if element is not None)
         elif not change.name and VALUE not in change.raw:
             yield element_of(change.raw), True
         elif change.name in _FIELDS and REMOVED not in change.raw:
