@@ -134,7 +134,8 @@ class Decoder:
             else:
                 self._jobs.forget_all()
             jobs.append(job)
-        return jobs, self._lookup.current([*unknown.values()])
+        token = raws[0][TOKEN]["_data"] if raws else ""
+        return jobs, self._lookup.current([*unknown.values()], token)
 
     def _remember(self, key: Any, job_id: Any) -> KnownJob:
         job = KnownJob(str(key) if self._id_is_key else job_id)

@@ -173,7 +173,7 @@ class HistoryChanges:
         if after is not None and after.document is not None:
             document = after.document
         if document is None:
-            document = self._lookup.current([key]).get(cache_key(key))
+            document = self._lookup.current([key], position.token).get(cache_key(key))
         return None if document is None else _Image(self._documents, document)
 
 
