@@ -96,7 +96,7 @@ class Decoder:
         self._last: list[RawEvent] = []
         documents = JobDocuments(profile)
         self._latest_states = LatestStates(profile, documents, lookup)
-        self._history_changes = HistoryChanges(profile, documents, lookup, start)
+        self._history_changes = HistoryChanges(profile, documents, lookup, start=start)
 
     def decode(self, raws: Sequence[RawEvent]) -> list[Event]:
         """Decode a batch in its order. Raises PyMongo's errors if a lookup fails."""
