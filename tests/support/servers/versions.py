@@ -21,11 +21,11 @@ class UnknownVersion(ValueError):
 
 def mongod_version() -> str:
     """The version of mongod; without meaning where :func:`mongod_is_chosen` is False."""
-    return _chosen("TEST_MONGOD", MONGODB)
+    return _chosen("mongod", MONGODB)
 
 
 def kafka_version() -> str:
-    return _chosen("TEST_KAFKA", KAFKA)
+    return _chosen("Kafka", KAFKA)
 
 
 def kafka_is_chosen() -> bool:
@@ -59,9 +59,8 @@ def summary() -> str:
     return f"servers: mongod {mongod}, Apache Kafka {kafka_version()}"
 
 
-def _chosen(variable: str, tested: Sequence[str]) -> str:
-    version = os.environ.get(variable) or tested[0]
+def _chosen(server: str, tested: Sequence[str]) -> str:
+    version = os.environ.get(f"TEST_{server.upper()}") or tested[0]
     if version not in tested:
-        known = " and ".join(tested)
-        raise UnknownVersion(f"{variable}={version} is not known: the tests run on {known}")
+        raise UnknownVersion(f"The tests do not know {server} {version}: {' or '.join(tested)}")
     return version

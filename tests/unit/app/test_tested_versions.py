@@ -84,11 +84,11 @@ def test_every_tested_version_can_be_fetched() -> None:
     assert tuple(DIGESTS) == KAFKA
 
 
-@pytest.mark.parametrize("variable", ["TEST_MONGOD", "TEST_KAFKA"])
-def test_an_unknown_version_is_one_line(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(variable, "9.9")
+@pytest.mark.parametrize("server", ["mongod", "Kafka"])
+def test_an_unknown_version_is_one_line(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"TEST_{server.upper()}", "9.9")
 
-    with pytest.raises(versions.UnknownVersion, match=f"^{variable}=9.9 is not known: .* and .*$"):
+    with pytest.raises(versions.UnknownVersion, match=f"^The tests do not know {server} 9.9: .*$"):
         versions.use_chosen_servers()
 
 
