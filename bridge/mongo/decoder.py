@@ -5,7 +5,6 @@ Optimised, because it runs once per event; tests/unit/test_hot_path.py counts it
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any
@@ -33,12 +32,14 @@ from bridge.mongo.event_fields import (
     WHOLE_HISTORY,
 )
 from bridge.mongo.job_id_cache import UNKNOWN, JobIdCache
+from bridge.mongo.job_ids import MissingJobId, text_of
+from bridge.mongo.raw_text import HANDLER, escaped, is_utf8
 
 logger = logging.getLogger(__name__)
 
-#: No document may stop the stream: bad UTF-8 is replaced, a date out of range stays a number.
+#: No document may stop the stream: bad UTF-8 is kept apart, a date out of range stays a number.
 OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(
-    unicode_decode_error_handler="replace", datetime_conversion=DatetimeConversion.DATETIME_AUTO
+    unicode_decode_error_handler=HANDLER, datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
 
 #: Operations on the collection itself; after each of them the server closes the stream.
@@ -97,7 +98,7 @@ class Decoder:
     def _job_ids(self, raws: Sequence[RawEvent]) -> Sequence[Any]:
         """Return the job id of each event, or a :class:`MissingJobId`."""
         if self._id_is_key:
-            return [str(raw.get(DOCUMENT_KEY)) for raw in raws]
+            return [text_of(raw.get(DOCUMENT_KEY)) for raw in raws]
         ids = [self._cached_id(raw) for raw in raws]
         missing = [
             raw[DOCUMENT_KEY] for raw, cached in zip(raws, ids, strict=True) if cached is UNKNOWN
@@ -144,7 +145,7 @@ class Decoder:
                     "the history of a job was rewritten: all %d transitions are sent again; "
                     "consumers recognise them by trans_id",
                     len(elements),
-                    extra={"job_id": str(job_id)[:100]},
+                    extra={"job_id": escaped(str(job_id))[:100]},
                 )
             return tuple(
                 [make_transition(job_id, n, element, raw) for n, element in enumerate(elements)]
@@ -181,16 +182,6 @@ class Decoder:
         return (make_transition(job_id, None, {STATE: raw[STATE], TIME: time}, raw),)
 
 
-@dataclass(frozen=True, slots=True)
-class MissingJobId:
-    """Replaces a job id that cannot be found, with the reason."""
-
-    reason: str
-
-    def __str__(self) -> str:
-        return ""
-
-
 _DELETED = MissingJobId("the job was deleted before its id could be looked up")
 
 
@@ -211,19 +202,24 @@ def make_transition(
     """Make a transition of an element, or a :class:`Poison` with the reason."""
     element = element if isinstance(element, dict) else {}
     state, time, trans_id = element.get(STATE), element.get(TIME), element.get(TRANS_ID)
-    if isinstance(job_id, str) and isinstance(state, str) and isinstance(time, datetime):
+    if (
+        isinstance(job_id, str)
+        and isinstance(state, str)
+        and isinstance(time, datetime)
+        and (f"{job_id}{state}{trans_id}".isascii() or is_utf8(job_id, state, trans_id))
+    ):
         # Half the time of isoformat(): times in the same second share most of their text.
         since = time - _EPOCH
         text = _second(since.days, since.seconds) + _FRACTIONS[since.microseconds // 1000]
         if not (isinstance(trans_id, str) and trans_id):
             trans_id = made_trans_id(job_id, text if sequence is None else sequence, state)
         return _new(Transition, (job_id, state, text, trans_id, sequence))
-    reason = _reason(job_id, state, time, raw)
+    reason = _reason(job_id, state, time, trans_id, raw)
     return Poison(reason, _text(job_id), _text(state), _text(time), _text(trans_id), sequence)
 
 
-def _reason(job_id: Any, state: Any, time: Any, raw: RawEvent) -> str:
-    document = f"document _id {raw.get(DOCUMENT_KEY)!s:.100}"
+def _reason(job_id: Any, state: Any, time: Any, trans_id: Any, raw: RawEvent) -> str:
+    document = f"document _id {escaped(str(raw.get(DOCUMENT_KEY))):.100}"
     if isinstance(job_id, MissingJobId):
         return f"{job_id.reason}; {document}"
     for name, value, kind, expected in (
@@ -235,13 +231,17 @@ def _reason(job_id: Any, state: Any, time: Any, raw: RawEvent) -> str:
             return f"the {name} is missing; {document}"
         if not isinstance(value, kind):
             return f"the {name} is {type(value).__name__}, not {expected}; {document}"
+        if not is_utf8(value):
+            return f"the {name} is not UTF-8; {document}"
+    if not is_utf8(trans_id):
+        return f"the trans_id is not UTF-8; {document}"
     raise AssertionError("called for a good transition")
 
 
 def _text(value: Any) -> str:
     if isinstance(value, datetime):
         return f"{value.isoformat()}+00:00"
-    return "" if value is None else str(value)
+    return "" if value is None else escaped(str(value))
 
 
 @lru_cache(256)
@@ -266,7 +266,8 @@ def _skip(operation: str, raw: RawEvent) -> str:
     """Log an event without transitions and return the reason that metrics use."""
     if operation == "delete":
         logger.warning(
-            "a job was deleted: nothing is sent for it; document _id %.100s", raw.get(DOCUMENT_KEY)
+            "a job was deleted: nothing is sent for it; document _id %.100s",
+            escaped(str(raw.get(DOCUMENT_KEY))),
         )
         return "delete"
     unusual = f"the operation {operation} on the collection: nothing is sent for it"

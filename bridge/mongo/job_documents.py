@@ -1,18 +1,17 @@
 """Reads the history of a job from its document."""
 
-import re
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from math import nan
 from typing import Any
-
-from bson.objectid import ObjectId
 
 from bridge.model.job_history import JobHistory
 from bridge.model.profile import Profile
 from bridge.mongo.client import Document
 from bridge.mongo.decoder import make_transition, parse_time
 from bridge.mongo.event_fields import DOCUMENT_KEY, STATE, TIME, TRANS_ID
+from bridge.mongo.job_ids import find_by_document_id, text_of
+from bridge.mongo.raw_text import is_utf8
 
 #: Kinds of update times in MongoDB's sort order.
 NUMBER, DATE = "n", "t"
@@ -41,8 +40,6 @@ NO_TIME: Sequence[Document] = (
 )
 
 _EPOCH = datetime(1970, 1, 1)
-#: A text that may represent an integer of 64 bits.
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 
 
 class JobDocuments:
@@ -68,7 +65,7 @@ class JobDocuments:
         """Return the history in a document; includes transitions that cannot be sent."""
         job_id: Any = document.get(self._profile.id_field)
         if self._profile.id_field == "_id":
-            job_id = str(job_id)
+            job_id = text_of(job_id)
         updated = document.get(self._profile.updated_field or "")
         time = parse_time(updated)
         seconds = (time - _EPOCH).total_seconds() if time else None
@@ -92,10 +89,8 @@ class JobDocuments:
         """Return the query for jobs by their ids."""
         field = self._profile.id_field
         if field != "_id":
-            return {field: {"$in": list(job_ids)}}
-        object_ids = [ObjectId(job_id) for job_id in job_ids if ObjectId.is_valid(job_id)]
-        integers = [int(job_id) for job_id in job_ids if _INTEGER.fullmatch(job_id)]
-        return {"_id": {"$in": [*job_ids, *object_ids, *integers]}}
+            return {field: {"$in": [job_id for job_id in job_ids if is_utf8(job_id)]}}
+        return find_by_document_id(job_ids)
 
     def _elements(self, document: Document) -> Sequence[Any]:
         elements = document.get(self._profile.transitions_field or "")
@@ -124,4 +119,4 @@ def parse_recovery_cursor(cursor: str) -> tuple[str, float]:
 
 
 def _text(job_id: Any) -> str:
-    return job_id if isinstance(job_id, str) else ""
+    return job_id if isinstance(job_id, str) and is_utf8(job_id) else ""

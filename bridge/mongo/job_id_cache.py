@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import bson
 from bson.objectid import ObjectId
 from pymongo import collection as pymongo
+
+from bridge.mongo import raw_text
 
 #: Far more jobs than run at once. The limit keeps memory constant however many jobs follow.
 MAX_JOBS = 10_000
@@ -78,7 +79,7 @@ def _cache_key(key: Any) -> Any:
     kind = type(key)
     if kind is ObjectId:
         return key.binary
-    return key if kind is str else bson.encode({"_id": key})
+    return key if kind is str else raw_text.encode({"_id": key})
 
 
 def make_lookup(collection: pymongo.Collection[dict[str, Any]], id_field: str) -> Lookup:
@@ -88,7 +89,7 @@ def make_lookup(collection: pymongo.Collection[dict[str, Any]], id_field: str) -
         # A batch size above the number of documents avoids a getMore. The default is 101 documents,
         # and an exactly full batch may be followed by an empty one.
         documents = collection.find(
-            {"_id": {"$in": keys}}, {id_field: 1}, batch_size=len(keys) + 1
+            raw_text.query({"_id": {"$in": keys}}), {id_field: 1}, batch_size=len(keys) + 1
         ).to_list()
         return [(document["_id"], document.get(id_field)) for document in documents]
 
