@@ -50,6 +50,10 @@ def test_notify_finds_each_type(
 
     assert sorted(value["job_id"] for value in values(kafka.read(topic))) == sorted(USABLE)
 
+    added.add_past(*GOOD, _id="7")
+    refused = run_command("notify", "7", settings=settings)
+    assert refused.code == 64 and "2 jobs in " in refused.error
+
 
 @pytest.mark.parametrize("mode", ["transition", "job"])
 def test_a_sweep_untags_each_type(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from bridge.model.transition import Poison
+from bridge.model.transition import Poison, Transition
 from bridge.mongo.job_tags import JobTags
 from bridge.mongo.transition_tags import TransitionTags
 from tests.support.document_ids import BY_DOCUMENT_ID, UNUSABLE, USABLE, raw_document, raw_text
@@ -86,6 +87,22 @@ def test_equal_texts_mean_both_jobs(jobs: SourceUnderTest) -> None:
     jobs.collection.insert_many([job("5"), job(5), job("05")])
 
     assert [found.job_id for found in jobs.source.history.by_ids(["5"])] == ["5", "5"]
+
+
+def test_a_job_of_the_same_text_restores_nothing(jobs: SourceUnderTest) -> None:
+    """The older of two jobs is not taken for the delivered one from a backup."""
+    old = now() - timedelta(hours=1)
+    jobs.collection.insert_one(
+        job("5", _update_time=old, transition_times=[transition("queued", time=old)])
+    )
+    jobs.collection.insert_one(job(5))
+    (*_, newest) = jobs.source.history.jobs()
+    (delivered,) = newest.items
+
+    assert isinstance(delivered, Transition)
+    assert jobs.source.history.why_older_than(delivered) == ""
+    jobs.collection.delete_one({"_id": 5})
+    assert "which the collection does not contain" in jobs.source.history.why_older_than(delivered)
 
 
 def test_other_values_are_dead_lettered(jobs: SourceUnderTest) -> None:
