@@ -11,6 +11,7 @@ from bridge.app.wiring import open_source_and_store
 from bridge.errors import ResumePointLost
 from bridge.hints import Hint
 from bridge.model.checkpoint import Checkpoint
+from bridge.model.cluster_identity import admit_namespace
 from bridge.model.position import ClusterTime, Position, position_before
 from bridge.model.profile import namespace_of
 from bridge.mongo.source import MongoSource
@@ -129,6 +130,8 @@ def _checkpoint(
     store.check_rights()
     yield Finding("ok", "checkpoint", f"can be kept in {store.where}")
     stored = store.load()
+    if stored is not None:
+        admit_namespace(stored, namespace_of(settings))
     yield _oplog(source.cluster.oldest_oplog_entry(), source.cluster.last_write())
     start = settings.start.from_
     if stored is None:

@@ -200,7 +200,7 @@ class BridgeOnFakes:
         }
         for name, replacement in replacements.items():
             monkeypatch.setattr(module, name, replacement)
-        self.settings = settings(kafka__topic="jobs", **options)
+        self.settings = settings(kafka__topic="jobs", mongo__database="db", **options)
         self.bridge = Bridge(self.settings, self.clock)
 
     def _make_pulse(self, clock: FakeClock, keeper: Keeper) -> Pulse:
