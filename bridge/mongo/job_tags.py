@@ -149,7 +149,9 @@ def _ends_with(item: Item, profile: Profile) -> Document:
     # MongoDB leaves null where an element was unset.
     elements = {"$filter": {"input": {"$concatArrays": arrays}, "cond": {"$ne": ["$$this", None]}}}
     last_time = f"$$last.{profile.transition_time}"
-    same = [{"$eq": [f"$$last.{profile.transition_state}", {"$literal": item.state}]}]
+    same: list[Document] = [
+        {"$eq": [f"$$last.{profile.transition_state}", {"$literal": item.state}]}
+    ]
     if (date := date_of(item)) is None:
         same.append({"$ne": [{"$type": last_time}, "date"]})
     else:

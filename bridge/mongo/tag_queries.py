@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from pymongo import ASCENDING, IndexModel, UpdateOne
 from pymongo.collection import Collection
@@ -26,7 +27,8 @@ Item = Transition | Poison
 Items = Sequence[Item]
 
 
-class Search(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Search:
     """A part of a sweep.
 
     Attributes:
@@ -37,7 +39,7 @@ class Search(NamedTuple):
 
     query: Document
     index: IndexModel
-    bounds: Mapping[str, Any] = {}
+    bounds: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def index_name(self) -> str:
