@@ -156,9 +156,11 @@ def _ends_with(item: Item, profile: Profile) -> Document:
         same.append({"$ne": [{"$type": last_time}, "date"]})
     else:
         same.append({"$eq": [last_time, date]})
-    if isinstance(item, Transition) and not has_made_trans_id(item):
+    if isinstance(item, Transition):
         trans_id = f"$$last.{profile.transition_trans_id}"
-        same.append({"$eq": [trans_id, {"$literal": item.trans_id}]})
+        own = {"$cond": [{"$eq": [{"$type": trans_id}, "string"]}, trans_id, ""]}
+        sent = "" if has_made_trans_id(item) else item.trans_id
+        same.append({"$eq": [own, {"$literal": sent}]})
     return {"$let": {"vars": {"last": {"$last": elements}}, "in": {"$and": same}}}
 
 
