@@ -153,7 +153,9 @@ def _ends_with(item: Item, profile: Profile) -> Document:
         {"$eq": [f"$$last.{profile.transition_state}", {"$literal": item.state}]}
     ]
     if (date := date_of(item)) is None:
-        same.append({"$ne": [{"$type": last_time}, "date"]})
+        # In MongoDB's sort order, only dates are between two dates.
+        usable = [{"$gte": [last_time, datetime.min]}, {"$lte": [last_time, datetime.max]}]
+        same.append({"$not": {"$and": usable}})
     else:
         same.append({"$eq": [last_time, date]})
     if isinstance(item, Transition):

@@ -30,6 +30,9 @@ from bridge.mongo.tag_queries import (
     with_majority,
 )
 
+#: The condition for a field without a date that Python can represent.
+_NO_DATE: Document = {"$not": {"$gte": datetime.min, "$lte": datetime.max}}
+
 
 class TransitionTags:
     """A flag in each transition, false until the transition was sent.
@@ -152,7 +155,7 @@ class TransitionTags:
             # Not a text, or an empty one.
             same[self._trans_id] = {"$not": {"$gt": ""}}
             same[self._state] = item.state or {"$in": [None, ""]}
-            same[self._time] = date_of(item) or {"$not": {"$type": "date"}}
+            same[self._time] = date_of(item) or _NO_DATE
         return UpdateOne(
             {
                 **self._documents.by_job([item.job_id]),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from bson.datetime_ms import DatetimeMS
 from pymongo import MongoClient
 
 from bridge.model.profile import PROFILES
@@ -113,7 +114,14 @@ def test_a_reused_index_untags_no_other(jobs: Jobs) -> None:
 
 
 @pytest.mark.parametrize(
-    "changed", [{"time": None}, {"time": "yesterday"}, {"state": None}, {"trans_id": "given"}]
+    "changed",
+    [
+        {"time": None},
+        {"time": "yesterday"},
+        {"time": DatetimeMS(10**16)},
+        {"state": None},
+        {"trans_id": "given"},
+    ],
 )
 def test_a_dead_lettered_transition_is_untagged(jobs: Jobs, changed: Document) -> None:
     """It has no identity, or no state, or no time."""
@@ -189,7 +197,7 @@ def test_a_tag_goes_with_the_end_of_history(
     assert jobs.count_documents({TAG: True}) == 0
 
 
-@pytest.mark.parametrize("time", [None, "yesterday", 7])
+@pytest.mark.parametrize("time", [None, "yesterday", 7, DatetimeMS(10**16)])
 def test_a_dead_lettered_job_is_untagged(jobs: Jobs, time: Any) -> None:
     """Its last transition has no usable time, and an identity that is not text."""
     last = element("error", 800) | {"time": time, "trans_id": 7}
