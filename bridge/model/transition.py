@@ -99,3 +99,8 @@ def made_trans_id(job_id: str, sequence_or_time: object, state: str) -> str:
             time if jobs store no history.
     """
     return str(uuid.uuid5(_NAMESPACE, f"{job_id}\n{sequence_or_time}\n{state}"))
+
+
+def has_made_trans_id(item: Transition | Poison) -> bool:
+    """Whether the identity was made by :func:`made_trans_id` of a job with a history."""
+    return item.trans_id == made_trans_id(item.job_id, item.sequence, item.state)

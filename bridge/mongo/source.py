@@ -1,6 +1,7 @@
 """The jobs collection as the bridge uses it: its stream, its history and its tags."""
 
 import threading
+from collections.abc import Sequence
 
 from pymongo import MongoClient
 from pymongo.collection import Collection
@@ -133,9 +134,9 @@ class MongoSource:
         """Return the sweep of the tags."""
         return TagSweep(self._collection(self._history_client), self.tags())
 
-    def missing_sweep_index(self) -> str:
-        """Return the name of the index that a sweep lacks; empty if it has an index."""
-        return self.sweep().missing_index()
+    def missing_sweep_indexes(self) -> Sequence[str]:
+        """Return the names of the indexes that a sweep lacks."""
+        return self.sweep().missing_indexes()
 
     def close(self) -> None:
         """Close the clients; this also ends a reader on a dead connection."""
