@@ -77,16 +77,17 @@ class JobDocuments:
             kind = DATE if isinstance(updated, datetime) else NUMBER
             cursor = recovery_cursor_of(kind, seconds)
         raw = {DOCUMENT_KEY: document.get("_id")}
+        name = f"{document.get('_id')!s:.100}"
         if self._profile.transitions_field is None:
             latest = {STATE: document.get(self._profile.state_field), TIME: time or updated}
             items = [make_transition(job_id, None, latest, raw)]
-            return JobHistory(_text(job_id), items, [], seconds, cursor)
+            return JobHistory(_text(job_id), items, [], seconds, cursor, name)
         elements = self._elements(document)
         items = [
             make_transition(job_id, n, self._shaped(element), raw)
             for n, element in enumerate(elements)
         ]
-        return JobHistory(_text(job_id), items, elements, seconds, cursor)
+        return JobHistory(_text(job_id), items, elements, seconds, cursor, name)
 
     def by_job(self, job_ids: Sequence[str]) -> Document:
         """Return the query for jobs by their ids."""
