@@ -35,20 +35,35 @@ def test_when_kafka_has_everything_it_says_so(given: GivenSettings, jobs: JobWri
     assert (document["code"], counts(document)) == (0, {"transitions": 15, "messages": 15})
 
 
-def test_repeated_and_strange_messages_are_not_failures(
-    given: GivenSettings, jobs: JobWriter
-) -> None:
+def test_repeated_messages_are_not_a_failure(given: GivenSettings, jobs: JobWriter) -> None:
     kept, gone = jobs.add_past(*GOOD), jobs.add_past(*GOOD)
     replay(given, "--since", "1h")
     replay(given, "--job", kept["id"], "--state", "complete")
-    jobs.collection.delete_one({"id": gone["id"]})
 
     document = verify(given)
-
     assert (document["code"], counts(document)) == (
         0,
+        {"transitions": 6, "messages": 7, "repeated": 1},
+    )
+
+    jobs.collection.delete_one({"id": gone["id"]})
+    document = verify(given)
+    assert (document["code"], counts(document)) == (
+        75,
         {"transitions": 3, "messages": 7, "repeated": 1, "strange": 3},
     )
+
+
+def test_nothing_to_compare_is_not_a_success(
+    given: GivenSettings, jobs: JobWriter, topic: str
+) -> None:
+    jobs.add_past(*GOOD, ago=7200)
+
+    ended = run_command("verify", "--since", "1h", settings=given)
+
+    assert (ended.code, ended.out) == (66, "")
+    assert "nothing to compare from " in ended.error
+    assert f"the topic {topic} has no message" in ended.error
 
 
 def test_only_the_asked_time_is_compared(given: GivenSettings, jobs: JobWriter) -> None:
@@ -66,7 +81,8 @@ def test_transitions_still_in_flight_are_left_out(given: dict[str, str], jobs: J
     jobs.add_past(*GOOD, ago=10, every=0)
     given["verify.settle_seconds"] = "60"
 
-    assert counts(verify(given)) == {}
+    document = verify(given)
+    assert (document["code"], counts(document)) == (66, {})
     assert counts(verify({**given, "verify.settle_seconds": "5"})) == {
         "transitions": 3,
         "missing": 3,
@@ -240,7 +256,7 @@ def test_foreign_messages_in_the_topics_are_strange(
     document = verify(given)
 
     assert (document["code"], counts(document)) == (
-        0,
+        75,
         {"transitions": 3, "messages": 4, "strange": 1, "set_aside": 1},
     )
 

@@ -33,7 +33,7 @@ ALTERATIONS: dict[str, dict[str, object]] = {
     "job id only": {"job_id": D.job_id},
     "identity of another transition": {"trans_id": D.trans_id},
 }
-CHANGES = {**ALTERATIONS, "unknown identity": {"trans_id": "unknown"}}
+CHANGES: dict[str, dict[str, object]] = {**ALTERATIONS, "unknown identity": {"trans_id": "unknown"}}
 
 
 @pytest.mark.parametrize("changed", ALTERATIONS.values(), ids=ALTERATIONS.keys())
@@ -85,7 +85,7 @@ def test_a_time_moved_into_the_span_is_wrong() -> None:
     assert kinds(findings) == {"transitions": 1, "messages": 2, "wrong": 1}
 
 
-def test_a_dead_letter_does_not_excuse_a_wrong_message() -> None:
+def test_a_dead_letter_beside_a_wrong_message() -> None:
     findings, missing = compared([Job([A])], [altered(*sent(A), state="x")], [letter(A)])
 
     assert kinds(findings) == {"transitions": 1, "messages": 1, "wrong": 1, "set_aside": 1}
@@ -141,7 +141,7 @@ def test_two_documents_of_one_job_id_are_named() -> None:
     assert findings.clean
 
 
-def test_a_job_written_after_it_was_read_is_looked_up() -> None:
+def test_a_job_written_later_is_looked_up() -> None:
     late = JobHistory(job(1), [A, B, C])
 
     findings, missing = compared([Job([A])], sent(A, B), others=[late])
@@ -192,6 +192,6 @@ def test_any_set_of_alterations_is_found(jobs: int, transitions: int, data: st.D
     assert findings.counts["wrong"] + findings.counts["strange"] == len(faulty)
     assert findings.counts["messages"] == len(kept) + len(faulty)
 
-    repaired, missing = compared(documents, [*records, *sent(*missing, begin=500)])
+    repaired, missing = compared(documents, [*records, *sent(*lost, begin=500)])
     assert missing == [] and repaired.counts["repeated"] == 0
     assert repaired.counts["wrong"] + repaired.counts["strange"] == len(faulty)
