@@ -125,11 +125,8 @@ class TransitionDatabase:
 
     def prepare(self, *, by_state: bool) -> None:
         """Compare all rows; again after more were added."""
-        self._database.execute("DELETE FROM message")
-        self._database.execute(queries.DELETE_REPEATED_EXPECTED)
-        self._database.executescript(queries.INDEXES)
-        self._database.execute(queries.CLASSIFY[by_state])
-        self._database.execute(queries.MARK_ARRIVED[by_state])
+        for script in (queries.CLEAR, queries.INDEXES, *queries.COMPARE[by_state]):
+            self._database.executescript(script)
 
     def jobs_of_strange(self, after: str, limit: int) -> list[str]:
         """Return the next job ids, after ``after``, of messages that the jobs do not explain."""

@@ -27,7 +27,7 @@ CREATE TABLE received (job TEXT, identity TEXT, letter TEXT, kafka_partition INT
 CREATE TABLE dead_lettered (job TEXT, identity TEXT, state TEXT, time TEXT, in_span INTEGER);
 CREATE TABLE message (job TEXT, identity TEXT, letter TEXT, kafka_partition INTEGER,
                       kafka_offset INTEGER, written REAL, state TEXT, time TEXT, remark TEXT,
-                      counted INTEGER, kind TEXT, transition_key);
+                      counted INTEGER, kind TEXT, transition_key, known INTEGER);
 """
 INDEXES = f"""
 CREATE INDEX IF NOT EXISTS expected_identity ON expected (identity, job, state, time);
@@ -39,13 +39,14 @@ CREATE INDEX IF NOT EXISTS expected_letter ON expected ({_kept("job")}, {_kept("
 CREATE INDEX IF NOT EXISTS expected_made_letter ON expected ({_kept("job")}, made)
   WHERE made <> '';
 CREATE INDEX IF NOT EXISTS dead_lettered_index ON dead_lettered (job, identity);
-CREATE INDEX IF NOT EXISTS message_transition ON message (kind, transition_key);
-CREATE INDEX IF NOT EXISTS message_letter ON message (job, letter);
 """
 #: A job that was read twice has its transitions twice; those that are required were read first.
-DELETE_REPEATED_EXPECTED = """
+CLEAR = """
+DROP INDEX IF EXISTS message_job;
+DROP INDEX IF EXISTS message_transition;
+DELETE FROM message;
 DELETE FROM expected
-WHERE rowid NOT IN (SELECT MIN(rowid) FROM expected GROUP BY job, identity, state, time)
+WHERE rowid NOT IN (SELECT MIN(rowid) FROM expected GROUP BY job, identity, state, time);
 """
 
 _FIELDS = "job, identity, letter, kafka_partition, kafka_offset, written, state, time, remark"
@@ -78,25 +79,29 @@ _IDENTITY_KNOWN_BY_STATE = """
 """
 
 
-def _classify(transition: str, known: str) -> str:
-    return f"""
-INSERT INTO message
-SELECT {_FIELDS}, in_span OR (transition_key IS NULL AND COALESCE(known, 0)),
-       CASE WHEN transition_key IS NOT NULL THEN 'right'
-            WHEN known IS NOT NULL THEN 'wrong' ELSE 'strange' END, transition_key
-FROM (SELECT *, CASE WHEN transition_key IS NULL THEN {known} END AS known
-      FROM (SELECT *, {transition} AS transition_key FROM received AS r) AS r)
+_MESSAGE_INDEXES = """
+CREATE INDEX message_job ON message (job, kind);
+CREATE INDEX message_transition ON message (transition_key);
 """
 
 
-#: By whether the jobs have no history.
-CLASSIFY = {
-    False: _classify(_TRANSITION, _IDENTITY_KNOWN),
-    True: _classify(_TRANSITION_BY_STATE, _IDENTITY_KNOWN_BY_STATE),
-}
+def _classify(transition: str, known: str) -> tuple[str, ...]:
+    """Return the statements that fill ``message``; each expensive expression is evaluated once."""
+    return (
+        f"INSERT INTO message SELECT {_FIELDS}, in_span, 'right', {transition}, NULL "
+        "FROM received AS r",
+        f"UPDATE message AS r SET known = {known} WHERE transition_key IS NULL",
+        "UPDATE message SET counted = counted OR COALESCE(known, 0), "
+        "kind = CASE WHEN known IS NULL THEN 'strange' ELSE 'wrong' END "
+        "WHERE transition_key IS NULL",
+        _MESSAGE_INDEXES,
+    )
+
+
+#: A search in ``message`` by an integer would not use the index.
 _MARK_ARRIVED = """
-UPDATE expected SET arrived = EXISTS (
-  SELECT 1 FROM message AS m WHERE m.kind = 'right' AND m.transition_key = expected.rowid)
+UPDATE expected SET arrived = 1
+WHERE rowid IN (SELECT transition_key FROM message WHERE kind = 'right')
 """
 #: The document's time may be later than that of the state, so the job's last message counts too.
 _MARK_ARRIVED_BY_STATE = """
@@ -108,7 +113,11 @@ UPDATE expected SET arrived = EXISTS (
   WHERE m.job = expected.job AND m.kind = 'right' AND m.counted
   ORDER BY m.written DESC, m.kafka_offset DESC LIMIT 1)
 """
-MARK_ARRIVED = {False: _MARK_ARRIVED, True: _MARK_ARRIVED_BY_STATE}
+#: By whether the jobs have no history: compares all rows, again after more were added.
+COMPARE = {
+    False: (*_classify(_TRANSITION, _IDENTITY_KNOWN), _MARK_ARRIVED),
+    True: (*_classify(_TRANSITION_BY_STATE, _IDENTITY_KNOWN_BY_STATE), _MARK_ARRIVED_BY_STATE),
+}
 
 TRANSITIONS = "FROM expected WHERE in_span AND (required OR arrived)"
 MESSAGES = "FROM message WHERE counted"
