@@ -50,7 +50,7 @@ class Findings:
 
     @property
     def clean(self) -> bool:
-        """Whether the topic contains all transitions, and no message without one."""
+        """Whether the topic contains all transitions, and only messages of transitions."""
         return not any(self.counts[kind] for kind in _FAULTS)
 
     @property

@@ -22,8 +22,8 @@ class Expected(NamedTuple):
 
     Attributes:
         identity: Of the message.
-        made: The identity that the bridge made before the document contained one; empty if it
-            could not.
+        made: The identity that the bridge makes for a document without identities; empty if it
+            cannot.
         letter: The identity of its dead letter.
         reason: Why it cannot be sent; empty if it can.
         document: The document that contains it, as text.

@@ -50,8 +50,8 @@ WHERE rowid NOT IN (SELECT MIN(rowid) FROM expected GROUP BY job, identity, stat
 """
 
 _FIELDS = "job, identity, letter, kafka_partition, kafka_offset, written, state, time, remark"
-#: The transition of a message: the same identity, or the identity made before the document
-#: contained one, with the same job, state and time.
+#: The transition of a message: with the same job, state and time, and with its identity or with
+#: the identity that was made before the document contained an identity.
 _TRANSITION = """
 CASE WHEN valid THEN COALESCE(
   (SELECT MIN(e.rowid) FROM expected AS e

@@ -63,7 +63,7 @@ class Rows:
     def received(self, record: Record) -> Received:
         """Return the row of a message.
 
-        One without a usable identity has the time when it was written, and matches no job.
+        Without a usable identity, it has the time when it was written, and matches no job.
         """
         fields = _fields(record)
         job, state, time, trans_id = (fields.get(name, "") for name in _NAMES)

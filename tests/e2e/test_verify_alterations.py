@@ -137,3 +137,15 @@ def test_documents_with_the_same_job_id_are_named(given: GivenSettings, jobs: Jo
 
     ended = run_command("verify", settings=given)
     assert "1 job ids are each in several documents" in ended.out and example in ended.out
+
+
+def test_nothing_to_compare_is_not_a_success(
+    given: GivenSettings, jobs: JobWriter, topic: str
+) -> None:
+    jobs.add_past(*GOOD, ago=7200)
+
+    ended = run_command("verify", "--since", "1h", settings=given)
+
+    assert (ended.code, ended.out) == (66, "")
+    assert "nothing to compare from " in ended.error
+    assert f"the topic {topic} has no message" in ended.error
