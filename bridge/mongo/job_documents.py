@@ -12,7 +12,7 @@ from bridge.mongo.client import Document
 from bridge.mongo.elements import EPOCH, Element, make_latest, make_transition, parse_time
 from bridge.mongo.event_fields import STATE, TIME, TRANS_ID
 from bridge.mongo.job_ids import find_by_document_id, text_of
-from bridge.mongo.raw_text import is_utf8
+from bridge.mongo.raw_text import escaped, is_utf8
 
 #: Kinds of update times in MongoDB's sort order.
 NUMBER, DATE = "n", "t"
@@ -71,13 +71,14 @@ class JobDocuments:
             kind = DATE if isinstance(updated, datetime) else NUMBER
             cursor = recovery_cursor_of(kind, seconds)
         document_id = document.get("_id")
+        name = escaped(str(document_id))[:100]
         if self._profile.transitions_field is None:
             latest = {STATE: document.get(self._profile.state_field), TIME: time or updated}
             items = [make_latest(job_id, latest, document_id)]
-            return JobHistory(_text(job_id), items, [], seconds, cursor)
+            return JobHistory(_text(job_id), items, [], seconds, cursor, name)
         elements = self.elements(document)
         items = transitions_of(job_id, map(self.shaped, elements), document_id)
-        return JobHistory(_text(job_id), items, elements, seconds, cursor)
+        return JobHistory(_text(job_id), items, elements, seconds, cursor, name)
 
     def by_job(self, job_ids: Sequence[str]) -> Document:
         """Return the query for jobs by their ids."""
