@@ -9,6 +9,7 @@ from typing import Any
 from pymongo.collection import Collection
 
 from bridge.demo.job_service.workload import (
+    HISTORY,
     Step,
     change,
     guard,
@@ -123,5 +124,7 @@ class JobWriter:
         return [job["id"] for job in self.collection.find({tag: True})]
 
     def count_unsent(self) -> int:
-        """How many jobs have a transition that is not noted as sent."""
-        return self.collection.count_documents({"transition_times.notif_sent": False})
+        """How many jobs have a transition, archived or not, that is not noted as sent."""
+        return self.collection.count_documents(
+            {"$or": [{f"{array}.notif_sent": False} for array in HISTORY]}
+        )
