@@ -151,8 +151,10 @@ def test_job_tags_deliver_the_latest_state(
     job_id = jobs.insert()
     poll(lambda: scenario.published_states(job_id) == ["created"], "the first state")
     bridge.kill()
-    for state in ("running", "finishing", "complete"):
-        jobs.advance(job_id, state)
+    jobs.advance(job_id, "running")
+    jobs.advance(job_id, "error", admin_error="exit code 1")
+    jobs.recover(job_id)
+    jobs.advance(job_id, "complete")
     bridge.start().wait_ready()
     poll(lambda: scenario.published_states(job_id)[-1] == "complete", "the last state")
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from pymongo.collection import Collection
 
+from bridge.demo.job_service.pipeline_writes import update_of
 from bridge.demo.job_service.workload import (
     HISTORY,
+    Action,
+    Commit,
     Step,
     change,
     guard,
@@ -45,8 +49,9 @@ def transition(state: object, minute: int = 0, **changed: object) -> Document:
 class JobWriter:
     """Writes to one collection of jobs, and tags each job it writes to if it has a ``tag``.
 
-    ``insert`` and ``advance`` write as the service does, at the time of the call. ``add`` and
-    ``move`` write small documents with times of one fixed day, and with any field changed.
+    ``insert`` and ``advance`` write as the service does, at the time of the call; ``recover``
+    writes as its newest version. ``add`` and ``move`` write small documents with times of one
+    fixed day, and with any field changed.
     """
 
     def __init__(self, collection: Collection[Document], tag: str = "") -> None:
@@ -70,6 +75,23 @@ class JobWriter:
         )
         assert updated.modified_count == 1
         return trans_id
+
+    def recover(self, job_id: str) -> list[str]:
+        """Recover a failed job; returns the ``trans_id`` of both transitions."""
+        return [
+            self._update_conditionally(job_id, Step("recovering", action=Action.START_RECOVERY)),
+            self._update_conditionally(job_id, Step("download_submitted", action=Action.RECOVER)),
+        ]
+
+    def _update_conditionally(self, job_id: str, step: Step) -> str:
+        """Write the next transition by a pipeline update."""
+        before = self.collection.find_one({"id": job_id})
+        assert before is not None
+        last = Commit(job_id, 0, before["state"], before["_update_time"], "")
+        commit = Commit(job_id, 1, step.state, now(), new_id())
+        update = update_of(replace(step, fields=self._tag), last, commit)
+        assert self.collection.update_one(*update).modified_count == 1
+        return commit.trans_id
 
     def add(self, *, first: Document | None = None, **changed: object) -> str:
         """Insert a small job; ``changed`` replaces fields, or removes those that are None."""

@@ -106,6 +106,7 @@ def _recover(step: Step, last: Commit, commit: Commit) -> ConditionalUpdate:
         "_update_time": commit.time,
         "cleaned": False,
         "admin_error_history": {"$concatArrays": [_array("admin_error_history"), ["$admin_error"]]},
+        **{name: _literal(value) for name, value in step.fields.items()},
         **_appended(step),
     }
     query = {"id": commit.job_id, "state": last.state, "_update_time": {"$lte": commit.time}}
