@@ -119,8 +119,8 @@ def test_a_killed_recovery_resumes_at_its_cursor(scenario: FaultScenario) -> Non
     scenario.run_jobs(FORTY_JOBS)
     scenario.wait_for_arrival()
     assert bridge.stop() == 0
-    for _ in range(30):  # jobs of one load have one update time
-        load(scenario.mongo.uri, scenario.database, 500, 3)
+    for number in range(30):  # jobs of one load have one update time
+        load(scenario.mongo.uri, scenario.database, 500, 3, recovered=number % 2 == 0)
     roll_past(scenario.mongo, scenario.checkpoint()["cluster_time"])
     kills = 0
     while kills < 3:

@@ -140,7 +140,8 @@ def test_many_thousand_jobs_in_the_gap(scenario: FaultScenario) -> None:
     scenario.wait_for_arrival()
     assert bridge.stop() == 0
     already, stored = len(scenario.arrived()), scenario.checkpoint()["cluster_time"]
-    load(scenario.mongo.uri, scenario.database, JOBS, TRANSITIONS)
+    for recovered in (False, True):
+        load(scenario.mongo.uri, scenario.database, JOBS // 2, TRANSITIONS, recovered=recovered)
     roll_past(scenario.mongo, stored)
     began = time.monotonic()
     bridge.start()

@@ -106,13 +106,20 @@ def test_refused_updates_leave_no_event(
     assert any("state" not in update["updatedFields"] for update in updates)
 
 
-def test_the_witness_counts_archived_transitions(mongo: MongoDeployment, database: str) -> None:
+def test_the_witness_counts_archived_transitions(
+    mongo: MongoDeployment, database: str, client: Client
+) -> None:
     outcomes: list[Outcome] = []
     with Witness(mongo.uri, database, "no checkpoint") as witness:
         run(mongo, database, RECOVERING, outcomes.append)
         witness.catch_up()
 
     assert len(witness.transitions) == len(outcomes)
+    for job in client[database]["jobs"].find():
+        known = [(element["trans_id"], element["notif_sent"]) for element in elements(job)]
+        assert known == [
+            (element["trans_id"], element["notif_sent"]) for element in witness.history(job["id"])
+        ]
     for job_id in {outcome.job_id for outcome in outcomes}:
         assert [
             (transition.trans_id, transition.state)

@@ -17,7 +17,7 @@ from pymongo.collection import Collection
 
 from tests.support.backlog import load
 from tests.support.servers.mongo import MongoDeployment
-from tests.support.service_run import Outcome, committed, history, run
+from tests.support.service_run import Outcome, committed, elements, history, run
 from tests.support.simulator import Indeterminate, Workload, Writes, play
 
 TERMINAL = {"complete", "error", "canceled"}
@@ -135,11 +135,15 @@ def test_the_command_logs_every_transition_and_stops(
     assert {line["kind"] for line in lines} == {"commit"}
 
 
-def test_a_backlog_has_the_transitions_it_says(mongo: MongoDeployment, database: str) -> None:
-    written = load(mongo.uri, database, jobs=30, transitions=9, noise=True)
+@pytest.mark.parametrize("recovered", [False, True])
+def test_a_backlog_has_the_transitions_it_says(
+    recovered: bool, mongo: MongoDeployment, database: str
+) -> None:
+    written = load(mongo.uri, database, jobs=30, transitions=9, noise=True, recovered=recovered)
 
     with MongoClient[Any](mongo.uri) as client:
         documents = list(jobs_of(client, database).find())
-    assert written == sum(len(job["transition_times"]) for job in documents) == 270
-    assert all(element["notif_sent"] for job in documents for element in job["transition_times"])
+    assert written == sum(len(elements(job)) for job in documents) == 270
+    assert all(element["notif_sent"] for job in documents for element in elements(job))
     assert {job["state"] for job in documents} == {documents[0]["transition_times"][-1]["state"]}
+    assert {len(job.get("trans_history", ())) for job in documents} == {4 if recovered else 0}

@@ -89,6 +89,11 @@ class Witness:
         self._thread.join(JOIN_SECONDS)
         self._client.close()
 
+    def history(self, job_id: str) -> list[Mapping[str, Any]]:
+        """The elements of a job's history, archived ones first."""
+        (key,) = (key for key, known in self._job_ids.items() if known == job_id)
+        return list(self._histories[key].elements())
+
     def catch_up(self) -> None:
         """Wait until everything committed before this call is known."""
         mark = uuid.uuid4().hex
