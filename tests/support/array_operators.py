@@ -3,61 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from random import Random
 from typing import Any
 
-from tests.support.array_writes import ARCHIVE, CURRENT, STATES, Document, Pen, Write
+from tests.support.array_writes import (
+    ARCHIVE,
+    CURRENT,
+    STATES,
+    Document,
+    Pen,
+    Target,
+    Write,
+    recover_job,
+    set_stage,
+)
 from tests.support.job_writer import MIDNIGHT
 
-
-@dataclass(frozen=True)
-class Target:
-    """The array that a write changes, as it is before the write."""
-
-    pen: Pen
-    job: Document
-    name: str
-    array: list[Any]
-
-    @property
-    def random(self) -> Random:
-        return self.pen.random
-
-    @property
-    def expression(self) -> Document:
-        """The array in a pipeline."""
-        return array_of(self.name)
-
-    def index(self) -> int:
-        return self.random.randrange(len(self.array))
-
-    def known_id(self) -> Any:
-        """The identity of an element, or None."""
-        ids = [e["trans_id"] for e in self.array if isinstance(e, dict) and "trans_id" in e]
-        return self.random.choice(ids) if ids else None
-
-    def fields(self) -> Document:
-        """New values for some fields of an element."""
-        chosen = self.random.choice(
-            (
-                *(["state"], ["time"], ["trans_id"], ["notif_sent"], ["state", "time"]),
-                *(["state", "trans_id"], ["state", "time", "trans_id"], ["notif_sent", "state"]),
-            )
-        )
-        return {name: self.pen.value(name) for name in chosen}
-
-
 Draw = Callable[[Target], Write | None]
-
-
-def array_of(name: str) -> Document:
-    """The array ``name`` in a pipeline; empty if it is missing."""
-    return {"$cond": [{"$isArray": f"${name}"}, f"${name}", []]}
-
-
-def set_stage(name: str, expression: Any, **others: Any) -> list[Document]:
-    return [{"$set": {name: expression, **others}}]
 
 
 def _push(t: Target) -> Write:
@@ -278,18 +239,6 @@ def _replace(t: Target) -> Write:
     if ARCHIVE in t.job and t.random.random() < 0.8:
         whole[ARCHIVE] = t.job[ARCHIVE]
     return Write(t.random.choice(("replaceOne", "upsert")), whole=whole)
-
-
-def recover_job(element: Document) -> list[Document]:
-    """The service's update that moves the history into the archive and starts a new one."""
-    return [
-        *set_stage(
-            ARCHIVE,
-            {"$concatArrays": [array_of(ARCHIVE), array_of(CURRENT)]},
-            **{CURRENT: [element], "state": element["state"], "cleaned": False},
-        ),
-        {"$unset": ["error", "admin_error", "traceback"]},
-    ]
 
 
 def _recover(t: Target) -> Write:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -17,7 +17,19 @@ Document = dict[str, Any]
 
 CURRENT, ARCHIVE = "transition_times", "trans_history"
 STATES = ("created", "running", "submitting", "error", "complete", "recovering")
+#: Fields of most elements, which reports leave out.
+USUAL: tuple[tuple[str, Any], ...] = (("_retry", 0), ("notif_sent", False), ("admin_meta", {}))
 SHOWN = dict.fromkeys(("id", "state", CURRENT, ARCHIVE), 1)
+
+
+def readable(value: Any) -> str:
+    """The text of a value for a report, with short dates and without the usual flags."""
+    if isinstance(value, dict):
+        shown = {k: v for k, v in value.items() if (k, v) not in USUAL}
+        return "{" + ", ".join(f"{k}: {readable(v)}" for k, v in shown.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(readable, value)) + "]"
+    return f"{value:%H:%M:%S.%f}"[:-3] if isinstance(value, datetime) else repr(value)
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,7 @@ class Write:
 
     def __str__(self) -> str:
         parts = (self.query, self.update, self.filters, self.whole, self.merge)
-        return f"{self.operator}: " + " ".join(str(part) for part in parts if part)
+        return f"{self.operator}: " + " ".join(readable(part) for part in parts if part)
 
 
 class Pen:
@@ -120,3 +132,61 @@ class Pen:
         if self.random.random() < 0.1:
             whole[ARCHIVE] = self.elements()
         return Write(self.random.choice(("insert", "insert", "upsert")), whole=whole)
+
+
+@dataclass(frozen=True)
+class Target:
+    """The array that a write changes, as it is before the write."""
+
+    pen: Pen
+    job: Document
+    name: str
+    array: list[Any]
+
+    @property
+    def random(self) -> Random:
+        return self.pen.random
+
+    @property
+    def expression(self) -> Document:
+        """The array in a pipeline."""
+        return array_of(self.name)
+
+    def index(self) -> int:
+        return self.random.randrange(len(self.array))
+
+    def known_id(self) -> Any:
+        """The identity of an element, or None."""
+        ids = [e["trans_id"] for e in self.array if isinstance(e, dict) and "trans_id" in e]
+        return self.random.choice(ids) if ids else None
+
+    def fields(self) -> Document:
+        """New values for some fields of an element."""
+        chosen = self.random.choice(
+            (
+                *(["state"], ["time"], ["trans_id"], ["notif_sent"], ["state", "time"]),
+                *(["state", "trans_id"], ["state", "time", "trans_id"], ["notif_sent", "state"]),
+            )
+        )
+        return {name: self.pen.value(name) for name in chosen}
+
+
+def array_of(name: str) -> Document:
+    """The array ``name`` in a pipeline; empty if it is missing."""
+    return {"$cond": [{"$isArray": f"${name}"}, f"${name}", []]}
+
+
+def set_stage(name: str, expression: Any, **others: Any) -> list[Document]:
+    return [{"$set": {name: expression, **others}}]
+
+
+def recover_job(element: Document) -> list[Document]:
+    """The service's update that moves the history into the archive and starts a new one."""
+    return [
+        *set_stage(
+            ARCHIVE,
+            {"$concatArrays": [array_of(ARCHIVE), array_of(CURRENT)]},
+            **{CURRENT: [element], "state": element["state"], "cleaned": False},
+        ),
+        {"$unset": ["error", "admin_error", "traceback"]},
+    ]

@@ -14,7 +14,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure
 
 from tests.support.array_operators import draw_write
-from tests.support.array_writes import SHOWN, Document, Pen, Write
+from tests.support.array_writes import SHOWN, Document, Pen, Write, readable
 from tests.support.history_oracle import HistoryOracle
 from tests.support.source_under_test import SourceUnderTest
 
@@ -49,8 +49,8 @@ class JobStory:
 
     def note(self, commit: Commit) -> None:
         self.oracle.commit()
-        history = {name: self.job.get(name) for name in SHOWN if name in self.job}
-        self.commits.append((commit, str(history)))
+        history = {name: self.job[name] for name in SHOWN if name in self.job}
+        self.commits.append((commit, readable(history)))
 
     def __str__(self) -> str:
         lines = [
@@ -194,7 +194,11 @@ class Chronicle:
 
     def _write_bulk(self, simple: list[tuple[JobStory, Write]]) -> None:
         operations = [
-            UpdateOne({"_id": story.key, **write.query}, write.update, array_filters=write.filters)
+            UpdateOne(
+                {"_id": story.key, **write.query},
+                write.update,
+                array_filters=list(write.filters or []) or None,
+            )
             for story, write in simple
         ]
         if operations:
