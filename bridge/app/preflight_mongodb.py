@@ -59,7 +59,7 @@ def _stream(settings: Settings, source: MongoSource, newest: ClusterTime) -> Ite
     with source.open(position_before(newest.next()), threading.Event(), by_time=False):
         text = f"this user may read the change stream of {namespace_of(settings)}"
         yield Finding("ok", "rights", text)
-    source.ids.look_up([None])
+    source.lookup.current([None])
     yield Finding("ok", "rights", "this user may look up job ids")
 
 

@@ -86,7 +86,10 @@ class Checkpoint:
             **_position_fields(self.position),
             "place": self.position.recovery_cursor,
             "gap": _gap_fields(self.gap) if self.gap else None,
-            "delivered": self.delivered._asdict() if self.delivered else None,
+            # Bridges before 0.3 refuse a sequence of today's size.
+            "delivered": self.delivered._replace(sequence=None)._asdict()
+            if self.delivered
+            else None,
         }
 
 
@@ -194,13 +197,10 @@ def _gap(record: Mapping[str, Any]) -> Gap:
 
 
 def _delivered(record: Mapping[str, Any]) -> Transition:
-    sequence = record["sequence"]
     job_id, state, time, trans_id = (
         _text(record[name]) for name in ("job_id", "state", "time", "trans_id")
     )
-    return Transition(
-        job_id, state, time, trans_id, None if sequence is None else _count(sequence, 2**31)
-    )
+    return Transition(job_id, state, time, trans_id)
 
 
 def _text(value: object) -> str:

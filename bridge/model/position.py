@@ -17,6 +17,10 @@ class ClusterTime(NamedTuple):
         """Return the next cluster time."""
         return ClusterTime(self.seconds, self.increment + 1)
 
+    def previous(self) -> "ClusterTime":
+        """Return the previous cluster time; the counter starts at 1."""
+        return ClusterTime(self.seconds, self.increment - 1)
+
     def isoformat(self) -> str:
         return datetime.fromtimestamp(self.seconds, timezone.utc).isoformat()
 

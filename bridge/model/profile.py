@@ -17,6 +17,8 @@ class Profile:
             latest state is known, and ``updated_field`` gives its time if there is one.
         updated_field: The time of the last update, or None.
         transition_state, transition_time, transition_trans_id: The fields of a transition.
+        archive_field: The array to which the service moves the transitions of a job that starts
+            again, or None. They precede those of ``transitions_field``.
     """
 
     collection: str
@@ -27,10 +29,23 @@ class Profile:
     transition_state: str = "state"
     transition_time: str = "time"
     transition_trans_id: str = "trans_id"
+    archive_field: str | None = None
+
+    @property
+    def history_fields(self) -> tuple[str, ...]:
+        """The arrays that contain a job's history, oldest first."""
+        return tuple(filter(None, (self.archive_field, self.transitions_field)))
 
 
 PROFILES = {
-    "cts": Profile("jobs", "id", "state", "transition_times", "_update_time"),
+    "cts": Profile(
+        "jobs",
+        "id",
+        "state",
+        "transition_times",
+        "_update_time",
+        archive_field="trans_history",
+    ),
     "ee2": Profile("ee2_jobs", "_id", "status", None, "updated"),
 }
 
@@ -47,7 +62,7 @@ def profile_of(settings: Settings) -> Profile:
             (
                 profile.id_field,
                 profile.state_field,
-                profile.transitions_field,
+                *profile.history_fields,
                 profile.updated_field,
             ),
         ),
@@ -80,6 +95,7 @@ def _profile_of(settings: Settings) -> Profile:
         str(jobs.transition_state),
         str(jobs.transition_time),
         str(jobs.transition_trans_id),
+        jobs.archive_field or None,
     )
 
 

@@ -8,7 +8,8 @@ from bridge.model.position import Position
 
 #: The UUID namespace for transitions without an identity. It never changes.
 _NAMESPACE = uuid.UUID("5d7b0c52-2a55-5c0e-9f0b-6b1f3c1d7a10")
-
+#: The predecessor of a job's first transition, for :func:`next_sequence`.
+BEFORE_FIRST = -1
 
 #: How a transition was found; consumers read it in ``ce_origin``.
 STREAM, SWEEP, RECOVERY, REPLAY, NOTIFY, RETRY = (
@@ -29,7 +30,8 @@ class Transition(NamedTuple):
         time: ISO 8601 in UTC, as it is sent: ``2026-03-02T20:31:02.511000+00:00``. Millisecond
             precision; a fraction of zero is left out.
         trans_id: Its identity, the same on every replay.
-        sequence: Its index in the job's history; None if jobs store no history.
+        sequence: Orders the transitions of a job over all its attempts, see :func:`next_sequence`;
+            None if jobs store no history.
     """
 
     job_id: str
@@ -75,9 +77,25 @@ class Batch(NamedTuple):
     position: Position
 
 
+def next_sequence(previous: int, milliseconds: int) -> int:
+    """Return the sequence of the transition that follows ``previous`` in a job's history.
+
+    It is the time, multiplied so that a thousand transitions fit into a millisecond. A transition
+    whose time is not later than its predecessor's has the next number instead. So the sequence
+    grows along the history whatever the clocks show, and any reading of the history computes it.
+
+    Args:
+        previous: the sequence of the preceding transition, or :data:`BEFORE_FIRST`.
+        milliseconds: the transition's own time, since 1970; 0 if it has no time.
+    """
+    return max(previous + 1, milliseconds * 1000)
+
+
 def made_trans_id(job_id: str, sequence_or_time: object, state: str) -> str:
     """Make the identity of a transition that has none.
 
-    ``sequence_or_time`` is its index in the job's history; its time if jobs store no history.
+    Args:
+        sequence_or_time: its sequence, which contains its time and its place in the history; its
+            time if jobs store no history.
     """
     return str(uuid.uuid5(_NAMESPACE, f"{job_id}\n{sequence_or_time}\n{state}"))

@@ -1,13 +1,11 @@
-"""Decodes shaped change events; all knowledge of unusual documents is here.
+"""Decodes shaped change events into events of the bridge.
 
 Optimised, because it runs once per event; tests/unit/test_hot_path.py counts its calls.
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
-from functools import lru_cache
+from collections.abc import Hashable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -15,24 +13,29 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from bridge.hints import Hint
 from bridge.model.position import Position
 from bridge.model.profile import Profile
-from bridge.model.transition import STREAM, Event, Poison, Transition, made_trans_id
+from bridge.model.transition import BEFORE_FIRST, STREAM, Event, Poison, Transition
+from bridge.mongo.client import Document
+from bridge.mongo.elements import EPOCH, make_transition
 from bridge.mongo.event_fields import (
+    CHANGED_ID,
     CHANGES,
     DOCUMENT_KEY,
     JOB_ID,
-    JOB_STATE,
     OPERATION,
     PATH,
-    STATE,
-    TIME,
+    REMOVED,
     TOKEN,
-    TRANS_ID,
-    UPDATED,
     VALUE,
     WALL_TIME,
+    WHOLE_ARCHIVE,
     WHOLE_HISTORY,
 )
-from bridge.mongo.job_id_cache import UNKNOWN, JobIdCache
+from bridge.mongo.followed_history import MAX_INDEX_DIGITS
+from bridge.mongo.history_changes import HistoryChanges, last_commit
+from bridge.mongo.job_documents import JobDocuments, transitions_of
+from bridge.mongo.job_lookup import JobLookup
+from bridge.mongo.known_jobs import KnownJob, KnownJobs, cache_key
+from bridge.mongo.latest_states import LatestStates, only_visible
 
 logger = logging.getLogger(__name__)
 
@@ -55,16 +58,12 @@ _COLLECTION_OPERATIONS = {
 
 #: Operations whose event contains the whole document.
 _WHOLE_DOCUMENT = ("insert", "replace")
-#: PyMongo's dates are UTC and naive.
-_EPOCH = datetime(1970, 1, 1)
-#: The end of the text of a time, by its milliseconds.
-_FRACTIONS = ("+00:00", *(f".{millis:03}000+00:00" for millis in range(1, 1000)))
 
 #: Makes a named tuple in half the time of its class.
 _new = tuple.__new__
 
 RawEvent = dict[str, Any]
-Items = tuple[Transition | Poison, ...]
+Items = Sequence[Transition | Poison]
 
 
 def position_of_token(token: RawEvent) -> Position:
@@ -74,50 +73,82 @@ def position_of_token(token: RawEvent) -> Position:
 
 
 class Decoder:
-    """Decodes the events of a collection; looks up missing job ids by batch."""
+    """Decodes the events of a stream.
 
-    def __init__(self, profile: Profile, ids: JobIdCache) -> None:
-        self._profile = profile
-        self._ids = ids
+    An update that appends an element is decoded by itself, if its job is known. All others are
+    left to :class:`HistoryChanges` and :class:`LatestStates`, which read the documents.
+
+    Args:
+        jobs: the jobs of earlier streams; only their ids are used.
+        start: where the stream starts.
+    """
+
+    def __init__(
+        self, profile: Profile, jobs: KnownJobs, lookup: JobLookup, *, start: Position
+    ) -> None:
+        self._jobs = jobs
+        self._jobs.rewind()
+        self._lookup = lookup
         self._id_is_key = profile.id_field == "_id"
+        self._current_array = profile.transitions_field
         self._wall_time: Any = None
         self._committed: float | None = None
-        #: Where the array index starts in the path of an element of the history.
-        self._index_start = len(f"{profile.transitions_field}.")
-        self._event_fields = {
-            profile.transition_state: STATE,
-            profile.transition_time: TIME,
-            profile.transition_trans_id: TRANS_ID,
-        }
+        #: The last events of the previous batch, which may belong to the next one's transaction.
+        self._last: list[RawEvent] = []
+        documents = JobDocuments(profile)
+        self._latest_states = LatestStates(profile, documents, lookup)
+        self._history_changes = HistoryChanges(profile, documents, lookup, start)
 
     def decode(self, raws: Sequence[RawEvent]) -> list[Event]:
         """Decode a batch in its order. Raises PyMongo's errors if a lookup fails."""
-        return list(map(self._event, raws, self._job_ids(raws)))
+        jobs, documents = self._jobs_of(raws)
+        if self._current_array is None:
+            raws = only_visible(raws)
+        earlier = self._last
+        events: list[Event] = []
+        for raw, job in zip(raws, jobs, strict=True):
+            events.append(self._event(raw, job, documents, earlier))
+            earlier.append(raw)
+        self._last = last_commit(earlier)
+        return events
 
-    def _job_ids(self, raws: Sequence[RawEvent]) -> Sequence[Any]:
-        """Return the job id of each event, or a :class:`MissingJobId`."""
-        if self._id_is_key:
-            return [str(raw.get(DOCUMENT_KEY)) for raw in raws]
-        ids = [self._cached_id(raw) for raw in raws]
-        missing = [
-            raw[DOCUMENT_KEY] for raw, cached in zip(raws, ids, strict=True) if cached is UNKNOWN
-        ]
-        if missing:
-            looked_up = iter(self._ids.look_up(missing, _DELETED))
-            ids = [next(looked_up) if cached is UNKNOWN else cached for cached in ids]
-        return ids
+    def _jobs_of(
+        self, raws: Sequence[RawEvent]
+    ) -> tuple[Sequence[KnownJob | None], Mapping[Hashable, Document]]:
+        """Return the job of each event, and the documents of jobs without a known sequence."""
+        unknown: dict[Hashable, Any] = {}
+        jobs: list[KnownJob | None] = []
+        for raw in raws:
+            job = None
+            key = raw.get(DOCUMENT_KEY)  # a drop has no document
+            if raw[OPERATION] == "update":
+                job = self._jobs.get(key)
+                if job is None or CHANGED_ID in raw:
+                    job = self._remember(key, raw.get(CHANGED_ID, raw.get(JOB_ID)))
+                if job.sequence is None:
+                    unknown[cache_key(key)] = key
+            elif raw[OPERATION] in _WHOLE_DOCUMENT:
+                job = self._remember(key, raw.get(JOB_ID))
+            elif raw[OPERATION] == "delete":
+                self._jobs.forget(key)
+            else:
+                self._jobs.forget_all()
+            jobs.append(job)
+        return jobs, self._lookup.current([*unknown.values()])
 
-    def _cached_id(self, raw: RawEvent) -> Any:
-        key = raw.get(DOCUMENT_KEY)  # a drop has no document
-        if raw[OPERATION] == "update" and JOB_ID not in raw:
-            return self._ids.cached(key)
-        if JOB_ID in raw or raw[OPERATION] in _WHOLE_DOCUMENT:
-            self._ids.remember(key, raw.get(JOB_ID))
-        return raw.get(JOB_ID)
+    def _remember(self, key: Any, job_id: Any) -> KnownJob:
+        job = KnownJob(str(key) if self._id_is_key else job_id)
+        self._jobs.remember(key, job)
+        return job
 
-    def _event(self, raw: RawEvent, job_id: Any) -> Event:
+    def _event(
+        self,
+        raw: RawEvent,
+        job: KnownJob | None,
+        documents: Mapping[Hashable, Document],
+        earlier: Sequence[RawEvent],
+    ) -> Event:
         token = raw[TOKEN]
-        operation = raw[OPERATION]
         if len(token) == 1:
             position = _new(Position, (token["_data"], "", ""))
         else:
@@ -125,141 +156,52 @@ class Decoder:
         # Consecutive events often have the same wall time.
         if (time := raw.get(WALL_TIME)) != self._wall_time:
             self._wall_time = time
-            self._committed = (
-                (time - _EPOCH).total_seconds() if isinstance(time, datetime) else None
-            )
+            self._committed = (time - EPOCH).total_seconds() if isinstance(time, datetime) else None
         committed = self._committed
-        if operation != "update" and operation not in _WHOLE_DOCUMENT:
-            return Event(position, (), committed, _skip(operation, raw))
-        items = self._items(raw, job_id, position)
+        if job is None:
+            return Event(position, (), committed, _skip(raw[OPERATION], raw))
+        items = self._appended(raw, job) or self._others(raw, job, position, documents, earlier)
         return _new(Event, (position, items, committed, "" if items else "no_transition", STREAM))
 
-    def _items(self, raw: RawEvent, job_id: Any, position: Position) -> Items:
-        if self._profile.transitions_field is None:
-            return self._latest_state(raw, job_id, position)
-        if WHOLE_HISTORY in raw:
-            elements = raw[WHOLE_HISTORY]
-            if raw[OPERATION] != "insert" and elements:
-                logger.warning(
-                    "the history of a job was rewritten: all %d transitions are sent again; "
-                    "consumers recognise them by trans_id",
-                    len(elements),
-                    extra={"job_id": str(job_id)[:100]},
-                )
-            return tuple(
-                [make_transition(job_id, n, element, raw) for n, element in enumerate(elements)]
-            )
-        changes = raw[CHANGES]
-        # Nearly every event contains exactly one new element.
-        if len(changes) == 1 and (index := changes[0][PATH][self._index_start :]).isdecimal():
-            return (make_transition(job_id, int(index), changes[0], raw),)
-        return tuple(make_transition(job_id, n, element, raw) for n, element in self._elements(raw))
-
-    def _elements(self, raw: RawEvent) -> list[tuple[int, RawEvent]]:
-        """Return new and rewritten elements by index, without changes that are not a transition."""
-        elements: dict[int, RawEvent] = {}
-        for change in raw[CHANGES]:
-            index, _, name = change[PATH][self._index_start :].partition(".")
-            if not index.isdecimal():
-                continue
-            if not name:
-                elements[int(index)] = change
-            elif VALUE in change:
-                element = elements.setdefault(int(index), {})
-                element[self._event_fields.get(name, "")] = change[VALUE]
-        return [
-            (index, _completed(elements[index], raw))
-            for index in sorted(elements)
-            if elements[index].keys() & {STATE, TRANS_ID, PATH}
-        ]
-
-    def _latest_state(self, raw: RawEvent, job_id: Any, position: Position) -> Items:
-        if STATE not in raw:
+    def _appended(self, raw: RawEvent, job: KnownJob) -> Items:
+        """Return the only new element of a known job, as nearly every event contains."""
+        if job.sequence is None or job.history is not None:
             return ()
-        time = parse_time(raw.get(UPDATED)) or parse_time(raw.get(WALL_TIME))
-        time = time or parse_time(position.cluster_time.seconds)
-        return (make_transition(job_id, None, {STATE: raw[STATE], TIME: time}, raw),)
+        changes = raw.get(CHANGES, ())
+        if len(changes) != 1:
+            return ()
+        change = changes[0]
+        array, _, index = change[PATH].partition(".")
+        if not index.isdecimal() or array != self._current_array or len(index) > MAX_INDEX_DIGITS:
+            return ()
+        if VALUE in change or REMOVED in change:
+            return ()
+        item = make_transition(job.job_id, job.sequence, change, raw[DOCUMENT_KEY])
+        job.sequence = item.sequence
+        return (item,)
+
+    def _others(
+        self,
+        raw: RawEvent,
+        job: KnownJob,
+        position: Position,
+        documents: Mapping[Hashable, Document],
+        earlier: Sequence[RawEvent],
+    ) -> Items:
+        if raw[OPERATION] == "insert" and self._current_array:
+            return _inserted(raw, job)
+        document = documents.get(cache_key(raw[DOCUMENT_KEY])) if job.sequence is None else None
+        if self._current_array is None:
+            return self._latest_states.items(raw, job, position, document)
+        return self._history_changes.items(raw, job, position, document, earlier)
 
 
-@dataclass(frozen=True, slots=True)
-class MissingJobId:
-    """Replaces a job id that cannot be found, with the reason."""
-
-    reason: str
-
-    def __str__(self) -> str:
-        return ""
-
-
-_DELETED = MissingJobId("the job was deleted before its id could be looked up")
-
-
-def _completed(element: RawEvent, raw: RawEvent) -> RawEvent:
-    """Complete an element that was rewritten in place, as by a job that starts again.
-
-    Its event contains the changed fields only; the job's state and the time of the commit replace
-    the missing ones.
-    """
-    if PATH in element:
-        return element
-    return {STATE: raw.get(JOB_STATE), TIME: raw.get(WALL_TIME), **element}
-
-
-def make_transition(
-    job_id: Any, sequence: int | None, element: Any, raw: RawEvent
-) -> Transition | Poison:
-    """Make a transition of an element, or a :class:`Poison` with the reason."""
-    element = element if isinstance(element, dict) else {}
-    state, time, trans_id = element.get(STATE), element.get(TIME), element.get(TRANS_ID)
-    if isinstance(job_id, str) and isinstance(state, str) and isinstance(time, datetime):
-        # Half the time of isoformat(): times in the same second share most of their text.
-        since = time - _EPOCH
-        text = _second(since.days, since.seconds) + _FRACTIONS[since.microseconds // 1000]
-        if not (isinstance(trans_id, str) and trans_id):
-            trans_id = made_trans_id(job_id, text if sequence is None else sequence, state)
-        return _new(Transition, (job_id, state, text, trans_id, sequence))
-    reason = _reason(job_id, state, time, raw)
-    return Poison(reason, _text(job_id), _text(state), _text(time), _text(trans_id), sequence)
-
-
-def _reason(job_id: Any, state: Any, time: Any, raw: RawEvent) -> str:
-    document = f"document _id {raw.get(DOCUMENT_KEY)!s:.100}"
-    if isinstance(job_id, MissingJobId):
-        return f"{job_id.reason}; {document}"
-    for name, value, kind, expected in (
-        ("job id", job_id, str, "text"),
-        ("state", state, str, "text"),
-        ("time", time, datetime, "a date"),
-    ):
-        if value is None:
-            return f"the {name} is missing; {document}"
-        if not isinstance(value, kind):
-            return f"the {name} is {type(value).__name__}, not {expected}; {document}"
-    raise AssertionError("called for a good transition")
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, datetime):
-        return f"{value.isoformat()}+00:00"
-    return "" if value is None else str(value)
-
-
-@lru_cache(256)
-def _second(days: int, seconds: int) -> str:
-    return (_EPOCH + timedelta(days, seconds)).isoformat()
-
-
-def parse_time(value: Any) -> datetime | None:
-    """Convert a date or Unix seconds to a naive UTC date; None for other values."""
-    if isinstance(value, datetime):
-        return value
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        try:
-            whole = datetime.fromtimestamp(value, timezone.utc).replace(tzinfo=None)
-        except (OverflowError, OSError, ValueError):
-            return None
-        return whole.replace(microsecond=whole.microsecond // 1000 * 1000)
-    return None
+def _inserted(raw: RawEvent, job: KnownJob) -> Items:
+    elements = [*raw.get(WHOLE_ARCHIVE, ()), *raw.get(WHOLE_HISTORY, ())]
+    items = transitions_of(job.job_id, elements, raw[DOCUMENT_KEY])
+    if isinstance(job.job_id, str):  # else it is looked up with the next event
+        job.sequence = items[-1].sequence if items else BEFORE_FIRST
+    return items
 
 
 def _skip(operation: str, raw: RawEvent) -> str:

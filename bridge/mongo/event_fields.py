@@ -16,12 +16,13 @@ WALL_TIME: Final = "w"
 DOCUMENT_KEY: Final = "k"
 #: The job id, if the event contains it.
 JOB_ID: Final = "j"
-#: The new state of the job, if the event changes it.
-JOB_STATE: Final = "n"
-#: The new elements of the history; for an element rewritten in place, its changed values.
+#: The new job id of an update that changes it.
+CHANGED_ID: Final = "n"
+#: The changes of the history by an update.
 CHANGES: Final = "t"
-#: All elements of the history: after an insert, a replace, or an update that rewrites it.
+#: All elements of the history and of its archive, after an insert or a replace.
 WHOLE_HISTORY: Final = "a"
+WHOLE_ARCHIVE: Final = "h"
 #: The time of the update, for a profile without history. Its state is in STATE.
 UPDATED: Final = "u"
 
@@ -31,7 +32,14 @@ STATE: Final = "s"
 TIME: Final = "d"
 #: The ``trans_id`` of an element.
 TRANS_ID: Final = "i"
-#: The path of a change in the document, as ``transition_times.3`` or ``transition_times.3.state``.
+#: The path of a change in the document: ``transition_times``, ``transition_times.3`` or
+#: ``transition_times.3.state``.
 PATH: Final = "k"
 #: The new value of a single field inside an element.
 VALUE: Final = "v"
+#: All elements of an array that an update sets as a whole.
+ELEMENTS: Final = "e"
+#: The new length of an array that an update truncates.
+SIZE: Final = "z"
+#: True if an update removes the field.
+REMOVED: Final = "x"

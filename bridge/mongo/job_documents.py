@@ -1,7 +1,7 @@
 """Reads the history of a job from its document."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from math import nan
 from typing import Any
@@ -10,9 +10,10 @@ from bson.objectid import ObjectId
 
 from bridge.model.job_history import JobHistory
 from bridge.model.profile import Profile
+from bridge.model.transition import BEFORE_FIRST, Poison, Transition
 from bridge.mongo.client import Document
-from bridge.mongo.decoder import make_transition, parse_time
-from bridge.mongo.event_fields import DOCUMENT_KEY, STATE, TIME, TRANS_ID
+from bridge.mongo.elements import EPOCH, Element, make_latest, make_transition, parse_time
+from bridge.mongo.event_fields import STATE, TIME, TRANS_ID
 
 #: Kinds of update times in MongoDB's sort order.
 NUMBER, DATE = "n", "t"
@@ -40,7 +41,6 @@ NO_TIME: Sequence[Document] = (
     },
 )
 
-_EPOCH = datetime(1970, 1, 1)
 #: A text that may represent an integer of 64 bits.
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 
@@ -58,7 +58,7 @@ class JobDocuments:
         names = (
             profile.id_field,
             profile.state_field,
-            profile.transitions_field,
+            *profile.history_fields,
             profile.updated_field,
         )
         #: The projection that contains all fields read here.
@@ -66,26 +66,21 @@ class JobDocuments:
 
     def history(self, document: Document) -> JobHistory:
         """Return the history in a document; includes transitions that cannot be sent."""
-        job_id: Any = document.get(self._profile.id_field)
-        if self._profile.id_field == "_id":
-            job_id = str(job_id)
+        job_id = self.job_id(document)
         updated = document.get(self._profile.updated_field or "")
         time = parse_time(updated)
-        seconds = (time - _EPOCH).total_seconds() if time else None
+        seconds = (time - EPOCH).total_seconds() if time else None
         cursor = ""
         if seconds is not None:
             kind = DATE if isinstance(updated, datetime) else NUMBER
             cursor = recovery_cursor_of(kind, seconds)
-        raw = {DOCUMENT_KEY: document.get("_id")}
+        document_id = document.get("_id")
         if self._profile.transitions_field is None:
             latest = {STATE: document.get(self._profile.state_field), TIME: time or updated}
-            items = [make_transition(job_id, None, latest, raw)]
+            items = [make_latest(job_id, latest, document_id)]
             return JobHistory(_text(job_id), items, [], seconds, cursor)
-        elements = self._elements(document)
-        items = [
-            make_transition(job_id, n, self._shaped(element), raw)
-            for n, element in enumerate(elements)
-        ]
+        elements = self.elements(document)
+        items = transitions_of(job_id, map(self.shaped, elements), document_id)
         return JobHistory(_text(job_id), items, elements, seconds, cursor)
 
     def by_job(self, job_ids: Sequence[str]) -> Document:
@@ -97,15 +92,51 @@ class JobDocuments:
         integers = [int(job_id) for job_id in job_ids if _INTEGER.fullmatch(job_id)]
         return {"_id": {"$in": [*job_ids, *object_ids, *integers]}}
 
-    def _elements(self, document: Document) -> Sequence[Any]:
-        elements = document.get(self._profile.transitions_field or "")
-        return elements if isinstance(elements, list) else []
+    def job_id(self, document: Document) -> Any:
+        """Return the job id in a document; a value that is not text cannot be sent."""
+        job_id: Any = document.get(self._profile.id_field)
+        return str(job_id) if self._profile.id_field == "_id" else job_id
 
-    def _shaped(self, element: Any) -> Document:
+    def elements(self, document: Document) -> Sequence[Any]:
+        """Return the elements of the archive, and then those of the current history.
+
+        MongoDB leaves null where an element was unset.
+        """
+        arrays = [document.get(field) for field in self._profile.history_fields]
+        return [
+            element
+            for array in arrays
+            if isinstance(array, list)
+            for element in array
+            if element is not None
+        ]
+
+    def arrays(self, document: Document) -> Mapping[str, Sequence[Element | None]]:
+        """Return the elements of each array as change events contain them, unset ones as None."""
+        return {
+            field: [None if element is None else self.shaped(element) for element in array]
+            for field in self._profile.history_fields
+            if isinstance(array := document.get(field), list)
+        }
+
+    def shaped(self, element: Any) -> Element:
         """Return an element as a change event contains it."""
         if not isinstance(element, dict):
             return {}
         return {short: element.get(name) for short, name in self._element_fields.items()}
+
+
+def transitions_of(
+    job_id: Any, elements: Iterable[Element], document_id: Any
+) -> list[Transition | Poison]:
+    """Return the transitions of a whole history, with their sequence."""
+    items: list[Transition | Poison] = []
+    sequence: int = BEFORE_FIRST
+    for element in elements:
+        item = make_transition(job_id, sequence, element, document_id)
+        sequence = item.sequence or 0
+        items.append(item)
+    return items
 
 
 def utc_datetime(seconds: float) -> datetime:

@@ -173,12 +173,11 @@ class JobHistoryReader:
 def _contains(job: JobHistory, delivered: Transition) -> bool:
     """Whether the job contains a delivered transition.
 
-    An element rewritten in place was delivered under an identity of its own; its index and state
-    identify it.
+    State and time identify an element that was delivered before the service gave it an identity.
     """
     return any(
         item.trans_id == delivered.trans_id
-        or (item.sequence, item.state) == (delivered.sequence, delivered.state)
+        or (item.state, item.time) == (delivered.state, delivered.time)
         for item in job.items
     )
 

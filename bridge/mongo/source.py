@@ -14,9 +14,11 @@ from bridge.mongo.client import Document, history_client, stream_client
 from bridge.mongo.cluster import STANDALONE, Cluster, Deployment
 from bridge.mongo.decoder import Decoder
 from bridge.mongo.errors import translated
+from bridge.mongo.job_documents import JobDocuments
 from bridge.mongo.job_history_reader import JobHistoryReader
-from bridge.mongo.job_id_cache import JobIdCache, make_lookup
+from bridge.mongo.job_lookup import JobLookup
 from bridge.mongo.job_tags import JobTags
+from bridge.mongo.known_jobs import KnownJobs
 from bridge.mongo.stages import fingerprint, shaping_stages
 from bridge.mongo.tag_sweep import TagSweep
 from bridge.mongo.transition_tags import TransitionTags
@@ -24,7 +26,7 @@ from bridge.settings import Settings
 
 
 class MongoSource:
-    """The jobs collection of a database; its streams share a cache of job ids.
+    """The jobs collection of a database; its streams share the ids of known jobs.
 
     Args:
         client: for short commands; the caller closes it. The stream and the history use clients of
@@ -39,7 +41,8 @@ class MongoSource:
         self.cluster = Cluster(client)
         self._stream_client = stream_client(settings)
         self._history_client = history_client(settings)
-        self.ids = JobIdCache(make_lookup(self._collection(client), profile.id_field))
+        self.lookup = JobLookup(self._collection(client), JobDocuments(profile).fields)
+        self._jobs = KnownJobs()
         self.history = JobHistoryReader(self._collection(self._history_client), profile)
 
     def identity(self, *, streams: bool = True) -> ClusterIdentity:
@@ -105,7 +108,7 @@ class MongoSource:
         return ChangeStream(
             self._collection(self._stream_client),
             shaping_stages(self.profile),
-            Decoder(self.profile, self.ids),
+            Decoder(self.profile, self._jobs, self.lookup, start=start),
             start=start,
             wake=wake,
             by_time=by_time,

@@ -27,15 +27,16 @@ def shaping_stages(profile: Profile) -> list[Stage]:
         fields.DOCUMENT_KEY: "$documentKey._id",
         # In a collection sharded on the job id, the document key of an update contains it too.
         fields.JOB_ID: {"$ifNull": [f"$fullDocument.{job_id}", f"$documentKey.{job_id}"]},
+        fields.CHANGED_ID: f"{_UPDATED_FIELDS}.{job_id}",
     }
     if profile.transitions_field is None:
         return [
             {"$project": {**common, **_latest_state(profile)}},
-            _with_transition({fields.STATE: {"$exists": True}}),
+            _relevant(fields.STATE, fields.CHANGED_ID),
         ]
     return [
-        {"$project": {**common, **_history(profile, profile.transitions_field)}},
-        _with_transition({fields.CHANGES: {"$ne": []}}, {fields.WHOLE_HISTORY: {"$exists": True}}),
+        {"$project": {**common, **_history(profile)}},
+        _relevant(fields.CHANGED_ID, {fields.CHANGES: {"$ne": []}}),
     ]
 
 
@@ -45,54 +46,92 @@ def fingerprint(profile: Profile) -> str:
     return hashlib.sha256(stages.encode()).hexdigest()[:16]
 
 
-def _with_transition(*conditions: Stage) -> Stage:
-    return {"$match": {"$or": [{fields.OPERATION: {"$ne": "update"}}, *conditions]}}
+def _relevant(*conditions: str | Stage) -> Stage:
+    """Keep updates that meet a condition or have a field, and all events but updates."""
+    exist = [
+        {condition: {"$exists": True}} if isinstance(condition, str) else condition
+        for condition in conditions
+    ]
+    return {"$match": {"$or": [{fields.OPERATION: {"$ne": "update"}}, *exist]}}
 
 
-def _history(profile: Profile, history: str) -> Stage:
-    rewritten = f"{_UPDATED_FIELDS}.{history}"
-    document = f"$fullDocument.{history}"
-    is_document = {"$eq": [{"$type": "$$e.v"}, "object"]}
-    change = {
-        fields.PATH: "$$e.k",
-        **_element(profile, "$$e.v"),
-        fields.VALUE: {"$cond": [is_document, "$$REMOVE", "$$e.v"]},
-    }
-    changes = _changes(profile, history, is_document)
-    return {
-        fields.JOB_STATE: f"{_UPDATED_FIELDS}.{profile.state_field}",
-        fields.CHANGES: {"$map": {"input": changes, "as": "e", "in": change}},
-        fields.WHOLE_HISTORY: {
-            "$switch": {
-                "branches": [
-                    {"case": {"$isArray": rewritten}, "then": _elements(profile, rewritten)},
-                    {"case": {"$isArray": document}, "then": _elements(profile, document)},
-                ],
-                "default": "$$REMOVE",
-            }
-        },
-    }
+def _history(profile: Profile) -> Stage:
+    stage: Stage = {fields.CHANGES: _changes(profile)}
+    for name, field in (
+        (fields.WHOLE_HISTORY, profile.transitions_field),
+        (fields.WHOLE_ARCHIVE, profile.archive_field),
+    ):
+        if field:
+            array = f"$fullDocument.{field}"
+            elements = _elements(profile, array)
+            stage[name] = {"$cond": [{"$isArray": array}, elements, "$$REMOVE"]}
+    return stage
 
 
-def _changes(profile: Profile, history: str, is_document: Stage) -> Stage:
-    """Select the updated fields below the history that can be a transition.
+def _changes(profile: Profile) -> Stage:
+    """Return the changes of the history that can be, or can hide, a transition.
 
-    These are new elements, and the state, time or identity of an element rewritten in place; not a
-    flag such as ``notif_sent``.
+    These are new elements, the state, time or identity of an element rewritten in place, arrays
+    that are truncated or set as a whole, and removed fields; not a flag such as ``notif_sent``.
     """
-    prefix = f"{history}."
-    names = "|".join(
-        (profile.transition_state, profile.transition_time, profile.transition_trans_id)
-    )
-    in_place = {"$regexMatch": {"input": "$$e.k", "regex": rf"^{history}\.\d+\.({names})$"}}
-    below = {"$eq": [{"$indexOfBytes": ["$$e.k", prefix]}, 0]}
     return {
-        "$filter": {
-            "input": {"$objectToArray": {"$ifNull": [_UPDATED_FIELDS, {}]}},
-            "as": "e",
-            "cond": {"$and": [below, {"$or": [is_document, in_place]}]},
-        }
+        "$concatArrays": [
+            _each(
+                {"$objectToArray": {"$ifNull": [_UPDATED_FIELDS, {}]}},
+                _is_below(profile, "$$e.k"),
+                {
+                    fields.PATH: "$$e.k",
+                    **_element(profile, "$$e.v"),
+                    fields.VALUE: _unless("$$e.v", "object", "array"),
+                    fields.ELEMENTS: {
+                        "$cond": [
+                            {"$isArray": "$$e.v"},
+                            _elements(profile, "$$e.v"),
+                            "$$REMOVE",
+                        ]
+                    },
+                },
+            ),
+            _each(
+                {"$ifNull": ["$updateDescription.truncatedArrays", []]},
+                {"$in": ["$$e.field", list(profile.history_fields)]},
+                {fields.PATH: "$$e.field", fields.SIZE: "$$e.newSize"},
+            ),
+            _each(
+                {"$ifNull": ["$updateDescription.removedFields", []]},
+                _is_below(profile, "$$e"),
+                {fields.PATH: "$$e", fields.REMOVED: {"$literal": True}},
+            ),
+        ]
     }
+
+
+def _each(array: Stage, condition: Stage, result: Stage) -> Stage:
+    """Map the elements of an array that meet a condition; ``$$e`` is an element."""
+    selected = {"$filter": {"input": array, "as": "e", "cond": condition}}
+    return {"$map": {"input": selected, "as": "e", "in": result}}
+
+
+def _is_below(profile: Profile, path: str) -> Stage:
+    """Whether a path is that of an array, an element, or a field of a transition."""
+    arrays = list(profile.history_fields)
+    names = (profile.transition_state, profile.transition_time, profile.transition_trans_id)
+    # Most fields are elsewhere, and this comparison excludes them faster than the others.
+    below = [{"$eq": [{"$indexOfBytes": [path, array]}, 0]} for array in arrays]
+    # Names that are not UTF-8 fail in a regular expression, but not here.
+    parts = {"$split": [path, "."]}
+    after_index = {"$slice": [parts, 2, 9]}
+    return {
+        "$and": [
+            {"$or": below},
+            {"$in": [{"$arrayElemAt": [parts, 0]}, arrays]},
+            {"$in": [after_index, [[], *([name] for name in names)]]},
+        ]
+    }
+
+
+def _unless(value: str, *types: str) -> Stage:
+    return {"$cond": [{"$in": [{"$type": value}, list(types)]}, "$$REMOVE", value]}
 
 
 def _elements(profile: Profile, array: str) -> Stage:

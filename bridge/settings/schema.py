@@ -75,37 +75,34 @@ class JobsSettings(Section):
     profile: Literal["cts", "ee2", "custom"] = Field(
         "cts",
         description="Field names of the jobs: cts (CDM Task Service), ee2 (Execution Engine), "
-        "or custom, with the other jobs settings.",
+        "or custom, with the other jobs settings, which are for custom only.",
     )
     id_field: FieldName = Field(
         None,
         description="Field of the job id, the message key; _id for the document's own id. "
-        "Profile custom only, where it is required.",
+        "Required.",
     )
-    state_field: FieldName = Field(
-        None,
-        description="Field of the latest state. Profile custom only, where it is required.",
-    )
+    state_field: FieldName = Field(None, description="Field of the latest state. Required.")
     transitions_field: FieldName = Field(
         None,
         description="Array of a job's transitions. Empty: jobs store no history, and each change "
-        "of the state field is a transition. Profile custom only.",
+        "of the state field is a transition.",
+    )
+    archive_field: FieldName = Field(
+        None,
+        description="Array to which the service moves a job's transitions when the job starts "
+        "again; they precede those of transitions_field.",
     )
     updated_field: FieldName = Field(
         None,
         description="Time of the job's last update, by which a recovery reads the jobs; it should "
-        "have an index. Without a history it is the transition's time. Profile custom only.",
+        "have an index. Without a history it is the transition's time.",
     )
-    transition_state: FieldName = Field(
-        "state", description="Field of the state inside a transition. Profile custom only."
-    )
-    transition_time: FieldName = Field(
-        "time", description="Field of the time inside a transition. Profile custom only."
-    )
+    transition_state: FieldName = Field("state", description="State inside a transition.")
+    transition_time: FieldName = Field("time", description="Time inside a transition.")
     transition_trans_id: FieldName = Field(
         "trans_id",
-        description="Field of the identity inside a transition, by which consumers drop "
-        "duplicates. Profile custom only.",
+        description="Identity inside a transition, by which consumers drop duplicates.",
     )
 
     @model_validator(mode="after")
@@ -117,6 +114,8 @@ class JobsSettings(Section):
                 raise ValueError(f"jobs.{given[0]} needs jobs.profile = custom")
         elif not (self.id_field and self.state_field):
             raise ValueError("jobs.profile = custom needs jobs.id_field and jobs.state_field")
+        elif self.archive_field and self.transitions_field in (None, "", self.archive_field):
+            raise ValueError("jobs.archive_field needs another field as jobs.transitions_field")
         elif not (self.transition_state and self.transition_time and self.transition_trans_id):
             raise ValueError(
                 "jobs.transition_state, jobs.transition_time and jobs.transition_trans_id "

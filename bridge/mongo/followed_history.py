@@ -1,0 +1,160 @@
+"""The history of a job, kept up to date by the changes of its events."""
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from bridge.model.profile import Profile
+from bridge.model.transition import BEFORE_FIRST, Poison, Transition
+from bridge.mongo.elements import Element, key_of, make_transition, unidentified
+from bridge.mongo.event_fields import (
+    CHANGES,
+    ELEMENTS,
+    PATH,
+    REMOVED,
+    SIZE,
+    STATE,
+    TIME,
+    TRANS_ID,
+    VALUE,
+    WHOLE_ARCHIVE,
+    WHOLE_HISTORY,
+)
+
+#: An array index with more digits is not possible in a document of 16 MB.
+MAX_INDEX_DIGITS = 8
+
+Raw = Mapping[str, Any]
+
+
+class Change(NamedTuple):
+    """A change of the history.
+
+    Attributes:
+        array: the field of the document.
+        place: the index of an element; None for a change of the whole array, and -1 if it is not an
+            index, because the document has no array there.
+        name: the changed field of the element, by its name in event_fields.py; empty for a new
+            element.
+        raw: the change as the event contains it.
+    """
+
+    array: str
+    place: int | None
+    name: str
+    raw: Raw
+
+
+class HistoryFields:
+    """Reads changes by the field names of a profile."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.arrays = profile.history_fields
+        self._archive = profile.archive_field
+        self._current = profile.transitions_field
+        self._names = {
+            profile.transition_state: STATE,
+            profile.transition_time: TIME,
+            profile.transition_trans_id: TRANS_ID,
+        }
+
+    def changes(self, raw: Raw) -> list[Change]:
+        """Return the changes of an event in their order."""
+        if WHOLE_HISTORY in raw or WHOLE_ARCHIVE in raw:
+            wholes = {self._archive: WHOLE_ARCHIVE, self._current: WHOLE_HISTORY}
+            return [
+                Change(array, None, "", {ELEMENTS: raw.get(wholes[array], ())})
+                for array in self.arrays
+            ]
+        return [self._change(change) for change in raw.get(CHANGES, ())]
+
+    def _change(self, raw: Raw) -> Change:
+        array, _, rest = raw[PATH].partition(".")
+        digits, _, name = rest.partition(".")
+        if not digits:
+            return Change(array, None, "", raw)
+        possible = digits.isdecimal() and digits.isascii() and len(digits) <= MAX_INDEX_DIGITS
+        return Change(array, int(digits) if possible else -1, self._names.get(name, name), raw)
+
+
+class FollowedHistory:
+    """A job's history and everything that was ever in it.
+
+    Args:
+        arrays: the fields of the profile, oldest transitions first.
+        elements: the elements of each array.
+    """
+
+    def __init__(
+        self, arrays: Sequence[str], elements: Mapping[str, Sequence[Element | None]]
+    ) -> None:
+        self._arrays = {array: [*elements.get(array, ())] for array in arrays}
+        self._delivered: set[Hashable] = set()
+        self.deliver_all()
+
+    def __len__(self) -> int:
+        """Return how many elements are remembered."""
+        return len(self._delivered)
+
+    def deliver_all(self) -> None:
+        """Regard all present elements as delivered."""
+        self._delivered.update(map(key_of, self._elements()))
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Make the changes of an event."""
+        # A truncated array shrinks before elements change.
+        for change in sorted(changes, key=lambda change: change.place is not None):
+            elements = self._arrays.get(change.array)
+            if elements is None:
+                continue
+            if change.place is None:
+                _change_array(elements, change.raw)
+            elif change.place >= 0:
+                _change_element(elements, change.place, change.name, change.raw)
+
+    def deliver(self, job_id: Any, document_id: Any) -> tuple[list[Transition | Poison], int]:
+        """Return the elements that were not delivered yet, and the last sequence of the history."""
+        items = []
+        sequence: int = BEFORE_FIRST
+        for element in self._elements():
+            item = make_transition(job_id, sequence, element, document_id)
+            sequence = item.sequence or 0
+            if self._is_new(element):
+                items.append(item)
+        return items, sequence
+
+    def _is_new(self, element: Element) -> bool:
+        key = key_of(element)
+        # The second: the service gave an identity to an element that had none.
+        known = {key, unidentified(key)} & self._delivered
+        self._delivered.add(key)
+        return not known
+
+    def _elements(self) -> Iterator[Element]:
+        for elements in self._arrays.values():
+            yield from (element for element in elements if element is not None)
+
+
+def element_of(change: Raw) -> Element:
+    """Return the fields of a new element."""
+    return {name: change[name] for name in (STATE, TIME, TRANS_ID) if name in change}
+
+
+def _change_array(elements: list[Element | None], change: Raw) -> None:
+    if SIZE in change:
+        del elements[change[SIZE] :]
+    else:
+        elements[:] = change.get(ELEMENTS, ())
+
+
+def _change_element(elements: list[Element | None], index: int, name: str, change: Raw) -> None:
+    elements.extend(None for _ in range(index + 1 - len(elements)))
+    if not name:
+        # A value that is not a document, as null where an element was unset, is not a transition.
+        elements[index] = None if VALUE in change else element_of(change)
+        return
+    element = {**(elements[index] or {})}
+    if REMOVED in change:
+        element.pop(name, None)
+    else:
+        element[name] = change.get(VALUE, {})
+    elements[index] = element

@@ -1,0 +1,267 @@
+"""Finds the transitions of an event that does more than append one element.
+
+Such an event contains neither the elements that stay nor all fields of those that change. So the
+document is read as it was before the event, and the changes are applied to it; an element that was
+in the history before is not a new transition. Nothing is guessed: where MongoDB no longer has the
+document of that time, an element that neither the event nor the document contains whole is
+dead-lettered.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bridge.model.position import Position
+from bridge.model.profile import Profile
+from bridge.model.transition import BEFORE_FIRST, Poison, Transition
+from bridge.mongo.client import Document
+from bridge.mongo.elements import Element, MissingJobId, make_poison, make_transition
+from bridge.mongo.event_fields import (
+    CHANGED_ID,
+    DOCUMENT_KEY,
+    ELEMENTS,
+    JOB_ID,
+    REMOVED,
+    STATE,
+    TIME,
+    TOKEN,
+    TRANS_ID,
+    VALUE,
+)
+from bridge.mongo.followed_history import Change, FollowedHistory, HistoryFields, element_of
+from bridge.mongo.job_documents import JobDocuments
+from bridge.mongo.job_lookup import JobLookup
+from bridge.mongo.known_jobs import KnownJob, cache_key
+
+#: Elements remembered for each job; a job with more is read again.
+_MAX_REMEMBERED = 1000
+#: The hexadecimal digits of a token that contain its cluster time.
+_TIME_DIGITS = 18
+_FIELDS = (STATE, TIME, TRANS_ID)
+_NO_INDEX = -1
+
+_DELETED = MissingJobId("the job was deleted before its id could be looked up")
+_OTHER = MissingJobId("the document of this job no longer contains the transition")
+
+Raw = dict[str, Any]
+Items = Sequence[Transition | Poison]
+
+
+class HistoryChanges:
+    """Decodes the events of jobs that are not known, or whose history changes otherwise.
+
+    Args:
+        start: where the stream starts. The earlier events of a transaction that it starts inside
+            of are not known.
+    """
+
+    def __init__(
+        self, profile: Profile, documents: JobDocuments, lookup: JobLookup, start: Position
+    ) -> None:
+        self._fields = HistoryFields(profile)
+        self._current = profile.transitions_field
+        self._documents = documents
+        self._lookup = lookup
+        self._start = start
+
+    def items(
+        self,
+        raw: Raw,
+        job: KnownJob,
+        position: Position,
+        document: Document | None,
+        earlier: Sequence[Raw],
+    ) -> Items:
+        """Return the transitions of an event.
+
+        Args:
+            document: the job's current document, if it was looked up.
+            earlier: the events before it; the last of them may belong to its transaction.
+        """
+        changes = self._fields.changes(raw)
+        if not changes:
+            return ()
+        if any(change.place == _NO_INDEX for change in changes):
+            return [_not_an_array(job.job_id, raw[DOCUMENT_KEY])]
+        if job.sequence is None and (appended := self._appended(raw, job, document, changes)):
+            return appended
+        if job.history is None:
+            job.history = self._before(raw, job, position, earlier)
+        if job.history is None:
+            return self._by_themselves(raw, job, position, document, changes)
+        job.history.apply(changes)
+        items, sequence = job.history.deliver(job.job_id, raw[DOCUMENT_KEY])
+        if isinstance(job.job_id, str):
+            job.sequence = sequence
+        if len(job.history) > _MAX_REMEMBERED or job.sequence is None:
+            job.history = None
+        return items
+
+    def _appended(
+        self, raw: Raw, job: KnownJob, document: Document | None, changes: Sequence[Change]
+    ) -> Items:
+        """Return the only new element of a job, if its current document contains it."""
+        first = changes[0]
+        if document is None or len(changes) > 1 or first.array != self._current or first.name:
+            return ()
+        if first.place is None or first.place < 0:
+            return ()
+        image = _Image(self._documents, document)
+        found = image.find(element_of(first.raw))
+        if found is None or (CHANGED_ID in raw and image.job_id != job.job_id):
+            return ()
+        item = image.item(found, image.job_id)
+        job.job_id = image.job_id
+        if isinstance(job.job_id, str):
+            job.sequence = item.sequence
+        return (item,)
+
+    def _before(
+        self, raw: Raw, job: KnownJob, position: Position, earlier: Sequence[Raw]
+    ) -> FollowedHistory | None:
+        """Return the job's history before the event; None if it is not known."""
+        time = position.cluster_time
+        if self._start.token and time == self._start.cluster_time:
+            return None
+        image = self._lookup.at(raw[DOCUMENT_KEY], time.previous())
+        same_commit = [*_same_commit(raw, earlier)]
+        if image is None or not (image.document or same_commit):
+            return None
+        document = image.document or {}
+        if job.sequence is None and not raw.keys() & {JOB_ID, CHANGED_ID} and not same_commit:
+            job.job_id = self._documents.job_id(document)
+        history = FollowedHistory(self._fields.arrays, self._documents.arrays(document))
+        for event in same_commit:
+            history.apply(self._fields.changes(event))
+            history.deliver_all()
+        return history
+
+    def _by_themselves(
+        self,
+        raw: Raw,
+        job: KnownJob,
+        position: Position,
+        document: Document | None,
+        changes: Sequence[Change],
+    ) -> Items:
+        """Return the elements that the event or the document contains whole."""
+        image = self._image(raw[DOCUMENT_KEY], position, document)
+        elements = list(_elements_of(changes))
+        found = [image.find(element) if image else None for element, _ in elements]
+        if job.sequence is None and not isinstance(job.job_id, str):
+            known = image is not None and any(place is not None for place in found)
+            job.job_id = image.job_id if known and image else _OTHER if image else _DELETED
+        previous = BEFORE_FIRST if job.sequence is None else job.sequence
+        items: list[Transition | Poison] = []
+        for (element, whole), place in zip(elements, found, strict=True):
+            if element.keys() <= {TRANS_ID}:
+                continue  # an identity for an element that was delivered
+            if image is not None and place is not None:
+                item = image.item(place, job.job_id)
+            elif whole:
+                item = make_transition(job.job_id, previous, element, raw[DOCUMENT_KEY])
+            else:
+                item = _unknown(job.job_id, element, raw[DOCUMENT_KEY])
+            previous = max(previous, item.sequence or 0)
+            items.append(item)
+        if items and isinstance(job.job_id, str):
+            job.sequence = previous
+        return items
+
+    def _image(self, key: Any, position: Position, document: Document | None) -> "_Image | None":
+        """Return the document after the event; as it is now if MongoDB no longer has that."""
+        after = self._lookup.at(key, position.cluster_time)
+        if after is not None and after.document is not None:
+            document = after.document
+        if document is None:
+            document = self._lookup.current([key]).get(cache_key(key))
+        return None if document is None else _Image(self._documents, document)
+
+
+class _Image:
+    """The history in a document, in which elements are found by their fields."""
+
+    def __init__(self, documents: JobDocuments, document: Document) -> None:
+        self.job_id = documents.job_id(document)
+        self._document_id = document.get("_id")
+        self._elements = [documents.shaped(element) for element in documents.elements(document)]
+        self._items = documents.history(document).items
+
+    def find(self, element: Element) -> int | None:
+        """Return the place of the same transition; None if the document does not contain it.
+
+        A transition is the same by its identity, or by its state and time, as far as the element
+        contains them; it may not differ in any field.
+        """
+        names = [name for name in _FIELDS if name in element]
+        if TRANS_ID not in names and not {STATE, TIME} <= set(names):
+            return None
+        return next(
+            (
+                place
+                for place, other in enumerate(self._elements)
+                if all(other.get(name) == element[name] for name in names)
+            ),
+            None,
+        )
+
+    def item(self, place: int, job_id: Any) -> Transition | Poison:
+        """Return the transition at a place."""
+        before = self._items[place - 1].sequence if place else None
+        return make_transition(
+            job_id,
+            BEFORE_FIRST if before is None else before,
+            self._elements[place],
+            self._document_id,
+        )
+
+
+def last_commit(events: list[Raw]) -> list[Raw]:
+    """Return the last events, as far as they have the same cluster time."""
+    if not events:
+        return []
+    time = events[-1][TOKEN]["_data"][:_TIME_DIGITS]
+    return events[_start_of(time, events) :]
+
+
+def _same_commit(raw: Raw, earlier: Sequence[Raw]) -> Iterator[Raw]:
+    """Return the earlier events of the same transaction and document, in their order."""
+    time, key = raw[TOKEN]["_data"][:_TIME_DIGITS], cache_key(raw[DOCUMENT_KEY])
+    same = earlier[_start_of(time, earlier) :]
+    return (event for event in same if cache_key(event.get(DOCUMENT_KEY)) == key)
+
+
+def _start_of(time: str, events: Sequence[Raw]) -> int:
+    first = len(events)
+    while first and events[first - 1][TOKEN]["_data"][:_TIME_DIGITS] == time:
+        first -= 1
+    return first
+
+
+def _elements_of(changes: Sequence[Change]) -> Iterator[tuple[Element, bool]]:
+    """Return the elements of an event, and whether the event contains them whole."""
+    partial: dict[tuple[str, int], Element] = {}
+    for change in changes:
+        if change.place is None:
+            yield from ((element, True) for element in change.raw.get(ELEMENTS, ()))
+        elif not change.name and VALUE not in change.raw:
+            yield element_of(change.raw), True
+        elif change.name in _FIELDS and REMOVED not in change.raw:
+            element = partial.setdefault((change.array, change.place), {})
+            element[change.name] = change.raw.get(VALUE)
+    for element in partial.values():
+        yield element, element.keys() >= {*_FIELDS}
+
+
+def _unknown(job_id: Any, element: Element, document_id: Any) -> Poison:
+    names = {STATE: "state", TIME: "time", TRANS_ID: "identity"}
+    missing = " and ".join(name for field, name in names.items() if field not in element)
+    return make_poison(
+        f"the transition stood for a moment only: its {missing} can no longer be read",
+        job_id,
+        element,
+        document_id,
+    )
+
+
+def _not_an_array(job_id: Any, document_id: Any) -> Poison:
+    return make_poison("the history is not an array", job_id, {}, document_id)

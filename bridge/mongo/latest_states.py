@@ -1,0 +1,96 @@
+"""Decodes events of jobs without a history: each change of the state field is a transition."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from bridge.model.position import Position
+from bridge.model.profile import Profile
+from bridge.model.transition import Poison, Transition
+from bridge.mongo.client import Document
+from bridge.mongo.elements import MissingJobId, make_latest, parse_time
+from bridge.mongo.event_fields import (
+    DOCUMENT_KEY,
+    OPERATION,
+    STATE,
+    TIME,
+    TOKEN,
+    UPDATED,
+    WALL_TIME,
+)
+from bridge.mongo.job_documents import JobDocuments
+from bridge.mongo.job_lookup import JobLookup
+from bridge.mongo.known_jobs import KnownJob, StatesAtTime, cache_key
+
+#: The hexadecimal digits of a token that contain its cluster time.
+_TIME_DIGITS = 18
+
+_DELETED = MissingJobId("the job was deleted before its id could be looked up")
+
+Raw = dict[str, Any]
+Items = Sequence[Transition | Poison]
+
+
+class LatestStates:
+    """Makes the transition of an event from the job's new state and the time of its update.
+
+    The identity consists of job, time and state, which a recovery reads in the document too. A job
+    that returns to a state at the same time is counted, because consumers would drop a repeat.
+    """
+
+    def __init__(self, profile: Profile, documents: JobDocuments, lookup: JobLookup) -> None:
+        self._updated_field = profile.updated_field
+        self._state_field = profile.state_field
+        self._documents = documents
+        self._lookup = lookup
+
+    def items(
+        self, raw: Raw, job: KnownJob, position: Position, document: Document | None
+    ) -> Items:
+        """Return the transition of an event; ``document`` is as for ``HistoryChanges``."""
+        if job.sequence is None:
+            self._identify(job, document)
+        if STATE not in raw:
+            return ()
+        element = {STATE: raw[STATE], TIME: self._time(raw, position)}
+        nth = 0
+        if isinstance(element[TIME], datetime):
+            job.states = job.states or StatesAtTime()
+            nth = job.states.returns(element[TIME], raw[STATE])
+        return (make_latest(job.job_id, element, raw[DOCUMENT_KEY], nth),)
+
+    def _identify(self, job: KnownJob, document: Document | None) -> None:
+        if not isinstance(job.job_id, str):
+            job.job_id = _DELETED if document is None else self._documents.job_id(document)
+        if isinstance(job.job_id, str):
+            job.sequence = 0
+
+    def _time(self, raw: Raw, position: Position) -> Any:
+        """Return the time of the update; the commit's where jobs store no time of their own."""
+        if UPDATED in raw:
+            return parse_time(raw[UPDATED]) or raw[UPDATED]
+        if self._updated_field and raw[OPERATION] == "update":
+            # An update does not contain a field whose value stays.
+            image = self._lookup.at(raw[DOCUMENT_KEY], position.cluster_time)
+            document = (image.document if image else None) or {}
+            if document.get(self._state_field) != raw[STATE]:
+                return None
+            if updated := document.get(self._updated_field):
+                return parse_time(updated) or updated
+        return parse_time(raw.get(WALL_TIME)) or parse_time(position.cluster_time.seconds)
+
+
+def only_visible(raws: Sequence[Raw]) -> Sequence[Raw]:
+    """Remove the states of a job that its transaction changed again: nobody could see them."""
+    last = {
+        (raw[TOKEN]["_data"][:_TIME_DIGITS], cache_key(raw.get(DOCUMENT_KEY))): n
+        for n, raw in enumerate(raws)
+        if STATE in raw
+    }
+    return [
+        raw
+        if STATE not in raw
+        or last[raw[TOKEN]["_data"][:_TIME_DIGITS], cache_key(raw.get(DOCUMENT_KEY))] == n
+        else {name: value for name, value in raw.items() if name != STATE}
+        for n, raw in enumerate(raws)
+    ]
