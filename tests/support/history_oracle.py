@@ -60,7 +60,8 @@ class Standing:
         times: How often it appeared, counted for each element.
         kept: It stood after a commit, not only between two writes of a transaction.
         appended: Its place in the order of appended entries; None for any other change.
-        optional: A message is neither required nor wrong.
+        optional: A message is neither required nor wrong: an entry that lost values, or that once
+            stood without its identity.
     """
 
     commits: list[int] = field(default_factory=list)
@@ -95,24 +96,28 @@ class HistoryOracle:
         self.rewritten = self.rewritten or not appended
         gone = Counter(before) - Counter(now)
         for entry, times in (Counter(now) - Counter(before)).items():
-            if (without := entry._replace(trans_id=None)) != entry and gone[without]:
-                self._first_form[entry] = self._first_form.get(without, without)
+            without = entry._replace(trans_id=None)
+            if entry != without and gone[without]:
+                self._first_form[entry] = without
                 continue
-            standing = self.stood.setdefault(entry, Standing())
+            standing = self.stood.setdefault(self._first_form.get(entry, entry), Standing())
             if not standing.times:
-                standing.optional = _is_optional(entry, gone)
-                if appended:
-                    standing.appended = (commit, now.index(entry))
+                identified = entry != without and without in self.stood and without not in now
+                standing.optional = identified or _is_optional(entry, gone)
+                standing.appended = (commit, 0) if appended else None
             standing.times += times
             standing.commits.append(commit)
         self._now = now
 
     def commit(self) -> None:
         """Note that all writes since the last call became visible together."""
-        for entry in self._now:
+        for number, entry in enumerate(self._now):
             for form in {entry, self._first_form.get(entry, entry)}:
-                if form in self.stood:
-                    self.stood[form].kept = True
+                if (standing := self.stood.get(form)) is None:
+                    continue
+                if standing.appended and not standing.kept:
+                    standing.appended = (standing.appended[0], number)
+                standing.kept = True
 
     def copy(self) -> HistoryOracle:
         """Return the oracle as it is now, for a transaction that may be aborted."""

@@ -18,7 +18,7 @@ from tests.support.source_under_test import SourceUnderTest, StreamReader
 Items = list[Transition | Poison]
 
 #: The time for finding a shorter sequence of writes that is still wrong.
-SHRINK_SECONDS = 20.0
+SHRINK_SECONDS = 5.0
 
 
 def read_to_now(jobs: SourceUnderTest, reader: StreamReader) -> Items:
