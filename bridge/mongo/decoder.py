@@ -134,7 +134,8 @@ class Decoder:
             else:
                 self._jobs.forget_all()
             jobs.append(job)
-        return jobs, self._lookup.current([*unknown.values()])
+        token = raws[0][TOKEN]["_data"] if raws else ""
+        return jobs, self._lookup.current([*unknown.values()], token)
 
     def _remember(self, key: Any, job_id: Any) -> KnownJob:
         job = KnownJob(str(key) if self._id_is_key else job_id)
@@ -198,6 +199,7 @@ class Decoder:
 
 def _inserted(raw: RawEvent, job: KnownJob) -> Items:
     elements = [*raw.get(WHOLE_ARCHIVE, ()), *raw.get(WHOLE_HISTORY, ())]
+    elements = [element for element in elements if element is not None]
     items = transitions_of(job.job_id, elements, raw[DOCUMENT_KEY])
     if isinstance(job.job_id, str):  # else it is looked up with the next event
         job.sequence = items[-1].sequence if items else BEFORE_FIRST

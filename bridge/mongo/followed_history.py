@@ -89,6 +89,8 @@ class FollowedHistory:
     ) -> None:
         self._arrays = {array: [*elements.get(array, ())] for array in arrays}
         self._delivered: set[Hashable] = set()
+        #: The elements that the latest changes removed.
+        self._removed: set[Hashable] = set()
         self.deliver_all()
 
     def __len__(self) -> int:
@@ -97,10 +99,11 @@ class FollowedHistory:
 
     def deliver_all(self) -> None:
         """Regard all present elements as delivered."""
-        self._delivered.update(map(key_of, self._elements()))
+        self._delivered |= self._keys()
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Make the changes of an event."""
+        before = self._keys()
         # A truncated array shrinks before elements change.
         for change in sorted(changes, key=lambda change: change.place is not None):
             elements = self._arrays.get(change.array)
@@ -110,6 +113,7 @@ class FollowedHistory:
                 _change_array(elements, change.raw)
             elif change.place >= 0:
                 _change_element(elements, change.place, change.name, change.raw)
+        self._removed = before - self._keys()
 
     def deliver(self, job_id: Any, document_id: Any) -> tuple[list[Transition | Poison], int]:
         """Return the elements that were not delivered yet, and the last sequence of the history."""
@@ -124,10 +128,14 @@ class FollowedHistory:
 
     def _is_new(self, element: Element) -> bool:
         key = key_of(element)
-        # The second: the service gave an identity to an element that had none.
-        known = {key, unidentified(key)} & self._delivered
+        if key in self._delivered:
+            return False
         self._delivered.add(key)
-        return not known
+        # The service may have given an identity to an element that had none.
+        return unidentified(key) not in self._removed
+
+    def _keys(self) -> set[Hashable]:
+        return set(map(key_of, self._elements()))
 
     def _elements(self) -> Iterator[Element]:
         for elements in self._arrays.values():

@@ -173,7 +173,7 @@ class HistoryChanges:
         if after is not None and after.document is not None:
             document = after.document
         if document is None:
-            document = self._lookup.current([key]).get(cache_key(key))
+            document = self._lookup.current([key], position.token).get(cache_key(key))
         return None if document is None else _Image(self._documents, document)
 
 
@@ -242,7 +242,8 @@ def _elements_of(changes: Sequence[Change]) -> Iterator[tuple[Element, bool]]:
     partial: dict[tuple[str, int], Element] = {}
     for change in changes:
         if change.place is None:
-            yield from ((element, True) for element in change.raw.get(ELEMENTS, ()))
+            whole = change.raw.get(ELEMENTS, ())
+            yield from ((element, True) for element in whole if element is not None)
         elif not change.name and VALUE not in change.raw:
             yield element_of(change.raw), True
         elif change.name in _FIELDS and REMOVED not in change.raw:

@@ -135,7 +135,9 @@ def _unless(value: str, *types: str) -> Stage:
 
 
 def _elements(profile: Profile, array: str) -> Stage:
-    return {"$map": {"input": array, "as": "e", "in": _element(profile, "$$e")}}
+    # MongoDB leaves null where an element was unset.
+    element = {"$cond": [{"$eq": ["$$e", None]}, None, _element(profile, "$$e")]}
+    return {"$map": {"input": array, "as": "e", "in": element}}
 
 
 def _element(profile: Profile, path: str) -> Stage:

@@ -26,7 +26,7 @@ class FakeLookup:
         self.lookups = 0
         self.queries: list[list[Any]] = []
 
-    def current(self, keys: Sequence[Any]) -> Mapping[Hashable, Raw]:
+    def current(self, keys: Sequence[Any], token: str = "") -> Mapping[Hashable, Raw]:
         if not keys:
             return {}
         self.lookups += 1
