@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from bridge.app.finding import Finding, guarded
 from bridge.app.starting_point import admit_history, first_position
+from bridge.app.tested_versions import MONGODB, with_note
 from bridge.app.wiring import open_source_and_store
 from bridge.errors import ResumePointLost
 from bridge.hints import Hint
@@ -26,7 +27,8 @@ def check_mongodb(settings: Settings) -> Iterator[Finding]:
     with open_source_and_store(settings) as (source, store):
         deployment = source.deployment(streams=not settings.keeps_no_position)
         cluster = deployment.cluster_id.rstrip("/")
-        yield Finding("ok", "mongodb", f"{deployment.kind} {cluster}, version {deployment.version}")
+        version = with_note(deployment.version, MONGODB)
+        yield Finding("ok", "mongodb", f"{deployment.kind} {cluster}, {version}")
         mode = f"delivery.mode {settings.delivery.mode}, the position is kept in {store.where}"
         yield Finding("ok", "mode", mode)
         yield _collection(settings, source)

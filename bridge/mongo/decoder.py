@@ -23,9 +23,8 @@ from bridge.mongo.event_fields import (
     JOB_ID,
     OPERATION,
     PATH,
-    REMOVED,
+    STATE,
     TOKEN,
-    VALUE,
     WALL_TIME,
     WHOLE_ARCHIVE,
     WHOLE_HISTORY,
@@ -97,7 +96,7 @@ class Decoder:
         self._last: list[RawEvent] = []
         documents = JobDocuments(profile)
         self._latest_states = LatestStates(profile, documents, lookup)
-        self._history_changes = HistoryChanges(profile, documents, lookup, start)
+        self._history_changes = HistoryChanges(profile, documents, lookup, start=start)
 
     def decode(self, raws: Sequence[RawEvent]) -> list[Event]:
         """Decode a batch in its order. Raises PyMongo's errors if a lookup fails."""
@@ -138,7 +137,11 @@ class Decoder:
         return jobs, self._lookup.current([*unknown.values()], token)
 
     def _remember(self, key: Any, job_id: Any) -> KnownJob:
-        job = KnownJob(str(key) if self._id_is_key else job_id)
+        if self._id_is_key:
+            # Without a history nothing else is needed.
+            job = KnownJob(str(key), None if self._current_array else 0)
+        else:
+            job = KnownJob(job_id)
         self._jobs.remember(key, job)
         return job
 
@@ -173,9 +176,9 @@ class Decoder:
             return ()
         change = changes[0]
         array, _, index = change[PATH].partition(".")
-        if not index.isdecimal() or array != self._current_array or len(index) > MAX_INDEX_DIGITS:
+        if not index.isdecimal() or array != self._current_array or STATE not in change:
             return ()
-        if VALUE in change or REMOVED in change:
+        if len(index) > MAX_INDEX_DIGITS:
             return ()
         item = make_transition(job.job_id, job.sequence, change, raw[DOCUMENT_KEY])
         job.sequence = item.sequence

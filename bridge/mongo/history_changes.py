@@ -55,7 +55,7 @@ class HistoryChanges:
     """
 
     def __init__(
-        self, profile: Profile, documents: JobDocuments, lookup: JobLookup, start: Position
+        self, profile: Profile, documents: JobDocuments, lookup: JobLookup, *, start: Position
     ) -> None:
         self._fields = HistoryFields(profile)
         self._current = profile.transitions_field

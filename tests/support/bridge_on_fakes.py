@@ -139,7 +139,8 @@ class FakeKafka:
         self.producers: list[FakeProducer] = []
         self.open_producers = 0
         self.before_open: Callable[[], None] = lambda: None
-        self.driver = KafkaDriver("fake", "1", cast(Any, self._sink), cast(Any, None), cast(Any, 0))
+        unused = cast(Any, None)
+        self.driver = KafkaDriver("fake", "1", cast(Any, self._sink), unused, unused, unused)
 
     @contextmanager
     def _sink(
