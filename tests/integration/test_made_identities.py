@@ -100,6 +100,20 @@ def test_a_recovered_job_keeps_its_made_identities(jobs: SourceUnderTest) -> Non
     assert items == list(in_document(jobs))
 
 
+def test_an_identity_contains_the_own_time(jobs: SourceUnderTest) -> None:
+    """A clock was far ahead once, so the sequences after it do not contain the entries' times."""
+    ahead = transition("created", 10**6, trans_id=None)
+    first, second = (transition("running", minute, trans_id=None) for minute in (1, 2))
+    with jobs.reading() as reader:
+        jobs.collection.insert_one(job([ahead, first]))
+        jobs.collection.update_one({"id": "job"}, {"$pop": {CURRENT: 1}})
+        jobs.collection.update_one({"id": "job"}, {"$push": {CURRENT: second}})
+        items = transitions(read_to_now(jobs, reader))
+
+    assert [item.time for item in items] == [e["time"].isoformat() for e in (ahead, first, second)]
+    assert len({item.trans_id for item in items}) == 3
+
+
 def last_accepted(items: Sequence[Transition]) -> Transition:
     """The last message that a consumer accepts that drops every repeated identity."""
     first_arrivals: dict[str, Transition] = {}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from bridge.model.transition import Poison, Transition
@@ -59,7 +60,8 @@ class Standing:
         commits: The numbers of the commits in which it appeared.
         times: How often it appeared, counted for each element.
         kept: It stood after a commit, not only between two writes of a transaction.
-        appended: Its place in the order of appended entries; None for any other change.
+        appended: Its place in the order of writes, if it was appended: commit, write, index.
+        final: Its place in the order of commits, if it was appended: commit, index after it.
         optional: A message is neither required nor wrong: an entry that lost values, or that once
             stood without its identity.
     """
@@ -67,7 +69,8 @@ class Standing:
     commits: list[int] = field(default_factory=list)
     times: int = 0
     kept: bool = False
-    appended: tuple[int, int] | None = None
+    appended: tuple[int, ...] = ()
+    final: tuple[int, ...] = ()
     optional: bool = False
 
 
@@ -82,6 +85,7 @@ class HistoryOracle:
         self.job_id = job_id
         self._arrays = arrays
         self._now: list[Entry] = []
+        self._writes = 0
         self.stood: dict[Entry, Standing] = {}
         #: The entry that had no identity, by the same entry with an identity.
         self._first_form: dict[Entry, Entry] = {}
@@ -91,6 +95,7 @@ class HistoryOracle:
     def observe(self, document: Document | None, commit: int) -> None:
         """Note the job as it is right after a write of the commit."""
         before, now = self._now, entries_of(document, self._arrays)
+        self._writes += 1
         self.deleted = self.deleted or (document is None and bool(self.stood))
         appended = now[: len(before)] == before
         self.rewritten = self.rewritten or not appended
@@ -104,7 +109,7 @@ class HistoryOracle:
             if not standing.times:
                 identified = entry != without and without in self.stood and without not in now
                 standing.optional = identified or _is_optional(entry, gone)
-                standing.appended = (commit, 0) if appended else None
+                standing.appended = (commit, self._writes, now.index(entry)) if appended else ()
             standing.times += times
             standing.commits.append(commit)
         self._now = now
@@ -116,7 +121,7 @@ class HistoryOracle:
                 if (standing := self.stood.get(form)) is None:
                     continue
                 if standing.appended and not standing.kept:
-                    standing.appended = (standing.appended[0], number)
+                    standing.final = (standing.appended[0], number)
                 standing.kept = True
 
     def copy(self) -> HistoryOracle:
@@ -186,15 +191,20 @@ class HistoryOracle:
         ]
 
     def _order(self, told: list[Entry]) -> list[str]:
-        """Compare the first arrivals of the entries that were appended once and kept."""
-        first = [entry for entry in dict.fromkeys(told) if entry in self.stood]
+        """Compare the first arrivals of the entries that were appended once and kept.
+
+        Those of one transaction may arrive in the order of its writes or of the history after it.
+        """
         places = [
-            (standing.appended, entry)
-            for entry in first
+            (standing.appended, standing.final, entry)
+            for entry in dict.fromkeys(told)
             if (standing := self.stood[entry]).appended and standing.times == 1 and standing.kept
         ]
-        in_order = sorted(places, key=lambda pair: pair[0] or (0, 0))
-        return [] if places == in_order else [f"out of order: {places}"]
+        return [
+            f"out of order: {before[2]}, {after[2]}"
+            for before, after in pairwise(places)
+            if before[0] > after[0] and before[1] > after[1]
+        ]
 
 
 def _is_optional(entry: Entry, gone: Counter[Entry]) -> bool:

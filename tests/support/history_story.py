@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from bson import Binary, ObjectId
-from pymongo import UpdateMany, UpdateOne
+from pymongo import UpdateMany, UpdateOne, WriteConcern
 from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure
 
@@ -75,7 +75,9 @@ class Chronicle:
         arrays: Sequence[str],
         between: Callable[[], object] = lambda: None,
     ) -> None:
-        self._jobs = jobs
+        self._client = jobs.client
+        # The stream waits for the majority in any case.
+        self._collection = jobs.collection.with_options(write_concern=WriteConcern(1))
         self._random = random
         self._arrays = arrays
         self._between = between
@@ -137,7 +139,7 @@ class Chronicle:
     def _apply(self, story: JobStory, write: Write, session: ClientSession | None) -> bool:
         """Run a write and observe it; False if the server refused it, so nothing changed."""
         try:
-            job = write.apply(self._jobs.collection, story.key, session)
+            job = write.apply(self._collection, story.key, session)
         except OperationFailure as error:
             if error.has_error_label("TransientTransactionError"):
                 raise
@@ -160,7 +162,11 @@ class Chronicle:
         given, made = iter(writes), list[tuple[JobStory, Write]]()
         before = {id(story): (story, story.oracle.copy(), story.job) for story in chosen}
         self._commits += 1
-        with self._jobs.client.start_session() as session, session.start_transaction():
+        concern = self._collection.write_concern
+        with (
+            self._client.start_session() as session,
+            session.start_transaction(write_concern=concern),
+        ):
             for story in chosen:
                 write = next(given, None) or draw_write(story.pen, story.job, in_transaction=True)
                 made.append((story, write))
@@ -183,12 +189,12 @@ class Chronicle:
             write = Write("update_many", {"$pop": {"transition_times": -1}})
             simple = [(story, write) for story, _ in simple]
             many = UpdateMany({"_id": {"$in": [story.key for story, _ in simple]}}, write.update)
-            self._jobs.collection.bulk_write([many])
+            self._collection.bulk_write([many])
         else:
             self._write_bulk(simple)
         for story, write in simple:
             self._commits += 1
-            story.job = self._jobs.collection.find_one({"_id": story.key}, SHOWN) or {}
+            story.job = self._collection.find_one({"_id": story.key}, SHOWN) or {}
             story.oracle.observe(story.job, self._commits)
             story.note(Commit([write]))
 
@@ -203,7 +209,7 @@ class Chronicle:
         ]
         if operations:
             try:
-                self._jobs.collection.bulk_write(operations, ordered=False)
+                self._collection.bulk_write(operations, ordered=False)
             except OperationFailure:
                 return  # a write that was refused changed nothing
 
