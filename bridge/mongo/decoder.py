@@ -13,6 +13,7 @@ from typing import Any
 from bson.codec_options import CodecOptions, DatetimeConversion
 
 from bridge.hints import Hint
+from bridge.logs import BatchNotes
 from bridge.model.position import Position
 from bridge.model.profile import Profile
 from bridge.model.transition import STREAM, Event, Poison, Transition, made_trans_id
@@ -79,6 +80,7 @@ class Decoder:
     def __init__(self, profile: Profile, ids: JobIdCache) -> None:
         self._profile = profile
         self._ids = ids
+        self._notes = BatchNotes(logger)
         self._id_is_key = profile.id_field == "_id"
         self._wall_time: Any = None
         self._committed: float | None = None
@@ -92,7 +94,10 @@ class Decoder:
 
     def decode(self, raws: Sequence[RawEvent]) -> list[Event]:
         """Decode a batch in its order. Raises PyMongo's errors if a lookup fails."""
-        return list(map(self._event, raws, self._job_ids(raws)))
+        try:
+            return list(map(self._event, raws, self._job_ids(raws)))
+        finally:
+            self._notes.log()
 
     def _job_ids(self, raws: Sequence[RawEvent]) -> Sequence[Any]:
         """Return the job id of each event, or a :class:`MissingJobId`."""
@@ -130,7 +135,7 @@ class Decoder:
             )
         committed = self._committed
         if operation != "update" and operation not in _WHOLE_DOCUMENT:
-            return Event(position, (), committed, _skip(operation, raw))
+            return Event(position, (), committed, self._skip(operation, raw))
         items = self._items(raw, job_id, position)
         return _new(Event, (position, items, committed, "" if items else "no_transition", STREAM))
 
@@ -140,11 +145,11 @@ class Decoder:
         if WHOLE_HISTORY in raw:
             elements = raw[WHOLE_HISTORY]
             if raw[OPERATION] != "insert" and elements:
-                logger.warning(
-                    "the history of a job was rewritten: all %d transitions are sent again; "
-                    "consumers recognise them by trans_id",
-                    len(elements),
-                    extra={"job_id": str(job_id)[:100]},
+                self._notes.add(
+                    "the history of a job was rewritten: all its transitions are sent again, "
+                    "and consumers recognise them by trans_id",
+                    f"{len(elements)} transitions",
+                    job_id=str(job_id)[:100],
                 )
             return tuple(
                 [make_transition(job_id, n, element, raw) for n, element in enumerate(elements)]
@@ -172,6 +177,16 @@ class Decoder:
             for index in sorted(elements)
             if elements[index].keys() & {STATE, TRANS_ID, PATH}
         ]
+
+    def _skip(self, operation: str, raw: RawEvent) -> str:
+        """Note an event without transitions and return the reason that metrics use."""
+        if operation == "delete":
+            document = f"document _id {raw.get(DOCUMENT_KEY)!s:.100}"
+            self._notes.add("a job was deleted: nothing is sent for it", document)
+            return "delete"
+        unusual = f"the operation {operation} on the collection: nothing is sent for it"
+        self._notes.add(_COLLECTION_OPERATIONS.get(operation, unusual))
+        return "collection"
 
     def _latest_state(self, raw: RawEvent, job_id: Any, position: Position) -> Items:
         if STATE not in raw:
@@ -260,15 +275,3 @@ def parse_time(value: Any) -> datetime | None:
             return None
         return whole.replace(microsecond=whole.microsecond // 1000 * 1000)
     return None
-
-
-def _skip(operation: str, raw: RawEvent) -> str:
-    """Log an event without transitions and return the reason that metrics use."""
-    if operation == "delete":
-        logger.warning(
-            "a job was deleted: nothing is sent for it; document _id %.100s", raw.get(DOCUMENT_KEY)
-        )
-        return "delete"
-    unusual = f"the operation {operation} on the collection: nothing is sent for it"
-    logger.warning("%s", _COLLECTION_OPERATIONS.get(operation, unusual))
-    return "collection"
