@@ -54,6 +54,25 @@ class TokenRefused(Retryable):
     """MongoDB rejects this resume token; its cluster time still works and loses nothing."""
 
 
+class ServerFailed(Retryable):
+    """The server of the jobs returned a code without a verdict; an event may be the cause.
+
+    Args:
+        text: MongoDB's own text.
+        code: the server's code.
+        where: where the stream is, once that is worth a word.
+    """
+
+    def __init__(self, text: str, code: int | None, where: str = "") -> None:
+        self.text = text
+        self.code = code
+        super().__init__(f"MongoDB failed{where}: {text}", _NOTHING_LOST, RETRIED, part="mongodb")
+
+    def at(self, where: str) -> "ServerFailed":
+        """Return the same failure with the place where the stream is."""
+        return ServerFailed(self.text, self.code, where)
+
+
 class _Verdict(NamedTuple):
     """A row of the table; MongoDB's own text is appended to ``what``."""
 
@@ -175,6 +194,8 @@ def _classify_code(error: OperationFailure, area: Area) -> BridgeError:
     # The label comes last: MongoDB sets it for code 280 too, where only the token is lost.
     if area.verdicts and error.has_error_label("NonResumableChangeStreamError"):
         return _RESUME_POINT_LOST.on(text)
+    if area.verdicts and not error.has_error_label("ResumableChangeStreamError"):
+        return ServerFailed(text, error.code)
     return Retryable(f"{area.failed}: {text}", _NOTHING_LOST, RETRIED, part=area.part)
 
 

@@ -20,6 +20,7 @@ from bridge.mongo.job_tags import JobTags
 from bridge.mongo.stages import fingerprint, shaping_stages
 from bridge.mongo.tag_sweep import TagSweep
 from bridge.mongo.transition_tags import TransitionTags
+from bridge.mongo.unreadable_event import Shaping
 from bridge.settings import Settings
 
 
@@ -39,6 +40,7 @@ class MongoSource:
         self.cluster = Cluster(client)
         self._stream_client = stream_client(settings)
         self._history_client = history_client(settings)
+        self._shaping = Shaping(shaping_stages(profile))
         self.ids = JobIdCache(make_lookup(self._collection(client), profile.id_field))
         self.history = JobHistoryReader(self._collection(self._history_client), profile)
 
@@ -104,7 +106,7 @@ class MongoSource:
         """
         return ChangeStream(
             self._collection(self._stream_client),
-            shaping_stages(self.profile),
+            self._shaping,
             Decoder(self.profile, self.ids),
             start=start,
             wake=wake,
