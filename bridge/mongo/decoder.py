@@ -17,6 +17,7 @@ from bridge.logs import BatchNotes
 from bridge.model.position import Position
 from bridge.model.profile import Profile
 from bridge.model.transition import STREAM, Event, Poison, Transition, made_trans_id
+from bridge.mongo.array_index import MAX_DIGITS, parse_index
 from bridge.mongo.event_fields import (
     CHANGES,
     DOCUMENT_KEY,
@@ -156,8 +157,10 @@ class Decoder:
             )
         changes = raw[CHANGES]
         # Nearly every event contains exactly one new element.
-        if len(changes) == 1 and (index := changes[0][PATH][self._index_start :]).isdecimal():
-            return (make_transition(job_id, int(index), changes[0], raw),)
+        if len(changes) == 1:
+            index = changes[0][PATH][self._index_start :]
+            if len(index) <= MAX_DIGITS and index.isascii() and index.isdigit():
+                return (make_transition(job_id, int(index), changes[0], raw),)
         return tuple(make_transition(job_id, n, element, raw) for n, element in self._elements(raw))
 
     def _elements(self, raw: RawEvent) -> list[tuple[int, RawEvent]]:
@@ -165,12 +168,10 @@ class Decoder:
         elements: dict[int, RawEvent] = {}
         for change in raw[CHANGES]:
             index, _, name = change[PATH][self._index_start :].partition(".")
-            if not index.isdecimal():
-                continue
             if not name:
-                elements[int(index)] = change
+                elements[parse_index(index)] = change
             elif VALUE in change:
-                element = elements.setdefault(int(index), {})
+                element = elements.setdefault(parse_index(index), {})
                 element[self._event_fields.get(name, "")] = change[VALUE]
         return [
             (index, _completed(elements[index], raw))

@@ -27,6 +27,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from bridge.errors import BridgeError
 from bridge.model.position import Position
 from bridge.model.transition import Event, Poison
+from bridge.mongo.array_index import NotAnArray
 from bridge.mongo.change_stream_cursor import (
     BATCH_SIZE,
     ChangeStreamCursor,
@@ -163,7 +164,7 @@ def parse_each(reply: Reply) -> tuple[ParsedReply, list[Event]]:
         try:
             events.append(bson.decode(raw.raw, OPTIONS))
         except BSONError as error:
-            known = {TOKEN: bson.decode(raw[TOKEN].raw, OPTIONS), **_readable(raw, DOCUMENT_KEY)}
+            known = {TOKEN: _first_document(raw.raw), **_readable(raw, DOCUMENT_KEY)}
             unreadable.append(_dead_letter(known, f"its BSON is not valid ({error})"))
     token = bson.decode(cursor["postBatchResumeToken"].raw, OPTIONS)
     return ParsedReply(events, token, cursor["id"]), unreadable
@@ -178,6 +179,8 @@ def decode(decoder: Decoder, raws: Sequence[Document]) -> list[Event]:
         return decoder.decode(raws)
     except (BridgeError, PyMongoError):
         raise
+    except NotAnArray as error:
+        logger.debug("a batch has an odd event: %s", error)
     except Exception:  # a single event must not stop the others
         logger.exception("a batch cannot be decoded: its events are decoded one by one")
     return [_decode_single(decoder, raw) for raw in raws]
@@ -186,10 +189,22 @@ def decode(decoder: Decoder, raws: Sequence[Document]) -> list[Event]:
 def _decode_single(decoder: Decoder, raw: Document) -> Event:
     try:
         (event,) = decoder.decode([raw])
+    except NotAnArray as error:
+        return _dead_letter(raw, str(error))
     except _UNDECODABLE as error:
         reason = f"the bridge cannot decode it ({type(error).__name__}: {error!s:.200})"
         return _dead_letter(raw, reason)
     return event
+
+
+def _first_document(raw: bytes) -> Document:
+    """Decode the first field of an event, its token, whatever the others are.
+
+    BSON: 4 bytes of length, the type of a document, the name, then the document with its length.
+    """
+    start = 4 + len(b"\x03_id\x00")
+    length = int.from_bytes(raw[start : start + 4], "little")
+    return bson.decode(raw[start : start + length], OPTIONS)
 
 
 def _readable(raw: RawBSONDocument, name: str) -> Document:
@@ -202,7 +217,7 @@ def _readable(raw: RawBSONDocument, name: str) -> Document:
 
 
 def _dead_letter(raw: Document, reason: str) -> Event:
-    document = f"document _id {raw[DOCUMENT_KEY]!s:.100}" if DOCUMENT_KEY in raw else "no document"
+    document = f"document _id {raw[DOCUMENT_KEY]!s:.100}" if DOCUMENT_KEY in raw else "_id unknown"
     wall_time = raw.get(WALL_TIME)
     committed = (wall_time - _EPOCH).total_seconds() if isinstance(wall_time, datetime) else None
     poison = Poison(f"an event cannot be read: {document}; {reason}")

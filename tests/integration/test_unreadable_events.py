@@ -191,3 +191,21 @@ def test_odd_names_below_a_transition_stop_nothing(
             (job_id, "created"),
             (job_id, "complete"),
         ]
+
+
+@pytest.mark.parametrize("key", ["9" * 5000, "9" * 20, "word", "-1", "\u0663"])
+def test_a_history_with_other_keys_is_passed(
+    mongo: MongoDeployment, database: str, key: str
+) -> None:
+    with SourceUnderTest(mongo.uri, database) as jobs:
+        job_id = jobs.insert(transition_times={})
+        sessions = Sessions(jobs, jobs.end_position())
+        jobs.update(job_id, {"$set": {f"transition_times.{key}": transition("created")}})
+        after = jobs.insert_many(1)
+
+        assert sessions.read(2) == after
+        (document,) = [job["_id"] for job in jobs.collection.find({"id": job_id})]
+
+    (reason,) = sessions.reasons
+    assert f"document _id {document}; its history is not an array" in reason
+    assert sessions.errors == []

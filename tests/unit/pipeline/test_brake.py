@@ -86,14 +86,16 @@ def test_a_refused_event_sends_no_message() -> None:
 def test_jobs_read_again_by_a_recovery_count_once() -> None:
     """A recovery restarts at the jobs of its cursor; more than the limit must not hold it there."""
     bridge = InMemoryBridge(dead_letters=LIMIT)
-    cursor = Position(at(1).key, recovery_cursor="t1")
+    cursor = Position(at(1).key, recovery_cursor=f"t{1:016x}")
     bridge.progress.reached(cursor)
     bridge.progress.save()
     bridge.start_process()
     for number in range(15):
         publish(bridge, Event(cursor, (poison(number),), origin=RECOVERY))
 
-    publish(bridge, Event(cursor._replace(recovery_cursor="t2"), (poison(15),), origin=RECOVERY))
+    publish(
+        bridge, Event(cursor._replace(recovery_cursor=f"t{2:016x}"), (poison(15),), origin=RECOVERY)
+    )
     bridge.sink.acknowledge()
 
     assert len(letters(bridge)) == 16
