@@ -1,6 +1,7 @@
 """``job-bridge dead-letters``: lists, shows and retries dead letters."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
@@ -15,6 +16,9 @@ from bridge.errors import Retryable, Usage, one_line
 from bridge.model.message import KEPT_CHARACTERS, TOO_LARGE, Record, fields_of
 from bridge.model.position import ClusterTime, position_before
 from bridge.model.transition import RETRY, Event, Transition
+
+#: The text of a ``ce_sequence``, which is below 2**53; ``int()`` fails on thousands of digits.
+_SEQUENCE = re.compile(r"[0-9]{1,16}")
 
 
 class DeadLetter(NamedTuple):
@@ -255,7 +259,7 @@ def _from_letter(letter: DeadLetter) -> Transition | None:
         return None
     if zone is None:
         return None
-    sequence = int(letter.sequence) if letter.sequence.isdecimal() else None
+    sequence = int(letter.sequence) if _SEQUENCE.fullmatch(letter.sequence) else None
     return Transition(job_id, state, time, trans_id, sequence)
 
 

@@ -38,7 +38,6 @@ _MAX_REMEMBERED = 1000
 #: The hexadecimal digits of a token that contain its cluster time.
 _TIME_DIGITS = 18
 _FIELDS = (STATE, TIME, TRANS_ID)
-_NO_INDEX = -1
 
 _DELETED = MissingJobId("the job was deleted before its id could be looked up")
 _OTHER = MissingJobId("the document of this job no longer contains the transition")
@@ -81,8 +80,6 @@ class HistoryChanges:
         changes = self._fields.changes(raw)
         if not changes:
             return ()
-        if any(change.place == _NO_INDEX for change in changes):
-            return [_not_an_array(job.job_id, raw[DOCUMENT_KEY])]
         if job.sequence is None and (appended := self._appended(raw, job, document, changes)):
             return appended
         if job.history is None:
@@ -104,7 +101,7 @@ class HistoryChanges:
         first = changes[0]
         if document is None or len(changes) > 1 or first.array != self._current or first.name:
             return ()
-        if first.place is None or first.place < 0:
+        if first.place is None:
             return ()
         image = _Image(self._documents, document)
         found = image.find(element_of(first.raw))
@@ -263,7 +260,3 @@ def _unknown(job_id: Any, element: Element, document_id: Any) -> Poison:
         element,
         document_id,
     )
-
-
-def _not_an_array(job_id: Any, document_id: Any) -> Poison:
-    return make_poison("the history is not an array", job_id, {}, document_id)
