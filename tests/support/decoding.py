@@ -23,6 +23,10 @@ class FakeLookup:
         self._documents = {cache_key(key): document for key, document in documents}
         #: The documents as they were before the events, by ``_id``.
         self.before: dict[Any, Raw] = {}
+        #: The documents as they were right after the events, by ``_id``.
+        self.after: dict[Any, Raw] = {}
+        #: The documents that did not exist before the events.
+        self.missing: set[Any] = set()
         self.lookups = 0
         self.queries: list[list[Any]] = []
         #: The cluster times for which a document was read.
@@ -41,7 +45,11 @@ class FakeLookup:
 
     def at(self, key: Any, time: ClusterTime) -> Image | None:
         self.times.append(time)
-        return Image(self.before[key]) if key in self.before else None
+        # Events have the increment 1, see factories.token().
+        images = self.after if time.increment else self.before
+        if key in self.missing and not time.increment:
+            return Image(None)
+        return Image(images[key]) if key in images else None
 
 
 def document(job_id: Any, *elements: Raw, archive: Sequence[Raw] = (), key: Any = "key") -> Raw:
