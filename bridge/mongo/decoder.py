@@ -32,15 +32,17 @@ from bridge.mongo.event_fields import (
 from bridge.mongo.followed_history import MAX_INDEX_DIGITS
 from bridge.mongo.history_changes import HistoryChanges, last_commit
 from bridge.mongo.job_documents import JobDocuments, transitions_of
+from bridge.mongo.job_ids import text_of
 from bridge.mongo.job_lookup import JobLookup
 from bridge.mongo.known_jobs import KnownJob, KnownJobs, cache_key
 from bridge.mongo.latest_states import LatestStates, only_visible
+from bridge.mongo.raw_text import HANDLER, escaped
 
 logger = logging.getLogger(__name__)
 
-#: No document may stop the stream: bad UTF-8 is replaced, a date out of range stays a number.
+#: No document may stop the stream: bad UTF-8 is kept apart, a date out of range stays a number.
 OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(
-    unicode_decode_error_handler="replace", datetime_conversion=DatetimeConversion.DATETIME_AUTO
+    unicode_decode_error_handler=HANDLER, datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
 
 #: Operations on the collection itself; after each of them the server closes the stream.
@@ -96,7 +98,7 @@ class Decoder:
         self._last: list[RawEvent] = []
         documents = JobDocuments(profile)
         self._latest_states = LatestStates(profile, documents, lookup)
-        self._history_changes = HistoryChanges(profile, documents, lookup, start)
+        self._history_changes = HistoryChanges(profile, documents, lookup, start=start)
 
     def decode(self, raws: Sequence[RawEvent]) -> list[Event]:
         """Decode a batch in its order. Raises PyMongo's errors if a lookup fails."""
@@ -139,7 +141,7 @@ class Decoder:
     def _remember(self, key: Any, job_id: Any) -> KnownJob:
         if self._id_is_key:
             # Without a history nothing else is needed.
-            job = KnownJob(str(key), None if self._current_array else 0)
+            job = KnownJob(text_of(key), None if self._current_array else 0)
         else:
             job = KnownJob(job_id)
         self._jobs.remember(key, job)
@@ -213,7 +215,8 @@ def _skip(operation: str, raw: RawEvent) -> str:
     """Log an event without transitions and return the reason that metrics use."""
     if operation == "delete":
         logger.warning(
-            "a job was deleted: nothing is sent for it; document _id %.100s", raw.get(DOCUMENT_KEY)
+            "a job was deleted: nothing is sent for it; document _id %.100s",
+            escaped(str(raw.get(DOCUMENT_KEY))),
         )
         return "delete"
     unusual = f"the operation {operation} on the collection: nothing is sent for it"

@@ -14,7 +14,7 @@ from bridge.model.position import Position
 from bridge.model.profile import Profile
 from bridge.model.transition import BEFORE_FIRST, Poison, Transition
 from bridge.mongo.client import Document
-from bridge.mongo.elements import Element, MissingJobId, make_poison, make_transition
+from bridge.mongo.elements import Element, make_poison, make_transition
 from bridge.mongo.event_fields import (
     CHANGED_ID,
     DOCUMENT_KEY,
@@ -29,6 +29,7 @@ from bridge.mongo.event_fields import (
 )
 from bridge.mongo.followed_history import Change, FollowedHistory, HistoryFields, element_of
 from bridge.mongo.job_documents import JobDocuments
+from bridge.mongo.job_ids import MissingJobId
 from bridge.mongo.job_lookup import JobLookup
 from bridge.mongo.known_jobs import KnownJob, cache_key
 
@@ -55,7 +56,7 @@ class HistoryChanges:
     """
 
     def __init__(
-        self, profile: Profile, documents: JobDocuments, lookup: JobLookup, start: Position
+        self, profile: Profile, documents: JobDocuments, lookup: JobLookup, *, start: Position
     ) -> None:
         self._fields = HistoryFields(profile)
         self._current = profile.transitions_field
