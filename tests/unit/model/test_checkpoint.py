@@ -17,7 +17,7 @@ from bridge.model.cluster_identity import ClusterIdentity
 from bridge.model.gap import Gap
 from bridge.model.position import ClusterTime, Position, position_before
 from bridge.model.transition import Transition
-from tests.support.factories import BASE, at, checkpoint, checkpoint_at, token
+from tests.support.factories import BASE, at, checkpoint, checkpoint_at, token, transition
 
 UINT32 = st.integers(0, 2**32 - 1)
 TIMES = st.builds(ClusterTime, UINT32, UINT32)
@@ -38,7 +38,7 @@ POSITIONS = TIMES.map(position_before) | st.builds(
 )
 SECONDS = st.floats(0, 1e12)
 GAPS = st.builds(Gap, st.none() | SECONDS, POSITIONS, SECONDS, st.none() | SECONDS)
-TRANSITIONS = st.builds(Transition, TEXT, TEXT, TEXT, TEXT, st.none() | st.integers(0, 10_000))
+TRANSITIONS = st.builds(Transition, TEXT, TEXT, TEXT, TEXT, st.none())
 CHECKPOINTS = st.builds(
     Checkpoint,
     TEXT,
@@ -64,6 +64,24 @@ VALUES = st.recursive(
 @given(CHECKPOINTS)
 def test_a_record_comes_back_as_it_was(valid: Checkpoint) -> None:
     assert checkpoint_of(json.loads(json.dumps(valid.record())), "here") == valid
+
+
+@given(CHECKPOINTS, st.integers(0, 2**53))
+def test_a_delivered_sequence_is_not_stored(valid: Checkpoint, sequence: int) -> None:
+    """A bridge before 0.3 refuses a number of 32 bits or more in its place."""
+    delivered = transition(3, "job-1")
+    record = replace(valid, delivered=delivered._replace(sequence=sequence)).record()
+
+    assert record["delivered"]["sequence"] is None
+    assert checkpoint_of(record, "here").delivered == delivered._replace(sequence=None)
+
+
+@pytest.mark.parametrize("number", [0, 7, 2**31 - 1])
+def test_an_old_record_with_a_sequence_is_read(number: int) -> None:
+    record = replace(checkpoint(), delivered=transition(3)).record()
+    record["delivered"]["sequence"] = number
+
+    assert checkpoint_of(record, "here").delivered == transition(3)._replace(sequence=None)
 
 
 @given(CHECKPOINTS, st.data())
