@@ -113,7 +113,9 @@ class Decoder:
         self._last: list[RawEvent] = []
         documents = JobDocuments(profile)
         self._latest_states = LatestStates(profile, documents, lookup)
-        self._history_changes = HistoryChanges(profile, documents, lookup, start=start)
+        self._history_changes = HistoryChanges(
+            profile, documents, lookup, start=start, notes=self._notes
+        )
 
     def decode(self, raws: Sequence[RawEvent]) -> list[Event]:
         """Decode a batch in its order. Raises PyMongo's errors if a lookup fails."""

@@ -10,6 +10,7 @@ dead-lettered.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bridge.logs import BatchNotes
 from bridge.model.position import Position
 from bridge.model.profile import Profile
 from bridge.model.transition import BEFORE_FIRST, Poison, Transition
@@ -32,6 +33,7 @@ from bridge.mongo.job_documents import JobDocuments
 from bridge.mongo.job_ids import MissingJobId
 from bridge.mongo.job_lookup import JobLookup
 from bridge.mongo.known_jobs import KnownJob, cache_key
+from bridge.mongo.raw_text import escaped
 
 #: Elements remembered for each job; a job with more is read again.
 _MAX_REMEMBERED = 1000
@@ -52,16 +54,24 @@ class HistoryChanges:
     Args:
         start: where the stream starts. The earlier events of a transaction that it starts inside
             of are not known.
+        notes: collects the warnings of a batch.
     """
 
     def __init__(
-        self, profile: Profile, documents: JobDocuments, lookup: JobLookup, *, start: Position
+        self,
+        profile: Profile,
+        documents: JobDocuments,
+        lookup: JobLookup,
+        *,
+        start: Position,
+        notes: BatchNotes,
     ) -> None:
         self._fields = HistoryFields(profile)
         self._current = profile.transitions_field
         self._documents = documents
         self._lookup = lookup
         self._start = start
+        self._notes = notes
 
     def items(
         self,
@@ -144,6 +154,12 @@ class HistoryChanges:
         """Return the elements that the event or the document contains whole."""
         image = self._image(raw[DOCUMENT_KEY], position, document)
         elements = list(_elements_of(changes))
+        if any(change.place is None and ELEMENTS in change.raw for change in changes):
+            self._notes.add(
+                "a history was rewritten, and MongoDB no longer has it as it was before: all its "
+                "transitions are sent; consumers recognise repeats by trans_id",
+                f"document _id {escaped(str(raw[DOCUMENT_KEY])):.100}",
+            )
         found = [image.find(element) if image else None for element, _ in elements]
         if job.sequence is None and not isinstance(job.job_id, str):
             known = image is not None and any(place is not None for place in found)
