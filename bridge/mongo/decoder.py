@@ -29,7 +29,6 @@ from bridge.mongo.event_fields import (
     WHOLE_ARCHIVE,
     WHOLE_HISTORY,
 )
-from bridge.mongo.followed_history import MAX_INDEX_DIGITS
 from bridge.mongo.history_changes import HistoryChanges, last_commit
 from bridge.mongo.job_documents import JobDocuments, transitions_of
 from bridge.mongo.job_ids import text_of
@@ -130,6 +129,9 @@ class Decoder:
                     unknown[cache_key(key)] = key
             elif raw[OPERATION] in _WHOLE_DOCUMENT:
                 job = self._remember(key, raw.get(JOB_ID))
+                # The updates of a new job in its batch need no look-up.
+                if raw[OPERATION] == "insert" and isinstance(job.job_id, str):
+                    job.sequence = BEFORE_FIRST
             elif raw[OPERATION] == "delete":
                 self._jobs.forget(key)
             else:
@@ -178,12 +180,14 @@ class Decoder:
             return ()
         change = changes[0]
         array, _, index = change[PATH].partition(".")
-        if not index.isdecimal() or array != self._current_array or STATE not in change:
+        # An element at another index is replaced, and perhaps only a flag of it is new.
+        if job.size is None or index != str(job.size):
             return ()
-        if len(index) > MAX_INDEX_DIGITS:
+        if array != self._current_array or STATE not in change:
             return ()
         item = make_transition(job.job_id, job.sequence, change, raw[DOCUMENT_KEY])
         job.sequence = item.sequence
+        job.size += 1
         return (item,)
 
     def _others(
@@ -203,7 +207,9 @@ class Decoder:
 
 
 def _inserted(raw: RawEvent, job: KnownJob) -> Items:
-    elements = [*raw.get(WHOLE_ARCHIVE, ()), *raw.get(WHOLE_HISTORY, ())]
+    current = raw.get(WHOLE_HISTORY, ())
+    job.size = len(current)
+    elements = [*raw.get(WHOLE_ARCHIVE, ()), *current]
     elements = [element for element in elements if element is not None]
     items = transitions_of(job.job_id, elements, raw[DOCUMENT_KEY])
     if isinstance(job.job_id, str):  # else it is looked up with the next event

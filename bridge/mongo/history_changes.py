@@ -90,6 +90,7 @@ class HistoryChanges:
         if job.history is None:
             return self._by_themselves(raw, job, position, document, changes)
         job.history.apply(changes)
+        job.size = job.history.size(self._current)
         items, sequence = job.history.deliver(job.job_id, raw[DOCUMENT_KEY])
         if isinstance(job.job_id, str):
             job.sequence = sequence
@@ -112,6 +113,7 @@ class HistoryChanges:
             return ()
         item = image.item(found, image.job_id)
         job.job_id = image.job_id
+        job.size = first.place + 1
         if isinstance(job.job_id, str):
             job.sequence = item.sequence
         return (item,)
@@ -145,6 +147,7 @@ class HistoryChanges:
         changes: Sequence[Change],
     ) -> Items:
         """Return the elements that the event or the document contains whole."""
+        job.size = None
         image = self._image(raw[DOCUMENT_KEY], position, document)
         elements = list(_elements_of(changes))
         found = [image.find(element) if image else None for element, _ in elements]
