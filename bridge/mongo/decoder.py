@@ -16,7 +16,7 @@ from bridge.logs import BatchNotes
 from bridge.model.position import Position
 from bridge.model.profile import Profile
 from bridge.model.transition import BEFORE_FIRST, STREAM, Event, Poison, Transition
-from bridge.mongo.array_index import MAX_DIGITS, NotAnArray
+from bridge.mongo.array_index import NotAnArray
 from bridge.mongo.client import Document
 from bridge.mongo.elements import EPOCH, make_transition
 from bridge.mongo.event_fields import (
@@ -152,6 +152,9 @@ class Decoder:
                     unknown[cache_key(key)] = key
             elif raw[OPERATION] in _WHOLE_DOCUMENT:
                 job = self._remember(key, raw.get(JOB_ID))
+                # The updates of a new job in its batch need no look-up.
+                if raw[OPERATION] == "insert" and isinstance(job.job_id, str):
+                    job.sequence = BEFORE_FIRST
             elif raw[OPERATION] == "delete":
                 self._jobs.forget(key)
             else:
@@ -200,12 +203,15 @@ class Decoder:
             return ()
         change = changes[0]
         array, _, index = change[PATH].partition(".")
-        if not index.isdecimal() or array != self._current_array or STATE not in change:
+        # An element at another index is replaced, and perhaps only a flag of it is new.
+        if job.size is None or index != str(job.size):
             return ()
         if len(index) > MAX_DIGITS:
+        if array != self._current_array or STATE not in change:
             return ()
         item = make_transition(job.job_id, job.sequence, change, raw[DOCUMENT_KEY])
         job.sequence = item.sequence
+        job.size += 1
         return (item,)
 
     def _others(
@@ -239,6 +245,7 @@ def _undecodable(raw: RawEvent, job: KnownJob | None, error: Exception) -> Event
     """Return the event with a dead letter; the next event of this job reads its document."""
     if job is not None:
         job.history = None
+        job.size = None
     if isinstance(error, NotAnArray):
         return dead_letter_of(raw, str(error))
     logger.error("an event cannot be decoded: it is dead-lettered", exc_info=error)
@@ -248,7 +255,9 @@ def _undecodable(raw: RawEvent, job: KnownJob | None, error: Exception) -> Event
 
 
 def _inserted(raw: RawEvent, job: KnownJob) -> Items:
-    elements = [*raw.get(WHOLE_ARCHIVE, ()), *raw.get(WHOLE_HISTORY, ())]
+    current = raw.get(WHOLE_HISTORY, ())
+    job.size = len(current)
+    elements = [*raw.get(WHOLE_ARCHIVE, ()), *current]
     elements = [element for element in elements if element is not None]
     items = transitions_of(job.job_id, elements, raw[DOCUMENT_KEY])
     if isinstance(job.job_id, str):  # else it is looked up with the next event

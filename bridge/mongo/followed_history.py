@@ -93,6 +93,10 @@ class FollowedHistory:
         """Return how many elements are remembered."""
         return len(self._delivered)
 
+    def size(self, array: str | None) -> int:
+        """Return the length of an array."""
+        return len(self._arrays.get(array or "", ()))
+
     def deliver_all(self) -> None:
         """Regard all present elements as delivered."""
         self._delivered |= self._keys()

@@ -97,6 +97,7 @@ class HistoryChanges:
         if job.history is None:
             return self._by_themselves(raw, job, position, document, changes)
         job.history.apply(changes)
+        job.size = job.history.size(self._current)
         items, sequence = job.history.deliver(job.job_id, raw[DOCUMENT_KEY])
         if isinstance(job.job_id, str):
             job.sequence = sequence
@@ -119,6 +120,7 @@ class HistoryChanges:
             return ()
         item = image.item(found, image.job_id)
         job.job_id = image.job_id
+        job.size = first.place + 1
         if isinstance(job.job_id, str):
             job.sequence = item.sequence
         return (item,)
@@ -152,6 +154,7 @@ class HistoryChanges:
         changes: Sequence[Change],
     ) -> Items:
         """Return the elements that the event or the document contains whole."""
+        job.size = None
         image = self._image(raw[DOCUMENT_KEY], position, document)
         elements = list(_elements_of(changes))
         if any(change.place is None and ELEMENTS in change.raw for change in changes):
