@@ -91,16 +91,13 @@ def next_sequence(previous: int, milliseconds: int) -> int:
     return max(previous + 1, milliseconds * 1000)
 
 
-def made_trans_id(job_id: str, sequence_or_time: object, state: str) -> str:
+def made_trans_id(job_id: str, time: str, state: str, number: int | None = None) -> str:
     """Make the identity of a transition that has none.
 
     Args:
-        sequence_or_time: its sequence, which contains its time and its place in the history; its
-            time if jobs store no history.
+        time: as it is sent.
+        number: its sequence, which distinguishes it from others of the same time. If jobs store no
+            history: how often the job was in this state at this time before, None for never.
     """
-    return str(uuid.uuid5(_NAMESPACE, f"{job_id}\n{sequence_or_time}\n{state}"))
-
-
-def has_made_trans_id(item: Transition | Poison) -> bool:
-    """Whether the identity was made by :func:`made_trans_id` of a job with a history."""
-    return item.trans_id == made_trans_id(item.job_id, item.sequence, item.state)
+    moment = time if number is None else f"{time} {number}"
+    return str(uuid.uuid5(_NAMESPACE, f"{job_id}\n{moment}\n{state}"))

@@ -18,7 +18,7 @@ from bridge.model.profile import Profile
 from bridge.model.transition import BEFORE_FIRST, STREAM, Event, Poison, Transition
 from bridge.mongo.array_index import NotAnArray
 from bridge.mongo.client import Document
-from bridge.mongo.elements import EPOCH, make_transition
+from bridge.mongo.elements import EPOCH, make_transition, transitions_of
 from bridge.mongo.event_fields import (
     CHANGED_ID,
     CHANGES,
@@ -33,7 +33,7 @@ from bridge.mongo.event_fields import (
     WHOLE_HISTORY,
 )
 from bridge.mongo.history_changes import HistoryChanges, last_commit
-from bridge.mongo.job_documents import JobDocuments, transitions_of
+from bridge.mongo.job_documents import JobDocuments
 from bridge.mongo.job_ids import text_of
 from bridge.mongo.job_lookup import JobLookup
 from bridge.mongo.known_jobs import KnownJob, KnownJobs, cache_key
@@ -206,7 +206,6 @@ class Decoder:
         # An element at another index is replaced, and perhaps only a flag of it is new.
         if job.size is None or index != str(job.size):
             return ()
-        if len(index) > MAX_DIGITS:
         if array != self._current_array or STATE not in change:
             return ()
         item = make_transition(job.job_id, job.sequence, change, raw[DOCUMENT_KEY])

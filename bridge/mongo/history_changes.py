@@ -21,6 +21,7 @@ from bridge.mongo.event_fields import (
     DOCUMENT_KEY,
     ELEMENTS,
     JOB_ID,
+    OPERATION,
     REMOVED,
     STATE,
     TIME,
@@ -137,7 +138,8 @@ class HistoryChanges:
         if image is None or not (image.document or same_commit):
             return None
         document = image.document or {}
-        if job.sequence is None and not raw.keys() & {JOB_ID, CHANGED_ID} and not same_commit:
+        own_id = raw[OPERATION] != "update" or raw.keys() & {JOB_ID, CHANGED_ID} or same_commit
+        if job.sequence is None and not own_id:
             job.job_id = self._documents.job_id(document)
         history = FollowedHistory(self._fields.arrays, self._documents.arrays(document))
         for event in same_commit:
