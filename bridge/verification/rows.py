@@ -55,7 +55,7 @@ class Rows:
                 plain(item.time),
                 plain(item.trans_id),
                 plain(item.reason) if isinstance(item, Poison) else "",
-                job.document,
+                plain(job.document),
                 in_span,
                 required,
             )
