@@ -106,25 +106,26 @@ def _in_history(letter: DeadLetter, items: Items) -> Transition | None:
 
 
 def _without_identity(letter: DeadLetter, items: Items) -> Transition | None:
-    """Return the only transition with the fields of the letter that were good.
+    """Return the only transition with the good fields of the letter.
 
-    Without a history, this is the job's latest state, if it is the state of the dead letter. Of
-    several, that at the sequence of the letter.
+    Of several, that at the sequence of the letter. Without a history, this is the job's latest
+    state, if it is the state of the dead letter.
     """
     names = [name for name in ("state", "time") if not letter.reason.startswith(f"the {name} is ")]
     same = [
         place
         for place, item in enumerate(items)
-        if isinstance(item, Transition)
-        and all(
+        if all(
             getattr(item, name) == letter.text(name)
             for name in (names if item.sequence is not None else ["state"])
         )
     ]
     if len(same) > 1:
         same = [place for place in same if letter.sequence in _sequences(items, place)]
-    transitions = [item for place in same if isinstance(item := items[place], Transition)]
-    return transitions[0] if len(transitions) == 1 else None
+    if len(same) != 1:
+        return None
+    item = items[same[0]]
+    return item if isinstance(item, Transition) else None
 
 
 def _sequences(items: Items, place: int) -> tuple[int | None, int]:
