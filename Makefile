@@ -8,18 +8,27 @@ PYTEST_ARGS ?=
 # Most tests wait for servers, so four processes fit on two cores. Each process has its own
 # servers, and runs whole files: tests of one file share what they set up.
 PROCESSES ?= 4
+# Other servers: MONGOD=6.0.27 for tests and 'make run', KAFKA=4.3.0 for tests.
+MONGOD := $(TEST_MONGOD)
+KAFKA := $(TEST_KAFKA)
+export TEST_MONGOD := $(MONGOD)
+export TEST_KAFKA := $(KAFKA)
+ON_SERVERS := $(BIN)/python -m tests.support.servers
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check docs site lock unit faults bench bench-peers bench-modes bench-check clean
+.PHONY: help run test servers check docs site lock unit faults bench bench-peers bench-modes bench-check clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 run: $(VENV)/demo  ## the bridge on an embedded MongoDB and broker; ARGS="--jobs 20 --crash"
-	@$(BIN)/job-bridge demo $(ARGS)
+	@$(if $(MONGOD),$(ON_SERVERS)) $(BIN)/job-bridge demo $(ARGS)
 
-test: check  ## all checks and all tests, with coverage
+test: servers check  ## all checks and all tests, with coverage; MONGOD=6.0.27 KAFKA=4.3.0
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(PYTEST_ARGS)
+
+servers: $(VENV)/test
+	@$(ON_SERVERS)
 
 check: $(VENV)/test  ## ruff, mypy and the documents
 	$(BIN)/ruff format --check bridge tests benchmarks docs

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.servers import kafka as apache
+from tests.support.servers import versions
+from tests.support.servers.cache import FetchError
 from tests.support.servers.mongo import MongoDeployment
 
 #: Says where a program is, not how the bridge behaves.
@@ -16,6 +18,18 @@ KEPT = frozenset({"JOB_BRIDGE_MONGOD", "JOB_BRIDGE_TANSU"})
 
 for name in [name for name in os.environ if name.startswith("JOB_BRIDGE_") and name not in KEPT]:
     del os.environ[name]
+
+
+def pytest_configure() -> None:
+    """Choose the servers before any test starts one; an unknown version ends the run."""
+    try:
+        versions.use_chosen_servers()
+    except (versions.UnknownVersion, FetchError) as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_report_header() -> str:
+    return versions.summary()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -19,6 +19,7 @@ from bridge.errors import BridgeError, Fenced, NotPermitted, ResumePointLost, Re
 from bridge.kafka.drivers import driver_of
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.position import Position
+from bridge.model.profile import namespace_of
 from bridge.model.window import Window
 from bridge.mongo.client import state_client
 from bridge.observability.counters import Counters
@@ -68,7 +69,7 @@ class Bridge:
         self._client = state_client(settings)
         self.source = make_source(settings, self._client)
         self.store = make_store(settings, self._client)
-        self._ownership = Ownership(self.store)
+        self._ownership = Ownership(self.store, namespace_of(settings))
         self._pulse = Pulse(clock, self._ownership)
         self._background = Background(self._pulse)
         self._context = PipelineContext(self._pulse, self.counters)

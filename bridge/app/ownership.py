@@ -5,7 +5,8 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from bridge.app.starting_point import Start
-from bridge.errors import BridgeError, Fenced, NotPermitted, Retryable
+from bridge.errors import BridgeError, CheckpointUnusable, Fenced, NotPermitted, Retryable
+from bridge.model.cluster_identity import admit_namespace
 from bridge.pipeline.ports import CheckpointStore
 from bridge.pipeline.progress import Progress
 
@@ -22,13 +23,18 @@ class OwnedCheckpoint(NamedTuple):
 class Ownership:
     """Keeps the checkpoint owned, before and after its content is known.
 
+    Args:
+        store: The store of the checkpoint.
+        namespace: The collection that this bridge reads.
+
     Attributes:
         owned: The checkpoint with its content; None while the position is not known.
     """
 
-    def __init__(self, store: CheckpointStore) -> None:
+    def __init__(self, store: CheckpointStore, namespace: str) -> None:
         self.owned: OwnedCheckpoint | None = None
         self._store = store
+        self._namespace = namespace
 
     @property
     def progress(self) -> Progress | None:
@@ -48,12 +54,22 @@ class Ownership:
     def acquire(self) -> str:
         """Become or stay the owner; return the present owner in words, or an empty text.
 
-        Raises the errors of the store; ``Fenced`` when another owns a checkpoint that was ours.
+        Raises the errors of the store; ``Fenced`` when another owns a checkpoint that was ours;
+        ``CheckpointUnusable`` when it belongs to another collection.
         """
         if self.progress is not None:
             self.progress.renew()
             return ""
+        self._refuse_other_collection()
         return self._store.acquire()
+
+    def _refuse_other_collection(self) -> None:
+        """Raise ``CheckpointUnusable`` rather than wait for a position of another collection."""
+        stored = None
+        with suppress(CheckpointUnusable):  # damage is for the owner to report
+            stored = self._store.load()
+        if stored is not None:
+            admit_namespace(stored, self._namespace)
 
     def keep(self) -> None:
         """Renew the ownership when that is due. Raises the errors of the store."""

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from functools import partial
 
 from bridge.app.finding import Finding, failure, guarded
-from bridge.errors import Retryable
+from bridge.app.tested_versions import KAFKA, with_note
+from bridge.errors import BridgeError, Retryable
 from bridge.hints import Hint
 from bridge.kafka.drivers import KafkaDriver, driver_of
 from bridge.kafka.topics import (
@@ -26,7 +27,8 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
     dead_letters = f"{name}-dlq"
     driver = driver_of(settings)
     topics = driver.topics(settings).describe(name, dead_letters)
-    yield Finding("ok", "kafka", f"{driver} reaches {settings.kafka.bootstrap_servers}")
+    servers = settings.kafka.bootstrap_servers
+    yield Finding("ok", "kafka", f"{driver} reaches {servers}, {_version(settings, driver)}")
     if name in topics:
         yield from _topic(topics[name])
     else:
@@ -35,6 +37,13 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
         for topic in filter(topics.__contains__, (name, dead_letters)):
             yield from guarded("verify", partial(_readable, settings, driver, topic))
     yield _dead_letters(dead_letters, topics.get(dead_letters))
+
+
+def _version(settings: Settings, driver: KafkaDriver) -> str:
+    try:
+        return with_note(driver.broker_version(settings), KAFKA)
+    except BridgeError as error:
+        return f"version unknown ({error.what})"
 
 
 def _dead_letters(name: str, topic: Topic | None) -> Finding:

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from bridge.app.finding import Finding, guarded
 from bridge.app.starting_point import admit_history, first_position
+from bridge.app.tested_versions import MONGODB, with_note
 from bridge.app.wiring import open_source_and_store
 from bridge.errors import ResumePointLost
 from bridge.hints import Hint
 from bridge.model.checkpoint import Checkpoint
+from bridge.model.cluster_identity import admit_namespace
 from bridge.model.position import ClusterTime, Position, position_before
 from bridge.model.profile import namespace_of
 from bridge.mongo.source import MongoSource
@@ -26,7 +28,8 @@ def check_mongodb(settings: Settings) -> Iterator[Finding]:
     with open_source_and_store(settings) as (source, store):
         deployment = source.deployment(streams=not settings.keeps_no_position)
         cluster = deployment.cluster_id.rstrip("/")
-        yield Finding("ok", "mongodb", f"{deployment.kind} {cluster}, version {deployment.version}")
+        version = with_note(deployment.version, MONGODB)
+        yield Finding("ok", "mongodb", f"{deployment.kind} {cluster}, {version}")
         mode = f"delivery.mode {settings.delivery.mode}, the position is kept in {store.where}"
         yield Finding("ok", "mode", mode)
         yield _collection(settings, source)
@@ -128,6 +131,8 @@ def _checkpoint(
     store.check_rights()
     yield Finding("ok", "checkpoint", f"can be kept in {store.where}")
     stored = store.load()
+    if stored is not None:
+        admit_namespace(stored, namespace_of(settings))
     yield _oplog(source.cluster.oldest_oplog_entry(), source.cluster.last_write())
     start = settings.start.from_
     if stored is None:

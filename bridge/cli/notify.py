@@ -53,9 +53,16 @@ def _latest_transition(settings: Settings, job_id: str, state: str | None) -> Tr
     from bridge.app.wiring import open_source_and_store
 
     with open_source_and_store(settings) as (source, _):
-        job = next(source.history.by_ids([job_id]), None)
-    if job is None:
+        jobs = list(source.history.by_ids([job_id]))
+    if not jobs:
         raise Usage(f"there is no job {job_id} in {namespace_of(settings)}", "Nothing was sent")
+    if len(jobs) > 1:
+        raise Usage(
+            f"{len(jobs)} jobs in {namespace_of(settings)} have the id {job_id}",
+            "Nothing was sent",
+            "'job-bridge replay --job ID --state STATE' sends the transitions of all of them",
+        )
+    job = jobs[0]
     to_state = "" if state is None else f" to {state}"
     states = ", ".join(item.state for item in job.items) or "none"
     transitions = [item for item in job.items if state in (None, item.state)]

@@ -15,6 +15,7 @@ from bridge.hints import Hint
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.cluster_identity import ClusterIdentity
 from bridge.model.position import Position, past_position, position_after
+from bridge.model.profile import namespace_of
 from bridge.pipeline.ports import CheckpointStore
 from bridge.settings import parse_when
 
@@ -119,6 +120,7 @@ def _change(settings: Settings, target: str | None, yes: bool) -> None:
             )
         try:
             before, unusable = _load(store)
+            _warn_of_other_collection(before, namespace_of(settings))
             _confirm(before, unusable, position, yes)
             store.replace(
                 _checkpoint_at(position, source.identity(), store, before) if position else None
@@ -127,6 +129,15 @@ def _change(settings: Settings, target: str | None, yes: bool) -> None:
         finally:
             with suppress(Retryable):
                 store.release()
+
+
+def _warn_of_other_collection(before: Checkpoint | None, namespace: str) -> None:
+    if before and before.namespace != namespace:
+        click.echo(
+            f"warning: the checkpoint '{before.name}' belongs to {before.namespace}, not to "
+            f"{namespace}: a bridge that reads {before.namespace} would lose its position. "
+            "If there is one, set another checkpoint.name instead"
+        )
 
 
 def _confirm(

@@ -24,7 +24,8 @@ class KafkaDriver:
     """A Kafka client library.
 
     ``sink`` accepts the settings, the dead-letter topic (None if nothing is dead-lettered) and the
-    event that wakes its user. ``reader`` is kafka-python's with both drivers.
+    event that wakes its user. ``reader`` and ``broker_version`` are kafka-python's with both
+    drivers.
     """
 
     name: str
@@ -32,6 +33,7 @@ class KafkaDriver:
     sink: Callable[[Settings, str | None, threading.Event], "AbstractContextManager[KafkaSink]"]
     topics: Callable[[Settings], Topics]
     reader: Callable[[Settings], "AbstractContextManager[TopicReader]"]
+    broker_version: Callable[[Settings], str]
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
@@ -73,6 +75,7 @@ def _kafka_python() -> KafkaDriver:
         kafka_python.KafkaPythonSink,
         kafka_python.KafkaPythonTopics,
         _reader,
+        _broker_version,
     )
 
 
@@ -80,6 +83,12 @@ def _reader(settings: Settings) -> "TopicReader":
     from bridge.kafka.kafka_python.reader import TopicReader
 
     return TopicReader(settings)
+
+
+def _broker_version(settings: Settings) -> str:
+    from bridge.kafka.kafka_python.topics import KafkaPythonTopics
+
+    return KafkaPythonTopics(settings).broker_version()
 
 
 def _librdkafka() -> KafkaDriver:
@@ -91,4 +100,5 @@ def _librdkafka() -> KafkaDriver:
         librdkafka.LibrdkafkaSink,
         librdkafka.LibrdkafkaTopics,
         _reader,
+        _broker_version,
     )

@@ -31,10 +31,7 @@ class ClusterIdentity:
 
     def admit(self, checkpoint: Checkpoint) -> None:
         """Raise ``CheckpointUnusable`` if the checkpoint is of another collection or cluster."""
-        if checkpoint.namespace != self.namespace:
-            raise _foreign_checkpoint(
-                f"belongs to {checkpoint.namespace}, but this bridge reads {self.namespace}"
-            )
+        admit_namespace(checkpoint, self.namespace)
         if not _same_cluster(checkpoint.mongo_cluster_id, self.mongo_cluster_id):
             raise restored_data_error(
                 f"belongs to MongoDB cluster {checkpoint.mongo_cluster_id}, "
@@ -64,6 +61,21 @@ class ClusterIdentity:
         )
 
 
+def admit_namespace(checkpoint: Checkpoint, namespace: str) -> None:
+    """Raise ``CheckpointUnusable`` if the checkpoint is of another collection.
+
+    The remedy leaves that position alone, because another bridge may resume from it.
+    """
+    if checkpoint.namespace != namespace:
+        raise CheckpointUnusable(
+            f"The stored checkpoint '{checkpoint.name}' belongs to {checkpoint.namespace}, "
+            f"but this bridge reads {namespace}",
+            UNCHANGED,
+            "Give this bridge its own checkpoint.name, and its own checkpoint.file if it has one; "
+            "start.from then decides where it starts",
+        )
+
+
 def _same_cluster(stored: str, present: str) -> bool:
     """Compare ``set/id``: by the id if both have it; a user may lack the right to read it."""
     stored_set, _, stored_id = stored.partition("/")
@@ -71,15 +83,6 @@ def _same_cluster(stored: str, present: str) -> bool:
     if stored_id and present_id:
         return stored_id == present_id
     return stored_set == present_set
-
-
-def _foreign_checkpoint(reason: str) -> CheckpointUnusable:
-    return CheckpointUnusable(
-        f"The stored checkpoint {reason}",
-        UNCHANGED,
-        "Give this bridge its own checkpoint.name; or, if the stored checkpoint is no longer "
-        f"needed, run '{Hint.TOKEN_CLEAR}' and restart the bridge",
-    )
 
 
 def restored_data_error(reason: str, otherwise: str = "") -> CheckpointUnusable:

@@ -1,5 +1,6 @@
 """A dead letter, and the transition that it is about."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
@@ -15,6 +16,8 @@ from bridge.model.transition import (
     next_sequence,
 )
 
+#: The text of a ce_sequence, which is below 2**53; ``int()`` fails on thousands of digits.
+_NUMBER = re.compile(r"[0-9]{1,16}")
 #: A smaller ce_sequence is an array index, which older versions sent: the service may use an index
 #: again, so it identifies no transition.
 _FIRST_SEQUENCE = 10**9
@@ -52,7 +55,7 @@ class DeadLetter(NamedTuple):
     @property
     def sequence(self) -> int | None:
         """Its sequence; None if it has none, or an array index."""
-        number = int(self.number) if self.number.isdecimal() else 0
+        number = int(self.number) if _NUMBER.fullmatch(self.number) else 0
         return number if number >= _FIRST_SEQUENCE else None
 
     @property

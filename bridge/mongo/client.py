@@ -78,6 +78,8 @@ def _client(settings: Settings, deadline_ms: int | None = None, **options: Any) 
             options["authSource"] = mongo.database
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        # The garbage collector may find an open socket of another client here.
+        warnings.simplefilter("ignore", ResourceWarning)
         try:
             return MongoClient(
                 mongo.uri.get_secret_value(),

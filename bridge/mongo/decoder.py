@@ -9,11 +9,14 @@ from datetime import datetime
 from typing import Any
 
 from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.errors import BSONError
 
 from bridge.hints import Hint
+from bridge.logs import BatchNotes
 from bridge.model.position import Position
 from bridge.model.profile import Profile
 from bridge.model.transition import BEFORE_FIRST, STREAM, Event, Poison, Transition
+from bridge.mongo.array_index import MAX_DIGITS, NotAnArray
 from bridge.mongo.client import Document
 from bridge.mongo.elements import EPOCH, make_transition
 from bridge.mongo.event_fields import (
@@ -23,25 +26,25 @@ from bridge.mongo.event_fields import (
     JOB_ID,
     OPERATION,
     PATH,
-    REMOVED,
+    STATE,
     TOKEN,
-    VALUE,
     WALL_TIME,
     WHOLE_ARCHIVE,
     WHOLE_HISTORY,
 )
-from bridge.mongo.followed_history import MAX_INDEX_DIGITS
 from bridge.mongo.history_changes import HistoryChanges, last_commit
 from bridge.mongo.job_documents import JobDocuments, transitions_of
+from bridge.mongo.job_ids import text_of
 from bridge.mongo.job_lookup import JobLookup
 from bridge.mongo.known_jobs import KnownJob, KnownJobs, cache_key
 from bridge.mongo.latest_states import LatestStates, only_visible
+from bridge.mongo.raw_text import HANDLER, escaped
 
 logger = logging.getLogger(__name__)
 
-#: No document may stop the stream: bad UTF-8 is replaced, a date out of range stays a number.
+#: No document may stop the stream: bad UTF-8 is kept apart, a date out of range stays a number.
 OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(
-    unicode_decode_error_handler="replace", datetime_conversion=DatetimeConversion.DATETIME_AUTO
+    unicode_decode_error_handler=HANDLER, datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
 
 #: Operations on the collection itself; after each of them the server closes the stream.
@@ -58,6 +61,18 @@ _COLLECTION_OPERATIONS = {
 
 #: Operations whose event contains the whole document.
 _WHOLE_DOCUMENT = ("insert", "replace")
+
+#: Errors that the content of an event may cause.
+_UNDECODABLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BSONError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 #: Makes a named tuple in half the time of its class.
 _new = tuple.__new__
@@ -89,6 +104,7 @@ class Decoder:
         self._jobs = jobs
         self._jobs.rewind()
         self._lookup = lookup
+        self._notes = BatchNotes(logger)
         self._id_is_key = profile.id_field == "_id"
         self._current_array = profile.transitions_field
         self._wall_time: Any = None
@@ -97,7 +113,9 @@ class Decoder:
         self._last: list[RawEvent] = []
         documents = JobDocuments(profile)
         self._latest_states = LatestStates(profile, documents, lookup)
-        self._history_changes = HistoryChanges(profile, documents, lookup, start)
+        self._history_changes = HistoryChanges(
+            profile, documents, lookup, start=start, notes=self._notes
+        )
 
     def decode(self, raws: Sequence[RawEvent]) -> list[Event]:
         """Decode a batch in its order. Raises PyMongo's errors if a lookup fails."""
@@ -107,9 +125,14 @@ class Decoder:
         earlier = self._last
         events: list[Event] = []
         for raw, job in zip(raws, jobs, strict=True):
-            events.append(self._event(raw, job, documents, earlier))
+            try:
+                event = self._event(raw, job, documents, earlier)
+            except _UNDECODABLE as error:
+                event = _undecodable(raw, job, error)
+            events.append(event)
             earlier.append(raw)
         self._last = last_commit(earlier)
+        self._notes.log()
         return events
 
     def _jobs_of(
@@ -138,7 +161,11 @@ class Decoder:
         return jobs, self._lookup.current([*unknown.values()], token)
 
     def _remember(self, key: Any, job_id: Any) -> KnownJob:
-        job = KnownJob(str(key) if self._id_is_key else job_id)
+        if self._id_is_key:
+            # Without a history nothing else is needed.
+            job = KnownJob(text_of(key), None if self._current_array else 0)
+        else:
+            job = KnownJob(job_id)
         self._jobs.remember(key, job)
         return job
 
@@ -160,7 +187,7 @@ class Decoder:
             self._committed = (time - EPOCH).total_seconds() if isinstance(time, datetime) else None
         committed = self._committed
         if job is None:
-            return Event(position, (), committed, _skip(raw[OPERATION], raw))
+            return Event(position, (), committed, self._skip(raw))
         items = self._appended(raw, job) or self._others(raw, job, position, documents, earlier)
         return _new(Event, (position, items, committed, "" if items else "no_transition", STREAM))
 
@@ -173,9 +200,9 @@ class Decoder:
             return ()
         change = changes[0]
         array, _, index = change[PATH].partition(".")
-        if not index.isdecimal() or array != self._current_array or len(index) > MAX_INDEX_DIGITS:
+        if not index.isdecimal() or array != self._current_array or STATE not in change:
             return ()
-        if VALUE in change or REMOVED in change:
+        if len(index) > MAX_DIGITS:
             return ()
         item = make_transition(job.job_id, job.sequence, change, raw[DOCUMENT_KEY])
         job.sequence = item.sequence
@@ -196,6 +223,29 @@ class Decoder:
             return self._latest_states.items(raw, job, position, document)
         return self._history_changes.items(raw, job, position, document, earlier)
 
+    def _skip(self, raw: RawEvent) -> str:
+        """Note an event without transitions and return the reason that metrics use."""
+        operation = raw[OPERATION]
+        if operation == "delete":
+            document = f"document _id {_document_id(raw)}"
+            self._notes.add("a job was deleted: nothing is sent for it", document)
+            return "delete"
+        unusual = f"the operation {operation} on the collection: nothing is sent for it"
+        self._notes.add(_COLLECTION_OPERATIONS.get(operation, unusual))
+        return "collection"
+
+
+def _undecodable(raw: RawEvent, job: KnownJob | None, error: Exception) -> Event:
+    """Return the event with a dead letter; the next event of this job reads its document."""
+    if job is not None:
+        job.history = None
+    if isinstance(error, NotAnArray):
+        return dead_letter_of(raw, str(error))
+    logger.error("an event cannot be decoded: it is dead-lettered", exc_info=error)
+    return dead_letter_of(
+        raw, f"the bridge cannot decode it ({type(error).__name__}: {error!s:.200})"
+    )
+
 
 def _inserted(raw: RawEvent, job: KnownJob) -> Items:
     elements = [*raw.get(WHOLE_ARCHIVE, ()), *raw.get(WHOLE_HISTORY, ())]
@@ -206,13 +256,14 @@ def _inserted(raw: RawEvent, job: KnownJob) -> Items:
     return items
 
 
-def _skip(operation: str, raw: RawEvent) -> str:
-    """Log an event without transitions and return the reason that metrics use."""
-    if operation == "delete":
-        logger.warning(
-            "a job was deleted: nothing is sent for it; document _id %.100s", raw.get(DOCUMENT_KEY)
-        )
-        return "delete"
-    unusual = f"the operation {operation} on the collection: nothing is sent for it"
-    logger.warning("%s", _COLLECTION_OPERATIONS.get(operation, unusual))
-    return "collection"
+def dead_letter_of(raw: RawEvent, reason: str) -> Event:
+    """Return the event with a dead letter in place of its transitions."""
+    document = f"document _id {_document_id(raw)}" if DOCUMENT_KEY in raw else "_id unknown"
+    time = raw.get(WALL_TIME)
+    committed = (time - EPOCH).total_seconds() if isinstance(time, datetime) else None
+    poison = Poison(f"an event cannot be read: {document}; {reason}")
+    return Event(position_of_token(raw[TOKEN]), (poison,), committed)
+
+
+def _document_id(raw: RawEvent) -> str:
+    return escaped(str(raw.get(DOCUMENT_KEY)))[:100]

@@ -4,13 +4,14 @@ Optimised, because it runs once per message; tests/unit/test_hot_path.py counts 
 """
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any
 
 from bridge.model.transition import Poison, Transition, made_trans_id
 from bridge.mongo.event_fields import STATE, TIME, TRANS_ID
+from bridge.mongo.job_ids import MissingJobId
+from bridge.mongo.raw_text import escaped, is_utf8
 
 #: An element as events contain it: its state, time and identity by the names of event_fields.py.
 Element = dict[str, Any]
@@ -22,16 +23,6 @@ _FRACTIONS = ("+00:00", *(f".{millis:03}000+00:00" for millis in range(1, 1000))
 
 #: Makes a named tuple in half the time of its class.
 _new = tuple.__new__
-
-
-@dataclass(frozen=True, slots=True)
-class MissingJobId:
-    """Replaces a job id that cannot be found, with the reason."""
-
-    reason: str
-
-    def __str__(self) -> str:
-        return ""
 
 
 def make_transition(
@@ -58,6 +49,10 @@ def make_transition(
         return _poison(job_id, element, sequence, document_id)
     if not (isinstance(trans_id, str) and trans_id):
         trans_id = made_trans_id(job_id, sequence, state)
+    # Nearly every text is ASCII, which is known without reading it.
+    ascii_only = job_id.isascii() and state.isascii() and trans_id.isascii()
+    if not (ascii_only or is_utf8(job_id, state, trans_id)):
+        return _poison(job_id, element, sequence, document_id)
     return _new(Transition, (job_id, state, text + _FRACTIONS[millis], trans_id, sequence))
 
 
@@ -68,7 +63,12 @@ def make_latest(job_id: Any, element: Element, document_id: Any, nth: int = 0) -
         nth: how often the job was in this state before, at the same time.
     """
     state, time = element.get(STATE), element.get(TIME)
-    if not (isinstance(job_id, str) and isinstance(state, str) and isinstance(time, datetime)):
+    if not (
+        isinstance(job_id, str)
+        and isinstance(state, str)
+        and isinstance(time, datetime)
+        and is_utf8(job_id, state)
+    ):
         return _poison(job_id, element, None, document_id)
     text = time_text(time)
     trans_id = made_trans_id(job_id, f"{text} {nth}" if nth else text, state)
@@ -80,7 +80,7 @@ def make_poison(
 ) -> Poison:
     """Make a :class:`Poison` of an element as far as its fields are known."""
     return Poison(
-        f"{reason}; document _id {document_id!s:.100}",
+        f"{reason}; document _id {escaped(str(document_id)):.100}",
         _text(job_id),
         _text(element.get(STATE)),
         _text(element.get(TIME)),
@@ -129,29 +129,33 @@ def _hashable(value: Any) -> Hashable:
 
 
 def _poison(job_id: Any, element: Element, sequence: int | None, document_id: Any) -> Poison:
-    reason = _reason(job_id, element.get(STATE), element.get(TIME))
+    reason = _reason(job_id, element)
     return make_poison(reason, job_id, element, document_id, sequence)
 
 
-def _reason(job_id: Any, state: Any, time: Any) -> str:
+def _reason(job_id: Any, element: Element) -> str:
     if isinstance(job_id, MissingJobId):
         return job_id.reason
     for name, value, kind, expected in (
         ("job id", job_id, str, "text"),
-        ("state", state, str, "text"),
-        ("time", time, datetime, "a date"),
+        ("state", element.get(STATE), str, "text"),
+        ("time", element.get(TIME), datetime, "a date"),
     ):
         if value is None:
             return f"the {name} is missing"
         if not isinstance(value, kind):
             return f"the {name} is {type(value).__name__}, not {expected}"
+        if not is_utf8(value):
+            return f"the {name} is not UTF-8"
+    if not is_utf8(element.get(TRANS_ID)):
+        return "the trans_id is not UTF-8"
     raise AssertionError("called for a good transition")
 
 
 def _text(value: Any) -> str:
     if isinstance(value, datetime):
         return f"{value.isoformat()}+00:00"
-    return "" if value is None else str(value)
+    return "" if value is None else escaped(str(value))
 
 
 @lru_cache(256)

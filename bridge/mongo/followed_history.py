@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from bridge.model.profile import Profile
 from bridge.model.transition import BEFORE_FIRST, Poison, Transition
+from bridge.mongo.array_index import NotAnArray, parse_index
 from bridge.mongo.elements import Element, key_of, make_transition, unidentified
 from bridge.mongo.event_fields import (
     CHANGES,
@@ -20,9 +21,6 @@ from bridge.mongo.event_fields import (
     WHOLE_HISTORY,
 )
 
-#: An array index with more digits is not possible in a document of 16 MB.
-MAX_INDEX_DIGITS = 8
-
 Raw = Mapping[str, Any]
 
 
@@ -31,8 +29,7 @@ class Change(NamedTuple):
 
     Attributes:
         array: the field of the document.
-        place: the index of an element; None for a change of the whole array, and -1 if it is not an
-            index, because the document has no array there.
+        place: the index of an element; None for a change of the whole array.
         name: the changed field of the element, by its name in event_fields.py; empty for a new
             element.
         raw: the change as the event contains it.
@@ -58,7 +55,7 @@ class HistoryFields:
         }
 
     def changes(self, raw: Raw) -> list[Change]:
-        """Return the changes of an event in their order."""
+        """Return the changes of an event in their order; raises :class:`NotAnArray`."""
         if WHOLE_HISTORY in raw or WHOLE_ARCHIVE in raw:
             wholes = {self._archive: WHOLE_ARCHIVE, self._current: WHOLE_HISTORY}
             return [
@@ -72,8 +69,7 @@ class HistoryFields:
         digits, _, name = rest.partition(".")
         if not digits:
             return Change(array, None, "", raw)
-        possible = digits.isdecimal() and digits.isascii() and len(digits) <= MAX_INDEX_DIGITS
-        return Change(array, int(digits) if possible else -1, self._names.get(name, name), raw)
+        return Change(array, parse_index(digits), self._names.get(name, name), raw)
 
 
 class FollowedHistory:
@@ -111,7 +107,7 @@ class FollowedHistory:
                 continue
             if change.place is None:
                 _change_array(elements, change.raw)
-            elif change.place >= 0:
+            else:
                 _change_element(elements, change.place, change.name, change.raw)
         self._removed = before - self._keys()
 
@@ -150,8 +146,10 @@ def element_of(change: Raw) -> Element:
 def _change_array(elements: list[Element | None], change: Raw) -> None:
     if SIZE in change:
         del elements[change[SIZE] :]
-    else:
+    elif ELEMENTS in change or REMOVED in change or change.get(VALUE, ...) is None:
         elements[:] = change.get(ELEMENTS, ())
+    else:
+        raise NotAnArray("its history is not an array")
 
 
 def _change_element(elements: list[Element | None], index: int, name: str, change: Raw) -> None:

@@ -10,11 +10,12 @@ dead-lettered.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bridge.logs import BatchNotes
 from bridge.model.position import Position
 from bridge.model.profile import Profile
 from bridge.model.transition import BEFORE_FIRST, Poison, Transition
 from bridge.mongo.client import Document
-from bridge.mongo.elements import Element, MissingJobId, make_poison, make_transition
+from bridge.mongo.elements import Element, make_poison, make_transition
 from bridge.mongo.event_fields import (
     CHANGED_ID,
     DOCUMENT_KEY,
@@ -29,15 +30,16 @@ from bridge.mongo.event_fields import (
 )
 from bridge.mongo.followed_history import Change, FollowedHistory, HistoryFields, element_of
 from bridge.mongo.job_documents import JobDocuments
+from bridge.mongo.job_ids import MissingJobId
 from bridge.mongo.job_lookup import JobLookup
 from bridge.mongo.known_jobs import KnownJob, cache_key
+from bridge.mongo.raw_text import escaped
 
 #: Elements remembered for each job; a job with more is read again.
 _MAX_REMEMBERED = 1000
 #: The hexadecimal digits of a token that contain its cluster time.
 _TIME_DIGITS = 18
 _FIELDS = (STATE, TIME, TRANS_ID)
-_NO_INDEX = -1
 
 _DELETED = MissingJobId("the job was deleted before its id could be looked up")
 _OTHER = MissingJobId("the document of this job no longer contains the transition")
@@ -52,16 +54,24 @@ class HistoryChanges:
     Args:
         start: where the stream starts. The earlier events of a transaction that it starts inside
             of are not known.
+        notes: collects the warnings of a batch.
     """
 
     def __init__(
-        self, profile: Profile, documents: JobDocuments, lookup: JobLookup, start: Position
+        self,
+        profile: Profile,
+        documents: JobDocuments,
+        lookup: JobLookup,
+        *,
+        start: Position,
+        notes: BatchNotes,
     ) -> None:
         self._fields = HistoryFields(profile)
         self._current = profile.transitions_field
         self._documents = documents
         self._lookup = lookup
         self._start = start
+        self._notes = notes
 
     def items(
         self,
@@ -80,8 +90,6 @@ class HistoryChanges:
         changes = self._fields.changes(raw)
         if not changes:
             return ()
-        if any(change.place == _NO_INDEX for change in changes):
-            return [_not_an_array(job.job_id, raw[DOCUMENT_KEY])]
         if job.sequence is None and (appended := self._appended(raw, job, document, changes)):
             return appended
         if job.history is None:
@@ -103,7 +111,7 @@ class HistoryChanges:
         first = changes[0]
         if document is None or len(changes) > 1 or first.array != self._current or first.name:
             return ()
-        if first.place is None or first.place < 0:
+        if first.place is None:
             return ()
         image = _Image(self._documents, document)
         found = image.find(element_of(first.raw))
@@ -146,6 +154,12 @@ class HistoryChanges:
         """Return the elements that the event or the document contains whole."""
         image = self._image(raw[DOCUMENT_KEY], position, document)
         elements = list(_elements_of(changes))
+        if any(change.place is None and ELEMENTS in change.raw for change in changes):
+            self._notes.add(
+                "a history was rewritten, and MongoDB no longer has it as it was before: all its "
+                "transitions are sent; consumers recognise repeats by trans_id",
+                f"document _id {escaped(str(raw[DOCUMENT_KEY])):.100}",
+            )
         found = [image.find(element) if image else None for element, _ in elements]
         if job.sequence is None and not isinstance(job.job_id, str):
             known = image is not None and any(place is not None for place in found)
@@ -262,7 +276,3 @@ def _unknown(job_id: Any, element: Element, document_id: Any) -> Poison:
         element,
         document_id,
     )
-
-
-def _not_an_array(job_id: Any, document_id: Any) -> Poison:
-    return make_poison("the history is not an array", job_id, {}, document_id)

@@ -1,12 +1,9 @@
 """Reads the history of a job from its document."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from math import nan
 from typing import Any
-
-from bson.objectid import ObjectId
 
 from bridge.model.job_history import JobHistory
 from bridge.model.profile import Profile
@@ -14,6 +11,8 @@ from bridge.model.transition import BEFORE_FIRST, Poison, Transition
 from bridge.mongo.client import Document
 from bridge.mongo.elements import EPOCH, Element, make_latest, make_transition, parse_time
 from bridge.mongo.event_fields import STATE, TIME, TRANS_ID
+from bridge.mongo.job_ids import find_by_document_id, text_of
+from bridge.mongo.raw_text import escaped, is_utf8
 
 #: Kinds of update times in MongoDB's sort order.
 NUMBER, DATE = "n", "t"
@@ -40,9 +39,6 @@ NO_TIME: Sequence[Document] = (
         ]
     },
 )
-
-#: A text that may represent an integer of 64 bits.
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 
 
 class JobDocuments:
@@ -75,27 +71,26 @@ class JobDocuments:
             kind = DATE if isinstance(updated, datetime) else NUMBER
             cursor = recovery_cursor_of(kind, seconds)
         document_id = document.get("_id")
+        name = escaped(str(document_id))[:100]
         if self._profile.transitions_field is None:
             latest = {STATE: document.get(self._profile.state_field), TIME: time or updated}
             items = [make_latest(job_id, latest, document_id)]
-            return JobHistory(_text(job_id), items, [], seconds, cursor)
+            return JobHistory(_text(job_id), items, [], seconds, cursor, name)
         elements = self.elements(document)
         items = transitions_of(job_id, map(self.shaped, elements), document_id)
-        return JobHistory(_text(job_id), items, elements, seconds, cursor)
+        return JobHistory(_text(job_id), items, elements, seconds, cursor, name)
 
     def by_job(self, job_ids: Sequence[str]) -> Document:
         """Return the query for jobs by their ids."""
         field = self._profile.id_field
         if field != "_id":
-            return {field: {"$in": list(job_ids)}}
-        object_ids = [ObjectId(job_id) for job_id in job_ids if ObjectId.is_valid(job_id)]
-        integers = [int(job_id) for job_id in job_ids if _INTEGER.fullmatch(job_id)]
-        return {"_id": {"$in": [*job_ids, *object_ids, *integers]}}
+            return {field: {"$in": [job_id for job_id in job_ids if is_utf8(job_id)]}}
+        return find_by_document_id(job_ids)
 
     def job_id(self, document: Document) -> Any:
         """Return the job id in a document; a value that is not text cannot be sent."""
         job_id: Any = document.get(self._profile.id_field)
-        return str(job_id) if self._profile.id_field == "_id" else job_id
+        return text_of(job_id) if self._profile.id_field == "_id" else job_id
 
     def elements(self, document: Document) -> Sequence[Any]:
         """Return the elements of the archive, and then those of the current history.
@@ -155,4 +150,4 @@ def parse_recovery_cursor(cursor: str) -> tuple[str, float]:
 
 
 def _text(job_id: Any) -> str:
-    return job_id if isinstance(job_id, str) else ""
+    return job_id if isinstance(job_id, str) and is_utf8(job_id) else ""

@@ -126,10 +126,11 @@ class JobHistoryReader:
         field = self._profile.updated_field
         if self._profile.transitions_field is None or field is None:
             return ""
-        job = next(self.by_ids([delivered.job_id]), None)
-        if job is not None:
-            older = job.updated is not None and job.updated < unix_time_of(delivered)
-            if not older or _contains(job, delivered):
+        # Several: their ids are values of different types with the same text.
+        if jobs := list(self.by_ids([delivered.job_id])):
+            moment = unix_time_of(delivered)
+            older = all(job.updated is not None and job.updated < moment for job in jobs)
+            if not older or any(_contains(job, delivered) for job in jobs):
                 return ""
             return (
                 f"ends with the state {delivered.state} of job {delivered.job_id:.100}, at "

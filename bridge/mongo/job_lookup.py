@@ -10,6 +10,7 @@ from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
 from bridge.model.position import ClusterTime
+from bridge.mongo import raw_text
 from bridge.mongo.client import Document
 from bridge.mongo.known_jobs import cache_key
 
@@ -62,7 +63,7 @@ class JobLookup:
         self.lookups += 1
         command = {
             "find": self._collection.name,
-            "filter": {"_id": key},
+            "filter": raw_text.query({"_id": key}),
             "projection": self._fields,
             "limit": 1,
             "readConcern": {"level": "snapshot", "atClusterTime": Timestamp(*time)},
@@ -84,7 +85,7 @@ class JobLookup:
         # A batch size above the number of documents avoids a getMore. The default is 101 documents,
         # and an exactly full batch may be followed by an empty one.
         documents = collection.find(
-            {"_id": {"$in": list(keys)}}, self._fields, batch_size=len(keys) + 1
+            raw_text.query({"_id": {"$in": list(keys)}}), self._fields, batch_size=len(keys) + 1
         ).to_list()
         return {cache_key(document["_id"]): document for document in documents}
 

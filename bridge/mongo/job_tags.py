@@ -13,6 +13,7 @@ from bridge.model.transition import Poison, Transition, has_made_trans_id
 from bridge.mongo.client import Document
 from bridge.mongo.errors import translated
 from bridge.mongo.job_documents import NO_TIME, JobDocuments, utc_datetime
+from bridge.mongo.raw_text import escaped
 from bridge.mongo.tag_queries import (
     Item,
     Items,
@@ -118,7 +119,7 @@ class JobTags:
                 "job %.100s is in state %.100s, but its history ends with %.100s: the latter is "
                 "sent once, and the tag stays; correct the state or the history",
                 last.job_id,
-                state,
+                escaped(str(state)),
                 last.state,
             )
         return self._inconsistent[last]

@@ -4,9 +4,9 @@ from collections.abc import Hashable
 from datetime import datetime
 from typing import Any
 
-import bson
 from bson.objectid import ObjectId
 
+from bridge.mongo import raw_text
 from bridge.mongo.followed_history import FollowedHistory
 
 #: Far more jobs than run at once. The limit keeps memory constant however many jobs follow.
@@ -109,4 +109,4 @@ def cache_key(key: Any) -> Hashable:
     if kind is ObjectId:
         binary: bytes = key.binary
         return binary
-    return key if kind is str else bson.encode({"_id": key})
+    return key if kind is str else raw_text.encode({"_id": key})

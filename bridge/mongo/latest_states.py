@@ -8,7 +8,7 @@ from bridge.model.position import Position
 from bridge.model.profile import Profile
 from bridge.model.transition import Poison, Transition
 from bridge.mongo.client import Document
-from bridge.mongo.elements import MissingJobId, make_latest, parse_time
+from bridge.mongo.elements import make_latest, parse_time
 from bridge.mongo.event_fields import (
     DOCUMENT_KEY,
     OPERATION,
@@ -19,6 +19,7 @@ from bridge.mongo.event_fields import (
     WALL_TIME,
 )
 from bridge.mongo.job_documents import JobDocuments
+from bridge.mongo.job_ids import MissingJobId
 from bridge.mongo.job_lookup import JobLookup
 from bridge.mongo.known_jobs import KnownJob, StatesAtTime, cache_key
 

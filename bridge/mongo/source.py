@@ -23,6 +23,7 @@ from bridge.mongo.known_jobs import KnownJobs
 from bridge.mongo.stages import fingerprint, shaping_stages
 from bridge.mongo.tag_sweep import TagSweep
 from bridge.mongo.transition_tags import TransitionTags
+from bridge.mongo.unreadable_event import Shaping
 from bridge.settings import Settings
 
 
@@ -42,6 +43,7 @@ class MongoSource:
         self.cluster = Cluster(client)
         self._stream_client = stream_client(settings)
         self._history_client = history_client(settings)
+        self._shaping = Shaping(shaping_stages(profile))
         self.lookup = JobLookup(self._collection(client), JobDocuments(profile).fields)
         self._jobs = KnownJobs()
         self.history = JobHistoryReader(self._collection(self._history_client), profile)
@@ -108,7 +110,7 @@ class MongoSource:
         """
         return ChangeStream(
             self._collection(self._stream_client),
-            shaping_stages(self.profile),
+            self._shaping,
             Decoder(self.profile, self._jobs, self.lookup, start=start),
             start=start,
             wake=wake,

@@ -13,6 +13,7 @@ from tests.support.command import (
 from tests.support.job_writer import JobWriter
 from tests.support.servers.kafka import Kafka
 from tests.support.servers.mongo import Client
+from tests.support.servers.versions import kafka_version
 
 
 def document_ids(client: Client, name: str) -> list[object]:
@@ -26,13 +27,17 @@ def test_check_says_what_is_well_and_changes_nothing(
     settings: GivenSettings, jobs: JobWriter, client: Client, database: str, topic: str
 ) -> None:
     assert jobs.collection.name == "jobs"
+    bootstrap = settings["kafka.bootstrap_servers"]
     ended = run_command("check", settings=settings)
 
     assert ended.code == 0 and ended.err == ""
     lines = ended.out.splitlines()
     assert all(line.startswith("ok ") for line in lines)
+    broker = ".".join(kafka_version().split(".")[:2])
     for words in (
         "replica set rs0/",
+        f", version {client.server_info()['version']}",
+        f"{bootstrap}, version {broker}",
         f"{database}.jobs exists",
         f"may read the change stream of {database}.jobs",
         "may look up job ids",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from tests.support.servers.kafka import Kafka, required
 from tests.support.servers.mongo import MongoDeployment
 from tests.support.servers.proxy import TcpProxy
 from tests.support.servers.records import read
+from tests.support.servers.versions import kafka_version, mongod_is_chosen, mongod_version
 
 OWNER = """
 import sys, time
@@ -39,6 +41,20 @@ with Broker(Path(sys.argv[1])) as broker:
 def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoDeployment]:
     with MongoDeployment(tmp_path_factory.mktemp("three"), nodes=3) as server:
         yield server
+
+
+def test_mongod_has_the_chosen_version(mongo: MongoDeployment) -> None:
+    if not mongod_is_chosen():
+        pytest.skip("JOB_BRIDGE_MONGOD names a program of any version")
+    with mongo.client(0) as client:
+        assert client.admin.command("buildInfo")["version"] == mongod_version()
+
+
+def test_kafka_has_the_chosen_version(kafka: Kafka) -> None:
+    """Clients can infer only the first two numbers; the broker's log contains all."""
+    log = (kafka.folder / "kafka.log").read_text()
+
+    assert set(re.findall(r"Kafka version: (\S+)", log)) == {kafka_version()}
 
 
 def test_a_step_down_elects_another_node(three: MongoDeployment) -> None:

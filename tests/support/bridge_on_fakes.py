@@ -139,7 +139,8 @@ class FakeKafka:
         self.producers: list[FakeProducer] = []
         self.open_producers = 0
         self.before_open: Callable[[], None] = lambda: None
-        self.driver = KafkaDriver("fake", "1", cast(Any, self._sink), cast(Any, None), cast(Any, 0))
+        unused = cast(Any, None)
+        self.driver = KafkaDriver("fake", "1", cast(Any, self._sink), unused, unused, unused)
 
     @contextmanager
     def _sink(
@@ -199,7 +200,7 @@ class BridgeOnFakes:
         }
         for name, replacement in replacements.items():
             monkeypatch.setattr(module, name, replacement)
-        self.settings = settings(kafka__topic="jobs", **options)
+        self.settings = settings(kafka__topic="jobs", mongo__database="db", **options)
         self.bridge = Bridge(self.settings, self.clock)
 
     def _make_pulse(self, clock: FakeClock, keeper: Keeper) -> Pulse:

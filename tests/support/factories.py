@@ -129,6 +129,6 @@ def inserted(number: int, *elements: Raw, key: Any = "key", job_id: Any = "job-0
 
 
 def pushed(number: int, index: int, fields: Raw | None = None, *, key: Any = "key") -> Raw:
-    """The event of one more element of the history."""
+    """The event of a new element at the end of the history."""
     changed = {"k": f"transition_times.{index}", **(element(index) if fields is None else fields)}
-    return shaped(number, "update", key, n=changed.get("s"), t=[changed])
+    return shaped(number, "update", key, t=[changed])

@@ -15,17 +15,16 @@ import bridge
 from bridge.clock import SystemClock
 from bridge.model.message import MessageFormat
 from bridge.model.policy import CheckpointPolicy, DeadLetterBrake
-from bridge.model.profile import PROFILES
 from bridge.model.transition import Batch
 from bridge.model.window import Delivery, Sending, Window
-from bridge.mongo.decoder import OPTIONS, Decoder
-from bridge.mongo.job_id_cache import JobIdCache
+from bridge.mongo.decoder import OPTIONS
 from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.loop import Loop, LoopContext
 from bridge.pipeline.metered_sink import MeteredSink
 from bridge.pipeline.progress import Progress
 from bridge.pipeline.publisher import Publisher
 from bridge.pipeline.pulse import Pulse
+from tests.support.decoding import decoder
 from tests.support.factories import at, checkpoint, inserted, pushed
 from tests.support.fakes import FakeStore, InlineExecutor, SharedCheckpoint
 
@@ -46,7 +45,7 @@ class BsonStream:
                 pushed(len(raws) + 1 + number, index, key=key) for number, key in enumerate(keys)
             ]
         self._data: bytes | None = b"".join(bson.encode(raw) for raw in raws)
-        self._decoder = Decoder(PROFILES["cts"], JobIdCache(lambda _: []))
+        self._decoder = decoder()
 
     def read(self) -> Batch | None:
         data, self._data = self._data, None

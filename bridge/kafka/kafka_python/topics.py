@@ -7,6 +7,7 @@ from typing import Any
 from kafka import KafkaAdminClient
 from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.protocol.broker_version_data import infer_broker_version_from_api_versions
 
 from bridge.errors import Misconfigured
 from bridge.kafka.kafka_python.client import connection, make_client, make_latest_warning
@@ -47,6 +48,16 @@ class KafkaPythonTopics:
             existing_names = [name for name in names if name in existing]
             configs = _describe_configs(admin, existing_names)
         return {name: _topic(existing[name], configs.get(name, {})) for name in existing_names}
+
+    def broker_version(self) -> str:
+        """Return the first two numbers of a broker's version, as in 4.2.
+
+        A broker does not report its version: kafka-python infers it from the supported requests.
+        A newer broker than kafka-python knows counts as the newest known.
+        """
+        with self._admin() as admin:
+            version = infer_broker_version_from_api_versions(admin.api_versions())
+        return ".".join(map(str, version))
 
     def create(self, names: Mapping[str, int], replicas: int) -> list[str]:
         with self._admin() as admin:

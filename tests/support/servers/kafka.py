@@ -36,31 +36,31 @@ from bridge.demo.servers.process import (
     listening,
     poll,
 )
+from tests.support.servers.cache import CACHE
 from tests.support.servers.frozen import freeze, thaw
-from tests.support.servers.kafka_libraries import CACHE, libraries
+from tests.support.servers.jvm import JVM, LOGGING
+from tests.support.servers.kafka_libraries import libraries
 from tests.support.servers.proxy import TcpProxy
 from tests.support.servers.records import TopicRecord, read
+from tests.support.servers.versions import kafka_is_chosen, kafka_version
 
 START_SECONDS = 90
 TOPIC_SECONDS = 90
 RECORDING_SECONDS = 120
 REQUEST_MILLIS = 10_000
 _NUMBERS = itertools.count(60_001)
-#: A fast start matters more than peak speed; the heap suffices for tests.
-JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
-LOGGING = (
-    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-    "-Dorg.slf4j.simpleLogger.showDateTime=true",
-)
 
 
 def required() -> None:
-    """Skip the test, with a reason, where there is no Java or Maven; fail where ``CI`` is set."""
+    """Skip the test, with a reason, where there is no Java or Maven.
+
+    Fails where ``CI`` is set, or where a version of Kafka was chosen.
+    """
     missing = [program for program in ("java", "mvn") if shutil.which(program) is None]
     if not missing:
         return
     reason = f"Apache Kafka needs {' and '.join(missing)} on the path"
-    if os.environ.get("CI"):
+    if os.environ.get("CI") or kafka_is_chosen():
         pytest.fail(reason)
     pytest.skip(reason)
 
@@ -71,12 +71,12 @@ def class_archive() -> Path:
     Recorded once by a broker that starts and stops, by one process at a time. A JVM that cannot
     record or share classes starts without them.
     """
-    CACHE.parent.mkdir(exist_ok=True)
-    archive = CACHE.with_name(f"{CACHE.name}.jsa")
+    CACHE.mkdir(exist_ok=True)
+    archive = CACHE / f"kafka-{kafka_version()}.jsa"
     with archive.with_suffix(".jsa.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not archive.is_file():
-            with tempfile.TemporaryDirectory(dir=CACHE.parent) as folder:
+            with tempfile.TemporaryDirectory(dir=CACHE) as folder:
                 recorded = Path(folder) / archive.name
                 with _RecordingKafka(Path(folder) / "kafka", recorded):
                     pass

@@ -10,7 +10,8 @@ from pathlib import Path
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from bridge.demo.servers.process import Child, free_ports, poll
-from tests.support.servers.kafka import JVM, LOGGING, Kafka
+from tests.support.servers.jvm import JVM, LOGGING
+from tests.support.servers.kafka import Kafka
 from tests.support.servers.kafka_libraries import libraries
 
 NODE = 2

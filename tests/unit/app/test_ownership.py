@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bridge.app.ownership import Ownership
 from bridge.app.starting_point import Start
 from bridge.checkpoint.none import NullCheckpointStore
-from bridge.errors import BridgeError, Fenced, NotPermitted, Retryable
+from bridge.errors import BridgeError, CheckpointUnusable, Fenced, NotPermitted, Retryable
 from bridge.model.policy import CheckpointPolicy
 from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.progress import Progress
@@ -25,7 +27,7 @@ class OwnershipScenario:
         self.clock = FakeClock()
         self.shelf = SharedCheckpoint(self.clock)
         self.store = FakeStore(self.shelf)
-        self.ownership = Ownership(self.store)
+        self.ownership = Ownership(self.store, "db.jobs")
 
     def own(self, position: int = 0) -> Progress:
         """Acquire the checkpoint, and settle up to ``position`` without storing it."""
@@ -57,6 +59,35 @@ def test_another_owner_is_named(scenario: OwnershipScenario) -> None:
     assert FakeStore(scenario.shelf).acquire() == ""
 
     assert scenario.ownership.acquire() == "another bridge owns the checkpoint 'bridge'"
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_checkpoint_of_another_collection_is_refused(
+    scenario: OwnershipScenario, running: bool
+) -> None:
+    """Also while another bridge owns it: a standby would wait for a position it cannot use."""
+    owner = FakeStore(scenario.shelf)
+    owner.acquire()
+    owner.save(replace(checkpoint(3), namespace="db.pipeline-jobs"))
+    if not running:
+        owner.release()
+    before = dict(scenario.shelf.record or {})
+
+    with pytest.raises(CheckpointUnusable, match=r"'bridge' belongs to db\.pipeline-jobs") as error:
+        scenario.ownership.acquire()
+
+    assert "its own checkpoint.name" in str(error.value)
+    assert "token" not in str(error.value), "the position is another bridge's"
+    assert (scenario.shelf.record, scenario.shelf.epoch) == (before, 1)
+    assert scenario.store.epoch == 0
+
+
+def test_a_standby_leaves_damage_to_the_owner(scenario: OwnershipScenario) -> None:
+    owner = FakeStore(scenario.shelf)
+    owner.acquire()
+    scenario.shelf.record = {"format": 1}
+
+    assert scenario.ownership.acquire().startswith("another bridge")
 
 
 def test_nothing_is_kept_before_it_is_owned(scenario: OwnershipScenario) -> None:
@@ -181,7 +212,7 @@ def test_a_failed_release_is_no_error(
 
 
 def test_a_mode_without_positions_needs_no_owner() -> None:
-    ownership = Ownership(NullCheckpointStore("bridge"))
+    ownership = Ownership(NullCheckpointStore("bridge"), "db.jobs")
 
     assert ownership.acquire() == ""
     ownership.keep()

@@ -17,11 +17,14 @@ from bridge.model.cluster_identity import ClusterIdentity
 from bridge.model.gap import Gap
 from bridge.model.position import ClusterTime, Position, position_before
 from bridge.model.transition import Transition
-from tests.support.factories import BASE, at, checkpoint, checkpoint_at, token
+from tests.support.factories import BASE, at, checkpoint, checkpoint_at, token, transition
 
 UINT32 = st.integers(0, 2**32 - 1)
 TIMES = st.builds(ClusterTime, UINT32, UINT32)
 TEXT = st.text(max_size=30)
+CURSORS = st.builds(
+    "{}{:016x}".format, st.sampled_from("nt"), st.integers(0, 253_402_300_799 * 10**6)
+)
 
 
 def with_token(time: ClusterTime, rest: str) -> Position:
@@ -35,11 +38,11 @@ POSITIONS = TIMES.map(position_before) | st.builds(
 )
 SECONDS = st.floats(0, 1e12)
 GAPS = st.builds(Gap, st.none() | SECONDS, POSITIONS, SECONDS, st.none() | SECONDS)
-TRANSITIONS = st.builds(Transition, TEXT, TEXT, TEXT, TEXT, st.none() | st.integers(0, 10_000))
+TRANSITIONS = st.builds(Transition, TEXT, TEXT, TEXT, TEXT, st.none())
 CHECKPOINTS = st.builds(
     Checkpoint,
     TEXT,
-    POSITIONS | st.builds(Position._replace, POSITIONS, recovery_cursor=TEXT),
+    POSITIONS | st.builds(Position._replace, POSITIONS, recovery_cursor=CURSORS),
     st.integers(0, 2**63 - 1),
     st.integers(0, 2**63 - 1),
     TEXT,
@@ -61,6 +64,24 @@ VALUES = st.recursive(
 @given(CHECKPOINTS)
 def test_a_record_comes_back_as_it_was(valid: Checkpoint) -> None:
     assert checkpoint_of(json.loads(json.dumps(valid.record())), "here") == valid
+
+
+@given(CHECKPOINTS, st.integers(0, 2**53))
+def test_a_delivered_sequence_is_not_stored(valid: Checkpoint, sequence: int) -> None:
+    """A bridge before 0.3 refuses a number of 32 bits or more in its place."""
+    delivered = transition(3, "job-1")
+    record = replace(valid, delivered=delivered._replace(sequence=sequence)).record()
+
+    assert record["delivered"]["sequence"] is None
+    assert checkpoint_of(record, "here").delivered == delivered._replace(sequence=None)
+
+
+@pytest.mark.parametrize("number", [0, 7, 2**31 - 1])
+def test_an_old_record_with_a_sequence_is_read(number: int) -> None:
+    record = replace(checkpoint(), delivered=transition(3)).record()
+    record["delivered"]["sequence"] = number
+
+    assert checkpoint_of(record, "here").delivered == transition(3)._replace(sequence=None)
 
 
 @given(CHECKPOINTS, st.data())
@@ -124,6 +145,10 @@ def test_a_record_without_a_field_is_damaged(name: str) -> None:
         ("saved_at", "now"),
         ("saved_at", 10**400),
         ("name", b"x"),
+        ("place", "t1"),
+        ("place", "x" + "0" * 16),
+        ("place", "t" + "f" * 16),
+        ("place", "t" + "0" * 5000),
     ],
 )
 def test_a_field_of_another_kind_is_damage(name: str, value: object) -> None:

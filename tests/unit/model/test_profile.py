@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from bridge.model.profile import Profile, namespace_of, profile_of
+import pytest
+
+from bridge.errors import Misconfigured
+from bridge.model.profile import PROFILES, Profile, namespace_of, profile_of
 from tests.support.factories import settings
 
 
 def test_the_job_service_is_the_default() -> None:
     assert profile_of(settings()) == Profile(
-        "jobs", "id", "state", "transition_times", "_update_time"
+        "jobs",
+        "id",
+        "state",
+        "transition_times",
+        "_update_time",
+        archive_field="trans_history",
     )
     assert namespace_of(settings()) == "cdmtaskservice.jobs"
 
@@ -38,6 +46,30 @@ def test_a_custom_profile_comes_from_the_settings() -> None:
     )
 
     assert profile_of(config) == Profile("jobs", "key", "status", "log", None, "to", "when", "uid")
+
+
+def test_a_custom_profile_may_have_an_archive() -> None:
+    config = settings(
+        jobs__profile="custom",
+        jobs__id_field="key",
+        jobs__state_field="status",
+        jobs__transitions_field="log",
+        jobs__archive_field="old",
+    )
+
+    assert profile_of(config).history_fields == ("old", "log")
+
+
+def test_a_history_is_read_oldest_first() -> None:
+    assert PROFILES["cts"].history_fields == ("trans_history", "transition_times")
+    assert PROFILES["ee2"].history_fields == ()
+
+
+def test_a_tag_may_not_replace_the_archive() -> None:
+    config = settings(delivery__mode="background-jobs", sweep__job_tag="trans_history")
+
+    with pytest.raises(Misconfigured, match="trans_history is a field that the service uses"):
+        profile_of(config)
 
 
 def test_a_custom_profile_may_have_no_history() -> None:

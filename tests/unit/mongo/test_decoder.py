@@ -1,24 +1,28 @@
-"""Decodes shaped change events, unusual documents included."""
+"""Decodes shaped change events of known jobs, unusual elements included."""
 
 from __future__ import annotations
 
 import logging
-from copy import deepcopy
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from bson import Code, Decimal128, ObjectId
 from bson.datetime_ms import DatetimeMS
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.model.position import ClusterTime
-from bridge.model.profile import PROFILES
 from bridge.model.transition import Poison, Transition, made_trans_id
-from bridge.mongo.decoder import Decoder, position_of_token
-from bridge.mongo.job_id_cache import JobIdCache
-from tests.support.decoding import decoded, item
+from bridge.mongo.decoder import position_of_token
+from tests.support.decoding import (
+    FakeLookup,
+    decoded,
+    decoder_after_insert,
+    item,
+    item_after_insert,
+    items_of,
+    sequence_of,
+)
 from tests.support.factories import (
     BASE,
     NAIVE_NOON,
@@ -34,7 +38,7 @@ from tests.support.factories import (
 
 def test_an_insert_gives_its_first_transition() -> None:
     assert item(inserted(1, element(0))) == Transition(
-        "job-0", "created", NOON.isoformat(), "t-0", 0
+        "job-0", "created", NOON.isoformat(), "t-0", sequence_of(0)
     )
 
 
@@ -42,17 +46,45 @@ def test_an_insert_may_have_several_transitions() -> None:
     (event,) = decoded(inserted(1, element(0), element(1)))
 
     assert [(item.state, item.sequence) for item in event.items] == [
-        ("created", 0),
-        ("download_submitted", 1),
+        ("created", sequence_of(0)),
+        ("download_submitted", sequence_of(1)),
     ]
+
+
+def test_an_inserted_archive_precedes_the_history() -> None:
+    (event,) = decoded(inserted(1, element(2)) | {"h": [element(0), element(1)]})
+
+    assert [item.trans_id for item in event.items] == ["t-0", "t-1", "t-2"]
 
 
 def test_a_new_element_is_a_transition() -> None:
     expected = Transition(
-        "job-0", "job_submitted", (NOON + timedelta(milliseconds=3)).isoformat(), "t-3", 3
+        "job-0",
+        "job_submitted",
+        (NOON + timedelta(milliseconds=3)).isoformat(),
+        "t-3",
+        sequence_of(3),
     )
 
-    assert item(pushed(1, 3)) == expected
+    assert item_after_insert(pushed(1, 3)) == expected
+
+
+def test_new_elements_of_known_jobs_need_no_look_up() -> None:
+    lookup = FakeLookup()
+    decoder = decoder_after_insert(element(0), lookup=lookup)
+
+    items = items_of(decoder, *(pushed(n, n) for n in range(1, 9)))
+
+    assert [item.sequence for item in items] == [sequence_of(n) for n in range(1, 9)]
+    assert (lookup.lookups, lookup.times) == (0, [])
+
+
+def test_a_sequence_grows_though_times_do_not() -> None:
+    decoder = decoder_after_insert(element(5))
+
+    items = items_of(decoder, pushed(1, 1, element(3)), pushed(2, 2, element(5, i="x")))
+
+    assert [item.sequence for item in items] == [sequence_of(5) + 1, sequence_of(5) + 2]
 
 
 @given(st.datetimes())
@@ -67,194 +99,78 @@ def test_times_have_the_isoformat_of_python(time: datetime) -> None:
     )
 
 
-def test_elements_are_sorted_by_index() -> None:
-    raw = shaped(1, "update", t=[{"k": f"transition_times.{n}", **element(n)} for n in (10, 2, 9)])
-
-    (event,) = decoded(raw)
-
-    assert [item.sequence for item in event.items] == [2, 9, 10]
-
-
-@pytest.mark.parametrize(
-    "path", ["transition_times.0.notes", "transition_times.x", "transition_times.1.more.deep"]
-)
-def test_a_document_inside_an_element_is_ignored(path: str) -> None:
-    (event,) = decoded(shaped(1, "update", t=[{"k": path, "s": "error"}]))
-
-    assert (event.items, event.skipped) == ((), "no_transition")
-
-
-def test_a_rewritten_history_is_sent_whole(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
-        (event,) = decoded(shaped(1, "update", t=[], a=[element(0), element(1)]))
-
-    assert [item.sequence for item in event.items] == [0, 1]
-    assert "all 2 transitions are sent again" in caplog.text
-
-
-def test_a_replaced_document_gives_its_whole_history() -> None:
-    (event,) = decoded(shaped(1, "replace", j="job-9", t=[], a=[element(0)]))
-
-    assert event.items[0].job_id == "job-9"
-
-
-def test_an_element_rewritten_in_place_is_a_transition() -> None:
-    raw = shaped(
-        5,
-        "update",
-        n="download_submitted",
-        t=[
-            {"k": "transition_times.0.state", "v": "download_submitted"},
-            {"k": "transition_times.0.time", "v": NAIVE_NOON},
-            {"k": "transition_times.0.trans_id", "v": "again"},
-        ],
-    )
-
-    assert item(raw) == Transition("job-0", "download_submitted", NOON.isoformat(), "again", 0)
-
-
-def test_an_unchanged_time_is_replaced_by_the_commits() -> None:
-    raw = shaped(
-        5,
-        "update",
-        n="download_submitted",
-        t=[{"k": "transition_times.0.trans_id", "v": "again"}],
-    )
-
-    assert item(raw) == Transition(
-        "job-0", "download_submitted", (NOON + timedelta(seconds=5)).isoformat(), "again", 0
-    )
-
-
-def test_a_new_time_alone_is_not_a_transition() -> None:
-    (event,) = decoded(shaped(1, "update", t=[{"k": "transition_times.0.time", "v": NAIVE_NOON}]))
-
-    assert event.items == ()
-
-
 def test_an_unknown_state_passes_through() -> None:
-    assert item(pushed(1, 1, element(1, "paused"))).state == "paused"
+    assert item_after_insert(pushed(1, 1, element(1, "paused"))).state == "paused"
 
 
 def test_a_repeated_state_is_two_transitions() -> None:
-    first, second = decoded(pushed(1, 1, element(1, "error")), pushed(2, 2, element(2, "error")))
+    first, second = items_of(
+        decoder_after_insert(element(0)),
+        pushed(1, 1, element(1, "error")),
+        pushed(2, 2, element(2, "error")),
+    )
 
-    assert [first.items[0].trans_id, second.items[0].trans_id] == ["t-1", "t-2"]
+    assert [first.trans_id, second.trans_id] == ["t-1", "t-2"]
 
 
 @pytest.mark.parametrize("missing", [..., None, "", 7])
 def test_a_missing_trans_id_is_made_reproducibly(missing: object) -> None:
     raw = pushed(1, 4, element(4, "complete", i=missing))
+    made = made_trans_id("job-0", sequence_of(4), "complete")
 
-    assert item(raw).trans_id == item(raw).trans_id == made_trans_id("job-0", 4, "complete")
+    assert item_after_insert(raw).trans_id == item_after_insert(raw).trans_id == made
 
 
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"s": ...}, "the state is missing"),
         ({"s": 7}, "the state is int, not text"),
-        ({"d": ...}, "the time is missing"),
         ({"d": "yesterday"}, "the time is str, not a date"),
         ({"d": 1772467451.0}, "the time is float, not a date"),
         ({"d": DatetimeMS(2**60)}, "the time is DatetimeMS, not a date"),
     ],
 )
 def test_poison_contains_its_reason(fields: dict[str, Any], reason: str) -> None:
-    poison = item(pushed(1, 1, element(1, **fields)))
+    poison = item_after_insert(pushed(1, 1, element(1, **fields)))
 
     assert isinstance(poison, Poison)
     assert poison.reason == f"{reason}; document _id key"
-    assert (poison.job_id, poison.sequence) == ("job-0", 1)
+    assert (poison.job_id, poison.trans_id) == ("job-0", "t-1")
 
 
-@pytest.mark.parametrize("broken", [None, "text", 5, []])
-def test_an_element_without_fields_is_poison(broken: object) -> None:
-    raw = inserted(1, element(0))
-    raw["a"].append(broken)
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [({"s": ...}, "the state is missing"), ({"d": ...}, "the time is missing")],
+)
+def test_an_incomplete_element_is_poison(fields: dict[str, Any], reason: str) -> None:
+    poison = item(inserted(1, element(1, **fields)))
 
-    (event,) = decoded(raw)
+    assert isinstance(poison, Poison)
+    assert poison.reason == f"{reason}; document _id key"
+
+
+def test_a_transition_after_poison_has_its_place() -> None:
+    poison, good = items_of(
+        decoder_after_insert(element(0)),
+        pushed(1, 1, element(1, d="yesterday")),
+        pushed(2, 2, element(0, i="again")),
+    )
+
+    assert [poison.sequence, good.sequence] == [sequence_of(0) + 1, sequence_of(0) + 2]
+
+
+def test_an_element_without_fields_is_poison() -> None:
+    (event,) = decoded(inserted(1, element(0), {}))
 
     assert [type(item) for item in event.items] == [Transition, Poison]
 
 
-@pytest.mark.parametrize(
-    ("job_id", "reason"),
-    [
-        (None, "the job id is missing"),
-        (5, "the job id is int, not text"),
-        (ObjectId(), "the job id is ObjectId, not text"),
-    ],
-)
-def test_a_job_without_a_usable_id_is_poison(job_id: object, reason: str) -> None:
-    for poison in (
-        item(inserted(1, element(0), job_id=job_id)),
-        item(pushed(1, 1), jobs={"key": job_id}),
-    ):
-        assert isinstance(poison, Poison)
-        assert poison.reason.startswith(reason)
-        assert poison.state in ("created", "download_submitted")
+def test_an_unset_element_is_not_a_transition() -> None:
+    """MongoDB leaves null in its place."""
+    raw = inserted(1, element(0))
+    raw["a"].insert(0, None)
 
-
-def test_a_job_deleted_before_look_up_is_poison() -> None:
-    poison = item(pushed(1, 1), jobs={})
-
-    assert isinstance(poison, Poison)
-    assert "deleted before its id could be looked up" in poison.reason
-    assert (poison.job_id, poison.trans_id) == ("", "t-1")
-
-
-@pytest.mark.parametrize(
-    "key", [{"site": 1, "job": 2}, Decimal128("1.5"), Code("f()"), float("nan"), None]
-)
-def test_documents_may_have_any_key(key: Any) -> None:
-    decoder = Decoder(PROFILES["cts"], JobIdCache(lambda keys: [(key, "job-2") for key in keys]))
-
-    events = decoder.decode(
-        [
-            inserted(1, element(0), key=key, job_id="job-1"),
-            pushed(2, 1, key=deepcopy(key)),
-            pushed(3, 1, key={"other": key}),
-        ]
-    )
-
-    assert [event.items[0].job_id for event in events] == ["job-1", "job-1", "job-2"]
-
-
-def test_ids_of_a_batch_are_looked_up_together() -> None:
-    queries = []
-
-    def lookup(keys: list[Any]) -> list[tuple[Any, Any]]:
-        queries.append(sorted(keys))
-        return [(key, f"job-{key}") for key in reversed(keys)]
-
-    decoder = Decoder(PROFILES["cts"], JobIdCache(lookup))
-    events = decoder.decode(
-        [
-            pushed(1, 1, key="a"),
-            inserted(2, element(0), key="b", job_id="job-b"),
-            pushed(3, 1, key="b"),
-            pushed(4, 1, key="c"),
-            pushed(5, 2, key="a"),
-        ]
-    )
-
-    assert [event.items[0].job_id for event in events] == [
-        "job-a",
-        "job-b",
-        "job-b",
-        "job-c",
-        "job-a",
-    ]
-    assert queries == [["a", "c"]]
-
-
-def test_a_sharded_collection_needs_no_look_up() -> None:
-    decoder = Decoder(PROFILES["cts"], JobIdCache(lambda _: pytest.fail("nothing to look up")))
-
-    (event,) = decoder.decode([pushed(1, 1) | {"j": "job-7"}])
-
-    assert event.items[0].job_id == "job-7"
+    assert isinstance(item(raw), Transition)
 
 
 @pytest.mark.parametrize(
@@ -298,3 +214,9 @@ def test_the_commit_time_is_the_servers_wall_time() -> None:
 
     del raw["w"]
     assert decoded(raw)[0].committed is None
+
+
+def test_a_time_without_milliseconds_has_no_fraction() -> None:
+    whole = NAIVE_NOON.replace(microsecond=0)
+
+    assert item(inserted(1, element(0, d=whole))).time == f"{whole.isoformat()}+00:00"

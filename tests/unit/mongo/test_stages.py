@@ -7,6 +7,7 @@ from dataclasses import replace
 from bson import json_util
 
 from bridge.model.profile import PROFILES
+from bridge.mongo.event_fields import WHOLE_ARCHIVE
 from bridge.mongo.stages import fingerprint, shaping_stages
 
 
@@ -24,9 +25,23 @@ def test_events_contain_only_id_state_and_history() -> None:
     text = json_util.dumps(shaping_stages(PROFILES["cts"]))
 
     assert "job_input" not in text and '$fullDocument"' not in text
-    assert text.count("$fullDocument.") == text.count("$fullDocument.id") + text.count(
-        "$fullDocument.transition_times"
+    named = ("id", "transition_times", "trans_history")
+    assert text.count("$fullDocument.") == sum(
+        text.count(f"$fullDocument.{name}") for name in named
     )
+
+
+def test_no_field_name_fails_the_filter() -> None:
+    """A regular expression fails on a name that is not UTF-8, and so does $substrBytes."""
+    text = json_util.dumps(shaping_stages(PROFILES["cts"]))
+
+    assert "$regex" not in text and "$substr" not in text
+
+
+def test_stages_without_an_archive_name_none() -> None:
+    text = json_util.dumps(shaping_stages(replace(PROFILES["cts"], archive_field=None)))
+
+    assert "trans_history" not in text and f'"{WHOLE_ARCHIVE}"' not in text
 
 
 def test_the_fingerprint_identifies_the_stages() -> None:
@@ -34,5 +49,11 @@ def test_the_fingerprint_identifies_the_stages() -> None:
 
     assert fingerprint(cts) == fingerprint(replace(cts))
     assert fingerprint(cts) == fingerprint(replace(cts, collection="other"))
-    others = (PROFILES["ee2"], replace(cts, state_field="status"))
-    assert len({fingerprint(profile) for profile in (cts, *others)}) == 3
+    others = (
+        PROFILES["ee2"],
+        replace(cts, transition_state="to"),
+        replace(cts, id_field="key"),
+        replace(cts, archive_field=None),
+        replace(PROFILES["ee2"], updated_field=None),
+    )
+    assert len({fingerprint(profile) for profile in (cts, *others)}) == 6
