@@ -10,6 +10,7 @@ the next stream starts at the last settled position.
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, Full, Queue
 from types import TracebackType
 from typing import Self
@@ -19,7 +20,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
-from bridge.errors import BridgeError, Misconfigured, Retryable
+from bridge.errors import BridgeError, Misconfigured, Retryable, Unreadable
 from bridge.hints import Hint
 from bridge.model.position import Position
 from bridge.model.transition import Batch, Event
@@ -32,8 +33,16 @@ from bridge.mongo.change_stream_cursor import (
 )
 from bridge.mongo.client import AWAIT_MS, Document
 from bridge.mongo.decoder import OPTIONS, Decoder, position_of_token
-from bridge.mongo.errors import ServerFailed, TokenRefused, classify, translated
-from bridge.mongo.unreadable_event import EventSearch, Shaping, decode, parse_each, stages_after
+from bridge.mongo.errors import EVENT_TOO_LARGE, ServerFailed, TokenRefused, classify, translated
+from bridge.mongo.unreadable_event import (
+    EventSearch,
+    Shaping,
+    dead_letter_of,
+    decode,
+    document_of,
+    parse_each,
+    stages_after,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -195,9 +204,10 @@ class ChangeStream:
         if not self._singles:
             raise failure
         with translated():
-            event = self._search.first_failing(self._read_up_to, failure)
-        if event is None:
+            failing = self._search.first_failing(self._read_up_to, failure.code)
+        if failing is None:
             raise failure.at(f" after {self._read_up_to}")
+        event = dead_letter_of(failing, f"MongoDB cannot evaluate it ({failure.text})")
         self._start = event.position
         self._read_up_to = event.position
         self._singles = BATCH_SIZE
@@ -244,7 +254,16 @@ class ChangeStream:
             failures = self._shaping.failures
             failures.times += 1
             return verdict.at(f" after {self._start}") if failures.is_suspicious else verdict
-        return _final(verdict)
+        return self._named(verdict) if isinstance(verdict, Unreadable) else _final(verdict)
+
+    def _named(self, verdict: Unreadable) -> Unreadable:
+        """Name the document of an event that is too large, if it can be found."""
+        with suppress(PyMongoError):
+            event = self._search.first_failing(self._reached, EVENT_TOO_LARGE)
+            if event is not None:
+                what = f"{verdict.what} ({document_of(event)})"
+                return Unreadable(what, verdict.data, verdict.todo)
+        return verdict
 
 
 def _sort_key(event: Document) -> str:

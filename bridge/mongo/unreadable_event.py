@@ -38,7 +38,6 @@ from bridge.mongo.change_stream_cursor import (
 )
 from bridge.mongo.client import Document
 from bridge.mongo.decoder import OPTIONS, Decoder, position_of_token
-from bridge.mongo.errors import ServerFailed
 from bridge.mongo.event_fields import DOCUMENT_KEY, OPERATION, TOKEN, WALL_TIME
 
 logger = logging.getLogger(__name__)
@@ -108,12 +107,12 @@ class EventSearch:
         self._collection = collection
         self._stages = stages
 
-    def first_failing(self, after: Position, failure: ServerFailed) -> Event | None:
-        """Return the first event after ``after`` on which the stages fail, with a dead letter.
+    def first_failing(self, after: Position, code: int | None) -> Document | None:
+        """Return the first event after ``after`` on which the stages fail with this code.
 
-        Returns None if the content of an event is not the cause. Raises PyMongo's errors.
+        Its fields are those of a shaped event, without a transition. Returns None if the content of
+        an event is not the cause. Raises PyMongo's errors.
         """
-        code = failure.code
         # The failure has another cause if the stages also fail when they see no event.
         if self._fails(after, after.key, code=code):
             return None
@@ -121,8 +120,7 @@ class EventSearch:
             fails = partial(self._fails, start, code=code)
             tokens = [event[TOKEN]["_data"] for event in events]
             if fails(tokens[-1]):
-                event = events[bisect_left(tokens, True, key=fails)]
-                return _dead_letter(event, f"MongoDB cannot evaluate it ({failure.text})")
+                return events[bisect_left(tokens, True, key=fails)]
         return None
 
     def _batches(self, after: Position) -> Iterator[tuple[Position, list[Document]]]:
@@ -165,7 +163,7 @@ def parse_each(reply: Reply) -> tuple[ParsedReply, list[Event]]:
             events.append(bson.decode(raw.raw, OPTIONS))
         except BSONError as error:
             known = {TOKEN: _first_document(raw.raw), **_readable(raw, DOCUMENT_KEY)}
-            unreadable.append(_dead_letter(known, f"its BSON is not valid ({error})"))
+            unreadable.append(dead_letter_of(known, f"its BSON is not valid ({error})"))
     token = bson.decode(cursor["postBatchResumeToken"].raw, OPTIONS)
     return ParsedReply(events, token, cursor["id"]), unreadable
 
@@ -190,10 +188,10 @@ def _decode_single(decoder: Decoder, raw: Document) -> Event:
     try:
         (event,) = decoder.decode([raw])
     except NotAnArray as error:
-        return _dead_letter(raw, str(error))
+        return dead_letter_of(raw, str(error))
     except _UNDECODABLE as error:
         reason = f"the bridge cannot decode it ({type(error).__name__}: {error!s:.200})"
-        return _dead_letter(raw, reason)
+        return dead_letter_of(raw, reason)
     return event
 
 
@@ -216,9 +214,14 @@ def _readable(raw: RawBSONDocument, name: str) -> Document:
     return {name: value.raw if isinstance(value, RawBSONDocument) else value}
 
 
-def _dead_letter(raw: Document, reason: str) -> Event:
-    document = f"document _id {raw[DOCUMENT_KEY]!s:.100}" if DOCUMENT_KEY in raw else "_id unknown"
+def document_of(raw: Document) -> str:
+    """Name the document of a shaped event."""
+    return f"document _id {raw[DOCUMENT_KEY]!s:.100}" if DOCUMENT_KEY in raw else "_id unknown"
+
+
+def dead_letter_of(raw: Document, reason: str) -> Event:
+    """Return a shaped event as a dead letter that names its document."""
     wall_time = raw.get(WALL_TIME)
     committed = (wall_time - _EPOCH).total_seconds() if isinstance(wall_time, datetime) else None
-    poison = Poison(f"an event cannot be read: {document}; {reason}")
+    poison = Poison(f"an event cannot be read: {document_of(raw)}; {reason}")
     return Event(position_of_token(raw[TOKEN]), (poison,), committed)
