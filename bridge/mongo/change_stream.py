@@ -135,7 +135,7 @@ class ChangeStream:
             if self._failure and self._replies.empty():
                 raise self._failure from None
             return None
-        return self._batch(reply) if isinstance(reply, Reply) else self._passed(reply)
+        return self._passed(reply) if isinstance(reply, Batch) else self._batch(reply)
 
     def _passed(self, batch: Batch) -> Batch:
         self._shaping.failures.times = 0
@@ -154,8 +154,11 @@ class ChangeStream:
             events = [event for event in events if _sort_key(event) > self._reached.key]
         if events:
             self._shaping.failures.times = 0
-        with translated():  # the decoder may look up job ids
-            decoded = decode(self._decoder, events)
+        try:
+            with translated():  # the decoder may look up job ids
+                decoded = decode(self._decoder, events)
+        except ServerFailed as failure:
+            raise failure.at(f" to look up jobs after {self._reached}") from failure
         if unreadable:
             decoded = sorted([*decoded, *unreadable], key=_position)
         positions = [self._reached]
