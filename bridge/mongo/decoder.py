@@ -232,8 +232,7 @@ class Decoder:
         """Note an event without transitions and return the reason that metrics use."""
         operation = raw[OPERATION]
         if operation == "delete":
-            document = f"document _id {_document_id(raw)}"
-            self._notes.add("a job was deleted: nothing is sent for it", document)
+            self._notes.add("a job was deleted: nothing is sent for it", document_of(raw))
             return "delete"
         unusual = f"the operation {operation} on the collection: nothing is sent for it"
         self._notes.add(_COLLECTION_OPERATIONS.get(operation, unusual))
@@ -266,12 +265,14 @@ def _inserted(raw: RawEvent, job: KnownJob) -> Items:
 
 def dead_letter_of(raw: RawEvent, reason: str) -> Event:
     """Return the event with a dead letter in place of its transitions."""
-    document = f"document _id {_document_id(raw)}" if DOCUMENT_KEY in raw else "_id unknown"
     time = raw.get(WALL_TIME)
     committed = (time - EPOCH).total_seconds() if isinstance(time, datetime) else None
-    poison = Poison(f"an event cannot be read: {document}; {reason}")
+    poison = Poison(f"an event cannot be read: {document_of(raw)}; {reason}")
     return Event(position_of_token(raw[TOKEN]), (poison,), committed)
 
 
-def _document_id(raw: RawEvent) -> str:
-    return escaped(str(raw.get(DOCUMENT_KEY)))[:100]
+def document_of(raw: RawEvent) -> str:
+    """Name the document of an event."""
+    if DOCUMENT_KEY not in raw:
+        return "_id unknown"
+    return f"document _id {escaped(str(raw[DOCUMENT_KEY])):.100}"
