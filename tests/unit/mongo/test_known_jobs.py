@@ -89,7 +89,10 @@ def test_a_rewind_keeps_only_the_ids() -> None:
     for key in "abcd":
         known = jobs.get(key)
         assert known is not None
-        assert (known.job_id, known.sequence, known.history, known.states) == (f"job-{key}", *[None] * 3)
+        assert (known.job_id, known.sequence, known.history, known.states) == (
+            f"job-{key}",
+            *[None] * 3,
+        )
 
 
 def test_the_oldest_jobs_are_dropped_first() -> None:
