@@ -32,6 +32,7 @@ from bridge.mongo.event_fields import (
     WHOLE_ARCHIVE,
     WHOLE_HISTORY,
 )
+from bridge.mongo.followed_history import whole_array
 from bridge.mongo.history_changes import HistoryChanges, last_commit
 from bridge.mongo.job_documents import JobDocuments
 from bridge.mongo.job_ids import text_of
@@ -253,9 +254,9 @@ def _undecodable(raw: RawEvent, job: KnownJob | None, error: Exception) -> Event
 
 
 def _inserted(raw: RawEvent, job: KnownJob) -> Items:
-    current = raw.get(WHOLE_HISTORY, ())
+    current = whole_array(raw, WHOLE_HISTORY)
     job.size = len(current)
-    elements = [*raw.get(WHOLE_ARCHIVE, ()), *current]
+    elements = [*whole_array(raw, WHOLE_ARCHIVE), *current]
     elements = [element for element in elements if element is not None]
     items = transitions_of(job.job_id, elements, raw[DOCUMENT_KEY])
     if isinstance(job.job_id, str):  # else it is looked up with the next event

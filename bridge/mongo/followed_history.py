@@ -59,7 +59,7 @@ class HistoryFields:
         if WHOLE_HISTORY in raw or WHOLE_ARCHIVE in raw:
             wholes = {self._archive: WHOLE_ARCHIVE, self._current: WHOLE_HISTORY}
             return [
-                Change(array, None, "", {ELEMENTS: raw.get(wholes[array], ())})
+                Change(array, None, "", {ELEMENTS: whole_array(raw, wholes[array])})
                 for array in self.arrays
             ]
         return [self._change(change) for change in raw.get(CHANGES, ())]
@@ -149,6 +149,14 @@ class FollowedHistory:
     def _elements(self) -> Iterator[Element]:
         for elements in self._arrays.values():
             yield from (element for element in elements if element is not None)
+
+
+def whole_array(raw: Raw, name: str) -> Sequence[Element | None]:
+    """Return the elements of an array of a whole document; raises :class:`NotAnArray`."""
+    elements = raw.get(name, ())
+    if isinstance(elements, str):
+        raise NotAnArray(f"its history is of type {elements}, not an array")
+    return elements  # type: ignore[no-any-return]
 
 
 def element_of(change: Raw) -> Element:
