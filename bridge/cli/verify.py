@@ -231,7 +231,7 @@ def _print(findings: Findings, topic: str) -> None:
         _print_examples(findings, kind)
     if counts["shared_ids"]:
         click.echo(
-            f"{counts['shared_ids']} job ids are each in several documents; consumers cannot "
+            f"job ids that several documents have: {counts['shared_ids']}; consumers cannot "
             "distinguish these jobs:"
         )
         _print_examples(findings, "shared_ids")

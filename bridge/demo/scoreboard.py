@@ -47,7 +47,7 @@ class Scoreboard:
     def arrive(self, job_id: str, trans_id: str) -> int | None:
         """Record a message.
 
-        Returns how many transitions of the job arrived before; None if this one did.
+        Returns the number of the job's transitions that arrived before; None for a duplicate.
         """
         with self._lock:
             self._messages += 1

@@ -10,6 +10,7 @@ the next stream starts at the last settled position.
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, Full, Queue
 from types import TracebackType
 from typing import Self
@@ -19,7 +20,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
-from bridge.errors import BridgeError, Misconfigured, Retryable
+from bridge.errors import BridgeError, Misconfigured, Retryable, Unreadable
 from bridge.hints import Hint
 from bridge.model.position import Position
 from bridge.model.transition import Batch, Event
@@ -31,8 +32,8 @@ from bridge.mongo.change_stream_cursor import (
     resume_options,
 )
 from bridge.mongo.client import AWAIT_MS, Document
-from bridge.mongo.decoder import OPTIONS, Decoder, position_of_token
-from bridge.mongo.errors import ServerFailed, TokenRefused, classify, translated
+from bridge.mongo.decoder import OPTIONS, Decoder, dead_letter_of, document_of, position_of_token
+from bridge.mongo.errors import EVENT_TOO_LARGE, ServerFailed, TokenRefused, classify, translated
 from bridge.mongo.unreadable_event import EventSearch, Shaping, parse_each, stages_after
 
 logger = logging.getLogger(__name__)
@@ -126,7 +127,7 @@ class ChangeStream:
             if self._failure and self._replies.empty():
                 raise self._failure from None
             return None
-        return self._batch(reply) if isinstance(reply, Reply) else self._passed(reply)
+        return self._passed(reply) if isinstance(reply, Batch) else self._batch(reply)
 
     def _passed(self, batch: Batch) -> Batch:
         self._shaping.failures.times = 0
@@ -145,8 +146,11 @@ class ChangeStream:
             events = [event for event in events if _sort_key(event) > self._reached.key]
         if events:
             self._shaping.failures.times = 0
-        with translated():  # the decoder may look up job ids
-            decoded = self._decoder.decode(events)
+        try:
+            with translated():  # the decoder may look up job ids
+                decoded = self._decoder.decode(events)
+        except ServerFailed as failure:
+            raise failure.at(f" to look up jobs after {self._reached}") from failure
         if unreadable:
             decoded = sorted([*decoded, *unreadable], key=_position)
         positions = [self._reached]
@@ -195,9 +199,10 @@ class ChangeStream:
         if not self._singles:
             raise failure
         with translated():
-            event = self._search.first_failing(self._read_up_to, failure)
-        if event is None:
+            failing = self._search.first_failing(self._read_up_to, failure.code)
+        if failing is None:
             raise failure.at(f" after {self._read_up_to}")
+        event = dead_letter_of(failing, f"MongoDB cannot evaluate it ({failure.text})")
         self._start = event.position
         self._read_up_to = event.position
         self._singles = BATCH_SIZE
@@ -244,7 +249,16 @@ class ChangeStream:
             failures = self._shaping.failures
             failures.times += 1
             return verdict.at(f" after {self._start}") if failures.is_suspicious else verdict
-        return _final(verdict)
+        return self._named(verdict) if isinstance(verdict, Unreadable) else _final(verdict)
+
+    def _named(self, verdict: Unreadable) -> Unreadable:
+        """Name the document of an event that is too large, if it can be found."""
+        with suppress(PyMongoError):
+            event = self._search.first_failing(self._reached, EVENT_TOO_LARGE)
+            if event is not None:
+                what = f"{verdict.what} ({document_of(event)})"
+                return Unreadable(what, verdict.data, verdict.todo)
+        return verdict
 
 
 def _sort_key(event: Document) -> str:

@@ -16,9 +16,9 @@ from bridge.logs import BatchNotes
 from bridge.model.position import Position
 from bridge.model.profile import Profile
 from bridge.model.transition import BEFORE_FIRST, STREAM, Event, Poison, Transition
-from bridge.mongo.array_index import MAX_DIGITS, NotAnArray
+from bridge.mongo.array_index import NotAnArray
 from bridge.mongo.client import Document
-from bridge.mongo.elements import EPOCH, make_transition
+from bridge.mongo.elements import EPOCH, make_transition, transitions_of
 from bridge.mongo.event_fields import (
     CHANGED_ID,
     CHANGES,
@@ -32,8 +32,9 @@ from bridge.mongo.event_fields import (
     WHOLE_ARCHIVE,
     WHOLE_HISTORY,
 )
+from bridge.mongo.followed_history import whole_array
 from bridge.mongo.history_changes import HistoryChanges, last_commit
-from bridge.mongo.job_documents import JobDocuments, transitions_of
+from bridge.mongo.job_documents import JobDocuments
 from bridge.mongo.job_ids import text_of
 from bridge.mongo.job_lookup import JobLookup
 from bridge.mongo.known_jobs import KnownJob, KnownJobs, cache_key
@@ -152,6 +153,9 @@ class Decoder:
                     unknown[cache_key(key)] = key
             elif raw[OPERATION] in _WHOLE_DOCUMENT:
                 job = self._remember(key, raw.get(JOB_ID))
+                # The updates of a new job in its batch need no look-up.
+                if raw[OPERATION] == "insert" and isinstance(job.job_id, str):
+                    job.sequence = BEFORE_FIRST
             elif raw[OPERATION] == "delete":
                 self._jobs.forget(key)
             else:
@@ -200,12 +204,14 @@ class Decoder:
             return ()
         change = changes[0]
         array, _, index = change[PATH].partition(".")
-        if not index.isdecimal() or array != self._current_array or STATE not in change:
+        # An element at another index is replaced, and perhaps only a flag of it is new.
+        if job.size is None or index != str(job.size):
             return ()
-        if len(index) > MAX_DIGITS:
+        if array != self._current_array or STATE not in change:
             return ()
         item = make_transition(job.job_id, job.sequence, change, raw[DOCUMENT_KEY])
         job.sequence = item.sequence
+        job.size += 1
         return (item,)
 
     def _others(
@@ -227,8 +233,7 @@ class Decoder:
         """Note an event without transitions and return the reason that metrics use."""
         operation = raw[OPERATION]
         if operation == "delete":
-            document = f"document _id {_document_id(raw)}"
-            self._notes.add("a job was deleted: nothing is sent for it", document)
+            self._notes.add("a job was deleted: nothing is sent for it", document_of(raw))
             return "delete"
         unusual = f"the operation {operation} on the collection: nothing is sent for it"
         self._notes.add(_COLLECTION_OPERATIONS.get(operation, unusual))
@@ -239,6 +244,7 @@ def _undecodable(raw: RawEvent, job: KnownJob | None, error: Exception) -> Event
     """Return the event with a dead letter; the next event of this job reads its document."""
     if job is not None:
         job.history = None
+        job.size = None
     if isinstance(error, NotAnArray):
         return dead_letter_of(raw, str(error))
     logger.error("an event cannot be decoded: it is dead-lettered", exc_info=error)
@@ -248,7 +254,9 @@ def _undecodable(raw: RawEvent, job: KnownJob | None, error: Exception) -> Event
 
 
 def _inserted(raw: RawEvent, job: KnownJob) -> Items:
-    elements = [*raw.get(WHOLE_ARCHIVE, ()), *raw.get(WHOLE_HISTORY, ())]
+    current = whole_array(raw, WHOLE_HISTORY)
+    job.size = len(current)
+    elements = [*whole_array(raw, WHOLE_ARCHIVE), *current]
     elements = [element for element in elements if element is not None]
     items = transitions_of(job.job_id, elements, raw[DOCUMENT_KEY])
     if isinstance(job.job_id, str):  # else it is looked up with the next event
@@ -258,12 +266,14 @@ def _inserted(raw: RawEvent, job: KnownJob) -> Items:
 
 def dead_letter_of(raw: RawEvent, reason: str) -> Event:
     """Return the event with a dead letter in place of its transitions."""
-    document = f"document _id {_document_id(raw)}" if DOCUMENT_KEY in raw else "_id unknown"
     time = raw.get(WALL_TIME)
     committed = (time - EPOCH).total_seconds() if isinstance(time, datetime) else None
-    poison = Poison(f"an event cannot be read: {document}; {reason}")
+    poison = Poison(f"an event cannot be read: {document_of(raw)}; {reason}")
     return Event(position_of_token(raw[TOKEN]), (poison,), committed)
 
 
-def _document_id(raw: RawEvent) -> str:
-    return escaped(str(raw.get(DOCUMENT_KEY)))[:100]
+def document_of(raw: RawEvent) -> str:
+    """Name the document of an event."""
+    if DOCUMENT_KEY not in raw:
+        return "_id unknown"
+    return f"document _id {escaped(str(raw[DOCUMENT_KEY])):.100}"

@@ -35,6 +35,8 @@ _UNAUTHORIZED = 13
 _REFUSED = frozenset({_UNAUTHORIZED, 18, 8000, 391})
 _AUTHENTICATION_FAILED = "Authentication failed"
 _DOCUMENT_VALIDATION_FAILURE = 121
+#: BSONObjectTooLarge.
+EVENT_TOO_LARGE = 10334
 _MAX_EXAMPLES = 3
 #: Codes that pass by themselves: the resumable errors of the driver specification "change streams",
 #: killed cursors and operations, and elections. The content of an event never causes them.
@@ -115,8 +117,8 @@ _STREAM_VERDICTS: dict[frozenset[int], _Verdict] = {
         _NOTHING_READ,
         f"Run '{Hint.TOKEN_SET_TIME}' with a time before the damage",
     ),
-    # BSONObjectTooLarge: the event exceeds 16 MB (docs/limits.md), now and at each retry.
-    frozenset({10334}): _Verdict(
+    # The event exceeds 16 MB (docs/limits.md), now and at each retry.
+    frozenset({EVENT_TOO_LARGE}): _Verdict(
         Unreadable,
         "An event is too large for MongoDB to deliver",
         "The stream cannot be read past it; nothing is lost so far",

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from bridge.model.profile import Profile
 from bridge.model.transition import BEFORE_FIRST, Poison, Transition
 from bridge.mongo.array_index import NotAnArray, parse_index
-from bridge.mongo.elements import Element, key_of, make_transition, unidentified
+from bridge.mongo.elements import Element, key_of, transitions_of, unidentified
 from bridge.mongo.event_fields import (
     CHANGES,
     ELEMENTS,
@@ -59,7 +59,7 @@ class HistoryFields:
         if WHOLE_HISTORY in raw or WHOLE_ARCHIVE in raw:
             wholes = {self._archive: WHOLE_ARCHIVE, self._current: WHOLE_HISTORY}
             return [
-                Change(array, None, "", {ELEMENTS: raw.get(wholes[array], ())})
+                Change(array, None, "", {ELEMENTS: whole_array(raw, wholes[array])})
                 for array in self.arrays
             ]
         return [self._change(change) for change in raw.get(CHANGES, ())]
@@ -84,7 +84,8 @@ class FollowedHistory:
         self, arrays: Sequence[str], elements: Mapping[str, Sequence[Element | None]]
     ) -> None:
         self._arrays = {array: [*elements.get(array, ())] for array in arrays}
-        self._delivered: set[Hashable] = set()
+        #: How often each element was delivered.
+        self._delivered: dict[Hashable, int] = {}
         #: The elements that the latest changes removed.
         self._removed: set[Hashable] = set()
         self.deliver_all()
@@ -93,9 +94,13 @@ class FollowedHistory:
         """Return how many elements are remembered."""
         return len(self._delivered)
 
+    def size(self, array: str | None) -> int:
+        """Return the length of an array."""
+        return len(self._arrays.get(array or "", ()))
+
     def deliver_all(self) -> None:
         """Regard all present elements as delivered."""
-        self._delivered |= self._keys()
+        self._new()
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Make the changes of an event."""
@@ -113,22 +118,30 @@ class FollowedHistory:
 
     def deliver(self, job_id: Any, document_id: Any) -> tuple[list[Transition | Poison], int]:
         """Return the elements that were not delivered yet, and the last sequence of the history."""
-        items = []
-        sequence: int = BEFORE_FIRST
-        for element in self._elements():
-            item = make_transition(job_id, sequence, element, document_id)
-            sequence = item.sequence or 0
-            if self._is_new(element):
-                items.append(item)
-        return items, sequence
+        new = self._new()
+        items = transitions_of(job_id, self._elements(), document_id)
+        sequence = items[-1].sequence if items else BEFORE_FIRST
+        return [items[place] for place in new], sequence or 0
 
-    def _is_new(self, element: Element) -> bool:
-        key = key_of(element)
-        if key in self._delivered:
-            return False
-        self._delivered.add(key)
-        # The service may have given an identity to an element that had none.
-        return unidentified(key) not in self._removed
+    def _new(self) -> list[int]:
+        """Return the places of elements that were not delivered yet, and remember these.
+
+        Equal elements with an identity are the same transition; without an identity they are
+        several.
+        """
+        new = []
+        seen: dict[Hashable, int] = {}
+        for place, element in enumerate(self._elements()):
+            key = key_of(element)
+            seen[key] = seen.get(key, 0) + 1
+            delivered = self._delivered.get(key, 0)
+            if seen[key] <= delivered or (delivered and element.get(TRANS_ID) is not None):
+                continue
+            self._delivered[key] = seen[key]
+            # The service may have given an identity to an element that had none.
+            if unidentified(key) not in self._removed:
+                new.append(place)
+        return new
 
     def _keys(self) -> set[Hashable]:
         return set(map(key_of, self._elements()))
@@ -136,6 +149,14 @@ class FollowedHistory:
     def _elements(self) -> Iterator[Element]:
         for elements in self._arrays.values():
             yield from (element for element in elements if element is not None)
+
+
+def whole_array(raw: Raw, name: str) -> Sequence[Element | None]:
+    """Return the elements of an array of a whole document; raises :class:`NotAnArray`."""
+    elements = raw.get(name, ())
+    if isinstance(elements, str):
+        raise NotAnArray(f"its history is of type {elements}, not an array")
+    return elements  # type: ignore[no-any-return]
 
 
 def element_of(change: Raw) -> Element:

@@ -21,6 +21,7 @@ from bridge.mongo.event_fields import (
     DOCUMENT_KEY,
     ELEMENTS,
     JOB_ID,
+    OPERATION,
     REMOVED,
     STATE,
     TIME,
@@ -97,6 +98,7 @@ class HistoryChanges:
         if job.history is None:
             return self._by_themselves(raw, job, position, document, changes)
         job.history.apply(changes)
+        job.size = job.history.size(self._current)
         items, sequence = job.history.deliver(job.job_id, raw[DOCUMENT_KEY])
         if isinstance(job.job_id, str):
             job.sequence = sequence
@@ -119,6 +121,7 @@ class HistoryChanges:
             return ()
         item = image.item(found, image.job_id)
         job.job_id = image.job_id
+        job.size = first.place + 1
         if isinstance(job.job_id, str):
             job.sequence = item.sequence
         return (item,)
@@ -135,7 +138,8 @@ class HistoryChanges:
         if image is None or not (image.document or same_commit):
             return None
         document = image.document or {}
-        if job.sequence is None and not raw.keys() & {JOB_ID, CHANGED_ID} and not same_commit:
+        own_id = raw[OPERATION] != "update" or raw.keys() & {JOB_ID, CHANGED_ID} or same_commit
+        if job.sequence is None and not own_id:
             job.job_id = self._documents.job_id(document)
         history = FollowedHistory(self._fields.arrays, self._documents.arrays(document))
         for event in same_commit:
@@ -152,6 +156,7 @@ class HistoryChanges:
         changes: Sequence[Change],
     ) -> Items:
         """Return the elements that the event or the document contains whole."""
+        job.size = None
         image = self._image(raw[DOCUMENT_KEY], position, document)
         elements = list(_elements_of(changes))
         if any(change.place is None and ELEMENTS in change.raw for change in changes):

@@ -1,15 +1,14 @@
 """Reads the history of a job from its document."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from math import nan
 from typing import Any
 
 from bridge.model.job_history import JobHistory
 from bridge.model.profile import Profile
-from bridge.model.transition import BEFORE_FIRST, Poison, Transition
 from bridge.mongo.client import Document
-from bridge.mongo.elements import EPOCH, Element, make_latest, make_transition, parse_time
+from bridge.mongo.elements import EPOCH, Element, make_latest, parse_time, transitions_of
 from bridge.mongo.event_fields import STATE, TIME, TRANS_ID
 from bridge.mongo.job_ids import find_by_document_id, text_of
 from bridge.mongo.raw_text import escaped, is_utf8
@@ -119,19 +118,6 @@ class JobDocuments:
         if not isinstance(element, dict):
             return {}
         return {short: element.get(name) for short, name in self._element_fields.items()}
-
-
-def transitions_of(
-    job_id: Any, elements: Iterable[Element], document_id: Any
-) -> list[Transition | Poison]:
-    """Return the transitions of a whole history, with their sequence."""
-    items: list[Transition | Poison] = []
-    sequence: int = BEFORE_FIRST
-    for element in elements:
-        item = make_transition(job_id, sequence, element, document_id)
-        sequence = item.sequence or 0
-        items.append(item)
-    return items
 
 
 def utc_datetime(seconds: float) -> datetime:

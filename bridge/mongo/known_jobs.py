@@ -20,16 +20,18 @@ class KnownJob:
         job_id: its id; any value that is not text cannot be sent.
         sequence: the sequence of the latest transition that was delivered; None until the stream
             has delivered one, or if the job id cannot be sent.
+        size: the length of the current array, null elements included; None if it is not known.
         history: None if the history only grew at its end, because an event then contains all that
             is needed.
         states: the latest states, for a profile without history.
     """
 
-    __slots__ = ("history", "job_id", "sequence", "states")
+    __slots__ = ("history", "job_id", "sequence", "size", "states")
 
     def __init__(self, job_id: Any, sequence: int | None = None) -> None:
         self.job_id = job_id
         self.sequence = sequence
+        self.size: int | None = None
         self.history: FollowedHistory | None = None
         self.states: StatesAtTime | None = None
 

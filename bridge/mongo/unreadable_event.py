@@ -35,7 +35,6 @@ from bridge.mongo.change_stream_cursor import (
 )
 from bridge.mongo.client import Document
 from bridge.mongo.decoder import OPTIONS, dead_letter_of, position_of_token
-from bridge.mongo.errors import ServerFailed
 from bridge.mongo.event_fields import DOCUMENT_KEY, OPERATION, TOKEN, WALL_TIME
 
 logger = logging.getLogger(__name__)
@@ -46,6 +45,8 @@ TRIES = 3
 _AWAIT_MS = 100
 #: How long the stages may scan for the failure of an event; far longer than they need.
 _SCAN_SECONDS = 60.0
+#: The digits of a token up to its cluster time.
+_TIME_DIGITS = 18
 #: Stages that fail on the content of no event.
 _BARE: Sequence[Document] = (
     {
@@ -93,12 +94,12 @@ class EventSearch:
         self._collection = collection
         self._stages = stages
 
-    def first_failing(self, after: Position, failure: ServerFailed) -> Event | None:
-        """Return the first event after ``after`` on which the stages fail, with a dead letter.
+    def first_failing(self, after: Position, code: int | None) -> Document | None:
+        """Return the first event after ``after`` on which the stages fail with this code.
 
-        Returns None if the content of an event is not the cause. Raises PyMongo's errors.
+        Its fields are those of a shaped event, without a transition. Returns None if the content of
+        an event is not the cause. Raises PyMongo's errors.
         """
-        code = failure.code
         # The failure has another cause if the stages also fail when they see no event.
         if self._fails(after, after.key, code=code):
             return None
@@ -106,8 +107,7 @@ class EventSearch:
             fails = partial(self._fails, start, code=code)
             tokens = [event[TOKEN]["_data"] for event in events]
             if fails(tokens[-1]):
-                event = events[bisect_left(tokens, True, key=fails)]
-                return dead_letter_of(event, f"MongoDB cannot evaluate it ({failure.text})")
+                return events[bisect_left(tokens, True, key=fails)]
         return None
 
     def _batches(self, after: Position) -> Iterator[tuple[Position, list[Document]]]:
@@ -124,13 +124,16 @@ class EventSearch:
     def _fails(self, after: Position, last_token: str, *, code: int | None) -> bool:
         """Return whether the stages fail on an event after ``after``, up to ``last_token``."""
         up_to = {"$match": {"_id._data": {"$lte": last_token}}}
+        last_time = last_token[:_TIME_DIGITS]
         deadline = time.monotonic() + _SCAN_SECONDS
         with closing(ChangeStreamCursor(self._collection)) as cursor:
             try:
                 cursor.open(stages_after(after, [up_to, *self._stages]), 0)
                 while time.monotonic() < deadline:
-                    token = parse_reply(cursor.more(1, BATCH_SIZE)).token
-                    if token and token["_data"] >= last_token:
+                    events, token, _ = parse_reply(cursor.more(1, BATCH_SIZE))
+                    # The token after a scan contains a cluster time only: at the end of the oplog
+                    # it is that of the last event, and sorts before it.
+                    if not events and token and token["_data"][:_TIME_DIGITS] >= last_time:
                         return False
             except OperationFailure as error:
                 if error.code != code:

@@ -118,7 +118,7 @@ class Verification:
 
     def _add_jobs(self, jobs: Sequence[JobHistory], *, required: bool) -> None:
         self._database.add_documents(
-            (plain(job.job_id), job.document) for job in jobs if job.document
+            (plain(job.job_id), plain(job.document)) for job in jobs if job.document
         )
         self._database.add_expected(
             row for job in jobs for row in self._rows.expected(job, required=required)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from bridge.model.job_history import JobHistory
 from bridge.model.message import Record, fields_of
-from bridge.model.transition import Poison, Transition, made_trans_id
+from bridge.model.transition import Poison, Transition, is_made_of, made_trans_id
 from bridge.verification.database import DeadLettered, Expected, Received
 
 _NAMES = ("job_id", "state", "time", "trans_id")
@@ -55,7 +55,7 @@ class Rows:
                 plain(item.time),
                 plain(item.trans_id),
                 plain(item.reason) if isinstance(item, Poison) else "",
-                job.document,
+                plain(job.document),
                 in_span,
                 required,
             )
@@ -115,14 +115,15 @@ class Rows:
         """Return the identity of a message sent before the document contained an identity."""
         if item.sequence is None or isinstance(item, Poison):
             return ""
-        return made_trans_id(item.job_id, item.sequence, item.state)
+        return made_trans_id(item.job_id, item.time, item.state, item.sequence)
 
     def _remark(self, record: Record, job: str, state: str, time: str, trans_id: str) -> str:
         """Say why a message cannot be right, whatever its job contains; empty if it can."""
-        if record.key != job.encode("utf-8", "surrogatepass"):
-            return f", key {(record.key or b'').decode('utf-8', 'replace')!r:.100}"
+        # The job service's own sender writes no key.
+        if record.key is not None and record.key != job.encode("utf-8", "surrogatepass"):
+            return f", key {record.key.decode('utf-8', 'replace')!r:.100}"
         # Without a history, the identity is made from the other fields.
-        if self._by_state and trans_id != made_trans_id(job, time, state):
+        if self._by_state and not is_made_of(trans_id, job, time, state):
             return ", its trans_id is not of these fields"
         return ""
 

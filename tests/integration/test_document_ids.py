@@ -150,7 +150,7 @@ def test_a_document_not_in_utf8_is_looked_up(
 
     with by_field.reading(start) as reader:
         assert [item.job_id for item in reader.read_transitions(len(names))] == names
-    assert by_field.source.ids.lookups == 1
+    assert by_field.source.lookup.lookups == 1
 
 
 @pytest.mark.parametrize(

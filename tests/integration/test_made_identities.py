@@ -127,7 +127,7 @@ def last_accepted(items: Sequence[Transition]) -> Transition:
 def test_a_consumer_ends_at_the_true_state(
     latest: SourceUnderTest, states: str, dated: str
 ) -> None:
-    """All in one transaction, so at one time of the cluster; the job was in A before."""
+    """All in a single transaction, so at the same cluster time; the job was in A before."""
     with latest.reading() as reader:
         key = {"_id": "job", "id": "job"}
         latest.collection.insert_one({**key, "status": "A", "updated": MIDNIGHT})

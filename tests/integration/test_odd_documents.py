@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bridge.model.transition import Poison
+from bridge.mongo.job_lookup import JobLookup
 from tests.support.job_writer import now
 from tests.support.servers.mongo import MongoDeployment
 from tests.support.source_under_test import SourceUnderTest, identity
@@ -34,7 +35,22 @@ def test_a_delete_sends_nothing_and_is_counted(
     assert "a job was deleted" in caplog.text
 
 
-def test_a_job_deleted_before_lookup_is_dead_lettered(jobs: SourceUnderTest) -> None:
+def test_a_deleted_job_is_read_as_it_was(jobs: SourceUnderTest) -> None:
+    job_id = jobs.insert()
+    start = jobs.end_position()
+    jobs.advance(job_id, "download_submitted")
+    expected = jobs.history(job_id)[1:]
+    jobs.collection.delete_one({"id": job_id})
+
+    with jobs.reading(start) as reader:
+        assert reader.read_transitions(1) == expected
+
+
+def test_a_job_deleted_before_lookup_is_dead_lettered(
+    jobs: SourceUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MongoDB no longer has the document of that time."""
+    monkeypatch.setattr(JobLookup, "at", lambda *_: None)
     job_id = jobs.insert()
     start = jobs.end_position()
     jobs.advance(job_id, "download_submitted")

@@ -12,11 +12,12 @@ from pymongo import MongoClient
 from bridge.errors import Misconfigured
 from bridge.model.transition import Transition, made_trans_id
 from bridge.mongo.change_stream_cursor import BATCH_SIZE
-from bridge.mongo.job_id_cache import JobIdCache, make_lookup
+from bridge.mongo.job_lookup import JobLookup
+from bridge.mongo.known_jobs import cache_key
 from tests.support.job_writer import now
 from tests.support.sent_commands import SentCommands
 from tests.support.servers.mongo import MongoDeployment
-from tests.support.source_under_test import SourceUnderTest, identity
+from tests.support.source_under_test import SourceUnderTest
 
 
 def engine_job(**fields: Any) -> dict[str, Any]:
@@ -111,14 +112,17 @@ def test_a_profile_with_other_names_works_alike(mongo: MongoDeployment, database
         )
         jobs.collection.update_one({"key": "k"}, {"$set": {"log.0.to": "c", "log.0.uid": "u2"}})
         reader.read_transitions(3)
+        document = jobs.collection.find_one({"key": "k"})
+        assert document is not None
+        numbers = sequences_of(element["when"] for element in document["log"])
 
     assert [
         (identity.job_id, identity.state, identity.trans_id, identity.sequence)
         for identity in reader.identities
     ] == [
-        ("k", "a", "u0", 0),
-        ("k", "b", "u1", 1),
-        ("k", "c", "u2", 0),
+        ("k", "a", "u0", numbers[0]),
+        ("k", "b", "u1", numbers[1]),
+        ("k", "c", "u2", numbers[0]),
     ]
 
 
@@ -138,8 +142,8 @@ def test_made_identities_are_the_same_on_every_replay(
 
     assert replays[0] == replays[1]
     assert [item.trans_id for item in replays[0]] == [
-        made_trans_id(job_id, 0, "created"),
-        made_trans_id(job_id, 1, "error"),
+        made_trans_id(job_id, item.sequence, state)
+        for item, state in zip(replays[0], ("created", "error"), strict=True)
     ]
 
 
@@ -154,23 +158,23 @@ def test_ids_of_old_jobs_need_one_query(mongo: MongoDeployment, database: str) -
         with jobs.reading(start) as reader:
             identities = reader.read_transitions(40)
             assert [identity.job_id for identity in identities] == old
-            assert jobs.source.ids.lookups == 1
+            assert jobs.source.lookup.lookups == 1
 
             jobs.advance(old[0], "job_submitting")
             jobs.insert()
             reader.read_transitions(42)
-            assert jobs.source.ids.lookups == 1, "what is known is not asked for again"
+            assert jobs.source.lookup.lookups == 1, "what is known is not asked for again"
 
 
-def test_a_lookup_requests_only_the_id(mongo: MongoDeployment, database: str) -> None:
+def test_a_lookup_uses_the_index(mongo: MongoDeployment, database: str) -> None:
     with SourceUnderTest(mongo.uri, database) as jobs:
         job_id = jobs.insert()
         document = jobs.collection.find_one({"id": job_id})
         assert document is not None
         missing = ObjectId()
-        ids = JobIdCache(make_lookup(jobs.collection, "id"), max_jobs=1)
+        found = JobLookup(jobs.collection, {"id": 1}).current([missing, document["_id"]])
 
-        assert ids.look_up([missing, document["_id"]], "gone") == ["gone", job_id]
+        assert found == {cache_key(document["_id"]): {"_id": document["_id"], "id": job_id}}
         plan = jobs.collection.find({"_id": {"$in": [document["_id"]]}}, {"id": 1}).explain()
         assert "IXSCAN" in str(plan["queryPlanner"]["winningPlan"])
 
@@ -184,7 +188,8 @@ def test_the_ids_of_a_batch_need_one_query(mongo: MongoDeployment, database: str
         ).inserted_ids
         sent.commands.clear()
 
-        assert JobIdCache(make_lookup(documents, "id")).look_up(keys) == [
+        found = JobLookup(documents, {"id": 1}).current(keys)
+        assert [found[cache_key(key)]["id"] for key in keys] == [
             f"job-{number}" for number in range(BATCH_SIZE)
         ]
 
@@ -221,7 +226,7 @@ def test_a_job_is_found_by_any_id_type(mongo: MongoDeployment, database: str) ->
             assert [
                 identity.job_id for identity in reader.read_transitions(2 * len(job_ids))
             ] == job_ids * 2
-        assert jobs.source.ids.lookups == 1
+        assert jobs.source.lookup.lookups == 1
 
 
 def test_a_standalone_is_refused_with_advice(
@@ -256,4 +261,7 @@ def test_items_of_one_job_carry_their_place(mongo: MongoDeployment, database: st
         jobs.advance(job_id, "download_submitted")
         reader.read_transitions(2)
 
-    assert [identity(item).sequence for item in reader.items] == [0, 1]
+        expected = jobs.history(job_id)
+
+    assert reader.identities == expected
+    assert [item.trans_id for item in expected] == [item.trans_id for item in reader.items]

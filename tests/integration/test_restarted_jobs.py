@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -52,14 +52,12 @@ def test_a_restarted_job_sends_its_first_transition(
         jobs.advance(job_id, "job_submitting")
         found = reader.read_transitions(5)
 
-    assert found[3:] == jobs.history(job_id)
-    assert before == [Identity(job_id, "download_submitted", "again", 0)]
-    again = reader.events[3]
-    (item,) = again.items
-    assert isinstance(item, Transition) and again.committed is not None
-    assert datetime.fromisoformat(item.time).timestamp() == pytest.approx(
-        again.committed, abs=0.001
-    )  # its own time was left as it was
+    assert found == jobs.history(job_id)
+    # Its time was left as it was, so its number follows that of the last transition before.
+    assert before[3] == Identity(job_id, "download_submitted", "again", found[2].sequence + 1)
+    first, again = reader.items[0], reader.items[3]
+    assert isinstance(first, Transition) and isinstance(again, Transition)
+    assert again.time == first.time
 
 
 def test_a_restarted_job_has_its_new_time(jobs: SourceUnderTest) -> None:
@@ -87,5 +85,6 @@ def test_a_restarted_job_has_its_new_time(jobs: SourceUnderTest) -> None:
         reader.read_transitions(2)
 
     item = reader.items[1]
-    assert identity(item) == Identity(job_id, "x", "again", 0)
+    assert identity(item) == jobs.history(job_id)[-1]
+    assert identity(item).trans_id == "again"
     assert isinstance(item, Transition) and item.time == moment.isoformat()

@@ -82,10 +82,10 @@ def test_an_id_used_again_while_stopped(jobs: SourceUnderTest, replaced: bool) -
     with jobs.reading(start) as reader:
         items = read_to_now(jobs, reader)
 
-    told = job_ids(items)
-    assert [told.get(trans_id) for trans_id in new] == ["new", "new"]
-    assert {told.get(trans_id, "old") for trans_id in old} == {"old"}
-    lost = [trans_id for trans_id in old if trans_id not in told]
+    delivered = job_ids(items)
+    assert [delivered.get(trans_id) for trans_id in new] == ["new", "new"]
+    assert {delivered.get(trans_id, "old") for trans_id in old} == {"old"}
+    lost = [trans_id for trans_id in old if trans_id not in delivered]
     assert [letter.trans_id for letter in letters(items)] == lost
     assert all(letter.reason and letter.job_id in ("", "old") for letter in letters(items))
 
@@ -122,10 +122,12 @@ def test_a_job_that_gets_its_id_later(jobs: SourceUnderTest, late: bool) -> None
         after = [push(jobs, "key", "error", minute) for minute in (2, 3)]
         items = read_to_now(jobs, reader)
 
-    told = job_ids(items)
-    assert [told.get(trans_id) for trans_id in after] == ["mended", "mended"]
-    assert {told.get(trans_id, "mended") for trans_id in before} == {"mended"}
-    assert [letter.trans_id for letter in letters(items)] == [t for t in before if t not in told]
+    delivered = job_ids(items)
+    assert [delivered.get(trans_id) for trans_id in after] == ["mended", "mended"]
+    assert {delivered.get(trans_id, "mended") for trans_id in before} == {"mended"}
+    assert [letter.trans_id for letter in letters(items)] == [
+        t for t in before if t not in delivered
+    ]
     if not late:
         assert len(letters(items)) == 2
 
@@ -155,10 +157,10 @@ def test_jobs_that_ended_while_stopped(jobs: SourceUnderTest, end: str) -> None:
     with jobs.reading(start) as reader:
         reader.read_to_end()
 
-    told = job_ids(reader.items)
-    assert all(told[trans_id] == f"job {ended[trans_id]}" for trans_id in told)
-    assert told.keys() | {letter.trans_id for letter in letters(reader.items)} == ended.keys()
+    delivered = job_ids(reader.items)
+    assert all(delivered[trans_id] == f"job {ended[trans_id]}" for trans_id in delivered)
+    assert delivered.keys() | {letter.trans_id for letter in letters(reader.items)} == ended.keys()
     for letter in letters(reader.items):
         assert letter.state == "complete" and ended[letter.trans_id] in letter.reason
     if end == "rename":
-        assert len(told) == 150, "the jobs are found under the new name"
+        assert len(delivered) == 150, "the jobs are found under the new name"

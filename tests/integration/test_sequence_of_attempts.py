@@ -27,8 +27,8 @@ def jobs(mongo: MongoDeployment, database: str) -> Iterator[SourceUnderTest]:
 def replayed(jobs: SourceUnderTest) -> Items:
     """The histories in the documents, as a recovery and a replay read them."""
     documents = JobDocuments(jobs.profile)
-    found = jobs.collection.with_options(OPTIONS).find({"id": {"$regex": "^job-"}})
-    return [item for document in found for item in documents.history(document).items]
+    jobs_found = jobs.collection.with_options(OPTIONS).find({"id": {"$regex": "^job-"}})
+    return [item for document in jobs_found for item in documents.history(document).items]
 
 
 def write_once(jobs: SourceUnderTest, histories: list[ServiceHistory], random: Random) -> None:

@@ -199,9 +199,9 @@ def _map(t: Target) -> Write | None:
         changed = {"$mergeObjects": ["$$e", t.fields()]}
         merged = {"$cond": [{"$eq": ["$$e.trans_id", trans_id]}, changed, "$$e"]}
     is_document = {"$eq": [{"$type": "$$e"}, "object"]}
-    each = {"$cond": [is_document, merged, "$$e"]}
+    mapped = {"$cond": [is_document, merged, "$$e"]}
     return Write(
-        "$map", set_stage(t.name, {"$map": {"input": t.expression, "as": "e", "in": each}})
+        "$map", set_stage(t.name, {"$map": {"input": t.expression, "as": "e", "in": mapped}})
     )
 
 
@@ -217,9 +217,9 @@ def _identify_all(t: Target) -> Write | None:
         ]
     }
     with_id = {"$mergeObjects": ["$$e", {"trans_id": made}]}
-    each = {"$cond": [lacks, with_id, "$$e"]}
+    mapped = {"$cond": [lacks, with_id, "$$e"]}
     return Write(
-        "$map ids", set_stage(t.name, {"$map": {"input": t.expression, "as": "e", "in": each}})
+        "$map ids", set_stage(t.name, {"$map": {"input": t.expression, "as": "e", "in": mapped}})
     )
 
 

@@ -15,7 +15,7 @@ from tests.support.array_writes import CURRENT, Document
 
 
 class Entry(NamedTuple):
-    """An entry of a history, as far as a message contains it; dates as ISO 8601."""
+    """An entry of a history with the fields of a message; dates as ISO 8601."""
 
     trans_id: str | None
     state: Any
@@ -48,8 +48,8 @@ def entry_of(element: Any) -> Entry:
 
 def entries_of(document: Document | None, arrays: Sequence[str]) -> list[Entry]:
     """The whole history: the archive, then the current array."""
-    found = [(document or {}).get(name) for name in arrays]
-    return [entry_of(e) for array in found if isinstance(array, list) for e in array]
+    values = [(document or {}).get(name) for name in arrays]
+    return [entry_of(e) for array in values if isinstance(array, list) for e in array]
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Standing:
 
 
 class HistoryOracle:
-    """Collects every entry of one job.
+    """Collects every entry of a job.
 
     Args:
         arrays: The fields of the history in its order.
@@ -137,16 +137,16 @@ class HistoryOracle:
         items = list(items)
         sent = [item for item in items if isinstance(item, Transition)]
         letters = [item for item in items if isinstance(item, Poison)]
-        complaints, told = [], list[Entry]()
+        complaints, delivered = [], list[Entry]()
         for item in sent:
             entry = self._entry_sent(item)
             if entry is None:
                 complaints.append(f"never stood: {item}")
             else:
-                told.append(self._first_form.get(entry, entry))
-        complaints += self._counts(Counter(told), letters, repeats if self.rewritten else 0)
+                delivered.append(self._first_form.get(entry, entry))
+        complaints += self._counts(Counter(delivered), letters, repeats if self.rewritten else 0)
         complaints += self._made_identities(sent)
-        return complaints + self._order(told)
+        return complaints + self._order(delivered)
 
     def _entry_sent(self, item: Transition) -> Entry | None:
         with_id = Entry(item.trans_id, item.state, item.time)
@@ -157,24 +157,24 @@ class HistoryOracle:
         made = without in self.stood and "/" not in item.trans_id
         return without if made else None
 
-    def _counts(self, told: Counter[Entry], letters: list[Poison], repeats: int) -> list[str]:
+    def _counts(self, delivered: Counter[Entry], letters: list[Poison], repeats: int) -> list[str]:
         complaints = [f"no reason: {letter}" for letter in letters if not letter.reason]
         unsent, allowed = [], 0
         for entry, standing in self.stood.items():
-            if told[entry] > standing.times + repeats:
-                complaints.append(f"sent {told[entry]} times, stood {standing.times}: {entry}")
+            if delivered[entry] > standing.times + repeats:
+                complaints.append(f"sent {delivered[entry]} times, stood {standing.times}: {entry}")
             if not entry.can_be_sent or not standing.kept or self.deleted:
                 allowed += standing.times + repeats
-                if not told[entry] and not standing.optional:
+                if not delivered[entry] and not standing.optional:
                     unsent.append(entry)
-            elif not told[entry] and not standing.optional:
+            elif not delivered[entry] and not standing.optional:
                 complaints.append(f"not sent: {entry}")
         if len(letters) > allowed:
             complaints.append(f"{len(letters)} dead letters, at most {allowed}: {letters}")
         return complaints + _without_letter(self._each_commit(unsent), letters)
 
     def _each_commit(self, unsent: list[Entry]) -> list[Entry]:
-        """Leave one entry of each transaction whose entries stood only between its writes.
+        """Leave a single entry of each transaction whose entries stood only between its writes.
 
         A single dead letter may stand for all of them.
         """
@@ -190,14 +190,15 @@ class HistoryOracle:
             f"an identity for two: {key} {both}" for key, both in by_id.items() if len(both) > 1
         ]
 
-    def _order(self, told: list[Entry]) -> list[str]:
+    def _order(self, delivered: list[Entry]) -> list[str]:
         """Compare the first arrivals of the entries that were appended once and kept.
 
-        Those of one transaction may arrive in the order of its writes or of the history after it.
+        Those of the same transaction may arrive in the order of its writes, or of the history
+        after it.
         """
         places = [
             (standing.appended, standing.final, entry)
-            for entry in dict.fromkeys(told)
+            for entry in dict.fromkeys(delivered)
             if (standing := self.stood[entry]).appended and standing.times == 1 and standing.kept
         ]
         return [
@@ -213,7 +214,7 @@ def _is_optional(entry: Entry, gone: Counter[Entry]) -> bool:
 
 
 def _without_letter(entries: list[Entry], letters: list[Poison]) -> list[str]:
-    """Return the entries for which no dead letter is left; each letter stands for one entry."""
+    """Return the entries for which no dead letter is left; a letter stands for a single entry."""
     left, complaints = list(letters), []
     for entry in sorted(entries, key=lambda entry: str(entry)):
         for letter in left:

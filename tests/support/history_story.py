@@ -158,7 +158,7 @@ class Chronicle:
     def run_transaction(
         self, chosen: list[JobStory], *, abort: bool = False, writes: Iterable[Write] = ()
     ) -> None:
-        """One write to each of ``chosen``, which may name a job several times."""
+        """Write to each of ``chosen``, which may name a job several times."""
         given, made = iter(writes), list[tuple[JobStory, Write]]()
         before = {id(story): (story, story.oracle.copy(), story.job) for story in chosen}
         self._commits += 1
@@ -182,7 +182,7 @@ class Chronicle:
             story.note(Commit(own, in_transaction=True, aborted=abort))
 
     def _bulk(self, stories: list[JobStory]) -> None:
-        """A bulk write with one write for each job, or one update of all of them."""
+        """A bulk write with a write for each job, or an update of all of them."""
         drawn = [(story, draw_write(story.pen, story.job)) for story in stories]
         simple = [(s, w) for s, w in drawn if w.update is not None]
         if self._random.random() < 0.3 and simple:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from pymongo import MongoClient
@@ -13,7 +14,14 @@ from pymongo import MongoClient
 from bridge.errors import BridgeError
 from bridge.model.position import Position, position_before
 from bridge.model.profile import profile_of
-from bridge.model.transition import Batch, Event, Poison, Transition
+from bridge.model.transition import (
+    BEFORE_FIRST,
+    Batch,
+    Event,
+    Poison,
+    Transition,
+    next_sequence,
+)
 from bridge.mongo.change_stream import ChangeStream
 from bridge.mongo.client import state_client
 from bridge.mongo.source import MongoSource
@@ -37,6 +45,15 @@ class Identity(NamedTuple):
 def identity(item: Transition | Poison) -> Identity:
     assert isinstance(item, Transition), item
     return Identity(item.job_id, item.state, item.trans_id, item.sequence)
+
+
+def sequences_of(times: Iterable[datetime]) -> list[int]:
+    """The sequences of a history with these times."""
+    numbers, previous = [], BEFORE_FIRST
+    for moment in times:
+        previous = next_sequence(previous, round(moment.timestamp() * 1000))
+        numbers.append(previous)
+    return numbers
 
 
 class StreamReader:
@@ -147,9 +164,13 @@ class SourceUnderTest(JobWriter):
         """The transitions in the job's own history, as the bridge should read them."""
         document = self.collection.find_one({"id": job_id})
         assert document is not None
+        elements = [
+            element for field in self.profile.history_fields for element in document.get(field, ())
+        ]
+        numbers = sequences_of(element["time"] for element in elements)
         return [
-            Identity(job_id, element["state"], element["trans_id"], n)
-            for n, element in enumerate(document["transition_times"])
+            Identity(job_id, element["state"], element["trans_id"], number)
+            for element, number in zip(elements, numbers, strict=True)
         ]
 
     def insert_many(self, count: int) -> list[Identity]:

@@ -42,7 +42,7 @@ PIPELINE_PREFIX = "pipeline-"
 #:   grows.
 #: - ``pipeline``: conditional pipeline updates, as the newest CTS writes. A failed job may be
 #:   recovered: ``transition_times`` moves to ``trans_history`` and starts again.
-#: - ``both``: each job is written in one way or the other.
+#: - ``both``: about half of the jobs are written in each way, in one collection.
 Writes = Literal["push", "pipeline", "both"]
 #: The collection: ``pipeline_jobs`` has ids with a prefix, and no index on the update time.
 Kind = Literal["jobs", "pipeline_jobs"]
@@ -92,7 +92,7 @@ class Indeterminate:
 
 
 class Action(Enum):
-    """What a step does to the job; all but ``ADVANCE`` only with pipeline updates."""
+    """The effect of a step on the job; without pipeline updates only ``ADVANCE``."""
 
     #: Append the transition.
     ADVANCE = "advance"

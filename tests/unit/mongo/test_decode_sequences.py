@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bridge.mongo.job_id_cache import JobIdCache
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.model.profile import PROFILES
 from bridge.model.transition import Transition
 from bridge.mongo.decoder import Decoder
-from bridge.mongo.job_id_cache import JobIdCache
 from tests.support.factories import STATES, Raw, element, shaped
 
 WRITES = st.lists(

@@ -52,7 +52,7 @@ def changed(lookup: FakeLookup, *raws: Raw) -> list[Transition | Poison]:
         [{"k": CURRENT, "x": True}],
         [{"k": f"{CURRENT}.0", "v": None}],
         [whole(array=CURRENT), whole(element(0), element(1), array=ARCHIVE)],
-        [{"k": f"{CURRENT}.1", **element(1)}],
+        [{"k": f"{CURRENT}.0", **element(0)}],
         in_place(0, state="created", time=NAIVE_NOON),
         in_place(0, notif_sent=True),
     ],

@@ -202,3 +202,11 @@ def test_a_new_stream_keeps_only_ids() -> None:
     (again,) = items_of(decoder(lookup, known=known), pushed(2, 1))
 
     assert (again.job_id, again.sequence) == ("job-0", sequence_of(1))
+
+
+def test_a_new_job_of_the_batch_needs_no_look_up() -> None:
+    lookup = FakeLookup()
+
+    items_of(decoder(lookup), inserted(1, element(0)), pushed(2, 1), pushed(3, 2))
+
+    assert (lookup.lookups, lookup.times) == (0, [])

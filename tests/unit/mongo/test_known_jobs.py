@@ -87,9 +87,12 @@ def test_a_rewind_keeps_only_the_ids() -> None:
     jobs.rewind()
 
     for key in "abcd":
-        job = jobs.get(key)
-        assert job is not None
-        assert (job.job_id, job.sequence, job.history, job.states) == (f"job-{key}", *[None] * 3)
+        known = jobs.get(key)
+        assert known is not None
+        assert (known.job_id, known.sequence, known.history, known.states) == (
+            f"job-{key}",
+            *[None] * 3,
+        )
 
 
 def test_the_oldest_jobs_are_dropped_first() -> None:

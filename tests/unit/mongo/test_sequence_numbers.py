@@ -1,4 +1,4 @@
-"""``ce_sequence``: one number for a transition, wherever it is read."""
+"""``ce_sequence``: the number of a transition, the same wherever it is read."""
 
 from __future__ import annotations
 

@@ -141,6 +141,12 @@ def test_two_documents_of_one_job_id_are_named() -> None:
     assert findings.clean
 
 
+def test_a_document_name_may_be_no_unicode() -> None:
+    findings, _ = compared([JobHistory(A.job_id, [A], document="\udcff")], sent(A))
+
+    assert kinds(findings) == {"transitions": 1, "messages": 1}
+
+
 def test_a_job_written_later_is_looked_up() -> None:
     late = JobHistory(job(1), [A, B, C])
 

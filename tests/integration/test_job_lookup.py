@@ -1,0 +1,116 @@
+"""Documents as they were at the time of an event, read from a real MongoDB."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from bridge.model.position import ClusterTime
+from bridge.mongo.job_documents import JobDocuments
+from bridge.mongo.job_lookup import Image, JobLookup
+from tests.support.servers.mongo import MongoDeployment
+from tests.support.source_under_test import READ_SECONDS, SourceUnderTest
+
+WINDOW = "minSnapshotHistoryWindowInSeconds"
+
+
+@pytest.fixture
+def jobs(mongo: MongoDeployment, database: str) -> Iterator[SourceUnderTest]:
+    with SourceUnderTest(mongo.uri, database) as jobs:
+        yield jobs
+
+
+def lookup_in(jobs: SourceUnderTest) -> JobLookup:
+    return JobLookup(jobs.collection, JobDocuments(jobs.profile).fields)
+
+
+@contextmanager
+def no_snapshots(jobs: SourceUnderTest) -> Iterator[None]:
+    """Let MongoDB keep no earlier documents."""
+    admin = jobs.client.admin
+    seconds = admin.command("getParameter", 1, **{WINDOW: 1})[WINDOW]
+    admin.command("setParameter", 1, **{WINDOW: 0})
+    try:
+        yield
+    finally:
+        admin.command("setParameter", 1, **{WINDOW: seconds})
+
+
+def states(image: Image | None) -> list[str]:
+    assert image is not None and image.document is not None
+    return [element["state"] for element in image.document["transition_times"]]
+
+
+def events_of(jobs: SourceUnderTest) -> tuple[object, list[ClusterTime]]:
+    """Insert, change and delete a job; return its ``_id`` and the events' cluster times."""
+    with jobs.reading() as reader:
+        job_id = jobs.insert()
+        document = jobs.collection.find_one({"id": job_id})
+        assert document is not None
+        jobs.advance(job_id, "error")
+        jobs.collection.delete_one({"id": job_id})
+        events = reader.read_events(3)
+    return document["_id"], [event.position.cluster_time for event in events]
+
+
+def test_a_document_is_read_around_its_events(jobs: SourceUnderTest) -> None:
+    key, (inserted, changed, deleted) = events_of(jobs)
+    lookup = lookup_in(jobs)
+
+    assert lookup.at(key, inserted.previous()) == Image(None)
+    assert states(lookup.at(key, inserted)) == ["created"]
+    assert states(lookup.at(key, changed.previous())) == ["created"]
+    assert states(lookup.at(key, changed)) == ["created", "error"]
+    assert states(lookup.at(key, deleted.previous())) == ["created", "error"]
+    assert lookup.at(key, deleted) == Image(None)
+
+
+def test_a_snapshot_contains_only_the_projection(jobs: SourceUnderTest) -> None:
+    key, (inserted, *_) = events_of(jobs)
+    image = lookup_in(jobs).at(key, inserted)
+
+    assert image is not None and image.document is not None
+    assert image.document.keys() <= {"_id", *JobDocuments(jobs.profile).fields}
+
+
+def test_a_time_too_old_is_not_known(jobs: SourceUnderTest) -> None:
+    key, (inserted, *_) = events_of(jobs)
+    lookup = lookup_in(jobs)
+
+    with no_snapshots(jobs):
+        deadline = time.monotonic() + READ_SECONDS
+        # The oldest snapshot advances with the writes.
+        while lookup.at(key, inserted) is not None:
+            assert time.monotonic() < deadline, "MongoDB still has the document of that time"
+            jobs.insert()
+
+
+def test_a_forgotten_moment_is_a_dead_letter(jobs: SourceUnderTest) -> None:
+    """An element stood between two writes only, and no document contains its time any more."""
+    start = jobs.end_position()
+    job_id = jobs.insert()
+    for state in ("x", "y"):
+        jobs.collection.update_one(
+            {"id": job_id},
+            {"$set": {"transition_times.0.state": state, "transition_times.0.trans_id": state}},
+        )
+
+    with no_snapshots(jobs):
+        first = jobs.collection.find_one({"id": job_id})
+        assert first is not None
+        deadline = time.monotonic() + READ_SECONDS
+        while lookup_in(jobs).at(first["_id"], start.cluster_time.next().next()) is not None:
+            assert time.monotonic() < deadline
+            jobs.insert()
+        with jobs.reading(start) as reader:
+            created, forgotten, current = reader.read_events(3)
+
+    assert [item.state for item in created.items] == ["created"]
+    assert [item.reason for item in forgotten.items if not item.time] == [
+        "the transition stood for a moment only: its time can no longer be read; "
+        f"document _id {first['_id']}"
+    ]
+    assert [(item.state, item.trans_id) for item in current.items] == [("y", "y")]
