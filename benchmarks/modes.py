@@ -140,7 +140,7 @@ def _without_start(
 
 
 def _tagged(uri: str, backlog: Backlog, *, by_job: bool) -> Backlog:
-    """The same jobs with the tags that a service sets, and with the index of the sweep."""
+    """The same jobs with the tags that a service sets, and with the indexes of the sweep."""
     with MongoClient[Any](uri, w="majority") as client:
         jobs = client[backlog.database].jobs
         if by_job:
@@ -148,10 +148,11 @@ def _tagged(uri: str, backlog: Backlog, *, by_job: bool) -> Backlog:
             jobs.create_index([(TAG, 1), ("_update_time", 1)], partialFilterExpression={TAG: True})
             count = jobs.count_documents({})
             return Backlog(backlog.database, backlog.start, count, backlog.events)
-        jobs.create_index(
-            [("transition_times.notif_sent", 1), ("transition_times.time", 1)],
-            partialFilterExpression={"transition_times.notif_sent": False},
-        )
+        for array in ("trans_history", "transition_times"):
+            jobs.create_index(
+                [(f"{array}.notif_sent", 1), (f"{array}.time", 1)],
+                partialFilterExpression={f"{array}.notif_sent": False},
+            )
     return backlog
 
 

@@ -152,7 +152,7 @@ class TransitionTags:
             if isinstance(item, Transition):
                 same[self._state] = item.state
         else:
-            # Not a text, or an empty one.
+            # The service gave it no identity: the field does not contain text with a character.
             same[self._trans_id] = {"$not": {"$gt": ""}}
             same[self._state] = item.state or {"$in": [None, ""]}
             same[self._time] = date_of(item) or _NO_DATE

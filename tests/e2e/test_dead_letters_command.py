@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
 
 import pytest
 from kafka import KafkaProducer
 
-from bridge.model.transition import BEFORE_FIRST, made_trans_id, next_sequence
+from bridge.model.transition import made_trans_id
 from tests.e2e.conftest import MakeBridge
 from tests.support.command import GivenSettings, run_command
-from tests.support.job_writer import MIDNIGHT, JobWriter, transition
+from tests.support.job_writer import JobWriter, sequence_at, transition
 from tests.support.messages import dead_letters, header, published_states, values
 from tests.support.servers.kafka import Kafka
 
@@ -29,12 +28,6 @@ def letters(start: MakeBridge, jobs: JobWriter) -> tuple[str, str]:
         bridge.wait_acked(4)
         assert bridge.stop() == 0
     return large, timeless
-
-
-def sequence_at(start: datetime, minute: int) -> int:
-    """The sequence of a transition that JobWriter moved a job to."""
-    time = start + timedelta(minutes=minute, milliseconds=511)
-    return next_sequence(BEFORE_FIRST, round(time.timestamp() * 1000))
 
 
 def listed(settings: GivenSettings, *arguments: str) -> list[dict[str, str]]:
@@ -104,7 +97,7 @@ def test_a_repaired_dead_letter_keeps_its_identity(
         "the-huge-one",
     )
     assert header(record, "ce_id") == b"the-huge-one"
-    assert header(record, "ce_sequence") == b"%d" % sequence_at(MIDNIGHT, minute=1)
+    assert header(record, "ce_sequence") == b"%d" % sequence_at(1)
     assert len(dead_letters(kafka, topic)) == 2
 
 
@@ -181,7 +174,7 @@ def test_letters_of_recovered_jobs_are_sent(
         (record.key or b"").decode(): header(record, "ce_sequence") for record in kafka.read(topic)
     }
     for job_id, minute in ((recovered, 1), (old, 3)):
-        sequence = sequence_at(MIDNIGHT, minute)
+        sequence = sequence_at(minute)
         assert numbers[job_id] == b"%d" % sequence
         assert sent[job_id]["trans_id"] == made_trans_id(job_id, sequence, "error")
 

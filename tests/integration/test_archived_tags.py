@@ -173,7 +173,7 @@ def test_earlier_transitions_include_the_archive(jobs: Jobs) -> None:
 
 @pytest.mark.parametrize("trans_id", ["", None])
 def test_earlier_ones_exclude_itself_after_a_removal(jobs: Jobs, trans_id: str | None) -> None:
-    """Transitions of one time: the sequence of the later one changes with the first removed."""
+    """All have the same time, so the sequence of the last depends on the first."""
     history = [element(state, 800, trans_id) for state in ("a", "b", "c")]
     jobs.insert_one(job("a", None, *history))
     tags = TransitionTags(jobs, CTS, "notif_sent")

@@ -22,6 +22,7 @@ from bridge.demo.job_service.workload import (
     new_job,
     to_millis,
 )
+from bridge.model.transition import BEFORE_FIRST, next_sequence
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=timezone.utc)
 #: The states of a job that goes well.
@@ -44,6 +45,12 @@ def transition(state: object, minute: int = 0, **changed: object) -> Document:
         "notif_sent": False,
     }
     return {name: value for name, value in {**whole, **changed}.items() if value is not None}
+
+
+def sequence_at(minute: int) -> int:
+    """The ``ce_sequence`` of a :func:`transition`, if those before it have earlier times."""
+    time = MIDNIGHT + timedelta(minutes=minute, milliseconds=511)
+    return next_sequence(BEFORE_FIRST, round(time.timestamp() * 1000))
 
 
 class JobWriter:
