@@ -106,7 +106,7 @@ def test_a_forgotten_moment_is_a_dead_letter(jobs: SourceUnderTest) -> None:
             assert time.monotonic() < deadline
             jobs.insert()
         with jobs.reading(start) as reader:
-            created, forgotten, current = reader.read_events(3)
+            created, forgotten, current = reader.read_events(3)[:3]
 
     assert [item.state for item in created.items] == ["created"]
     assert [item.reason for item in forgotten.items if not item.time] == [
