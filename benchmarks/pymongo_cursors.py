@@ -40,7 +40,7 @@ class WatchCursor:
     def __init__(self, collection: Any) -> None:
         self._collection = collection
 
-    def open(self, stages: Sequence[Any]) -> Any:
+    def open(self, stages: Sequence[Any], _: int = BATCH_SIZE) -> Any:
         ((start, value),) = stages[0]["$changeStream"].items()
         option = {
             "startAfter": "start_after",
@@ -51,7 +51,7 @@ class WatchCursor:
         )
         return self.more(_AWAIT_MS)
 
-    def more(self, _: int) -> Any:
+    def more(self, _: int, __: int = BATCH_SIZE) -> Any:
         events = list(self._batch())
         return Answer((events, self._cursor.resume_token, int(self._cursor.alive)))
 
@@ -97,13 +97,13 @@ class Raw:
     def __init__(self, collection: Any) -> None:
         self._collection = collection
 
-    def open(self, stages: Sequence[Any]) -> Any:
+    def open(self, stages: Sequence[Any], _: int = BATCH_SIZE) -> Any:
         self._cursor = self._collection.aggregate_raw_batches(
             stages, batchSize=BATCH_SIZE, maxAwaitTimeMS=_AWAIT_MS
         )
         return self.more(_AWAIT_MS)
 
-    def more(self, _: int) -> Any:
+    def more(self, _: int, __: int = BATCH_SIZE) -> Any:
         events = self._cursor.try_next() or b""
         return Answer((events, post_batch.token, int(self._cursor.alive)))
 

@@ -65,6 +65,13 @@ class Usage(BridgeError):
     title = "usage"
 
 
+class NotFound(BridgeError):
+    """The selected jobs, transitions or messages do not exist."""
+
+    exit_code = 66
+    title = "not found"
+
+
 class Fenced(BridgeError):
     """Another bridge of the same name owns the checkpoint now."""
 

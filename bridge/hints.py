@@ -18,6 +18,7 @@ class Hint(StrEnum):
     TOKEN_SET_TIME = "job-bridge token set TIME"
     RUN_FROM_HISTORY = "job-bridge run --start-from history"
     RUN_RECOVER = "job-bridge run --recovery-on-history-lost recover"
+    VERIFY = "job-bridge verify"
     VERIFY_REPAIR = "job-bridge verify --repair"
     CREATE_SWEEP_INDEX = "job-bridge sweep --create-index"
 

@@ -107,3 +107,48 @@ class Repeated:
         if self._times:
             self._logger.info("%s after %.1f s", text, now - self._since)
         self._times = 0
+
+
+class _Note:
+    """The cases of a log line in a batch: the first example, and how many follow."""
+
+    def __init__(self, example: str, fields: Mapping[str, Any]) -> None:
+        self.example = example
+        self.fields = fields
+        self.more = 0
+
+
+class BatchNotes:
+    """Collects warnings during a batch and logs each text once, with the number of its cases.
+
+    A mass of deletes or dead letters is then a line a batch. For a single thread.
+    """
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+        self._notes: dict[str, _Note] = {}
+
+    def add(self, text: str, example: str = "", **fields: Any) -> None:
+        """Note a case.
+
+        Args:
+            text: The log line, the same for all cases of a kind.
+            example: What is specific to the case; the line contains that of the first case.
+            fields: Fields of the record (see :data:`FIELDS`); those of the first case are kept.
+        """
+        note = self._notes.get(text)
+        if note is None:
+            self._notes[text] = _Note(example, fields)
+        else:
+            note.more += 1
+
+    def log(self) -> None:
+        """Log what was noted and forget it."""
+        if not self._notes:
+            return
+        notes = self._notes
+        self._notes = {}
+        for text, note in notes.items():
+            line = f"{text}; {note.example}" if note.example else text
+            more = f" ({note.more} more in the same batch)" if note.more else ""
+            self._logger.warning("%s%s", line, more, extra=dict(note.fields))

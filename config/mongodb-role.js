@@ -19,7 +19,7 @@ admin.createRole({
 });
 
 // Only for delivery.mode = background-jobs or background-transitions: the bridge removes tags from the jobs. An administrator creates
-// the index of the sweep; 'job-bridge sweep --create-index' also needs createIndex.
+// the indexes of the sweep; 'job-bridge sweep --create-index' also needs createIndex.
 admin.createRole({
   "role": "jobBridgeBackground",
   "privileges": [

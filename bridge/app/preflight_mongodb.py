@@ -70,14 +70,15 @@ def _sweep(source: MongoSource) -> Iterator[Finding]:
     sweep = source.sweep()
     sweep.check_rights()
     yield Finding("ok", "sweep", "this user may remove tags")
-    if missing := sweep.missing_index():
+    missing = sweep.missing_indexes()
+    for name in missing:
         yield Finding(
             "warning",
             "sweep",
-            f"the index {missing} is missing: each sweep reads every job",
+            f"the index {name} is missing: each sweep reads every job",
             f"'{Hint.CREATE_SWEEP_INDEX}' creates it",
         )
-    else:
+    if not missing:
         yield Finding("ok", "sweep", "an index finds the tagged jobs")
 
 

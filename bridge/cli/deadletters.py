@@ -2,9 +2,9 @@
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
@@ -12,49 +12,10 @@ from bridge.app.signals import on_stop
 from bridge.cli.settings import Settings, with_settings
 from bridge.cli.times import when
 from bridge.errors import Retryable, Usage, one_line
-from bridge.model.message import KEPT_CHARACTERS, TOO_LARGE, Record, fields_of
+from bridge.model.dead_letter import DeadLetter, transition_of
+from bridge.model.message import Record, fields_of
 from bridge.model.position import ClusterTime, position_before
 from bridge.model.transition import RETRY, Event, Transition
-
-
-class DeadLetter(NamedTuple):
-    """A dead letter.
-
-    Attributes:
-        location: ``partition:offset`` in the dead-letter topic.
-        written: When it was written, in ISO 8601.
-        fields: The fields of its value.
-        headers: Its headers, as text.
-    """
-
-    location: str
-    written: str
-    fields: dict[str, Any]
-    headers: dict[str, str]
-
-    def text(self, name: str) -> str:
-        return str(self.fields.get(name) or "")
-
-    @property
-    def reason(self) -> str:
-        return self.text("error_dlq")
-
-    @property
-    def sequence(self) -> str:
-        return self.headers.get("ce_sequence", "")
-
-    @property
-    def identity(self) -> tuple[str, ...]:
-        """Equal for all dead letters of a transition.
-
-        Without a job id the reason is used, because it names the document.
-        """
-        job_id, trans_id = self.text("job_id"), self.text("trans_id")
-        return (
-            job_id,
-            trans_id or f"{self.sequence} {self.text('state')} {self.text('time')}",
-            "" if job_id else self.reason,
-        )
 
 
 @click.group("dead-letters")
@@ -142,29 +103,30 @@ def _retry(settings: Settings, letters: Sequence[DeadLetter]) -> int:
 
     stop = threading.Event()
     with open_source_and_store(settings) as (source, _), on_stop(stop.set):
-        transitions: list[Transition] = []
+        transitions: dict[tuple[str, ...], Transition] = {}
+        unsendable = 0
         for letter in letters:
             jobs = source.history.by_ids([letter.text("job_id")])
-            transition = _from_job(jobs, letter) or _from_letter(letter)
-            if transition is not None:
-                transitions.append(transition)
+            if (item := transition_of(letter, jobs)) is not None:
+                transitions[item.job_id, item.trans_id, item.state] = item
             else:
                 _report_unsendable(letter)
+                unsendable += 1
         with open_republisher(settings, stop) as republisher:
             finished = republisher.run(
                 Event(position_before(ClusterTime(0)), (transition,), origin=RETRY)
-                for transition in transitions
+                for transition in transitions.values()
             )
             dead_lettered = republisher.dead_lettered
     if dead_lettered:
         click.echo(f"{dead_lettered} transition(s) were dead-lettered again", err=True)
-    topic = settings.kafka.topic
+    topic, count = settings.kafka.topic, len(transitions) + unsendable
     if finished:
         sent = len(transitions) - dead_lettered
-        click.echo(f"{sent} of {len(letters)} transition(s) sent to {topic}")
+        click.echo(f"{sent} of {count} transition(s) sent to {topic}")
     else:
-        click.echo(f"stopped: not all of {len(letters)} transition(s) were sent to {topic}")
-    all_sent = finished and not dead_lettered and len(transitions) == len(letters)
+        click.echo(f"stopped: not all of {count} transition(s) were sent to {topic}")
+    all_sent = finished and not dead_lettered and not unsendable
     return 0 if all_sent else Retryable.exit_code
 
 
@@ -215,48 +177,6 @@ def _at_locations(letters: Sequence[DeadLetter], locations: Sequence[str]) -> li
             "'job-bridge dead-letters list' shows the existing ones",
         )
     return [by_location[location] for location in locations]
-
-
-def _from_job(jobs: Iterator[Any], letter: DeadLetter) -> Transition | None:
-    """Return the transition of a dead letter from its job, or None.
-
-    Without a history, this is the job's latest state, if it is the state of the dead letter.
-    """
-    return next(
-        (
-            item
-            for job in jobs
-            for item in job.items
-            if isinstance(item, Transition) and _is_of(item, letter)
-        ),
-        None,
-    )
-
-
-def _is_of(item: Transition, letter: DeadLetter) -> bool:
-    if letter.text("trans_id"):
-        return item.trans_id == letter.text("trans_id")
-    if item.sequence is None:
-        return item.state == letter.text("state")
-    return str(item.sequence) == letter.sequence
-
-
-def _from_letter(letter: DeadLetter) -> Transition | None:
-    """Rebuild the transition from the dead letter; None if a field is missing or was truncated."""
-    fields = [letter.text(name) for name in ("job_id", "state", "time", "trans_id")]
-    if not letter.reason.startswith(TOO_LARGE):
-        return None  # Fields of another type were made text, so the message would be wrong.
-    if not all(0 < len(text) < KEPT_CHARACTERS for text in fields):
-        return None
-    job_id, state, time, trans_id = fields
-    try:
-        zone = datetime.fromisoformat(time).tzinfo
-    except ValueError:
-        return None
-    if zone is None:
-        return None
-    sequence = int(letter.sequence) if letter.sequence.isdecimal() else None
-    return Transition(job_id, state, time, trans_id, sequence)
 
 
 def _document(letter: DeadLetter) -> dict[str, Any]:

@@ -1,8 +1,15 @@
 """``job-bridge demo``: runs everything embedded, and prints the messages as they arrive."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import click
 
 from bridge.errors import Misconfigured
+
+if TYPE_CHECKING:  # the demo's packages are an extra
+    from bridge.demo.job_service.workload import Writes
 
 
 @click.command()
@@ -31,7 +38,17 @@ from bridge.errors import Misconfigured
 @click.option(
     "--seed", type=int, help="Seed of the random jobs; the same seed makes the same jobs."
 )
-def demo(jobs: int | None, rate: float, size: int, crash: bool, seed: int | None) -> int:
+@click.option(
+    "--writes",
+    type=click.Choice(["push", "pipeline", "both"]),
+    default="both",
+    show_default=True,
+    help="How the service updates jobs: with $push as CTS until 2025; with conditional pipelines "
+    "and recoveries of failed jobs as the newest CTS; or some jobs each way.",
+)
+def demo(
+    jobs: int | None, rate: float, size: int, crash: bool, seed: int | None, writes: Writes
+) -> int:
     """Run the bridge with an embedded MongoDB and Kafka broker.
 
     A simulated job service changes jobs, and the messages are printed as they arrive.
@@ -48,4 +65,5 @@ def demo(jobs: int | None, rate: float, size: int, crash: bool, seed: int | None
             "Nothing was started",
             "Run 'make run', or pip install '.[demo]' in the source folder",
         ) from None
-    return play(Play(jobs=jobs, rate=rate, size=size, crash=crash, seed=seed))
+    options = Play(jobs=jobs, rate=rate, size=size, crash=crash, seed=seed, writes=writes)
+    return play(options)

@@ -3,6 +3,7 @@
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ from bridge.cli.progress import bars
 from bridge.cli.selection import CURSOR, Selection, resume_command
 from bridge.cli.settings import Settings, with_settings
 from bridge.cli.times import span, when
-from bridge.errors import Usage
+from bridge.errors import NotFound, Usage
 from bridge.model.message import value_of
 from bridge.model.position import ClusterTime, position_before
 from bridge.model.transition import REPLAY, Event, Transition
@@ -76,7 +77,8 @@ def replay(
 
     Each job's transitions are sent in order, with their own identity (trans_id), and ce_origin
     replay. The checkpoint is not changed. The first Ctrl-C ends the replay cleanly, and prints the
-    command that resumes it.
+    command that resumes it. Exits 66 if a --job does not exist, after all others were sent, or if
+    no transition matches.
 
     \b
     Example:
@@ -134,27 +136,70 @@ def _replay(settings: Settings, selection: Selection, dry_run: bool, rate: float
         history, ids = source.history, selection.job_ids
         total = len(ids) if ids else history.count(selection.updated_since, selection.cursor)
         with bars({"jobs": total}) as advance:
-            steps = _by_ids(history, ids) if ids else _by_update_time(history, selection)
-            events = _events(steps, selection, lambda: advance("jobs", 1))
+            found = _Found()
+            steps = _by_ids(history, ids, found) if ids else _by_update_time(history, selection)
+            events = _events(steps, selection, found, lambda: advance("jobs", 1))
             if dry_run:
-                return _print(events, stop)
+                code = _print(events, stop)
+                _raise_not_found(settings, selection, found, code != INTERRUPTED)
+                return code
             with open_republisher(settings, stop, rate) as republisher:
                 finished = republisher.run(events)
                 reached, sent = republisher.window.position, republisher.settled
         click.echo(f"{sent} messages sent to {settings.kafka.topic}")
-    if finished and ids and not sent:
-        click.echo("these jobs have no matching transition", err=True)
     if not finished and (command := resume_command(selection, reached)):
+        if found.unknown_ids:
+            click.echo(_unknown(settings, found), err=True)
         click.echo(f"stopped; to resume: {command}", err=True)
         return INTERRUPTED
+    _raise_not_found(settings, selection, found, finished)
     return 0
+
+
+@dataclass(slots=True)
+class _Found:
+    """The selected transitions so far, and the ids that no job has."""
+
+    transitions: int = 0
+    unknown_ids: list[str] = field(default_factory=list)
+
+
+def _unknown(settings: Settings, found: _Found) -> str:
+    from bridge.model.profile import namespace_of
+
+    ids = found.unknown_ids
+    jobs = "this job does" if len(ids) == 1 else f"these {len(ids)} jobs do"
+    return f"{jobs} not exist in {namespace_of(settings)}: {', '.join(ids)}"
+
+
+def _raise_not_found(
+    settings: Settings, selection: Selection, found: _Found, finished: bool
+) -> None:
+    """Raise ``NotFound`` for unknown jobs, and for a finished replay that selected nothing.
+
+    A resumed replay may have nothing left to send.
+    """
+    if found.unknown_ids:
+        raise NotFound(
+            _unknown(settings, found),
+            f"The other jobs have {found.transitions} matching transitions",
+            "Check the ids, mongo.database, mongo.collection and jobs.profile",
+        )
+    if finished and not found.transitions and not (selection.updated or selection.cursor):
+        raise NotFound(
+            "no transition matches"
+            + (": these jobs exist without one" if selection.job_ids else ""),
+            "Nothing was sent",
+            "Give another time span or state, or check mongo.database, mongo.collection and "
+            "jobs.profile",
+        )
 
 
 #: A cursor, and the jobs that are done when it is reached.
 _Step = tuple[str, Sequence[Any]]
 
 
-def _by_ids(history: Any, ids: Sequence[str]) -> Iterator[_Step]:
+def _by_ids(history: Any, ids: Sequence[str], found: _Found) -> Iterator[_Step]:
     """Return the jobs in the order of ``ids``; the cursor is the number of ids that are done."""
     for begin in range(0, len(ids), _CHUNK_JOBS):
         chunk = ids[begin : begin + _CHUNK_JOBS]
@@ -163,8 +208,11 @@ def _by_ids(history: Any, ids: Sequence[str]) -> Iterator[_Step]:
             jobs.setdefault(job.job_id, []).append(job)
         # MongoDB may store an id with another spelling. These jobs come first, so that a replay
         # that stops before their end repeats the chunk.
+        unknown = [job_id for job_id in chunk if job_id not in jobs]
         if respelled := [job for job_id in jobs.keys() - set(chunk) for job in jobs[job_id]]:
+            unknown = [job_id for job_id in unknown if not any(history.by_ids([job_id]))]
             yield f"{begin:016x}", respelled
+        found.unknown_ids += unknown
         yield from (
             (f"{number:016x}", jobs.get(job_id, ()))
             for number, job_id in enumerate(chunk, begin + 1)
@@ -177,11 +225,12 @@ def _by_update_time(history: Any, selection: Selection) -> Iterator[_Step]:
 
 
 def _events(
-    steps: Iterator[_Step], selection: Selection, advance: Callable[[], None]
+    steps: Iterator[_Step], selection: Selection, found: _Found, advance: Callable[[], None]
 ) -> Iterator[Event]:
     """Return an event for each step; its position contains the cursor of the step."""
     for cursor, jobs in steps:
         items = [item for job in jobs for item in job.items if selection.contains(item)]
+        found.transitions += len(items)
         advance()
         position = position_before(ClusterTime(0))._replace(recovery_cursor=cursor)
         yield Event(position, items, origin=REPLAY)

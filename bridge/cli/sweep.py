@@ -18,7 +18,7 @@ from bridge.model.policy import Backoff
 
 @click.command()
 @click.option("--once", is_flag=True, help="Sweep once, then end; for cron.")
-@click.option("--create-index", is_flag=True, help="Create the index that sweeps need, then end.")
+@click.option("--create-index", is_flag=True, help="Create the indexes that sweeps need, then end.")
 @with_settings
 def sweep(settings: Settings, once: bool, create_index: bool) -> int:
     """Send tagged transitions, and remove their tags.
@@ -55,14 +55,13 @@ def _create_index(settings: Settings) -> int:
 
     with open_source_and_store(settings) as (source, _):
         query = source.sweep()
-        missing = query.missing_index()
+        missing = query.missing_indexes()
         if missing:
-            query.create_index()
-    click.echo(
-        f"created the index {missing}"
-        if missing
-        else "sweeps already have an index: nothing was changed"
-    )
+            query.create_indexes(missing)
+    for name in missing:
+        click.echo(f"created the index {name}")
+    if not missing:
+        click.echo("sweeps already have an index: nothing was changed")
     return 0
 
 
@@ -94,10 +93,10 @@ def _sweep_once(settings: Settings, source: Any, tags: Any, stop: threading.Even
 
     query, before = source.sweep(), time.time() - settings.sweep.older_than_seconds
     query.check_rights()
-    if missing := query.missing_index():
+    if missing := query.missing_indexes():
         click.echo(
-            "the sweep has no index, so it scans every job; "
-            f"'{Hint.CREATE_SWEEP_INDEX}' creates {missing}",
+            "the sweep lacks an index, so it scans every job; "
+            f"'{Hint.CREATE_SWEEP_INDEX}' creates {' and '.join(missing)}",
             err=True,
         )
 

@@ -11,16 +11,20 @@ import click
 from bridge.cli.progress import bars
 from bridge.cli.settings import Settings, with_settings
 from bridge.cli.times import span
-from bridge.errors import Retryable, Usage, one_line
+from bridge.errors import NotFound, Retryable, Usage, one_line
 from bridge.hints import Hint
-from bridge.verification.comparison import Findings, Span
+from bridge.verification.comparison import Findings
+from bridge.verification.rows import Span
 
+#: The number of examples of each kind that is printed.
+_PRINTED_EXAMPLES = 10
 #: The kinds of findings by their key in ``--json``, and how they are printed.
 _KINDS = {
     "missing": "missing",
     "repeated": "duplicates",
     "out_of_order": "out of order",
     "strange": "unexpected",
+    "wrong": "wrong",
     "set_aside": "dead letters",
 }
 
@@ -50,7 +54,7 @@ _KINDS = {
     "as_json",
     is_flag=True,
     help="Print the findings as a JSON document; its keys: missing, repeated, out_of_order, "
-    "strange, set_aside.",
+    "strange, wrong, set_aside, shared_ids; examples contains up to 1000 of each.",
 )
 @with_settings
 def verify(
@@ -63,16 +67,20 @@ def verify(
 ) -> int:
     """Compare the jobs' history with the topic.
 
-    Compares by job and trans_id. Changes nothing without --repair.
+    Compares by trans_id, job, state, time and key. Changes nothing without --repair.
 
     \b
     missing       transitions of the jobs that are not in the topic
     duplicates    messages after the first of the same transition
     out of order  first messages that arrived after one of a later transition of the job
-    unexpected    messages without a matching transition in the jobs
+    unexpected    messages whose trans_id is not in the jobs
+    wrong         messages whose trans_id is in a job with another job id, state or time, or whose
+                  key is not their job id; such a transition is also missing, unless it was sent
+                  right too
     dead letters  transitions that were dead-lettered and not sent since
 
-    Exits 0 if no transition is missing, else 75.
+    --repair cannot remove unexpected and wrong messages. Exits 0 if no transition is missing and
+    no message is unexpected or wrong, else 75; 66 if there is nothing to compare.
 
     \b
     Example:
@@ -89,7 +97,10 @@ def verify(
             "Nothing was compared",
             "Give an earlier time",
         )
-    return 0 if _verify(settings, requested, repair, as_json).complete else Retryable.exit_code
+    findings = _verify(settings, requested, repair, as_json)
+    if findings.empty:
+        raise _nothing_to_compare(settings, findings.span)
+    return 0 if findings.clean else Retryable.exit_code
 
 
 def _verify(settings: Settings, requested: Span, repair: bool, as_json: bool) -> Findings:
@@ -141,7 +152,7 @@ def _compare(
         verification = Verification(
             database, retained, margin=margin, by_state=by_state, advance=advance
         )
-        return verification.run(source.history.jobs(retained.since), reader, topic, f"{topic}-dlq")
+        return verification.run(source.history, reader, topic, f"{topic}-dlq")
 
 
 def _repair(settings: Settings, database: Any, missing: int) -> int:
@@ -176,15 +187,36 @@ def _retained(requested: Span, kept_since: float | None, topic: str) -> Span:
     return Span(kept_since, requested.until)
 
 
+def _nothing_to_compare(settings: Settings, compared: Span) -> NotFound:
+    from bridge.model.profile import namespace_of
+
+    return NotFound(
+        f"nothing to compare from {_iso(compared.since)} to {_iso(compared.until)}: no job in "
+        f"{namespace_of(settings)} has a transition, and the topic {settings.kafka.topic} has no "
+        "message of that time",
+        "Nothing was sent",
+        "If there should be some, check mongo.database, mongo.collection, jobs.profile and "
+        "kafka.topic, or give an earlier time",
+    )
+
+
 def _show(findings: Findings, topic: str, as_json: bool, sent: int | None) -> None:
     if as_json:
         click.echo(json.dumps(_document(findings, sent or 0)))
+        return
+    if findings.empty:
         return
     if sent is not None:
         click.echo(f"{sent} missing transitions were sent; after that:")
     _print(findings, topic)
     if not findings.complete and sent is None:
         click.echo(f"nothing was sent; '{Hint.VERIFY_REPAIR}' sends the missing transitions")
+    if remaining := findings.counts["strange"] + findings.counts["wrong"]:
+        click.echo(
+            f"{remaining} unexpected or wrong messages stay in the topic until its retention "
+            "removes them, because Kafka cannot remove single messages; stop the program that "
+            "wrote them, and correct the consumers that used them"
+        )
 
 
 def _print(findings: Findings, topic: str) -> None:
@@ -196,8 +228,20 @@ def _print(findings: Findings, topic: str) -> None:
     )
     for kind, label in _KINDS.items():
         click.echo(f"  {label:13} {counts[kind]}")
-        for example in findings.examples.get(kind, ()):
-            click.echo(f"      {one_line(example)}")
+        _print_examples(findings, kind)
+    if counts["shared_ids"]:
+        click.echo(
+            f"job ids that several documents have: {counts['shared_ids']}; consumers cannot "
+            "distinguish these jobs:"
+        )
+        _print_examples(findings, "shared_ids")
+
+
+def _print_examples(findings: Findings, kind: str) -> None:
+    for example in findings.examples[kind][:_PRINTED_EXAMPLES]:
+        click.echo(f"      {one_line(example)}")
+    if (more := findings.counts[kind] - _PRINTED_EXAMPLES) > 0 and kind != "repeated":
+        click.echo(f"      and {more} more; --json names up to 1000")
 
 
 def _document(findings: Findings, sent: int) -> dict[str, Any]:

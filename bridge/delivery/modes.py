@@ -4,7 +4,7 @@ The loop is the same for all. ``docs/delivery-modes.md`` compares them.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
@@ -32,8 +32,8 @@ class TagSource(Protocol):
     def tagger(self) -> Tagger | None:
         """Return the tagger; None where the service sets the tags."""
 
-    def missing_sweep_index(self) -> str:
-        """Return the name of the index that a sweep lacks; empty when it has an index."""
+    def missing_sweep_indexes(self) -> Sequence[str]:
+        """Return the names of the indexes that a sweep lacks."""
 
 
 class Mode:
@@ -126,11 +126,11 @@ class BackgroundMode(Mode):
         return nullcontext(UntaggingSink(sink, self._tags, self._in_flight))
 
     def wrap_stream(self, stream: Stream, context: ModeContext) -> Stream:
-        if missing := self._source.missing_sweep_index():
+        if missing := self._source.missing_sweep_indexes():
             logger.warning(
-                "the sweep has no index, so it scans every job; '%s' creates %s",
+                "the sweep lacks an index, so it scans every job; '%s' creates %s",
                 Hint.CREATE_SWEEP_INDEX,
-                missing,
+                " and ".join(missing),
             )
         if (tagger := self._source.tagger()) is not None:
             stream = TaggingStream(stream, tagger)

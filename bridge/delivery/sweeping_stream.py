@@ -124,8 +124,7 @@ class SweepingStream:
         if len(self._checked) > _MAX_CHECKED_JOBS:
             self._checked.clear()
         self._checked |= first.keys()
-        running = [item for item in first.values() if item.sequence]
-        earlier = self._tags.earlier(running).values() if running else []
+        earlier = self._tags.earlier([*first.values()]).values()
         before = [event for items in earlier if (event := self._event(items))]
         return [*before, *events]
 

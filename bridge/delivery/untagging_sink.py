@@ -11,12 +11,15 @@ from bridge.pipeline.ports import Sink, Tags
 #: Tags removed by one write; that many fit its deadline, also in large documents.
 _TAGS_AT_ONCE = 500
 
-Identity = tuple[str, str, int | None]
+Identity = tuple[str, str, str]
 
 
 def identity_of(item: Transition | Poison) -> Identity:
-    """Return the values that identify a transition in any two readings of it."""
-    return item.job_id, item.trans_id, item.sequence
+    """Return the values that identify a transition in any two readings of it.
+
+    The sequence is not among them: it changes when the service removes earlier transitions.
+    """
+    return item.job_id, item.trans_id, item.state
 
 
 class InFlight:

@@ -19,7 +19,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from bridge.app.signals import on_stop
 from bridge.demo.job_service.job_service import play as serve_jobs
-from bridge.demo.job_service.workload import Commit, Indeterminate, Workload
+from bridge.demo.job_service.workload import Commit, Indeterminate, Workload, Writes
 from bridge.demo.scoreboard import Scoreboard
 from bridge.demo.servers.broker import Broker
 from bridge.demo.servers.mongod import Mongod
@@ -30,9 +30,17 @@ TOPIC, DATABASE, PARTITIONS = "job-transitions", "cdmtaskservice", 3
 #: How long to wait for messages in flight when the jobs have ended.
 LAST_SECONDS = 30.0
 TOTALS_SECONDS = 5.0
+#: More failures than usual, so that a recovery is soon seen.
+ERROR_SHARE = 0.4
 #: The only setting that the demo leaves to its user.
 _DRIVER = "JOB_BRIDGE_KAFKA_DRIVER"
-_COLOURS = {"complete": "green", "error": "red", "canceled": "yellow", "created": "cyan"}
+_COLOURS = {
+    "complete": "green",
+    "error": "red",
+    "canceled": "yellow",
+    "created": "cyan",
+    "recovering": "magenta",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,7 @@ class Play:
     size: int
     crash: bool
     seed: int | None
+    writes: Writes
 
 
 def play(options: Play) -> int:
@@ -118,7 +127,12 @@ class _Demo:
     def _job_service(self, mongod: Mongod) -> "_JobService":
         options = self._options
         workload = Workload(
-            jobs=options.jobs, rate=options.rate, size=options.size, seed=options.seed
+            jobs=options.jobs,
+            rate=options.rate,
+            size=options.size,
+            seed=options.seed,
+            writes=options.writes,
+            error_share=ERROR_SHARE,
         )
         return _JobService(mongod.uri, workload, self._scoreboard)
 
@@ -158,13 +172,13 @@ class _Demo:
 
     def _show(self, polled: dict[Any, list[Any]]) -> None:
         for record in (record for records in polled.values() for record in records):
-            message, headers = json.loads(record.value), dict(record.headers)
-            sequence = int(headers["ce_sequence"])
-            new = self._scoreboard.arrive(message["job_id"], sequence, message["trans_id"])
+            message = json.loads(record.value)
+            number = self._scoreboard.arrive(message["job_id"], message["trans_id"])
             state = click.style(f"{message['state']:27}", fg=_COLOURS.get(message["state"], "blue"))
-            again = "" if new else click.style(" (repeated)", dim=True)
+            count = "  " if number is None else f"{number:2}"
+            again = click.style(" (repeated)", dim=True) if number is None else ""
             click.echo(
-                f"{message['time'][11:23]}  job {message['job_id']}  {sequence:2} {state} "
+                f"{message['time'][11:23]}  job {message['job_id']}  {count} {state} "
                 f"partition {record.partition}{again}"
             )
 

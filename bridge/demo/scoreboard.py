@@ -26,45 +26,56 @@ class Tally:
 class Scoreboard:
     """Records commits and arrivals by ``trans_id``; safe to use from any thread.
 
-    A first arrival is out of order if a later transition of the same job arrived before it.
+    A first arrival is out of order if a later transition of the same job arrived before it. The
+    order is that of the service's commits, over all recoveries of a job.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._committed: dict[str, tuple[str, int]] = {}
-        self._arrived: set[str] = set()
-        self._furthest: dict[str, int] = defaultdict(lambda: -1)
+        #: The transitions of each job, by their ordinals.
+        self._committed: dict[str, dict[int, str]] = defaultdict(dict)
+        #: The numbers of the first arrivals, in the order of arrival.
+        self._arrived: dict[str, int] = {}
         self._messages = 0
-        self._repeated = 0
-        self._out_of_order = 0
+        self._job_arrivals: dict[str, int] = defaultdict(int)
 
     def commit(self, job_id: str, sequence: int, trans_id: str) -> None:
         """Record a transition that a majority holds."""
         with self._lock:
-            self._committed[trans_id] = (job_id, sequence)
+            self._committed[job_id][sequence] = trans_id
 
-    def arrive(self, job_id: str, sequence: int, trans_id: str) -> bool:
-        """Record a message; False if the transition arrived before."""
+    def arrive(self, job_id: str, trans_id: str) -> int | None:
+        """Record a message.
+
+        Returns the number of the job's transitions that arrived before; None for a duplicate.
+        """
         with self._lock:
             self._messages += 1
             if trans_id in self._arrived:
-                self._repeated += 1
-                return False
-            self._arrived.add(trans_id)
-            self._out_of_order += sequence < self._furthest[job_id]
-            self._furthest[job_id] = max(sequence, self._furthest[job_id])
-            return True
+                return None
+            self._arrived[trans_id] = len(self._arrived)
+            self._job_arrivals[job_id] += 1
+            return self._job_arrivals[job_id] - 1
 
     def tally(self) -> Tally:
         """Compare both sides now."""
         with self._lock:
-            missing = len(self._committed.keys() - self._arrived)
-            jobs = len({job_id for job_id, _ in self._committed.values()})
+            committed = {trans_id for job in self._committed.values() for trans_id in job.values()}
             return Tally(
-                jobs,
-                len(self._committed),
-                self._messages,
-                missing,
-                self._repeated,
-                self._out_of_order,
+                jobs=len(self._committed),
+                committed=len(committed),
+                messages=self._messages,
+                missing=len(committed - self._arrived.keys()),
+                repeated=self._messages - len(self._arrived),
+                out_of_order=sum(map(self._out_of_order, self._committed.values())),
             )
+
+    def _out_of_order(self, job: dict[int, str]) -> int:
+        """Count the transitions of a job that arrived after a later one."""
+        count, earliest = 0, len(self._arrived)
+        for sequence in sorted(job, reverse=True):
+            number = self._arrived.get(job[sequence])
+            if number is not None:
+                count += number > earliest
+                earliest = min(number, earliest)
+        return count

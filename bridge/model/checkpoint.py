@@ -1,5 +1,6 @@
 """The checkpoint: a position, and the identity of the data that it belongs to."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf
@@ -16,6 +17,11 @@ from bridge.model.transition import Transition
 FORMAT = 2
 #: The format of a record without a gap. A bridge that does not know gaps can resume from it.
 WITHOUT_GAP = 1
+
+#: A recovery cursor, see ``mongo/job_documents.py``; a text of any length would fail later.
+_CURSOR = re.compile(r"[nt][0-9a-f]{16}")
+#: The last microsecond of the year 9999, the last that a date can have.
+_MAX_MICROSECONDS = 253_402_300_800 * 10**6 - 1
 
 UNCHANGED = "Nothing was read or sent, and the checkpoint is unchanged"
 
@@ -164,7 +170,7 @@ def _read(record: Mapping[str, Any]) -> Checkpoint:
         raise ValueError("the format does not match the gap")
     return Checkpoint(
         name=_text(record["name"]),
-        position=_position(record)._replace(recovery_cursor=_text(record.get("place", ""))),
+        position=_position(record)._replace(recovery_cursor=_cursor(record.get("place", ""))),
         sequence=_count(record["sequence"], 2**63),
         epoch=_count(record["epoch"], 2**63),
         fingerprint=_text(record["fingerprint"]),
@@ -185,6 +191,14 @@ def _position(record: Mapping[str, Any]) -> Position:
     if token and cluster_time_of(token) != time:
         raise ValueError("token and cluster_time disagree")
     return Position(token, type_bits) if token else position_before(time)
+
+
+def _cursor(value: object) -> str:
+    """Return a recovery cursor: a kind and microseconds up to the year 9999, in hexadecimal."""
+    cursor = _text(value)
+    if cursor and (not _CURSOR.fullmatch(cursor) or int(cursor[1:], 16) > _MAX_MICROSECONDS):
+        raise ValueError(f"{cursor!r:.40} is not a recovery cursor")
+    return cursor
 
 
 def _gap(record: Mapping[str, Any]) -> Gap:

@@ -16,6 +16,7 @@ class JobHistory(NamedTuple):
         elements: the same as the document contains them; empty if the profile has no history.
         updated: the time of the last update in Unix seconds; None if it is missing.
         recovery_cursor: sorts jobs by the time of their last update; empty if that is missing.
+        document: the start of the text of the document's ``_id``; empty if it is not known.
     """
 
     job_id: str
@@ -23,3 +24,4 @@ class JobHistory(NamedTuple):
     elements: Sequence[Any] = ()
     updated: float | None = None
     recovery_cursor: str = ""
+    document: str = ""

@@ -64,17 +64,25 @@ def stalled(age: float | None, complaint: Callable[[], str]) -> str:
 
 
 class DeadLetterBrake:
-    """Counts the dead letters of the last hour; too many mean a fault larger than a few jobs."""
+    """Counts the dead letters of the last hour; too many mean a fault larger than a few jobs.
+
+    It stops before an event, never inside one: the position of the events before it can be stored,
+    so a restart continues with that event and counts from zero.
+    """
 
     HOUR = 3600.0
 
     def __init__(self, max_per_hour: int) -> None:
-        self._max_per_hour = max_per_hour
+        self.max_per_hour = max_per_hour
         self._times: deque[float] = deque()
 
-    def exceeded(self, now: float) -> bool:
-        """Count a dead letter at ``now`` (monotonic seconds); return whether it is too many."""
+    def engaged(self, now: float) -> bool:
+        """Return whether the limit was reached within the hour before ``now`` (monotonic)."""
         while self._times and now - self._times[0] >= self.HOUR:
             self._times.popleft()
-        self._times.append(now)
-        return len(self._times) > self._max_per_hour
+        return len(self._times) >= self.max_per_hour
+
+    def count(self, letters: int, now: float) -> None:
+        """Count the dead letters of an event at ``now`` (monotonic seconds)."""
+        # Later letters than the limit change nothing.
+        self._times.extend([now] * min(letters, self.max_per_hour))

@@ -8,6 +8,8 @@ from bridge.model.position import Position
 
 #: The UUID namespace for transitions without an identity. It never changes.
 _NAMESPACE = uuid.UUID("5d7b0c52-2a55-5c0e-9f0b-6b1f3c1d7a10")
+#: How often a job without history may return to a state at the same time, and be recognised.
+_MAX_RETURNS = 10
 #: The predecessor of a job's first transition, for :func:`next_sequence`.
 BEFORE_FIRST = -1
 
@@ -91,11 +93,26 @@ def next_sequence(previous: int, milliseconds: int) -> int:
     return max(previous + 1, milliseconds * 1000)
 
 
-def made_trans_id(job_id: str, sequence_or_time: object, state: str) -> str:
+def made_trans_id(job_id: str, time: str, state: str, number: int | None = None) -> str:
     """Make the identity of a transition that has none.
 
     Args:
-        sequence_or_time: its sequence, which contains its time and its place in the history; its
-            time if jobs store no history.
+        time: as it is sent.
+        number: its sequence, which distinguishes it from others of the same time. If jobs store no
+            history: how often the job was in this state at this time before, None for never.
     """
-    return str(uuid.uuid5(_NAMESPACE, f"{job_id}\n{sequence_or_time}\n{state}"))
+    moment = time if number is None else f"{time} {number}"
+    return str(uuid.uuid5(_NAMESPACE, f"{job_id}\n{moment}\n{state}"))
+
+
+def has_made_trans_id(item: Transition | Poison) -> bool:
+    """Whether the bridge made the identity of an item, because the document has none."""
+    return item.trans_id == made_trans_id(item.job_id, item.time, item.state, item.sequence)
+
+
+def is_made_of(trans_id: str, job_id: str, time: str, state: str) -> bool:
+    """Whether an identity was made of these fields, for jobs that store no history."""
+    return any(
+        trans_id == made_trans_id(job_id, time, state, number)
+        for number in (None, *range(1, _MAX_RETURNS))
+    )

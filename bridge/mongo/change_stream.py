@@ -10,23 +10,31 @@ the next stream starts at the last settled position.
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, Full, Queue
 from types import TracebackType
 from typing import Self
 
-from bson.timestamp import Timestamp
+from bson.errors import BSONError
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
-from bridge.errors import BridgeError, Misconfigured, Retryable
+from bridge.errors import BridgeError, Misconfigured, Retryable, Unreadable
 from bridge.hints import Hint
 from bridge.model.position import Position
-from bridge.model.transition import Batch
-from bridge.mongo.change_stream_cursor import ChangeStreamCursor, Reply, parse_reply
+from bridge.model.transition import Batch, Event
+from bridge.mongo.change_stream_cursor import (
+    BATCH_SIZE,
+    ChangeStreamCursor,
+    Reply,
+    parse_reply,
+    resume_options,
+)
 from bridge.mongo.client import AWAIT_MS, Document
-from bridge.mongo.decoder import OPTIONS, Decoder, position_of_token
-from bridge.mongo.errors import TokenRefused, classify, translated
+from bridge.mongo.decoder import OPTIONS, Decoder, dead_letter_of, document_of, position_of_token
+from bridge.mongo.errors import EVENT_TOO_LARGE, ServerFailed, TokenRefused, classify, translated
+from bridge.mongo.unreadable_event import EventSearch, Shaping, parse_each, stages_after
 
 logger = logging.getLogger(__name__)
 
@@ -58,21 +66,26 @@ class ChangeStream:
     def __init__(
         self,
         collection: Collection[Document],
-        stages: list[Document],
+        shaping: Shaping,
         decoder: Decoder,
         *,
         start: Position,
         wake: threading.Event,
         by_time: bool = False,
     ) -> None:
+        self._search = EventSearch(collection, shaping.stages)
         self._cursor = ChangeStreamCursor(collection)
-        self._stages = stages
+        self._shaping = shaping
         self._decoder = decoder
         self._start = start
         self._reached = start
         self._wake = wake
         self._by_time = by_time
-        self._replies: Queue[Reply] = Queue(MAX_REPLIES_AHEAD)
+        self._replies: Queue[Reply | Batch] = Queue(MAX_REPLIES_AHEAD)
+        #: Events that are still read one at a time, because an event may make the stages fail.
+        self._singles = BATCH_SIZE if shaping.failures.is_suspicious else 0
+        #: How far it was read one at a time.
+        self._read_up_to = start
         self._ended = False
         self._failure: BridgeError | None = None
         self._closing = threading.Event()
@@ -114,16 +127,32 @@ class ChangeStream:
             if self._failure and self._replies.empty():
                 raise self._failure from None
             return None
-        return self._batch(reply)
+        return self._passed(reply) if isinstance(reply, Batch) else self._batch(reply)
+
+    def _passed(self, batch: Batch) -> Batch:
+        self._shaping.failures.times = 0
+        self._reached = max(self._reached, batch.position)
+        return batch
 
     def _batch(self, reply: Reply) -> Batch:
-        events, token, cursor_id = parse_reply(reply)
+        unreadable: list[Event] = []
+        try:
+            events, token, cursor_id = parse_reply(reply)
+        except BSONError:
+            (events, token, cursor_id), unreadable = parse_each(reply)
         self._ended = not cursor_id
         # A stream opened by time starts slightly before the position.
         if events and _sort_key(events[0]) <= self._reached.key:
             events = [event for event in events if _sort_key(event) > self._reached.key]
-        with translated():  # the decoder may look up job ids
-            decoded = self._decoder.decode(events)
+        if events:
+            self._shaping.failures.times = 0
+        try:
+            with translated():  # the decoder may look up job ids
+                decoded = self._decoder.decode(events)
+        except ServerFailed as failure:
+            raise failure.at(f" to look up jobs after {self._reached}") from failure
+        if unreadable:
+            decoded = sorted([*decoded, *unreadable], key=_position)
         positions = [self._reached]
         if token:
             positions.append(position_of_token(token))
@@ -136,9 +165,9 @@ class ChangeStream:
     def _run(self) -> None:
         try:
             while not self._closing.is_set():
-                reply = self._request(self._more)
+                reply = self._next()
                 self._hand_over(reply)
-                if len(reply) <= _SMALL_BYTES:
+                if isinstance(reply, Batch) or len(reply) <= _SMALL_BYTES:
                     self._closing.wait(_HEAD_START_SECONDS)
         except BridgeError as error:
             self._failure = error
@@ -150,7 +179,37 @@ class ChangeStream:
         self._wake.set()
         self._cursor.close()
 
-    def _hand_over(self, reply: Reply) -> None:
+    def _next(self) -> Reply | Batch:
+        """Return the next reply, or a batch that passes an event on which the stages fail."""
+        try:
+            reply = self._request(self._more)
+        except ServerFailed as failure:
+            return self._pass(failure)
+        if self._singles:
+            (events, token, _), unreadable = parse_each(reply)
+            self._singles = self._singles - 1 if events or unreadable else 0
+            self._read_up_to = position_of_token(token) if token else self._read_up_to
+        return reply
+
+    def _pass(self, failure: ServerFailed) -> Batch:
+        """Reopen the stream after the event that fails, and return that event's dead letter.
+
+        Raises ``failure`` if the content of an event is not the cause.
+        """
+        if not self._singles:
+            raise failure
+        with translated():
+            failing = self._search.first_failing(self._read_up_to, failure.code)
+        if failing is None:
+            raise failure.at(f" after {self._read_up_to}")
+        event = dead_letter_of(failing, f"MongoDB cannot evaluate it ({failure.text})")
+        self._start = event.position
+        self._read_up_to = event.position
+        self._singles = BATCH_SIZE
+        self._request(self._open)
+        return Batch([event], event.position)
+
+    def _hand_over(self, reply: Reply | Batch) -> None:
         while not self._closing.is_set():
             try:
                 self._replies.put(reply, timeout=0.5)
@@ -166,7 +225,7 @@ class ChangeStream:
         except PyMongoError as error:
             verdict = classify(error)
             if self._by_time or not isinstance(verdict, TokenRefused):
-                raise _final(verdict) from error
+                raise self._failed(verdict) from error
         logger.warning(
             "MongoDB rejects the resume token, because fields or the collection changed; "
             "the stream resumes from its cluster time, nothing is lost",
@@ -176,15 +235,30 @@ class ChangeStream:
         return self._request(self._open)
 
     def _open(self) -> Reply:
-        options: Document = {}
-        if self._start.token and not self._by_time:
-            options["startAfter"] = _resume_token(self._start)
-        else:
-            options["startAtOperationTime"] = Timestamp(*self._start.cluster_time)
-        return self._cursor.open([{"$changeStream": options}, *self._stages])
+        stages = self._shaping.stages
+        if self._singles:
+            return self._cursor.open(stages_after(self._start, stages), 0)
+        options = resume_options(self._start, by_time=self._by_time)
+        return self._cursor.open([{"$changeStream": options}, *stages])
 
     def _more(self) -> Reply:
-        return self._cursor.more(AWAIT_MS)
+        return self._cursor.more(AWAIT_MS, 1 if self._singles else BATCH_SIZE)
+
+    def _failed(self, verdict: BridgeError) -> BridgeError:
+        if isinstance(verdict, ServerFailed):
+            failures = self._shaping.failures
+            failures.times += 1
+            return verdict.at(f" after {self._start}") if failures.is_suspicious else verdict
+        return self._named(verdict) if isinstance(verdict, Unreadable) else _final(verdict)
+
+    def _named(self, verdict: Unreadable) -> Unreadable:
+        """Name the document of an event that is too large, if it can be found."""
+        with suppress(PyMongoError):
+            event = self._search.first_failing(self._reached, EVENT_TOO_LARGE)
+            if event is not None:
+                what = f"{verdict.what} ({document_of(event)})"
+                return Unreadable(what, verdict.data, verdict.todo)
+        return verdict
 
 
 def _sort_key(event: Document) -> str:
@@ -193,11 +267,8 @@ def _sort_key(event: Document) -> str:
     return key
 
 
-def _resume_token(position: Position) -> Document:
-    token: Document = {"_data": position.token}
-    if position.type_bits:
-        token["_typeBits"] = bytes.fromhex(position.type_bits)
-    return token
+def _position(event: Event) -> Position:
+    return event.position
 
 
 def _final(verdict: BridgeError) -> BridgeError:

@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 import bson
 from bson.raw_bson import RawBSONDocument
+from bson.timestamp import Timestamp
 from pymongo import timeout
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
+from bridge.model.position import Position
 from bridge.mongo.client import Document
 from bridge.mongo.decoder import OPTIONS
 
@@ -40,30 +42,31 @@ class ChangeStreamCursor:
         self._session = self._database.client.start_session(causal_consistency=False)
         self._id = 0
 
-    def open(self, stages: Sequence[Document]) -> Reply:
+    def open(self, stages: Sequence[Document], batch_size: int = BATCH_SIZE) -> Reply:
         """Open the cursor and return its first reply, which may contain no events.
 
         The server scans the oplog until it has a batch or reaches the end. That may take minutes:
-        it scans about 330,000 entries of other collections per second.
+        it scans about 330,000 entries of other collections per second. With a ``batch_size`` of 0
+        it reads no event yet.
         """
         with timeout(_OPEN_SECONDS):
             reply = self._command(
                 {
                     "aggregate": self._name,
                     "pipeline": list(stages),
-                    "cursor": {"batchSize": BATCH_SIZE},
+                    "cursor": {"batchSize": batch_size},
                 }
             )
         self._id = parse_reply(reply).cursor_id
         return reply
 
-    def more(self, await_ms: int) -> Reply:
+    def more(self, await_ms: int, batch_size: int = BATCH_SIZE) -> Reply:
         """Return the next reply: as soon as there are events, or empty after ``await_ms``."""
         return self._command(
             {
                 "getMore": self._id,
                 "collection": self._name,
-                "batchSize": BATCH_SIZE,
+                "batchSize": batch_size,
                 "maxTimeMS": await_ms,
             }
         )
@@ -85,6 +88,20 @@ class ChangeStreamCursor:
             self._id = 0
             raise
         return reply.raw
+
+
+def resume_options(start: Position, *, by_time: bool = False) -> Document:
+    """Return the options of ``$changeStream`` for the events after ``start``.
+
+    Args:
+        by_time: use the cluster time, not the token.
+    """
+    if start.token and not by_time:
+        token: Document = {"_data": start.token}
+        if start.type_bits:
+            token["_typeBits"] = bytes.fromhex(start.type_bits)
+        return {"startAfter": token}
+    return {"startAtOperationTime": Timestamp(*start.cluster_time)}
 
 
 class ParsedReply(NamedTuple):

@@ -9,13 +9,16 @@ from datetime import datetime
 from typing import Any
 
 from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.errors import BSONError
 
 from bridge.hints import Hint
+from bridge.logs import BatchNotes
 from bridge.model.position import Position
 from bridge.model.profile import Profile
 from bridge.model.transition import BEFORE_FIRST, STREAM, Event, Poison, Transition
+from bridge.mongo.array_index import NotAnArray
 from bridge.mongo.client import Document
-from bridge.mongo.elements import EPOCH, make_transition
+from bridge.mongo.elements import EPOCH, make_transition, transitions_of
 from bridge.mongo.event_fields import (
     CHANGED_ID,
     CHANGES,
@@ -29,8 +32,9 @@ from bridge.mongo.event_fields import (
     WHOLE_ARCHIVE,
     WHOLE_HISTORY,
 )
+from bridge.mongo.followed_history import whole_array
 from bridge.mongo.history_changes import HistoryChanges, last_commit
-from bridge.mongo.job_documents import JobDocuments, transitions_of
+from bridge.mongo.job_documents import JobDocuments
 from bridge.mongo.job_ids import text_of
 from bridge.mongo.job_lookup import JobLookup
 from bridge.mongo.known_jobs import KnownJob, KnownJobs, cache_key
@@ -58,6 +62,18 @@ _COLLECTION_OPERATIONS = {
 
 #: Operations whose event contains the whole document.
 _WHOLE_DOCUMENT = ("insert", "replace")
+
+#: Errors that the content of an event may cause.
+_UNDECODABLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BSONError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 #: Makes a named tuple in half the time of its class.
 _new = tuple.__new__
@@ -89,6 +105,7 @@ class Decoder:
         self._jobs = jobs
         self._jobs.rewind()
         self._lookup = lookup
+        self._notes = BatchNotes(logger)
         self._id_is_key = profile.id_field == "_id"
         self._current_array = profile.transitions_field
         self._wall_time: Any = None
@@ -97,7 +114,9 @@ class Decoder:
         self._last: list[RawEvent] = []
         documents = JobDocuments(profile)
         self._latest_states = LatestStates(profile, documents, lookup)
-        self._history_changes = HistoryChanges(profile, documents, lookup, start=start)
+        self._history_changes = HistoryChanges(
+            profile, documents, lookup, start=start, notes=self._notes
+        )
 
     def decode(self, raws: Sequence[RawEvent]) -> list[Event]:
         """Decode a batch in its order. Raises PyMongo's errors if a lookup fails."""
@@ -107,9 +126,14 @@ class Decoder:
         earlier = self._last
         events: list[Event] = []
         for raw, job in zip(raws, jobs, strict=True):
-            events.append(self._event(raw, job, documents, earlier))
+            try:
+                event = self._event(raw, job, documents, earlier)
+            except _UNDECODABLE as error:
+                event = _undecodable(raw, job, error)
+            events.append(event)
             earlier.append(raw)
         self._last = last_commit(earlier)
+        self._notes.log()
         return events
 
     def _jobs_of(
@@ -167,7 +191,7 @@ class Decoder:
             self._committed = (time - EPOCH).total_seconds() if isinstance(time, datetime) else None
         committed = self._committed
         if job is None:
-            return Event(position, (), committed, _skip(raw[OPERATION], raw))
+            return Event(position, (), committed, self._skip(raw))
         items = self._appended(raw, job) or self._others(raw, job, position, documents, earlier)
         return _new(Event, (position, items, committed, "" if items else "no_transition", STREAM))
 
@@ -205,11 +229,34 @@ class Decoder:
             return self._latest_states.items(raw, job, position, document)
         return self._history_changes.items(raw, job, position, document, earlier)
 
+    def _skip(self, raw: RawEvent) -> str:
+        """Note an event without transitions and return the reason that metrics use."""
+        operation = raw[OPERATION]
+        if operation == "delete":
+            self._notes.add("a job was deleted: nothing is sent for it", document_of(raw))
+            return "delete"
+        unusual = f"the operation {operation} on the collection: nothing is sent for it"
+        self._notes.add(_COLLECTION_OPERATIONS.get(operation, unusual))
+        return "collection"
+
+
+def _undecodable(raw: RawEvent, job: KnownJob | None, error: Exception) -> Event:
+    """Return the event with a dead letter; the next event of this job reads its document."""
+    if job is not None:
+        job.history = None
+        job.size = None
+    if isinstance(error, NotAnArray):
+        return dead_letter_of(raw, str(error))
+    logger.error("an event cannot be decoded: it is dead-lettered", exc_info=error)
+    return dead_letter_of(
+        raw, f"the bridge cannot decode it ({type(error).__name__}: {error!s:.200})"
+    )
+
 
 def _inserted(raw: RawEvent, job: KnownJob) -> Items:
-    current = raw.get(WHOLE_HISTORY, ())
+    current = whole_array(raw, WHOLE_HISTORY)
     job.size = len(current)
-    elements = [*raw.get(WHOLE_ARCHIVE, ()), *current]
+    elements = [*whole_array(raw, WHOLE_ARCHIVE), *current]
     elements = [element for element in elements if element is not None]
     items = transitions_of(job.job_id, elements, raw[DOCUMENT_KEY])
     if isinstance(job.job_id, str):  # else it is looked up with the next event
@@ -217,14 +264,16 @@ def _inserted(raw: RawEvent, job: KnownJob) -> Items:
     return items
 
 
-def _skip(operation: str, raw: RawEvent) -> str:
-    """Log an event without transitions and return the reason that metrics use."""
-    if operation == "delete":
-        logger.warning(
-            "a job was deleted: nothing is sent for it; document _id %.100s",
-            escaped(str(raw.get(DOCUMENT_KEY))),
-        )
-        return "delete"
-    unusual = f"the operation {operation} on the collection: nothing is sent for it"
-    logger.warning("%s", _COLLECTION_OPERATIONS.get(operation, unusual))
-    return "collection"
+def dead_letter_of(raw: RawEvent, reason: str) -> Event:
+    """Return the event with a dead letter in place of its transitions."""
+    time = raw.get(WALL_TIME)
+    committed = (time - EPOCH).total_seconds() if isinstance(time, datetime) else None
+    poison = Poison(f"an event cannot be read: {document_of(raw)}; {reason}")
+    return Event(position_of_token(raw[TOKEN]), (poison,), committed)
+
+
+def document_of(raw: RawEvent) -> str:
+    """Name the document of an event."""
+    if DOCUMENT_KEY not in raw:
+        return "_id unknown"
+    return f"document _id {escaped(str(raw[DOCUMENT_KEY])):.100}"

@@ -3,12 +3,12 @@
 Optimised, because it runs once per message; tests/unit/test_hot_path.py counts its calls.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any
 
-from bridge.model.transition import Poison, Transition, made_trans_id
+from bridge.model.transition import BEFORE_FIRST, Poison, Transition, made_trans_id
 from bridge.mongo.event_fields import STATE, TIME, TRANS_ID
 from bridge.mongo.job_ids import MissingJobId
 from bridge.mongo.raw_text import escaped, is_utf8
@@ -48,12 +48,25 @@ def make_transition(
     if not (isinstance(job_id, str) and isinstance(state, str)):
         return _poison(job_id, element, sequence, document_id)
     if not (isinstance(trans_id, str) and trans_id):
-        trans_id = made_trans_id(job_id, sequence, state)
+        trans_id = made_trans_id(job_id, text + _FRACTIONS[millis], state, sequence)
     # Nearly every text is ASCII, which is known without reading it.
     ascii_only = job_id.isascii() and state.isascii() and trans_id.isascii()
     if not (ascii_only or is_utf8(job_id, state, trans_id)):
         return _poison(job_id, element, sequence, document_id)
     return _new(Transition, (job_id, state, text + _FRACTIONS[millis], trans_id, sequence))
+
+
+def transitions_of(
+    job_id: Any, elements: Iterable[Element], document_id: Any
+) -> list[Transition | Poison]:
+    """Return the transitions of a whole history, with their sequence."""
+    items: list[Transition | Poison] = []
+    sequence: int = BEFORE_FIRST
+    for element in elements:
+        item = make_transition(job_id, sequence, element, document_id)
+        sequence = item.sequence or 0
+        items.append(item)
+    return items
 
 
 def make_latest(job_id: Any, element: Element, document_id: Any, nth: int = 0) -> Any:
@@ -71,7 +84,7 @@ def make_latest(job_id: Any, element: Element, document_id: Any, nth: int = 0) -
     ):
         return _poison(job_id, element, None, document_id)
     text = time_text(time)
-    trans_id = made_trans_id(job_id, f"{text} {nth}" if nth else text, state)
+    trans_id = made_trans_id(job_id, text, state, nth or None)
     return Transition(job_id, state, text, trans_id)
 
 

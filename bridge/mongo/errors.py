@@ -35,7 +35,15 @@ _UNAUTHORIZED = 13
 _REFUSED = frozenset({_UNAUTHORIZED, 18, 8000, 391})
 _AUTHENTICATION_FAILED = "Authentication failed"
 _DOCUMENT_VALIDATION_FAILURE = 121
+#: BSONObjectTooLarge.
+EVENT_TOO_LARGE = 10334
 _MAX_EXAMPLES = 3
+#: Codes that pass by themselves: the resumable errors of the driver specification "change streams",
+#: killed cursors and operations, and elections. The content of an event never causes them.
+_PASSING = frozenset(
+    {6, 7, 43, 50, 63, 89, 91, 133, 134, 150, 175, 189, 211, 234, 237, 262, 433, 449, 9001, 10107}
+    | {11600, 11601, 11602, 13388, 13435, 13436}
+)
 
 _NOTHING_LOST = "Nothing is lost: the bridge resumes from the last stored position"
 _NOTHING_READ = "Nothing was read or sent"
@@ -52,6 +60,25 @@ class InvalidDocuments(BridgeError):
 
 class TokenRefused(Retryable):
     """MongoDB rejects this resume token; its cluster time still works and loses nothing."""
+
+
+class ServerFailed(Retryable):
+    """The server of the jobs returned a code without a verdict; an event may be the cause.
+
+    Args:
+        text: MongoDB's own text.
+        code: the server's code.
+        where: where the stream is, once that is worth a word.
+    """
+
+    def __init__(self, text: str, code: int | None, where: str = "") -> None:
+        self.text = text
+        self.code = code
+        super().__init__(f"MongoDB failed{where}: {text}", _NOTHING_LOST, RETRIED, part="mongodb")
+
+    def at(self, where: str) -> "ServerFailed":
+        """Return the same failure with the place where the stream is."""
+        return ServerFailed(self.text, self.code, where)
 
 
 class _Verdict(NamedTuple):
@@ -90,8 +117,8 @@ _STREAM_VERDICTS: dict[frozenset[int], _Verdict] = {
         _NOTHING_READ,
         f"Run '{Hint.TOKEN_SET_TIME}' with a time before the damage",
     ),
-    # BSONObjectTooLarge: the event exceeds 16 MB (docs/limits.md), now and at each retry.
-    frozenset({10334}): _Verdict(
+    # The event exceeds 16 MB (docs/limits.md), now and at each retry.
+    frozenset({EVENT_TOO_LARGE}): _Verdict(
         Unreadable,
         "An event is too large for MongoDB to deliver",
         "The stream cannot be read past it; nothing is lost so far",
@@ -175,6 +202,9 @@ def _classify_code(error: OperationFailure, area: Area) -> BridgeError:
     # The label comes last: MongoDB sets it for code 280 too, where only the token is lost.
     if area.verdicts and error.has_error_label("NonResumableChangeStreamError"):
         return _RESUME_POINT_LOST.on(text)
+    passing = error.code in _PASSING or error.has_error_label("ResumableChangeStreamError")
+    if area.verdicts and not passing:
+        return ServerFailed(text, error.code)
     return Retryable(f"{area.failed}: {text}", _NOTHING_LOST, RETRIED, part=area.part)
 
 

@@ -20,7 +20,8 @@ JOB_ID: Final = "j"
 CHANGED_ID: Final = "n"
 #: The changes of the history by an update.
 CHANGES: Final = "t"
-#: All elements of the history and of its archive, after an insert or a replace.
+#: All elements of the history and of its archive, after an insert or a replace; the name of the
+#: type if the document has something else there.
 WHOLE_HISTORY: Final = "a"
 WHOLE_ARCHIVE: Final = "h"
 #: The time of the update, for a profile without history. Its state is in STATE.

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from bridge.model.profile import Profile
 from bridge.model.transition import BEFORE_FIRST, Poison, Transition
-from bridge.mongo.elements import Element, key_of, make_transition, unidentified
+from bridge.mongo.array_index import NotAnArray, parse_index
+from bridge.mongo.elements import Element, key_of, transitions_of, unidentified
 from bridge.mongo.event_fields import (
     CHANGES,
     ELEMENTS,
@@ -20,9 +21,6 @@ from bridge.mongo.event_fields import (
     WHOLE_HISTORY,
 )
 
-#: An array index with more digits is not possible in a document of 16 MB.
-MAX_INDEX_DIGITS = 8
-
 Raw = Mapping[str, Any]
 
 
@@ -31,8 +29,7 @@ class Change(NamedTuple):
 
     Attributes:
         array: the field of the document.
-        place: the index of an element; None for a change of the whole array, and -1 if it is not an
-            index, because the document has no array there.
+        place: the index of an element; None for a change of the whole array.
         name: the changed field of the element, by its name in event_fields.py; empty for a new
             element.
         raw: the change as the event contains it.
@@ -58,11 +55,11 @@ class HistoryFields:
         }
 
     def changes(self, raw: Raw) -> list[Change]:
-        """Return the changes of an event in their order."""
+        """Return the changes of an event in their order; raises :class:`NotAnArray`."""
         if WHOLE_HISTORY in raw or WHOLE_ARCHIVE in raw:
             wholes = {self._archive: WHOLE_ARCHIVE, self._current: WHOLE_HISTORY}
             return [
-                Change(array, None, "", {ELEMENTS: raw.get(wholes[array], ())})
+                Change(array, None, "", {ELEMENTS: whole_array(raw, wholes[array])})
                 for array in self.arrays
             ]
         return [self._change(change) for change in raw.get(CHANGES, ())]
@@ -72,8 +69,7 @@ class HistoryFields:
         digits, _, name = rest.partition(".")
         if not digits:
             return Change(array, None, "", raw)
-        possible = digits.isdecimal() and digits.isascii() and len(digits) <= MAX_INDEX_DIGITS
-        return Change(array, int(digits) if possible else -1, self._names.get(name, name), raw)
+        return Change(array, parse_index(digits), self._names.get(name, name), raw)
 
 
 class FollowedHistory:
@@ -88,7 +84,8 @@ class FollowedHistory:
         self, arrays: Sequence[str], elements: Mapping[str, Sequence[Element | None]]
     ) -> None:
         self._arrays = {array: [*elements.get(array, ())] for array in arrays}
-        self._delivered: set[Hashable] = set()
+        #: How often each element was delivered.
+        self._delivered: dict[Hashable, int] = {}
         #: The elements that the latest changes removed.
         self._removed: set[Hashable] = set()
         self.deliver_all()
@@ -103,7 +100,7 @@ class FollowedHistory:
 
     def deliver_all(self) -> None:
         """Regard all present elements as delivered."""
-        self._delivered |= self._keys()
+        self._new()
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Make the changes of an event."""
@@ -115,28 +112,36 @@ class FollowedHistory:
                 continue
             if change.place is None:
                 _change_array(elements, change.raw)
-            elif change.place >= 0:
+            else:
                 _change_element(elements, change.place, change.name, change.raw)
         self._removed = before - self._keys()
 
     def deliver(self, job_id: Any, document_id: Any) -> tuple[list[Transition | Poison], int]:
         """Return the elements that were not delivered yet, and the last sequence of the history."""
-        items = []
-        sequence: int = BEFORE_FIRST
-        for element in self._elements():
-            item = make_transition(job_id, sequence, element, document_id)
-            sequence = item.sequence or 0
-            if self._is_new(element):
-                items.append(item)
-        return items, sequence
+        new = self._new()
+        items = transitions_of(job_id, self._elements(), document_id)
+        sequence = items[-1].sequence if items else BEFORE_FIRST
+        return [items[place] for place in new], sequence or 0
 
-    def _is_new(self, element: Element) -> bool:
-        key = key_of(element)
-        if key in self._delivered:
-            return False
-        self._delivered.add(key)
-        # The service may have given an identity to an element that had none.
-        return unidentified(key) not in self._removed
+    def _new(self) -> list[int]:
+        """Return the places of elements that were not delivered yet, and remember these.
+
+        Equal elements with an identity are the same transition; without an identity they are
+        several.
+        """
+        new = []
+        seen: dict[Hashable, int] = {}
+        for place, element in enumerate(self._elements()):
+            key = key_of(element)
+            seen[key] = seen.get(key, 0) + 1
+            delivered = self._delivered.get(key, 0)
+            if seen[key] <= delivered or (delivered and element.get(TRANS_ID) is not None):
+                continue
+            self._delivered[key] = seen[key]
+            # The service may have given an identity to an element that had none.
+            if unidentified(key) not in self._removed:
+                new.append(place)
+        return new
 
     def _keys(self) -> set[Hashable]:
         return set(map(key_of, self._elements()))
@@ -144,6 +149,14 @@ class FollowedHistory:
     def _elements(self) -> Iterator[Element]:
         for elements in self._arrays.values():
             yield from (element for element in elements if element is not None)
+
+
+def whole_array(raw: Raw, name: str) -> Sequence[Element | None]:
+    """Return the elements of an array of a whole document; raises :class:`NotAnArray`."""
+    elements = raw.get(name, ())
+    if isinstance(elements, str):
+        raise NotAnArray(f"its history is of type {elements}, not an array")
+    return elements  # type: ignore[no-any-return]
 
 
 def element_of(change: Raw) -> Element:
@@ -154,8 +167,10 @@ def element_of(change: Raw) -> Element:
 def _change_array(elements: list[Element | None], change: Raw) -> None:
     if SIZE in change:
         del elements[change[SIZE] :]
-    else:
+    elif ELEMENTS in change or REMOVED in change or change.get(VALUE, ...) is None:
         elements[:] = change.get(ELEMENTS, ())
+    else:
+        raise NotAnArray("its history is not an array")
 
 
 def _change_element(elements: list[Element | None], index: int, name: str, change: Raw) -> None:

@@ -10,6 +10,7 @@ dead-lettered.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bridge.logs import BatchNotes
 from bridge.model.position import Position
 from bridge.model.profile import Profile
 from bridge.model.transition import BEFORE_FIRST, Poison, Transition
@@ -20,6 +21,7 @@ from bridge.mongo.event_fields import (
     DOCUMENT_KEY,
     ELEMENTS,
     JOB_ID,
+    OPERATION,
     REMOVED,
     STATE,
     TIME,
@@ -32,13 +34,13 @@ from bridge.mongo.job_documents import JobDocuments
 from bridge.mongo.job_ids import MissingJobId
 from bridge.mongo.job_lookup import JobLookup
 from bridge.mongo.known_jobs import KnownJob, cache_key
+from bridge.mongo.raw_text import escaped
 
 #: Elements remembered for each job; a job with more is read again.
 _MAX_REMEMBERED = 1000
 #: The hexadecimal digits of a token that contain its cluster time.
 _TIME_DIGITS = 18
 _FIELDS = (STATE, TIME, TRANS_ID)
-_NO_INDEX = -1
 
 _DELETED = MissingJobId("the job was deleted before its id could be looked up")
 _OTHER = MissingJobId("the document of this job no longer contains the transition")
@@ -53,16 +55,24 @@ class HistoryChanges:
     Args:
         start: where the stream starts. The earlier events of a transaction that it starts inside
             of are not known.
+        notes: collects the warnings of a batch.
     """
 
     def __init__(
-        self, profile: Profile, documents: JobDocuments, lookup: JobLookup, *, start: Position
+        self,
+        profile: Profile,
+        documents: JobDocuments,
+        lookup: JobLookup,
+        *,
+        start: Position,
+        notes: BatchNotes,
     ) -> None:
         self._fields = HistoryFields(profile)
         self._current = profile.transitions_field
         self._documents = documents
         self._lookup = lookup
         self._start = start
+        self._notes = notes
 
     def items(
         self,
@@ -81,8 +91,6 @@ class HistoryChanges:
         changes = self._fields.changes(raw)
         if not changes:
             return ()
-        if any(change.place == _NO_INDEX for change in changes):
-            return [_not_an_array(job.job_id, raw[DOCUMENT_KEY])]
         if job.sequence is None and (appended := self._appended(raw, job, document, changes)):
             return appended
         if job.history is None:
@@ -105,7 +113,7 @@ class HistoryChanges:
         first = changes[0]
         if document is None or len(changes) > 1 or first.array != self._current or first.name:
             return ()
-        if first.place is None or first.place < 0:
+        if first.place is None:
             return ()
         image = _Image(self._documents, document)
         found = image.find(element_of(first.raw))
@@ -130,7 +138,8 @@ class HistoryChanges:
         if image is None or not (image.document or same_commit):
             return None
         document = image.document or {}
-        if job.sequence is None and not raw.keys() & {JOB_ID, CHANGED_ID} and not same_commit:
+        own_id = raw[OPERATION] != "update" or raw.keys() & {JOB_ID, CHANGED_ID} or same_commit
+        if job.sequence is None and not own_id:
             job.job_id = self._documents.job_id(document)
         history = FollowedHistory(self._fields.arrays, self._documents.arrays(document))
         for event in same_commit:
@@ -150,6 +159,12 @@ class HistoryChanges:
         job.size = None
         image = self._image(raw[DOCUMENT_KEY], position, document)
         elements = list(_elements_of(changes))
+        if any(change.place is None and ELEMENTS in change.raw for change in changes):
+            self._notes.add(
+                "a history was rewritten, and MongoDB no longer has it as it was before: all its "
+                "transitions are sent; consumers recognise repeats by trans_id",
+                f"document _id {escaped(str(raw[DOCUMENT_KEY])):.100}",
+            )
         found = [image.find(element) if image else None for element, _ in elements]
         if job.sequence is None and not isinstance(job.job_id, str):
             known = image is not None and any(place is not None for place in found)
@@ -266,7 +281,3 @@ def _unknown(job_id: Any, element: Element, document_id: Any) -> Poison:
         element,
         document_id,
     )
-
-
-def _not_an_array(job_id: Any, document_id: Any) -> Poison:
-    return make_poison("the history is not an array", job_id, {}, document_id)

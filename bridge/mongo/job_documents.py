@@ -1,18 +1,17 @@
 """Reads the history of a job from its document."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from math import nan
 from typing import Any
 
 from bridge.model.job_history import JobHistory
 from bridge.model.profile import Profile
-from bridge.model.transition import BEFORE_FIRST, Poison, Transition
 from bridge.mongo.client import Document
-from bridge.mongo.elements import EPOCH, Element, make_latest, make_transition, parse_time
+from bridge.mongo.elements import EPOCH, Element, make_latest, parse_time, transitions_of
 from bridge.mongo.event_fields import STATE, TIME, TRANS_ID
 from bridge.mongo.job_ids import find_by_document_id, text_of
-from bridge.mongo.raw_text import is_utf8
+from bridge.mongo.raw_text import escaped, is_utf8
 
 #: Kinds of update times in MongoDB's sort order.
 NUMBER, DATE = "n", "t"
@@ -71,13 +70,14 @@ class JobDocuments:
             kind = DATE if isinstance(updated, datetime) else NUMBER
             cursor = recovery_cursor_of(kind, seconds)
         document_id = document.get("_id")
+        name = escaped(str(document_id))[:100]
         if self._profile.transitions_field is None:
             latest = {STATE: document.get(self._profile.state_field), TIME: time or updated}
             items = [make_latest(job_id, latest, document_id)]
-            return JobHistory(_text(job_id), items, [], seconds, cursor)
+            return JobHistory(_text(job_id), items, [], seconds, cursor, name)
         elements = self.elements(document)
         items = transitions_of(job_id, map(self.shaped, elements), document_id)
-        return JobHistory(_text(job_id), items, elements, seconds, cursor)
+        return JobHistory(_text(job_id), items, elements, seconds, cursor, name)
 
     def by_job(self, job_ids: Sequence[str]) -> Document:
         """Return the query for jobs by their ids."""
@@ -118,19 +118,6 @@ class JobDocuments:
         if not isinstance(element, dict):
             return {}
         return {short: element.get(name) for short, name in self._element_fields.items()}
-
-
-def transitions_of(
-    job_id: Any, elements: Iterable[Element], document_id: Any
-) -> list[Transition | Poison]:
-    """Return the transitions of a whole history, with their sequence."""
-    items: list[Transition | Poison] = []
-    sequence: int = BEFORE_FIRST
-    for element in elements:
-        item = make_transition(job_id, sequence, element, document_id)
-        sequence = item.sequence or 0
-        items.append(item)
-    return items
 
 
 def utc_datetime(seconds: float) -> datetime:

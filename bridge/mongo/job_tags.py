@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from pymongo import IndexModel, UpdateOne
+from pymongo import UpdateOne
 from pymongo.collection import Collection
 
 from bridge.model.profile import Profile
-from bridge.model.transition import Poison, Transition
+from bridge.model.transition import Poison, Transition, has_made_trans_id
 from bridge.mongo.client import Document
 from bridge.mongo.errors import translated
 from bridge.mongo.job_documents import NO_TIME, JobDocuments, utc_datetime
@@ -17,6 +17,8 @@ from bridge.mongo.raw_text import escaped
 from bridge.mongo.tag_queries import (
     Item,
     Items,
+    Search,
+    date_of,
     find_tagged,
     sweep_index,
     update_tags,
@@ -49,29 +51,22 @@ class JobTags:
         assert profile.updated_field is not None
         self._collection = with_majority(collection)
         self._for_sweeps = with_majority(collection if for_sweeps is None else for_sweeps)
+        self._profile = profile
         self._documents = JobDocuments(profile)
         self._tag = tag
         self._updated = profile.updated_field
         self._state = profile.state_field
-        self._history = profile.transitions_field
         #: Last transitions that differ from their job's state, so the tag stays; True once sent.
         self._inconsistent: dict[Item, bool] = {}
 
-    def index(self) -> IndexModel:
-        """Return the index that finds exactly the tagged jobs."""
-        return sweep_index(self._tag, self._updated, tagged=True)
-
-    def index_bounds(self, before: float) -> Document:
-        """Return no bounds: each query is a range of the index."""
-        return {}
-
-    def queries(self, before: float) -> Iterator[Document]:
-        """Yield a query for each kind of time.
+    def searches(self, before: float) -> Iterator[Search]:
+        """Yield a search for each kind of time; its query is a range of the index.
 
         A job without a usable time counts as old.
         """
+        index = sweep_index(self._tag, self._updated, tagged=True)
         for older in ({"$lt": utc_datetime(before)}, {"$lt": before}, *NO_TIME):
-            yield {self._tag: True, self._updated: older}
+            yield Search({self._tag: True, self._updated: older}, index)
 
     def pending(self, before: float) -> Iterator[Items]:
         """Yield the last transition of each tagged job.
@@ -132,16 +127,44 @@ class JobTags:
     def _remove_tag(self, item: Item) -> UpdateOne:
         """Match only if the state that was sent is still the latest, without a return to it.
 
-        The number of transitions shows that, or the time where the job stores no history.
+        The end of the history shows that, or the time where the job stores no history.
         """
         unchanged: Document = {self._state: item.state, self._tag: True}
-        if self._history is None:
+        if self._profile.transitions_field is None:
             unchanged |= _at_time_of(self._updated, item)
-        elif item.sequence is not None:
-            unchanged[f"{self._history}.{item.sequence + 1}"] = {"$exists": False}
+        else:
+            unchanged["$expr"] = _ends_with(item, self._profile)
         return UpdateOne(
             {**self._documents.by_job([item.job_id]), **unchanged}, {"$unset": {self._tag: ""}}
         )
+
+
+def _ends_with(item: Item, profile: Profile) -> Document:
+    """Return the expression that ``item`` is the last transition of a history.
+
+    A :class:`Poison` without a usable time matches a transition without one.
+    """
+    arrays = [
+        {"$cond": [{"$isArray": f"${array}"}, f"${array}", []]} for array in profile.history_fields
+    ]
+    # MongoDB leaves null where an element was unset.
+    elements = {"$filter": {"input": {"$concatArrays": arrays}, "cond": {"$ne": ["$$this", None]}}}
+    last_time = f"$$last.{profile.transition_time}"
+    same: list[Document] = [
+        {"$eq": [f"$$last.{profile.transition_state}", {"$literal": item.state}]}
+    ]
+    if (date := date_of(item)) is None:
+        # In MongoDB's sort order, only dates are between two dates.
+        usable = [{"$gte": [last_time, datetime.min]}, {"$lte": [last_time, datetime.max]}]
+        same.append({"$not": {"$and": usable}})
+    else:
+        same.append({"$eq": [last_time, date]})
+    if isinstance(item, Transition):
+        trans_id = f"$$last.{profile.transition_trans_id}"
+        own = {"$cond": [{"$eq": [{"$type": trans_id}, "string"]}, trans_id, ""]}
+        sent = "" if has_made_trans_id(item) else item.trans_id
+        same.append({"$eq": [own, {"$literal": sent}]})
+    return {"$let": {"vars": {"last": {"$last": elements}}, "in": {"$and": same}}}
 
 
 def _at_time_of(field: str, item: Item) -> Document:

@@ -1,6 +1,7 @@
 """The jobs collection as the bridge uses it: its stream, its history and its tags."""
 
 import threading
+from collections.abc import Sequence
 
 from pymongo import MongoClient
 from pymongo.collection import Collection
@@ -22,6 +23,7 @@ from bridge.mongo.known_jobs import KnownJobs
 from bridge.mongo.stages import fingerprint, shaping_stages
 from bridge.mongo.tag_sweep import TagSweep
 from bridge.mongo.transition_tags import TransitionTags
+from bridge.mongo.unreadable_event import Shaping
 from bridge.settings import Settings
 
 
@@ -41,6 +43,7 @@ class MongoSource:
         self.cluster = Cluster(client)
         self._stream_client = stream_client(settings)
         self._history_client = history_client(settings)
+        self._shaping = Shaping(shaping_stages(profile))
         self.lookup = JobLookup(self._collection(client), JobDocuments(profile).fields)
         self._jobs = KnownJobs()
         self.history = JobHistoryReader(self._collection(self._history_client), profile)
@@ -107,7 +110,7 @@ class MongoSource:
         """
         return ChangeStream(
             self._collection(self._stream_client),
-            shaping_stages(self.profile),
+            self._shaping,
             Decoder(self.profile, self._jobs, self.lookup, start=start),
             start=start,
             wake=wake,
@@ -133,9 +136,9 @@ class MongoSource:
         """Return the sweep of the tags."""
         return TagSweep(self._collection(self._history_client), self.tags())
 
-    def missing_sweep_index(self) -> str:
-        """Return the name of the index that a sweep lacks; empty if it has an index."""
-        return self.sweep().missing_index()
+    def missing_sweep_indexes(self) -> Sequence[str]:
+        """Return the names of the indexes that a sweep lacks."""
+        return self.sweep().missing_indexes()
 
     def close(self) -> None:
         """Close the clients; this also ends a reader on a dead connection."""

@@ -64,7 +64,10 @@ def _history(profile: Profile) -> Stage:
         if field:
             array = f"$fullDocument.{field}"
             elements = _elements(profile, array)
-            stage[name] = {"$cond": [{"$isArray": array}, elements, "$$REMOVE"]}
+            kind = {"$type": array}
+            absent = {"$in": [kind, ["missing", "null"]]}
+            other = {"$cond": [absent, "$$REMOVE", kind]}
+            stage[name] = {"$cond": [{"$isArray": array}, elements, other]}
     return stage
 
 

@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from pymongo import ASCENDING, IndexModel, UpdateOne
@@ -25,17 +27,33 @@ Item = Transition | Poison
 Items = Sequence[Item]
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A part of a sweep.
+
+    Attributes:
+        query: finds tagged jobs.
+        index: contains exactly the tagged transitions or jobs that this part looks for.
+        bounds: options of ``find`` that bound a read of the index.
+    """
+
+    query: Document
+    index: IndexModel
+    bounds: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def index_name(self) -> str:
+        return str(self.index.document["name"])
+
+
 class Sweepable(Protocol):
     """Tags that a sweep can find."""
 
-    def index(self) -> IndexModel:
-        """The index that finds exactly the tagged transitions or jobs."""
+    def searches(self, before: float) -> Iterator[Search]:
+        """Yield the searches that together find all tags older than ``before`` (Unix seconds).
 
-    def index_bounds(self, before: float) -> Mapping[str, Any]:
-        """Options of ``find`` that bound a read of this index."""
-
-    def queries(self, before: float) -> Iterator[Document]:
-        """The queries that together find all tags older than ``before`` (Unix seconds)."""
+        No two of them find the same job.
+        """
 
 
 def with_majority(collection: Collection[Document]) -> Collection[Document]:
@@ -59,11 +77,6 @@ def sweep_index(tag: str, time: str, *, tagged: bool) -> IndexModel:
     )
 
 
-def index_name(tags: Sweepable) -> str:
-    """Return the name of the index of ``tags``."""
-    return str(tags.index().document["name"])
-
-
 def index_exists(collection: Collection[Document], name: str) -> bool:
     """Whether the index exists; needs no permission but ``find``.
 
@@ -81,37 +94,40 @@ def index_exists(collection: Collection[Document], name: str) -> bool:
 def find_tagged(
     collection: Collection[Document], tags: Sweepable, before: float, fields: Document
 ) -> Iterator[Document]:
-    """Find the jobs with tags older than ``before``, by the sweep's index if it exists.
+    """Find the jobs with tags older than ``before``, by the sweep's indexes if they exist.
 
     Without the hint MongoDB might choose an index on the time alone and read every job.
     """
-    name = index_name(tags)
-    options: Document = {}
-    if index_exists(collection, name):
-        options = {"hint": name, **tags.index_bounds(before)}
-    for query in tags.queries(before):
+    searches = [*tags.searches(before)]
+    names = {search.index_name for search in searches}
+    existing = {name for name in names if index_exists(collection, name)}
+    for search in searches:
+        options: Document = {}
+        if search.index_name in existing:
+            options = {"hint": search.index_name, **search.bounds}
         with (
             translated(),
-            collection.find(query, fields, batch_size=_BATCH_SIZE, **options) as jobs,
+            collection.find(search.query, fields, batch_size=_BATCH_SIZE, **options) as jobs,
         ):
             yield from jobs
 
 
-def update_tags(collection: Collection[Document], updates: Sequence[UpdateOne]) -> None:
-    """Make the updates. Raises the bridge's errors.
+def update_tags(collection: Collection[Document], updates: Sequence[UpdateOne]) -> int:
+    """Make the updates; return how many of them matched a job. Raises the bridge's errors.
 
-    A job that fails the collection's validator keeps its tag, which is logged.
+    A job that fails the collection's validator keeps its tag, which is logged; then 0 is returned.
     """
     if not updates:
-        return
+        return 0
     try:
         with translated():
-            collection.bulk_write(updates, ordered=False)
+            return collection.bulk_write(updates, ordered=False).matched_count
     except InvalidDocuments as error:
         logger.warning(
             "%s: the messages are sent, but their tags stay and each sweep sends them again",
             error.what,
         )
+        return 0
     except NotPermitted as error:
         raise NotPermitted(
             error.what,
@@ -119,3 +135,11 @@ def update_tags(collection: Collection[Document], updates: Sequence[UpdateOne]) 
             "Grant update on the collection: background modes remove tags",
             part="mongodb",
         ) from None
+
+
+def date_of(item: Item) -> datetime | None:
+    """Return the time of a transition; None if it has no usable time."""
+    try:
+        return datetime.fromisoformat(item.time)
+    except ValueError:
+        return None

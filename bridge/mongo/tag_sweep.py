@@ -1,4 +1,6 @@
-"""The sweep of tags in a collection: its count, its index and its permissions."""
+"""The sweep of tags in a collection: its count, its indexes and its permissions."""
+
+from collections.abc import Sequence
 
 from pymongo import UpdateOne
 from pymongo.collection import Collection
@@ -13,7 +15,6 @@ from bridge.mongo.tag_queries import (
     Sweepable,
     find_tagged,
     index_exists,
-    index_name,
     update_tags,
     with_majority,
 )
@@ -33,34 +34,36 @@ class TagSweep:
         """Return how many jobs have tags older than ``before`` (Unix seconds)."""
         return sum(1 for _ in find_tagged(self._collection, self._tags, before, {"_id": 1}))
 
-    def missing_index(self) -> str:
-        """Return the name of the index that a sweep lacks.
+    def missing_indexes(self) -> Sequence[str]:
+        """Return the names of the indexes that a sweep lacks.
 
-        Empty if it exists, or if the service has a partial index of tagged jobs.
+        An index is not missing if the service has a partial index of the same tagged jobs.
         """
-        name = index_name(self._tags)
-        # MongoDB accepts any hint for a missing collection, but its plan then reads no index.
-        options = {"hint": name} if index_exists(self._collection, name) else {}
-        for query in self._tags.queries(0.0):
-            if not uses_partial_index(self._collection, query, **options):
-                return name
-        return ""
+        missing: dict[str, None] = {}
+        for search in self._tags.searches(0.0):
+            name = search.index_name
+            # MongoDB accepts any hint for a missing collection, but its plan then reads no index.
+            options = {"hint": name} if index_exists(self._collection, name) else {}
+            if not uses_partial_index(self._collection, search.query, **options):
+                missing[name] = None
+        return [*missing]
 
-    def create_index(self) -> None:
-        """Create the index; MongoDB builds it without stopping the service.
+    def create_indexes(self, names: Sequence[str]) -> None:
+        """Create the indexes of these names; MongoDB builds them without stopping the service.
 
         Raises:
-            Misconfigured: the index exists under another name.
+            Misconfigured: an index exists under another name.
         """
+        indexes = {search.index_name: search.index for search in self._tags.searches(0.0)}
         try:
-            self._collection.create_indexes([self._tags.index()])
+            self._collection.create_indexes([indexes[name] for name in names])
         except PyMongoError as error:
             if not isinstance(error, OperationFailure) or error.code != _OTHER_NAME:
                 raise classify(error) from error
             text = (error.details or {}).get("errmsg", "")
             raise Misconfigured(
-                f"The sweep's index exists under another name: {text}",
-                "Nothing was changed; a sweep finds its index by the name",
+                f"An index of the sweep exists under another name: {text}",
+                "Nothing was changed; a sweep finds its indexes by their names",
                 f"Drop that index, then run '{Hint.CREATE_SWEEP_INDEX}' again",
             ) from None
 

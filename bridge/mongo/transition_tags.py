@@ -1,7 +1,7 @@
 """Tags in the transitions of a job: an outbox inside its document.
 
 The service sets a tag with the same write that changes the state; the bridge removes it after Kafka
-has acknowledged the message.
+has acknowledged the message. A tag moves to the archive with its transition.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,22 +10,28 @@ from itertools import takewhile
 from typing import Any
 
 from bson.min_key import MinKey
-from pymongo import IndexModel, UpdateOne
+from pymongo import UpdateOne
 from pymongo.collection import Collection
 
+from bridge.model.job_history import JobHistory
 from bridge.model.profile import Profile
-from bridge.model.transition import Transition, made_trans_id
+from bridge.model.transition import Transition, has_made_trans_id
 from bridge.mongo.client import Document
 from bridge.mongo.errors import translated
 from bridge.mongo.job_documents import JobDocuments, utc_datetime
 from bridge.mongo.tag_queries import (
     Item,
     Items,
+    Search,
+    date_of,
     find_tagged,
     sweep_index,
     update_tags,
     with_majority,
 )
+
+#: The condition for a field without a date that Python can represent.
+_NO_DATE: Document = {"$not": {"$gte": datetime.min, "$lte": datetime.max}}
 
 
 class TransitionTags:
@@ -54,32 +60,30 @@ class TransitionTags:
         self._time = profile.transition_time
         self._trans_id = profile.transition_trans_id
         self._state = profile.transition_state
-        self._history = profile.transitions_field
-        self._tag_path = f"{self._history}.{tag}"
-        self._time_path = f"{self._history}.{self._time}"
-        self._unsent = {self._tag_path: False}
+        self._arrays = profile.history_fields
 
-    def index(self) -> IndexModel:
-        """Return the index that finds exactly the tagged transitions."""
-        return sweep_index(self._tag_path, self._time_path, tagged=False)
+    def searches(self, before: float) -> Iterator[Search]:
+        """Yield a search for each array of the history.
 
-    def index_bounds(self, before: float) -> Document:
-        """Return ``min`` and ``max`` of the index, for tag and time of the same transition.
-
-        Without them the planner may bound the tag only.
+        - The first term of a query follows from the second, but lets the planner use the partial
+          index.
+        - ``min`` and ``max`` bound tag and time of the same transition; without them the planner
+          may bound the tag only.
         """
-        return {
-            "min": {self._tag_path: False, self._time_path: MinKey()},
-            "max": {self._tag_path: False, self._time_path: utc_datetime(before)},
-        }
-
-    def queries(self, before: float) -> Iterator[Document]:
-        """Yield the query of a sweep.
-
-        Its first term follows from the second, but lets the planner use the partial index.
-        """
-        transition = {self._tag: False, self._time: {"$lt": utc_datetime(before)}}
-        yield {**self._unsent, self._history: {"$elemMatch": transition}}
+        old = {"$elemMatch": {self._tag: False, self._time: {"$lt": utc_datetime(before)}}}
+        for number, array in enumerate(self._arrays):
+            tag, time = f"{array}.{self._tag}", f"{array}.{self._time}"
+            query: Document = {tag: False, array: old}
+            if number:
+                query["$nor"] = [{earlier: old} for earlier in self._arrays[:number]]
+            yield Search(
+                query,
+                sweep_index(tag, time, tagged=False),
+                {
+                    "min": {tag: False, time: MinKey()},
+                    "max": {tag: False, time: utc_datetime(before)},
+                },
+            )
 
     def pending(self, before: float) -> Iterator[Items]:
         """Yield the tagged transitions of each job up to the first that is too young.
@@ -88,64 +92,95 @@ class TransitionTags:
         """
         end = utc_datetime(before).replace(tzinfo=None)
         for document in find_tagged(self._for_sweeps, self, before, self._documents.fields):
+            history = self._documents.history(document)
             tagged = takewhile(
-                lambda pair: _is_older(pair[1].get(self._time), end), self._tagged(document)
+                lambda pair: _is_older(pair[1].get(self._time), end), self._tagged(history)
             )
             if items := [item for item, _ in tagged]:
                 yield items
 
     def earlier(self, items: Items) -> Mapping[str, Items]:
-        """Return by job the tagged transitions before these in its history."""
-        first = {item.job_id: item.sequence or 0 for item in items}
-        query = {**self._documents.by_job([*first]), **self._unsent}
+        """Return by job the tagged transitions before these in its history.
+
+        The query contains job ids only, so that MongoDB uses their index.
+        """
+        by_job = {item.job_id: item for item in items}
+        query = self._documents.by_job([*by_job])
         with translated():
             documents = list(self._collection.find(query, self._documents.fields))
-        by_job: dict[str, Items] = {}
+        earlier: dict[str, Items] = {}
         for document in documents:
-            tagged = [item for item, _ in self._tagged(document)]
-            before = [item for item in tagged if (item.sequence or 0) < first.get(item.job_id, 0)]
-            if before:
-                by_job[before[0].job_id] = before
-        return by_job
+            history = self._documents.history(document)
+            if (item := by_job.get(history.job_id)) is None:
+                continue
+            end = _place_of(item, history.items)
+            before = history._replace(items=history.items[:end], elements=history.elements[:end])
+            if tagged := [other for other, _ in self._tagged(before)]:
+                earlier[history.job_id] = tagged
+        return earlier
 
     def clear(self, items: Items) -> None:
-        """Mark these transitions as sent, if they are still the same."""
-        update_tags(self._collection, [self._mark_sent(item) for item in items if item.job_id])
+        """Mark these transitions as sent, if they are still the same.
 
-    def _tagged(self, document: Document) -> Iterator[tuple[Item, Document]]:
+        The current array comes first: the service moves a transition in one direction only, so it
+        is found in the archive afterwards. Nearly every write ends there.
+        """
+        items = [item for item in items if item.job_id]
+        for array in reversed(self._arrays):
+            updates = [self._mark_sent(item, array) for item in items]
+            if update_tags(self._collection, updates) == len(updates):
+                return
+
+    def _tagged(self, history: JobHistory) -> Iterator[tuple[Item, Document]]:
         """Yield tagged transitions that can be sent.
 
         The others would be dead-lettered again by each sweep.
         """
-        history = self._documents.history(document)
         for item, element in zip(history.items, history.elements, strict=True):
             if isinstance(item, Transition) and element.get(self._tag) is False:
                 yield item, element
 
-    def _mark_sent(self, item: Item) -> UpdateOne:
-        """Match by ``trans_id``, wherever and however often it occurs.
+    def _mark_sent(self, item: Item, array: str) -> UpdateOne:
+        """Match by ``trans_id``, wherever and however often it occurs in the array.
 
-        Without a ``trans_id``, match the array index, provided the state there is unchanged.
+        Without a ``trans_id``, match by state and time.
         """
-        job = self._documents.by_job([item.job_id])
-        if item.trans_id and item.trans_id != made_trans_id(item.job_id, item.sequence, item.state):
-            element = {f"element.{self._trans_id}": item.trans_id}
+        same: Document = {}
+        if item.trans_id and not has_made_trans_id(item):
+            same[self._trans_id] = item.trans_id
             # Another state with the same trans_id may still be in flight.
             if isinstance(item, Transition):
-                element[f"element.{self._state}"] = item.state
-            return UpdateOne(
-                {**job, f"{self._history}.{self._trans_id}": item.trans_id},
-                {"$set": {f"{self._history}.$[element].{self._tag}": True}},
-                array_filters=[element],
-            )
-        path = f"{self._history}.{item.sequence}"
-        same_state = {f"{path}.{self._state}": item.state} if item.state else {}
+                same[self._state] = item.state
+        else:
+            # Not a text, or an empty one.
+            same[self._trans_id] = {"$not": {"$gt": ""}}
+            same[self._state] = item.state or {"$in": [None, ""]}
+            same[self._time] = date_of(item) or _NO_DATE
         return UpdateOne(
-            {**job, f"{path}.{self._tag}": False, **same_state},
-            {"$set": {f"{path}.{self._tag}": True}},
+            {
+                **self._documents.by_job([item.job_id]),
+                array: {"$elemMatch": {**same, self._tag: False}},
+            },
+            {"$set": {f"{array}.$[element].{self._tag}": True}},
+            array_filters=[{f"element.{name}": value for name, value in same.items()}],
         )
 
 
 def _is_older(time: Any, end: datetime) -> bool:
     """Whether a time is before ``end``; other values count as old."""
     return not isinstance(time, datetime) or time < end
+
+
+def _place_of(item: Item, items: Items) -> int:
+    """Return how many of the transitions of a history come before ``item``.
+
+    Its sequence decides only if the history no longer contains it: the sequence of later
+    transitions may change when the service removes the first.
+    """
+    for place, other in enumerate(items):
+        if item.trans_id and (other.trans_id, other.state) == (item.trans_id, item.state):
+            return place
+    for place, other in enumerate(items):
+        if (other.state, other.time) == (item.state, item.time):
+            return place
+    return sum((other.sequence or 0) < (item.sequence or 0) for other in items)

@@ -95,6 +95,13 @@ GAUGES = {
     "job_bridge_verified_repeated": (
         "Messages beyond the first of their transition in the last verification"
     ),
+    "job_bridge_verified_strange": (
+        "Messages whose identity no job contains in the last verification"
+    ),
+    "job_bridge_verified_wrong": (
+        "Messages with another job, state, time or key than their transition in the last "
+        "verification"
+    ),
 }
 SKIPPED = ("job_bridge_events_skipped", "Events without a message")
 RESTARTS = (

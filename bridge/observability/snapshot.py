@@ -36,6 +36,8 @@ class Verified(NamedTuple):
     until: float
     missing: int
     repeated: int
+    strange: int
+    wrong: int
 
 
 class OplogTimes(NamedTuple):
@@ -117,6 +119,8 @@ class Snapshot:
             "job_bridge_verified_until_timestamp_seconds": verified.until if verified else None,
             "job_bridge_verified_missing": verified.missing if verified else None,
             "job_bridge_verified_repeated": verified.repeated if verified else None,
+            "job_bridge_verified_strange": verified.strange if verified else None,
+            "job_bridge_verified_wrong": verified.wrong if verified else None,
         }
 
     def document(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections import deque
 
 from bridge.errors import PoisonEvent
 from bridge.hints import Hint
+from bridge.logs import BatchNotes
 from bridge.model.message import TOO_LARGE, Message, MessageFormat
 from bridge.model.policy import DeadLetterBrake
 from bridge.model.position import Position
@@ -17,6 +18,10 @@ logger = logging.getLogger(__name__)
 
 _STOPPED = (
     "Nothing is lost: everything before it is delivered, and the next start reads this event again"
+)
+_BRAKED = (
+    "Nothing is lost: everything before it is delivered, and the next start continues with this "
+    "event"
 )
 
 
@@ -49,6 +54,11 @@ class Publisher:
         self._sent = context.sent
         self._dead_letter_oversize = dead_letter_oversize
         self._max_bytes = sink.max_message_bytes(message_format.topic)
+        #: Where the session starts.
+        self._start = window.position
+        #: The dead letters of the event that is being prepared.
+        self._letters: list[Poison] = []
+        self._notes = BatchNotes(logger)
 
     def publish(self, events: deque[Event]) -> None:
         """Take events from the left until the window is full, and send their messages.
@@ -65,22 +75,32 @@ class Publisher:
             # Messages in the window are sent even when the next event cannot be.
             self._counters.read += waiting - len(events)
             self.sink.send(sendings)
+            self._letters.clear()
+            self._notes.log()
 
     def _prepare(self, event: Event, sendings: list[Sending], now: float) -> None:
-        """Make the messages of ``event``; the last of them carries its position."""
+        """Make the messages of ``event``; the last of them carries its position.
+
+        Nothing of an event is sent if its messages cannot all be made.
+        """
         position, items, committed, skipped, origin = event
         if skipped:
             self._counters.skip(skipped)
         if not items:
             self.window.admit_position(position)
             return
+        prepared: list[Sending] = []
         for item in items:
-            message, size = self._message(item, origin, position)
+            message, size = self._message(item, origin)
             delivery = Delivery(None, size, now)
             delivery.committed = committed  # set here: as keywords they cost as much as the object
             delivery.item = item
+            prepared.append((message, delivery))
+        if self._letters:
+            self._count_letters(position, origin, now)
+        for _, delivery in prepared:
             self.window.admit(delivery)
-            sendings.append((message, delivery))
+        sendings += prepared
         delivery.position = position
         if position > self._sent.highest:
             self._sent.highest = position
@@ -89,21 +109,19 @@ class Publisher:
         if origin == RECOVERY:
             self._counters.recovered += len(items)
 
-    def _message(
-        self, item: Transition | Poison, origin: bytes, position: Position
-    ) -> tuple[Message, int]:
+    def _message(self, item: Transition | Poison, origin: bytes) -> tuple[Message, int]:
         """Return the message of an item, and its size in bytes."""
         if isinstance(item, Transition):
             message = self._format.message(item, origin)
             size = message.size()
             if size <= self._max_bytes:
                 return message, size
-            message = self._oversize(item, size, origin, position)
+            message = self._oversize(item, size, origin)
         else:
-            message = self._dead_letter(item, origin, position)
+            message = self._dead_letter(item, origin)
         return message, message.size()
 
-    def _oversize(self, item: Transition, size: int, origin: bytes, position: Position) -> Message:
+    def _oversize(self, item: Transition, size: int, origin: bytes) -> Message:
         reason = f"{TOO_LARGE} {size} bytes, more than topic {self._format.topic} accepts"
         if not self._dead_letter_oversize:
             raise PoisonEvent(
@@ -112,9 +130,9 @@ class Publisher:
                 "Raise the topic's max.message.bytes, or set kafka.on_oversize = dead-letter",
             )
         poison = Poison(reason, item.job_id, item.state, item.time, item.trans_id, item.sequence)
-        return self._dead_letter(poison, origin, position)
+        return self._dead_letter(poison, origin)
 
-    def _dead_letter(self, poison: Poison, origin: bytes, position: Position) -> Message:
+    def _dead_letter(self, poison: Poison, origin: bytes) -> Message:
         topic = self._format.dead_letter_topic
         if not self.sink.max_message_bytes(topic):
             raise PoisonEvent(
@@ -123,24 +141,38 @@ class Publisher:
                 _STOPPED,
                 f"'{Hint.CREATE_TOPICS}' creates it",
             )
-        if not self._sent.is_repeat(position, origin):
-            self._count(poison)
+        self._letters.append(poison)
         return self._format.dead_letter(poison, origin, self._clock.now())
 
-    def _count(self, poison: Poison) -> None:
-        """Count and log a dead letter. Raises ``PoisonEvent`` when there are too many."""
+    def _count_letters(self, position: Position, origin: bytes, now: float) -> None:
+        """Count and log the dead letters of an event, unless an earlier session did.
+
+        Raises ``PoisonEvent`` when there were too many before it.
+        """
+        letters = self._letters
+        self._letters = []
+        if self._sent.is_repeat(position, origin):
+            return
         topic = self._format.dead_letter_topic
-        if self._brake.exceeded(self._clock.monotonic()):
+        # A recovery reads the jobs at its cursor again: letters sent before a restart count once.
+        if not (position.recovery_cursor and position == self._start):
+            self._brake_before(letters[0], topic, now)
+            self._brake.count(len(letters), now)
+        self.dead_lettered += len(letters)
+        self._counters.dead_lettered += len(letters)
+        for poison in letters:
+            self._notes.add(
+                f"a transition cannot be sent: dead-lettered to {topic}",
+                job_id=poison.job_id[:100],
+                trans_id=poison.trans_id[:100],
+                reason=poison.reason,
+            )
+
+    def _brake_before(self, poison: Poison, topic: str, now: float) -> None:
+        if self._brake.engaged(now):
             raise PoisonEvent(
                 f"Too many dead letters within an hour; the next: {poison.reason}",
-                _STOPPED,
-                f"Check {topic}; if they are expected, raise delivery.dead_letters_per_hour",
+                _BRAKED,
+                f"Check {topic}; if they are expected, restart, "
+                f"or raise delivery.dead_letters_per_hour ({self._brake.max_per_hour})",
             )
-        extra = {
-            "job_id": poison.job_id[:100],
-            "trans_id": poison.trans_id[:100],
-            "reason": poison.reason,
-        }
-        logger.warning("a transition cannot be sent: dead-lettered to %s", topic, extra=extra)
-        self.dead_lettered += 1
-        self._counters.dead_lettered += 1

@@ -260,8 +260,9 @@ class DeliverySettings(Section):
     )
     dead_letters_per_hour: Annotated[int, Field(ge=0)] = Field(
         100,
-        description="Maximum number of dead letters in an hour. More stop the bridge (exit 82), "
-        "because they point to a fault larger than a few jobs.",
+        description="Maximum number of dead letters in an hour. More stop the bridge (exit 82) "
+        "between two events: they point to a fault larger than a few jobs. A restart continues "
+        "with the next event and counts from zero. 0 stops at every dead letter.",
     )
 
 

@@ -11,108 +11,62 @@ from typing import NamedTuple, Self
 
 from bridge.errors import Retryable
 from bridge.model.message import KEPT_CHARACTERS
+from bridge.verification import queries
 
 #: In KiB; SQLite wants the negative number for that unit.
 _CACHE_SIZE = -32_768
-
-_TABLES = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-PRAGMA temp_store = FILE;
-PRAGMA locking_mode = EXCLUSIVE;
-CREATE TABLE expected (job TEXT, identity TEXT, sequence INTEGER, state TEXT, time TEXT,
-                       trans_id TEXT, reason TEXT);
-CREATE TABLE received (job TEXT, identity TEXT, kafka_partition INTEGER, kafka_offset INTEGER,
-                       written REAL, state TEXT, time TEXT);
-CREATE TABLE dead_lettered (job TEXT, identity TEXT, state TEXT, time TEXT, in_span INTEGER);
-"""
-_INDEXES = """
-DROP INDEX IF EXISTS expected_index;
-DROP INDEX IF EXISTS received_index;
-DROP INDEX IF EXISTS dead_lettered_index;
-CREATE INDEX expected_index ON expected (job, identity);
-CREATE INDEX received_index ON received (job, identity, kafka_partition, kafka_offset);
-CREATE INDEX dead_lettered_index ON dead_lettered (job, identity);
-"""
-#: A job that was read twice has its transitions twice.
-_DELETE_REPEATED_EXPECTED = """
-DELETE FROM expected
-WHERE rowid NOT IN (SELECT MIN(rowid) FROM expected GROUP BY job, identity)
-"""
-#: The texts of a dead letter are truncated, so they are compared truncated.
-_MISSING = f"""
-FROM expected
-WHERE NOT EXISTS (SELECT 1 FROM received AS r
-                  WHERE r.job = expected.job AND r.identity = expected.identity)
-  AND NOT EXISTS (SELECT 1 FROM dead_lettered AS d
-                  WHERE d.job = substr(expected.job, 1, {KEPT_CHARACTERS})
-                    AND d.identity = substr(expected.identity, 1, {KEPT_CHARACTERS}))
-"""
-_DUPLICATES = "SELECT COUNT(*) - COUNT(DISTINCT job || char(10) || identity) FROM received"
-_DUPLICATED = "FROM received GROUP BY job, identity HAVING COUNT(*) > 1"
-#: Each transition counts once, however many dead letters it has; not if it was sent since.
-_DEAD_LETTERED = """
-FROM (SELECT job, identity, MIN(state) AS state, MIN(time) AS time FROM dead_lettered
-      WHERE in_span GROUP BY job, identity) AS letter
-WHERE NOT EXISTS (SELECT 1 FROM received AS r
-                  WHERE r.job = letter.job AND r.identity = letter.identity)
-"""
-_UNEXPECTED = """
-FROM received
-WHERE NOT EXISTS (SELECT 1 FROM expected AS e
-                  WHERE e.job = received.job AND e.identity = received.identity)
-"""
-#: The first arrival of each transition: offsets order the messages of a partition, times order
-#: the partitions.
-_FIRST_ARRIVALS = """
-SELECT job, identity, kafka_partition, kafka_offset,
-       ROW_NUMBER() OVER (PARTITION BY job, identity ORDER BY written, kafka_offset) AS arrival
-FROM (SELECT job, identity, kafka_partition, MIN(kafka_offset) AS kafka_offset, written
-      FROM received GROUP BY job, identity, kafka_partition)
-"""
-#: First arrivals after the first arrival of a later transition of the same job, in a partition.
-_OUT_OF_ORDER = f"""
-FROM (
-  SELECT job, identity, state, time, kafka_offset,
-         MIN(kafka_offset) OVER (
-           PARTITION BY job, kafka_partition ORDER BY sequence
-           ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
-         ) AS first_later_offset
-  FROM (SELECT e.job AS job, e.identity AS identity, e.state AS state, e.time AS time,
-               e.sequence AS sequence, a.kafka_partition AS kafka_partition,
-               a.kafka_offset AS kafka_offset
-        FROM expected AS e JOIN ({_FIRST_ARRIVALS}) AS a
-          ON a.job = e.job AND a.identity = e.identity
-        WHERE a.arrival = 1)
-) WHERE kafka_offset > first_later_offset
-"""
 
 
 class Expected(NamedTuple):
     """A transition that a job contains.
 
-    ``identity`` is compared; ``reason`` says why it cannot be sent, and is empty if it can.
+    Attributes:
+        identity: Of the message.
+        made: The identity that the bridge makes for a document without identities; empty if it
+            cannot.
+        letter: The identity of its dead letter.
+        reason: Why it cannot be sent; empty if it can.
+        document: The document that contains it, as text.
+        in_span: Whether its own time belongs to the compared time span.
+        required: Whether it is missing if there is no message.
     """
 
     job: str
     identity: str
+    made: str
+    letter: str
     sequence: int | None
     state: str
     time: str
     trans_id: str
-    reason: str = ""
+    reason: str
+    document: str
+    in_span: bool
+    required: bool
 
 
 class Received(NamedTuple):
-    """A message of the topic; ``written`` is its timestamp in Unix seconds."""
+    """A message of the topic.
+
+    Attributes:
+        letter: The identity that a dead letter of the same transition has.
+        written: Its timestamp in Unix seconds.
+        in_span: Whether its own time belongs to the compared time span.
+        valid: Whether its key is its job id, and its fields agree with each other.
+        remark: Says why it is not valid.
+    """
 
     job: str
     identity: str
+    letter: str
     partition: int
     offset: int
     written: float
     state: str
     time: str
+    in_span: bool
+    valid: bool
+    remark: str = ""
 
 
 class DeadLettered(NamedTuple):
@@ -138,7 +92,7 @@ class TransitionDatabase:
     def __enter__(self) -> Self:
         self._database = sqlite3.connect("", isolation_level=None)
         try:
-            self._database.executescript(_TABLES)
+            self._database.executescript(queries.TABLES)
             self._database.execute(f"PRAGMA cache_size = {_CACHE_SIZE}")
         except sqlite3.Error as error:
             self._database.close()
@@ -155,59 +109,57 @@ class TransitionDatabase:
         if isinstance(error, sqlite3.Error):
             raise _database_failed(error) from error
 
+    def add_documents(self, rows: Iterable[tuple[str, str]]) -> None:
+        """Add job ids, each with the name of a document that has it."""
+        self._insert("INSERT OR IGNORE INTO document VALUES (?, ?)", rows)
+
     def add_expected(self, rows: Iterable[Expected]) -> None:
-        self._insert("INSERT INTO expected VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        self._insert(f"INSERT INTO expected VALUES ({'?, ' * 12}0)", rows)
 
     def add_received(self, rows: Iterable[Received]) -> None:
-        self._insert("INSERT INTO received VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        self._insert(f"INSERT INTO received VALUES ({'?, ' * 10}?)", rows)
 
     def add_dead_lettered(self, rows: Iterable[DeadLettered]) -> None:
         kept = f"substr(?, 1, {KEPT_CHARACTERS})"
         self._insert(f"INSERT INTO dead_lettered VALUES ({kept}, {kept}, ?, ?, ?)", rows)
 
-    def prepare(self) -> None:
-        """Prepare the queries, after all rows were added."""
-        self._database.executescript(_INDEXES)
-        self._database.execute(_DELETE_REPEATED_EXPECTED)
+    def prepare(self, *, by_state: bool) -> None:
+        """Compare all rows; again after more were added."""
+        for script in (queries.CLEAR, queries.INDEXES, *queries.COMPARE[by_state]):
+            self._database.executescript(script)
+
+    def jobs_of_strange(self, after: str, limit: int) -> list[str]:
+        """Return the next job ids, after ``after``, of messages that the jobs do not explain."""
+        rows = self._database.execute(
+            f"SELECT DISTINCT job {queries.STRANGE} AND job > ? ORDER BY job LIMIT ?",
+            (after, limit),
+        )
+        return [job for (job,) in rows]
 
     def counts(self) -> dict[str, int]:
         """Return the number of transitions and messages of each kind."""
         return {
-            "transitions": self._count("SELECT COUNT(*) FROM expected"),
-            "messages": self._count("SELECT COUNT(*) FROM received"),
-            "missing": self._count(f"SELECT COUNT(*) {_MISSING}"),
-            "repeated": self._count(_DUPLICATES),
-            "out_of_order": self._count(f"SELECT COUNT(*) {_OUT_OF_ORDER}"),
-            "strange": self._count(f"SELECT COUNT(*) {_UNEXPECTED}"),
-            "set_aside": self._count(f"SELECT COUNT(*) {_DEAD_LETTERED}"),
+            kind: int(self._database.execute(query).fetchone()[0])
+            for kind, query in queries.COUNTS.items()
         }
 
     def missing(self) -> Iterator[Expected]:
         """Return the missing transitions, grouped by job and in the job's order."""
-        rows = self._database.execute(f"SELECT * {_MISSING} ORDER BY job, sequence, time")
+        columns = ", ".join(Expected._fields)
+        rows = self._database.execute(
+            f"SELECT {columns} {queries.MISSING} ORDER BY job, document, sequence, time"
+        )
         return (Expected(*row) for row in rows)
 
     def examples(self, max_per_kind: int) -> dict[str, list[str]]:
         """Return the first transitions or messages of each kind, as text."""
-        kinds = {
-            "missing": _MISSING,
-            "repeated": _DUPLICATED,
-            "out_of_order": _OUT_OF_ORDER,
-            "strange": _UNEXPECTED,
-            "set_aside": _DEAD_LETTERED,
-        }
         return {
             kind: [
-                " ".join(map(str, row))
-                for row in self._database.execute(
-                    f"SELECT job, state, time, identity {selection} LIMIT {max_per_kind}"
-                )
+                " ".join(map(str, row)).rstrip()
+                for row in self._database.execute(f"{query} LIMIT {max_per_kind}")
             ]
-            for kind, selection in kinds.items()
+            for kind, query in queries.EXAMPLES.items()
         }
-
-    def _count(self, query: str) -> int:
-        return int(self._database.execute(query).fetchone()[0])
 
     def _insert(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
         self._database.execute("BEGIN")

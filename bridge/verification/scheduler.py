@@ -39,8 +39,9 @@ class VerificationScheduler:
     """A context manager around a background thread; without effect if ``verify.every`` is never.
 
     The first verification starts at the bridge's starting position. Each later one starts where
-    the last complete one ended, so a missing transition is reported until it is repaired. Each
-    ends at the delivered position, minus ``verify.settle_seconds``. The results go to the status.
+    the last complete one ended, so a missing transition is reported until it is repaired. Wrong
+    and unexpected messages are reported once, because nothing removes them. Each ends at the
+    delivered position, minus ``verify.settle_seconds``. The results go to the status.
     """
 
     def __init__(self, settings: Settings, status: Status, latest: LatestVerification) -> None:
@@ -138,7 +139,8 @@ class VerificationScheduler:
         return not findings["missing"]
 
     def _report(self, findings: Mapping[str, Any], span: str) -> None:
-        self._latest.result = Verified(findings["until"], findings["missing"], findings["repeated"])
+        kinds = ("missing", "repeated", "strange", "wrong")
+        self._latest.result = Verified(findings["until"], *(findings[kind] for kind in kinds))
         if findings["missing"]:
             logger.error(
                 "The topic is missing %d of %d transitions, the first: %s. "
@@ -147,6 +149,17 @@ class VerificationScheduler:
                 findings["transitions"],
                 "; ".join(findings["examples"]["missing"][:3]),
                 Hint.VERIFY_REPAIR,
+                span,
+            )
+        if findings["strange"] or findings["wrong"]:
+            examples = findings["examples"]
+            logger.error(
+                "The topic has %d wrong and %d unexpected messages, the first: %s. "
+                "Consumers may have used them, and nothing removes them; '%s %s' names them",
+                findings["wrong"],
+                findings["strange"],
+                "; ".join([*examples["wrong"], *examples["strange"]][:3]),
+                Hint.VERIFY,
                 span,
             )
 

@@ -37,7 +37,7 @@ def test_repeated_kills_lose_nothing(scenario: FaultScenario, kills: int) -> Non
 @EVERY_DELIVERY
 def test_a_stop_during_a_burst_repeats_nothing(scenario: FaultScenario) -> None:
     bridge = scenario.bridge().start().wait_ready()
-    with scenario.load(Workload(rate=None, concurrency=32)) as load:
+    with scenario.load(Workload(rate=None, concurrency=32, error_share=0.4, writes="both")) as load:
         load.await_commits(500)
         assert bridge.stop() == 0
         load.await_commits(200)

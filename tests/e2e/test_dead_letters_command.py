@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
+from datetime import datetime, timedelta
 
 import pytest
+from kafka import KafkaProducer
 
-from bridge.cli.deadletters import DeadLetter, _from_job
-from bridge.model.transition import Transition
+from bridge.model.transition import BEFORE_FIRST, made_trans_id, next_sequence
 from tests.e2e.conftest import MakeBridge
 from tests.support.command import GivenSettings, run_command
-from tests.support.job_writer import JobWriter, transition
+from tests.support.job_writer import MIDNIGHT, JobWriter, transition
 from tests.support.messages import dead_letters, header, published_states, values
 from tests.support.servers.kafka import Kafka
 
@@ -29,6 +29,12 @@ def letters(start: MakeBridge, jobs: JobWriter) -> tuple[str, str]:
         bridge.wait_acked(4)
         assert bridge.stop() == 0
     return large, timeless
+
+
+def sequence_at(start: datetime, minute: int) -> int:
+    """The sequence of a transition that JobWriter moved a job to."""
+    time = start + timedelta(minutes=minute, milliseconds=511)
+    return next_sequence(BEFORE_FIRST, round(time.timestamp() * 1000))
 
 
 def listed(settings: GivenSettings, *arguments: str) -> list[dict[str, str]]:
@@ -97,7 +103,8 @@ def test_a_repaired_dead_letter_keeps_its_identity(
         HUGE,
         "the-huge-one",
     )
-    assert header(record, "ce_id") == b"the-huge-one" and header(record, "ce_sequence") == b"1"
+    assert header(record, "ce_id") == b"the-huge-one"
+    assert header(record, "ce_sequence") == b"%d" % sequence_at(MIDNIGHT, minute=1)
     assert len(dead_letters(kafka, topic)) == 2
 
 
@@ -148,17 +155,42 @@ def test_a_dead_letter_without_a_job_names_replay(
     assert "'job-bridge replay --job ID' sends it" in ended.err
 
 
-def test_without_history_the_state_identifies_the_transition() -> None:
-    letter = DeadLetter(
-        "0:0", "", {"job_id": "a", "state": "running", "time": "", "trans_id": ""}, {}
-    )
-    latest = [Transition("a", "running", "2026-03-02T00:00:00+00:00", "made", None)]
+def test_letters_of_recovered_jobs_are_sent(
+    settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    """Letters of an older version, with an index that the job has used again since."""
+    history = [transition("created"), transition("error", 1, trans_id=None)]
+    again = [transition("created", 2), transition("error", 3, trans_id=None)]
+    recovered = jobs.add(trans_history=history, transition_times=again, state="error")
+    old = jobs.add(transition_times=history[:1] + again[1:], state="error")
+    for job_id, element in ((recovered, history[1]), (old, again[1])):
+        fields = {
+            "job_id": job_id,
+            "state": "error",
+            "time": element["time"].isoformat(),
+            "trans_id": made_trans_id(job_id, 1, "error"),
+            "error_dlq": "the message has 2000 bytes",
+        }
+        write_letter(kafka, f"{topic}-dlq", fields, number=1)
 
-    assert _from_job(iter([SimpleNamespace(items=latest)]), letter) == latest[0]
-    assert (
-        _from_job(iter([SimpleNamespace(items=[latest[0]._replace(state="complete")])]), letter)
-        is None
-    )
+    ended = run_command("dead-letters", "retry", "--all", settings=settings)
+
+    assert (ended.code, ended.out) == (0, f"2 of 2 transition(s) sent to {topic}\n")
+    sent = {value["job_id"]: value for value in values(kafka.read(topic))}
+    numbers = {
+        (record.key or b"").decode(): header(record, "ce_sequence") for record in kafka.read(topic)
+    }
+    for job_id, minute in ((recovered, 1), (old, 3)):
+        sequence = sequence_at(MIDNIGHT, minute)
+        assert numbers[job_id] == b"%d" % sequence
+        assert sent[job_id]["trans_id"] == made_trans_id(job_id, sequence, "error")
+
+
+def write_letter(kafka: Kafka, topic: str, fields: dict[str, str], number: int) -> None:
+    producer = KafkaProducer(bootstrap_servers=kafka.bootstrap)
+    headers = [("ce_sequence", b"%d" % number)]
+    producer.send(topic, json.dumps(fields).encode(), headers=headers).get(60)
+    producer.close()
 
 
 def test_a_deleted_job_is_resent_from_its_letter(

@@ -23,7 +23,7 @@ OUTAGE_SECONDS = 30.0
 #: Above the movements of the client's buffers and the interpreter's arenas.
 NOISE_BYTES = 24 * 2**20
 WINDOW = 300
-LOAD = Workload(rate=60, concurrency=8)
+LOAD = Workload(rate=60, concurrency=8, error_share=0.4, writes="both")
 
 
 class Outage:

@@ -134,10 +134,13 @@ def test_an_oversized_event_is_recovered_from_history(
 def test_where_settings_say_stop_it_stops_there(
     scenario: FaultScenario, rewritten: tuple[BridgeProcess, str, str]
 ) -> None:
-    bridge, _, _ = rewritten
+    bridge, job_id, _ = rewritten
     bridge.kill()
     bridge.configure(recovery__on_history_lost="stop")
 
     assert bridge.start().wait(120) == POISON
 
     assert "--recovery-on-history-lost recover'" in bridge.log_tail()
+    with MongoClient[Any](scenario.mongo.uri) as client:
+        document = client[scenario.database].jobs.find_one({"id": job_id}, {"_id": 1})
+    assert document and f"(document _id {document['_id']})" in bridge.log_tail()

@@ -15,15 +15,15 @@ from tests.e2e.conftest import MakeScenario
 from tests.support.backlog import load
 from tests.support.bridge_process import BridgeProcess
 from tests.support.delivery_case import ONE_DELIVERY
-from tests.support.fault_scenario import BUSY, FaultScenario
+from tests.support.fault_scenario import BUSY, FORTY_JOBS, FaultScenario
 from tests.support.servers.kafka import Kafka
 from tests.support.servers.mongo import MongoDeployment
+from tests.support.service_run import elements
 from tests.support.simulator import Workload
 from tests.support.small_oplog import roll_past
 
 pytestmark = ONE_DELIVERY
 HISTORY_LOST, UNUSABLE = 80, 83
-SOME = Workload(jobs=40, rate=None)
 #: Small enough to leave out earlier messages, large enough for the clock of this machine.
 MARGIN = 1.0
 LAST, OF_LAST = Workload(jobs=1, rate=None), 9
@@ -41,13 +41,13 @@ def stopped_and_forgotten(scenario: FaultScenario, **settings: str) -> BridgePro
     Of the delivered jobs only the last is within the margin.
     """
     bridge = scenario.bridge(recovery__margin_seconds=str(MARGIN), **settings).start().wait_ready()
-    scenario.run_jobs(SOME)
+    scenario.run_jobs(FORTY_JOBS)
     time.sleep(2 * MARGIN)
     scenario.run_jobs(LAST)
     scenario.wait_for_arrival()
     assert bridge.stop() == 0
     time.sleep(2 * MARGIN)
-    scenario.run_jobs(SOME)
+    scenario.run_jobs(FORTY_JOBS)
     without_update_time(scenario)
     scenario.witness.catch_up()
     roll_past(scenario.mongo, scenario.checkpoint()["cluster_time"])
@@ -116,11 +116,11 @@ def test_a_killed_recovery_resumes_at_its_cursor(scenario: FaultScenario) -> Non
         .start()
         .wait_ready()
     )
-    scenario.run_jobs(SOME)
+    scenario.run_jobs(FORTY_JOBS)
     scenario.wait_for_arrival()
     assert bridge.stop() == 0
-    for _ in range(30):  # jobs of one load have one update time
-        load(scenario.mongo.uri, scenario.database, 500, 3)
+    for number in range(30):  # jobs of one load have one update time
+        load(scenario.mongo.uri, scenario.database, 500, 3, recovered=number % 2 == 0)
     roll_past(scenario.mongo, scenario.checkpoint()["cluster_time"])
     kills = 0
     while kills < 3:
@@ -148,7 +148,7 @@ def test_a_killed_recovery_resumes_at_its_cursor(scenario: FaultScenario) -> Non
         committed = [
             element["trans_id"]
             for job in client[scenario.database].jobs.find()
-            for element in job["transition_times"]
+            for element in elements(job)
         ]
     assert set(committed) == set(arrived)
     repeated = sum(arrived.values()) - len(arrived)
@@ -161,7 +161,7 @@ def test_a_killed_recovery_resumes_at_its_cursor(scenario: FaultScenario) -> Non
 
 def test_the_status_tells_how_far_a_recovery_is(scenario: FaultScenario, kafka: Kafka) -> None:
     bridge = scenario.bridge(delivery__window_messages="200").start().wait_ready()
-    scenario.run_jobs(SOME)
+    scenario.run_jobs(FORTY_JOBS)
     scenario.wait_for_arrival()
     assert bridge.stop() == 0
     load(scenario.mongo.uri, scenario.database, 4_000, 3)
@@ -185,10 +185,10 @@ def test_a_collection_restored_from_a_backup_is_recognised(scenario: FaultScenar
     bridge = scenario.bridge().start().wait_ready()
     with MongoClient[Any](scenario.mongo.uri) as client:
         jobs = client[scenario.database].jobs
-        scenario.run_jobs(SOME)
+        scenario.run_jobs(FORTY_JOBS)
         backup = list(jobs.find())
         time.sleep(1.1)
-        scenario.run_jobs(SOME)
+        scenario.run_jobs(FORTY_JOBS)
         scenario.wait_for_arrival()
         assert bridge.stop() == 0
         assert scenario.checkpoint()["delivered"]

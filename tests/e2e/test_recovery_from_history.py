@@ -15,18 +15,16 @@ from bridge.demo.servers.process import poll
 from tests.e2e.conftest import MakeScenario
 from tests.support.backlog import load
 from tests.support.delivery_case import ONE_DELIVERY
-from tests.support.fault_scenario import FaultScenario
+from tests.support.fault_scenario import FORTY_JOBS, FaultScenario
 from tests.support.servers.mongo import MongoDeployment
 from tests.support.servers.records import TopicRecord
-from tests.support.simulator import Workload
+from tests.support.service_run import elements
 from tests.support.small_oplog import roll_past
 
 pytestmark = ONE_DELIVERY
 HISTORY_LOST, UNUSABLE = 80, 83
-SOME = Workload(jobs=40, rate=None)
 #: Small enough to leave out earlier messages, large enough for the clock of this machine.
 MARGIN = 1.0
-LAST, OF_LAST = Workload(jobs=1, rate=None), 9
 JOBS, TRANSITIONS = 20_000, 2
 
 
@@ -36,7 +34,7 @@ def scenario(make_scenario: MakeScenario, forgetful: MongoDeployment) -> FaultSc
 
 
 def test_a_new_deployment_publishes_all_history_once(scenario: FaultScenario) -> None:
-    scenario.run_jobs(SOME)
+    scenario.run_jobs(FORTY_JOBS)
     roll_past(scenario.mongo, [int(time.time()), 0])
     bridge = scenario.bridge(start__from="history").start().wait_ready()
     first = scenario.origins()
@@ -138,11 +136,12 @@ def test_many_thousand_jobs_in_the_gap(scenario: FaultScenario) -> None:
         .start()
         .wait_ready()
     )
-    scenario.run_jobs(SOME)
+    scenario.run_jobs(FORTY_JOBS)
     scenario.wait_for_arrival()
     assert bridge.stop() == 0
     already, stored = len(scenario.arrived()), scenario.checkpoint()["cluster_time"]
-    load(scenario.mongo.uri, scenario.database, JOBS, TRANSITIONS)
+    for recovered in (False, True):
+        load(scenario.mongo.uri, scenario.database, JOBS // 2, TRANSITIONS, recovered=recovered)
     roll_past(scenario.mongo, stored)
     began = time.monotonic()
     bridge.start()
@@ -157,9 +156,7 @@ def test_many_thousand_jobs_in_the_gap(scenario: FaultScenario) -> None:
         value = json.loads(record.value or b"")
         order.setdefault(value["job_id"], []).append(value["trans_id"])
     with MongoClient[Any](scenario.mongo.uri) as client:
-        for job in client[scenario.database].jobs.find(
-            {}, {"id": 1, "transition_times.trans_id": 1}
-        ):
-            published = [element["trans_id"] for element in job["transition_times"]]
+        for job in client[scenario.database].jobs.find():
+            published = [element["trans_id"] for element in elements(job)]
             assert list(dict.fromkeys(order.pop(job["id"]))) == published
     assert not order

@@ -139,10 +139,29 @@ def test_what_makes_no_sense_is_refused(
     assert words in ended.error and "pydantic" not in ended.error
 
 
-def test_an_unknown_job_is_said(settings: GivenSettings, jobs: JobWriter) -> None:
-    jobs.add_past(*GOOD)
+@pytest.mark.parametrize("dry", [False, True])
+def test_unknown_jobs_are_named_and_others_sent(
+    dry: bool, settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    job = jobs.add_past(*GOOD)
+    options = ["--job", "nobody", "--job", job["id"], "--job", "no one"]
 
-    ended = run_command("replay", "--job", "nobody", settings=settings)
+    ended = run_command("replay", *options, *["--dry-run"][: int(dry)], settings=settings)
 
-    assert ended.code == 0
-    assert "these jobs have no matching transition" in ended.err
+    assert ended.code == 66
+    assert "these 2 jobs do not exist in " in ended.err
+    assert ": nobody, no one. The other jobs have 3 matching transitions" in ended.err
+    assert published_states(kafka, topic, job["id"]) == ([] if dry else list(GOOD))
+
+
+@pytest.mark.parametrize("options", [("--since", "1m"), ("--state", "unheard")])
+def test_a_replay_without_transitions_is_not_a_success(
+    options: tuple[str, ...], settings: GivenSettings, jobs: JobWriter
+) -> None:
+    job = jobs.add_past(*GOOD)
+
+    for selection in (options, (*options, "--job", job["id"])):
+        ended = run_command("replay", *selection, settings=settings)
+
+        assert ended.code == 66
+        assert "no transition matches" in ended.error and "Nothing was sent" in ended.error

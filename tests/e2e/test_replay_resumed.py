@@ -69,7 +69,9 @@ def test_an_interrupted_replay_names_the_remaining_jobs(
     assert [job_id for job_id in job_ids if job_id in remaining] == [
         job_id for job_id in job_ids if not published_states(kafka, topic, job_id)
     ]
-    assert run_command(*rest, settings=settings).code == 0
+    ended = run_command(*rest, settings=settings)
+    assert ended.code == 66
+    assert " not exist in " in ended.error and "none. The other jobs" in ended.error
     assert all(published_states(kafka, topic, job_id) == list(GOOD) for job_id in job_ids)
 
 

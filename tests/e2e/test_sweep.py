@@ -59,7 +59,7 @@ def test_old_unsent_transitions_are_sent_and_noted(
     assert sweep_once(by_transition) == 0
 
 
-def test_a_transition_without_identity_is_noted_by_index(
+def test_a_transition_without_identity_is_noted(
     by_transition: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     history = [transition(state, trans_id=None) for state in GOOD]

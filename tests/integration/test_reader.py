@@ -21,9 +21,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     asked: list[int] = []
     more = ChangeStreamCursor.more
 
-    def counted(cursor: ChangeStreamCursor, await_ms: int) -> Reply:
+    def counted(cursor: ChangeStreamCursor, await_ms: int, batch_size: int) -> Reply:
         asked.append(await_ms)
-        return more(cursor, await_ms)
+        return more(cursor, await_ms, batch_size)
 
     monkeypatch.setattr(ChangeStreamCursor, "more", counted)
     monkeypatch.setattr(change_stream, "_HEAD_START_SECONDS", FOREVER_SECONDS)

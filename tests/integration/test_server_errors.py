@@ -12,6 +12,7 @@ import pytest
 from bridge.errors import BridgeError, NotPermitted, ResumePointLost, Retryable, Unreadable
 from bridge.model.position import position_before
 from bridge.mongo.client import AWAIT_MS
+from bridge.mongo.errors import ServerFailed
 from tests.support.passing_errors import PASSING
 from tests.support.servers.mongo import MongoDeployment
 from tests.support.source_under_test import Identity, SourceUnderTest
@@ -77,7 +78,7 @@ def test_after_a_transient_error_the_next_stream_resumes(jobs: SourceUnderTest, 
     """Nothing is missing or repeated."""
     written, read, error = read_through(jobs, {"errorCode": code})
 
-    assert type(error) is Retryable and error.part == "mongodb"
+    assert isinstance(error, Retryable) and error.part == "mongodb"
     assert read == written
 
 
@@ -141,7 +142,7 @@ def test_a_failed_lookup_loses_no_event(jobs: SourceUnderTest) -> None:
     jobs.source = jobs.another_source()
 
     with failing(jobs, "find", errorCode=1), jobs.reading(start) as reader:
-        assert type(reader.read_to_end()) is Retryable
+        assert type(reader.read_to_end()) is ServerFailed
 
     with jobs.reading(start) as reader:
         assert reader.read_transitions(1) == jobs.history(job_id)[1:]
@@ -157,7 +158,7 @@ def test_a_failed_lookup_delivers_no_partial_batch(jobs: SourceUnderTest) -> Non
             for job_id in old:
                 jobs.advance(job_id, "download_submitted")
             error = reader.read_to_end()
-    assert type(error) is Retryable
+    assert type(error) is ServerFailed
     written += [jobs.history(job_id)[1] for job_id in old]
 
     with jobs.reading(reader.position) as rest:

@@ -11,25 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
 from tests.support.backlog import load
 from tests.support.servers.mongo import MongoDeployment
-from tests.support.simulator import Commit, Indeterminate, Workload, play
+from tests.support.service_run import Outcome, committed, elements, history, run
+from tests.support.simulator import Indeterminate, Workload, Writes, play
 
-Outcome = Commit | Indeterminate
 TERMINAL = {"complete", "error", "canceled"}
 DETAILS = {"nersc_details", "jaws_details", "htcondor_details"}
-
-
-def run(
-    server: MongoDeployment, database: str, workload: Workload, on_commit: Callable[[Outcome], None]
-) -> None:
-    async def whole() -> None:
-        await play(server.uri, database, workload, stop=asyncio.Event(), on_commit=on_commit)
-
-    asyncio.run(asyncio.wait_for(whole(), 120))
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -39,20 +31,6 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def jobs_of(client: MongoClient[Any], database: str) -> Collection[Any]:
     return client[database]["jobs"]
-
-
-def history(job: dict[str, Any]) -> list[tuple[str, int, str, str]]:
-    return [
-        (job["id"], sequence, element["state"], element["trans_id"])
-        for sequence, element in enumerate(job["transition_times"])
-    ]
-
-
-def committed(outcomes: list[Outcome]) -> list[tuple[str, int, str, str]]:
-    commits = [outcome for outcome in outcomes if isinstance(outcome, Commit)]
-    return sorted(
-        (commit.job_id, commit.sequence, commit.state, commit.trans_id) for commit in commits
-    )
 
 
 def test_finished_jobs_look_like_the_services_own(mongo: MongoDeployment, database: str) -> None:
@@ -109,7 +87,10 @@ def test_the_change_stream_shows_transitions_among_noise(
     assert {"admin_meta.state", "admin_meta.transition_times.9", "cleaned"} <= set(keys)
 
 
-def test_it_outlives_a_server_that_crashes_and_returns(tmp_path: Path, database: str) -> None:
+@pytest.mark.parametrize("writes", ["push", "pipeline"])
+def test_it_outlives_a_server_that_crashes_and_returns(
+    writes: Writes, tmp_path: Path, database: str
+) -> None:
     outcomes: list[Outcome] = []
     with MongoDeployment(tmp_path) as server:
 
@@ -120,7 +101,9 @@ def test_it_outlives_a_server_that_crashes_and_returns(tmp_path: Path, database:
             server.start_node()
 
         async def whole() -> None:
-            workload = Workload(jobs=20, rate=None, noise=False)
+            workload = Workload(
+                jobs=20, rate=None, noise=False, error_share=0.5, recover_share=0.9, writes=writes
+            )
             playing = play(
                 server.uri, database, workload, stop=asyncio.Event(), on_commit=outcomes.append
             )
@@ -152,11 +135,15 @@ def test_the_command_logs_every_transition_and_stops(
     assert {line["kind"] for line in lines} == {"commit"}
 
 
-def test_a_backlog_has_the_transitions_it_says(mongo: MongoDeployment, database: str) -> None:
-    written = load(mongo.uri, database, jobs=30, transitions=9, noise=True)
+@pytest.mark.parametrize("recovered", [False, True])
+def test_a_backlog_has_the_transitions_it_says(
+    recovered: bool, mongo: MongoDeployment, database: str
+) -> None:
+    written = load(mongo.uri, database, jobs=30, transitions=9, noise=True, recovered=recovered)
 
     with MongoClient[Any](mongo.uri) as client:
         documents = list(jobs_of(client, database).find())
-    assert written == sum(len(job["transition_times"]) for job in documents) == 270
-    assert all(element["notif_sent"] for job in documents for element in job["transition_times"])
+    assert written == sum(len(elements(job)) for job in documents) == 270
+    assert all(element["notif_sent"] for job in documents for element in elements(job))
     assert {job["state"] for job in documents} == {documents[0]["transition_times"][-1]["state"]}
+    assert {len(job.get("trans_history", ())) for job in documents} == {4 if recovered else 0}

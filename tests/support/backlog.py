@@ -10,9 +10,12 @@ from pymongo import MongoClient, UpdateOne
 from pymongo.collection import Collection
 
 from bridge.demo.job_service.indexes import unique_id
+from bridge.demo.job_service.pipeline_writes import update_of
 from bridge.demo.job_service.workload import (
     CLUSTERS,
     HAPPY,
+    Action,
+    Commit,
     Document,
     Step,
     change,
@@ -39,23 +42,26 @@ def load(
     collection: str = "jobs",
     *,
     noise: bool = False,
+    recovered: bool = False,
 ) -> int:
     """Write ``jobs`` new jobs and bring each through ``transitions`` states, all jobs side by side.
 
-    Returns the number of transitions. ``noise`` notes each of them as sent as well.
+    Returns the number of transitions. ``noise`` notes each of them as sent as well. ``recovered``
+    archives the first half of each history, as the newest service does when it recovers a job.
     Only the index on the job id is made: the others would be most of the work.
     """
     with MongoClient[Document](uri, tz_aware=True) as client:
         target = client[database][collection]
         target.create_indexes([unique_id()])
         start = to_millis(datetime.now(UTC))
+        steps = _steps(transitions, recovered=recovered)
         for chunk in _chunks(jobs, max(1, min(CHUNK, CHUNK_BYTES // size))):
-            _write(target, chunk, _states(transitions), size, start, noise=noise)
+            _write(target, chunk, steps, size, start, noise=noise)
     return jobs * transitions
 
 
 def _write(
-    target: Jobs, count: int, states: Sequence[str], size: int, start: datetime, *, noise: bool
+    target: Jobs, count: int, steps: Sequence[Step], size: int, start: datetime, *, noise: bool
 ) -> None:
     clusters = islice(cycle(CLUSTERS), count)
     documents = [new_job(cluster, start, input_files(size)) for cluster in clusters]
@@ -65,24 +71,32 @@ def _write(
         target.bulk_write(
             [UpdateOne(*sent(document["id"], _first_id(document))) for document in documents]
         )
-    for sequence, (before, after) in enumerate(pairwise(states), start=1):
+    for sequence, (before, after) in enumerate(pairwise(steps), start=1):
         time = start + timedelta(milliseconds=sequence)
         target.bulk_write(list(_updates(ids, before, after, time, noise=noise)))
 
 
 def _updates(
-    ids: Sequence[str], before: str, after: str, time: datetime, *, noise: bool
+    ids: Sequence[str], before: Step, after: Step, time: datetime, *, noise: bool
 ) -> Iterator[UpdateOne]:
     for job_id in ids:
         trans_id = new_id()
-        yield UpdateOne(guard(job_id, before, time), change(Step(after), time, trans_id))
+        if after.action is Action.RECOVER:
+            last = Commit(job_id, 0, before.state, time, "")
+            yield UpdateOne(*update_of(after, last, Commit(job_id, 1, after.state, time, trans_id)))
+        else:
+            yield UpdateOne(guard(job_id, before.state, time), change(after, time, trans_id))
         if noise:
             yield UpdateOne(*sent(job_id, trans_id))
 
 
-def _states(count: int) -> list[str]:
+def _steps(count: int, *, recovered: bool) -> list[Step]:
     """The usual states in their order; past the last one, around again without ``created``."""
-    return [HAPPY[0], *(HAPPY[1 + number % (len(HAPPY) - 1)] for number in range(count - 1))]
+    states = [HAPPY[0], *(HAPPY[1 + number % (len(HAPPY) - 1)] for number in range(count - 1))]
+    steps = [Step(state) for state in states]
+    if recovered:
+        steps[count // 2] = Step("download_submitted", action=Action.RECOVER)
+    return steps
 
 
 def _first_id(document: Document) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -114,8 +114,8 @@ class FakeSource:
     def tagger(self) -> FakeTags:
         return FakeTags()
 
-    def missing_sweep_index(self) -> str:
-        return ""
+    def missing_sweep_indexes(self) -> Sequence[str]:
+        return ()
 
     def close(self) -> None:
         self.closed = True

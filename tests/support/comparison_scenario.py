@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 
@@ -9,8 +10,9 @@ from bridge.errors import Misconfigured
 from bridge.model.job_history import JobHistory
 from bridge.model.message import MessageFormat, Record, value_of
 from bridge.model.transition import REPLAY, Poison, Transition
-from bridge.verification.comparison import Findings, Span, Verification, repairs
+from bridge.verification.comparison import Findings, Verification, repairs
 from bridge.verification.database import TransitionDatabase
+from bridge.verification.rows import Span
 from tests.support.factories import BASE, job
 
 SPAN = Span(BASE, BASE + 1000)
@@ -37,6 +39,28 @@ class FakeTopics:
         return None
 
 
+class FakeJobs:
+    """The jobs of a collection.
+
+    Args:
+        recent: Those that were updated since the span started.
+        others: Those that only a look-up returns.
+    """
+
+    def __init__(self, recent: Sequence[JobHistory], others: Sequence[JobHistory] = ()) -> None:
+        self._recent = recent
+        self._others = others
+        self.looked_up: list[str] = []
+
+    def jobs(self, since: float) -> Sequence[JobHistory]:
+        assert since == SPAN.since
+        return self._recent
+
+    def by_ids(self, job_ids: Sequence[str]) -> list[JobHistory]:
+        self.looked_up += job_ids
+        return [job for job in self._others if job.job_id in job_ids]
+
+
 def happened(number: int, second: float, sequence: int = 0) -> Transition:
     time = datetime.fromtimestamp(BASE + second, timezone.utc).isoformat()
     return Transition(job(number), f"s{sequence}", time, f"{number}/{sequence}", sequence)
@@ -46,9 +70,25 @@ def sent(
     *transitions: Transition, partition: int = 0, begin: int = 0, written: float = BASE + 100
 ) -> list[Record]:
     return [
-        Record(partition, begin + offset, written + offset, b"", value_of(transition), ())
+        Record(
+            partition,
+            begin + offset,
+            written + offset,
+            transition.job_id.encode("utf-8", "surrogatepass"),
+            value_of(transition),
+            (),
+        )
         for offset, transition in enumerate(transitions)
     ]
+
+
+def altered(record: Record, **changed: object) -> Record:
+    """Return a record with other fields; None removes a field. ``key`` replaces the key."""
+    key = changed.pop("key", record.key)
+    assert key is None or isinstance(key, bytes)
+    fields = json.loads(record.value or b"") | changed
+    value = json.dumps({name: text for name, text in fields.items() if text is not None})
+    return record._replace(key=key, value=value.encode())
 
 
 def letter(item: Transition | Poison, *, offset: int = 0, written: float = BASE + 200) -> Record:
@@ -66,11 +106,12 @@ def compared(
     letters: list[Record] | None = None,
     *,
     by_state: bool = False,
+    others: Sequence[JobHistory] = (),
 ) -> tuple[Findings, list[Transition | Poison]]:
     topics = FakeTopics(jobs=records, **({"jobs-dlq": letters} if letters is not None else {}))
     with TransitionDatabase() as database:
         findings = Verification(database, SPAN, margin=MARGIN, by_state=by_state).run(
-            iter(jobs), topics, "jobs", "jobs-dlq"
+            FakeJobs(jobs, others), topics, "jobs", "jobs-dlq"
         )
         items = [item for event in repairs(database) for item in event.items]
     assert topics.asked == [SPAN.since - MARGIN] * 2

@@ -17,6 +17,7 @@ class FakeTags:
         self.tagged: list[Item] = list(items)
         self.asked: list[float] = []
         self.put_on: list[Item] = []
+        self.looked_up: list[Sequence[Item]] = []
         self.failure: Retryable | None = None
 
     def clear(self, items: Sequence[Item]) -> None:
@@ -28,6 +29,7 @@ class FakeTags:
         self.put_on += items
 
     def earlier(self, items: Sequence[Item]) -> Mapping[str, Sequence[Item]]:
+        self.looked_up.append(items)
         earlier: dict[str, list[Item]] = {}
         for item in items:
             before = [

@@ -30,7 +30,10 @@ from tests.support.witness import CHECKPOINTS, Witness
 
 #: Generous: only messages that are lost or stuck reach it.
 ARRIVAL_SECONDS = 120.0
-BUSY = Workload(rate=150, concurrency=16)
+#: Jobs of both generations, and enough failures for many recoveries.
+BUSY = Workload(rate=150, concurrency=16, error_share=0.4, writes="both")
+#: A short run of the same kind.
+FORTY_JOBS = Workload(jobs=40, rate=None, error_share=0.4, writes="both")
 #: A window with this many messages waits for Kafka: fewer may only be in flight.
 WAITING = 20
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from pymongo.collection import Collection
 
+from bridge.demo.job_service.pipeline_writes import update_of
 from bridge.demo.job_service.workload import (
+    HISTORY,
+    Action,
+    Commit,
     Step,
     change,
     guard,
@@ -44,8 +49,9 @@ def transition(state: object, minute: int = 0, **changed: object) -> Document:
 class JobWriter:
     """Writes to one collection of jobs, and tags each job it writes to if it has a ``tag``.
 
-    ``insert`` and ``advance`` write as the service does, at the time of the call. ``add`` and
-    ``move`` write small documents with times of one fixed day, and with any field changed.
+    ``insert`` and ``advance`` write as the service does, at the time of the call; ``recover``
+    writes as its newest version. ``add`` and ``move`` write small documents with times of one
+    fixed day, and with any field changed.
     """
 
     def __init__(self, collection: Collection[Document], tag: str = "") -> None:
@@ -69,6 +75,23 @@ class JobWriter:
         )
         assert updated.modified_count == 1
         return trans_id
+
+    def recover(self, job_id: str) -> list[str]:
+        """Recover a failed job; returns the ``trans_id`` of both transitions."""
+        return [
+            self._update_conditionally(job_id, Step("recovering", action=Action.START_RECOVERY)),
+            self._update_conditionally(job_id, Step("download_submitted", action=Action.RECOVER)),
+        ]
+
+    def _update_conditionally(self, job_id: str, step: Step) -> str:
+        """Write the next transition by a pipeline update."""
+        before = self.collection.find_one({"id": job_id})
+        assert before is not None
+        last = Commit(job_id, 0, before["state"], before["_update_time"], "")
+        commit = Commit(job_id, 1, step.state, now(), new_id())
+        update = update_of(replace(step, fields=self._tag), last, commit)
+        assert self.collection.update_one(*update).modified_count == 1
+        return commit.trans_id
 
     def add(self, *, first: Document | None = None, **changed: object) -> str:
         """Insert a small job; ``changed`` replaces fields, or removes those that are None."""
@@ -123,5 +146,7 @@ class JobWriter:
         return [job["id"] for job in self.collection.find({tag: True})]
 
     def count_unsent(self) -> int:
-        """How many jobs have a transition that is not noted as sent."""
-        return self.collection.count_documents({"transition_times.notif_sent": False})
+        """How many jobs have a transition, archived or not, that is not noted as sent."""
+        return self.collection.count_documents(
+            {"$or": [{f"{array}.notif_sent": False} for array in HISTORY]}
+        )

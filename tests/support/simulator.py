@@ -8,14 +8,23 @@ import json
 import signal
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, get_args
 
 import click
 
 from bridge.demo.job_service.job_service import ensure_indexes, play
-from bridge.demo.job_service.workload import Commit, Indeterminate, Workload
+from bridge.demo.job_service.workload import Commit, Indeterminate, Kind, Workload, Writes
 
-__all__ = ["Commit", "Indeterminate", "Workload", "ensure_indexes", "main", "play"]
+__all__ = [
+    "Commit",
+    "Indeterminate",
+    "Kind",
+    "Workload",
+    "Writes",
+    "ensure_indexes",
+    "main",
+    "play",
+]
 
 
 class _Log:
@@ -41,13 +50,27 @@ class _Log:
 class _Target:
     uri: str
     database: str
-    collection: str
+    collection: str | None
 
 
 @click.command()
 @click.option("--uri", required=True, help="MongoDB to write to.")
 @click.option("--database", default="cdmtaskservice", show_default=True)
-@click.option("--collection", default="jobs", show_default=True)
+@click.option("--collection", help="Default: the kind.")
+@click.option(
+    "--kind",
+    type=click.Choice(get_args(Kind)),
+    default="jobs",
+    show_default=True,
+    help="Which of the service's collections of jobs.",
+)
+@click.option(
+    "--writes",
+    type=click.Choice(get_args(Writes)),
+    default="push",
+    show_default=True,
+    help="$push updates, or pipeline updates and recoveries as of the newest CTS, or both.",
+)
 @click.option("--jobs", type=click.IntRange(min=1), help="End after this many jobs; else run on.")
 @click.option(
     "--rate", type=float, default=20.0, show_default=True, help="Transitions a second; 0: no limit."
@@ -63,10 +86,17 @@ class _Target:
 )
 @click.option("--error-share", type=click.FloatRange(0, 1), default=0.2, show_default=True)
 @click.option("--cancel-share", type=click.FloatRange(0, 1), default=0.1, show_default=True)
+@click.option(
+    "--recover-share",
+    type=click.FloatRange(0, 1),
+    default=0.7,
+    show_default=True,
+    help="Of the failed jobs that are written with pipeline updates.",
+)
 @click.option("--seed", type=int, help="The same journeys every time.")
 @click.option("--log", type=click.Path(path_type=Path), help="One JSON line for each transition.")
 def main(
-    uri: str, database: str, collection: str, log: Path | None, rate: float, **options: Any
+    uri: str, database: str, collection: str | None, log: Path | None, rate: float, **options: Any
 ) -> None:
     """Run the job service until its jobs end or a signal; print a summary as JSON."""
     workload = Workload(rate=rate or None, **options)

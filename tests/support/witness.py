@@ -14,9 +14,9 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from bridge.demo.servers.process import poll
+from tests.support.watched_history import WatchedHistory
 
 CHECKPOINTS = "job_bridge_checkpoints"
-HISTORY = "transition_times"
 MARKS = "marks"
 AWAIT_MILLIS = 200
 AGAIN_SECONDS = 0.2
@@ -57,6 +57,7 @@ class Witness:
         self._database = database
         self._checkpoint: dict[str, Any] = {"_id": checkpoint}
         self._job_ids: dict[Any, str] = {}
+        self._histories: dict[Any, WatchedHistory] = {}
         self._marks: set[Any] = set()
         self._client: MongoClient[dict[str, Any]] = MongoClient(
             uri,
@@ -87,6 +88,11 @@ class Witness:
         self._closing.set()
         self._thread.join(JOIN_SECONDS)
         self._client.close()
+
+    def history(self, job_id: str) -> list[Mapping[str, Any]]:
+        """The elements of a job's history, archived ones first."""
+        (key,) = (key for key, known in self._job_ids.items() if known == job_id)
+        return list(self._histories[key].elements())
 
     def catch_up(self) -> None:
         """Wait until everything committed before this call is known."""
@@ -143,14 +149,14 @@ class Witness:
         key, token = event["documentKey"]["_id"], event["_id"]["_data"]
         if event["operationType"] == "insert":
             self._job_ids[key] = event["fullDocument"]["id"]
-            new = event["fullDocument"][HISTORY]
+            history = self._histories[key] = WatchedHistory(event["fullDocument"])
+            new = history.elements()
+        elif event["operationType"] == "replace":
+            new = self._histories[key].replace(event["fullDocument"])
+        elif event["operationType"] == "update":
+            new = self._histories[key].update(event["updateDescription"])
         else:
-            fields = event.get("updateDescription", {}).get("updatedFields", {})
-            new = [
-                value
-                for name, value in fields.items()
-                if name.startswith(f"{HISTORY}.") and name.count(".") == 1
-            ]
+            return
         self.transitions += [
             CommittedTransition(self._job_ids[key], element["trans_id"], element["state"], token)
             for element in new

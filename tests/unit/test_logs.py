@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.logs import REPEAT_SECONDS, Repeated, set_up
+from bridge.logs import REPEAT_SECONDS, BatchNotes, Repeated, set_up
 
 
 @pytest.fixture(autouse=True)
@@ -155,3 +155,29 @@ def test_a_known_duration_counts_from_its_start(
     trouble.over(165.5, "well")
 
     assert caplog.messages == ["silent for 30 s", "silent for 61 s", "well after 65.5 s"]
+
+
+def test_a_batch_logs_each_text_once(caplog: pytest.LogCaptureFixture) -> None:
+    notes = BatchNotes(logging.getLogger("bridge.test"))
+    for number in range(1000):
+        notes.add("a job was deleted", f"document _id {number}")
+    notes.add("the collection was dropped", job_id="job-1")
+    assert caplog.messages == []
+
+    notes.log()
+    notes.log()
+
+    assert caplog.messages == [
+        "a job was deleted; document _id 0 (999 more in the same batch)",
+        "the collection was dropped",
+    ]
+    assert caplog.records[1].job_id == "job-1"  # type: ignore[attr-defined]
+
+
+def test_each_batch_counts_from_zero(caplog: pytest.LogCaptureFixture) -> None:
+    notes = BatchNotes(logging.getLogger("bridge.test"))
+    for text in ("first", "second"):
+        notes.add("a job was deleted", text)
+        notes.log()
+
+    assert caplog.messages == ["a job was deleted; first", "a job was deleted; second"]

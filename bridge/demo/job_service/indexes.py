@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from bridge.demo.job_service.workload import TERMINAL
+from bridge.demo.job_service.workload import TERMINAL, Kind
 
 
-def indexes() -> list[IndexModel]:
+def indexes(kind: Kind = "jobs") -> list[IndexModel]:
     """The indexes of the service on its jobs."""
+    if kind == "pipeline_jobs":
+        return [unique_id()]
     newest = ("_update_time", DESCENDING)
     cluster = ("job_input.cluster", ASCENDING)
     state, user = ("state", ASCENDING), ("user", ASCENDING)

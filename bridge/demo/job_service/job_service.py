@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict
@@ -13,30 +12,31 @@ from typing import Any
 
 from bson.codec_options import CodecOptions
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
-from pymongo import WriteConcern
-from pymongo.errors import (
-    ConnectionFailure,
-    DuplicateKeyError,
-    ExecutionTimeout,
-    OperationFailure,
-    PyMongoError,
-    WriteConcernError,
-)
+from pymongo import ReturnDocument, WriteConcern
+from pymongo.errors import DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from bridge.demo.job_service import pipeline_writes
 from bridge.demo.job_service.indexes import indexes
+from bridge.demo.job_service.journeys import journey
+from bridge.demo.job_service.pace import Pace, set_within
+from bridge.demo.job_service.passing_errors import passing
+from bridge.demo.job_service.pipeline_writes import ConditionalUpdate
 from bridge.demo.job_service.workload import (
+    HISTORY,
+    Action,
     Commit,
     Document,
     Indeterminate,
     Journey,
+    Kind,
+    Obstacle,
     Step,
     Workload,
     afterthoughts,
     change,
     guard,
     input_files,
-    journey,
     new_id,
     new_job,
     sent,
@@ -51,10 +51,6 @@ SOCKET_SECONDS = 15
 FIRST_WAIT_SECONDS = 0.05
 MAX_WAIT_SECONDS = 1.0
 MAX_REFUSALS = 100  # after as many, a write that is refused and not found is lost
-READ_CONCERN_NOT_AVAILABLE_YET = 134
-#: "Not writable primary" and "node is recovering" of the driver specification "server discovery and
-#: monitoring". A primary that steps down during a write may report them without a label.
-NOT_PRIMARY = (10107, 10058, 13435, 11600, 11602, 13436, 189, 91)
 
 
 async def play(
@@ -62,7 +58,7 @@ async def play(
     database: str,
     workload: Workload,
     *,
-    collection: str = "jobs",
+    collection: str | None = None,
     stop: asyncio.Event,
     on_commit: Report,
 ) -> None:
@@ -71,6 +67,7 @@ async def play(
     Step-downs and outages are waited out.
 
     Args:
+        collection: By default the workload's kind.
         on_commit: Called for every transition that a majority holds, in order for each job, and
             for every transition whose write was not answered.
 
@@ -82,16 +79,19 @@ async def play(
         options: CodecOptions[Document] = CodecOptions(tz_aware=True)
         majority = WriteConcern("majority", wtimeout=WRITE_SECONDS * 1000)
         jobs = client[database].get_collection(
-            collection, options, write_concern=majority, read_concern=ReadConcern("majority")
+            collection or workload.kind,
+            options,
+            write_concern=majority,
+            read_concern=ReadConcern("majority"),
         )
         await _Service(jobs, workload, stop, report=on_commit).run()
     finally:
         client.close()
 
 
-async def ensure_indexes(jobs: Jobs) -> None:
+async def ensure_indexes(jobs: Jobs, kind: Kind = "jobs") -> None:
     """Create the service's indexes where they are missing."""
-    await jobs.create_indexes(indexes())
+    await jobs.create_indexes(indexes(kind))
 
 
 class _Service:
@@ -104,12 +104,12 @@ class _Service:
         self._workload = workload
         self._stop = stop
         self._report = report
-        self._pace = _Pace(workload.rate, stop)
+        self._pace = Pace(workload.rate, stop)
         self._numbers = iter(itertools.count() if workload.jobs is None else range(workload.jobs))
         self._files = input_files(workload.size)
 
     async def run(self) -> None:
-        await self._insist(lambda: ensure_indexes(self._jobs))
+        await self._insist(lambda: ensure_indexes(self._jobs, self._workload.kind))
         async with asyncio.TaskGroup() as workers:
             for _ in range(self._workload.concurrency):
                 workers.create_task(self._work())
@@ -130,13 +130,23 @@ class _Service:
         for step in plan.steps[1:]:
             if commit is None or not await self._pace.turn():
                 return
-            commit = await self._advance(commit, step)
-        if commit is not None and self._workload.noise:
-            for update in afterthoughts(plan.cluster, datetime.now(UTC)):
-                await self._note({"id": commit.job_id}, update)
+            if step.refused is not None:
+                await self._try_in_vain(step.refused, step, commit)
+            commit = await self._advance(commit, step, pipelines=plan.pipelines)
+        if commit is not None:
+            await self._end(commit, plan)
+
+    async def _end(self, last: Commit, plan: Journey) -> None:
+        """Write to a job that has ended, without a transition."""
+        if plan.pipelines:
+            await self._try_in_vain(Obstacle.ENDED, plan.steps[-1], last)
+        if self._workload.noise:
+            now = datetime.now(UTC)
+            for update in afterthoughts(plan.cluster, now, pipelines=plan.pipelines):
+                await self._note({"id": last.job_id}, update)
 
     async def _create(self, cluster: str) -> Commit | None:
-        document = new_job(cluster, _now(), self._files)
+        document = new_job(cluster, _now(), self._files, self._workload.kind)
         first = document["transition_times"][0]
 
         async def insert() -> bool:
@@ -146,27 +156,55 @@ class _Service:
         commit = Commit(document["id"], 0, first["state"], first["time"], first["trans_id"])
         return await self._commit(commit, insert)
 
-    async def _advance(self, last: Commit, step: Step) -> Commit | None:
-        time = max(_now(), last.time)
+    async def _advance(self, last: Commit, step: Step, *, pipelines: bool) -> Commit | None:
+        time = pipeline_writes.time_of(step, last, _now())
         commit = Commit(last.job_id, last.sequence + 1, step.state, time, new_id())
-        query = guard(last.job_id, last.state, time)
-        update = change(step, time, commit.trans_id)
 
-        async def write() -> bool:
-            return (await self._jobs.update_one(query, update)).matched_count == 1
+        async def push() -> bool:
+            query = guard(last.job_id, last.state, time)
+            updated = await self._jobs.update_one(query, change(step, time, commit.trans_id))
+            return updated.matched_count == 1
 
-        return await self._commit(commit, write)
+        async def update() -> bool:
+            answer = await self._answer(pipeline_writes.update_of(step, last, commit))
+            return pipeline_writes.newest_trans_id(answer) == commit.trans_id
 
-    async def _commit(self, commit: Commit, write: Callable[[], Awaitable[bool]]) -> Commit | None:
+        # The service sends nothing for the first transition of a recovered job.
+        sends = step.action is not Action.RECOVER
+        return await self._commit(commit, update if pipelines else push, sends=sends)
+
+    async def _try_in_vain(self, obstacle: Obstacle, step: Step, last: Commit) -> None:
+        """Try an update whose condition is false; the answer contains an unchanged job."""
+        refused = pipeline_writes.refused_update(obstacle, step, last)
+
+        async def write() -> None:
+            answer = await self._answer(refused)
+            if pipeline_writes.newest_trans_id(answer) != last.trans_id:
+                raise RuntimeError(f"an update of job {last.job_id} was not refused: {obstacle}")
+
+        await self._insist(write)
+
+    async def _answer(self, update: ConditionalUpdate) -> Document | None:
+        """Update a job; returns it as it is afterwards, with its newest transition only."""
+        return await self._jobs.find_one_and_update(
+            update.query,
+            update.pipeline,
+            projection=pipeline_writes.ANSWER,
+            return_document=ReturnDocument.AFTER,
+        )
+
+    async def _commit(
+        self, commit: Commit, write: Callable[[], Awaitable[bool]], *, sends: bool = True
+    ) -> Commit | None:
         """Write until a majority holds it; None if stopped before that is known.
 
-        The query's guard and the unique id let a repeated write take effect only once.
+        The guard or condition and the unique id let a repeated write take effect only once.
         """
         doubted, refusals = False, 0
         for wait in _waits():
             try:
                 if (doubted and await self._held(commit)) or await write():
-                    return await self._committed(commit)
+                    return await self._committed(commit, sends=sends)
                 refusals += 1
             except DuplicateKeyError:
                 refusals += 1
@@ -179,9 +217,9 @@ class _Service:
                 break
         return None
 
-    async def _committed(self, commit: Commit) -> Commit:
+    async def _committed(self, commit: Commit, *, sends: bool) -> Commit:
         self._report(commit)
-        if self._workload.noise:
+        if self._workload.noise and sends:
             await self._note(*sent(commit.job_id, commit.trans_id))
         return commit
 
@@ -193,9 +231,9 @@ class _Service:
             self._report(Indeterminate(**asdict(commit), reason=type(error).__name__))
 
     async def _held(self, commit: Commit) -> bool:
-        job = await self._jobs.find_one(
-            {"id": commit.job_id, "transition_times.trans_id": commit.trans_id}, {"_id": 1}
-        )
+        """Whether the job's history contains the transition, archived or not."""
+        places = [{f"{array}.trans_id": commit.trans_id} for array in HISTORY]
+        job = await self._jobs.find_one({"id": commit.job_id, "$or": places}, {"_id": 1})
         return job is not None
 
     async def _note(self, query: Document, update: Document) -> None:
@@ -217,25 +255,7 @@ class _Service:
                 return
 
     async def _stopped_within(self, seconds: float) -> bool:
-        return await _set_within(self._stop, seconds)
-
-
-class _Pace:
-    """Limits the rate; time lost in an outage is not made up."""
-
-    def __init__(self, rate: float | None, stop: asyncio.Event) -> None:
-        self._interval = 0.0 if rate is None else 1 / rate
-        self._stop = stop
-        self._next = 0.0
-
-    async def turn(self) -> bool:
-        """Wait for the next turn; false once stopped."""
-        now = asyncio.get_running_loop().time()
-        turn = max(now, self._next)
-        self._next = turn + self._interval
-        return not (
-            await _set_within(self._stop, turn - now) if turn > now else self._stop.is_set()
-        )
+        return await set_within(self._stop, seconds)
 
 
 def _client_options() -> dict[str, Any]:
@@ -248,29 +268,11 @@ def _client_options() -> dict[str, Any]:
     }
 
 
-def passing(error: PyMongoError) -> bool:
-    """Whether waiting may cure the error: no answer, no primary, no majority."""
-    if isinstance(error, ConnectionFailure | WriteConcernError | ExecutionTimeout):
-        return True
-    if isinstance(error, OperationFailure) and error.code in (
-        READ_CONCERN_NOT_AVAILABLE_YET,
-        *NOT_PRIMARY,
-    ):
-        return True
-    return error.has_error_label("RetryableWriteError")
-
-
 def _waits() -> Iterator[float]:
     wait = FIRST_WAIT_SECONDS
     while True:
         yield wait
         wait = min(2 * wait, MAX_WAIT_SECONDS)
-
-
-async def _set_within(stop: asyncio.Event, seconds: float) -> bool:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
-    return stop.is_set()
 
 
 def _now() -> datetime:

@@ -1,4 +1,4 @@
-"""The documents, states and writes of the simulated job service."""
+"""The documents and states of the simulated job service, and its writes with ``$push``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from random import Random
-from typing import Any
+from enum import Enum
+from typing import Any, Literal
 
 import bson
 
@@ -25,11 +25,27 @@ HAPPY = (
 )
 FAILING = (*HAPPY[:4], "error_processing_submitting", "error_processing_submitted", "error")
 CANCELING = ("canceling", "canceled")
+RECOVERING = "recovering"
 TERMINAL = ("canceled", "complete", "error")
 CLUSTERS = ("perlmutter-jaws", "lawrencium-jaws", "kbase")
 IMAGE = "ghcr.io/kbase/collections"
 DIGEST = "sha256:c9291c94c382b88975184203100d119cba865c1be91b1c5891749ee02193d380"
 MAX_INPUT_FILES = 10_000  # the limit of the service
+#: The arrays with the history of a job, the archive of its recovered attempts first.
+HISTORY = ("trans_history", "transition_times")
+#: The job ids of the service's second collection have this prefix.
+PIPELINE_PREFIX = "pipeline-"
+
+#: How the service writes.
+#:
+#: - ``push``: guarded updates with ``$push``, as CTS wrote until 2025; ``transition_times`` only
+#:   grows.
+#: - ``pipeline``: conditional pipeline updates, as the newest CTS writes. A failed job may be
+#:   recovered: ``transition_times`` moves to ``trans_history`` and starts again.
+#: - ``both``: about half of the jobs are written in each way, in one collection.
+Writes = Literal["push", "pipeline", "both"]
+#: The collection: ``pipeline_jobs`` has ids with a prefix, and no index on the update time.
+Kind = Literal["jobs", "pipeline_jobs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +60,17 @@ class Workload:
     error_share: float = 0.2
     cancel_share: float = 0.1
     seed: int | None = None
+    writes: Writes = "push"
+    recover_share: float = 0.7  # of the failed jobs that are written with pipelines
+    kind: Kind = "jobs"
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A transition that a majority of the replica set holds."""
+    """A transition that a majority of the replica set holds.
+
+    ``sequence`` counts all transitions of the job from 0, over every recovery.
+    """
 
     job_id: str
     sequence: int
@@ -69,36 +91,63 @@ class Indeterminate:
     reason: str
 
 
+class Action(Enum):
+    """The effect of a step on the job; without pipeline updates only ``ADVANCE``."""
+
+    #: Append the transition.
+    ADVANCE = "advance"
+    #: Start to recover a failed job, unless a recovery started within the cool-down.
+    START_RECOVERY = "start_recovery"
+    #: The same at any time, also while the job is being recovered.
+    FORCE_RECOVERY = "force_recovery"
+    #: Archive the history and start it again with this transition.
+    RECOVER = "recover"
+
+
+class Obstacle(Enum):
+    """The condition that an update does not meet."""
+
+    #: The job was updated at a later time.
+    UPDATED_LATER = "updated_later"
+    #: The job is in another state than expected.
+    OTHER_STATE = "other_state"
+    #: The job has ended and cannot be canceled.
+    ENDED = "ended"
+    #: A recovery started a short time ago.
+    COOL_DOWN = "cool_down"
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A transition of a journey: a state, values to append to arrays, fields to set."""
+    """A transition of a journey: a state, values to append to arrays, fields to set.
+
+    ``refused``: the service first tries an update that has no effect for this reason.
+    """
 
     state: str
     push: Mapping[str, object] = field(default_factory=dict)
     fields: Mapping[str, object] = field(default_factory=dict)
+    action: Action = Action.ADVANCE
+    refused: Obstacle | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """The steps of a job from ``created`` to its end."""
+    """The steps of a job from ``created`` to its end, and whether pipeline updates write them."""
 
     cluster: str
     steps: tuple[Step, ...]
+    pipelines: bool = False
 
 
-def journey(random: Random, workload: Workload) -> Journey:
-    """Draw a job's cluster, its end, and the writes of each step."""
-    cluster = random.choice(CLUSTERS)
-    states = _states(random, workload)
-    return Journey(cluster, tuple(_step(state, cluster, random) for state in states))
-
-
-def new_job(cluster: str, time: datetime, files: Sequence[Document]) -> Document:
+def new_job(
+    cluster: str, time: datetime, files: Sequence[Document], kind: Kind = "jobs"
+) -> Document:
     """A new document with its first transition and new ids."""
     return {
-        "id": new_id(),
+        "id": f"{PIPELINE_PREFIX if kind == 'pipeline_jobs' else ''}{new_id()}",
         "state": "created",
-        "transition_times": [_first_transition(time)],
+        "transition_times": [first_transition("created", time, new_id())],
         "user": "myuser",
         "admin_meta": {},
         "job_input": _job_input(cluster, files),
@@ -117,17 +166,20 @@ def guard(job_id: str, expected: str, time: datetime) -> Document:
 
 def change(step: Step, time: datetime, trans_id: str) -> Document:
     """The update of a transition: appends to the history and sets the latest state."""
-    transition = {
-        "state": step.state,
-        "time": time,
-        "_retry": 0,
-        "trans_id": trans_id,
-        "notif_sent": False,
-    }
     return {
-        "$push": {"transition_times": transition, **step.push},
+        "$push": {"transition_times": later_transition(step.state, time, trans_id), **step.push},
         "$set": {"state": step.state, "_update_time": time, **step.fields},
     }
+
+
+def first_transition(state: str, time: datetime, trans_id: str) -> Document:
+    """The first element of a history, with the service's order of keys."""
+    return {"state": state, "time": time, "trans_id": trans_id, "notif_sent": False, "_retry": 0}
+
+
+def later_transition(state: str, time: datetime, trans_id: str) -> Document:
+    """Every other element of a history; its keys have another order."""
+    return {"state": state, "time": time, "_retry": 0, "trans_id": trans_id, "notif_sent": False}
 
 
 def sent(job_id: str, trans_id: str) -> tuple[Document, Document]:
@@ -136,7 +188,7 @@ def sent(job_id: str, trans_id: str) -> tuple[Document, Document]:
     return query, {"$set": {"transition_times.$.notif_sent": True}}
 
 
-def afterthoughts(cluster: str, now: datetime) -> list[Document]:
+def afterthoughts(cluster: str, now: datetime, *, pipelines: bool = False) -> list[Document]:
     """Later writes to a job that has ended: none changes the state, some look like it."""
     stamp = now.isoformat(timespec="microseconds")
     event = "admin_meta.cse_event_processing"
@@ -150,8 +202,19 @@ def afterthoughts(cluster: str, now: datetime) -> list[Document]:
         {"$set": {"admin_meta.state": "complete", "admin_meta.transition_times.9": 1}},
         {"$set": {"admin_meta.state": "error", "admin_meta.transition_times.9": 2}},
         *late,
+        *(_newest_afterthoughts(now) if pipelines else ()),
         {"$set": {"cleaned": True}},
     ]
+
+
+def _newest_afterthoughts(now: datetime) -> tuple[Document, ...]:
+    """Fields that only the newest service writes."""
+    return (
+        {"$set": {"_last_recover": to_millis(now)}},
+        {"$push": {"htcondor_details.cluster_id": 4711}},
+        {"$set": {"htcondor_details.upload_job_id": "4712.0"}},
+        {"$push": {"admin_error_history": "The container exited with code 1"}},
+    )
 
 
 @functools.lru_cache(maxsize=8)
@@ -174,73 +237,6 @@ def new_id() -> str:
 def to_millis(time: datetime) -> datetime:
     """``time`` with the precision of MongoDB."""
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
-
-
-def _states(random: Random, workload: Workload) -> tuple[str, ...]:
-    draw = random.random()
-    if draw < workload.error_share:
-        return FAILING
-    if draw < workload.error_share + workload.cancel_share:
-        return (*HAPPY[: random.randint(1, len(HAPPY) - 1)], *CANCELING)
-    return HAPPY
-
-
-def _step(state: str, cluster: str, random: Random) -> Step:
-    pushes = _kbase_pushes if cluster == "kbase" else _jaws_pushes
-    return Step(state, pushes(state, random), _fields(state, random))
-
-
-def _jaws_pushes(state: str, random: Random) -> Mapping[str, object]:
-    task = str(uuid.UUID(int=random.getrandbits(128), version=4))
-    arrays = {
-        "download_submitted": "nersc_details.download_task_id",
-        "job_submitted": "jaws_details.run_id",
-        "upload_submitted": "nersc_details.upload_task_id",
-        "error_processing_submitted": "nersc_details.log_upload_task_id",
-    }
-    return {arrays[state]: task} if state in arrays else {}
-
-
-def _kbase_pushes(state: str, random: Random) -> Mapping[str, object]:
-    if state == "download_submitted":
-        return {"htcondor_details.cluster_id": random.randint(1, 99_999)}
-    return {}
-
-
-def _fields(state: str, random: Random) -> Mapping[str, object]:
-    if state == "complete":
-        outputs = [{"file": "cts/io/myuser/out/quality_report.tsv", "crc64nvme": "4YocWC/iHHg="}]
-        return {"outputs": outputs, "output_file_count": len(outputs), **_usage(random)}
-    if state == "error":
-        return {**_failure(), **_usage(random)}
-    return _usage(random) if state == "canceled" else {}
-
-
-def _usage(random: Random) -> Mapping[str, object]:
-    return {
-        "cpu_hours": round(random.uniform(0.1, 90), 2),
-        "cpu_factor": round(random.random(), 2),
-        "max_memory": random.randrange(64_000_000_000),
-    }
-
-
-def _failure() -> Mapping[str, object]:
-    return {
-        "error": "An unexpected error occurred",
-        "admin_error": "The container exited with code 1",
-        "traceback": None,
-        "logpath": "cts/logs/myuser/container-0-stderr.txt",
-    }
-
-
-def _first_transition(time: datetime) -> Document:
-    return {
-        "state": "created",
-        "time": time,
-        "trans_id": new_id(),
-        "notif_sent": False,
-        "_retry": 0,
-    }
 
 
 def _image(time: datetime) -> Document:

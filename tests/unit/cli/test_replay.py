@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from bridge.cli.replay import _by_ids
+from bridge.cli.replay import _by_ids, _Found
 from bridge.cli.selection import updated_from
 from bridge.mongo.job_documents import DATE, NUMBER, recovery_cursor_of
 
@@ -34,14 +34,17 @@ def test_a_cursor_covers_exactly_the_jobs_before_it() -> None:
     random.Random(7).shuffle(asked)
     taken: set[str] = set()
 
-    for cursor, jobs in _by_ids(JobsByIds(*known), asked):
+    found = _Found()
+    for cursor, jobs in _by_ids(JobsByIds(*known), asked, found):
         taken |= {job.job_id for job in jobs}
         assert taken == set(asked[: int(cursor, 16)]) & set(known)
     assert taken == set(known)
+    assert found.unknown_ids == [job_id for job_id in asked if job_id not in known]
 
 
 def test_ids_with_another_spelling_come_first() -> None:
-    steps = list(_by_ids(JobsByIds("abc", "def"), ["def", "ABC", "nobody"]))
+    found = _Found()
+    steps = list(_by_ids(JobsByIds("abc", "def"), ["def", "ABC", "nobody"], found))
 
     assert [(int(cursor, 16), [job.job_id for job in jobs]) for cursor, jobs in steps] == [
         (0, ["abc"]),
@@ -49,6 +52,7 @@ def test_ids_with_another_spelling_come_first() -> None:
         (2, []),
         (3, []),
     ]
+    assert found.unknown_ids == ["nobody"]
 
 
 @pytest.mark.parametrize(

@@ -227,6 +227,26 @@ def test_a_job_is_looked_up_once() -> None:
     assert scenario.read() == [(b"stream", [THIRD.trans_id])]
 
 
+def test_new_jobs_are_looked_up_together() -> None:
+    """A batch makes a query, however many jobs it has."""
+    scenario = SweepScenario(FIRST)
+    scenario.log.append(SECOND)
+    scenario.log.append(OTHER)
+    scenario.log.append(THIRD)
+
+    scenario.read()
+
+    assert scenario.tags.looked_up == [[SECOND, OTHER]]
+
+
+def test_a_changed_sequence_is_the_same_transition() -> None:
+    """The service removed the job's first transitions, so that a sweep counts from another."""
+    scenario = SweepScenario(SECOND._replace(sequence=0))
+    scenario.send(SECOND)
+
+    assert scenario.read() == []
+
+
 def test_without_streams_the_sweep_finds_everything() -> None:
     scenario = SweepScenario(FIRST)
     scenario.stream = scenario.sweeping(NoStream())

@@ -8,6 +8,7 @@ from random import Random
 import bson
 import pytest
 
+from bridge.demo.job_service.journeys import journey
 from bridge.demo.job_service.workload import (
     CANCELING,
     FAILING,
@@ -19,7 +20,6 @@ from bridge.demo.job_service.workload import (
     change,
     guard,
     input_files,
-    journey,
     new_job,
     to_millis,
 )

@@ -22,6 +22,9 @@ from tests.support.factories import BASE, at, checkpoint, checkpoint_at, token, 
 UINT32 = st.integers(0, 2**32 - 1)
 TIMES = st.builds(ClusterTime, UINT32, UINT32)
 TEXT = st.text(max_size=30)
+CURSORS = st.builds(
+    "{}{:016x}".format, st.sampled_from("nt"), st.integers(0, 253_402_300_799 * 10**6)
+)
 
 
 def with_token(time: ClusterTime, rest: str) -> Position:
@@ -39,7 +42,7 @@ TRANSITIONS = st.builds(Transition, TEXT, TEXT, TEXT, TEXT, st.none())
 CHECKPOINTS = st.builds(
     Checkpoint,
     TEXT,
-    POSITIONS | st.builds(Position._replace, POSITIONS, recovery_cursor=TEXT),
+    POSITIONS | st.builds(Position._replace, POSITIONS, recovery_cursor=CURSORS),
     st.integers(0, 2**63 - 1),
     st.integers(0, 2**63 - 1),
     TEXT,
@@ -142,6 +145,10 @@ def test_a_record_without_a_field_is_damaged(name: str) -> None:
         ("saved_at", "now"),
         ("saved_at", 10**400),
         ("name", b"x"),
+        ("place", "t1"),
+        ("place", "x" + "0" * 16),
+        ("place", "t" + "f" * 16),
+        ("place", "t" + "0" * 5000),
     ],
 )
 def test_a_field_of_another_kind_is_damage(name: str, value: object) -> None:

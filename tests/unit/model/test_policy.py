@@ -44,19 +44,36 @@ def test_no_number_of_tries_is_too_many(tries: int) -> None:
 def test_the_brake_allows_its_limit_per_hour() -> None:
     brake = DeadLetterBrake(2)
 
-    assert [brake.exceeded(now) for now in (0.0, 1.0, 2.0)] == [False, False, True]
+    assert [_counted(brake, now) for now in (0.0, 1.0, 2.0)] == [False, False, True]
 
 
 def test_the_brake_forgets_after_an_hour() -> None:
     brake = DeadLetterBrake(1)
 
-    assert [brake.exceeded(now) for now in (0.0, 3600.0, 7199.0, 7200.0)] == [
+    assert [_counted(brake, now) for now in (0.0, 3600.0, 7199.0, 7200.0)] == [
         False,
         False,
         True,
-        True,
+        False,
     ]
 
 
+def test_an_event_larger_than_the_brake_passes() -> None:
+    brake = DeadLetterBrake(100)
+
+    assert not brake.engaged(0.0)
+    brake.count(150, 0.0)
+    assert brake.engaged(3599.0)
+    assert not brake.engaged(3600.0)
+
+
 def test_a_limit_of_zero_allows_no_dead_letter() -> None:
-    assert DeadLetterBrake(0).exceeded(0.0)
+    assert DeadLetterBrake(0).engaged(0.0)
+
+
+def _counted(brake: DeadLetterBrake, now: float) -> bool:
+    """Count an event with one dead letter unless the brake is engaged; return whether it is."""
+    engaged = brake.engaged(now)
+    if not engaged:
+        brake.count(1, now)
+    return engaged

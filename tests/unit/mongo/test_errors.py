@@ -32,7 +32,7 @@ from bridge.errors import (
 )
 from bridge.mongo.checkpoints import MongoCheckpointStore
 from bridge.mongo.client import state_client
-from bridge.mongo.errors import TokenRefused, checkpoint_area, classify, translated
+from bridge.mongo.errors import ServerFailed, TokenRefused, checkpoint_area, classify, translated
 from tests.support.factories import settings
 from tests.support.passing_errors import PASSING
 
@@ -40,10 +40,11 @@ from tests.support.passing_errors import PASSING
 ALSO_PASSING = (
     433,
     449,
-    1,
 )
 CODES: list[tuple[type[BridgeError], tuple[int, ...]]] = [
     (Retryable, (*PASSING, *ALSO_PASSING)),
+    # InternalError, BadValue, ConversionFailure, and the location of an expression's failure.
+    (ServerFailed, (1, 2, 241, 51156, -10)),
     (NotPermitted, (13, 18, 8000, 391)),
     (ResumePointLost, (286, 136)),
     (TokenRefused, (280, 260)),
@@ -85,8 +86,9 @@ def test_a_failed_name_lookup_is_retried(
 
 
 def test_an_unknown_code_is_retried() -> None:
-    assert type(classify(OperationFailure("the server says", 99_999))) is Retryable
-    assert type(classify(OperationFailure("the server says"))) is Retryable
+    assert type(classify(OperationFailure("the server says", 99_999))) is ServerFailed
+    assert type(classify(OperationFailure("the server says"))) is ServerFailed
+    assert issubclass(ServerFailed, Retryable)
 
 
 def test_the_label_means_a_lost_resume_point() -> None:

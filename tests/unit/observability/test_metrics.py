@@ -138,7 +138,7 @@ def test_each_gauge_has_its_own_value() -> None:
         checkpoint=checkpoint(30),
         in_flight=InFlightState(2, 42, 4.0),
         recovery=RecoveryState(11, 7, 3.0, "", {}),
-        verified=Verified(55.0, 5, 6),
+        verified=Verified(55.0, 5, 6, 7, 8),
         oplog=OplogTimes(at(48).cluster_time, at(21).cluster_time),
     )
 
@@ -159,6 +159,8 @@ def test_each_gauge_has_its_own_value() -> None:
         "verified_until_timestamp_seconds": 55,
         "verified_missing": 5,
         "verified_repeated": 6,
+        "verified_strange": 7,
+        "verified_wrong": 8,
     }
     assert {name: samples[f"job_bridge_{name}", ()] for name in expected} == expected
     assert {f"job_bridge_{name}" for name in expected} == set(GAUGES)

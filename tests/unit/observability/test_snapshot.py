@@ -85,14 +85,14 @@ def test_later_changes_do_not_reach_it() -> None:
     busy.bridge.stored = checkpoint(5)
     busy.bridge.state = "waiting"
     busy.bridge.streams = False
-    busy.verification.result = Verified(1.0, 2, 3)
+    busy.verification.result = Verified(1.0, 2, 3, 4, 5)
     count_everything(busy.bridge.counters)
 
     assert before.document() == document
     assert before.in_flight == InFlightState(1, 30, 0.0)
     after = busy.status.snapshot(ask_mongodb=True)
     assert after.in_flight == InFlightState(2, 42, 5.0)
-    assert after.verified == Verified(1.0, 2, 3)
+    assert after.verified == Verified(1.0, 2, 3, 4, 5)
     assert after.recovery and after.recovery.done == 7
 
 

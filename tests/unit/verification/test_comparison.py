@@ -18,6 +18,7 @@ from bridge.verification.database import TransitionDatabase
 from tests.support.comparison_scenario import (
     MARGIN,
     SPAN,
+    FakeJobs,
     FakeTopics,
     compared,
     happened,
@@ -54,7 +55,7 @@ def test_missing_transitions_are_repaired_in_order() -> None:
 def test_a_repair_has_the_origin_replay() -> None:
     with TransitionDatabase() as database:
         Verification(database, SPAN, margin=MARGIN, by_state=False).run(
-            iter([Job([A])]), FakeTopics(jobs=[]), "jobs", "jobs-dlq"
+            FakeJobs([Job([A])]), FakeTopics(jobs=[]), "jobs", "jobs-dlq"
         )
         assert [event.origin for event in repairs(database)] == [REPLAY]
 
@@ -232,21 +233,6 @@ def test_unidentifiable_items_are_not_expected(poison: Poison) -> None:
     findings, _ = compared([Job([A, poison])], sent(A))
 
     assert kinds(findings) == {"transitions": 1, "messages": 1}
-
-
-def test_without_history_the_latest_state_is_compared() -> None:
-    latest = A._replace(state="complete", trans_id="made of the update's time")
-    before = A._replace(state="running", trans_id="made of the cluster time")
-    findings, _ = compared(
-        [Job([latest])],
-        sent(before, latest._replace(trans_id="made of the cluster time too")),
-        by_state=True,
-    )
-    assert kinds(findings) == {"transitions": 1, "messages": 2}
-
-    findings, missing = compared([Job([latest])], sent(before), by_state=True)
-    assert findings.counts["missing"] == 1
-    assert missing == [latest]
 
 
 def test_half_a_character_is_no_reason_to_fail() -> None:

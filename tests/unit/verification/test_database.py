@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.errors import Retryable
-from bridge.verification.database import Expected, TransitionDatabase
+from bridge.verification.database import DeadLettered, TransitionDatabase
 from tests.support.factories import job
 
 
@@ -20,7 +20,5 @@ def test_a_full_temporary_folder_is_retryable() -> None:
     ):
         database._database.execute("PRAGMA max_page_count = 10")
         for number in range(1000):
-            database.add_expected(
-                [Expected(job(number), "i", 0, "s", "2026-03-02T18:00:00+00:00", "i")]
-            )
+            database.add_dead_lettered([DeadLettered(job(number), "i", "s", "t", True)])
     assert raised.value.exit_code == 75

@@ -14,6 +14,7 @@ import pytest
 
 from bridge.clock import SystemClock
 from bridge.model.position import ClusterTime
+from bridge.observability.snapshot import Verified
 from bridge.observability.status import LatestVerification
 from bridge.verification.scheduler import VerificationScheduler
 from tests.support.factories import BASE, checkpoint_at, settings
@@ -42,6 +43,21 @@ def test_a_failed_verification_extends_the_next(
         "the next verification covers its time span again: [Errno 12] Cannot allocate memory"
         in caplog.text
     )
+
+
+def test_wrong_and_strange_messages_are_reported(caplog: pytest.LogCaptureFixture) -> None:
+    latest = LatestVerification()
+    verifying = VerificationScheduler(
+        settings(), status_of(ObservedBridge(), SystemClock()), latest
+    )
+    counted = {"until": 60.0, "missing": 0, "repeated": 1, "strange": 2, "wrong": 3}
+    examples = {"strange": ["a", "b"], "wrong": ["c", "d"]}
+
+    verifying._report({**counted, "examples": examples}, "--from X --to Y")
+
+    assert latest.result == Verified(60.0, 0, 1, 2, 3)
+    assert "3 wrong and 2 unexpected messages, the first: c; d; a. " in caplog.text
+    assert "'job-bridge verify --from X --to Y' names them" in caplog.text
 
 
 class Rounds(threading.Event):

@@ -12,7 +12,7 @@ from pymongo.errors import (
     WriteError,
 )
 
-from bridge.demo.job_service.job_service import passing
+from bridge.demo.job_service.passing_errors import passing
 
 
 @pytest.mark.parametrize(
