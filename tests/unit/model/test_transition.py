@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,7 +52,7 @@ def sequences(times: list[int]) -> list[int]:
 def test_a_sequence_grows_whatever_clocks_show(times: list[int]) -> None:
     numbers = sequences(times)
 
-    assert all(later > earlier for earlier, later in zip(numbers, numbers[1:], strict=False))
+    assert all(later > earlier for earlier, later in pairwise(numbers))
     assert all(number >= 0 for number in numbers)
     assert all(number >= max(0, time) * 1000 for number, time in zip(numbers, times, strict=True))
 
