@@ -139,7 +139,7 @@ def test_made_identities_are_the_same_on_every_replay(
 
     assert replays[0] == replays[1]
     assert [item.trans_id for item in replays[0]] == [
-        made_trans_id(job_id, item.sequence, state)
+        made_trans_id(job_id, item.time, state, item.sequence)
         for item, state in zip(replays[0], ("created", "error"), strict=True)
     ]
 

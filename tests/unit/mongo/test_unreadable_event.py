@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 import bson
@@ -14,8 +13,9 @@ from bridge.model.profile import PROFILES
 from bridge.model.transition import Event, Poison, Transition
 from bridge.mongo.array_index import NotAnArray, parse_index
 from bridge.mongo.decoder import Decoder
-from bridge.mongo.job_id_cache import JobIdCache
-from bridge.mongo.unreadable_event import decode, parse_each
+from bridge.mongo.known_jobs import KnownJobs
+from bridge.mongo.unreadable_event import parse_each
+from tests.support.decoding import LONG_AGO, FakeLookup, decoder_after_insert
 from tests.support.factories import at, element, inserted, shaped, token
 
 #: The byte that a valid event has as a boolean.
@@ -26,13 +26,14 @@ class FaultyDecoder(Decoder):
     """Fails on the events of a document."""
 
     def __init__(self, error: Exception) -> None:
-        super().__init__(PROFILES["cts"], JobIdCache(lambda _: []))
+        lookup: Any = FakeLookup()
+        super().__init__(PROFILES["cts"], KnownJobs(), lookup, start=LONG_AGO)
         self._error = error
 
-    def decode(self, raws: Sequence[dict[str, Any]]) -> list[Event]:
-        if any(raw["k"] == "odd" for raw in raws):
+    def _event(self, raw: dict[str, Any], *others: Any) -> Event:
+        if raw["k"] == "odd":
             raise self._error
-        return super().decode(raws)
+        return super()._event(raw, *others)
 
 
 def reply_of(*events: dict[str, Any]) -> bytes:
@@ -50,7 +51,7 @@ def test_an_undecodable_event_is_dead_lettered(caplog: pytest.LogCaptureFixture)
     raws = [inserted(1, element(0)), inserted(2, element(0), key="odd"), inserted(3, element(0))]
 
     with caplog.at_level(logging.ERROR):
-        before, odd, after = decode(FaultyDecoder(ValueError("too many digits")), raws)
+        before, odd, after = FaultyDecoder(ValueError("too many digits")).decode(raws)
 
     assert isinstance(before.items[0], Transition) and isinstance(after.items[0], Transition)
     assert odd.position == at(2)
@@ -58,12 +59,12 @@ def test_an_undecodable_event_is_dead_lettered(caplog: pytest.LogCaptureFixture)
         "an event cannot be read: document _id odd; "
         "the bridge cannot decode it (ValueError: too many digits)"
     )
-    assert "one by one" in caplog.text
+    assert "an event cannot be decoded" in caplog.text
 
 
 def test_a_failing_lookup_is_no_fault_of_events() -> None:
     with pytest.raises(Retryable):
-        decode(FaultyDecoder(Retryable("unreachable")), [inserted(1, element(0), key="odd")])
+        FaultyDecoder(Retryable("unreachable")).decode([inserted(1, element(0), key="odd")])
 
 
 def test_invalid_bson_is_dead_lettered_alone() -> None:
@@ -81,9 +82,9 @@ def test_invalid_bson_is_dead_lettered_alone() -> None:
 @pytest.mark.parametrize("key", ["9" * 5000, "9" * 20, "-1", "", "word", "\u0663", "1e3", "\ufffd"])
 def test_a_history_with_other_keys_is_dead_lettered(key: str) -> None:
     change = {"k": f"transition_times.{key}", **element(0)}
-    decoder = Decoder(PROFILES["cts"], JobIdCache(lambda _: [("key", "job-0")]))
+    decoder = decoder_after_insert()
 
-    (event,) = decode(decoder, [shaped(1, "update", t=[change])])
+    (event,) = decoder.decode([shaped(1, "update", t=[change])])
 
     assert "document _id key; its history is not an array" in reason_of(event)
     assert len(reason_of(event)) < 200
