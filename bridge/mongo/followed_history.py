@@ -65,9 +65,9 @@ class HistoryFields:
         return [self._change(change) for change in raw.get(CHANGES, ())]
 
     def _change(self, raw: Raw) -> Change:
-        array, _, rest = raw[PATH].partition(".")
+        array, dot, rest = raw[PATH].partition(".")
         digits, _, name = rest.partition(".")
-        if not digits:
+        if not dot:
             return Change(array, None, "", raw)
         return Change(array, parse_index(digits), self._names.get(name, name), raw)
 

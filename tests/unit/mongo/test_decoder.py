@@ -69,7 +69,7 @@ def test_a_new_element_is_a_transition() -> None:
     assert item_after_insert(pushed(1, 3)) == expected
 
 
-def test_new_elements_of_known_jobs_need_no_look_up() -> None:
+def test_known_jobs_need_no_look_up() -> None:
     lookup = FakeLookup()
     decoder = decoder_after_insert(element(0), lookup=lookup)
 

@@ -204,7 +204,7 @@ def test_a_new_stream_keeps_only_ids() -> None:
     assert (again.job_id, again.sequence) == ("job-0", sequence_of(1))
 
 
-def test_a_new_job_of_the_batch_needs_no_look_up() -> None:
+def test_a_new_job_needs_no_look_up() -> None:
     lookup = FakeLookup()
 
     items_of(decoder(lookup), inserted(1, element(0)), pushed(2, 1), pushed(3, 2))

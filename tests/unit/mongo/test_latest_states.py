@@ -117,7 +117,7 @@ def test_a_transaction_of_two_jobs_gives_both() -> None:
     assert [(item.job_id, item.state) for item in items] == [("other", "B"), ("key", "C")]
 
 
-def test_a_job_id_beside_the_key_is_looked_up() -> None:
+def test_another_job_id_is_looked_up() -> None:
     profile = Profile("jobs", "id", "status", None, "updated")
     lookup = FakeLookup([("key", {"_id": "key", "id": "job-7"})])
     one_job = decoder(lookup, profile)
