@@ -161,7 +161,7 @@ def test_letters_of_recovered_jobs_are_sent(
             "job_id": job_id,
             "state": "error",
             "time": element["time"].isoformat(),
-            "trans_id": made_trans_id(job_id, 1, "error"),
+            "trans_id": made_trans_id(job_id, "1", "error"),
             "error_dlq": "the message has 2000 bytes",
         }
         write_letter(kafka, f"{topic}-dlq", fields, number=1)
@@ -176,7 +176,8 @@ def test_letters_of_recovered_jobs_are_sent(
     for job_id, minute in ((recovered, 1), (old, 3)):
         sequence = sequence_at(minute)
         assert numbers[job_id] == b"%d" % sequence
-        assert sent[job_id]["trans_id"] == made_trans_id(job_id, sequence, "error")
+        made = made_trans_id(job_id, sent[job_id]["time"], "error", sequence)
+        assert sent[job_id]["trans_id"] == made
 
 
 def write_letter(kafka: Kafka, topic: str, fields: dict[str, str], number: int) -> None:

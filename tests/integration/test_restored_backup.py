@@ -39,7 +39,7 @@ def delivered(element: Document, **changed: Any) -> Transition:
 
 @pytest.mark.parametrize("stored", [OLD, RECOVERED], ids=["old", "recovered"])
 @pytest.mark.parametrize("updated", [NOW, NOW - timedelta(seconds=900)], ids=["newer", "older"])
-@pytest.mark.parametrize("trans_id", [None, "error 800", made_trans_id("a", 1, "error")])
+@pytest.mark.parametrize("trans_id", [None, "error 800", made_trans_id("a", "1", "error")])
 def test_a_delivered_transition_is_in_the_history(
     jobs: Collection[Document], stored: Document, updated: datetime, trans_id: str | None
 ) -> None:

@@ -29,7 +29,7 @@ def moment(minutes: int) -> datetime:
 def transition(state: str, minutes: int, trans_id: str = "") -> Transition:
     """A transition of the job; without ``trans_id`` the bridge makes its identity."""
     sequence = next_sequence(BEFORE_FIRST, int(moment(minutes).timestamp() * 1000))
-    trans_id = trans_id or made_trans_id("job", sequence, state)
+    trans_id = trans_id or made_trans_id("job", moment(minutes).isoformat(), state, sequence)
     return Transition("job", state, moment(minutes).isoformat(), trans_id, sequence)
 
 
@@ -67,7 +67,7 @@ def test_the_state_decides_between_equal_identities() -> None:
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_a_made_identity_is_found_by_time(number: int) -> None:
     """Older versions made it from the index of the array."""
-    old = letter(UNNAMED, number, trans_id=made_trans_id("job", number, "error"))
+    old = letter(UNNAMED, number, trans_id=made_trans_id("job", str(number), "error"))
 
     assert found(old, CREATED, UNNAMED, UNNAMED_AGAIN) == UNNAMED
     assert found(old, CREATED, UNNAMED_AGAIN) is None
