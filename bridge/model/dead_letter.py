@@ -74,9 +74,11 @@ class DeadLetter(NamedTuple):
 
     @property
     def has_made_trans_id(self) -> bool:
-        """Whether the bridge made the identity, of this sequence or of an array index."""
-        return self.text("trans_id") == made_trans_id(
-            self.text("job_id"), self.number, self.text("state")
+        """Whether the bridge made the identity; older versions made it of an array index."""
+        job_id, time, state = (self.text(name) for name in ("job_id", "time", "state"))
+        return self.text("trans_id") in (
+            made_trans_id(job_id, time, state, self.sequence),
+            made_trans_id(job_id, self.number, state),
         )
 
 

@@ -143,26 +143,29 @@ class TransitionTags:
     def _mark_sent(self, item: Item, array: str) -> UpdateOne:
         """Match by ``trans_id``, wherever and however often it occurs in the array.
 
-        Without a ``trans_id``, match by state and time.
+        Without a ``trans_id``, match by state and time. Equal transitions are several then, so only
+        the first tag is removed.
         """
-        same: Document = {}
+        job = self._documents.by_job([item.job_id])
         if item.trans_id and not has_made_trans_id(item):
-            same[self._trans_id] = item.trans_id
+            same: Document = {self._trans_id: item.trans_id}
             # Another state with the same trans_id may still be in flight.
             if isinstance(item, Transition):
                 same[self._state] = item.state
-        else:
+            return UpdateOne(
+                {**job, array: {"$elemMatch": {**same, self._tag: False}}},
+                {"$set": {f"{array}.$[element].{self._tag}": True}},
+                array_filters=[{f"element.{name}": value for name, value in same.items()}],
+            )
+        equal = {
             # The service gave it no identity: the field does not contain text with a character.
-            same[self._trans_id] = {"$not": {"$gt": ""}}
-            same[self._state] = item.state or {"$in": [None, ""]}
-            same[self._time] = date_of(item) or _NO_DATE
+            self._trans_id: {"$not": {"$gt": ""}},
+            self._state: item.state or {"$in": [None, ""]},
+            self._time: date_of(item) or _NO_DATE,
+            self._tag: False,
+        }
         return UpdateOne(
-            {
-                **self._documents.by_job([item.job_id]),
-                array: {"$elemMatch": {**same, self._tag: False}},
-            },
-            {"$set": {f"{array}.$[element].{self._tag}": True}},
-            array_filters=[{f"element.{name}": value for name, value in same.items()}],
+            {**job, array: {"$elemMatch": equal}}, {"$set": {f"{array}.$.{self._tag}": True}}
         )
 
 

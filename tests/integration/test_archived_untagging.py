@@ -136,6 +136,23 @@ def test_a_dead_lettered_transition_is_untagged(jobs: Jobs, changed: Document) -
     assert unsent(jobs.find_one()) == ["download_submitted 700"]
 
 
+@pytest.mark.parametrize("archived", [False, True])
+def test_equal_transitions_are_untagged_singly(jobs: Jobs, archived: bool) -> None:
+    """They have no identity, so an equal one may still be in flight."""
+    equal = [element(state, 800, None) for state in ("error", "a", "error")]
+    after = element("b", 700, sent=True)
+    jobs.insert_one(job("a", equal, after) if archived else job("a", None, *equal, after))
+    tags = TransitionTags(jobs, CTS, "notif_sent")
+    ((first, _, second),) = tags.pending(BEFORE)
+
+    tags.clear([first])
+    left = unsent(jobs.find_one())
+    tags.clear([second])
+
+    assert left == ["a", "error"]
+    assert unsent(jobs.find_one()) == ["a"]
+
+
 def test_copies_in_both_arrays_are_untagged(jobs: Jobs) -> None:
     """The second sweep finds the copy that the first write did not reach."""
     copy = element("error", 800, "same")

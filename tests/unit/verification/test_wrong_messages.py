@@ -29,7 +29,6 @@ ALTERATIONS: dict[str, dict[str, object]] = {
     "another job": {"job_id": D.job_id, "key": D.job_id.encode()},
     "an unknown job": {"job_id": job(9), "key": job(9).encode()},
     "key of another job": {"key": D.job_id.encode()},
-    "no key": {"key": None},
     "job id only": {"job_id": D.job_id},
     "identity of another transition": {"trans_id": D.trans_id},
 }
