@@ -165,9 +165,12 @@ class HistoryChanges:
                 "transitions are sent; consumers recognise repeats by trans_id",
                 f"document _id {escaped(str(raw[DOCUMENT_KEY])):.100}",
             )
-        if job.sequence is None and not isinstance(job.job_id, str):
-            known = image is not None and any(place is not None for place in found)
-            job.job_id = image.job_id if known and image else _OTHER if image else _DELETED
+        if job.sequence is None:
+            known = image is not None and found.count(None) < len(found)
+            if image is not None and known and not raw.keys() & {JOB_ID, CHANGED_ID}:
+                job.job_id = image.job_id
+            elif not isinstance(job.job_id, str):
+                job.job_id = _OTHER if image else _DELETED
         previous = BEFORE_FIRST if job.sequence is None else job.sequence
         items: list[Transition | Poison] = []
         for (element, whole), place in zip(elements, found, strict=True):

@@ -10,7 +10,9 @@ from bridge.model.transition import Poison, Transition
 from bridge.mongo.client import Document
 from bridge.mongo.elements import make_latest, parse_time
 from bridge.mongo.event_fields import (
+    CHANGED_ID,
     DOCUMENT_KEY,
+    JOB_ID,
     OPERATION,
     STATE,
     TIME,
@@ -63,12 +65,16 @@ class LatestStates:
     def _identify(
         self, raw: Raw, job: KnownJob, position: Position, document: Document | None
     ) -> None:
-        if not isinstance(job.job_id, str):
+        if not raw.keys() & {JOB_ID, CHANGED_ID}:
             if document is not None and not self._is_after(raw, document):
                 # The job changed since, or another job has its _id now.
                 image = self._lookup.at(raw[DOCUMENT_KEY], position.cluster_time)
-                document = (image and image.document) or document
-            job.job_id = _DELETED if document is None else self._documents.job_id(document)
+                known = isinstance(job.job_id, str)
+                document = (image and image.document) or (None if known else document)
+            if document is not None:
+                job.job_id = self._documents.job_id(document)
+        if document is None and not isinstance(job.job_id, str):
+            job.job_id = _DELETED
         if isinstance(job.job_id, str):
             job.sequence = 0
 

@@ -109,6 +109,24 @@ def test_an_id_used_again_before_a_restart(jobs: SourceUnderTest) -> None:
     assert [(letter.trans_id, letter.job_id) for letter in letters(items)] == [(lost, "")]
 
 
+def test_an_id_used_again_in_a_gap(jobs: SourceUnderTest) -> None:
+    """The cache knows the first job, and the stream does not deliver the end of it."""
+    with jobs.reading() as reader:
+        jobs.collection.insert_one(job("key", "old"))
+        reader.read_transitions(1)
+    jobs.collection.delete_one({"_id": "key"})
+    jobs.collection.insert_one(job("key", "new"))
+    start = jobs.end_position()
+    both = [transition("running", 1), transition("complete", 2)]
+    jobs.collection.update_one({"_id": "key"}, {"$push": {CURRENT: {"$each": both}}})
+    with no_snapshots(jobs):
+        wait_until_too_old(jobs, jobs.end_position().cluster_time.previous())
+        with jobs.reading(start) as reader:
+            items = read_to_now(jobs, reader)
+
+    assert job_ids(items) == {element["trans_id"]: "new" for element in both}
+
+
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_former_job_is_forgotten(jobs: SourceUnderTest, replaced: bool) -> None:
     """The next document with its ``_id`` has no id: only dead letters."""
