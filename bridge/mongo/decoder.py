@@ -256,8 +256,8 @@ def _undecodable(raw: RawEvent, job: KnownJob | None, error: Exception) -> Event
 def _inserted(raw: RawEvent, job: KnownJob) -> Items:
     current = whole_array(raw, WHOLE_HISTORY)
     job.size = len(current)
-    elements = [*whole_array(raw, WHOLE_ARCHIVE), *current]
-    elements = [element for element in elements if element is not None]
+    history = (*whole_array(raw, WHOLE_ARCHIVE), *current)
+    elements = [element for element in history if element is not None]
     items = transitions_of(job.job_id, elements, raw[DOCUMENT_KEY])
     if isinstance(job.job_id, str):  # else it is looked up with the next event
         job.sequence = items[-1].sequence if items else BEFORE_FIRST

@@ -54,7 +54,9 @@ def test_a_restarted_job_sends_its_first_transition(
 
     assert found == jobs.history(job_id)
     # Its time was left as it was, so its number follows that of the last transition before.
-    assert before[3] == Identity(job_id, "download_submitted", "again", found[2].sequence + 1)
+    assert before[3] == Identity(
+        job_id, "download_submitted", "again", (found[2].sequence or 0) + 1
+    )
     first, again = reader.items[0], reader.items[3]
     assert isinstance(first, Transition) and isinstance(again, Transition)
     assert again.time == first.time

@@ -116,7 +116,8 @@ def test_a_repeated_state_is_two_transitions() -> None:
 @pytest.mark.parametrize("missing", [..., None, "", 7])
 def test_a_missing_trans_id_is_made_reproducibly(missing: object) -> None:
     raw = pushed(1, 4, element(4, "complete", i=missing))
-    made = made_trans_id("job-0", sequence_of(4), "complete")
+    time = (NOON + timedelta(milliseconds=4)).isoformat()
+    made = made_trans_id("job-0", time, "complete", sequence_of(4))
 
     assert item_after_insert(raw).trans_id == item_after_insert(raw).trans_id == made
 

@@ -93,8 +93,8 @@ def test_a_state_that_returns_has_another_identity() -> None:
     assert [item.trans_id for item in items] == [
         made_trans_id("key", TEXT, "A"),
         made_trans_id("key", TEXT, "B"),
-        made_trans_id("key", f"{TEXT} 1", "A"),
-        made_trans_id("key", f"{TEXT} 1", "A"),
+        made_trans_id("key", TEXT, "A", 1),
+        made_trans_id("key", TEXT, "A", 1),
     ]
 
 

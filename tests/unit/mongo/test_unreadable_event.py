@@ -3,41 +3,45 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 import bson
 import pytest
 
 from bridge.errors import Retryable
-from bridge.model.profile import PROFILES
+from bridge.model.position import ClusterTime
 from bridge.model.transition import Event, Poison, Transition
 from bridge.mongo.array_index import NotAnArray, parse_index
-from bridge.mongo.decoder import Decoder
-from bridge.mongo.job_id_cache import JobIdCache
-from bridge.mongo.unreadable_event import decode, parse_each
+from bridge.mongo.job_lookup import Image
+from bridge.mongo.unreadable_event import parse_each
+from tests.support.decoding import FakeLookup, decoded, decoder
 from tests.support.factories import at, element, inserted, shaped, token
 
 #: The byte that a valid event has as a boolean.
 TRUE, INVALID = b"\x08b\x00\x01", b"\x08b\x00\x02"
 
 
-class FaultyDecoder(Decoder):
-    """Fails on the events of a document."""
+class FaultyLookup(FakeLookup):
+    """Fails on the documents of a key."""
 
     def __init__(self, error: Exception) -> None:
-        super().__init__(PROFILES["cts"], JobIdCache(lambda _: []))
+        super().__init__()
         self._error = error
 
-    def decode(self, raws: Sequence[dict[str, Any]]) -> list[Event]:
-        if any(raw["k"] == "odd" for raw in raws):
+    def at(self, key: Any, time: ClusterTime) -> Image | None:
+        if key == "odd":
             raise self._error
-        return super().decode(raws)
+        return super().at(key, time)
 
 
 def reply_of(*events: dict[str, Any]) -> bytes:
     cursor = {"id": 5, "nextBatch": list(events), "postBatchResumeToken": {"_data": token(9)}}
     return bson.encode({"cursor": cursor})
+
+
+def replaced_odd(number: int) -> dict[str, Any]:
+    """An event whose document is read."""
+    return shaped(number, "replace", "odd", j="job-1", a=[element(0)])
 
 
 def reason_of(event: Event) -> str:
@@ -47,10 +51,10 @@ def reason_of(event: Event) -> str:
 
 
 def test_an_undecodable_event_is_dead_lettered(caplog: pytest.LogCaptureFixture) -> None:
-    raws = [inserted(1, element(0)), inserted(2, element(0), key="odd"), inserted(3, element(0))]
+    raws = [inserted(1, element(0)), replaced_odd(2), inserted(3, element(0))]
 
     with caplog.at_level(logging.ERROR):
-        before, odd, after = decode(FaultyDecoder(ValueError("too many digits")), raws)
+        before, odd, after = decoder(FaultyLookup(ValueError("too many digits"))).decode(raws)
 
     assert isinstance(before.items[0], Transition) and isinstance(after.items[0], Transition)
     assert odd.position == at(2)
@@ -58,12 +62,12 @@ def test_an_undecodable_event_is_dead_lettered(caplog: pytest.LogCaptureFixture)
         "an event cannot be read: document _id odd; "
         "the bridge cannot decode it (ValueError: too many digits)"
     )
-    assert "one by one" in caplog.text
+    assert "cannot be decoded" in caplog.text
 
 
 def test_a_failing_lookup_is_no_fault_of_events() -> None:
     with pytest.raises(Retryable):
-        decode(FaultyDecoder(Retryable("unreachable")), [inserted(1, element(0), key="odd")])
+        decoder(FaultyLookup(Retryable("unreachable"))).decode([replaced_odd(1)])
 
 
 def test_invalid_bson_is_dead_lettered_alone() -> None:
@@ -81,9 +85,7 @@ def test_invalid_bson_is_dead_lettered_alone() -> None:
 @pytest.mark.parametrize("key", ["9" * 5000, "9" * 20, "-1", "", "word", "\u0663", "1e3", "\ufffd"])
 def test_a_history_with_other_keys_is_dead_lettered(key: str) -> None:
     change = {"k": f"transition_times.{key}", **element(0)}
-    decoder = Decoder(PROFILES["cts"], JobIdCache(lambda _: [("key", "job-0")]))
-
-    (event,) = decode(decoder, [shaped(1, "update", t=[change])])
+    (event,) = decoded(shaped(1, "update", t=[change]))
 
     assert "document _id key; its history is not an array" in reason_of(event)
     assert len(reason_of(event)) < 200

@@ -94,7 +94,7 @@ def test_a_dead_letter_beside_a_wrong_message() -> None:
 
 def test_an_identity_added_later_is_accepted() -> None:
     """A message was sent under a made identity before the service added one."""
-    made = A._replace(trans_id=made_trans_id(A.job_id, A.sequence, A.state))
+    made = A._replace(trans_id=made_trans_id(A.job_id, A.time, A.state, A.sequence))
 
     findings, missing = compared([Job([A, B])], sent(made, B))
     assert kinds(findings) == {"transitions": 2, "messages": 2}
@@ -109,7 +109,7 @@ def test_an_identity_added_later_is_accepted() -> None:
 
 
 def test_a_dead_letter_may_have_the_made_identity() -> None:
-    made = A._replace(trans_id=made_trans_id(A.job_id, A.sequence, A.state))
+    made = A._replace(trans_id=made_trans_id(A.job_id, A.time, A.state, A.sequence))
 
     findings, missing = compared([Job([A])], [], [letter(made)])
     assert kinds(findings) == {"transitions": 1, "set_aside": 1}
