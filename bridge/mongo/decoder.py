@@ -103,7 +103,7 @@ class Decoder:
         self, profile: Profile, jobs: KnownJobs, lookup: JobLookup, *, start: Position
     ) -> None:
         self._jobs = jobs
-        self._jobs.rewind()
+        self._jobs.rewind(start.key)
         self._lookup = lookup
         self._notes = BatchNotes(logger)
         self._id_is_key = profile.id_field == "_id"
@@ -149,10 +149,13 @@ class Decoder:
                 job = self._jobs.get(key)
                 if job is None or CHANGED_ID in raw:
                     job = self._remember(key, raw.get(CHANGED_ID, raw.get(JOB_ID)))
+                    if CHANGED_ID in raw:
+                        job.since = raw[TOKEN]["_data"]
                 if job.sequence is None:
                     unknown[cache_key(key)] = key
             elif raw[OPERATION] in _WHOLE_DOCUMENT:
                 job = self._remember(key, raw.get(JOB_ID))
+                job.since = raw[TOKEN]["_data"]
                 # The updates of a new job in its batch need no look-up.
                 if raw[OPERATION] == "insert" and isinstance(job.job_id, str):
                     job.sequence = BEFORE_FIRST

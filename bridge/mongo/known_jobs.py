@@ -23,14 +23,16 @@ class KnownJob:
         size: the length of the current array, null elements included; None if it is not known.
         history: None if the history only grew at its end, because an event then contains all that
             is needed.
+        since: the resume token of the event that gave the document this id; empty if it is older.
         states: the latest states, for a profile without history.
     """
 
-    __slots__ = ("history", "job_id", "sequence", "size", "states")
+    __slots__ = ("history", "job_id", "sequence", "since", "size", "states")
 
     def __init__(self, job_id: Any, sequence: int | None = None) -> None:
         self.job_id = job_id
         self.sequence = sequence
+        self.since = ""
         self.size: int | None = None
         self.history: FollowedHistory | None = None
         self.states: StatesAtTime | None = None
@@ -93,11 +95,26 @@ class KnownJobs:
         self._newer.clear()
         self._older.clear()
 
-    def rewind(self) -> None:
-        """Keep the job ids only, for a stream that may deliver earlier events again."""
-        for jobs in (self._newer, self._older):
-            for key, job in jobs.items():
-                jobs[key] = KnownJob(job.job_id)
+    def rewind(self, start: str) -> None:
+        """Keep the job ids only, for a stream that may deliver earlier events again.
+
+        Ids that documents got after ``start`` are forgotten: the earlier events of such a document
+        may belong to another job. The stream delivers the events with these ids again.
+
+        Args:
+            start: the resume token that the stream starts at, or the digits of its cluster time.
+        """
+        self._newer = _rewound(self._newer, start)
+        self._older = _rewound(self._older, start)
+
+
+def _rewound(jobs: dict[Any, KnownJob], start: str) -> dict[Any, KnownJob]:
+    rewound = {}
+    for key, job in jobs.items():
+        if job.since <= start:
+            rewound[key] = KnownJob(job.job_id)
+            rewound[key].since = job.since
+    return rewound
 
 
 def cache_key(key: Any) -> Hashable:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -13,9 +11,8 @@ from bridge.model.transition import Poison
 from bridge.mongo.job_documents import JobDocuments
 from bridge.mongo.job_lookup import Image, JobLookup
 from tests.support.servers.mongo import MongoDeployment
-from tests.support.source_under_test import READ_SECONDS, SourceUnderTest
-
-WINDOW = "minSnapshotHistoryWindowInSeconds"
+from tests.support.snapshots import no_snapshots, wait_until_too_old
+from tests.support.source_under_test import SourceUnderTest
 
 
 @pytest.fixture
@@ -26,18 +23,6 @@ def jobs(mongo: MongoDeployment, database: str) -> Iterator[SourceUnderTest]:
 
 def lookup_in(jobs: SourceUnderTest) -> JobLookup:
     return JobLookup(jobs.collection, JobDocuments(jobs.profile).fields)
-
-
-@contextmanager
-def no_snapshots(jobs: SourceUnderTest) -> Iterator[None]:
-    """Let MongoDB keep no earlier documents."""
-    admin = jobs.client.admin
-    seconds = admin.command({"getParameter": 1, WINDOW: 1})[WINDOW]
-    admin.command({"setParameter": 1, WINDOW: 0})
-    try:
-        yield
-    finally:
-        admin.command({"setParameter": 1, WINDOW: seconds})
 
 
 def states(image: Image | None) -> list[str]:
@@ -82,11 +67,8 @@ def test_a_time_too_old_is_not_known(jobs: SourceUnderTest) -> None:
     lookup = lookup_in(jobs)
 
     with no_snapshots(jobs):
-        deadline = time.monotonic() + READ_SECONDS
-        # The oldest snapshot advances with the writes.
-        while lookup.at(key, inserted) is not None:
-            assert time.monotonic() < deadline, "MongoDB still has the document of that time"
-            jobs.insert()
+        wait_until_too_old(jobs, inserted)
+        assert lookup.at(key, inserted) is None
 
 
 def test_a_forgotten_moment_is_a_dead_letter(jobs: SourceUnderTest) -> None:
@@ -102,10 +84,7 @@ def test_a_forgotten_moment_is_a_dead_letter(jobs: SourceUnderTest) -> None:
     with no_snapshots(jobs):
         first = jobs.collection.find_one({"id": job_id})
         assert first is not None
-        deadline = time.monotonic() + READ_SECONDS
-        while lookup_in(jobs).at(first["_id"], start.cluster_time.next().next()) is not None:
-            assert time.monotonic() < deadline
-            jobs.insert()
+        wait_until_too_old(jobs, jobs.end_position().cluster_time.previous())
         with jobs.reading(start) as reader:
             created, forgotten, current = reader.read_events(3)[:3]
 

@@ -12,6 +12,7 @@ from tests.support.array_writes import CURRENT
 from tests.support.history_verdict import Items, read_over_ends, read_to_now
 from tests.support.job_writer import Document, transition
 from tests.support.servers.mongo import MongoDeployment
+from tests.support.snapshots import no_snapshots, wait_until_too_old
 from tests.support.source_under_test import SourceUnderTest
 
 
@@ -88,6 +89,24 @@ def test_an_id_used_again_while_stopped(jobs: SourceUnderTest, replaced: bool) -
     lost = [trans_id for trans_id in old if trans_id not in delivered]
     assert [letter.trans_id for letter in letters(items)] == lost
     assert all(letter.reason and letter.job_id in ("", "old") for letter in letters(items))
+
+
+def test_an_id_used_again_before_a_restart(jobs: SourceUnderTest) -> None:
+    """The next stream starts before that, and MongoDB no longer has the first job's document."""
+    jobs.collection.insert_one(job("key", "old"))
+    start = jobs.end_position()
+    with jobs.reading(start) as reader:
+        lost = push(jobs, "key")
+        jobs.collection.delete_one({"_id": "key"})
+        jobs.collection.insert_one(job("key", "new"))
+        assert sorted(job_ids(read_to_now(jobs, reader)).values()) == ["new", "old"]
+    with no_snapshots(jobs):
+        wait_until_too_old(jobs, start.cluster_time)
+        with jobs.reading(start) as reader:
+            items = read_to_now(jobs, reader)
+
+    assert list(job_ids(items).values()) == ["new"]
+    assert [(letter.trans_id, letter.job_id) for letter in letters(items)] == [(lost, "")]
 
 
 @pytest.mark.parametrize("replaced", [False, True])

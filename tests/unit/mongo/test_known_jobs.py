@@ -84,7 +84,7 @@ def test_a_rewind_keeps_only_the_ids() -> None:
         job.history = FollowedHistory((), {})
         job.states = StatesAtTime()
 
-    jobs.rewind()
+    jobs.rewind("82")
 
     for key in "abcd":
         known = jobs.get(key)
@@ -93,6 +93,17 @@ def test_a_rewind_keeps_only_the_ids() -> None:
             f"job-{key}",
             *[None] * 3,
         )
+
+
+def test_a_rewind_forgets_later_ids() -> None:
+    """Before it was inserted, the ``_id`` of a document may have belonged to another job."""
+    jobs = KnownJobs(max_jobs=4)
+    for job, since in zip(remembered(jobs, *"abc"), ("", "8201", "8203"), strict=True):
+        job.since = since
+
+    for start, known in (("8202", ["a", "b"]), ("8201", ["a", "b"]), ("8200", ["a"])):
+        jobs.rewind(start)
+        assert [key for key in "abc" if jobs.get(key)] == known
 
 
 def test_the_oldest_jobs_are_dropped_first() -> None:
