@@ -91,12 +91,21 @@ class HistoryChanges:
         changes = self._fields.changes(raw)
         if not changes:
             return ()
-        if job.sequence is None and (appended := self._appended(raw, job, document, changes)):
-            return appended
-        if job.history is None:
+        items: Items = ()
+        if job.sequence is None:
+            items = self._appended(raw, job, document, changes)
+        if not items and job.history is None:
             job.history = self._before(raw, job, position, earlier)
-        if job.history is None:
-            return self._by_themselves(raw, job, position, document, changes)
+        if not items and job.history is None:
+            items = self._by_themselves(raw, job, position, document, changes)
+        elif not items:
+            items = self._followed(raw, job, changes)
+        job.remember_delivered(items)
+        return items
+
+    def _followed(self, raw: Raw, job: KnownJob, changes: Sequence[Change]) -> Items:
+        """Return the elements that the event adds to a history that is known."""
+        assert job.history is not None
         job.history.apply(changes)
         job.size = job.history.size(self._current)
         items, sequence = job.history.deliver(job.job_id, raw[DOCUMENT_KEY])
@@ -158,11 +167,16 @@ class HistoryChanges:
         """Return the elements that the event or the document contains whole."""
         job.size = None
         image = self._image(raw[DOCUMENT_KEY], position, document)
-        elements = list(_elements_of(changes))
-        if any(change.place is None and ELEMENTS in change.raw for change in changes):
+        elements = [
+            (element, whole)
+            for element, whole in _elements_of(changes)
+            if element.get(TRANS_ID) not in job.delivered
+        ]
+        rewritten = any(change.place is None and ELEMENTS in change.raw for change in changes)
+        if elements and rewritten:
             self._notes.add(
                 "a history was rewritten, and MongoDB no longer has it as it was before: all its "
-                "transitions are sent; consumers recognise repeats by trans_id",
+                "transitions of unknown age are sent; consumers recognise repeats by trans_id",
                 f"document _id {escaped(str(raw[DOCUMENT_KEY])):.100}",
             )
         found = [image.find(element) if image else None for element, _ in elements]
