@@ -7,7 +7,7 @@ document of that time, an element that neither the event nor the document contai
 dead-lettered.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from bridge.logs import BatchNotes
@@ -15,6 +15,7 @@ from bridge.model.position import Position
 from bridge.model.profile import Profile
 from bridge.model.transition import BEFORE_FIRST, Poison, Transition
 from bridge.mongo.client import Document
+from bridge.mongo.document_history import FIELDS, DocumentHistory
 from bridge.mongo.elements import Element, make_poison, make_transition
 from bridge.mongo.event_fields import (
     CHANGED_ID,
@@ -40,7 +41,6 @@ from bridge.mongo.raw_text import escaped
 _MAX_REMEMBERED = 1000
 #: The hexadecimal digits of a token that contain its cluster time.
 _TIME_DIGITS = 18
-_FIELDS = (STATE, TIME, TRANS_ID)
 
 _DELETED = MissingJobId("the job was deleted before its id could be looked up")
 _OTHER = MissingJobId("the document of this job no longer contains the transition")
@@ -124,7 +124,7 @@ class HistoryChanges:
             return ()
         if first.place is None:
             return ()
-        image = _Image(self._documents, document)
+        image = DocumentHistory(self._documents, document)
         found = image.find(element_of(first.raw))
         if found is None or (CHANGED_ID in raw and image.job_id != job.job_id):
             return ()
@@ -166,12 +166,12 @@ class HistoryChanges:
     ) -> Items:
         """Return the elements that the event or the document contains whole."""
         job.size = None
-        image = self._image(raw[DOCUMENT_KEY], position, document)
         elements = [
             (element, whole)
             for element, whole in _elements_of(changes)
             if element.get(TRANS_ID) not in job.delivered
         ]
+        image, found = self._found(raw[DOCUMENT_KEY], position, document, elements)
         rewritten = any(change.place is None and ELEMENTS in change.raw for change in changes)
         if elements and rewritten:
             self._notes.add(
@@ -179,7 +179,6 @@ class HistoryChanges:
                 "transitions of unknown age are sent; consumers recognise repeats by trans_id",
                 f"document _id {escaped(str(raw[DOCUMENT_KEY])):.100}",
             )
-        found = [image.find(element) if image else None for element, _ in elements]
         if job.sequence is None and not isinstance(job.job_id, str):
             known = image is not None and any(place is not None for place in found)
             job.job_id = image.job_id if known and image else _OTHER if image else _DELETED
@@ -200,52 +199,40 @@ class HistoryChanges:
             job.sequence = previous
         return items
 
-    def _image(self, key: Any, position: Position, document: Document | None) -> "_Image | None":
+    def _found(
+        self,
+        key: Any,
+        position: Position,
+        document: Document | None,
+        elements: Sequence[tuple[Element, bool]],
+    ) -> tuple[DocumentHistory | None, list[int | None]]:
+        """Return the document of an event, and the places in it of the event's elements."""
+        image = self._image(key, position, document)
+        places = _places(image, elements)
+        if image is not None and elements and places.count(None) == len(places):
+            # A collection with the same _id values may have the name of a renamed one.
+            renamed = self._lookup.renamed(key, position.token)
+            if renamed is not None:
+                image = DocumentHistory(self._documents, renamed)
+                places = _places(image, elements)
+        return image, places
+
+    def _image(
+        self, key: Any, position: Position, document: Document | None
+    ) -> DocumentHistory | None:
         """Return the document after the event; as it is now if MongoDB no longer has that."""
         after = self._lookup.at(key, position.cluster_time)
         if after is not None and after.document is not None:
             document = after.document
         if document is None:
             document = self._lookup.current([key], position.token).get(cache_key(key))
-        return None if document is None else _Image(self._documents, document)
+        return None if document is None else DocumentHistory(self._documents, document)
 
 
-class _Image:
-    """The history in a document, in which elements are found by their fields."""
-
-    def __init__(self, documents: JobDocuments, document: Document) -> None:
-        self.job_id = documents.job_id(document)
-        self._document_id = document.get("_id")
-        self._elements = [documents.shaped(element) for element in documents.elements(document)]
-        self._items = documents.history(document).items
-
-    def find(self, element: Element) -> int | None:
-        """Return the place of the same transition; None if the document does not contain it.
-
-        A transition is the same by its identity, or by its state and time, as far as the element
-        contains them; it may not differ in any field.
-        """
-        names = [name for name in _FIELDS if name in element]
-        if TRANS_ID not in names and not {STATE, TIME} <= set(names):
-            return None
-        return next(
-            (
-                place
-                for place, other in enumerate(self._elements)
-                if all(other.get(name) == element[name] for name in names)
-            ),
-            None,
-        )
-
-    def item(self, place: int, job_id: Any) -> Transition | Poison:
-        """Return the transition at a place."""
-        before = self._items[place - 1].sequence if place else None
-        return make_transition(
-            job_id,
-            BEFORE_FIRST if before is None else before,
-            self._elements[place],
-            self._document_id,
-        )
+def _places(
+    image: DocumentHistory | None, elements: Iterable[tuple[Element, bool]]
+) -> list[int | None]:
+    return [image.find(element) if image else None for element, _ in elements]
 
 
 def last_commit(events: list[Raw]) -> list[Raw]:
@@ -279,11 +266,11 @@ def _elements_of(changes: Sequence[Change]) -> Iterator[tuple[Element, bool]]:
             yield from ((element, True) for element in whole if element is not None)
         elif not change.name and VALUE not in change.raw:
             yield element_of(change.raw), True
-        elif change.name in _FIELDS and REMOVED not in change.raw:
+        elif change.name in FIELDS and REMOVED not in change.raw:
             element = partial.setdefault((change.array, change.place), {})
             element[change.name] = change.raw.get(VALUE)
     for element in partial.values():
-        yield element, element.keys() >= {*_FIELDS}
+        yield element, element.keys() >= {*FIELDS}
 
 
 def _unknown(job_id: Any, element: Element, document_id: Any) -> Poison:

@@ -54,6 +54,11 @@ class JobLookup:
         renamed = self._renamed(token) if missing else None
         return found if renamed is None else {**found, **self._find(renamed, missing)}
 
+    def renamed(self, key: Any, token: str) -> Document | None:
+        """Return the document of an event whose collection was renamed, under the new name."""
+        collection = self._renamed(token)
+        return None if collection is None else self._find(collection, [key]).get(cache_key(key))
+
     def at(self, key: Any, time: ClusterTime) -> Image | None:
         """Return the document as it was at a cluster time; None if the server no longer knows.
 

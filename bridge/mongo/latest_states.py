@@ -50,7 +50,7 @@ class LatestStates:
     ) -> Items:
         """Return the transition of an event; ``document`` is as for ``HistoryChanges``."""
         if job.sequence is None:
-            self._identify(job, document)
+            self._identify(raw, job, position, document)
         if STATE not in raw:
             return ()
         element = {STATE: raw[STATE], TIME: self._time(raw, position)}
@@ -60,11 +60,23 @@ class LatestStates:
             nth = job.states.returns(element[TIME], raw[STATE])
         return (make_latest(job.job_id, element, raw[DOCUMENT_KEY], nth),)
 
-    def _identify(self, job: KnownJob, document: Document | None) -> None:
+    def _identify(
+        self, raw: Raw, job: KnownJob, position: Position, document: Document | None
+    ) -> None:
         if not isinstance(job.job_id, str):
+            if document is not None and not self._is_after(raw, document):
+                # The job changed since, or another job has its _id now.
+                image = self._lookup.at(raw[DOCUMENT_KEY], position.cluster_time)
+                document = (image and image.document) or document
             job.job_id = _DELETED if document is None else self._documents.job_id(document)
         if isinstance(job.job_id, str):
             job.sequence = 0
+
+    def _is_after(self, raw: Raw, document: Document) -> bool:
+        """Whether a document is as the event left it."""
+        return document.get(self._state_field) == raw.get(STATE) and (
+            UPDATED not in raw or document.get(self._updated_field or "") == raw[UPDATED]
+        )
 
     def _time(self, raw: Raw, position: Position) -> Any:
         """Return the time of the update; the commit's where jobs store no time of their own."""

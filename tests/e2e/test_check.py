@@ -128,9 +128,7 @@ def test_start_from_is_ignored_after_the_first_start(
     assert "start.from = history is not used: there is a checkpoint already" in log
 
 
-def test_check_names_job_ids_of_several_documents(
-    settings: GivenSettings, jobs: JobWriter
-) -> None:
+def test_check_names_job_ids_of_several_documents(settings: GivenSettings, jobs: JobWriter) -> None:
     jobs.add(id="alone")
     for _ in range(2):
         jobs.add(id="shared")

@@ -17,6 +17,8 @@ from tests.support.servers.kafka import Kafka
 from tests.support.servers.records import TopicRecord
 from tests.support.verification_results import counts, replay, verify
 
+#: Key and value of a message.
+Content = tuple[bytes | None, bytes]
 ALTERATIONS = (
     {"state": "canceled"},
     {"time": "2026-03-02T18:00:00+00:00"},
@@ -31,8 +33,11 @@ def given(settings: GivenSettings) -> dict[str, str]:
     return {**settings, "verify.settle_seconds": "0"}
 
 
-def three_generations(jobs: JobWriter) -> list[dict[str, Any]]:
-    """Write jobs with ``$push``, with an archive, and with elements without an identity."""
+def three_generations(jobs: JobWriter) -> set[str]:
+    """Write jobs with ``$push``, with an archive, and with elements without an identity.
+
+    Returns the identities in the archive.
+    """
     start = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(minutes=10)
     moments = [start + timedelta(seconds=n) for n in range(7)]
     pushed = jobs.add(first=transition("created", time=moments[0]), _update_time=moments[-1])
@@ -48,7 +53,7 @@ def three_generations(jobs: JobWriter) -> list[dict[str, Any]]:
     )
     without = [transition(s, time=moments[n], trans_id=None) for n, s in enumerate(GOOD)]
     jobs.add(transition_times=without, state="complete", _update_time=moments[-1])
-    return list(jobs.collection.find())
+    return {element["trans_id"] for element in history[:3]}
 
 
 def altered(record: TopicRecord, change: dict[str, Any]) -> tuple[bytes | None, bytes]:
@@ -62,19 +67,21 @@ def altered(record: TopicRecord, change: dict[str, Any]) -> tuple[bytes | None, 
 def test_every_alteration_is_named_and_repaired(
     seed: int, given: dict[str, str], jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
-    three_generations(jobs)
+    archived = three_generations(jobs)
     replay(given, "--since", "1h")
     chance = random.Random(seed)
     copy = given["kafka.topic"] = f"{topic}-copy"
     kafka.create_topic(copy, partitions=3)
     kafka.create_topic(f"{copy}-dlq", partitions=1)
-    complete, kept, lost = kafka.read(topic), list[bytes](), list[bytes]()
+    complete, kept, lost = kafka.read(topic), list[Content](), list[Content]()
     producer = KafkaProducer(bootstrap_servers=kafka.internal)
     places = []
     for record in complete:
-        change = chance.choice(({}, None, *ALTERATIONS))
         assert record.value
-        (kept if change == {} else lost).append(record.value)
+        in_archive = json.loads(record.value)["trans_id"] in archived
+        changes = (None, *ALTERATIONS) if in_archive else ({}, None, *ALTERATIONS)
+        change = chance.choice(changes)
+        (kept if change == {} else lost).append((record.key, record.value))
         if change is None:
             continue
         key, value = altered(record, change)
@@ -85,12 +92,13 @@ def test_every_alteration_is_named_and_repaired(
     document = verify(given)
     examples = document["examples"]
     assert document["code"] == 75
-    assert document["transitions"] == len(complete)
+    assert document["transitions"] == len(complete) == 3 + 5 + 3
+    assert archived <= {json.loads(value)["trans_id"] for _, value in lost}
     assert document["missing"] == len(lost)
     assert document["wrong"] + document["strange"] == len(places)
     named = " ".join(examples["wrong"] + examples["strange"])
     assert all(place in named for place in places)
-    for fields in map(json.loads, lost):
+    for fields in (json.loads(value) for _, value in lost):
         words = f"{fields['job_id']} {fields['state']} {fields['time']} {fields['trans_id']}"
         assert words in examples["missing"]
 
@@ -98,10 +106,10 @@ def test_every_alteration_is_named_and_repaired(
     ended = run_command("verify", "--repair", settings=given)
     assert ended.code == (75 if places else 0)
     assert ("stay in the topic until its retention" in ended.out) == bool(places)
-    after = [record.value for record in kafka.read(copy)]
+    after = [(record.key, record.value) for record in kafka.read(copy)]
     assert len(after) == before + len(lost)
     assert set(after) >= {*kept, *lost}
-    assert all(after.count(value) == 1 for value in (*kept, *lost))
+    assert all(after.count(content) == 1 for content in (*kept, *lost))
     assert "missing" not in counts(verify(given)) and "repeated" not in counts(verify(given))
 
 

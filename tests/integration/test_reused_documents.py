@@ -183,3 +183,38 @@ def test_jobs_that_ended_while_stopped(jobs: SourceUnderTest, end: str) -> None:
         assert letter.state == "complete" and ended[letter.trans_id] in letter.reason
     if end == "rename":
         assert len(delivered) == 150, "the jobs are found under the new name"
+
+
+def test_another_collection_got_the_name_while_stopped(jobs: SourceUnderTest) -> None:
+    """It has the same ``_id`` values; the jobs are found under the new name of the first."""
+    other = jobs.database["other"]
+    other.insert_many([job(n, f"new-{n}") for n in range(3)])
+    jobs.collection.insert_many([job(n, f"old-{n}") for n in range(3)])
+    start = jobs.end_position()
+    old = {push(jobs, n): f"old-{n}" for n in range(3)}
+    jobs.collection.rename("former")
+    other.rename(jobs.collection.name)
+
+    items = read_over_ends(jobs, start)
+
+    assert (job_ids(items), letters(items)) == (old, [])
+
+
+@pytest.mark.parametrize("state", ["a", "b"])
+def test_without_history_an_id_used_again(
+    mongo: MongoDeployment, database: str, state: str
+) -> None:
+    """The first job's document is read as it was."""
+    fields = {"jobs__profile": "custom", "jobs__id_field": "id", "jobs__state_field": "state"}
+    fields |= {"jobs__updated_field": "updated", "jobs__transitions_field": ""}
+    first, second, third = (transition("any", minute)["time"] for minute in range(3))
+    with SourceUnderTest(mongo.uri, database, **fields) as jobs:
+        jobs.collection.insert_one({"_id": 1, "id": "old", "state": "a", "updated": first})
+        start = jobs.end_position()
+        jobs.collection.update_one({"_id": 1}, {"$set": {"state": "b", "updated": second}})
+        jobs.collection.delete_one({"_id": 1})
+        jobs.collection.insert_one({"_id": 1, "id": "new", "state": state, "updated": third})
+        with jobs.reading(start) as reader:
+            items = read_to_now(jobs, reader)[:2]
+
+    assert [(item.job_id, item.state) for item in items] == [("old", "b"), ("new", state)]

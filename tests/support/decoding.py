@@ -43,6 +43,9 @@ class FakeLookup:
         wanted = [cache_key(key) for key in keys]
         return {key: self._documents[key] for key in wanted if key in self._documents}
 
+    def renamed(self, key: Any, token: str) -> Raw | None:
+        return None
+
     def at(self, key: Any, time: ClusterTime) -> Image | None:
         self.times.append(time)
         # Events have the increment 1, see factories.token().
