@@ -166,27 +166,20 @@ class HistoryChanges:
     ) -> Items:
         """Return the elements that the event or the document contains whole."""
         job.size = None
+        # An identity alone belongs to an element that was delivered before it had one.
         elements = [
             (element, whole)
             for element, whole in _elements_of(changes)
-            if element.get(TRANS_ID) not in job.delivered
+            if element.get(TRANS_ID) not in job.delivered and element.keys() - {TRANS_ID}
         ]
+        self._note_repeats(raw, changes, elements)
         image, found = self._found(raw[DOCUMENT_KEY], position, document, elements)
-        rewritten = any(change.place is None and ELEMENTS in change.raw for change in changes)
-        if elements and rewritten:
-            self._notes.add(
-                "a history was rewritten, and MongoDB no longer has it as it was before: all its "
-                "transitions of unknown age are sent; consumers recognise repeats by trans_id",
-                f"document _id {escaped(str(raw[DOCUMENT_KEY])):.100}",
-            )
         if job.sequence is None and not isinstance(job.job_id, str):
             known = image is not None and any(place is not None for place in found)
             job.job_id = image.job_id if known and image else _OTHER if image else _DELETED
         previous = BEFORE_FIRST if job.sequence is None else job.sequence
         items: list[Transition | Poison] = []
         for (element, whole), place in zip(elements, found, strict=True):
-            if element.keys() <= {TRANS_ID}:
-                continue  # an identity for an element that was delivered
             if image is not None and place is not None:
                 item = image.item(place, job.job_id)
             elif whole:
@@ -198,6 +191,16 @@ class HistoryChanges:
         if items and isinstance(job.job_id, str):
             job.sequence = previous
         return items
+
+    def _note_repeats(
+        self, raw: Raw, changes: Sequence[Change], elements: Sequence[tuple[Element, bool]]
+    ) -> None:
+        if elements and any(change.place is None and ELEMENTS in change.raw for change in changes):
+            self._notes.add(
+                "a history was rewritten, and MongoDB no longer has it as it was before: all its "
+                "transitions of unknown age are sent; consumers recognise repeats by trans_id",
+                f"document _id {escaped(str(raw[DOCUMENT_KEY])):.100}",
+            )
 
     def _found(
         self,
