@@ -4,7 +4,7 @@ from typing import Any
 
 from bridge.model.transition import BEFORE_FIRST, Poison, Transition
 from bridge.mongo.client import Document
-from bridge.mongo.elements import Element, make_transition
+from bridge.mongo.elements import Element, make_transition, transitions_of
 from bridge.mongo.event_fields import STATE, TIME, TRANS_ID
 from bridge.mongo.job_documents import JobDocuments
 
@@ -18,7 +18,7 @@ class DocumentHistory:
         self.job_id = documents.job_id(document)
         self._document_id = document.get("_id")
         self._elements = [documents.shaped(element) for element in documents.elements(document)]
-        self._items = documents.history(document).items
+        self._items = transitions_of(self.job_id, self._elements, self._document_id)
 
     def find(self, element: Element) -> int | None:
         """Return the place of the same transition; None if the document does not contain it.

@@ -1,6 +1,6 @@
 """Reads the history of a job from its document."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from math import nan
 from typing import Any
@@ -8,7 +8,14 @@ from typing import Any
 from bridge.model.job_history import JobHistory
 from bridge.model.profile import Profile
 from bridge.mongo.client import Document
-from bridge.mongo.elements import EPOCH, Element, make_latest, parse_time, transitions_of
+from bridge.mongo.elements import (
+    EPOCH,
+    Element,
+    make_latest,
+    make_poison,
+    parse_time,
+    transitions_of,
+)
 from bridge.mongo.event_fields import STATE, TIME, TRANS_ID
 from bridge.mongo.job_ids import find_by_document_id, text_of
 from bridge.mongo.raw_text import escaped, is_utf8
@@ -75,9 +82,19 @@ class JobDocuments:
             latest = {STATE: document.get(self._profile.state_field), TIME: time or updated}
             items = [make_latest(job_id, latest, document_id)]
             return JobHistory(_text(job_id), items, [], seconds, cursor, name)
+        unreadable = [
+            make_poison(reason, job_id, {}, document_id) for reason in self._unreadable(document)
+        ]
         elements = self.elements(document)
         items = transitions_of(job_id, map(self.shaped, elements), document_id)
-        return JobHistory(_text(job_id), items, elements, seconds, cursor, name)
+        return JobHistory(
+            _text(job_id),
+            [*unreadable, *items],
+            [*({} for _ in unreadable), *elements],
+            seconds,
+            cursor,
+            name,
+        )
 
     def by_job(self, job_ids: Sequence[str]) -> Document:
         """Return the query for jobs by their ids."""
@@ -105,6 +122,13 @@ class JobDocuments:
             for element in (array if isinstance(array, list) else [[array]])
             if element is not None
         ]
+
+    def _unreadable(self, document: Document) -> Iterator[str]:
+        """Yield the reason for each field of the history that is not an array."""
+        for field in self._profile.history_fields:
+            value = document.get(field)
+            if value is not None and not isinstance(value, list):
+                yield f"its history is not an array: {field} is {type(value).__name__}"
 
     def arrays(self, document: Document) -> Mapping[str, Sequence[Element | None]]:
         """Return the elements of each array as change events contain them, unset ones as None."""

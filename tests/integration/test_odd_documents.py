@@ -10,7 +10,7 @@ import pytest
 
 from bridge.model.transition import Poison
 from bridge.mongo.job_lookup import JobLookup
-from tests.support.job_writer import now
+from tests.support.job_writer import now, transition
 from tests.support.servers.mongo import MongoDeployment
 from tests.support.source_under_test import SourceUnderTest, identity
 
@@ -94,3 +94,23 @@ def test_an_almost_oversized_document_is_read_without_inputs(jobs: SourceUnderTe
         found = reader.read_transitions(2)
 
     assert found == jobs.history(job_id)
+
+
+def test_a_history_that_is_not_an_array_is_dead_lettered(jobs: SourceUnderTest) -> None:
+    """As the stream does; a recovery and a replay would otherwise send nothing without a word."""
+    archived = transition("created")
+    jobs.add(id="a", transition_times={"0": archived})
+    jobs.add(id="b", transition_times=5, trans_history=[archived])
+    jobs.add(id="c", transition_times=[], trans_history="text")
+
+    found = {job.job_id: job.items for job in jobs.source.history.jobs()}
+
+    assert [(item.state, item.trans_id) for item in found["b"][1:]] == [
+        ("created", archived["trans_id"])
+    ]
+    reasons = [items[0].reason for items in found.values() if isinstance(items[0], Poison)]
+    assert [reason.partition(";")[0] for reason in reasons] == [
+        "its history is not an array: transition_times is dict",
+        "its history is not an array: transition_times is int",
+        "its history is not an array: trans_history is str",
+    ]
