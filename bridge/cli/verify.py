@@ -214,8 +214,9 @@ def _show(findings: Findings, topic: str, as_json: bool, sent: int | None) -> No
     if remaining := findings.counts["strange"] + findings.counts["wrong"]:
         click.echo(
             f"{remaining} unexpected or wrong messages stay in the topic until its retention "
-            "removes them, because Kafka cannot remove single messages; stop the program that "
-            "wrote them, and correct the consumers that used them"
+            "removes them, because Kafka cannot remove single messages. If no job or entry of a "
+            "history was removed since, another program wrote them: stop it, and correct the "
+            "consumers that used them"
         )
 
 

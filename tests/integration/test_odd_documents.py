@@ -97,7 +97,7 @@ def test_an_almost_oversized_document_is_read_without_inputs(jobs: SourceUnderTe
 
 
 def test_a_history_that_is_not_an_array_is_dead_lettered(jobs: SourceUnderTest) -> None:
-    """As the stream does; a recovery and a replay would otherwise send nothing without a word."""
+    """As the stream does; a recovery would otherwise pass the job in silence."""
     archived = transition("created")
     jobs.add(id="a", transition_times={"0": archived})
     jobs.add(id="b", transition_times=5, trans_history=[archived])
