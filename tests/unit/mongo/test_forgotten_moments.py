@@ -45,7 +45,7 @@ def test_a_removed_job_id_is_not_used() -> None:
     assert isinstance(item, Poison) and item.job_id == ""
 
 
-def test_a_history_of_another_type_is_a_dead_letter() -> None:
+def test_a_history_of_another_type_is_dead() -> None:
     documents = JobDocuments(PROFILES["cts"])
     for odd in ({"0": {"state": "created"}}, 5, "text"):
         (item,) = documents.history({"_id": 1, "id": "job-0", "transition_times": odd}).items
