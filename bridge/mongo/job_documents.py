@@ -111,15 +111,14 @@ class JobDocuments:
     def elements(self, document: Document) -> Sequence[Any]:
         """Return the elements of the archive, and then those of the current history.
 
-        MongoDB leaves null where an element was unset. Another value than an array counts as one
-        element, which cannot be sent.
+        MongoDB leaves null where an element was unset.
         """
         arrays = [document.get(field) for field in self._profile.history_fields]
         return [
             element
             for array in arrays
-            if array is not None
-            for element in (array if isinstance(array, list) else [[array]])
+            if isinstance(array, list)
+            for element in array
             if element is not None
         ]
 
