@@ -20,6 +20,7 @@ from bridge.pipeline.ports import CheckpointStore
 from bridge.settings import Settings
 
 _HOUR = 3600
+_MAX_EXAMPLES = 3
 _CLOCK_TOLERANCE_SECONDS = 5
 
 
@@ -33,6 +34,7 @@ def check_mongodb(settings: Settings) -> Iterator[Finding]:
         mode = f"delivery.mode {settings.delivery.mode}, the position is kept in {store.where}"
         yield Finding("ok", "mode", mode)
         yield _collection(settings, source)
+        yield from guarded("jobs", lambda: _shared_ids(source))
         newest = deployment.cluster_time
         if deployment.streams:
             yield from guarded("rights", lambda: _stream(settings, source, newest))
@@ -56,6 +58,18 @@ def _collection(settings: Settings, source: MongoSource) -> Finding:
         f"{namespace_of(settings)} does not exist yet; the bridge would wait for it",
         "check mongo.database and mongo.collection",
     )
+
+
+def _shared_ids(source: MongoSource) -> Iterator[Finding]:
+    if shared := source.history.shared_ids(_MAX_EXAMPLES):
+        field = source.profile.id_field
+        yield Finding(
+            "warning",
+            "jobs",
+            f"several documents have the same job id ({', '.join(shared)}): "
+            "consumers take their transitions for those of a single job",
+            f"give each document an id of its own; a unique index on {field} prevents more",
+        )
 
 
 def _stream(settings: Settings, source: MongoSource, newest: ClusterTime) -> Iterator[Finding]:

@@ -158,8 +158,8 @@ def main() -> None:
     JOB_BRIDGE_MONGO_PASSWORD_FILE=/run/secrets/mongo.
 
     \b
-    Exit codes: 0 success, 64 usage, 66 not found, 70 bug, 75 try again, 76
-    another bridge took over, 77 not permitted, 78 configuration, 80 history
+    Exit codes: 0 success, 64 usage, 66 not found, 70 bug, 75 try again,
+    76 another bridge took over, 77 not permitted, 78 configuration, 80 history
     lost, 82 poison event, 83 checkpoint unusable, 130 interrupted, 141 output
     closed.
     """

@@ -215,6 +215,7 @@ class Decoder:
         item = make_transition(job.job_id, job.sequence, change, raw[DOCUMENT_KEY])
         job.sequence = item.sequence
         job.size += 1
+        job.delivered.append(item)
         return (item,)
 
     def _others(
@@ -264,6 +265,7 @@ def _inserted(raw: RawEvent, job: KnownJob) -> Items:
     items = transitions_of(job.job_id, elements, raw[DOCUMENT_KEY])
     if isinstance(job.job_id, str):  # else it is looked up with the next event
         job.sequence = items[-1].sequence if items else BEFORE_FIRST
+        job.remember_delivered(items)
     return items
 
 

@@ -8,6 +8,7 @@ dead-lettered.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from bridge.logs import BatchNotes
@@ -16,7 +17,7 @@ from bridge.model.profile import Profile
 from bridge.model.transition import BEFORE_FIRST, Poison, Transition
 from bridge.mongo.client import Document
 from bridge.mongo.document_history import FIELDS, DocumentHistory
-from bridge.mongo.elements import Element, make_poison, make_transition
+from bridge.mongo.elements import Element, make_poison, make_transition, time_text
 from bridge.mongo.event_fields import (
     CHANGED_ID,
     DOCUMENT_KEY,
@@ -91,12 +92,21 @@ class HistoryChanges:
         changes = self._fields.changes(raw)
         if not changes:
             return ()
-        if job.sequence is None and (appended := self._appended(raw, job, document, changes)):
-            return appended
-        if job.history is None:
+        items: Items = ()
+        if job.sequence is None:
+            items = self._appended(raw, job, document, changes)
+        if not items and job.history is None:
             job.history = self._before(raw, job, position, earlier)
-        if job.history is None:
-            return self._by_themselves(raw, job, position, document, changes)
+        if not items and job.history is None:
+            items = self._by_themselves(raw, job, position, document, changes)
+        elif not items:
+            items = self._followed(raw, job, changes)
+        job.remember_delivered(items)
+        return items
+
+    def _followed(self, raw: Raw, job: KnownJob, changes: Sequence[Change]) -> Items:
+        """Return the elements that the event adds to a history that is known."""
+        assert job.history is not None
         job.history.apply(changes)
         job.size = job.history.size(self._current)
         items, sequence = job.history.deliver(job.job_id, raw[DOCUMENT_KEY])
@@ -157,14 +167,14 @@ class HistoryChanges:
     ) -> Items:
         """Return the elements that the event or the document contains whole."""
         job.size = None
-        elements = list(_elements_of(changes))
+        # An identity alone belongs to an element that was delivered before it had one.
+        elements = [
+            (element, whole)
+            for element, whole in _elements_of(changes)
+            if element.keys() - {TRANS_ID} and not _was_delivered(element, job)
+        ]
+        self._note_repeats(raw, changes, elements)
         image, found = self._found(raw[DOCUMENT_KEY], position, document, elements)
-        if any(change.place is None and ELEMENTS in change.raw for change in changes):
-            self._notes.add(
-                "a history was rewritten, and MongoDB no longer has it as it was before: all its "
-                "transitions are sent; consumers recognise repeats by trans_id",
-                f"document _id {escaped(str(raw[DOCUMENT_KEY])):.100}",
-            )
         if job.sequence is None:
             known = image is not None and found.count(None) < len(found)
             if image is not None and known and not raw.keys() & {JOB_ID, CHANGED_ID}:
@@ -174,8 +184,6 @@ class HistoryChanges:
         previous = BEFORE_FIRST if job.sequence is None else job.sequence
         items: list[Transition | Poison] = []
         for (element, whole), place in zip(elements, found, strict=True):
-            if element.keys() <= {TRANS_ID}:
-                continue  # an identity for an element that was delivered
             if image is not None and place is not None:
                 item = image.item(place, job.job_id)
             elif whole:
@@ -187,6 +195,16 @@ class HistoryChanges:
         if items and isinstance(job.job_id, str):
             job.sequence = previous
         return items
+
+    def _note_repeats(
+        self, raw: Raw, changes: Sequence[Change], elements: Sequence[tuple[Element, bool]]
+    ) -> None:
+        if elements and any(change.place is None and ELEMENTS in change.raw for change in changes):
+            self._notes.add(
+                "a history was rewritten, and MongoDB no longer has it as it was before: all its "
+                "transitions of unknown age are sent; consumers recognise repeats by trans_id",
+                f"document _id {escaped(str(raw[DOCUMENT_KEY])):.100}",
+            )
 
     def _found(
         self,
@@ -216,6 +234,15 @@ class HistoryChanges:
         if document is None:
             document = self._lookup.current([key], position.token).get(cache_key(key))
         return None if document is None else DocumentHistory(self._documents, document)
+
+
+def _was_delivered(element: Element, job: KnownJob) -> bool:
+    """Whether the stream delivered this element with its identity, state and time."""
+    trans_id, state, time = (element.get(name) for name in (TRANS_ID, STATE, TIME))
+    if not (trans_id and isinstance(time, datetime)):
+        return False
+    fields = (trans_id, state, time_text(time))
+    return any((item.trans_id, item.state, item.time) == fields for item in job.delivered)
 
 
 def _places(

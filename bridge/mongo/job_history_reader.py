@@ -27,6 +27,7 @@ from bridge.mongo.job_documents import (
     utc_datetime,
 )
 from bridge.mongo.query_plans import lacks_index
+from bridge.mongo.raw_text import escaped
 
 _BATCH_SIZE = 500
 _IDS_PER_QUERY = 500
@@ -108,6 +109,22 @@ class JobHistoryReader:
             )
         except PyMongoError:
             return None
+
+    def shared_ids(self, max_ids: int) -> list[str]:
+        """Return some job ids that several documents have; empty also if that takes too long."""
+        field = self._profile.id_field
+        if field == "_id":
+            return []
+        stages: list[Document] = [
+            {"$group": {"_id": f"${field}", "documents": {"$sum": 1}}},
+            {"$match": {"_id": {"$type": "string"}, "documents": {"$gt": 1}}},
+            {"$limit": max_ids},
+        ]
+        try:
+            shared = self._collection.aggregate(stages, maxTimeMS=_COUNT_MS).to_list()
+        except PyMongoError:
+            return []
+        return [escaped(document["_id"])[:100] for document in shared]
 
     def missing_index(self) -> str:
         """Return MongoDB's name of the index that reading by time lacks; empty if it exists."""

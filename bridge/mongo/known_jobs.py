@@ -1,16 +1,19 @@
 """The jobs of the latest events: an update event contains neither job id nor earlier elements."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from datetime import datetime
 from typing import Any
 
 from bson.objectid import ObjectId
 
+from bridge.model.transition import Poison, Transition
 from bridge.mongo import raw_text
 from bridge.mongo.followed_history import FollowedHistory
 
 #: Far more jobs than run at once. The limit keeps memory constant however many jobs follow.
 MAX_JOBS = 10_000
+#: The identities kept for a job whose history is rewritten again and again.
+_MAX_DELIVERED = 1000
 
 
 class KnownJob:
@@ -21,21 +24,29 @@ class KnownJob:
         sequence: the sequence of the latest transition that was delivered; None until the stream
             has delivered one, or if the job id cannot be sent.
         size: the length of the current array, null elements included; None if it is not known.
+        delivered: the transitions that the stream has delivered.
         history: None if the history only grew at its end, because an event then contains all that
             is needed.
         since: the resume token of the event that gave the document this id; empty if it is older.
         states: the latest states, for a profile without history.
     """
 
-    __slots__ = ("history", "job_id", "sequence", "since", "size", "states")
+    __slots__ = ("delivered", "history", "job_id", "sequence", "since", "size", "states")
 
     def __init__(self, job_id: Any, sequence: int | None = None) -> None:
         self.job_id = job_id
         self.sequence = sequence
         self.since = ""
         self.size: int | None = None
+        self.delivered: list[Transition | Poison] = []
         self.history: FollowedHistory | None = None
         self.states: StatesAtTime | None = None
+
+    def remember_delivered(self, items: Iterable[Transition | Poison]) -> None:
+        """Add the identities of these transitions; forgets all if there are too many."""
+        if len(self.delivered) > _MAX_DELIVERED:
+            self.delivered = []
+        self.delivered += items
 
 
 class StatesAtTime:

@@ -27,7 +27,13 @@ def shaping_stages(profile: Profile) -> list[Stage]:
         fields.DOCUMENT_KEY: "$documentKey._id",
         # In a collection sharded on the job id, the document key of an update contains it too.
         fields.JOB_ID: {"$ifNull": [f"$fullDocument.{job_id}", f"$documentKey.{job_id}"]},
-        fields.CHANGED_ID: f"{_UPDATED_FIELDS}.{job_id}",
+        fields.CHANGED_ID: {
+            "$cond": [
+                {"$in": [job_id, {"$ifNull": ["$updateDescription.removedFields", []]}]},
+                None,
+                f"{_UPDATED_FIELDS}.{job_id}",
+            ]
+        },
     }
     if profile.transitions_field is None:
         return [

@@ -126,3 +126,15 @@ def test_start_from_is_ignored_after_the_first_start(
         check.code == 0 and "start.from = history is not used: there is a checkpoint" in check.out
     )
     assert "start.from = history is not used: there is a checkpoint already" in log
+
+
+def test_check_names_job_ids_of_several_documents(settings: GivenSettings, jobs: JobWriter) -> None:
+    jobs.add(id="alone")
+    for _ in range(2):
+        jobs.add(id="shared")
+
+    ended = run_command("check", settings=settings)
+
+    warnings = [line for line in ended.out.splitlines() if line.startswith("warning")]
+    assert ended.code == 0
+    assert ["(shared)" in line for line in warnings if "several documents" in line] == [True]

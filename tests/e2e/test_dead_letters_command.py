@@ -176,8 +176,8 @@ def test_letters_of_recovered_jobs_are_sent(
     for job_id, minute in ((recovered, 1), (old, 3)):
         sequence = sequence_at(minute)
         assert numbers[job_id] == b"%d" % sequence
-        made = made_trans_id(job_id, sent[job_id]["time"], "error", sequence)
-        assert sent[job_id]["trans_id"] == made
+        time = sent[job_id]["time"]
+        assert sent[job_id]["trans_id"] == made_trans_id(job_id, time, "error", sequence)
 
 
 def write_letter(kafka: Kafka, topic: str, fields: dict[str, str], number: int) -> None:

@@ -94,3 +94,19 @@ def test_a_forgotten_moment_is_a_dead_letter(jobs: SourceUnderTest) -> None:
         f"document _id {first['_id']}"
     ]
     assert [(item.state, item.trans_id) for item in current.items] == [("y", "y")]
+
+
+def test_an_entry_edited_long_ago_is_sent(jobs: SourceUnderTest) -> None:
+    """Its identity was delivered by the same stream, but not its new state."""
+    start = jobs.end_position()
+    job_id = jobs.add()
+    (first,) = jobs.collection.find_one({"id": job_id})["transition_times"]  # type: ignore[index]
+    jobs.update(job_id, {"$set": {"transition_times.0": {**first, "state": "edited"}}})
+    archive = [{**first, "state": "edited again"}]
+    jobs.update(job_id, {"$set": {"trans_history": archive, "transition_times": []}})
+    with no_snapshots(jobs):
+        wait_until_too_old(jobs, jobs.end_position().cluster_time.previous())
+        with jobs.reading(start) as reader:
+            items = reader.read_transitions(3)
+
+    assert [item.state for item in items] == ["created", "edited", "edited again"]

@@ -96,7 +96,7 @@ def test_an_almost_oversized_document_is_read_without_inputs(jobs: SourceUnderTe
     assert found == jobs.history(job_id)
 
 
-def test_a_recovery_dead_letters_unreadable_histories(jobs: SourceUnderTest) -> None:
+def test_a_history_not_in_an_array_is_dead(jobs: SourceUnderTest) -> None:
     """As the stream does; a recovery would otherwise pass the job in silence."""
     archived = transition("created")
     jobs.add(id="a", transition_times={"0": archived})
