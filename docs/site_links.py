@@ -23,6 +23,7 @@ OUTSIDE = {
     "config/job-bridge.example.toml": "config/job-bridge.example.toml",
     "config/kafka-acls.sh": "config/kafka-acls.sh",
     "config/mongodb-role.js": "config/mongodb-role.js",
+    "config/pipeline-jobs.example.toml": "config/pipeline-jobs.example.toml",
 }
 #: Pictures that pages show; they have the same path in the site.
 PICTURES = ("benchmarks/results/*.svg",)

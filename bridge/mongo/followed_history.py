@@ -55,14 +55,19 @@ class HistoryFields:
         }
 
     def changes(self, raw: Raw) -> list[Change]:
-        """Return the changes of an event in their order; raises :class:`NotAnArray`."""
+        """Return an event's changes, those of the archive first; raises :class:`NotAnArray`."""
         if WHOLE_HISTORY in raw or WHOLE_ARCHIVE in raw:
             wholes = {self._archive: WHOLE_ARCHIVE, self._current: WHOLE_HISTORY}
             return [
                 Change(array, None, "", {ELEMENTS: whole_array(raw, wholes[array])})
                 for array in self.arrays
             ]
-        return [self._change(change) for change in raw.get(CHANGES, ())]
+        changes = [self._change(change) for change in raw.get(CHANGES, ())]
+        # The archive comes first, and equal ones keep their order.
+        return sorted(changes, key=self._archive_first) if len(changes) > 1 else changes
+
+    def _archive_first(self, change: Change) -> bool:
+        return change.array != self._archive
 
     def _change(self, raw: Raw) -> Change:
         array, dot, rest = raw[PATH].partition(".")
