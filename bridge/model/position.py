@@ -4,7 +4,7 @@ from datetime import datetime, timezone
 from typing import NamedTuple
 
 #: The hexadecimal digits of a token up to the cluster time: its type 82, then 8 bytes.
-_TIME_DIGITS = 18
+TIME_DIGITS = 18
 
 
 class ClusterTime(NamedTuple):
@@ -45,7 +45,7 @@ class Position(NamedTuple):
     @property
     def token(self) -> str:
         """The whole token; empty if the position is a cluster time."""
-        return self.key if len(self.key) > _TIME_DIGITS else ""
+        return self.key if len(self.key) > TIME_DIGITS else ""
 
     @property
     def cluster_time(self) -> ClusterTime:
@@ -60,7 +60,7 @@ class Position(NamedTuple):
 
 def cluster_time_of(token: str) -> ClusterTime:
     """Return the cluster time in a token's ``_data``; raises ``ValueError`` for other text."""
-    if len(token) <= _TIME_DIGITS or token[:2].lower() != "82":
+    if len(token) <= TIME_DIGITS or token[:2].lower() != "82":
         raise ValueError(
             "not a resume token: a token starts with 82 and 16 hexadecimal digits of cluster time, "
             "and more digits follow"

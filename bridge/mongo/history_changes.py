@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from bridge.logs import BatchNotes
-from bridge.model.position import Position
+from bridge.model.position import TIME_DIGITS, Position
 from bridge.model.profile import Profile
 from bridge.model.transition import BEFORE_FIRST, Poison, Transition
 from bridge.mongo.client import Document
@@ -40,8 +40,6 @@ from bridge.mongo.raw_text import escaped
 
 #: Elements remembered for each job; a job with more is read again.
 _MAX_REMEMBERED = 1000
-#: The hexadecimal digits of a token that contain its cluster time.
-_TIME_DIGITS = 18
 
 _DELETED = MissingJobId("the job was deleted before its id could be looked up")
 _OTHER = MissingJobId("the document of this job no longer contains the transition")
@@ -237,12 +235,19 @@ class HistoryChanges:
 
 
 def _was_delivered(element: Element, job: KnownJob) -> bool:
-    """Whether the stream delivered this element with its identity, state and time."""
-    trans_id, state, time = (element.get(name) for name in (TRANS_ID, STATE, TIME))
-    if not (trans_id and isinstance(time, datetime)):
+    """Whether the stream delivered this element with its identity, and its state and time if known.
+
+    The event does not contain a state or a time that equals that of the element replaced.
+    """
+    if not element.get(TRANS_ID):
         return False
-    fields = (trans_id, state, time_text(time))
-    return any((item.trans_id, item.state, item.time) == fields for item in job.delivered)
+    given = {name: element[name] for name in FIELDS if name in element}
+    if isinstance(given.get(TIME), datetime):
+        given[TIME] = time_text(given[TIME])
+    return any(
+        given.items() <= {TRANS_ID: item.trans_id, STATE: item.state, TIME: item.time}.items()
+        for item in job.delivered
+    )
 
 
 def _places(
@@ -255,20 +260,20 @@ def last_commit(events: list[Raw]) -> list[Raw]:
     """Return the last events, as far as they have the same cluster time."""
     if not events:
         return []
-    time = events[-1][TOKEN]["_data"][:_TIME_DIGITS]
+    time = events[-1][TOKEN]["_data"][:TIME_DIGITS]
     return events[_start_of(time, events) :]
 
 
 def _same_commit(raw: Raw, earlier: Sequence[Raw]) -> Iterator[Raw]:
     """Return the earlier events of the same transaction and document, in their order."""
-    time, key = raw[TOKEN]["_data"][:_TIME_DIGITS], cache_key(raw[DOCUMENT_KEY])
+    time, key = raw[TOKEN]["_data"][:TIME_DIGITS], cache_key(raw[DOCUMENT_KEY])
     same = earlier[_start_of(time, earlier) :]
     return (event for event in same if cache_key(event.get(DOCUMENT_KEY)) == key)
 
 
 def _start_of(time: str, events: Sequence[Raw]) -> int:
     first = len(events)
-    while first and events[first - 1][TOKEN]["_data"][:_TIME_DIGITS] == time:
+    while first and events[first - 1][TOKEN]["_data"][:TIME_DIGITS] == time:
         first -= 1
     return first
 

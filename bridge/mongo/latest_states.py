@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from bridge.model.position import Position
+from bridge.model.position import TIME_DIGITS, Position
 from bridge.model.profile import Profile
 from bridge.model.transition import Poison, Transition
 from bridge.mongo.client import Document
@@ -24,9 +24,6 @@ from bridge.mongo.job_documents import JobDocuments
 from bridge.mongo.job_ids import MissingJobId
 from bridge.mongo.job_lookup import JobLookup
 from bridge.mongo.known_jobs import KnownJob, StatesAtTime, cache_key
-
-#: The hexadecimal digits of a token that contain its cluster time.
-_TIME_DIGITS = 18
 
 _DELETED = MissingJobId("the job was deleted before its id could be looked up")
 
@@ -102,14 +99,14 @@ class LatestStates:
 def only_visible(raws: Sequence[Raw]) -> Sequence[Raw]:
     """Remove the states of a job that its transaction changed again: nobody could see them."""
     last = {
-        (raw[TOKEN]["_data"][:_TIME_DIGITS], cache_key(raw.get(DOCUMENT_KEY))): n
+        (raw[TOKEN]["_data"][:TIME_DIGITS], cache_key(raw.get(DOCUMENT_KEY))): n
         for n, raw in enumerate(raws)
         if STATE in raw
     }
     return [
         raw
         if STATE not in raw
-        or last[raw[TOKEN]["_data"][:_TIME_DIGITS], cache_key(raw.get(DOCUMENT_KEY))] == n
+        or last[raw[TOKEN]["_data"][:TIME_DIGITS], cache_key(raw.get(DOCUMENT_KEY))] == n
         else {name: value for name, value in raw.items() if name != STATE}
         for n, raw in enumerate(raws)
     ]

@@ -23,7 +23,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
-from bridge.model.position import Position
+from bridge.model.position import TIME_DIGITS, Position
 from bridge.model.transition import Event
 from bridge.mongo.change_stream_cursor import (
     BATCH_SIZE,
@@ -45,8 +45,6 @@ TRIES = 3
 _AWAIT_MS = 100
 #: How long the stages may scan for the failure of an event; far longer than they need.
 _SCAN_SECONDS = 60.0
-#: The digits of a token up to its cluster time.
-_TIME_DIGITS = 18
 #: Stages that fail on the content of no event.
 _BARE: Sequence[Document] = (
     {
@@ -124,7 +122,7 @@ class EventSearch:
     def _fails(self, after: Position, last_token: str, *, code: int | None) -> bool:
         """Return whether the stages fail on an event after ``after``, up to ``last_token``."""
         up_to = {"$match": {"_id._data": {"$lte": last_token}}}
-        last_time = last_token[:_TIME_DIGITS]
+        last_time = last_token[:TIME_DIGITS]
         deadline = time.monotonic() + _SCAN_SECONDS
         with closing(ChangeStreamCursor(self._collection)) as cursor:
             try:
@@ -133,7 +131,7 @@ class EventSearch:
                     events, token, _ = parse_reply(cursor.more(1, BATCH_SIZE))
                     # The token after a scan contains a cluster time only: at the end of the oplog
                     # it is that of the last event, and sorts before it.
-                    if not events and token and token["_data"][:_TIME_DIGITS] >= last_time:
+                    if not events and token and token["_data"][:TIME_DIGITS] >= last_time:
                         return False
             except OperationFailure as error:
                 if error.code != code:

@@ -28,6 +28,19 @@ def test_what_the_stream_sent_is_not_repeated() -> None:
     assert [item.trans_id for item in items_of(known, restarted(2))] == ["t-2"]
 
 
+def test_a_shift_repeats_nothing_that_was_sent() -> None:
+    """The event has no state where the next element's equals that of the element it replaces."""
+    first, second = element(0, "running"), element(1, "running")
+    known = decoder_after_insert(first, second)
+    shift = updated(
+        1,
+        {"k": "transition_times", "z": 1},
+        *in_place(0, time=second["d"], trans_id=second["i"]),
+    )
+
+    assert items_of(known, shift) == []
+
+
 def test_what_it_did_not_send_is_sent() -> None:
     """No document shows which of the elements are new."""
     items = items_of(decoder(), restarted(1) | {"j": "job-0"})
