@@ -33,13 +33,14 @@ from bridge.mongo.event_fields import (
     WHOLE_HISTORY,
 )
 from bridge.mongo.followed_history import whole_array
-from bridge.mongo.history_changes import HistoryChanges, last_commit
+from bridge.mongo.history_changes import HistoryChanges
 from bridge.mongo.job_documents import JobDocuments
 from bridge.mongo.job_ids import text_of
 from bridge.mongo.job_lookup import JobLookup
 from bridge.mongo.known_jobs import KnownJob, KnownJobs, cache_key
 from bridge.mongo.latest_states import LatestStates, only_visible
 from bridge.mongo.raw_text import HANDLER, escaped
+from bridge.mongo.transactions import last_commit
 
 logger = logging.getLogger(__name__)
 

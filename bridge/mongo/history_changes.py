@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from bridge.logs import BatchNotes
-from bridge.model.position import TIME_DIGITS, Position
+from bridge.model.position import Position
 from bridge.model.profile import Profile
 from bridge.model.transition import BEFORE_FIRST, Poison, Transition
 from bridge.mongo.client import Document
@@ -27,7 +27,6 @@ from bridge.mongo.event_fields import (
     REMOVED,
     STATE,
     TIME,
-    TOKEN,
     TRANS_ID,
     VALUE,
 )
@@ -37,6 +36,7 @@ from bridge.mongo.job_ids import MissingJobId
 from bridge.mongo.job_lookup import JobLookup
 from bridge.mongo.known_jobs import KnownJob, cache_key
 from bridge.mongo.raw_text import escaped
+from bridge.mongo.transactions import same_commit
 
 #: Elements remembered for each job; a job with more is read again.
 _MAX_REMEMBERED = 1000
@@ -142,15 +142,15 @@ class HistoryChanges:
         if self._start.token and time == self._start.cluster_time:
             return None
         image = self._lookup.at(raw[DOCUMENT_KEY], time.previous())
-        same_commit = [*_same_commit(raw, earlier)]
-        if image is None or not (image.document or same_commit):
+        before_it = [*same_commit(raw, earlier)]
+        if image is None or not (image.document or before_it):
             return None
         document = image.document or {}
-        own_id = raw[OPERATION] != "update" or raw.keys() & {JOB_ID, CHANGED_ID} or same_commit
+        own_id = raw[OPERATION] != "update" or raw.keys() & {JOB_ID, CHANGED_ID} or before_it
         if job.sequence is None and not own_id:
             job.job_id = self._documents.job_id(document)
         history = FollowedHistory(self._fields.arrays, self._documents.arrays(document))
-        for event in same_commit:
+        for event in before_it:
             history.apply(self._fields.changes(event))
             history.deliver_all()
         return history
@@ -254,28 +254,6 @@ def _places(
     image: DocumentHistory | None, elements: Iterable[tuple[Element, bool]]
 ) -> list[int | None]:
     return [image.find(element) if image else None for element, _ in elements]
-
-
-def last_commit(events: list[Raw]) -> list[Raw]:
-    """Return the last events, as far as they have the same cluster time."""
-    if not events:
-        return []
-    time = events[-1][TOKEN]["_data"][:TIME_DIGITS]
-    return events[_start_of(time, events) :]
-
-
-def _same_commit(raw: Raw, earlier: Sequence[Raw]) -> Iterator[Raw]:
-    """Return the earlier events of the same transaction and document, in their order."""
-    time, key = raw[TOKEN]["_data"][:TIME_DIGITS], cache_key(raw[DOCUMENT_KEY])
-    same = earlier[_start_of(time, earlier) :]
-    return (event for event in same if cache_key(event.get(DOCUMENT_KEY)) == key)
-
-
-def _start_of(time: str, events: Sequence[Raw]) -> int:
-    first = len(events)
-    while first and events[first - 1][TOKEN]["_data"][:TIME_DIGITS] == time:
-        first -= 1
-    return first
 
 
 def _elements_of(changes: Sequence[Change]) -> Iterator[tuple[Element, bool]]:

@@ -6,6 +6,7 @@ a transition is defined once, and a transition to the state that the job already
 """
 
 import hashlib
+from os.path import commonprefix
 from typing import Any
 
 from bson import json_util
@@ -16,6 +17,8 @@ from bridge.mongo import event_fields as fields
 Stage = dict[str, Any]
 
 _UPDATED_FIELDS = "$updateDescription.updatedFields"
+_REMOVED: Stage = {"$ifNull": ["$updateDescription.removedFields", []]}
+_TRUNCATED: Stage = {"$ifNull": ["$updateDescription.truncatedArrays", []]}
 
 
 def shaping_stages(profile: Profile) -> list[Stage]:
@@ -29,7 +32,7 @@ def shaping_stages(profile: Profile) -> list[Stage]:
         fields.JOB_ID: {"$ifNull": [f"$fullDocument.{job_id}", f"$documentKey.{job_id}"]},
         fields.CHANGED_ID: {
             "$cond": [
-                {"$in": [job_id, {"$ifNull": ["$updateDescription.removedFields", []]}]},
+                {"$in": [job_id, _REMOVED]},
                 None,
                 f"{_UPDATED_FIELDS}.{job_id}",
             ]
@@ -83,34 +86,40 @@ def _changes(profile: Profile) -> Stage:
     These are new elements, the state, time or identity of an element rewritten in place, arrays
     that are truncated or set as a whole, and removed fields; not a flag such as ``notif_sent``.
     """
+    updated = _each(
+        {"$objectToArray": {"$ifNull": [_UPDATED_FIELDS, {}]}},
+        _is_below(profile, "$$e.k"),
+        {
+            "$cond": [
+                {"$eq": [{"$type": "$$e.v"}, "object"]},
+                {fields.PATH: "$$e.k", **_element(profile, "$$e.v")},
+                _value(profile),
+            ]
+        },
+    )
+    truncated = _each(
+        _TRUNCATED,
+        {"$in": ["$$e.field", list(profile.history_fields)]},
+        {fields.PATH: "$$e.field", fields.SIZE: "$$e.newSize"},
+    )
+    removed = _each(
+        _REMOVED,
+        _is_below(profile, "$$e"),
+        {fields.PATH: "$$e", fields.REMOVED: {"$literal": True}},
+    )
+    # Nearly every update neither truncates nor removes, and evaluates one of the three.
+    only_updated = {"$and": [{"$eq": [_TRUNCATED, []]}, {"$eq": [_REMOVED, []]}]}
+    return {"$cond": [only_updated, updated, {"$concatArrays": [updated, truncated, removed]}]}
+
+
+def _value(profile: Profile) -> Stage:
+    """Return a change whose value is not a document: an array, or a field of an element."""
+    elements = _elements(profile, "$$e.v")
     return {
-        "$concatArrays": [
-            _each(
-                {"$objectToArray": {"$ifNull": [_UPDATED_FIELDS, {}]}},
-                _is_below(profile, "$$e.k"),
-                {
-                    fields.PATH: "$$e.k",
-                    **_element(profile, "$$e.v"),
-                    fields.VALUE: _unless("$$e.v", "object", "array"),
-                    fields.ELEMENTS: {
-                        "$cond": [
-                            {"$isArray": "$$e.v"},
-                            _elements(profile, "$$e.v"),
-                            "$$REMOVE",
-                        ]
-                    },
-                },
-            ),
-            _each(
-                {"$ifNull": ["$updateDescription.truncatedArrays", []]},
-                {"$in": ["$$e.field", list(profile.history_fields)]},
-                {fields.PATH: "$$e.field", fields.SIZE: "$$e.newSize"},
-            ),
-            _each(
-                {"$ifNull": ["$updateDescription.removedFields", []]},
-                _is_below(profile, "$$e"),
-                {fields.PATH: "$$e", fields.REMOVED: {"$literal": True}},
-            ),
+        "$cond": [
+            {"$isArray": "$$e.v"},
+            {fields.PATH: "$$e.k", fields.ELEMENTS: elements},
+            {fields.PATH: "$$e.k", fields.VALUE: "$$e.v"},
         ]
     }
 
@@ -125,22 +134,20 @@ def _is_below(profile: Profile, path: str) -> Stage:
     """Whether a path is that of an array, an element, or a field of a transition."""
     arrays = list(profile.history_fields)
     names = (profile.transition_state, profile.transition_time, profile.transition_trans_id)
-    # Most fields are elsewhere, and this comparison excludes them faster than the others.
-    below = [{"$eq": [{"$indexOfBytes": [path, array]}, 0]} for array in arrays]
+    # Most fields are elsewhere, and this comparison excludes them faster than the others. Paths
+    # are compared by their characters.
+    prefix = commonprefix(arrays)  # noqa: RUF071
+    near = {"$eq": [{"$indexOfBytes": [path, prefix]}, 0]}
     # Names that are not UTF-8 fail in a regular expression, but not here.
     parts = {"$split": [path, "."]}
     after_index = {"$slice": [parts, 2, 9]}
     return {
         "$and": [
-            {"$or": below},
+            near,
             {"$in": [{"$arrayElemAt": [parts, 0]}, arrays]},
             {"$in": [after_index, [[], *([name] for name in names)]]},
         ]
     }
-
-
-def _unless(value: str, *types: str) -> Stage:
-    return {"$cond": [{"$in": [{"$type": value}, list(types)]}, "$$REMOVE", value]}
 
 
 def _elements(profile: Profile, array: str) -> Stage:
