@@ -76,6 +76,8 @@ _UNDECODABLE = (
     ValueError,
 )
 
+_PATHS = 100
+
 #: Makes a named tuple in half the time of its class.
 _new = tuple.__new__
 
@@ -109,6 +111,8 @@ class Decoder:
         self._notes = BatchNotes(logger)
         self._id_is_key = profile.id_field == "_id"
         self._current_array = profile.transitions_field
+        #: The paths of the first elements, which need not be made for each event.
+        self._paths = [f"{profile.transitions_field}.{index}" for index in range(_PATHS)]
         self._wall_time: Any = None
         self._committed: float | None = None
         #: The last events of the previous batch, which may belong to the next one's transaction.
@@ -124,16 +128,15 @@ class Decoder:
         jobs, documents = self._jobs_of(raws)
         if self._current_array is None:
             raws = only_visible(raws)
-        earlier = self._last
+        known = [*self._last, *raws]
         events: list[Event] = []
         for raw, job in zip(raws, jobs, strict=True):
             try:
-                event = self._event(raw, job, documents, earlier)
+                event = self._event(raw, job, documents, known)
             except _UNDECODABLE as error:
                 event = _undecodable(raw, job, error)
             events.append(event)
-            earlier.append(raw)
-        self._last = last_commit(earlier)
+        self._last = last_commit(known)
         self._notes.log()
         return events
 
@@ -182,7 +185,7 @@ class Decoder:
         raw: RawEvent,
         job: KnownJob | None,
         documents: Mapping[Hashable, Document],
-        earlier: Sequence[RawEvent],
+        known: Sequence[RawEvent],
     ) -> Event:
         token = raw[TOKEN]
         if len(token) == 1:
@@ -196,26 +199,25 @@ class Decoder:
         committed = self._committed
         if job is None:
             return Event(position, (), committed, self._skip(raw))
-        items = self._appended(raw, job) or self._others(raw, job, position, documents, earlier)
+        items = self._appended(raw, job) or self._others(raw, job, position, documents, known)
         return _new(Event, (position, items, committed, "" if items else "no_transition", STREAM))
 
     def _appended(self, raw: RawEvent, job: KnownJob) -> Items:
         """Return the only new element of a known job, as nearly every event contains."""
-        if job.sequence is None or job.history is not None:
+        size = job.size
+        if size is None or job.sequence is None or job.history is not None:
             return ()
         changes = raw.get(CHANGES, ())
         if len(changes) != 1:
             return ()
         change = changes[0]
-        array, _, index = change[PATH].partition(".")
         # An element at another index is replaced, and perhaps only a flag of it is new.
-        if job.size is None or index != str(job.size):
-            return ()
-        if array != self._current_array or STATE not in change:
+        path = self._paths[size] if size < _PATHS else f"{self._current_array}.{size}"
+        if change[PATH] != path or STATE not in change:
             return ()
         item = make_transition(job.job_id, job.sequence, change, raw[DOCUMENT_KEY])
         job.sequence = item.sequence
-        job.size += 1
+        job.size = size + 1
         job.delivered.append(item)
         return (item,)
 
@@ -225,14 +227,14 @@ class Decoder:
         job: KnownJob,
         position: Position,
         documents: Mapping[Hashable, Document],
-        earlier: Sequence[RawEvent],
+        known: Sequence[RawEvent],
     ) -> Items:
         if raw[OPERATION] == "insert" and self._current_array:
             return _inserted(raw, job)
         document = documents.get(cache_key(raw[DOCUMENT_KEY])) if job.sequence is None else None
         if self._current_array is None:
             return self._latest_states.items(raw, job, position, document)
-        return self._history_changes.items(raw, job, position, document, earlier)
+        return self._history_changes.items(raw, job, position, document, known)
 
     def _skip(self, raw: RawEvent) -> str:
         """Note an event without transitions and return the reason that metrics use."""

@@ -79,13 +79,13 @@ class HistoryChanges:
         job: KnownJob,
         position: Position,
         document: Document | None,
-        earlier: Sequence[Raw],
+        known: Sequence[Raw],
     ) -> Items:
         """Return the transitions of an event.
 
         Args:
             document: the job's current document, if it was looked up.
-            earlier: the events before it; the last of them may belong to its transaction.
+            known: the events of its batch and those before; some may belong to its transaction.
         """
         changes = self._fields.changes(raw)
         if not changes:
@@ -94,7 +94,7 @@ class HistoryChanges:
         if job.sequence is None:
             items = self._appended(raw, job, document, changes)
         if not items and job.history is None:
-            job.history = self._before(raw, job, position, earlier)
+            job.history = self._before(raw, job, position, known)
         if not items and job.history is None:
             items = self._by_themselves(raw, job, position, document, changes)
         elif not items:
@@ -135,14 +135,14 @@ class HistoryChanges:
         return (item,)
 
     def _before(
-        self, raw: Raw, job: KnownJob, position: Position, earlier: Sequence[Raw]
+        self, raw: Raw, job: KnownJob, position: Position, known: Sequence[Raw]
     ) -> FollowedHistory | None:
         """Return the job's history before the event; None if it is not known."""
         time = position.cluster_time
         if self._start.token and time == self._start.cluster_time:
             return None
         image = self._lookup.at(raw[DOCUMENT_KEY], time.previous())
-        before_it = [*same_commit(raw, earlier)]
+        before_it = [*same_commit(raw, known)]
         if image is None or not (image.document or before_it):
             return None
         document = image.document or {}

@@ -18,11 +18,19 @@ def last_commit(events: list[Raw]) -> list[Raw]:
     return events[_start_of(time, events) :]
 
 
-def same_commit(raw: Raw, earlier: Sequence[Raw]) -> Iterator[Raw]:
-    """Return the earlier events of the same transaction and document, in their order."""
+def same_commit(raw: Raw, known: Sequence[Raw]) -> Iterator[Raw]:
+    """Return the events before ``raw`` of the same transaction and document, in their order.
+
+    Args:
+        known: events in stream order, among them ``raw``.
+    """
     time, key = raw[TOKEN]["_data"][:TIME_DIGITS], cache_key(raw[DOCUMENT_KEY])
-    same = earlier[_start_of(time, earlier) :]
-    return (event for event in same if cache_key(event.get(DOCUMENT_KEY)) == key)
+    for event in known:
+        if event is raw:
+            return
+        same_time = event[TOKEN]["_data"][:TIME_DIGITS] == time
+        if same_time and cache_key(event.get(DOCUMENT_KEY)) == key:
+            yield event
 
 
 def _start_of(time: str, events: Sequence[Raw]) -> int:
