@@ -17,8 +17,8 @@ from bridge.mongo import event_fields as fields
 Stage = dict[str, Any]
 
 _UPDATED_FIELDS = "$updateDescription.updatedFields"
-_REMOVED: Stage = {"$ifNull": ["$updateDescription.removedFields", []]}
-_TRUNCATED: Stage = {"$ifNull": ["$updateDescription.truncatedArrays", []]}
+_REMOVED = "$updateDescription.removedFields"
+_TRUNCATED = "$updateDescription.truncatedArrays"
 
 
 def shaping_stages(profile: Profile) -> list[Stage]:
@@ -32,7 +32,7 @@ def shaping_stages(profile: Profile) -> list[Stage]:
         fields.JOB_ID: {"$ifNull": [f"$fullDocument.{job_id}", f"$documentKey.{job_id}"]},
         fields.CHANGED_ID: {
             "$cond": [
-                {"$in": [job_id, _REMOVED]},
+                {"$in": [job_id, _or_empty(_REMOVED)]},
                 None,
                 f"{_UPDATED_FIELDS}.{job_id}",
             ]
@@ -98,17 +98,19 @@ def _changes(profile: Profile) -> Stage:
         },
     )
     truncated = _each(
-        _TRUNCATED,
+        _or_empty(_TRUNCATED),
         {"$in": ["$$e.field", list(profile.history_fields)]},
         {fields.PATH: "$$e.field", fields.SIZE: "$$e.newSize"},
     )
     removed = _each(
-        _REMOVED,
+        _or_empty(_REMOVED),
         _is_below(profile, "$$e"),
         {fields.PATH: "$$e", fields.REMOVED: {"$literal": True}},
     )
     # Nearly every update neither truncates nor removes, and evaluates one of the three.
-    only_updated = {"$and": [{"$eq": [_TRUNCATED, []]}, {"$eq": [_REMOVED, []]}]}
+    only_updated = {
+        "$and": [{"$eq": [_or_empty(array), []]} for array in (_TRUNCATED, _REMOVED)],
+    }
     return {"$cond": [only_updated, updated, {"$concatArrays": [updated, truncated, removed]}]}
 
 
@@ -122,6 +124,10 @@ def _value(profile: Profile) -> Stage:
             {fields.PATH: "$$e.k", fields.VALUE: "$$e.v"},
         ]
     }
+
+
+def _or_empty(array: str) -> Stage:
+    return {"$ifNull": [array, []]}
 
 
 def _each(array: Stage, condition: Stage, result: Stage) -> Stage:
