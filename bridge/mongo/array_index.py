@@ -1,7 +1,7 @@
 """The array index in the path of a change, which any text may replace."""
 
 #: An array in a document of 16 MB has fewer than ten million elements.
-MAX_DIGITS = 8
+_MAX_DIGITS = 8
 
 
 class NotAnArray(ValueError):
@@ -13,6 +13,6 @@ def parse_index(text: str) -> int:
 
     ``int()`` alone accepts digits of other scripts and fails on thousands of them.
     """
-    if len(text) <= MAX_DIGITS and text.isascii() and text.isdigit():
+    if len(text) <= _MAX_DIGITS and text.isascii() and text.isdigit():
         return int(text)
     raise NotAnArray(f"its history is not an array, but has the key {text!r:.40}")

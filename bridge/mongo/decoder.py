@@ -39,7 +39,7 @@ from bridge.mongo.job_ids import text_of
 from bridge.mongo.job_lookup import JobLookup
 from bridge.mongo.known_jobs import KnownJob, KnownJobs, cache_key
 from bridge.mongo.latest_states import LatestStates, only_visible
-from bridge.mongo.raw_text import HANDLER, escaped
+from bridge.mongo.raw_text import HANDLER, text_of_id
 from bridge.mongo.transactions import last_commit
 
 logger = logging.getLogger(__name__)
@@ -76,6 +76,7 @@ _UNDECODABLE = (
     ValueError,
 )
 
+#: The number of paths that are made in advance.
 _PATHS = 100
 
 #: Makes a named tuple in half the time of its class.
@@ -284,4 +285,4 @@ def document_of(raw: RawEvent) -> str:
     """Name the document of an event."""
     if DOCUMENT_KEY not in raw:
         return "_id unknown"
-    return f"document _id {escaped(str(raw[DOCUMENT_KEY])):.100}"
+    return f"document _id {text_of_id(raw[DOCUMENT_KEY])}"

@@ -5,10 +5,8 @@ from typing import Any
 from bridge.model.transition import BEFORE_FIRST, Poison, Transition
 from bridge.mongo.client import Document
 from bridge.mongo.elements import Element, make_transition, transitions_of
-from bridge.mongo.event_fields import STATE, TIME, TRANS_ID
+from bridge.mongo.event_fields import ELEMENT, STATE, TIME, TRANS_ID
 from bridge.mongo.job_documents import JobDocuments
-
-FIELDS = (STATE, TIME, TRANS_ID)
 
 
 class DocumentHistory:
@@ -23,10 +21,10 @@ class DocumentHistory:
     def find(self, element: Element) -> int | None:
         """Return the place of the same transition; None if the document does not contain it.
 
-        A transition is the same by its identity, or by its state and time, as far as the element
-        contains them; it may not differ in any field.
+        The element must contain the identity, or state and time. All fields that it contains must
+        be equal.
         """
-        names = [name for name in FIELDS if name in element]
+        names = [name for name in ELEMENT if name in element]
         if TRANS_ID not in names and not {STATE, TIME} <= set(names):
             return None
         return next(

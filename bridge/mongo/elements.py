@@ -11,7 +11,7 @@ from typing import Any
 from bridge.model.transition import BEFORE_FIRST, Poison, Transition, made_trans_id
 from bridge.mongo.event_fields import STATE, TIME, TRANS_ID
 from bridge.mongo.job_ids import MissingJobId
-from bridge.mongo.raw_text import escaped, is_utf8
+from bridge.mongo.raw_text import escaped, is_utf8, text_of_id
 
 #: An element as events contain it: its state, time and identity by the names of event_fields.py.
 Element = dict[str, Any]
@@ -69,7 +69,9 @@ def transitions_of(
     return items
 
 
-def make_latest(job_id: Any, element: Element, document_id: Any, nth: int = 0) -> Any:
+def make_latest(
+    job_id: Any, element: Element, document_id: Any, nth: int = 0
+) -> Transition | Poison:
     """Make the transition to a job's latest state, for a profile without history.
 
     Args:
@@ -91,9 +93,9 @@ def make_latest(job_id: Any, element: Element, document_id: Any, nth: int = 0) -
 def make_poison(
     reason: str, job_id: Any, element: Element, document_id: Any, sequence: int | None = None
 ) -> Poison:
-    """Make a :class:`Poison` of an element as far as its fields are known."""
+    """Make a :class:`Poison` of the known fields of an element."""
     return Poison(
-        f"{reason}; document _id {escaped(str(document_id)):.100}",
+        f"{reason}; document _id {text_of_id(document_id)}",
         _text(job_id),
         _text(element.get(STATE)),
         _text(element.get(TIME)),

@@ -33,6 +33,8 @@ STATE: Final = "s"
 TIME: Final = "d"
 #: The ``trans_id`` of an element.
 TRANS_ID: Final = "i"
+#: All fields of an element.
+ELEMENT: Final = (STATE, TIME, TRANS_ID)
 #: The path of a change in the document: ``transition_times``, ``transition_times.3`` or
 #: ``transition_times.3.state``.
 PATH: Final = "k"

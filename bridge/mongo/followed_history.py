@@ -9,6 +9,7 @@ from bridge.mongo.array_index import NotAnArray, parse_index
 from bridge.mongo.elements import Element, key_of, transitions_of, unidentified
 from bridge.mongo.event_fields import (
     CHANGES,
+    ELEMENT,
     ELEMENTS,
     PATH,
     REMOVED,
@@ -95,8 +96,9 @@ class FollowedHistory:
         self._removed: set[Hashable] = set()
         self.deliver_all()
 
-    def __len__(self) -> int:
-        """Return how many elements are remembered."""
+    @property
+    def remembered(self) -> int:
+        """How many elements are remembered."""
         return len(self._delivered)
 
     def size(self, array: str | None) -> int:
@@ -166,7 +168,7 @@ def whole_array(raw: Raw, name: str) -> Sequence[Element | None]:
 
 def element_of(change: Raw) -> Element:
     """Return the fields of a new element."""
-    return {name: change[name] for name in (STATE, TIME, TRANS_ID) if name in change}
+    return {name: change[name] for name in ELEMENT if name in change}
 
 
 def _change_array(elements: list[Element | None], change: Raw) -> None:

@@ -16,11 +16,12 @@ from bridge.model.position import Position
 from bridge.model.profile import Profile
 from bridge.model.transition import BEFORE_FIRST, Poison, Transition
 from bridge.mongo.client import Document
-from bridge.mongo.document_history import FIELDS, DocumentHistory
+from bridge.mongo.document_history import DocumentHistory
 from bridge.mongo.elements import Element, make_poison, make_transition, time_text
 from bridge.mongo.event_fields import (
     CHANGED_ID,
     DOCUMENT_KEY,
+    ELEMENT,
     ELEMENTS,
     JOB_ID,
     OPERATION,
@@ -32,16 +33,15 @@ from bridge.mongo.event_fields import (
 )
 from bridge.mongo.followed_history import Change, FollowedHistory, HistoryFields, element_of
 from bridge.mongo.job_documents import JobDocuments
-from bridge.mongo.job_ids import MissingJobId
+from bridge.mongo.job_ids import DELETED, MissingJobId
 from bridge.mongo.job_lookup import JobLookup
 from bridge.mongo.known_jobs import KnownJob, cache_key
-from bridge.mongo.raw_text import escaped
+from bridge.mongo.raw_text import text_of_id
 from bridge.mongo.transactions import same_commit
 
 #: Elements remembered for each job; a job with more is read again.
 _MAX_REMEMBERED = 1000
 
-_DELETED = MissingJobId("the job was deleted before its id could be looked up")
 _OTHER = MissingJobId("the document of this job no longer contains the transition")
 
 Raw = dict[str, Any]
@@ -93,25 +93,26 @@ class HistoryChanges:
         items: Items = ()
         if job.sequence is None:
             items = self._appended(raw, job, document, changes)
-        if not items and job.history is None:
-            job.history = self._before(raw, job, position, known)
-        if not items and job.history is None:
-            items = self._by_themselves(raw, job, position, document, changes)
-        elif not items:
-            items = self._followed(raw, job, changes)
+        if not items:
+            history = job.history or self._before(raw, job, position, known)
+            if history is None:
+                items = self._by_themselves(raw, job, position, document, changes)
+            else:
+                items = self._followed(raw, job, history, changes)
         job.remember_delivered(items)
         return items
 
-    def _followed(self, raw: Raw, job: KnownJob, changes: Sequence[Change]) -> Items:
+    def _followed(
+        self, raw: Raw, job: KnownJob, history: FollowedHistory, changes: Sequence[Change]
+    ) -> Items:
         """Return the elements that the event adds to a history that is known."""
-        assert job.history is not None
-        job.history.apply(changes)
-        job.size = job.history.size(self._current)
-        items, sequence = job.history.deliver(job.job_id, raw[DOCUMENT_KEY])
+        history.apply(changes)
+        job.size = history.size(self._current)
+        items, sequence = history.deliver(job.job_id, raw[DOCUMENT_KEY])
         if isinstance(job.job_id, str):
             job.sequence = sequence
-        if len(job.history) > _MAX_REMEMBERED or job.sequence is None:
-            job.history = None
+        too_long = history.remembered > _MAX_REMEMBERED
+        job.history = None if too_long or job.sequence is None else history
         return items
 
     def _appended(
@@ -178,7 +179,7 @@ class HistoryChanges:
             if image is not None and known and not raw.keys() & {JOB_ID, CHANGED_ID}:
                 job.job_id = image.job_id
             elif not isinstance(job.job_id, str):
-                job.job_id = _OTHER if image else _DELETED
+                job.job_id = _OTHER if image else DELETED
         previous = BEFORE_FIRST if job.sequence is None else job.sequence
         items: list[Transition | Poison] = []
         for (element, whole), place in zip(elements, found, strict=True):
@@ -201,7 +202,7 @@ class HistoryChanges:
             self._notes.add(
                 "a history was rewritten, and MongoDB no longer has it as it was before: all its "
                 "transitions of unknown age are sent; consumers recognise repeats by trans_id",
-                f"document _id {escaped(str(raw[DOCUMENT_KEY])):.100}",
+                f"document _id {text_of_id(raw[DOCUMENT_KEY])}",
             )
 
     def _found(
@@ -241,7 +242,7 @@ def _was_delivered(element: Element, job: KnownJob) -> bool:
     """
     if not element.get(TRANS_ID):
         return False
-    given = {name: element[name] for name in FIELDS if name in element}
+    given = {name: element[name] for name in ELEMENT if name in element}
     if isinstance(given.get(TIME), datetime):
         given[TIME] = time_text(given[TIME])
     return any(
@@ -265,11 +266,11 @@ def _elements_of(changes: Sequence[Change]) -> Iterator[tuple[Element, bool]]:
             yield from ((element, True) for element in whole if element is not None)
         elif not change.name and VALUE not in change.raw:
             yield element_of(change.raw), True
-        elif change.name in FIELDS and REMOVED not in change.raw:
+        elif change.name in ELEMENT and REMOVED not in change.raw:
             element = partial.setdefault((change.array, change.place), {})
             element[change.name] = change.raw.get(VALUE)
     for element in partial.values():
-        yield element, element.keys() >= {*FIELDS}
+        yield element, element.keys() >= {*ELEMENT}
 
 
 def _unknown(job_id: Any, element: Element, document_id: Any) -> Poison:

@@ -18,7 +18,7 @@ from bridge.mongo.elements import (
 )
 from bridge.mongo.event_fields import STATE, TIME, TRANS_ID
 from bridge.mongo.job_ids import find_by_document_id, text_of
-from bridge.mongo.raw_text import escaped, is_utf8
+from bridge.mongo.raw_text import is_utf8, text_of_id
 
 #: Kinds of update times in MongoDB's sort order.
 NUMBER, DATE = "n", "t"
@@ -77,7 +77,7 @@ class JobDocuments:
             kind = DATE if isinstance(updated, datetime) else NUMBER
             cursor = recovery_cursor_of(kind, seconds)
         document_id = document.get("_id")
-        name = escaped(str(document_id))[:100]
+        name = text_of_id(document_id)
         if self._profile.transitions_field is None:
             latest = {STATE: document.get(self._profile.state_field), TIME: time or updated}
             items = [make_latest(job_id, latest, document_id)]

@@ -44,6 +44,9 @@ class MissingJobId:
         return ""
 
 
+DELETED = MissingJobId("the job was deleted before its id could be looked up")
+
+
 def text_of(document_id: Any) -> str | MissingJobId:
     """Return the job id of a document whose ``_id`` is the job id.
 

@@ -12,7 +12,7 @@ from bridge.mongo.followed_history import FollowedHistory
 
 #: Far more jobs than run at once. The limit keeps memory constant however many jobs follow.
 MAX_JOBS = 10_000
-#: The identities kept for a job whose history is rewritten again and again.
+#: The transitions kept for a job whose history is rewritten again and again.
 _MAX_DELIVERED = 1000
 
 
@@ -43,7 +43,7 @@ class KnownJob:
         self.states: StatesAtTime | None = None
 
     def remember_delivered(self, items: Iterable[Transition | Poison]) -> None:
-        """Add the identities of these transitions; forgets all if there are too many."""
+        """Add these transitions; forget the earlier ones if there are too many."""
         if len(self.delivered) > _MAX_DELIVERED:
             self.delivered = []
         self.delivered += items

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from bridge.model.position import TIME_DIGITS, Position
+from bridge.model.position import Position
 from bridge.model.profile import Profile
 from bridge.model.transition import Poison, Transition
 from bridge.mongo.client import Document
@@ -16,16 +16,14 @@ from bridge.mongo.event_fields import (
     OPERATION,
     STATE,
     TIME,
-    TOKEN,
     UPDATED,
     WALL_TIME,
 )
 from bridge.mongo.job_documents import JobDocuments
-from bridge.mongo.job_ids import MissingJobId
+from bridge.mongo.job_ids import DELETED
 from bridge.mongo.job_lookup import JobLookup
 from bridge.mongo.known_jobs import KnownJob, StatesAtTime, cache_key
-
-_DELETED = MissingJobId("the job was deleted before its id could be looked up")
+from bridge.mongo.transactions import commit_time
 
 Raw = dict[str, Any]
 Items = Sequence[Transition | Poison]
@@ -71,7 +69,7 @@ class LatestStates:
             if document is not None:
                 job.job_id = self._documents.job_id(document)
         if document is None and not isinstance(job.job_id, str):
-            job.job_id = _DELETED
+            job.job_id = DELETED
         if isinstance(job.job_id, str):
             job.sequence = 0
 
@@ -97,16 +95,12 @@ class LatestStates:
 
 
 def only_visible(raws: Sequence[Raw]) -> Sequence[Raw]:
-    """Remove the states of a job that its transaction changed again: nobody could see them."""
-    last = {
-        (raw[TOKEN]["_data"][:TIME_DIGITS], cache_key(raw.get(DOCUMENT_KEY))): n
-        for n, raw in enumerate(raws)
-        if STATE in raw
-    }
+    """Remove the states of a job that its own transaction changed again: no reader saw them."""
+    keys = [(commit_time(raw), cache_key(raw.get(DOCUMENT_KEY))) for raw in raws]
+    last = {key: raw for key, raw in zip(keys, raws, strict=True) if STATE in raw}
     return [
         raw
-        if STATE not in raw
-        or last[raw[TOKEN]["_data"][:TIME_DIGITS], cache_key(raw.get(DOCUMENT_KEY))] == n
+        if STATE not in raw or last[key] is raw
         else {name: value for name, value in raw.items() if name != STATE}
-        for n, raw in enumerate(raws)
+        for key, raw in zip(keys, raws, strict=True)
     ]

@@ -38,6 +38,11 @@ def escaped(text: str) -> str:
     )
 
 
+def text_of_id(document_id: Any) -> str:
+    """Return the ``_id`` of a document for reasons and log lines, at most 100 characters."""
+    return escaped(str(document_id))[:100]
+
+
 def query(document: Mapping[str, Any]) -> RawBSONDocument:
     """Return a query that PyMongo sends as it is; its own encoder raises for such text."""
     return RawBSONDocument(encode(document), _RAW)

@@ -10,12 +10,18 @@ from bridge.mongo.known_jobs import cache_key
 Raw = dict[str, Any]
 
 
+def commit_time(raw: Raw) -> str:
+    """Return the cluster time of an event, as the digits of its token."""
+    token: str = raw[TOKEN]["_data"]
+    return token[:TIME_DIGITS]
+
+
 def last_commit(events: list[Raw]) -> list[Raw]:
-    """Return the last events, as far as they have the same cluster time."""
-    if not events:
-        return []
-    time = events[-1][TOKEN]["_data"][:TIME_DIGITS]
-    return events[_start_of(time, events) :]
+    """Return the last events that have the same cluster time."""
+    first = len(events)
+    while first and commit_time(events[first - 1]) == commit_time(events[-1]):
+        first -= 1
+    return events[first:]
 
 
 def same_commit(raw: Raw, known: Sequence[Raw]) -> Iterator[Raw]:
@@ -24,17 +30,9 @@ def same_commit(raw: Raw, known: Sequence[Raw]) -> Iterator[Raw]:
     Args:
         known: events in stream order, among them ``raw``.
     """
-    time, key = raw[TOKEN]["_data"][:TIME_DIGITS], cache_key(raw[DOCUMENT_KEY])
+    time, key = commit_time(raw), cache_key(raw[DOCUMENT_KEY])
     for event in known:
         if event is raw:
             return
-        same_time = event[TOKEN]["_data"][:TIME_DIGITS] == time
-        if same_time and cache_key(event.get(DOCUMENT_KEY)) == key:
+        if commit_time(event) == time and cache_key(event.get(DOCUMENT_KEY)) == key:
             yield event
-
-
-def _start_of(time: str, events: Sequence[Raw]) -> int:
-    first = len(events)
-    while first and events[first - 1][TOKEN]["_data"][:TIME_DIGITS] == time:
-        first -= 1
-    return first

@@ -8,7 +8,6 @@ The server applies the stages also to the event of a resume token (MongoDB 6.0 m
 before its check of the token). So :func:`stages_after` resumes by cluster time and filters first.
 """
 
-import logging
 import time
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -36,8 +35,6 @@ from bridge.mongo.change_stream_cursor import (
 from bridge.mongo.client import Document
 from bridge.mongo.decoder import OPTIONS, dead_letter_of, position_of_token
 from bridge.mongo.event_fields import DOCUMENT_KEY, OPERATION, TOKEN, WALL_TIME
-
-logger = logging.getLogger(__name__)
 
 #: Failures in a row, without an event in between, after which the event is looked for.
 TRIES = 3
