@@ -1,4 +1,4 @@
-"""What only librdkafka does, with a real Kafka."""
+"""The behaviour of librdkafka alone, with a real Kafka."""
 
 from __future__ import annotations
 

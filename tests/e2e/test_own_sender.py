@@ -38,7 +38,7 @@ class RecoveredJob:
 
 
 def missed(job: RecoveredJob) -> list[str]:
-    """What the service's own sender has not sent, in the order of the job."""
+    """The transitions that the service's own sender has not sent, in the order of the job."""
     return [trans_id for trans_id in job.transitions if trans_id not in job.sender.messages]
 
 

@@ -54,7 +54,7 @@ def entries_of(document: Document | None, arrays: Sequence[str]) -> list[Entry]:
 
 @dataclass
 class Standing:
-    """What is known of an entry that stood.
+    """The facts about an entry that stood.
 
     Attributes:
         commits: The numbers of the commits in which it appeared.
