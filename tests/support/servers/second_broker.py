@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import KafkaError
 
-from bridge.demo.servers.process import Child, free_ports, poll
+from bridge.demo.servers.process import Child, free_ports, listening
 from tests.support.servers.jvm import JVM, LOGGING
 from tests.support.servers.kafka import Kafka
 from tests.support.servers.kafka_libraries import libraries
@@ -23,8 +23,9 @@ def second_broker(first: Kafka, folder: Path) -> Iterator[None]:
     """Run a second broker; it must hold a replica of each topic before it is left."""
     folder.mkdir()
     settings = folder / "server.properties"
+    ports = free_ports(2)
     settings.write_text(
-        "".join(f"{name}={value}\n" for name, value in _settings(first, folder).items())
+        "".join(f"{name}={value}\n" for name, value in _settings(first, folder, *ports).items())
     )
     java = ["java", *JVM, *LOGGING, "-cp", f"{libraries()}/*"]
     cluster = _properties(first.folder / "data" / "meta.properties")["cluster.id"]
@@ -40,7 +41,7 @@ def second_broker(first: Kafka, folder: Path) -> Iterator[None]:
     child = Child([*java, "kafka.Kafka", str(settings)], folder / "kafka.log")
     child.start()
     try:
-        child.await_ready(lambda: _joined(first), "the second broker", START_SECONDS)
+        child.await_ready(lambda: _joined(first, ports), "the second broker", START_SECONDS)
         yield
     finally:
         child.kill()
@@ -50,19 +51,8 @@ def create_topic(first: Kafka, name: str, partitions: int) -> None:
     """A topic on both brokers, led by the first; timestamps are those of appending."""
     assignments = {number: [1, NODE] for number in range(partitions)}
     topic = {"assignments": assignments, "configs": {"message.timestamp.type": "LogAppendTime"}}
-
-    def created() -> bool:
-        # The new broker is registered before it listens, so a client may fail to connect to it.
-        try:
-            with first.admin() as admin:
-                admin.create_topics({name: topic}, wait_for_metadata=True)
-        except TopicAlreadyExistsError:
-            return True
-        except KafkaError:
-            return False
-        return True
-
-    poll(created, f"the topic {name}", START_SECONDS)
+    with first.admin() as admin:
+        admin.create_topics({name: topic}, wait_for_metadata=True)
 
 
 def alone(first: Kafka, topics: Sequence[str]) -> bool:
@@ -88,14 +78,17 @@ def _takes_part(first: Kafka) -> bool:
     return any(broker["broker_id"] == NODE and not broker["is_fenced"] for broker in brokers)
 
 
-def _joined(first: Kafka) -> bool:
-    with suppress(KafkaError):  # the metadata may contain a broker that does not listen yet
-        return _takes_part(first)
+def _joined(first: Kafka, ports: Sequence[int]) -> bool:
+    """Whether clients learn of the second broker and can connect to it.
+
+    It is registered before it listens, so a client that learns of it too early fails to connect.
+    """
+    with suppress(KafkaError):
+        return _takes_part(first) and all(map(listening, ports))
     return False
 
 
-def _settings(first: Kafka, folder: Path) -> dict[str, str]:
-    client, internal = free_ports(2)
+def _settings(first: Kafka, folder: Path, client: int, internal: int) -> dict[str, str]:
     listeners = f"CLIENT://127.0.0.1:{client},INTERNAL://127.0.0.1:{internal}"
     own = {
         "process.roles": "broker",
