@@ -2,7 +2,7 @@
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -38,6 +38,8 @@ class KafkaSink(ABC):
         self._wake = wake
         self._latest_warning = self._make_latest_warning()
         self._topics: dict[str, Topic] = {}
+        #: The offset after the latest settled message of the topic, by partition.
+        self._offsets: dict[int, int] = {}
 
     @abstractmethod
     def __enter__(self) -> Self: ...
@@ -97,6 +99,14 @@ class KafkaSink(ABC):
             self.broken = True
             raise self._classify(failure)
         return deliveries
+
+    def offsets(self) -> Mapping[int, int]:
+        """Return the offset after the latest settled message of ``kafka.topic``, by partition.
+
+        Counted since the sink was opened: a partition is absent until ``settled`` returned a
+        delivery of it whose offset the broker reported.
+        """
+        return dict(self._offsets)
 
     def complaint(self) -> str:
         """Return the client's latest warning; empty if it has not warned recently."""

@@ -69,6 +69,9 @@ class InstantSink:
     def send(self, sendings: Sequence[Sending]) -> None:
         self._sent += [delivery for _, delivery in sendings]
 
+    def offsets(self) -> dict[int, int]:
+        return {}
+
     def settled(self) -> list[Delivery]:
         settled, self._sent = self._sent, []
         return settled
