@@ -72,6 +72,11 @@ class KafkaSink(ABC):
         known = self._topics.get(topic)
         return known.message_limit() if known else 0
 
+    @property
+    def topic_id(self) -> str:
+        """The id of ``kafka.topic`` when the sink was opened; empty if the broker has no ids."""
+        return self._topics[self._settings.kafka.topic].topic_id
+
     def send(self, sendings: Sequence[Sending]) -> None:
         """Give messages to the client, each partition's in a row.
 

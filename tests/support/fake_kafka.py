@@ -19,6 +19,7 @@ class FakeBroker:
     def __init__(self, *topics: str, max_bytes: int = 1_000_000) -> None:
         self.max_bytes = max_bytes
         self.main_topic = topics[0] if topics else ""
+        self.topic_id = f"{1:032x}"
         self.partitions: dict[str, list[list[Message]]] = {
             name: [[] for _ in range(self.PARTITIONS)] for name in topics
         }
@@ -63,6 +64,10 @@ class FakeSink:
         for message, delivery in sendings:
             partition = self._broker.partition_of(message.topic, message.key)
             self._waiting.setdefault(id(partition), deque()).append((message, delivery))
+
+    @property
+    def topic_id(self) -> str:
+        return self._broker.topic_id
 
     def offsets(self) -> dict[int, int]:
         """Of the broker's first topic, by partition."""

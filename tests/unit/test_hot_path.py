@@ -59,6 +59,7 @@ class InstantSink:
     """Acknowledges at once; its calls are not counted."""
 
     broken = False
+    topic_id = ""
 
     def __init__(self) -> None:
         self._sent: list[Delivery] = []
