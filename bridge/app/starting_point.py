@@ -87,7 +87,9 @@ class StartingPoint:
         first = identity.first(self._store.name, position, self._store.epoch, now, gap)
         at_present = start == "now"
         checkpoint = replace(
-            first, clean=at_present, unconfirmed=at_present and not self._store.cleared
+            first,
+            clean=at_present,
+            unconfirmed=at_present and not getattr(self._store, "cleared", False),
         )
         self._store.save(checkpoint)
         logger.info(

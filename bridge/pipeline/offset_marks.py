@@ -29,7 +29,7 @@ class OffsetMarks:
         self,
         sink: AcknowledgedOffsets,
         ends: TopicOffsets | None = None,
-        until: Position = Position(""),
+        until: Position | None = None,
     ) -> None:
         """Start a session.
 
@@ -41,7 +41,7 @@ class OffsetMarks:
         self._sink = sink
         known = self.confirmed or TopicOffsets(sink.topic_id, {})
         self.confirmed = known.of_topic(sink.topic_id)
-        self._mark = None if ends is None else (until, ends)
+        self._mark = None if ends is None or until is None else (until, ends)
 
     def at(self, position: Position) -> TopicOffsets | None:
         """Return the offsets that belong to the settled ``position``; None while none are known."""

@@ -79,7 +79,8 @@ class OmittingSink:
                 continue
             digest, of_key = digest_of(key, value, headers), key_digest(key)
             own = digest + _OWN
-            if own in noted or own in ledger or (digest in ledger and not (of_key in noted or of_key in ledger)):
+            was_sent = of_key in noted or of_key in ledger
+            if own in noted or own in ledger or (digest in ledger and not was_sent):
                 self._present.append(delivery)
             else:
                 absent.append(sending)

@@ -196,6 +196,10 @@ class CheckpointStore(Protocol):
     def epoch(self) -> int:
         """Grows with each change of owner; 0 before ``acquire`` succeeded."""
 
+    @property
+    def cleared(self) -> bool:
+        """Whether an operator removed the checkpoint with ``replace(None)``; until the next save."""
+
     def acquire(self) -> str:
         """Try to become the owner.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from zlib import crc32
 
 from bridge.errors import BridgeError, Retryable
-from bridge.model.message import Message
+from bridge.model.message import Message, Record
 from bridge.model.window import Delivery, Sending
 
 
@@ -35,6 +35,35 @@ class FakeBroker:
 def partition_number(key: bytes) -> int:
     """The partition of a key in every topic."""
     return crc32(key) % FakeBroker.PARTITIONS
+
+
+class FakeTailReader:
+    """See :class:`bridge.pipeline.ports.TailReader`; times are not kept, so all is read by time."""
+
+    def __init__(self, broker: FakeBroker) -> None:
+        self._broker = broker
+        self.ends: Mapping[int, int] = {}
+
+    def read_from(
+        self, topic: str, offsets: Mapping[int, int], since: float | None
+    ) -> Iterator[list[Record]]:
+        partitions = self._broker.partitions[topic]
+        for number, messages in enumerate(partitions):
+            yield self._records(number, messages, offsets.get(number, 0))
+        self.ends = {number: len(messages) for number, messages in enumerate(partitions)}
+
+    def latest(self, topic: str, count: int) -> list[Record]:
+        return [
+            record
+            for number, messages in enumerate(self._broker.partitions[topic])
+            for record in self._records(number, messages, max(0, len(messages) - count))
+        ]
+
+    def _records(self, number: int, messages: list[Message], start: int) -> list[Record]:
+        return [
+            Record(number, start + index, 0.0, message.key, message.value, message.headers)
+            for index, message in enumerate(messages[start:])
+        ]
 
 
 class FakeSink:

@@ -146,6 +146,7 @@ class SharedCheckpoint:
     clock: Clock
     lease: float = 10.0
     record: dict[str, Any] | None = None
+    cleared: bool = False
     owner: FakeStore | None = None
     epoch: int = 0
     renewed: float = 0.0
@@ -168,6 +169,10 @@ class FakeStore:
     @property
     def epoch(self) -> int:
         return self._epoch
+
+    @property
+    def cleared(self) -> bool:
+        return self._shelf.cleared
 
     def acquire(self) -> str:
         shelf = self._shelf
@@ -193,6 +198,7 @@ class FakeStore:
     def save(self, checkpoint: Checkpoint) -> None:
         self.before_save(checkpoint)
         self.renew()
+        self._shelf.cleared = False
         self._shelf.record = checkpoint.record() | {"epoch": self._epoch}
         self._shelf.saves.append(checkpoint)
 
@@ -215,6 +221,7 @@ class FakeStore:
             self.save(checkpoint)
             return
         self.renew()
+        self._shelf.cleared = True
         self._shelf.record = None
 
     def check_rights(self) -> None:

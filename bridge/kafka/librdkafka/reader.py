@@ -1,4 +1,4 @@
-"""Reads the end of a topic back with librdkafka, which starts and reads faster than kafka-python."""
+"""Reads the end of a topic back with librdkafka, which does it faster than kafka-python."""
 
 import os
 import time
@@ -127,7 +127,7 @@ class LibrdkafkaTailReader:
     def _record(self, message: Message, ended: dict[int, int]) -> list[Record]:
         """Return the record of a message; note the end of a partition. Raises its error."""
         error = message.error()
-        partition, offset = message.partition(), message.offset()
+        partition, offset = message.partition() or 0, message.offset() or 0
         if error is not None:
             if error.code() != KafkaError._PARTITION_EOF:
                 raise KafkaException(error)
