@@ -48,8 +48,8 @@ class ClosableClient:
 
 @dataclass
 class FakeDeployment:
-    streams: bool = True
-    cluster_time: ClusterTime = ClusterTime(0)
+    streams: bool
+    cluster_time: ClusterTime
 
 
 class FakeHistory:
