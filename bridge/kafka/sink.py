@@ -17,8 +17,9 @@ from bridge.settings import Settings
 class KafkaSink(ABC):
     """A producer for one session; a context manager. See :class:`bridge.pipeline.ports.Sink`.
 
-    Entering checks the topics. Leaving discards the producer: messages in its buffers are not
-    delivered later.
+    Entering checks the topics. Leaving discards the producer: messages in its buffers are given up
+    at once, and requests in flight are waited for, at most ``timeouts.ANSWER_SECONDS``. So they
+    are in the topic when the next session reads it.
 
     Args:
         settings: The settings of the bridge.

@@ -12,6 +12,8 @@ METADATA_SECONDS = 60.0
 GIVE_UP_SECONDS: float | None = None
 #: A batch of this size is sent at once.
 BATCH_BYTES = 262_144
+#: How long a sink that is left waits for the answers to the requests in flight.
+ANSWER_SECONDS = 1.0
 #: How long a client may take to close before it is abandoned.
 CLOSE_SECONDS = 5.0
 

@@ -37,6 +37,11 @@ class PartitionBatches:
         #: The future and the deliveries of each batch; only the last batch may have room.
         self._sent: deque[tuple[FutureRecordMetadata, list[Delivery]]] = deque()
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether messages were appended and not settled."""
+        return bool(self._sent)
+
     def append(self, sendings: Iterable[Sending], milliseconds: int) -> None:
         """Append messages with this timestamp (Unix milliseconds). Raises kafka-python's errors."""
         remaining = iter(sendings)

@@ -7,6 +7,7 @@ process stay as they are. :func:`require_supported_version` checks every name be
 """
 
 import re
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -38,13 +39,15 @@ _PRIVATE_NAMES: dict[type, tuple[str, ...]] = {
     KafkaProducer: ("_accumulator", "_sender", "_transaction_manager"),
     KafkaSSLTransport: ("_sock_recv", "_sock_send"),
     KafkaTCPTransport: ("_sock_recv", "_sock_send", "_write_buffer"),
-    RecordAccumulator: ("_batches", "_tp_lock"),
-    Sender: ("_can_split", "_client", "_dispatch_error"),
+    RecordAccumulator: ("_batches", "_tp_lock", "ready"),
+    Sender: ("_can_split", "_client", "_dispatch_error", "_in_flight_batches", "run_once"),
     TransactionManager: ("_NEEDS_EPOCH_BUMP_ERRORS",),
 }
 
 #: The shortest wait of the sender for a broker that accepts nothing at the moment.
 _MIN_DELAY_MS = 100.0
+#: How often the sender of a discarded producer looks for answers.
+_ANSWER_POLL_SECONDS = 0.02
 #: Reported when a client closes its own connection.
 _OWN_CLOSE = (kafka_errors.KafkaConnectionError, kafka_errors.Cancelled)
 
@@ -198,10 +201,20 @@ class StrictProducer(KafkaProducer):  # type: ignore[misc]
         """Return which broker throttles this producer, or an empty string."""
         return str(self._sender._client.throttling())
 
-    def discard(self, seconds: float) -> None:
-        """Stop without sending the messages in the buffers; wait ``seconds`` for the thread."""
+    def discard(self, answer_seconds: float, close_seconds: float) -> None:
+        """Stop without sending the messages in the buffers.
+
+        Args:
+            answer_seconds: How long to wait for the answers to the requests in flight.
+            close_seconds: How long to wait for the sender thread.
+        """
+        answered = threading.Event()
+        self._accumulator.ready = _nothing_is_ready
+        self._sender.run_once = _noting_answers(self._sender, answered)
+        self.wake_sender()
+        answered.wait(answer_seconds)
         self.close(timeout=0)
-        self._sender.join(seconds)
+        self._sender.join(close_seconds)
 
     def flush(self, timeout: float | None = None) -> None:
         """Send nothing: ``close`` would flush first, and not close if that fails."""
@@ -228,6 +241,24 @@ def _noting(run_once: Callable[[], None], latest_warning: LatestWarning) -> Call
         except Exception as error:  # the sender only logs it, and continues
             latest_warning.note(f"the sender failed: {type(error).__name__}: {error}")
             raise
+
+    return run_once_noted
+
+
+def _nothing_is_ready(*_: Any, **__: Any) -> tuple[set[int], float, bool]:
+    """Let the sender send no further batch, and look for answers again after this time."""
+    return set(), _ANSWER_POLL_SECONDS, False
+
+
+def _noting_answers(sender: Sender, answered: threading.Event) -> Callable[[], None]:
+    run_once = sender.run_once
+
+    def run_once_noted() -> None:
+        run_once()
+        # A failed producer keeps batches that are answered; a request for metadata is no batch.
+        batches_in_flight = any(sender._in_flight_batches.values())
+        if not (batches_in_flight and sender._client.in_flight_request_count()):
+            answered.set()
 
     return run_once_noted
 

@@ -88,7 +88,8 @@ class KafkaPythonSink(KafkaSink):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._producer.discard(timeouts.CLOSE_SECONDS)
+        unanswered = any(partition.unanswered for partition in self._partitioner.partitions)
+        self._producer.discard(timeouts.ANSWER_SECONDS if unanswered else 0, timeouts.CLOSE_SECONDS)
 
     def complaint(self) -> str:
         return super().complaint() or self._producer.throttling()

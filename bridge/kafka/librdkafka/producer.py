@@ -13,6 +13,7 @@ librdkafka batches and sends on threads of its own, outside of Python.
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -41,6 +42,8 @@ _POLL_SECONDS = 0.25
 #: How often to poll for warnings while no messages are in flight.
 _IDLE_SECONDS = 1.0
 _LINGER_MS = 1
+#: How often to give up messages that a failed request left, while the answers are waited for.
+_ANSWER_POLL_SECONDS = 0.02
 #: A hand-over of this many messages is a backlog.
 _BACKLOG_MESSAGES = 100
 #: The range of librdkafka's message.max.bytes.
@@ -122,11 +125,20 @@ class LibrdkafkaSink(KafkaSink):
     ) -> None:
         self._closing.set()
         self._has_messages.set()
+        self._await_answers()
         self._producer.purge()
         self._poller.join(timeouts.CLOSE_SECONDS)
         with suppress(KafkaException):  # reports the purged messages as a fatal error
             self._producer.flush(0)
         del self._producer
+
+    def _await_answers(self) -> None:
+        """Give up the messages that no broker has; wait for the answers to the others."""
+        deadline = time.monotonic() + timeouts.ANSWER_SECONDS
+        while len(self._producer) and time.monotonic() < deadline:
+            self._producer.purge(in_queue=True, in_flight=False)
+            with suppress(KafkaException):  # reports the purged messages as a fatal error
+                self._producer.poll(_ANSWER_POLL_SECONDS)
 
     def _make_latest_warning(self) -> LatestWarning:
         return make_latest_warning()
