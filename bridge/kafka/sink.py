@@ -62,7 +62,10 @@ class KafkaSink(ABC):
 
     @abstractmethod
     def _collect(self) -> tuple[list[Delivery], Any]:
-        """Return the new acknowledged deliveries and the first failure, or None."""
+        """Return the new acknowledged deliveries and the first failure, or None.
+
+        The failure is an error of the client or of the bridge.
+        """
 
     @abstractmethod
     def _classify(self, error: Any) -> BridgeError:
@@ -88,6 +91,9 @@ class KafkaSink(ABC):
             raise discarded_producer_error()
         try:
             self._hand_over(sendings)
+        except BridgeError:
+            self.broken = True
+            raise
         except self.client_errors as error:
             self.broken = True
             raise self._classify(error) from error
@@ -103,7 +109,7 @@ class KafkaSink(ABC):
         deliveries, failure = self._collect()
         if failure is not None and not deliveries:
             self.broken = True
-            raise self._classify(failure)
+            raise failure if isinstance(failure, BridgeError) else self._classify(failure)
         return deliveries
 
     def offsets(self) -> Mapping[int, int]:

@@ -6,8 +6,8 @@ BOOTSTRAP_SECONDS = 10.0
 REQUEST_SECONDS = 15.0
 #: The longest pause between attempts to connect, so that the end of an outage is noticed soon.
 RECONNECT_SECONDS = 2.0
-#: The largest age of the client's view of topics and leaders.
-METADATA_SECONDS = 60.0
+#: The largest age of the client's view of topics and leaders: a deleted topic is noticed soon.
+METADATA_SECONDS = 8.0
 #: When the client gives up a message: never, as a later message of its job may be written.
 GIVE_UP_SECONDS: float | None = None
 #: A batch of this size is sent at once.

@@ -12,7 +12,7 @@ from typing import Any
 
 from kafka.producer.future import FutureRecordMetadata
 
-from bridge.kafka.kafka_python.patches import PartitionQueue
+from bridge.kafka.kafka_python.producer_patches import PartitionQueue
 from bridge.model.window import Delivery, Sending
 
 
