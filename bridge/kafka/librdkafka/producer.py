@@ -88,7 +88,7 @@ class LibrdkafkaSink(KafkaSink):
         self._failure: KafkaError | Exception | None = None
         self._closing = threading.Event()
         self._has_messages = threading.Event()
-        self._next_look = 0.0
+        self._next_look = time.monotonic() + timeouts.METADATA_SECONDS
         self._poller = threading.Thread(target=self._poll, name="librdkafka-poll", daemon=True)
 
     def __enter__(self) -> Self:
@@ -229,8 +229,8 @@ class LibrdkafkaSink(KafkaSink):
         self._next_look = now + timeouts.METADATA_SECONDS
         topic = self._settings.kafka.topic
         with suppress(KafkaException):  # no broker answers
-            metadata = self._producer.list_topics(topic, timeout=_LOOK_SECONDS).topics[topic]
-            if metadata.error is not None and metadata.error.code() in _MISSING_TOPIC:
+            known = self._producer.list_topics(topic, timeout=_LOOK_SECONDS).topics.get(topic)
+            if known and known.error and known.error.code() in _MISSING_TOPIC:
                 self._fail(deleted_topic_error(topic))
 
     def _fail(self, error: KafkaError | Exception) -> None:
