@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from bridge.errors import Misconfigured, NotPermitted
+from bridge.errors import RETRIED, Misconfigured, NotPermitted, Retryable
 from bridge.hints import Hint
 
 logger = logging.getLogger(__name__)
@@ -80,6 +80,16 @@ def missing_topic_error(name: str) -> Misconfigured:
         f"The topic {name} does not exist, or this user may not see it",
         "Nothing was read or sent",
         f"'{Hint.CREATE_TOPICS}' creates it; or set kafka.topic",
+    )
+
+
+def deleted_topic_error(name: str) -> Retryable:
+    """The topic, or a partition of it, disappeared after a producer was opened."""
+    return Retryable(
+        f"The topic {name} was deleted, or created again with fewer partitions",
+        "Unacknowledged messages are kept, and sent in order when the topic exists",
+        f"'{Hint.CREATE_TOPICS}' creates it. {RETRIED}",
+        part="kafka",
     )
 
 
