@@ -117,7 +117,10 @@ class FileCheckpointStore:
             )
 
     def release(self) -> None:
-        """Release the lock."""
+        """Release the lock; a file that vanished is written again before."""
+        if self._lock.held:
+            with suppress(Fenced):
+                self.renew()
         self._lock.release()
         self._epoch = 0
 
@@ -186,7 +189,7 @@ class FileCheckpointStore:
     def _refuse_later_owner(self) -> None:
         """Raise ``Fenced`` if another process owned the file while the lock was gone."""
         if self._stored_epoch() > self._epoch:
-            self.release()
+            self._lock.release()
             raise Fenced(
                 f"Another process took over the checkpoint file {self._path}",
                 "Nothing is lost: it resumed from the last stored position",
