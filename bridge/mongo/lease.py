@@ -208,12 +208,20 @@ class Lease:
         )
 
     def _is_emptied(self, document: CheckpointDocument) -> bool:
-        """Whether another bridge made the document again and left it without a record."""
-        return document.owner is None and not document.record and bool(self.known.record)
+        """Whether the document vanished, and a bridge made it again that knows no position.
+
+        Within our lease no other bridge may own it.
+        """
+        if document.record or document.cleared or not self.known.record:
+            return False
+        return document.owner is None or self._is_within_lease()
+
+    def _is_within_lease(self) -> bool:
+        return self._clock.monotonic() - self._confirmed <= self._lease_seconds
 
     def _store_again(self, emptied: CheckpointDocument | None) -> None:
         """Store the last known record under a raised epoch, where no other bridge did so."""
-        if self._clock.monotonic() - self._confirmed > self._lease_seconds:
+        if not self._is_within_lease():
             self._leave_time_to_successor(emptied)
         epoch = max(self.epoch, emptied.epoch if emptied else 0) + 1
         fields: Document = {
