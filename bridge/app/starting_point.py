@@ -89,7 +89,7 @@ class StartingPoint:
         checkpoint = replace(
             first,
             clean=at_present,
-            unconfirmed=at_present and not getattr(self._store, "cleared", False),
+            unconfirmed=at_present and not self._store.cleared,
         )
         self._store.save(checkpoint)
         logger.info(
