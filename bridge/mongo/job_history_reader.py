@@ -225,7 +225,7 @@ class JobHistoryReader:
         if with_created and start > 0 and kind in ("", CREATED):
             query = created_since(start, cursor)
             query["$or"] = [{field: {"$lt": start}}, {field: {"$lt": utc_datetime(start)}}]
-            # With the index of the update time MongoDB would read all older jobs.
+            # With the index of the update time MongoDB might read all older jobs.
             yield _Part(query, "_id", self._created, _BY_ID)
         # A start of 0 includes times before 1970. The first query returns NaN.
         if kind != DATE:

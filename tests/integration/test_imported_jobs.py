@@ -187,6 +187,22 @@ def test_an_import_is_found_in_any_profile(jobs: Jobs, profile: Profile) -> None
     assert selected == {str(documents[1]["_id"])}
 
 
+def test_a_missing_collection_has_no_jobs(jobs: Jobs) -> None:
+    jobs.drop()
+
+    assert read(jobs) == []
+
+
+def test_a_clustered_collection_is_read(jobs: Jobs) -> None:
+    """It has no index named after ``_id``."""
+    clustered = jobs.database.create_collection(
+        "clustered", clusteredIndex={"key": {"_id": 1}, "unique": True}
+    )
+    clustered.insert_one(job("imported", NOW, LAST_YEAR))
+
+    assert read(clustered) == [("imported", 3)]
+
+
 def test_only_jobs_since_the_gap_are_looked_at(jobs: Jobs) -> None:
     """Although the index of the update time would do for the condition, and may look cheaper."""
     jobs.insert_many([job(f"old-{n}", LAST_YEAR, LAST_YEAR, n) for n in range(2000)])
