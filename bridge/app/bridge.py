@@ -177,7 +177,7 @@ class Bridge:
             "%s. Nothing is skipped: the changes since then are published from the jobs' history, "
             "starting %g s earlier",
             error.what,
-            self._settings.recovery.margin_seconds,
+            self._settings.recovery_margin,
             extra={"position": str(progress.position)},
         )
 

@@ -24,6 +24,8 @@ from bridge.settings import schema
 from bridge.settings.names import variable
 from bridge.settings.problems import Sources, flat, problem, unknown_in_file, unknown_variables
 
+#: The margin of a recovery that sends again what the topic has.
+_SHORT_MARGIN_SECONDS = 60.0
 _NOTHING_DONE = "Nothing was read or sent"
 
 Nested = dict[str, dict[str, Any]]
@@ -59,6 +61,18 @@ class Settings(BaseSettings):
     def bridge_tags(self) -> bool:
         """Whether the bridge itself sets the tags."""
         return self.delivery.mode == "background-jobs" and self.sweep.tagged_by == "bridge"
+
+    @property
+    def recovery_margin(self) -> float:
+        """How far the writers' clocks may differ, in seconds.
+
+        Without read-back a recovery sends the transitions of the margin again, so its default is
+        short.
+        """
+        is_default = "margin_seconds" not in self.recovery.model_fields_set
+        if is_default and getattr(self.kafka, "read_back", "auto") == "off":
+            return _SHORT_MARGIN_SECONDS
+        return self.recovery.margin_seconds
 
     @model_validator(mode="after")
     def mode_has_its_settings(self) -> "Settings":

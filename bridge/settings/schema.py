@@ -327,9 +327,9 @@ class RecoverySettings(Section):
         "publishes the gap from the jobs' history, stop ends the bridge (exit 80).",
     )
     margin_seconds: Age = Field(
-        60.0,
-        description="How far the clocks of the services that write jobs may differ, in seconds. "
-        "Transitions from this long before a gap are sent again.",
+        3600.0,
+        description="How far the clocks of the services that write jobs may differ, in seconds. A "
+        "recovery starts this long before the gap. With kafka.read_back = off the default is 60.",
     )
 
 

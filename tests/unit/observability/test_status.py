@@ -105,7 +105,7 @@ def test_a_recovery_is_a_reason_beside_a_stall(scenario: StatusScenario) -> None
         Gap(None, at(9), 0.0), 10, PipelineContext(Pulse(scenario.clock))
     )
     scenario.window.admit(Delivery(at(1), 1, sent=scenario.clock.monotonic()))
-    recovering = "recovering from the jobs' history: 0 of 10 jobs read"
+    recovering = "recovering from the jobs' history: 0 of 10 jobs read, all transitions"
     assert scenario.reasons == [recovering], "messages in flight are not a stall"
 
     scenario.clock.advance(STALL_SECONDS + 1)
