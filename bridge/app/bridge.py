@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from bridge.app.background import Background, Stopped
+from bridge.app.clients import ClientReplacement
 from bridge.app.lifecycle import Lifecycle, State
 from bridge.app.ownership import OwnedCheckpoint, Ownership
 from bridge.app.read_back import ReadBack
@@ -16,7 +17,15 @@ from bridge.app.starting_point import StartingPoint
 from bridge.app.wiring import SessionParts, make_brake, make_source, make_store, source_name
 from bridge.clock import Clock
 from bridge.delivery.modes import mode_of
-from bridge.errors import BridgeError, Fenced, NotPermitted, ResumePointLost, Retryable
+from bridge.errors import (
+    BridgeError,
+    Fenced,
+    Misconfigured,
+    NotPermitted,
+    ResumePointLost,
+    Retryable,
+    Stalled,
+)
 from bridge.kafka.drivers import driver_of
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.position import Position
@@ -28,7 +37,7 @@ from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.progress import Progress
 from bridge.pipeline.pulse import Pulse
 from bridge.pipeline.recovery_progress import RecoveryProgress
-from bridge.pipeline.stall_warning import StallWarning
+from bridge.pipeline.stall_warning import REPLACE_SECONDS, StallWarning
 from bridge.settings import Settings
 
 logger = logging.getLogger("bridge")
@@ -76,6 +85,7 @@ class Bridge:
         self._context = PipelineContext(self._pulse, self.counters)
         self._mode = mode_of(settings, self.source)
         self._starting_point = StartingPoint(settings, self.source, self.store, clock=clock)
+        self._clients = ClientReplacement(self.source, self._context)
         self._retry = Retry(clock)
         self._executor = ThreadPoolExecutor(1, "checkpoint")
         self._parts = SessionParts(
@@ -91,7 +101,9 @@ class Bridge:
             brake=make_brake(settings),
             lifecycle=self.lifecycle,
             retry=self._retry,
-            stall=StallWarning(clock, self._mode.stall_consequence),
+            stall=StallWarning(
+                clock, self._mode.stall_consequence, replace_seconds=REPLACE_SECONDS
+            ),
         )
         self._first_position: Position | None = None
         self._session: Session | None = None
@@ -120,7 +132,7 @@ class Bridge:
                 self._retry.session_started()
                 try:
                     self._run_session()
-                except (Retryable, NotPermitted) as error:
+                except (Retryable, NotPermitted, Misconfigured) as error:
                     self._failed(error)
                 # A Kafka client that failed leaves threads and sockets in reference cycles.
                 gc.collect()
@@ -182,10 +194,17 @@ class Bridge:
         )
 
     def _failed(self, error: BridgeError) -> None:
-        """Record a failure that will be retried; raise it if it ends the bridge."""
+        """Record a failure that will be retried; raise it if it ends the bridge.
+
+        Raises ``Stopped`` when a stop is requested while clients are replaced.
+        """
         self._retry.failed(error)
         self.counters.restarts[error.part] += 1
         self.lifecycle.enter(State.WAITING, str(error))
+        if isinstance(error, Stalled):
+            self.counters.clients_replaced += 1
+        if self._clients.due(error, self._retry.failing_seconds()):
+            self._background.call(self._clients.replace)
 
     def _unacknowledged(self) -> int:
         """Return how many messages the last session left without an acknowledgement."""

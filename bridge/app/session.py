@@ -11,7 +11,7 @@ from bridge.app.ownership import OwnedCheckpoint
 from bridge.app.wiring import SessionParts, make_message_format, make_publisher
 from bridge.delivery.context import ModeContext
 from bridge.delivery.sweeping_stream import NoStream
-from bridge.errors import BridgeError, Fenced
+from bridge.errors import BridgeError, Fenced, Stalled
 from bridge.model.gap import Gap
 from bridge.model.position import Position, position_before
 from bridge.model.window import Window
@@ -212,13 +212,15 @@ class Session:
             raise
         except BridgeError as error:
             self._lifecycle.enter(State.WAITING, str(error))
-            self._drain(loop)
+            # A client that has acknowledged nothing for a minute is not waited for any longer.
+            self._drain(loop, 0 if isinstance(error, Stalled) else None)
             raise
         self._lifecycle.enter(State.DRAINING, "stopping")
         self._drain(loop)
 
-    def _drain(self, loop: Loop) -> None:
-        loop.drain(self._parts.settings.delivery.drain_seconds)
+    def _drain(self, loop: Loop, seconds: float | None = None) -> None:
+        patience = self._parts.settings.delivery.drain_seconds
+        loop.drain(patience if seconds is None else seconds)
 
     def _ready(self) -> None:
         self._pulse.beat()

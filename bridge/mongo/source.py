@@ -11,7 +11,7 @@ from bridge.model.cluster_identity import ClusterIdentity
 from bridge.model.position import Position
 from bridge.model.profile import Profile, namespace_of
 from bridge.mongo.change_stream import ChangeStream, jobs_collection
-from bridge.mongo.client import Document, history_client, stream_client
+from bridge.mongo.client import Document, ReplaceableClient, history_client, stream_client
 from bridge.mongo.cluster import STANDALONE, Cluster, Deployment
 from bridge.mongo.decoder import Decoder
 from bridge.mongo.errors import translated
@@ -35,7 +35,7 @@ class MongoSource:
             their own, which :meth:`close` closes.
     """
 
-    def __init__(self, settings: Settings, profile: Profile, client: MongoClient[Document]) -> None:
+    def __init__(self, settings: Settings, profile: Profile, client: ReplaceableClient) -> None:
         self._settings = settings
         self.profile = profile
         self._namespace = namespace_of(settings)
@@ -139,6 +139,17 @@ class MongoSource:
     def missing_sweep_indexes(self) -> Sequence[str]:
         """Return the names of the indexes that a sweep lacks."""
         return self.sweep().missing_indexes()
+
+    def replace_clients(self) -> None:
+        """Make the three clients again, with the password and the TLS files read again.
+
+        Their collections stay valid, so the stream, the history and the checkpoint use them.
+
+        Raises:
+            Misconfigured: a file cannot be used now.
+        """
+        for client in (self._client, self._stream_client, self._history_client):
+            client.replace()
 
     def close(self) -> None:
         """Close the clients; this also ends a reader on a dead connection."""

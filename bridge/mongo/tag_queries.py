@@ -14,8 +14,9 @@ from pymongo.write_concern import WriteConcern
 
 from bridge.errors import NotPermitted
 from bridge.model.transition import Poison, Transition
+from bridge.mongo.bulk_failures import InvalidDocuments
 from bridge.mongo.client import Document
-from bridge.mongo.errors import InvalidDocuments, classify, translated
+from bridge.mongo.errors import classify, translated
 
 logger = logging.getLogger(__name__)
 

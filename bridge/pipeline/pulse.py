@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from bridge.clock import Clock
-from bridge.errors import NotPermitted, Retryable
+from bridge.errors import Misconfigured, NotPermitted, Retryable
 
 #: The longest wait between two looks at due checkpoints, leases and stops.
 PULSE_SECONDS = 0.25
@@ -62,11 +62,11 @@ class Pulse:
     def keep_alive(self) -> None:
         """Show that the main thread works and keep the ownership of the checkpoint.
 
-        A store that is unreachable or refuses us does not end the wait: the lease may outlast it.
-        Raises ``Fenced``.
+        A store that is unreachable, refuses us or is misconfigured does not end the wait: the lease
+        may outlast it. Raises ``Fenced``.
         """
         self.beat()
-        with suppress(Retryable, NotPermitted):
+        with suppress(Retryable, NotPermitted, Misconfigured):
             self._keeper.keep()
 
     def wait_for_answers(self, seconds: float = PULSE_SECONDS) -> None:

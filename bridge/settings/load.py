@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr, ValidationError, model_validator
+from pydantic import PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -27,6 +27,9 @@ from bridge.settings.problems import Sources, flat, problem, unknown_in_file, un
 #: The margin of a recovery that sends again what the topic has.
 _SHORT_MARGIN_SECONDS = 60.0
 _NOTHING_DONE = "Nothing was read or sent"
+
+#: The part of the bridge that uses the secrets of a section.
+_PARTS = {"mongo": "mongodb", "kafka": "kafka"}
 
 Nested = dict[str, dict[str, Any]]
 
@@ -47,6 +50,23 @@ class Settings(BaseSettings):
     verify: schema.VerifySettings = schema.VerifySettings()
     http: schema.HttpSettings = schema.HttpSettings()
     log: schema.LogSettings = schema.LogSettings()
+
+    #: The file of each secret that was read from a file, by ``section.name``.
+    _secret_files: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def with_present_secrets(self) -> "Settings":
+        """Return a copy whose secrets are read again from their files; nothing else changes.
+
+        Raises:
+            Misconfigured: A file is empty or cannot be read, for example while it is replaced.
+        """
+        sections: dict[str, schema.Section] = {}
+        for name, path in self._secret_files.items():
+            section, _, key = name.partition(".")
+            present = sections.get(section, getattr(self, section))
+            secret = SecretStr(_read_again(name, path))
+            sections[section] = present.model_copy(update={key: secret})
+        return self.model_copy(update=sections) if sections else self
 
     @property
     def keeps_no_position(self) -> bool:
@@ -170,6 +190,8 @@ def load(
             _NOTHING_DONE,
             "config/job-bridge.example.toml lists every setting",
         )
+    files = _secret_files(environment)
+    settings._secret_files = {name: path for name, path in files.items() if name not in options}
     return settings
 
 
@@ -202,14 +224,35 @@ def _nested(options: Mapping[str, Any]) -> Nested:
     return nested
 
 
+def _secret_files(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the file of each secret that has a file, by ``section.name``."""
+    return {
+        name: environment[f"{variable(name)}_FILE"]
+        for name, field in setting_names().items()
+        if field.annotation is SecretStr and f"{variable(name)}_FILE" in environment
+    }
+
+
+def _read_again(name: str, path: str) -> str:
+    problem = "it is empty"
+    try:
+        if secret := Path(path).read_text("utf-8-sig").strip():
+            return secret
+    except (OSError, UnicodeDecodeError) as error:
+        problem = getattr(error, "strerror", None) or "it is not UTF-8 text"
+    raise Misconfigured(
+        f"{variable(name)}_FILE: the file that it names cannot be read again: {problem}",
+        "Nothing is lost: the bridge resumes from the last stored position",
+        "Check the file and its permissions",
+        part=_PARTS.get(name.partition(".")[0], "bridge"),
+    )
+
+
 def _from_secret_files(environment: Mapping[str, str]) -> tuple[Nested, list[str]]:
     """Read ``JOB_BRIDGE_..._FILE`` of every secret; return the secrets and the problems."""
     secrets: dict[str, str] = {}
     problems = []
-    for name, field in setting_names().items():
-        path = environment.get(f"{variable(name)}_FILE")
-        if field.annotation is not SecretStr or path is None:
-            continue
+    for name, path in _secret_files(environment).items():
         if variable(name) in environment:
             problems.append(f"{variable(name)} and {variable(name)}_FILE are both set: keep one")
         try:

@@ -13,6 +13,7 @@ import pytest
 from bridge.app import bridge as module
 from bridge.app.bridge import Bridge, Outcome
 from bridge.app.lifecycle import Lifecycle, State
+from bridge.app.retry import Retry
 from bridge.errors import BridgeError
 from bridge.kafka.drivers import KafkaDriver
 from bridge.model.cluster_identity import ClusterIdentity
@@ -21,7 +22,7 @@ from bridge.model.position import ClusterTime, Position
 from bridge.model.profile import PROFILES
 from bridge.pipeline.pulse import Keeper, Pulse
 from bridge.settings import Settings
-from tests.support.factories import checkpoint, settings
+from tests.support.factories import FULL_BACKOFF, checkpoint, settings
 from tests.support.fake_kafka import FakeTailReader
 from tests.support.fake_tags import FakeTags
 from tests.support.fakes import (
@@ -86,6 +87,9 @@ class FakeSource:
         self.opened: list[tuple[Position, bool]] = []
         self.open_streams = 0
         self.closed = False
+        self.replaced = 0
+        #: Raised by the replacements of the clients, in order.
+        self.bad_files: list[BridgeError] = []
 
     def identity(self, *, streams: bool = True) -> ClusterIdentity:
         return ClusterIdentity(
@@ -118,6 +122,11 @@ class FakeSource:
 
     def missing_sweep_indexes(self) -> Sequence[str]:
         return ()
+
+    def replace_clients(self) -> None:
+        if self.bad_files:
+            raise self.bad_files.pop(0)
+        self.replaced += 1
 
     def close(self) -> None:
         self.closed = True
@@ -204,6 +213,7 @@ class BridgeOnFakes:
             "make_source": lambda *_: self.source,
             "make_store": lambda *_: self.store,
             "state_client": lambda _: self.client,
+            "Retry": lambda clock: Retry(clock, FULL_BACKOFF),
         }
         for name, replacement in replacements.items():
             monkeypatch.setattr(module, name, replacement)
