@@ -8,6 +8,7 @@ from dataclasses import replace
 from bridge.app.background import Stopped
 from bridge.app.lifecycle import State
 from bridge.app.ownership import OwnedCheckpoint
+from bridge.app.sides import kafka_side, mongodb_side
 from bridge.app.wiring import SessionParts, make_message_format, make_publisher
 from bridge.delivery.context import ModeContext
 from bridge.delivery.sweeping_stream import NoStream
@@ -82,8 +83,10 @@ class Session:
         """
         with ExitStack() as stack:
             stack.callback(self._closed)
-            sink = self._open_sink(stack)
-            stream = self._open_stream(stack)
+            with self._pulse.waits_for(kafka_side(self._parts.settings)):
+                sink = self._open_sink(stack)
+            with self._pulse.waits_for(mongodb_side(self._parts.settings)):
+                stream = self._open_stream(stack)
             loop = Loop(stream, sink, self._loop_context(sink))
             try:
                 self._work(loop)
