@@ -151,9 +151,11 @@ def test_a_slow_request_is_refused(server: HttpServer, monkeypatch: pytest.Monke
 
 def test_an_idle_connection_is_closed(server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_server, "ARRIVAL_SECONDS", 0.05)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
-        with suppress(ConnectionResetError):
-            assert client.recv(4096) == b""
+    with (
+        socket.create_connection(("127.0.0.1", server.port), timeout=20) as client,
+        suppress(ConnectionResetError),
+    ):
+        assert client.recv(4096) == b""
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/status.json", "/metrics", "/else"])
