@@ -2,20 +2,21 @@
 
 import gc
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
-from bridge.app.background import Background, Stopped
+from bridge.app.background import Background, Stopped, close_all
 from bridge.app.clients import ClientReplacement
 from bridge.app.lifecycle import Lifecycle, State
 from bridge.app.ownership import OwnedCheckpoint, Ownership
 from bridge.app.read_back import ReadBack
 from bridge.app.retry import Retry
 from bridge.app.session import Session
+from bridge.app.sides import checkpoint_side, mongodb_side
 from bridge.app.starting_point import StartingPoint
 from bridge.app.wiring import SessionParts, make_brake, make_source, make_store, source_name
 from bridge.clock import Clock
+from bridge.daemon_executor import DaemonExecutor
 from bridge.delivery.modes import mode_of
 from bridge.errors import (
     BridgeError,
@@ -35,7 +36,7 @@ from bridge.mongo.client import state_client
 from bridge.observability.counters import Counters
 from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.progress import Progress
-from bridge.pipeline.pulse import Pulse
+from bridge.pipeline.pulse import Pulse, Waiting
 from bridge.pipeline.recovery_progress import RecoveryProgress
 from bridge.pipeline.stall_warning import REPLACE_SECONDS, StallWarning
 from bridge.settings import Settings
@@ -56,6 +57,11 @@ class Outcome:
 
     unacknowledged: int = 0
     stored: bool = True
+
+    def __str__(self) -> str:
+        unclean = [f"{self.unacknowledged} messages unacknowledged"] if self.unacknowledged else []
+        unclean += [] if self.stored else ["position not stored"]
+        return ", ".join(unclean) or "clean"
 
     @property
     def exit_code(self) -> int:
@@ -87,7 +93,7 @@ class Bridge:
         self._starting_point = StartingPoint(settings, self.source, self.store, clock=clock)
         self._clients = ClientReplacement(self.source, self._context)
         self._retry = Retry(clock)
-        self._executor = ThreadPoolExecutor(1, "checkpoint")
+        self._executor = DaemonExecutor("checkpoint")
         self._parts = SessionParts(
             settings=settings,
             driver=self.driver,
@@ -150,7 +156,7 @@ class Bridge:
 
     def _own_checkpoint(self) -> None:
         """Become or stay the owner of the checkpoint. Raises ``Stopped`` in a standby."""
-        while owner := self._ownership.acquire():
+        while owner := self._acquire():
             if self.lifecycle.enter(State.STANDBY, f"standby: {owner}"):
                 logger.info("standby: %s", owner)
             self._pulse.sleep(_STANDBY_SECONDS)
@@ -159,9 +165,14 @@ class Bridge:
         if self.lifecycle.state is State.STANDBY:
             self.lifecycle.enter(State.STARTING, "starting")
 
+    def _acquire(self) -> str:
+        with self._pulse.waits_for(checkpoint_side(self._settings)):
+            return self._ownership.acquire()
+
     def _start(self) -> OwnedCheckpoint:
         """Read the checkpoint to start from, or store a new one."""
-        start = self._background.call(self._starting_point.find)
+        with self._pulse.waits_for(mongodb_side(self._settings)):
+            start = self._background.call(self._starting_point.find)
         self._first_position = self._first_position or start.checkpoint.position
         progress = Progress(
             self.store,
@@ -222,11 +233,11 @@ class Bridge:
         """Store the settled position and close everything; return the error of the store."""
         self.lifecycle.enter(State.STOPPED, "stopped")
         try:
-            return self._ownership.give_back()
+            with self._pulse.waits_for(f"{checkpoint_side(self._settings)} to store the position"):
+                return self._ownership.give_back()
         finally:
-            self._executor.shutdown()
-            self.source.close()
-            self._client.close()
+            self._executor.shutdown(wait=False)
+            close_all(self.source.close, self._client.close)
 
     @property
     def state(self) -> State:
@@ -238,7 +249,19 @@ class Bridge:
 
     @property
     def reason(self) -> str:
+        waiting = self.waiting
+        if waiting and self.state is State.STARTING:
+            return f"starting: waiting for {waiting.side}"
         return self.lifecycle.reason
+
+    @property
+    def waiting(self) -> Waiting | None:
+        return self._pulse.waiting
+
+    @property
+    def stops(self) -> bool:
+        """Whether a stop was requested, or the bridge has ended by itself."""
+        return self._pulse.stop.is_set() or self.state is State.STOPPED
 
     @property
     def streams(self) -> bool:

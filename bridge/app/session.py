@@ -8,6 +8,7 @@ from dataclasses import replace
 from bridge.app.background import Stopped
 from bridge.app.lifecycle import State
 from bridge.app.ownership import OwnedCheckpoint
+from bridge.app.sides import kafka_side, mongodb_side
 from bridge.app.wiring import SessionParts, make_message_format, make_publisher
 from bridge.delivery.context import ModeContext
 from bridge.delivery.sweeping_stream import NoStream
@@ -97,9 +98,13 @@ class Session:
         """
         with ExitStack() as stack:
             stack.callback(self._closed)
-            deployment = self._deployment()
-            sink = self._open_sink(stack, _position_after(deployment))
-            stream = self._open_stream(stack)
+            settings, pulse = self._parts.settings, self._pulse
+            with pulse.waits_for(mongodb_side(settings)):
+                newest = _position_after(self._deployment())
+            with pulse.waits_for(kafka_side(settings)):
+                sink = self._open_sink(stack, newest)
+            with pulse.waits_for(mongodb_side(settings)):
+                stream = self._open_stream(stack)
             loop = Loop(stream, sink, self._loop_context(sink))
             try:
                 self._work(loop)
