@@ -136,6 +136,10 @@ class MongoSource:
         """Return the sweep of the tags."""
         return TagSweep(self._collection(self._history_client), self.tags())
 
+    def check_tag_rights(self) -> None:
+        """Raise the error that removing a tag would raise without permission; changes nothing."""
+        TagSweep(self._collection(self._client), self.tags()).check_rights()
+
     def missing_sweep_indexes(self) -> Sequence[str]:
         """Return the names of the indexes that a sweep lacks."""
         return self.sweep().missing_indexes()
