@@ -28,6 +28,8 @@ class Topic:
     min_insync_replicas: int | None
     retention_ms: int | None
     writable: bool = True
+    #: Whether Kafka keeps only the latest message of each key; False also if that is unknown.
+    compacted: bool = False
 
     def message_limit(self) -> int:
         """Return the largest accepted message in bytes: the topic's setting, or Kafka's default."""
@@ -97,6 +99,11 @@ def replication_error(replicas: int, error: Exception) -> Misconfigured:
         "No topic was created",
         "Set --replicas to at most the number of brokers",
     )
+
+
+def is_compacted(cleanup_policy: object) -> bool:
+    """Whether a topic's ``cleanup.policy`` contains ``compact``."""
+    return "compact" in str(cleanup_policy).replace(" ", "").split(",")
 
 
 def parse_setting(value: object) -> int | None:

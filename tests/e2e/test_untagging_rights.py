@@ -102,8 +102,8 @@ def test_a_withdrawn_right_repeats_nothing(
         bridge.unready_reason("Grant update on the collection")
         waiting = jobs.insert()
         poll(
-            lambda: bridge.metrics()['job_bridge_restarts_total{part="mongodb"}'] >= 3,
-            "two more attempts",
+            lambda: bridge.metric("job_bridge_restarts_total", reason="mongodb") >= 3,
+            "another attempt",
             30,
         )
         assert published_states(kafka, given["kafka.topic"], sent) == ["created"]

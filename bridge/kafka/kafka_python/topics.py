@@ -12,7 +12,7 @@ from kafka.protocol.broker_version_data import infer_broker_version_from_api_ver
 from bridge.errors import Misconfigured
 from bridge.kafka.kafka_python.client import connection, make_client, make_latest_warning
 from bridge.kafka.kafka_python.errors import classify
-from bridge.kafka.topics import Topic, parse_setting, replication_error
+from bridge.kafka.topics import Topic, is_compacted, parse_setting, replication_error
 from bridge.settings import Settings
 
 
@@ -111,4 +111,5 @@ def _topic(metadata: Mapping[str, Any], configs: Mapping[str, Any]) -> Topic:
         min_insync_replicas=setting("min.insync.replicas"),
         retention_ms=setting("retention.ms"),
         writable=not allowed or "WRITE" in allowed,
+        compacted=is_compacted(configs.get("cleanup.policy", {}).get("value")),
     )
