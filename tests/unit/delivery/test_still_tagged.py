@@ -36,7 +36,8 @@ class UntaggingScenario:
 
     def send(self, *items: Transition) -> list[Delivery]:
         deliveries = [Delivery(at(number), 1, item=item) for number, item in enumerate(items, 1)]
-        self.sink.send([(message(delivery.item.job_id), delivery) for delivery in deliveries])
+        messages = [message(item.job_id) for item in items]
+        self.sink.send([*zip(messages, deliveries, strict=True)])
         return deliveries
 
     def refuse(self) -> None:
@@ -84,14 +85,21 @@ def test_a_changed_sequence_is_the_same_message() -> None:
     assert scenario.kafka.sent == 0
 
 
-@pytest.mark.parametrize("changed", [{"state": "other"}, {"time": "later"}, {"trans_id": "other"}])
-def test_another_message_is_sent(changed: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "changed",
+    [
+        FIRST._replace(state="other"),
+        FIRST._replace(time="later"),
+        FIRST._replace(trans_id="other"),
+    ],
+)
+def test_another_message_is_sent(changed: Transition) -> None:
     scenario = UntaggingScenario(FIRST)
     scenario.send(FIRST)
     scenario.refuse()
     scenario.reopen()
 
-    scenario.send(FIRST._replace(**changed))
+    scenario.send(changed)
 
     assert scenario.kafka.sent == 1
 
