@@ -106,11 +106,12 @@ def _verify(settings: Settings, requested: Span, repair: bool, as_json: bool) ->
     compacted = described is not None and described.compacted
     if compacted:
         _report_compaction(topic, repair)
+    retention_start = _retention_start(described)
     with (
         open_source_and_store(settings) as (source, _),
         driver_of(settings).reader(settings) as reader,
     ):
-        retained = _retained(requested, reader.kept_since(topic), topic)
+        retained = _retained(requested, reader.kept_since(topic, retention_start), topic)
         compared = None
         # Compare again if the topic's retention removed messages meanwhile.
         while retained != compared:
@@ -118,7 +119,7 @@ def _verify(settings: Settings, requested: Span, repair: bool, as_json: bool) ->
                 findings = _compare(settings, source, reader, retained, database, compacted)
                 compared = retained
                 if not findings.complete:
-                    retained = _retained(retained, reader.kept_since(topic), topic)
+                    retained = _retained(retained, reader.kept_since(topic, retention_start), topic)
                 if repair and not findings.complete and retained == compared:
                     if not as_json:
                         print_findings(findings, topic)
@@ -128,6 +129,13 @@ def _verify(settings: Settings, requested: Span, repair: bool, as_json: bool) ->
                 findings = _compare(settings, source, reader, retained, database, compacted)
     show(findings, topic, as_json, sent)
     return findings
+
+
+def _retention_start(topic: Any) -> float | None:
+    """Return since when the retention keeps messages; None without one."""
+    if topic is None or topic.retention_ms is None or topic.retention_ms < 0:
+        return None
+    return time.time() - float(topic.retention_ms) / 1000
 
 
 def _report_compaction(topic: str, repair: bool) -> None:

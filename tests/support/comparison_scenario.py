@@ -35,7 +35,7 @@ class FakeTopics:
             raise Misconfigured(f"no topic {topic}")
         yield self._topics[topic]
 
-    def kept_since(self, topic: str) -> float | None:
+    def kept_since(self, topic: str, retention_start: float | None = None) -> float | None:
         return None
 
 
