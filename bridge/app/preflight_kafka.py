@@ -9,6 +9,7 @@ from bridge.app.tested_versions import KAFKA, with_note
 from bridge.errors import BridgeError, NotPermitted, Retryable
 from bridge.hints import Hint
 from bridge.kafka.drivers import KafkaDriver, driver_of
+from bridge.kafka.errors import read_permission_error
 from bridge.kafka.topics import (
     DEFAULT_MAX_MESSAGE_BYTES,
     Topic,
@@ -50,9 +51,9 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
     else:
         yield failure("topic", missing_topic_error(name))
     if name in topics and not settings.keeps_no_position:
-        yield from guarded("read back", partial(_read_back, settings, driver, name))
+        yield from guarded("read back", partial(_read_back, settings, driver, topics[name]))
     if settings.verify.every != "never" and name in topics:
-        for topic in filter(topics.__contains__, (name, dead_letters)):
+        for topic in topics.values():
             yield from guarded("verify", partial(_readable, settings, driver, topic))
     yield _dead_letters(dead_letters, topics.get(dead_letters))
 
@@ -82,7 +83,7 @@ def _dead_letters(name: str, topic: Topic | None) -> Finding:
     return Finding("ok", "dead letters", f"topic {name}, {topic.partitions} partition(s)")
 
 
-def _read_back(settings: Settings, driver: KafkaDriver, topic: str) -> Iterator[Finding]:
+def _read_back(settings: Settings, driver: KafkaDriver, topic: Topic) -> Iterator[Finding]:
     if settings.kafka.read_back == "off":
         yield Finding("ok", "read back", f"not used (kafka.read_back = off): {_SENT_AGAIN}")
         return
@@ -92,24 +93,26 @@ def _read_back(settings: Settings, driver: KafkaDriver, topic: str) -> Iterator[
         yield Finding(
             "warning",
             "read back",
-            f"this user may not read {topic}: {_SENT_AGAIN}",
+            f"this user may not read {topic.name}: {_SENT_AGAIN}",
             "grant Read on it, or set kafka.read_back = off",
         )
     else:
-        text = f"this user may read {topic}: what it contains after a crash is not sent again"
+        text = f"this user may read {topic.name}: what it contains after a crash is not sent again"
         yield Finding("ok", "read back", text)
 
 
-def _readable(settings: Settings, driver: KafkaDriver, topic: str) -> Iterator[Finding]:
+def _readable(settings: Settings, driver: KafkaDriver, topic: Topic) -> Iterator[Finding]:
     _read(settings, driver, topic)
-    yield Finding("ok", "verify", f"this user may read {topic}")
+    yield Finding("ok", "verify", f"this user may read {topic.name}")
 
 
-def _read(settings: Settings, driver: KafkaDriver, topic: str) -> None:
+def _read(settings: Settings, driver: KafkaDriver, topic: Topic) -> None:
     """Read the newest records. Raises the errors of reading."""
+    if not topic.readable:  # Without new records, nothing is read that could be refused.
+        raise read_permission_error("the topic's ACLs do not contain Read")
     with driver.reader(settings) as reader:
-        reader.count(topic, time.time())
-        for _ in reader.read(topic, time.time() - 1):
+        reader.count(topic.name, time.time())
+        for _ in reader.read(topic.name, time.time() - 1):
             break
 
 

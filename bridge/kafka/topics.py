@@ -28,6 +28,8 @@ class Topic:
     min_insync_replicas: int | None
     retention_ms: int | None
     writable: bool = True
+    #: False only if the broker reports that this user may not read.
+    readable: bool = True
     #: Whether Kafka keeps only the latest message of each key; False also if that is unknown.
     compacted: bool = False
 

@@ -111,5 +111,6 @@ def _topic(metadata: Mapping[str, Any], configs: Mapping[str, Any]) -> Topic:
         min_insync_replicas=setting("min.insync.replicas"),
         retention_ms=setting("retention.ms"),
         writable=not allowed or "WRITE" in allowed,
+        readable=not allowed or "READ" in allowed,
         compacted=is_compacted(configs.get("cleanup.policy", {}).get("value")),
     )

@@ -110,5 +110,6 @@ def _topic(metadata: Any, configs: Mapping[str, Any], description: Any) -> Topic
         min_insync_replicas=setting("min.insync.replicas"),
         retention_ms=setting("retention.ms"),
         writable=not allowed or AclOperation.WRITE in allowed,
+        readable=not allowed or AclOperation.READ in allowed,
         compacted="cleanup.policy" in configs and is_compacted(configs["cleanup.policy"].value),
     )

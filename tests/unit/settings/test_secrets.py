@@ -81,7 +81,7 @@ PASSWORD = "hunter2/+x"
         ("JOB_BRIDGE_MONGO_PASSWORD_FILE", PASSWORD * 500),
     ],
 )
-def test_a_secret_in_the_wrong_place_is_not_repeated(name: str, value: str) -> None:
+def test_a_misplaced_secret_is_not_repeated(name: str, value: str) -> None:
     environment_name = variable(name) if "." in name else name
 
     said = problems(None, {environment_name: value})

@@ -38,7 +38,7 @@ def test_a_variable_that_is_ignored_is_reported() -> None:
     assert warnings({}, {"JOB_BRIDGE_HTTP_PORT": "8080"}) == []
 
 
-def test_a_port_that_is_no_service_is_a_problem() -> None:
+def test_another_url_as_port_is_a_problem() -> None:
     assert "JOB_BRIDGE_HTTP_PORT: Input should be" in problems(
         None, {"JOB_BRIDGE_HTTP_PORT": "http://10.43.0.7:8080"}
     )
@@ -94,7 +94,7 @@ def test_a_byte_order_mark_is_ignored(file: Path) -> None:
     assert load(file, {}, {}).kafka.topic == "from-windows"
 
 
-def test_a_byte_order_mark_in_a_secret_is_ignored(tmp_path: Path) -> None:
+def test_a_secrets_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     secret = tmp_path / "password"
     secret.write_bytes(b"\xef\xbb\xbfhunter2\r\n")
 

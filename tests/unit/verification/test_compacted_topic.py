@@ -61,7 +61,7 @@ def test_a_latest_state_that_followed_is_looked_up() -> None:
     assert missing == [] and findings.clean
 
 
-def test_a_dead_letter_of_the_latest_is_not_missing() -> None:
+def test_a_dead_lettered_latest_state_is_not_missing() -> None:
     poison = Poison("the state is int, not text", A.job_id, "7", C.time, "1/7", 2)
 
     findings, missing = compacted([Job([A, B, poison])], sent(B), [letter(poison)])
