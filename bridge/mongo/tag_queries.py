@@ -132,7 +132,7 @@ def update_tags(collection: Collection[Document], updates: Sequence[UpdateOne]) 
     except NotPermitted as error:
         raise NotPermitted(
             error.what,
-            "Nothing is lost: the tags stay, and their messages are sent again",
+            "Nothing is lost: the tags stay, and nothing is sent until they can be removed",
             "Grant update on the collection: background modes remove tags",
             part="mongodb",
         ) from None

@@ -120,11 +120,19 @@ class Reader(Protocol):
             BridgeError: ``Misconfigured`` when the topic does not exist.
         """
 
-    def kept_since(self, topic: str) -> float | None:
+    def kept_since(self, topic: str, retention_start: float | None = None) -> float | None:
         """Return the time from which on the topic is complete, in Unix seconds.
 
-        None when nothing was ever removed. A partition that was emptied is not considered: its
-        records' times are unknown. Raises the bridge's errors.
+        Raises the bridge's errors.
+
+        Args:
+            topic: The topic.
+            retention_start: Older records may have been removed by the topic's retention; None if
+                that is not known. It counts for a partition that has lost records and contains no
+                message of a transition.
+
+        Returns:
+            None when nothing was ever removed, or when it is not known since when.
         """
 
 

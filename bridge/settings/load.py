@@ -22,7 +22,17 @@ from pydantic_settings import (
 from bridge.errors import Misconfigured
 from bridge.settings import schema
 from bridge.settings.names import variable
-from bridge.settings.problems import Sources, flat, problem, unknown_in_file, unknown_variables
+from bridge.settings.problems import (
+    SettingsProblems,
+    Sources,
+    flat,
+    problem,
+    remarks,
+    unknown_in_file,
+    unknown_variables,
+    without_service_links,
+)
+from bridge.settings.section import Section, is_quoted
 
 #: The margin of a recovery that sends again what the topic has.
 _SHORT_MARGIN_SECONDS = 60.0
@@ -151,7 +161,7 @@ def setting_names() -> dict[str, Any]:
     fields = {}
     for section, field in Settings.model_fields.items():
         model = field.annotation
-        assert isinstance(model, type) and issubclass(model, schema.Section)
+        assert isinstance(model, type) and issubclass(model, Section)
         for name, inner in model.model_fields.items():
             fields[f"{section}.{inner.alias or name}"] = inner
     return fields
@@ -171,6 +181,7 @@ def load(
         Misconfigured: Contains all problems, each under the name that was given.
     """
     fields = setting_names()
+    environment = without_service_links(environment)
     file = _from_file(path)
     secrets, problems = _from_secret_files(environment)
     problems += unknown_in_file(file, path, fields)
@@ -185,22 +196,23 @@ def load(
         sources = Sources(options, environment, file, path=path)
         problems += [problem(error, fields, sources) for error in invalid.errors(include_url=False)]
     if problems:
-        raise Misconfigured(
-            f"{len(problems)} problem(s) in the settings: " + "; ".join(dict.fromkeys(problems)),
-            _NOTHING_DONE,
-            "config/job-bridge.example.toml lists every setting",
-        )
+        raise SettingsProblems([*dict.fromkeys(problems)])
     files = _secret_files(environment)
     settings._secret_files = {name: path for name, path in files.items() if name not in options}
     return settings
+
+
+def warnings(options: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Return a warning for each setting that is ignored or given in an unsafe way."""
+    return remarks(options, environment, setting_names())
 
 
 def _from_file(path: Path | None) -> Nested:
     if path is None:
         return {}
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        # Some editors on Windows write a byte order mark, which TOML does not allow.
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise Misconfigured(
@@ -256,8 +268,20 @@ def _from_secret_files(environment: Mapping[str, str]) -> tuple[Nested, list[str
         if variable(name) in environment:
             problems.append(f"{variable(name)} and {variable(name)}_FILE are both set: keep one")
         try:
-            secrets[name] = Path(path).read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-            problems.append(f"{variable(name)}_FILE: cannot read {path}: {reason}")
+            secrets[name] = Path(path).read_text("utf-8-sig").strip()
+        except (OSError, ValueError) as error:
+            problems.append(f"{variable(name)}_FILE: {_unreadable(path, error)}")
     return _nested(secrets), problems
+
+
+def _unreadable(path: str, error: Exception) -> str:
+    """Say why a secret's file cannot be read; ``path`` may be the secret itself."""
+    if is_quoted(path):
+        return "the path starts and ends with a quote: remove both quotes"
+    if isinstance(error, UnicodeDecodeError):
+        return "the file is not UTF-8 text"
+    reason = getattr(error, "strerror", None) or "it is not a path"
+    return (
+        f"cannot read the file that it names: {reason} (it is not shown here, because it may be "
+        "the secret itself: the variable without _FILE contains a secret)"
+    )

@@ -3,10 +3,11 @@
 The descriptions are the help texts of the options and the text of the settings reference.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, model_validator
 
+from bridge.settings.section import Section
 from bridge.settings.values import (
     Age,
     Collection,
@@ -21,20 +22,6 @@ from bridge.settings.values import (
     Topic,
     Wait,
 )
-
-
-class Section(BaseModel):
-    """Frozen and closed: an unknown name is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def refuse_booleans(cls, value: Any) -> Any:
-        """Refuse booleans, because Python accepts True as the number 1."""
-        if isinstance(value, bool):
-            raise ValueError("a boolean is not accepted here")
-        return value
 
 
 class MongoSettings(Section):
@@ -157,6 +144,11 @@ class KafkaSettings(Section):
         "dead-letter",
         description="Action for a message larger than the topic accepts: dead-letter sends a "
         "dead letter instead, stop ends the bridge (exit 82).",
+    )
+    read_back: Literal["auto", "off"] = Field(
+        "auto",
+        description="Whether to read the topic back after a crash and to leave out the messages "
+        "that it contains: auto, if this user has Read on the topic, or off.",
     )
     compression: Literal["none", "gzip"] = Field(
         "none",

@@ -82,6 +82,8 @@ class FakeSource:
         self.streams = True
         self.fingerprint = "fingerprint"
         self.failures: list[BridgeError] = []
+        #: Raised by each check of the right to remove tags; None when this user may.
+        self.refused_tags: BridgeError | None = None
         self.before_open: Callable[[], None] = lambda: None
         #: The position of each ``open``, and whether it was by time.
         self.opened: list[tuple[Position, bool]] = []
@@ -119,6 +121,10 @@ class FakeSource:
 
     def tagger(self) -> FakeTags:
         return FakeTags()
+
+    def check_tag_rights(self) -> None:
+        if self.refused_tags:
+            raise self.refused_tags
 
     def missing_sweep_indexes(self) -> Sequence[str]:
         return ()
