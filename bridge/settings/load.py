@@ -70,7 +70,7 @@ class Settings(BaseSettings):
         Raises:
             Misconfigured: A file is empty or cannot be read, for example while it is replaced.
         """
-        sections: dict[str, schema.Section] = {}
+        sections: dict[str, Section] = {}
         for name, path in self._secret_files.items():
             section, _, key = name.partition(".")
             present = sections.get(section, getattr(self, section))
@@ -100,7 +100,7 @@ class Settings(BaseSettings):
         short.
         """
         is_default = "margin_seconds" not in self.recovery.model_fields_set
-        if is_default and getattr(self.kafka, "read_back", "auto") == "off":
+        if is_default and self.kafka.read_back == "off":
             return _SHORT_MARGIN_SECONDS
         return self.recovery.margin_seconds
 

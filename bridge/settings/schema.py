@@ -136,19 +136,13 @@ class KafkaSettings(Section):
     )
     read_back: Literal["auto", "off"] = Field(
         "auto",
-        description="After anything but a clean stop, leave out the messages that the topic has "
-        "already: auto reads the topic back from the stored position on, which needs Read; off "
-        "sends them again.",
+        description="After a crash, leave out what the topic contains: auto reads it back from the "
+        "stored position on, which needs Read on the topic; off sends it again.",
     )
     on_oversize: Literal["dead-letter", "stop"] = Field(
         "dead-letter",
         description="Action for a message larger than the topic accepts: dead-letter sends a "
         "dead letter instead, stop ends the bridge (exit 82).",
-    )
-    read_back: Literal["auto", "off"] = Field(
-        "auto",
-        description="Whether to read the topic back after a crash and to leave out the messages "
-        "that it contains: auto, if this user has Read on the topic, or off.",
     )
     compression: Literal["none", "gzip"] = Field(
         "none",

@@ -221,8 +221,8 @@ class LeaseSchedules(RuleBasedStateMachine):
 
 def test_no_schedule_moves_the_position_back(mongo: MongoDeployment, database: str) -> None:
     with MongoClient[dict[str, Any]](mongo.uri) as client:
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
-            lambda: LeaseSchedules(client, database),
+        run_state_machine_as_test(
+            lambda: LeaseSchedules(client, database),  # type: ignore[arg-type]
             settings=settings(
                 max_examples=40,
                 stateful_step_count=25,

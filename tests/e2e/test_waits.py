@@ -47,7 +47,7 @@ def test_a_blocked_log_stops_nothing_else(
     ) as process:
         job_id = jobs.add_good()
         poll(
-            lambda: published_states(kafka, topic, job_id) == list(GOOD) or None,
+            lambda: published_states(kafka, topic, job_id) == list(GOOD),
             "the transitions in the topic",
             60,
         )
