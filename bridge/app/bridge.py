@@ -108,7 +108,10 @@ class Bridge:
             lifecycle=self.lifecycle,
             retry=self._retry,
             stall=StallWarning(
-                clock, self._mode.stall_consequence, replace_seconds=REPLACE_SECONDS
+                clock,
+                self._mode.stall_consequence,
+                replace_seconds=REPLACE_SECONDS,
+                replaced=self._mode.replaced_consequence,
             ),
         )
         self._first_position: Position | None = None

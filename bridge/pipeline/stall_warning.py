@@ -14,6 +14,8 @@ logger = logging.getLogger("bridge")
 
 #: A message in flight for this long ends the session: a new client looks for the brokers again.
 REPLACE_SECONDS = 60.0
+#: What the replacement of a client means where nothing may be lost.
+SENT_AGAIN = "Nothing is lost: unacknowledged messages are sent again, in order"
 
 
 class Complainer(Protocol):
@@ -30,14 +32,21 @@ class StallWarning:
         consequence: The second sentence of the warning: the meaning of the stall in this mode.
         replace_seconds: After this long without an acknowledgement the client is to be replaced;
             infinite for work that cannot replace it.
+        replaced: What the replacement means for the messages in flight.
     """
 
     def __init__(
-        self, clock: Clock, consequence: str, *, replace_seconds: float = math.inf
+        self,
+        clock: Clock,
+        consequence: str,
+        *,
+        replace_seconds: float = math.inf,
+        replaced: str = SENT_AGAIN,
     ) -> None:
         self._clock = clock
         self._consequence = consequence
         self._replace_seconds = replace_seconds
+        self._replaced = replaced
         self._warning = Repeated(logger)
         #: The window in which the present stall was last seen; None without a stall.
         self._stalled: Window | None = None
@@ -60,7 +69,7 @@ class StallWarning:
         if age is not None and age >= self._replace_seconds:
             raise Stalled(
                 trouble,
-                "Nothing is lost: unacknowledged messages are sent again, in order",
+                self._replaced,
                 "A new producer connects, starting from kafka.bootstrap_servers",
                 part="kafka",
             )
