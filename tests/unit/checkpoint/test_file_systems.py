@@ -111,7 +111,7 @@ def test_a_removed_lock_file_is_locked_again(
         FileCheckpointStore(path, "bridge").acquire()
 
 
-def test_an_owner_of_a_new_lock_file_fences(store: FileCheckpointStore, path: Path) -> None:
+def test_an_owner_of_another_lock_fences(store: FileCheckpointStore, path: Path) -> None:
     """While the lock file was gone, another process made a new one and locked it."""
     store.save(checkpoint(1))
     lock_of(path).unlink()
@@ -127,7 +127,7 @@ def test_an_owner_of_a_new_lock_file_fences(store: FileCheckpointStore, path: Pa
     other.release()
 
 
-def test_a_past_owner_of_a_new_lock_file_fences(store: FileCheckpointStore, path: Path) -> None:
+def test_a_past_owner_of_another_lock_fences(store: FileCheckpointStore, path: Path) -> None:
     """The other process has ended, but the stored position is its own."""
     store.save(checkpoint(1))
     lock_of(path).unlink()
