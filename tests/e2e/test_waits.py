@@ -41,22 +41,22 @@ def test_a_blocked_log_stops_nothing_else(
     settings: dict[str, str], jobs: JobWriter, kafka: Kafka, topic: str, full_pipe: int
 ) -> None:
     """The bridge delivers, and SIGTERM ends it with 0."""
-    given = {**settings, "http.port": "0", "log.level": "debug"}
-    with subprocess.Popen(
-        [*PROGRAM, "run"], cwd=ROOT, env=environment(given), stderr=full_pipe
-    ) as process:
-        job_id = jobs.add_good()
-        poll(
-            lambda: published_states(kafka, topic, job_id) == list(GOOD) or None,
-            "the transitions in the topic",
-            60,
-        )
-        process.send_signal(signal.SIGTERM)
-        stopped = time.monotonic()
-        code = process.wait(60)
+    given = environment({**settings, "log.level": "debug"})
+    with subprocess.Popen([*PROGRAM, "run"], cwd=ROOT, env=given, stderr=full_pipe) as process:
+        try:
+            job_id = jobs.add_good()
+            poll(
+                lambda: published_states(kafka, topic, job_id) == list(GOOD),
+                "the transitions in the topic",
+                60,
+            )
+            process.send_signal(signal.SIGTERM)
+            stopped = time.monotonic()
 
-    assert code == 0
-    assert time.monotonic() - stopped < 30
+            assert process.wait(60) == 0
+            assert time.monotonic() - stopped < 30
+        finally:
+            process.kill()
 
 
 def test_a_start_names_the_silent_server(tmp_path: Path) -> None:
