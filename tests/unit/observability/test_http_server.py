@@ -126,8 +126,8 @@ def test_the_probes_answer_in_a_crowd(oplog: FrozenOplog) -> None:
 
 def test_a_crowd_beyond_the_limit_loses_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of descriptors is limited, and MongoDB and Kafka need some of them."""
-    monkeypatch.setattr(http_server, "_MAX_CONNECTIONS", 50)
-    with serve(status()) as server, Crowd(server.port, 200, 0) as crowd:
+    monkeypatch.setattr(http_server, "_MAX_CONNECTIONS", 100)
+    with serve(status()) as server, Crowd(server.port, 250, 0) as crowd:
         assert ask(server.port, b"GET /livez HTTP/1.1\r\n\r\n").code == 200
 
         assert crowd.wait_for_closed(150) >= 150
