@@ -82,8 +82,8 @@ class FakeSource:
         self.streams = True
         self.fingerprint = "fingerprint"
         self.failures: list[BridgeError] = []
-        #: Raised by each check of the right to remove tags; None when this user may.
-        self.refused_tags: BridgeError | None = None
+        #: Raised by checks of the right to remove tags, in order.
+        self.tag_failures: list[BridgeError] = []
         self.before_open: Callable[[], None] = lambda: None
         #: The position of each ``open``, and whether it was by time.
         self.opened: list[tuple[Position, bool]] = []
@@ -123,8 +123,8 @@ class FakeSource:
         return FakeTags()
 
     def check_tag_rights(self) -> None:
-        if self.refused_tags:
-            raise self.refused_tags
+        if self.tag_failures:
+            raise self.tag_failures.pop(0)
 
     def missing_sweep_indexes(self) -> Sequence[str]:
         return ()
