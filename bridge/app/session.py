@@ -19,6 +19,7 @@ from bridge.mongo.source import MongoSource
 from bridge.observability.snapshot import SWEEP_ONLY
 from bridge.pipeline.loop import Loop, LoopContext
 from bridge.pipeline.metered_sink import MeteredSink
+from bridge.pipeline.metered_stream import MeteredStream
 from bridge.pipeline.ports import Sink, Stream
 from bridge.pipeline.recovery_progress import RecoveryProgress
 from bridge.pipeline.recovery_stream import RecoveryStream
@@ -72,6 +73,7 @@ class Session:
             readers=parts.background,
         )
         self._client: Complainer | None = None
+        self._stream: MeteredStream | None = None
 
     def run(self) -> None:
         """Work until a stop is requested.
@@ -83,12 +85,19 @@ class Session:
         with ExitStack() as stack:
             stack.callback(self._closed)
             sink = self._open_sink(stack)
-            stream = self._open_stream(stack)
+            stream = MeteredStream(self._open_stream(stack), self._progress.position)
+            self._stream = stream
             loop = Loop(stream, sink, self._loop_context(sink))
             try:
                 self._work(loop)
             finally:
                 self._background.finish()
+
+    @property
+    def reached(self) -> Position | None:
+        """The position up to which events were read; None while no stream is open."""
+        stream = self._stream
+        return stream.reached if stream else None
 
     def complaint(self) -> str:
         """Return the Kafka client's latest warning; empty when there was no recent warning."""
@@ -192,5 +201,6 @@ class Session:
         )
 
     def _closed(self) -> None:
+        self._stream = None
         self.in_flight = None
         self.recovery = None

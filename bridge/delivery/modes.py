@@ -32,6 +32,9 @@ class TagSource(Protocol):
     def tagger(self) -> Tagger | None:
         """Return the tagger; None where the service sets the tags."""
 
+    def check_tag_rights(self) -> None:
+        """Raise the error that removing tags would raise without permission; changes nothing."""
+
     def missing_sweep_indexes(self) -> Sequence[str]:
         """Return the names of the indexes that a sweep lacks."""
 
@@ -126,6 +129,8 @@ class BackgroundMode(Mode):
         return nullcontext(UntaggingSink(sink, self._tags, self._in_flight))
 
     def wrap_stream(self, stream: Stream, context: ModeContext) -> Stream:
+        # Without the right, each sent transition would be sent again.
+        self._source.check_tag_rights()
         if missing := self._source.missing_sweep_indexes():
             logger.warning(
                 "the sweep lacks an index, so it scans every job; '%s' creates %s",

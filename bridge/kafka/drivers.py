@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bridge.errors import Misconfigured
 from bridge.kafka.errors import unsupported_client_error
+from bridge.kafka.probe import TopicProbe
 from bridge.kafka.topics import Topics
 from bridge.settings import Settings
 
@@ -34,6 +35,7 @@ class KafkaDriver:
     topics: Callable[[Settings], Topics]
     reader: Callable[[Settings], "AbstractContextManager[TopicReader]"]
     broker_version: Callable[[Settings], str]
+    probe: Callable[[Settings], TopicProbe]
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
@@ -76,6 +78,7 @@ def _kafka_python() -> KafkaDriver:
         kafka_python.KafkaPythonTopics,
         _reader,
         _broker_version,
+        kafka_python.KafkaPythonProbe,
     )
 
 
@@ -101,4 +104,5 @@ def _librdkafka() -> KafkaDriver:
         librdkafka.LibrdkafkaTopics,
         _reader,
         _broker_version,
+        librdkafka.LibrdkafkaProbe,
     )

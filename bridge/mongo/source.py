@@ -18,6 +18,7 @@ from bridge.mongo.errors import translated
 from bridge.mongo.job_documents import JobDocuments
 from bridge.mongo.job_history_reader import JobHistoryReader
 from bridge.mongo.job_lookup import JobLookup
+from bridge.mongo.job_sample import JobSample
 from bridge.mongo.job_tags import JobTags
 from bridge.mongo.known_jobs import KnownJobs
 from bridge.mongo.stages import fingerprint, shaping_stages
@@ -44,6 +45,7 @@ class MongoSource:
         self._stream_client = stream_client(settings)
         self._history_client = history_client(settings)
         self._shaping = Shaping(shaping_stages(profile))
+        self.sample = JobSample(self._collection(client), profile)
         self.lookup = JobLookup(self._collection(client), JobDocuments(profile).fields)
         self._jobs = KnownJobs()
         self.history = JobHistoryReader(self._collection(self._history_client), profile)
@@ -139,6 +141,10 @@ class MongoSource:
     def missing_sweep_indexes(self) -> Sequence[str]:
         """Return the names of the indexes that a sweep lacks."""
         return self.sweep().missing_indexes()
+
+    def check_tag_rights(self) -> None:
+        """Raise the error that removing tags would raise without permission; changes nothing."""
+        self.sweep().check_rights()
 
     def close(self) -> None:
         """Close the clients; this also ends a reader on a dead connection."""

@@ -50,11 +50,10 @@ def _page(path: str, status: Status) -> tuple[str, str, bytes]:
             alive = status.snapshot().alive
             return (_OK, _TEXT, b"alive\n") if alive else (_UNAVAILABLE, _TEXT, _HANGS)
         case "/readyz":
-            reasons = status.snapshot().reasons
-            text = "".join(f"{reason}\n" for reason in reasons) or "ready\n"
-            return _UNAVAILABLE if reasons else _OK, _TEXT, text.encode()
+            snapshot = status.snapshot()
+            return _OK if snapshot.ready else _UNAVAILABLE, _TEXT, snapshot.readiness().encode()
         case "/status.json":
-            document = status.snapshot(ask_mongodb=True).document()
+            document = status.snapshot().document()
             return _OK, "application/json", json.dumps(document, indent=1).encode() + b"\n"
     return "404 Not Found", _TEXT, b"/metrics /livez /readyz /status.json\n"
 
