@@ -24,6 +24,7 @@ from bridge.model.position import Position
 from bridge.model.profile import namespace_of
 from bridge.model.window import Window
 from bridge.mongo.client import state_client
+from bridge.mongo.probe import SourceProbe
 from bridge.observability.counters import Counters
 from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.progress import Progress
@@ -107,6 +108,10 @@ class Bridge:
     def topic_probe(self) -> TopicProbe:
         """Return a probe of the topic, with the settings of this moment."""
         return self.driver.probe(self._settings)
+
+    def source_probe(self) -> SourceProbe:
+        """Return a probe of the jobs collection, with the settings of this moment."""
+        return SourceProbe(self._settings, self.source.profile)
 
     def run(self) -> Outcome:
         """Work until stopped. Raises the ``BridgeError`` that ended the bridge."""

@@ -8,6 +8,7 @@ from bridge.kafka.probe import TopicProbe
 from bridge.logs import Repeated
 from bridge.model.health import Majority
 from bridge.model.profile import namespace_of
+from bridge.mongo.probe import SourceProbe
 from bridge.mongo.source import MongoSource
 from bridge.observability.snapshot import OplogTimes
 from bridge.settings import Settings
@@ -66,16 +67,20 @@ class MongoDbCheck:
         self._warning = Repeated(logger, _WARNING_SECONDS)
         self._majority = Majority()
         self._misfit = ""
+        self._probe: SourceProbe | None = None
         self._looked: float | None = None
         self._asked_oplog: float | None = None
 
     def ask(self) -> None:
-        # A bridge replaces its clients after failures.
-        source = self._bridge.source
+        if self._probe is None:
+            self._probe = self._bridge.source_probe()
+        source = self._probe.source
         try:
             self._ask_primary(source)
             self._look(source)
         except Exception:
+            # As for Kafka.
+            self.close()
             self.oplog = OplogTimes()
             self._looked = None
             self._asked_oplog = None
@@ -85,7 +90,9 @@ class MongoDbCheck:
         return self._majority.reason(now) or self._misfit
 
     def close(self) -> None:
-        """Do nothing: the bridge closes its client."""
+        probe, self._probe = self._probe, None
+        if probe is not None:
+            probe.close()
 
     def _ask_primary(self, source: MongoSource) -> None:
         writes = source.cluster.newest_writes()

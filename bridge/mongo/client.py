@@ -20,6 +20,8 @@ AWAIT_MS = 1000
 #: Seconds beyond the await after which a silent connection counts as broken.
 _SILENCE_SECONDS = 10
 _CONNECT_MS = 5000
+_PROBE_CONNECT_MS = 4000
+_PROBE_ANSWER_MS = 2000
 #: Without an index MongoDB scans all jobs before it returns the first.
 _LONG_QUERY_SECONDS = 3600
 
@@ -57,6 +59,21 @@ def state_client(settings: Settings) -> Client:
     return _client(settings, deadline_ms=_CONNECT_MS, w="majority")
 
 
+def probe_client(settings: Settings) -> Client:
+    """Return a client for questions that find out whether MongoDB answers.
+
+    Without ``timeoutMS``: PyMongo refuses a command whose deadline is shorter than the slowest
+    round trip that it remembers, for many seconds after an outage.
+    """
+    return _client(
+        settings,
+        socketTimeoutMS=_PROBE_ANSWER_MS,
+        connectTimeoutMS=_PROBE_CONNECT_MS,
+        serverSelectionTimeoutMS=_PROBE_CONNECT_MS,
+        retryReads=False,
+    )
+
+
 def history_client(settings: Settings) -> Client:
     """Return a client for long queries: without an index MongoDB first sorts all jobs."""
     return _client(settings, socketTimeoutMS=_LONG_QUERY_SECONDS * 1000)
@@ -72,6 +89,10 @@ def _client(settings: Settings, deadline_ms: int | None = None, **options: Any) 
         deadline_ms: the deadline of each command, whatever the URI contains.
     """
     mongo = settings.mongo
+    options = {
+        "connectTimeoutMS": _CONNECT_MS,
+        "serverSelectionTimeoutMS": _CONNECT_MS,
+    } | options
     if mongo.username:
         options |= {"username": mongo.username, "password": mongo.password.get_secret_value()}
         if "authsource=" not in mongo.uri.get_secret_value().lower():
@@ -87,8 +108,6 @@ def _client(settings: Settings, deadline_ms: int | None = None, **options: Any) 
                 connect=False,
                 readPreference="primary",
                 timeoutMS=deadline_ms,
-                connectTimeoutMS=_CONNECT_MS,
-                serverSelectionTimeoutMS=_CONNECT_MS,
                 **options,
             )
         except InvalidURI as error:

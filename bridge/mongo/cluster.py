@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bson.timestamp import Timestamp
-from pymongo import MongoClient, timeout
+from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from bridge.errors import BridgeError
@@ -16,9 +16,6 @@ STANDALONE = (
     "Change streams need a replica set; one node is enough: start mongod with --replSet rs0 and "
     "run rs.initiate() once"
 )
-
-#: Deadline of the probes' commands, which report whether MongoDB answers.
-_PROBE_SECONDS = 2.0
 
 #: Sections of serverStatus that cost the server time and are not used here.
 _UNUSED_SECTIONS = (
@@ -86,8 +83,8 @@ class Cluster:
         return Deployment("replica set", version, identity, _operation_time(hello))
 
     def newest_writes(self) -> NewestWrites:
-        """Return the newest writes that the primary reports in its ``hello``, within 2 seconds."""
-        with translated(), timeout(_PROBE_SECONDS):
+        """Return the newest writes that the primary reports in its ``hello``."""
+        with translated():
             hello = self._admin.command("hello")
         majority = _cluster_time(hello.get("lastWrite", {}).get("majorityOpTime"))
         return NewestWrites(_last_write(hello), majority)
@@ -105,10 +102,9 @@ class Cluster:
         None through mongos, or without the right to ``serverStatus``.
         """
         try:
-            with timeout(_PROBE_SECONDS):
-                status = self._admin.command(
-                    {"serverStatus": 1, "oplog": 1, **dict.fromkeys(_UNUSED_SECTIONS, 0)}
-                )
+            status = self._admin.command(
+                {"serverStatus": 1, "oplog": 1, **dict.fromkeys(_UNUSED_SECTIONS, 0)}
+            )
         except PyMongoError:
             return None
         return _cluster_time(status.get("oplog", {}).get("earliestOptime"))

@@ -144,7 +144,7 @@ class MongoSource:
 
     def check_tag_rights(self) -> None:
         """Raise the error that removing tags would raise without permission; changes nothing."""
-        self.sweep().check_rights()
+        TagSweep(self._collection(self._client), self.tags()).check_rights()
 
     def close(self) -> None:
         """Close the clients; this also ends a reader on a dead connection."""

@@ -79,6 +79,7 @@ class FakeSource:
         self.streams = True
         self.fingerprint = "fingerprint"
         self.failures: list[BridgeError] = []
+        self.tag_failure: BridgeError | None = None
         self.before_open: Callable[[], None] = lambda: None
         #: The position of each ``open``, and whether it was by time.
         self.opened: list[tuple[Position, bool]] = []
@@ -114,6 +115,10 @@ class FakeSource:
     def tagger(self) -> FakeTags:
         return FakeTags()
 
+    def check_tag_rights(self) -> None:
+        if self.tag_failure is not None:
+            raise self.tag_failure
+
     def missing_sweep_indexes(self) -> Sequence[str]:
         return ()
 
@@ -140,7 +145,9 @@ class FakeKafka:
         self.open_producers = 0
         self.before_open: Callable[[], None] = lambda: None
         unused = cast(Any, None)
-        self.driver = KafkaDriver("fake", "1", cast(Any, self._sink), unused, unused, unused)
+        self.driver = KafkaDriver(
+            "fake", "1", cast(Any, self._sink), unused, unused, unused, unused
+        )
 
     @contextmanager
     def _sink(
