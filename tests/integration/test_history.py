@@ -156,9 +156,7 @@ def test_a_lagging_majority_is_waited_for(
 ) -> None:
     folder = tmp_path_factory.mktemp("majority")
     with (
-        MongoDeployment(
-            folder, nodes=3, arguments=FAIL_POINTS
-        ) as server,
+        MongoDeployment(folder, nodes=3, arguments=FAIL_POINTS) as server,
         MongoClient[dict[str, Any]](server.uri, w=1) as client,
         ThreadPoolExecutor() as pool,
     ):
