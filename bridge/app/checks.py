@@ -15,9 +15,7 @@ from bridge.settings import Settings
 
 logger = logging.getLogger("bridge")
 
-#: How often the oplog's oldest entry is asked for; ``serverStatus`` costs the server more.
-_OPLOG_SECONDS = 5.0
-#: How often the collection and the rights are looked at, once a transition was delivered.
+#: How often the collection, a few jobs and the rights are looked at while all is well.
 _LOOK_SECONDS = 60.0
 #: A collection that does not exist is logged once per this many seconds.
 _WARNING_SECONDS = 300.0
@@ -53,12 +51,10 @@ class MongoDbCheck:
     """Asks whether the primary and the majority work, and whether the jobs can be read.
 
     Attributes:
-        oplog: The times of the last answer; unknown after a failure.
         collection_exists: Whether the collection exists; None while that is not known.
     """
 
     def __init__(self, settings: Settings, bridge: Bridge, clock: Clock) -> None:
-        self.oplog = OplogTimes()
         self.collection_exists: bool | None = None
         self._settings = settings
         self._namespace = namespace_of(settings)
@@ -69,7 +65,8 @@ class MongoDbCheck:
         self._misfit = ""
         self._probe: SourceProbe | None = None
         self._looked: float | None = None
-        self._asked_oplog: float | None = None
+        self._oplog = OplogTimes()
+        self._oplog_is_used = True
 
     def ask(self) -> None:
         if self._probe is None:
@@ -81,10 +78,18 @@ class MongoDbCheck:
         except Exception:
             # As for Kafka.
             self.close()
-            self.oplog = OplogTimes()
+            self._oplog = OplogTimes()
+            self._oplog_is_used = True
             self._looked = None
-            self._asked_oplog = None
             raise
+
+    def oplog_times(self) -> OplogTimes:
+        """Return the times of the last answer, unknown after a failure.
+
+        The oldest entry is asked for only where this is called.
+        """
+        self._oplog_is_used = True
+        return self._oplog
 
     def reason(self, now: float) -> str:
         return self._majority.reason(now) or self._misfit
@@ -98,21 +103,23 @@ class MongoDbCheck:
         writes = source.cluster.newest_writes()
         now = self._clock.monotonic()
         self._majority = self._majority.reported(now, writes.primary, writes.majority)
-        oldest = self.oplog.oldest
-        if self._asked_oplog is None or now - self._asked_oplog >= _OPLOG_SECONDS:
-            self._asked_oplog = now
+        oldest = self._oplog.oldest
+        if self._oplog_is_used:
+            self._oplog_is_used = False
+            # ``serverStatus`` costs the server more than ``hello``.
             oldest = source.cluster.oldest_oplog_entry()
-        self.oplog = OplogTimes(writes.primary, oldest)
+        self._oplog = OplogTimes(writes.primary, oldest)
 
     def _look(self, source: MongoSource) -> None:
-        """Look at the collection: often until a transition was delivered, seldom after that."""
+        """Look at the collection: seldom while all is well, else each time."""
         now = self._clock.monotonic()
         stored = self._bridge.stored
         delivered = stored is not None and stored.delivered is not None
         if delivered:
             self._misfit = ""
-            if self._looked is not None and now - self._looked < _LOOK_SECONDS:
-                return
+        well = self.collection_exists and not self._misfit
+        if well and self._looked is not None and now - self._looked < _LOOK_SECONDS:
+            return
         self._look_for_collection(source, now)
         if not delivered:
             self._look_at_jobs(source)

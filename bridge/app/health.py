@@ -61,6 +61,6 @@ class Health:
             kafka_up=self._kafka.up,
             mongodb_up=self._mongodb.up,
             collection_exists=exists,
-            oplog=self._jobs.oplog,
+            oplog=self._jobs.oplog_times(),
             log_lines_dropped=_dropped_lines(),
         )

@@ -12,7 +12,7 @@ from bridge.model.health import Answers
 logger = logging.getLogger("bridge")
 
 #: Pauses between two questions: while all is well, and while the end of a failure is awaited.
-WELL_SECONDS = 3.0
+WELL_SECONDS = 5.0
 FAILED_SECONDS = 0.5
 #: How long an end waits for a question under way; after that its thread ends with the process.
 _CLOSE_SECONDS = 1.0

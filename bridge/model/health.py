@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 from bridge.model.position import ClusterTime
 
-#: MongoDB or Kafka counts as unreachable after this time without an answer.
-ANSWER_SECONDS = 7.0
+#: MongoDB or Kafka counts as unreachable after this time without an answer. A single question that
+#: is not answered is no outage.
+ANSWER_SECONDS = 8.0
 #: A majority that does not advance for this long, although the primary did, is an outage.
 MAJORITY_SECONDS = 15.0
 #: A loop that has not turned for this long does not run.

@@ -22,6 +22,7 @@ _SILENCE_SECONDS = 10
 _CONNECT_MS = 5000
 _PROBE_CONNECT_MS = 4000
 _PROBE_ANSWER_MS = 2000
+_PROBE_HEARTBEAT_MS = 30_000
 #: Without an index MongoDB scans all jobs before it returns the first.
 _LONG_QUERY_SECONDS = 3600
 
@@ -71,6 +72,9 @@ def probe_client(settings: Settings) -> Client:
         connectTimeoutMS=_PROBE_CONNECT_MS,
         serverSelectionTimeoutMS=_PROBE_CONNECT_MS,
         retryReads=False,
+        # The questions themselves find out whether the server answers.
+        heartbeatFrequencyMS=_PROBE_HEARTBEAT_MS,
+        serverMonitoringMode="poll",
     )
 
 

@@ -82,10 +82,10 @@ GAUGES = {
     ),
     "job_bridge_kafka_up": (
         "1 while Kafka answers and every partition of the topic has a leader, also while idle; "
-        "0 after 7 seconds without that, or at once without the permission to write"
+        "0 after 8 seconds without that, or at once without the permission to write"
     ),
     "job_bridge_mongodb_up": (
-        "1 while MongoDB's primary answers, also while idle; 0 after 7 seconds without an answer, "
+        "1 while MongoDB's primary answers, also while idle; 0 after 8 seconds without an answer, "
         "or at once without a permission"
     ),
     "job_bridge_collection_exists": (
@@ -148,7 +148,8 @@ DROPPED = (
 )
 BUILD = ("job_bridge_build_info", "Version of the bridge")
 
-_INFO_LABELS = ("name", "namespace", "topic", "driver", "mode", "version")
+#: The labels of ``job_bridge_info``; names in :attr:`Snapshot.about`.
+INFO_LABELS = ("name", "namespace", "topic", "driver", "mode", "version")
 
 #: Present from the first scrape on: an increase needs a value before.
 _PARTS = dict.fromkeys(("mongodb", "kafka", "checkpoint", "bridge"), 0)
@@ -176,8 +177,8 @@ class _Collector(Collector):
         yield state
         yield CounterMetricFamily(*DROPPED, value=snapshot.health.log_lines_dropped)
         about = snapshot.about
-        info = GaugeMetricFamily(*INFO, labels=_INFO_LABELS)
-        info.add_metric([about.get(label, "") for label in _INFO_LABELS], 1)
+        info = GaugeMetricFamily(*INFO, labels=INFO_LABELS)
+        info.add_metric([about.get(label, "") for label in INFO_LABELS], 1)
         yield info
         build = GaugeMetricFamily(*BUILD, labels=["version"])
         build.add_metric([about["version"]], 1)

@@ -32,6 +32,7 @@ class AnsweringSource:
     tag_failure: BridgeError | None = None
     sampled: int = 0
     looked: int = 0
+    oplog_reads: int = 0
 
     @property
     def cluster(self) -> AnsweringSource:
@@ -47,6 +48,7 @@ class AnsweringSource:
         return self.writes
 
     def oldest_oplog_entry(self) -> ClusterTime:
+        self.oplog_reads += 1
         return EARLY
 
     def collection_exists(self) -> bool:
@@ -123,7 +125,7 @@ def test_jobs_that_fit_are_no_reason() -> None:
 
     assert scenario.reason() == ""
     assert scenario.check.collection_exists is True
-    assert scenario.check.oplog == OplogTimes(LATE, EARLY)
+    assert scenario.check.oplog_times() == OplogTimes(LATE, EARLY)
 
 
 def test_documents_that_do_not_fit_count() -> None:
@@ -167,6 +169,18 @@ def test_a_missing_collection_is_only_noted(caplog: pytest.LogCaptureFixture) ->
     assert "the collection db.jobs exists after" in caplog.messages[-1]
 
 
+def test_the_oplog_is_read_only_for_scrapes() -> None:
+    """``serverStatus`` costs the server more than the other questions."""
+    scenario = CheckScenario()
+    for _ in range(5):
+        scenario.reason()
+    assert scenario.jobs.oplog_reads == 1
+
+    scenario.check.oplog_times()
+    scenario.reason()
+    assert scenario.jobs.oplog_reads == 2
+
+
 def test_a_collection_is_looked_at_seldom() -> None:
     """A bridge that works needs no proof of it several times a minute."""
     scenario = CheckScenario()
@@ -197,7 +211,7 @@ def test_a_failure_leaves_no_stale_answers() -> None:
     with pytest.raises(Retryable):
         scenario.check.ask()
 
-    assert scenario.check.oplog == OplogTimes()
+    assert scenario.check.oplog_times() == OplogTimes()
     assert [probe.closed for probe in scenario.bridge.source_probes] == [True]
     scenario.jobs.failure = None
     scenario.reason()

@@ -27,7 +27,7 @@ class TestAnswers:
 
         assert answers.reason(100.0 + ANSWER_SECONDS - 0.1) == ""
         assert answers.up(100.0 + ANSWER_SECONDS - 0.1) is True
-        assert answers.reason(100.0 + ANSWER_SECONDS) == "Kafka has not answered for 7 s"
+        assert answers.reason(100.0 + ANSWER_SECONDS) == "Kafka has not answered for 8 s"
         assert answers.up(100.0 + ANSWER_SECONDS) is False
 
     def test_outages_show_within_ten_seconds(self) -> None:
