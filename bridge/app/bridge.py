@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -28,11 +29,13 @@ from bridge.errors import (
     Stalled,
 )
 from bridge.kafka.drivers import driver_of
+from bridge.kafka.probe import TopicProbe
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.position import Position
 from bridge.model.profile import namespace_of
 from bridge.model.window import Window
 from bridge.mongo.client import state_client
+from bridge.mongo.probe import SourceProbe
 from bridge.observability.counters import Counters
 from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.progress import Progress
@@ -116,10 +119,24 @@ class Bridge:
         )
         self._first_position: Position | None = None
         self._session: Session | None = None
+        #: Set when a server that did not answer answers again.
+        self._answers_again = threading.Event()
 
     def request_stop(self) -> None:
         """Ask for a clean stop; returns at once, may be called from any thread."""
         self._pulse.request_stop()
+
+    def retry_now(self) -> None:
+        """End the pause before the next session; returns at once, may be called on any thread."""
+        self._answers_again.set()
+
+    def topic_probe(self) -> TopicProbe:
+        """Return a probe of the topic, with the settings of this moment."""
+        return self.driver.probe(self._settings.with_present_secrets())
+
+    def source_probe(self) -> SourceProbe:
+        """Return a probe of the jobs collection, with the settings of this moment."""
+        return SourceProbe(self._settings.with_present_secrets(), self.source.profile)
 
     def run(self) -> Outcome:
         """Work until stopped. Raises the ``BridgeError`` that ended the bridge."""
@@ -139,13 +156,14 @@ class Bridge:
         with suppress(Stopped):
             while not self._pulse.stop.is_set():
                 self._retry.session_started()
+                self._answers_again.clear()
                 try:
                     self._run_session()
                 except (Retryable, NotPermitted, Misconfigured) as error:
                     self._failed(error)
                 # A Kafka client that failed leaves threads and sockets in reference cycles.
                 gc.collect()
-                self._pulse.sleep(self._retry.pause_seconds())
+                self._pulse.sleep(self._retry.pause_seconds(), until=self._answers_again)
 
     def _run_session(self) -> None:
         """Run a session; after a lost resume point the next session starts with the gap."""
@@ -277,6 +295,10 @@ class Bridge:
     @property
     def start(self) -> Position | None:
         return self._first_position
+
+    @property
+    def reached(self) -> Position | None:
+        return self._session.reached if self._session else None
 
     @property
     def position(self) -> Position | None:

@@ -151,7 +151,8 @@ def missing_checkpoint_error(settings: Settings, latest: Mapping[str, Any]) -> C
     job_id, time = str(latest.get("job_id"))[:100], str(latest.get("time"))[:40]
     return CheckpointUnusable(
         f"There is no checkpoint '{settings.checkpoint.name}', but the topic "
-        f"{settings.kafka.topic} has messages of this bridge, the latest of job {job_id} at {time}: "
+        f"{settings.kafka.topic} has messages of this bridge, the latest of job {job_id} at "
+        f"{time}: "
         "the checkpoint was removed, or checkpoint.name or checkpoint.store has changed",
         "Nothing was read or sent: a start at the present would skip all transitions since then",
         f"To resume where the messages end: '{Hint.TOKEN_SET_TIME.with_value(time)}', which leaves "

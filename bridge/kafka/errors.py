@@ -5,6 +5,8 @@ the topic. The producer that reported a failure is discarded, and a new producer
 unacknowledged messages again, in order.
 """
 
+from collections.abc import Sequence
+
 from bridge.errors import (
     RETRIED,
     BridgeError,
@@ -25,6 +27,7 @@ _UNTRUSTED = (
     "certificate could not be verified",
 )
 _MAX_LENGTH = 400
+_MAX_EXAMPLES = 3
 
 
 def _version(parts: tuple[int, ...]) -> str:
@@ -97,6 +100,17 @@ def lowered_limit_error(text: str) -> Retryable:
         f"The topic's message size limit was lowered: {text}",
         _NOTHING_LOST,
         RETRIED,
+        part="kafka",
+    )
+
+
+def leaderless_error(topic: str, partitions: Sequence[int], total: int) -> Retryable:
+    """Some partitions of the topic have no leader, so they accept no messages."""
+    numbers = ", ".join(map(str, sorted(partitions)[:_MAX_EXAMPLES]))
+    return Retryable(
+        f"{len(partitions)} of {total} partitions of the topic {topic} have no leader ({numbers})",
+        _NOTHING_LOST,
+        f"Check the brokers that hold these partitions. {RETRIED}",
         part="kafka",
     )
 

@@ -158,7 +158,9 @@ class FakeKafka:
         self.before_open: Callable[[], None] = lambda: None
         unused = cast(Any, None)
         tails = cast(Any, self._tail_reader)
-        self.driver = KafkaDriver("fake", "1", cast(Any, self._sink), unused, tails, unused, unused)
+        self.driver = KafkaDriver(
+            "fake", "1", cast(Any, self._sink), unused, tails, unused, unused, unused
+        )
 
     @contextmanager
     def _sink(
