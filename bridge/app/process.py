@@ -52,7 +52,7 @@ class Process:
             self._log_start(http.url(server.port))
             outcome = self.bridge.run()
         logger.log(
-            logging.ERROR if outcome.exit_code else logging.INFO,
+            logging.WARNING if outcome.exit_code else logging.INFO,
             "stopped: %s",
             outcome,
             extra={"exit_code": outcome.exit_code},
