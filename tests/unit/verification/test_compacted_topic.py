@@ -82,7 +82,10 @@ def test_shared_job_ids_are_not_compared(latest: str) -> None:
     other = happened(1, 15, 0)._replace(trans_id="other")
 
     findings, missing = compacted(
-        [Job([A, B], document="first"), Job([other], document="second")],
+        [
+            JobHistory(A.job_id, [A, B], document="first"),
+            JobHistory(A.job_id, [other], document="second"),
+        ],
         sent(B if latest == "first" else other),
     )
 
