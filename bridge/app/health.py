@@ -28,8 +28,8 @@ class Health:
     def __init__(self, settings: Settings, bridge: Bridge, clock: Clock) -> None:
         self._namespace = namespace_of(settings)
         self._jobs = MongoDbCheck(settings, bridge, clock)
-        self._mongodb = Probe("MongoDB", self._jobs, clock, returned=bridge.retry_now)
-        self._kafka = Probe("Kafka", KafkaCheck(bridge), clock, returned=bridge.retry_now)
+        self._mongodb = Probe("MongoDB", self._jobs, clock, bridge=bridge, logs_silence=False)
+        self._kafka = Probe("Kafka", KafkaCheck(bridge), clock, bridge=bridge, logs_silence=True)
 
     def __enter__(self) -> Self:
         self._mongodb.start()

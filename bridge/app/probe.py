@@ -2,11 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Callable
 from typing import Protocol
 
 from bridge.clock import Clock
 from bridge.errors import BridgeError, NotPermitted
+from bridge.logs import Repeated
 from bridge.model.health import Answers
 
 logger = logging.getLogger("bridge")
@@ -31,6 +31,17 @@ class Check(Protocol):
         """Close the connection, if there is one."""
 
 
+class Probed(Protocol):
+    """A bridge, as a probe knows it."""
+
+    @property
+    def looping(self) -> bool:
+        """Whether a session works; a session that failed has logged its cause."""
+
+    def retry_now(self) -> None:
+        """End the pause before the next session."""
+
+
 class Probe:
     """Asks a server and keeps how it answered.
 
@@ -38,16 +49,20 @@ class Probe:
         server: The name of the server, for the reason.
         check: The question.
         clock: The clocks of the bridge.
-        returned: Called on this probe's thread when the server answers after a failure.
+        bridge: Retries at once when the server answers after a failure.
+        logs_silence: Whether to log that the server does not answer. A session of an idle bridge
+            notices that MongoDB does not, and never that Kafka does not.
     """
 
     def __init__(
-        self, server: str, check: Check, clock: Clock, *, returned: Callable[[], None]
+        self, server: str, check: Check, clock: Clock, *, bridge: Probed, logs_silence: bool
     ) -> None:
         self.answers = Answers(server, clock.monotonic())
         self._check = check
         self._clock = clock
-        self._returned = returned
+        self._bridge = bridge
+        self._logs_silence = logs_silence
+        self._trouble = Repeated(logger)
         self._stop = threading.Event()
         name = f"{server.lower()}-probe"
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -89,11 +104,22 @@ class Probe:
             failed = bool(self.answers.failure)
             self.answers = self.answers.answered(self._clock.monotonic())
             if failed:
-                self._returned()
+                self._bridge.retry_now()
+        self._log()
         return FAILED_SECONDS if self.answers.failure or self.reasons() else WELL_SECONDS
 
     def _failed(self, error: Exception, *, lasting: bool) -> None:
         self.answers = self.answers.failed(str(error), lasting=lasting)
+
+    def _log(self) -> None:
+        now = self._clock.monotonic()
+        reason = self._check.reason(now)
+        if self._logs_silence:
+            reason = self.answers.reason(now) or reason
+        if not reason:
+            self._trouble.over(now, f"{self.answers.server} works again")
+        elif self._bridge.looping:
+            self._trouble.failed(now, f"not ready: {reason}")
 
     def _run(self) -> None:
         pause = 0.0

@@ -23,7 +23,7 @@ class Answers(NamedTuple):
         last: When it last answered, in monotonic seconds; at first, when it was first asked.
         failure: Why the last question failed; empty after an answer.
         lasting: Whether a change by an operator is needed, so that no waiting helps.
-        known: Whether a question has ended, in either way.
+        known: Whether it has ever answered.
     """
 
     server: str
@@ -38,7 +38,7 @@ class Answers(NamedTuple):
 
     def failed(self, failure: str, *, lasting: bool) -> "Answers":
         """Return the answers after a question that failed."""
-        return Answers(self.server, self.last, failure, lasting, known=True)
+        return self._replace(failure=failure, lasting=lasting)
 
     def reason(self, now: float) -> str:
         """Return why the bridge is not ready at ``now``; empty if it may be."""

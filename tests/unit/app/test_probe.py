@@ -34,15 +34,16 @@ class FakeCheck:
 
 
 class ProbeScenario:
-    """A probe of a server, which tests ask themselves; ``returns`` counts its returns."""
+    """A probe that tests ask themselves, and its bridge; ``returns`` counts the retries."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, looping: bool = True, logs_silence: bool = True) -> None:
         self.clock = FakeClock()
         self.check = FakeCheck()
+        self.looping = looping
         self.returns = 0
-        self.probe = Probe("Kafka", self.check, self.clock, returned=self._returned)
+        self.probe = Probe("Kafka", self.check, self.clock, bridge=self, logs_silence=logs_silence)
 
-    def _returned(self) -> None:
+    def retry_now(self) -> None:
         self.returns += 1
 
     def fail(self, failure: Exception | None) -> float:
@@ -116,6 +117,37 @@ def test_a_problem_beside_an_answer_counts() -> None:
 
     assert scenario.probe.reasons() == ["the documents do not fit"]
     assert scenario.probe.up is True
+
+
+def test_an_outage_and_its_end_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    scenario = ProbeScenario()
+    with caplog.at_level("INFO", "bridge"):
+        scenario.fail(UNREACHABLE)
+        assert caplog.messages == [], "a single failure is no outage"
+        scenario.clock.advance(ANSWER_SECONDS)
+        scenario.probe.ask()
+        scenario.clock.advance(1.0)
+        scenario.probe.ask()
+        scenario.clock.advance(1.0)
+        scenario.fail(None)
+
+    assert caplog.messages == [
+        "not ready: Kafka is unreachable",
+        "Kafka works again after 2.0 s",
+    ]
+
+
+@pytest.mark.parametrize("options", [{"looping": False}, {"logs_silence": False}])
+def test_a_session_reports_its_own_failure(
+    options: dict[str, bool], caplog: pytest.LogCaptureFixture
+) -> None:
+    scenario = ProbeScenario(**options)
+    scenario.clock.advance(ANSWER_SECONDS)
+
+    scenario.fail(UNREACHABLE)
+
+    assert scenario.probe.reasons() == ["Kafka is unreachable"]
+    assert caplog.messages == []
 
 
 def test_a_bug_ends_no_probe(caplog: pytest.LogCaptureFixture) -> None:

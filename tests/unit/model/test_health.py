@@ -53,6 +53,7 @@ class TestAnswers:
         answers = Answers("Kafka", 0.0)
 
         assert answers.up(1.0) is None
+        assert answers.failed("refused", lasting=False).up(1.0) is None
         assert answers.up(ANSWER_SECONDS) is False
 
 
