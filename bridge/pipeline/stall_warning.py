@@ -14,6 +14,8 @@ logger = logging.getLogger("bridge")
 
 #: A message in flight for this long ends the session: a new client looks for the brokers again.
 REPLACE_SECONDS = 60.0
+#: The same for a client with refused credentials: a new client reads the files again.
+REFUSED_SECONDS = 15.0
 
 
 class Complainer(Protocol):
@@ -21,6 +23,9 @@ class Complainer(Protocol):
 
     def complaint(self) -> str:
         """Return the client's latest warning; empty when there was no recent warning."""
+
+    def refused(self) -> bool:
+        """Return whether the latest warning is about credentials or certificates."""
 
 
 class StallWarning:
@@ -57,10 +62,16 @@ class StallWarning:
             # The window of a new session shows nothing before its first acknowledgement.
             self._stalled = None
             self._warning.over(now, "Kafka is acknowledging messages again")
-        if age is not None and age >= self._replace_seconds:
+        if age is not None and self._replaces(age, client):
             raise Stalled(
-                trouble,
+                trouble or f"Kafka refuses this client ({client.complaint()})",
                 "Nothing is lost: unacknowledged messages are sent again, in order",
                 "A new producer connects, starting from kafka.bootstrap_servers",
                 part="kafka",
             )
+
+    def _replaces(self, age: float, client: Complainer) -> bool:
+        if age >= self._replace_seconds:
+            return True
+        may_replace = self._replace_seconds < math.inf
+        return may_replace and age >= REFUSED_SECONDS and client.refused()

@@ -135,6 +135,9 @@ class FakeProducer(FakeSink):
 
     warning = ""
 
+    def refused(self) -> bool:
+        return False
+
     def complaint(self) -> str:
         return self.warning
 
