@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from pymongo import MongoClient
@@ -57,7 +58,7 @@ class SecuredBridge:
     def __init__(
         self, folder: Path, broker: kafka.Kafka, deployment: MongoDeployment, **settings: str
     ) -> None:
-        self.name = f"{folder.name}-{len(list(folder.iterdir()))}"
+        self.name = f"rotated-{uuid.uuid4().hex[:12]}"
         self._broker = broker
         self._folder = folder / self.name
         self._folder.mkdir()
@@ -76,6 +77,14 @@ class SecuredBridge:
         }
         named = {name.replace("__", "."): value for name, value in given.items()}
         self.process = BridgeProcess(named, self._folder / "log")
+
+    def __enter__(self) -> Self:
+        self.process.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._client.close()
+        self.process.__exit__(*error)
 
     def deliver(self) -> None:
         """Write a job and wait until Kafka has it."""
@@ -96,7 +105,6 @@ class SecuredBridge:
         assert self.process.stop() == 0
         for job_id in self._written:
             assert published_states(self._broker, self.name, job_id) == list(GOOD)
-        self._client.close()
 
 
 def password_login(broker: SecuredKafka, files: Certificates) -> dict[str, str]:
@@ -132,7 +140,7 @@ def test_rotations_at_kafka_are_picked_up(
     ]
     with ExitStack() as stack:
         for bridge in bridges:
-            stack.enter_context(bridge.process)
+            stack.enter_context(bridge)
         for bridge in bridges:
             bridge.process.wait_ready()
             bridge.deliver()
@@ -170,7 +178,7 @@ def test_an_unresolvable_advertised_listener_is_named(
     ]
     with ExitStack() as stack:
         for bridge in bridges:
-            stack.enter_context(bridge.process)
+            stack.enter_context(bridge)
         for bridge in bridges:
             reason = bridge.process.unready_reason("The host name of a broker cannot be resolved")
             assert "kafka-7.invalid:" in reason and "advertised.listeners" in reason
@@ -197,7 +205,7 @@ def test_rotations_at_mongodb_are_picked_up(
     ]
     with ExitStack() as stack:
         for bridge in bridges:
-            stack.enter_context(bridge.process)
+            stack.enter_context(bridge)
         for bridge in bridges:
             bridge.process.wait_ready()
             bridge.deliver()
