@@ -4,18 +4,25 @@ import gc
 import logging
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 
 from bridge.app.background import Background, Stopped, close_all
 from bridge.app.clients import ClientReplacement
 from bridge.app.lifecycle import Lifecycle, State
+from bridge.app.outcome import Outcome
 from bridge.app.ownership import OwnedCheckpoint, Ownership
 from bridge.app.read_back import ReadBack
 from bridge.app.retry import Retry
 from bridge.app.session import Session
 from bridge.app.sides import checkpoint_side, mongodb_side
 from bridge.app.starting_point import StartingPoint
-from bridge.app.wiring import SessionParts, make_brake, make_source, make_store, source_name
+from bridge.app.wiring import (
+    SessionParts,
+    make_brake,
+    make_source,
+    make_stall_warning,
+    make_store,
+    source_name,
+)
 from bridge.clock import Clock
 from bridge.daemon_executor import DaemonExecutor
 from bridge.delivery.modes import mode_of
@@ -41,35 +48,11 @@ from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.progress import Progress
 from bridge.pipeline.pulse import Pulse, Waiting
 from bridge.pipeline.recovery_progress import RecoveryProgress
-from bridge.pipeline.stall_warning import REPLACE_SECONDS, StallWarning
 from bridge.settings import Settings
 
 logger = logging.getLogger("bridge")
 
 _STANDBY_SECONDS = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a bridge stopped.
-
-    Attributes:
-        unacknowledged: Messages that Kafka did not acknowledge in time; the next start sends them.
-        stored: Whether the settled position is stored.
-    """
-
-    unacknowledged: int = 0
-    stored: bool = True
-
-    def __str__(self) -> str:
-        unclean = [f"{self.unacknowledged} messages unacknowledged"] if self.unacknowledged else []
-        unclean += [] if self.stored else ["position not stored"]
-        return ", ".join(unclean) or "clean"
-
-    @property
-    def exit_code(self) -> int:
-        clean = self.stored and not self.unacknowledged
-        return 0 if clean else Retryable.exit_code
 
 
 class Bridge:
@@ -110,12 +93,7 @@ class Bridge:
             brake=make_brake(settings),
             lifecycle=self.lifecycle,
             retry=self._retry,
-            stall=StallWarning(
-                clock,
-                self._mode.stall_consequence,
-                replace_seconds=REPLACE_SECONDS,
-                replaced=self._mode.replaced_consequence,
-            ),
+            stall=make_stall_warning(clock, self._mode),
         )
         self._first_position: Position | None = None
         self._session: Session | None = None

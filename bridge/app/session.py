@@ -124,6 +124,10 @@ class Session:
         """Return the Kafka client's latest warning; empty when there was no recent warning."""
         return self._client.complaint() if self._client else ""
 
+    def refused(self) -> bool:
+        """Return whether the latest warning is about credentials or certificates."""
+        return self._client.refused() if self._client else False
+
     def turned(self) -> None:
         """Check after each turn whether the recovery has finished or Kafka has stalled."""
         if self.recovery and self._progress.gap is None:

@@ -11,8 +11,9 @@ from typing import Any, cast
 import pytest
 
 from bridge.app import bridge as module
-from bridge.app.bridge import Bridge, Outcome
+from bridge.app.bridge import Bridge
 from bridge.app.lifecycle import Lifecycle, State
+from bridge.app.outcome import Outcome
 from bridge.app.retry import Retry
 from bridge.errors import BridgeError
 from bridge.kafka.drivers import KafkaDriver
@@ -142,6 +143,9 @@ class FakeProducer(FakeSink):
     """A sink of a driver, with the client's latest warning."""
 
     warning = ""
+
+    def refused(self) -> bool:
+        return False
 
     def complaint(self) -> str:
         return self.warning

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bridge.app.bridge import Outcome
 from bridge.app.lifecycle import State
+from bridge.app.outcome import Outcome
 from bridge.errors import (
     BridgeError,
     Misconfigured,

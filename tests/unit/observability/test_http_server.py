@@ -91,14 +91,6 @@ def exchange(server: HttpServer, request: bytes) -> Answer:
     return ask(server.port, request)
 
 
-def test_a_frozen_mongodb_delays_no_scrape(oplog: FrozenOplog) -> None:
-    with serve(status(oplog)) as server:
-        answer = exchange(server, b"GET /metrics HTTP/1.1\r\n\r\n")
-
-    assert answer.code == 200
-    assert answer.seconds < 5
-
-
 @pytest.mark.usefixtures("many_descriptors")
 def test_the_probes_answer_in_a_crowd() -> None:
     """1 000 connections are slow or idle, and 8 scrapers read the metrics."""

@@ -38,6 +38,9 @@ class CommandSink(FakeSink):
             self.acknowledge(1)
         return super().settled()
 
+    def refused(self) -> bool:
+        return False
+
     def complaint(self) -> str:
         return "the broker is unreachable"
 
