@@ -189,6 +189,7 @@ class Lease:
             }
             if self._collection.update_one(query | (condition or {}), update).matched_count:
                 self._confirmed = started
+                self._watch.restart()
                 return True
             document = self.latest()
             if document is None or self._is_emptied(document):
@@ -217,7 +218,8 @@ class Lease:
         return document.owner is None or self._is_within_lease()
 
     def _is_within_lease(self) -> bool:
-        return self._clock.monotonic() - self._confirmed <= self._lease_seconds
+        """Whether no standby can have taken over yet, with a margin for slow replies."""
+        return self._clock.monotonic() - self._confirmed < 0.75 * self._lease_seconds
 
     def _store_again(self, emptied: CheckpointDocument | None) -> None:
         """Store the last known record under a raised epoch, where no other bridge did so."""
@@ -244,7 +246,7 @@ class Lease:
     def _leave_time_to_successor(self, emptied: CheckpointDocument | None) -> None:
         """Raise ``Retryable`` until a bridge that took over meanwhile had time to store it again.
 
-        The ownership was not confirmed for longer than the lease.
+        The ownership was not confirmed for about a lease.
         """
         self._watch.observe(emptied.ownership if emptied else None)
         if not self._watch.silent:
