@@ -24,6 +24,8 @@ from bridge.kafka.topics import (
 )
 from bridge.settings import Settings
 
+_POLL_SECONDS = 0.1
+
 
 class LibrdkafkaTopics:
     """See :class:`bridge.kafka.topics.Topics`."""
@@ -35,11 +37,17 @@ class LibrdkafkaTopics:
     @contextmanager
     def _admin(self) -> Iterator[AdminClient]:
         try:
-            yield AdminClient(
+            admin = AdminClient(
                 connection(self._settings, self._latest_warning),
                 logger=ClientLogger(self._latest_warning),
             )
         except KafkaException as error:
+            raise classify(error, self._latest_warning.recent()) from error
+        try:
+            yield admin
+        except KafkaException as error:
+            # The client delivers its warnings, which contain the cause, only while it is polled.
+            admin.poll(_POLL_SECONDS)
             raise classify(error, self._latest_warning.recent()) from error
 
     def describe(self, *names: str) -> dict[str, Topic]:
