@@ -70,11 +70,6 @@ COUNTERS = (
         "job_bridge_read_back_left_out",
         "Messages not sent again, because reading the topic back showed that it has them",
     ),
-    (
-        "clients_replaced",
-        "job_bridge_clients_replaced",
-        "MongoDB and Kafka clients replaced, because they did not work any more",
-    ),
     ("checkpoints", "job_bridge_checkpoints", "Checkpoints stored"),
     ("fenced", "job_bridge_fenced", "Number of times another bridge took over"),
 )

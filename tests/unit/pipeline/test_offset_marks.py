@@ -77,7 +77,7 @@ def test_a_topic_created_again_has_no_offsets() -> None:
     assert scenario.marks.confirmed == TopicOffsets(TOPIC, {})
 
 
-def test_the_ends_of_a_read_back_wait_for_its_position() -> None:
+def test_ends_wait_for_the_position_of_read_back() -> None:
     """The topic may have messages of all positions before the end of the read-back."""
     scenario = MarksScenario(TopicOffsets(TOPIC, {0: 5}))
     scenario.marks.open_session(scenario.sink, TopicOffsets(TOPIC, {0: 50}), at(10))

@@ -78,7 +78,7 @@ def test_any_difference_is_sent(other: Message) -> None:
     assert scenario.context.counters.left_out == 0
 
 
-def test_a_job_with_a_hole_is_sent_from_there() -> None:
+def test_a_job_with_a_hole_is_sent() -> None:
     """Else a compacted topic would end with an old state of the job."""
     scenario = OmittingScenario(message(b"3"), message(b"3", b"other"))
 
