@@ -97,7 +97,6 @@ def test_each_counter_has_its_own_count() -> None:
         "clients_replaced",
         "checkpoints",
         "fenced",
-        "clients_replaced",
     )
     for number, name in enumerate(names, start=1):
         setattr(counters, name, number)
