@@ -31,6 +31,7 @@ FLUSH_SECONDS = 30.0
 COMPACTION_SECONDS = 60.0
 #: The fields of a checkpoint that bridges before 0.3 do not write.
 NEW_FIELDS = ("offsets", "clean", "unconfirmed")
+ODD = b'{"job_id": "odd", "state": "odd", "trans_id": "odd"}'
 #: 1970 and 2100, in milliseconds.
 ODD_TIMES = (1, 4_102_444_800_000)
 EVERY_TIME = str(2**63 - 1)
@@ -42,7 +43,7 @@ def produce(kafka: Kafka, topic: str, count: int = 1, timestamp: int = 0) -> Non
     for partition in range(PARTITIONS):
         for number in range(count):
             producer.produce(
-                topic, key=f"{number}", value=b"odd", partition=partition, timestamp=timestamp
+                topic, key=f"{number}", value=ODD, partition=partition, timestamp=timestamp
             )
     assert producer.flush(FLUSH_SECONDS) == 0
 

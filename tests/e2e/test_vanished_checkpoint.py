@@ -24,6 +24,7 @@ from tests.support.read_back import kill
 
 UNUSABLE = 83
 FLUSH_SECONDS = 30.0
+ODD = b'{"job_id": "odd", "state": "odd", "trans_id": "odd"}'
 COMMAND = re.compile(r"'job-bridge [^']+'")
 BOTH_DRIVERS = delivery_cases(AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA)
 
@@ -144,7 +145,7 @@ def test_messages_of_others_are_no_sign(scenario: FaultScenario, source: bytes |
     producer = Producer({"bootstrap.servers": scenario.kafka.internal})
     headers: list[tuple[str, str | bytes | None]] = [("ce_source", source)] if source else []
     for partition in range(3):
-        producer.produce(scenario.topic, b"{}", b"key", partition=partition, headers=headers)
+        producer.produce(scenario.topic, ODD, b"odd", partition=partition, headers=headers)
     assert producer.flush(FLUSH_SECONDS) == 0
 
     bridge = scenario.bridge().start().wait_ready()
