@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from bridge.app.background import Background, Stopped
 from bridge.app.lifecycle import Lifecycle, State
 from bridge.app.ownership import OwnedCheckpoint, Ownership
+from bridge.app.read_back import ReadBack
 from bridge.app.retry import Retry
 from bridge.app.session import Session
 from bridge.app.starting_point import StartingPoint
-from bridge.app.wiring import SessionParts, make_brake, make_source, make_store
+from bridge.app.wiring import SessionParts, make_brake, make_source, make_store, source_name
 from bridge.clock import Clock
 from bridge.delivery.modes import mode_of
 from bridge.errors import BridgeError, Fenced, NotPermitted, ResumePointLost, Retryable
@@ -81,6 +82,9 @@ class Bridge:
             settings=settings,
             driver=self.driver,
             source=self.source,
+            read_back=ReadBack(
+                settings, self.driver, self._background, clock=clock, source=source_name(settings)
+            ),
             mode=self._mode,
             context=self._context,
             background=self._background,

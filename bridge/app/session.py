@@ -13,13 +13,15 @@ from bridge.delivery.context import ModeContext
 from bridge.delivery.sweeping_stream import NoStream
 from bridge.errors import BridgeError, Fenced
 from bridge.model.gap import Gap
-from bridge.model.position import Position
+from bridge.model.position import Position, position_before
 from bridge.model.window import Window
+from bridge.mongo.cluster import Deployment
 from bridge.mongo.source import MongoSource
 from bridge.observability.snapshot import SWEEP_ONLY
 from bridge.pipeline.loop import Loop, LoopContext
 from bridge.pipeline.metered_sink import MeteredSink
-from bridge.pipeline.ports import Sink, Stream
+from bridge.pipeline.omitting_sink import OmittingSink
+from bridge.pipeline.ports import AcknowledgedOffsets, Sink, Stream
 from bridge.pipeline.recovery_progress import RecoveryProgress
 from bridge.pipeline.recovery_stream import RecoveryStream
 from bridge.pipeline.stall_warning import Complainer
@@ -28,7 +30,11 @@ logger = logging.getLogger("bridge")
 
 
 class _FollowingStream:
-    """The change stream after a gap, not yet open; ``stack`` closes it with the session."""
+    """The change stream after a gap, not yet open; ``stack`` closes it with the session.
+
+    Attributes:
+        newest: The position after all writes that the recovery can have read.
+    """
 
     def __init__(
         self, source: MongoSource, start: Position, wake: threading.Event, *, stack: ExitStack
@@ -37,11 +43,18 @@ class _FollowingStream:
         self._start = start
         self._wake = wake
         self._stack = stack
+        self.newest = start
 
     def open(self) -> Stream:
         """Open it; may take minutes."""
+        self.newest = _position_after(self._source.deployment())
         change_stream = self._source.open(self._start, self._wake, by_time=False)
         return self._stack.enter_context(change_stream)
+
+
+def _position_after(deployment: Deployment) -> Position:
+    """Return the position after all writes so far."""
+    return position_before(deployment.cluster_time.next())
 
 
 class Session:
@@ -72,6 +85,8 @@ class Session:
             readers=parts.background,
         )
         self._client: Complainer | None = None
+        self._omitting: OmittingSink | None = None
+        self._following: _FollowingStream | None = None
 
     def run(self) -> None:
         """Work until a stop is requested.
@@ -82,7 +97,8 @@ class Session:
         """
         with ExitStack() as stack:
             stack.callback(self._closed)
-            sink = self._open_sink(stack)
+            deployment = self._deployment()
+            sink = self._open_sink(stack, _position_after(deployment))
             stream = self._open_stream(stack)
             loop = Loop(stream, sink, self._loop_context(sink))
             try:
@@ -101,7 +117,13 @@ class Session:
         if self.in_flight is not None:
             self._parts.stall.look(self.in_flight, self)
 
-    def _open_sink(self, stack: ExitStack) -> Sink:
+    def _deployment(self) -> Deployment:
+        needed = not self._parts.settings.keeps_no_position
+        deployment = self._parts.source.deployment(streams=needed)
+        self.streams = deployment.streams
+        return deployment
+
+    def _open_sink(self, stack: ExitStack, newest: Position) -> Sink:
         parts = self._parts
         dead_letters = make_message_format(parts.settings).dead_letter_topic
         producer = parts.driver.sink(parts.settings, dead_letters, self._pulse.wake)
@@ -109,7 +131,29 @@ class Session:
         self._client = driver
         self.in_flight = self._mode_context.in_flight
         metered = MeteredSink(driver, parts.context.clock, parts.context.counters)
-        return stack.enter_context(parts.mode.wrap_sink(metered, self._mode_context))
+        sink = self._omit_present(metered, driver, stack, newest=newest)
+        return stack.enter_context(parts.mode.wrap_sink(sink, self._mode_context))
+
+    def _omit_present(
+        self, sink: Sink, driver: AcknowledgedOffsets, stack: ExitStack, *, newest: Position
+    ) -> Sink:
+        """Return a sink that leaves out what the topic has of the positions up to ``newest``."""
+        progress, context = self._progress, self._parts.context
+        tail = self._parts.read_back.tail(progress, driver)
+        progress.offsets.open_session(driver, tail.ends if tail else None, newest)
+        progress.start_sending()
+        if tail is None:
+            return sink
+        context.sent.read_back = newest
+        self._omitting = OmittingSink(
+            sink,
+            tail.ledger,
+            context,
+            topic=self._parts.settings.kafka.topic,
+            until=newest if progress.gap is None else None,
+        )
+        stack.callback(self._omitting.close)
+        return self._omitting
 
     def _open_stream(self, stack: ExitStack) -> Stream:
         stream = self._base_stream(stack)
@@ -118,8 +162,6 @@ class Session:
 
     def _base_stream(self, stack: ExitStack) -> Stream:
         """Return the change stream, preceded by the gap's recovery if there is a gap."""
-        needed = not self._parts.settings.keeps_no_position
-        self.streams = self._parts.source.deployment(streams=needed).streams
         if not self.streams:
             logger.warning("%s", SWEEP_ONLY)
             return NoStream()
@@ -142,7 +184,9 @@ class Session:
                 "this collection stores no transition history: "
                 "only each job's latest state can be recovered"
             )
-        following = _FollowingStream(source, gap.until, self._pulse.wake, stack=stack)
+        following = self._following = _FollowingStream(
+            source, gap.until, self._pulse.wake, stack=stack
+        )
         return RecoveryStream(
             background.reader(source.history.transitions_in_gap(gap, cursor)),
             background.deferred(following.open),
@@ -184,6 +228,8 @@ class Session:
 
     def _recovered(self, recovery: RecoveryProgress) -> None:
         self.recovery = None
+        if self._omitting and self._following:
+            self._omitting.until = self._following.newest
         self._lifecycle.enter(State.RUNNING)
         logger.info(
             "published the history of %d jobs in %.1f s: ready, the change stream resumes after it",

@@ -84,7 +84,13 @@ class StartingPoint:
             # Just before the newest write: the stream delivers that write after the history.
             position = position_before(_before(newest.cluster_time))
             gap = gap_of_all_history(newest, self._settings.recovery.margin_seconds, now)
-        checkpoint = identity.first(self._store.name, position, self._store.epoch, now, gap)
+        first = identity.first(self._store.name, position, self._store.epoch, now, gap)
+        at_present = start == "now"
+        checkpoint = replace(
+            first,
+            clean=at_present,
+            unconfirmed=at_present and not getattr(self._store, "cleared", False),
+        )
         self._store.save(checkpoint)
         logger.info(
             "%s",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bridge.app.background import Background
 from bridge.app.lifecycle import Lifecycle
+from bridge.app.read_back import ReadBack
 from bridge.app.retry import Retry
 from bridge.checkpoint.file import FileCheckpointStore
 from bridge.checkpoint.none import NullCheckpointStore
@@ -38,6 +39,7 @@ class SessionParts:
     settings: Settings
     driver: KafkaDriver
     source: MongoSource
+    read_back: ReadBack
     mode: Mode
     context: PipelineContext
     background: Background
@@ -47,11 +49,16 @@ class SessionParts:
     stall: StallWarning
 
 
+def source_name(settings: Settings) -> str:
+    """Return the CloudEvents source of the messages."""
+    return f"job-bridge/{namespace_of(settings)}"
+
+
 def make_message_format(settings: Settings) -> MessageFormat:
     """Return the format of messages."""
     return MessageFormat(
         settings.kafka.topic,
-        f"job-bridge/{namespace_of(settings)}",
+        source_name(settings),
         cloudevents=settings.kafka.headers == "cloudevents",
     )
 

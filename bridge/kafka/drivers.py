@@ -14,6 +14,7 @@ from bridge.settings import Settings
 
 if TYPE_CHECKING:
     from bridge.kafka.kafka_python.reader import TopicReader
+    from bridge.kafka.librdkafka.reader import LibrdkafkaTailReader
     from bridge.kafka.sink import KafkaSink
 
 logger = logging.getLogger(__name__)
@@ -24,14 +25,15 @@ class KafkaDriver:
     """A Kafka client library.
 
     ``sink`` accepts the settings, the dead-letter topic (None if nothing is dead-lettered) and the
-    event that wakes its user. ``reader`` and ``broker_version`` are kafka-python's with both
-    drivers.
+    event that wakes its user. ``tail_reader`` reads a topic back at the start of a session.
+    ``reader`` and ``broker_version`` are kafka-python's with both drivers.
     """
 
     name: str
     version: str
     sink: Callable[[Settings, str | None, threading.Event], "AbstractContextManager[KafkaSink]"]
     topics: Callable[[Settings], Topics]
+    tail_reader: Callable[[Settings], "AbstractContextManager[TopicReader | LibrdkafkaTailReader]"]
     reader: Callable[[Settings], "AbstractContextManager[TopicReader]"]
     broker_version: Callable[[Settings], str]
 
@@ -75,6 +77,7 @@ def _kafka_python() -> KafkaDriver:
         kafka_python.KafkaPythonSink,
         kafka_python.KafkaPythonTopics,
         _reader,
+        _reader,
         _broker_version,
     )
 
@@ -91,6 +94,12 @@ def _broker_version(settings: Settings) -> str:
     return KafkaPythonTopics(settings).broker_version()
 
 
+def _librdkafka_tail_reader(settings: Settings) -> "LibrdkafkaTailReader":
+    from bridge.kafka.librdkafka.reader import LibrdkafkaTailReader
+
+    return LibrdkafkaTailReader(settings)
+
+
 def _librdkafka() -> KafkaDriver:
     from bridge.kafka import librdkafka
 
@@ -99,6 +108,7 @@ def _librdkafka() -> KafkaDriver:
         librdkafka.VERSION,
         librdkafka.LibrdkafkaSink,
         librdkafka.LibrdkafkaTopics,
+        _librdkafka_tail_reader,
         _reader,
         _broker_version,
     )

@@ -2,7 +2,7 @@
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -38,6 +38,8 @@ class KafkaSink(ABC):
         self._wake = wake
         self._latest_warning = self._make_latest_warning()
         self._topics: dict[str, Topic] = {}
+        #: The offset after the latest settled message of the topic, by partition.
+        self._offsets: dict[int, int] = {}
 
     @abstractmethod
     def __enter__(self) -> Self: ...
@@ -70,6 +72,11 @@ class KafkaSink(ABC):
         known = self._topics.get(topic)
         return known.message_limit() if known else 0
 
+    @property
+    def topic_id(self) -> str:
+        """The id of ``kafka.topic`` when the sink was opened; empty if the broker has no ids."""
+        return self._topics[self._settings.kafka.topic].topic_id
+
     def send(self, sendings: Sequence[Sending]) -> None:
         """Give messages to the client, each partition's in a row.
 
@@ -97,6 +104,14 @@ class KafkaSink(ABC):
             self.broken = True
             raise self._classify(failure)
         return deliveries
+
+    def offsets(self) -> Mapping[int, int]:
+        """Return the offset after the latest settled message of ``kafka.topic``, by partition.
+
+        Counted since the sink was opened: a partition is absent until ``settled`` returned a
+        delivery of it whose offset the broker reported.
+        """
+        return dict(self._offsets)
 
     def complaint(self) -> str:
         """Return the client's latest warning; empty if it has not warned recently."""

@@ -18,7 +18,9 @@ DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
 class Topic:
     """A topic; its settings are None if this user lacks DescribeConfigs.
 
-    ``writable`` is False only if the broker reports that this user may not write.
+    - ``topic_id``: Changes when a topic is deleted and created again; empty if the broker has no
+      ids (before 2.8). Both drivers return the same text.
+    - ``writable``: False only if the broker reports that this user may not write.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Topic:
     min_insync_replicas: int | None
     retention_ms: int | None
     writable: bool = True
+    topic_id: str = ""
 
     def message_limit(self) -> int:
         """Return the largest accepted message in bytes: the topic's setting, or Kafka's default."""
@@ -97,6 +100,11 @@ def replication_error(replicas: int, error: Exception) -> Misconfigured:
         "No topic was created",
         "Set --replicas to at most the number of brokers",
     )
+
+
+def format_topic_id(number: int) -> str:
+    """Return the text of a topic's UUID: 32 hexadecimal digits; empty for 0, which is no id."""
+    return f"{number:032x}" if number else ""
 
 
 def parse_setting(value: object) -> int | None:

@@ -11,6 +11,7 @@ from bridge.errors import CheckpointUnusable
 from bridge.hints import Hint
 from bridge.model.gap import Gap, unix_time_of
 from bridge.model.position import ClusterTime, Position, cluster_time_of, position_before
+from bridge.model.topic_offsets import TopicOffsets, topic_offsets_of
 from bridge.model.transition import Transition
 
 #: The newest format. A change that an older bridge would misread raises it.
@@ -41,6 +42,10 @@ class Checkpoint:
         gap: The gap that is being recovered, or None.
         delivered: A transition that was settled shortly before the position. A collection without
             it is older than the checkpoint.
+        offsets: Where the topic's messages of later positions start; None if that is not known.
+        clean: Whether the bridge stopped with this checkpoint: nothing was sent after it.
+        unconfirmed: Whether it is a first start at the present, made before anything showed that
+            there was no earlier checkpoint.
     """
 
     name: str
@@ -54,9 +59,18 @@ class Checkpoint:
     saved_at: float = 0.0
     gap: Gap | None = None
     delivered: Transition | None = None
+    offsets: TopicOffsets | None = None
+    clean: bool = False
+    unconfirmed: bool = False
 
     def moved(
-        self, position: Position, saved_at: float, delivered: Transition | None = None
+        self,
+        position: Position,
+        saved_at: float,
+        delivered: Transition | None = None,
+        *,
+        offsets: TopicOffsets | None = None,
+        clean: bool = False,
     ) -> "Checkpoint":
         """Return the next checkpoint, at ``position``; it drops the gap once the gap is passed."""
         return replace(
@@ -67,6 +81,9 @@ class Checkpoint:
             bridge_version=__version__,
             gap=None if self.gap and position >= self.gap.until else self.gap,
             delivered=delivered or self.delivered,
+            offsets=offsets,
+            clean=clean,
+            unconfirmed=False,
         )
 
     @property
@@ -96,6 +113,10 @@ class Checkpoint:
             "delivered": self.delivered._replace(sequence=None)._asdict()
             if self.delivered
             else None,
+            "offsets": self.offsets.record() if self.offsets else None,
+            # Older versions keep this field and raise the sequence, which makes it invalid.
+            "clean": self.sequence if self.clean else None,
+            "unconfirmed": self.unconfirmed,
         }
 
 
@@ -180,6 +201,9 @@ def _read(record: Mapping[str, Any]) -> Checkpoint:
         saved_at=float(record["saved_at"]),
         gap=_gap(record["gap"]) if record.get("gap") else None,
         delivered=_delivered(record["delivered"]) if record.get("delivered") else None,
+        offsets=topic_offsets_of(record.get("offsets")),
+        clean=record.get("clean") == record["sequence"],
+        unconfirmed=record.get("unconfirmed") is True,
     )
 
 

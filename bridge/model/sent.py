@@ -14,12 +14,15 @@ class SentPositions:
 
     Attributes:
         highest: The highest position handed to the sink; written in the path of every event.
+        read_back: The topic was read back for the messages of positions up to this: they are not
+            sent again.
     """
 
-    __slots__ = ("highest",)
+    __slots__ = ("highest", "read_back")
 
     def __init__(self) -> None:
         self.highest = _BEFORE_ALL
+        self.read_back = _BEFORE_ALL
 
     def is_repeat(self, position: Position, origin: bytes = STREAM) -> bool:
         """Return whether an earlier session already sent the event at ``position``.

@@ -44,6 +44,7 @@ class Counters:
         self.latest_only = 0
         self.swept = 0
         self.possible_duplicates = 0
+        self.left_out = 0
         self.checkpoints = 0
         self.fenced = 0
         self.history_lost = 0

@@ -56,6 +56,49 @@ class Sink(Protocol):
         """
 
 
+class AcknowledgedOffsets(Protocol):
+    """The sink of a driver, which knows where its messages are in the topic."""
+
+    @property
+    def topic_id(self) -> str:
+        """Kafka's id of the topic; empty if the broker has no ids."""
+
+    def offsets(self) -> Mapping[int, int]:
+        """Return the offset after the latest acknowledged message of the topic, by partition.
+
+        Only partitions of which this sink had an acknowledgement are in it.
+        """
+
+
+class TailReader(Protocol):
+    """Reads the messages that may have been sent after a checkpoint.
+
+    Attributes:
+        ends: The offset after the last record that was read, by partition; complete at the end.
+    """
+
+    ends: Mapping[int, int]
+
+    def read_from(
+        self, topic: str, offsets: Mapping[int, int], since: float | None
+    ) -> Iterator[Sequence[Record]]:
+        """Deliver the committed records up to the end at this moment.
+
+        It may deliver fewer: it ends at an open transaction, and records may have been removed.
+
+        Args:
+            topic: The topic.
+            offsets: Where to start, by partition.
+            since: Where to start in other partitions: Unix seconds; None for the beginning.
+
+        Raises:
+            BridgeError: ``NotPermitted`` if this user may not read the topic.
+        """
+
+    def latest(self, topic: str, count: int) -> Sequence[Record]:
+        """Return about the last ``count`` committed records of each partition."""
+
+
 class Reader(Protocol):
     """Reads a topic without a consumer group; leaves no trace."""
 
@@ -152,6 +195,10 @@ class CheckpointStore(Protocol):
     @property
     def epoch(self) -> int:
         """Grows with each change of owner; 0 before ``acquire`` succeeded."""
+
+    @property
+    def cleared(self) -> bool:
+        """Whether an operator removed the checkpoint with ``replace(None)``; until the next save."""
 
     def acquire(self) -> str:
         """Try to become the owner.

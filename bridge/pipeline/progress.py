@@ -10,6 +10,7 @@ from bridge.model.position import Position
 from bridge.model.transition import Transition
 from bridge.model.window import Window
 from bridge.pipeline.context import PipelineContext
+from bridge.pipeline.offset_marks import OffsetMarks
 from bridge.pipeline.ports import CheckpointStore
 
 
@@ -37,6 +38,7 @@ class Progress:
 
     Attributes:
         position: The settled position.
+        offsets: Finds the offsets in the topic that belong to the position.
         unacknowledged: Messages that were in flight when the last session had drained.
     """
 
@@ -62,6 +64,10 @@ class Progress:
         self._renewed = self._saved
         self._delivered = checkpoint.delivered
         self.position = checkpoint.position
+        self._sent = context.sent
+        #: Whether a session of this process was ready to send.
+        self._sends = False
+        self.offsets = OffsetMarks(checkpoint.offsets, context.sent)
         self.unacknowledged = 0
         #: Whether messages were settled since the last save.
         self._settled = False
@@ -76,6 +82,16 @@ class Progress:
         """The gap to publish from the jobs' history first; None when there is no gap."""
         gap = self._stored.gap
         return gap if gap and self.position < gap.until else None
+
+    @property
+    def may_have_sent(self) -> bool:
+        """Whether the topic may have messages of transitions after the position."""
+        if self.gap is not None:
+            return True
+        if not self._sends:
+            return not self._stored.clean
+        sent = max(self._sent.highest, self._sent.read_back)
+        return bool(self.unacknowledged) or sent > self.position
 
     def remember(self, position: Position, delivered: Transition | None = None) -> None:
         """Note the settled position, and start to store it when due. Raises the store's errors."""
@@ -103,9 +119,7 @@ class Progress:
 
     def lose(self, gap: Gap) -> None:
         """Store a gap, to be published from the jobs' history before the stream resumes."""
-        self._finish_save()
-        self._start_save(gap=self.gap.extended_by(gap) if self.gap else gap)
-        self._finish_save()
+        self._save_now(gap=self.gap.extended_by(gap) if self.gap else gap)
 
     def keep(self) -> None:
         """Renew the ownership when that is due. Raises ``Fenced`` when another owns it."""
@@ -121,12 +135,23 @@ class Progress:
         self._store.renew()
         self._renewed = started
 
+    def start_sending(self) -> None:
+        """Store that messages may be sent after the checkpoint, unless it says so already."""
+        self._sends = True
+        if self._stored.clean or self._stored.unconfirmed:
+            self._save_now()
+
     def save(self) -> None:
-        """Store the settled position now, if it moved."""
+        """Store the settled position now, and whether everything that was sent is settled."""
         self._finish_save()
-        if self.position > self._stored.position:
-            self._start_save()
-            self._finish_save()
+        clean = not self.unacknowledged and self._sent.highest <= self.position
+        if self.position > self._stored.position or clean != self._stored.clean:
+            self._save_now(clean=clean)
+
+    def _save_now(self, *, clean: bool = False, gap: Gap | None = None) -> None:
+        self._finish_save()
+        self._start_save(clean=clean, gap=gap)
+        self._finish_save()
 
     def _due(self) -> bool:
         elapsed = self._clock.monotonic() - self._saved
@@ -138,8 +163,14 @@ class Progress:
         """Return whether the store has confirmed nothing for a third of the lease."""
         return self._clock.monotonic() - self._renewed >= self._renew_seconds
 
-    def _start_save(self, gap: Gap | None = None) -> None:
-        checkpoint = self._stored.moved(self.position, self._clock.now(), self._delivered)
+    def _start_save(self, *, clean: bool = False, gap: Gap | None = None) -> None:
+        checkpoint = self._stored.moved(
+            self.position,
+            self._clock.now(),
+            self._delivered,
+            offsets=self.offsets.at(self.position),
+            clean=clean,
+        )
         checkpoint = replace(checkpoint, gap=gap) if gap else checkpoint
         started = self._clock.monotonic()
         outcome = self._executor.submit(self._store.save, checkpoint)

@@ -104,7 +104,7 @@ class Publisher:
         delivery.position = position
         if position > self._sent.highest:
             self._sent.highest = position
-        elif origin == STREAM:
+        elif origin == STREAM and position > self._sent.read_back:
             self._counters.possible_duplicates += len(items)
         if origin == RECOVERY:
             self._counters.recovered += len(items)

@@ -147,6 +147,12 @@ class KafkaSettings(Section):
         description="Message headers: cloudevents, or none, which is faster but leaves out the "
         "sequence and the origin of a transition.",
     )
+    read_back: Literal["auto", "off"] = Field(
+        "auto",
+        description="After anything but a clean stop, leave out the messages that the topic has "
+        "already: auto reads the topic back from the stored position on, which needs Read; off "
+        "sends them again.",
+    )
     on_oversize: Literal["dead-letter", "stop"] = Field(
         "dead-letter",
         description="Action for a message larger than the topic accepts: dead-letter sends a "

@@ -147,3 +147,29 @@ def test_a_broken_sink_neither_accepts_nor_settles(under_test: SinkUnderTest) ->
                 sink.send([(message("job-0", b"x" * 400, under_test.topic), delivery(number))])
                 under_test.pulse(sink)
                 assert list(sink.settled()) == []
+
+
+def test_offsets_follow_the_settled_messages(under_test: SinkUnderTest) -> None:
+    """In groups and alone, after messages of an earlier sink, and without the dead letters."""
+    with under_test.open() as sink:
+        send(under_test, sink, 20)
+        settle(under_test, sink, lambda deliveries: len(deliveries) == 20)
+    before = [len(partition) for partition in under_test.written()]
+
+    with under_test.open() as sink:
+        assert sink.offsets() == {}
+        sink.send([(message("job-0", b"letter", f"{under_test.topic}-dlq"), delivery(0))])
+        sink.send([(message("job-1", b"first", under_test.topic), delivery(1))])
+        settle(under_test, sink, lambda deliveries: len(deliveries) == 2)
+        after = [len(partition) for partition in under_test.written()]
+        (grown,) = [number for number in range(3) if after[number] > before[number]]
+        assert sink.offsets() == {grown: after[grown]}
+        sink.send(
+            [
+                (message(f"job-{number % 50}", b"x" * 2_000, under_test.topic), delivery(number))
+                for number in range(1_000)
+            ]
+        )
+        settle(under_test, sink, lambda deliveries: len(deliveries) == 1_000)
+
+        assert sink.offsets() == dict(enumerate(map(len, under_test.written())))

@@ -17,11 +17,12 @@ from bridge.errors import BridgeError
 from bridge.kafka.drivers import KafkaDriver
 from bridge.model.cluster_identity import ClusterIdentity
 from bridge.model.gap import Gap
-from bridge.model.position import Position
+from bridge.model.position import ClusterTime, Position
 from bridge.model.profile import PROFILES
 from bridge.pipeline.pulse import Keeper, Pulse
 from bridge.settings import Settings
 from tests.support.factories import checkpoint, settings
+from tests.support.fake_kafka import FakeTailReader
 from tests.support.fake_tags import FakeTags
 from tests.support.fakes import (
     FakeBroker,
@@ -48,6 +49,7 @@ class ClosableClient:
 @dataclass
 class FakeDeployment:
     streams: bool = True
+    cluster_time: ClusterTime = ClusterTime(0)
 
 
 class FakeHistory:
@@ -91,7 +93,7 @@ class FakeSource:
         )
 
     def deployment(self, *, streams: bool = True) -> FakeDeployment:
-        return FakeDeployment(self.streams)
+        return FakeDeployment(self.streams, self.log.position.cluster_time)
 
     def collection_exists(self) -> bool:
         return True
@@ -140,7 +142,8 @@ class FakeKafka:
         self.open_producers = 0
         self.before_open: Callable[[], None] = lambda: None
         unused = cast(Any, None)
-        self.driver = KafkaDriver("fake", "1", cast(Any, self._sink), unused, unused, unused)
+        tails = cast(Any, self._tail_reader)
+        self.driver = KafkaDriver("fake", "1", cast(Any, self._sink), unused, tails, unused, unused)
 
     @contextmanager
     def _sink(
@@ -155,6 +158,10 @@ class FakeKafka:
             yield self.producers[-1]
         finally:
             self.open_producers -= 1
+
+    @contextmanager
+    def _tail_reader(self, _settings: Settings) -> Iterator[FakeTailReader]:
+        yield FakeTailReader(self.broker)
 
     @property
     def producer(self) -> FakeProducer:

@@ -1,23 +1,32 @@
-"""Fakes for the pipeline: a clock, a stream, a broker with its sink, and checkpoints."""
+"""Fakes for the pipeline: a clock, a stream and checkpoints; ``fake_kafka`` has the broker."""
 
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any
-from zlib import crc32
 
 from bridge.clock import Clock
 from bridge.errors import BridgeError, CheckpointUnusable, Fenced, Retryable
 from bridge.model.checkpoint import Checkpoint, checkpoint_of
-from bridge.model.message import Message
 from bridge.model.position import Position
 from bridge.model.transition import Batch, Event, Poison, Transition
-from bridge.model.window import Delivery, Sending
 from tests.support.factories import at, event
+from tests.support.fake_kafka import FakeBroker, FakeSink
+
+__all__ = [
+    "FakeBroker",
+    "FakeClock",
+    "FakeSink",
+    "FakeStore",
+    "FakeStream",
+    "FakeWake",
+    "InlineExecutor",
+    "Log",
+    "SharedCheckpoint",
+]
 
 
 class FakeClock:
@@ -102,93 +111,6 @@ class FakeStream:
         return Batch(batch, position)
 
 
-class FakeBroker:
-    """Topics with partitions that keep their messages."""
-
-    PARTITIONS = 3
-
-    def __init__(self, *topics: str, max_bytes: int = 1_000_000) -> None:
-        self.max_bytes = max_bytes
-        self.partitions: dict[str, list[list[Message]]] = {
-            name: [[] for _ in range(self.PARTITIONS)] for name in topics
-        }
-
-    def messages(self, topic: str) -> list[Message]:
-        return [message for partition in self.partitions[topic] for message in partition]
-
-    def partition_of(self, topic: str, key: bytes) -> list[Message]:
-        """The partition of a key."""
-        return self.partitions[topic][crc32(key) % self.PARTITIONS]
-
-
-class FakeSink:
-    """See :class:`bridge.pipeline.ports.Sink`; messages wait for ``write`` or ``acknowledge``."""
-
-    def __init__(self, broker: FakeBroker) -> None:
-        self._broker = broker
-        self._waiting: dict[int, deque[tuple[Message, Delivery]]] = {}
-        self._answers: deque[Delivery | BridgeError] = deque()
-        self.broken = False
-        self.sent = 0
-
-    @property
-    def in_flight(self) -> int:
-        return sum(map(len, self._waiting.values()))
-
-    def max_message_bytes(self, topic: str) -> int:
-        return self._broker.max_bytes if topic in self._broker.partitions else 0
-
-    def send(self, sendings: Sequence[Sending]) -> None:
-        if self.broken:
-            raise Retryable("the sink is broken")
-        self.sent += len(sendings)
-        for message, delivery in sendings:
-            partition = self._broker.partition_of(message.topic, message.key)
-            self._waiting.setdefault(id(partition), deque()).append((message, delivery))
-
-    def settled(self) -> list[Delivery]:
-        settled: list[Delivery] = []
-        while self._answers:
-            answer = self._answers[0]
-            if isinstance(answer, BridgeError):
-                if settled:
-                    break
-                self._answers.popleft()
-                self.broken = True
-                raise answer
-            settled.append(answer)
-            self._answers.popleft()
-        return settled
-
-    def acknowledge(self, max_messages: int = 1_000_000) -> None:
-        """Write and acknowledge up to ``max_messages`` of each partition's oldest messages."""
-        for waiting in self._waiting.values():
-            self._answers.extend(self._write(waiting, max_messages))
-
-    def acknowledge_key(self, key: str, topic: str = "jobs") -> None:
-        """Write and acknowledge the oldest message in the partition of ``key``."""
-        self._answers.extend(
-            self._write(self._waiting[id(self._broker.partition_of(topic, key.encode()))], 1)
-        )
-
-    def write(self, max_messages: int) -> None:
-        """The broker writes messages, and the answer is lost."""
-        for waiting in self._waiting.values():
-            self._write(waiting, max_messages)
-
-    def fail(self, error: BridgeError) -> None:
-        """The oldest message fails."""
-        self._answers.append(error)
-
-    def _write(self, waiting: deque[tuple[Message, Delivery]], max_messages: int) -> list[Delivery]:
-        written = []
-        for _ in range(min(max_messages, len(waiting))):
-            message, delivery = waiting.popleft()
-            self._broker.partition_of(message.topic, message.key).append(message)
-            written.append(delivery)
-        return written
-
-
 class InlineExecutor(Executor):
     """Runs calls at once, or with ``later`` when asked to."""
 
@@ -224,6 +146,7 @@ class SharedCheckpoint:
     clock: Clock
     lease: float = 10.0
     record: dict[str, Any] | None = None
+    cleared: bool = False
     owner: FakeStore | None = None
     epoch: int = 0
     renewed: float = 0.0
@@ -246,6 +169,10 @@ class FakeStore:
     @property
     def epoch(self) -> int:
         return self._epoch
+
+    @property
+    def cleared(self) -> bool:
+        return self._shelf.cleared
 
     def acquire(self) -> str:
         shelf = self._shelf
@@ -271,6 +198,7 @@ class FakeStore:
     def save(self, checkpoint: Checkpoint) -> None:
         self.before_save(checkpoint)
         self.renew()
+        self._shelf.cleared = False
         self._shelf.record = checkpoint.record() | {"epoch": self._epoch}
         self._shelf.saves.append(checkpoint)
 
@@ -293,6 +221,7 @@ class FakeStore:
             self.save(checkpoint)
             return
         self.renew()
+        self._shelf.cleared = True
         self._shelf.record = None
 
     def check_rights(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, cast
 from bridge.app.background import Background
 from bridge.app.lifecycle import State
 from bridge.app.ownership import OwnedCheckpoint
+from bridge.app.read_back import ReadBack
 from bridge.app.retry import Retry
 from bridge.app.session import Session
 from bridge.app.starting_point import Start
@@ -74,6 +75,9 @@ class SessionScenario:
             settings=chosen,
             driver=self.kafka.driver,
             source=cast(Any, self.source),
+            read_back=ReadBack(
+                chosen, self.kafka.driver, self.background, clock=self.clock, source="source"
+            ),
             mode=mode,
             context=self.context,
             background=self.background,

@@ -59,6 +59,7 @@ class InstantSink:
     """Acknowledges at once; its calls are not counted."""
 
     broken = False
+    topic_id = ""
 
     def __init__(self) -> None:
         self._sent: list[Delivery] = []
@@ -68,6 +69,9 @@ class InstantSink:
 
     def send(self, sendings: Sequence[Sending]) -> None:
         self._sent += [delivery for _, delivery in sendings]
+
+    def offsets(self) -> dict[int, int]:
+        return {}
 
     def settled(self) -> list[Delivery]:
         settled, self._sent = self._sent, []

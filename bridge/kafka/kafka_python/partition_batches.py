@@ -7,7 +7,7 @@ message stands for all messages that are written after it into the same buffer.
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, MutableMapping
 from typing import Any
 
 from kafka.producer.future import FutureRecordMetadata
@@ -22,12 +22,16 @@ class PartitionBatches:
     Args:
         queue: The producer's batches; nothing else writes to them, and no batch may be split.
         wake: Is set when the oldest batch is answered.
+        offsets: Gets the offset after the latest settled message, by partition.
     """
 
-    __slots__ = ("_queue", "_sent", "_wake", "topic")
+    __slots__ = ("_offsets", "_queue", "_sent", "_wake", "topic")
 
-    def __init__(self, queue: PartitionQueue, wake: threading.Event) -> None:
+    def __init__(
+        self, queue: PartitionQueue, wake: threading.Event, offsets: MutableMapping[int, int]
+    ) -> None:
         self.topic: str = queue.partition.topic
+        self._offsets = offsets
         self._queue = queue
         self._wake = wake
         #: The future and the deliveries of each batch; only the last batch may have room.
@@ -68,11 +72,17 @@ class PartitionBatches:
                 failure: BaseException = future.exception
                 return failure
             settled += deliveries
+            self._note_offset(future.value.offset, len(deliveries))
             sent.popleft()
             moved = True
         if sent and moved:
             self._wake_after(sent[0][0])
         return None
+
+    def _note_offset(self, first: int, count: int) -> None:
+        """Remember the end of a batch, which is written in a row."""
+        if first >= 0:  # -1 if the broker does not report it
+            self._offsets[self._queue.partition.partition] = first + count
 
     def _wake_after(self, future: FutureRecordMetadata) -> None:
         future.add_both(self._set_wake)

@@ -59,7 +59,9 @@ class KafkaPythonSink(KafkaSink):
         return self
 
     def _partition_batches(self, topic: str, number: int) -> PartitionBatches:
-        return PartitionBatches(self._producer.partition_queue(topic, number), self._wake)
+        queue = self._producer.partition_queue(topic, number)
+        offsets = self._offsets if topic == self._settings.kafka.topic else {}
+        return PartitionBatches(queue, self._wake, offsets)
 
     def _options(self) -> dict[str, Any]:
         compression = self._settings.kafka.compression

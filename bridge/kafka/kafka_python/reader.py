@@ -20,6 +20,8 @@ from bridge.settings import Settings
 
 _POLL_MS = 500
 _MAX_RECORDS = 5000
+#: How long to wait at the end of a topic for messages that a dead producer had on the wire.
+_LATE_MS = 50
 #: The topic counts as unreachable after this time without a record, if some are unread.
 _SILENCE_SECONDS = 30.0
 
@@ -32,6 +34,7 @@ class TopicReader:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._latest_warning = make_latest_warning()
+        self.ends: Mapping[int, int] = {}
 
     def __enter__(self) -> Self:
         with self._translated():
@@ -84,6 +87,59 @@ class TopicReader:
                     raise self._transaction_error(topic, unread, ends) or self._silence_error(
                         topic, len(unread)
                     )
+
+    def read_from(
+        self, topic: str, offsets: Mapping[int, int], since: float | None
+    ) -> Iterator[Sequence[Record]]:
+        """See :class:`bridge.pipeline.ports.TailReader`."""
+        with self._translated():
+            partitions = self._partitions(topic)
+            starts = self._tail_starts(partitions, offsets, since)
+            yield from self._read_to_end(partitions, starts)
+
+    def latest(self, topic: str, count: int) -> Sequence[Record]:
+        """See :class:`bridge.pipeline.ports.TailReader`."""
+        with self._translated():
+            partitions = self._partitions(topic)
+            firsts = self._consumer.beginning_offsets(partitions)
+            ends = self._consumer.end_offsets(partitions)
+            starts = {part: max(firsts[part], ends[part] - count) for part in partitions}
+            parts = self._read_to_end(partitions, starts)
+            return [record for records in parts for record in records]
+
+    def _read_to_end(
+        self, partitions: list[TopicPartition], starts: Offsets
+    ) -> Iterator[list[Record]]:
+        """Read up to the end, and what arrives within a moment after it."""
+        ends = self._consumer.end_offsets(partitions)
+        self._consumer.assign(partitions)
+        for partition in partitions:
+            self._consumer.seek(partition, starts[partition])
+        last_record = time.monotonic()
+        while True:
+            unread = self._unread(partitions, ends)
+            batches = self._consumer.poll(timeout_ms=_POLL_MS if unread else _LATE_MS)
+            if batches:
+                last_record = time.monotonic()
+                yield _records(batches)
+            elif not unread:
+                break
+            elif time.monotonic() - last_record > _SILENCE_SECONDS:
+                raise self._silence_error(partitions[0].topic, len(unread))
+        self.ends = {part.partition: self._consumer.position(part) for part in partitions}
+
+    def _tail_starts(
+        self, partitions: list[TopicPartition], offsets: Mapping[int, int], since: float | None
+    ) -> Offsets:
+        """Return where to start: at ``offsets``, or by time where the topic has no such offset."""
+        ends = self._consumer.end_offsets(partitions)
+        known = {
+            partition: offsets[partition.partition]
+            for partition in partitions
+            if offsets.get(partition.partition, ends[partition] + 1) <= ends[partition]
+        }
+        others = [partition for partition in partitions if partition not in known]
+        return {**(self._start_offsets(others, since) if others else {}), **known}
 
     def _unread(self, partitions: list[TopicPartition], ends: Offsets) -> list[TopicPartition]:
         return [
@@ -190,7 +246,10 @@ class TopicReader:
             raise classify(error, self._latest_warning.recent()) from error
 
 
-def _records(batches: Mapping[TopicPartition, Sequence[Any]], ends: Offsets) -> list[Record]:
+def _records(
+    batches: Mapping[TopicPartition, Sequence[Any]], ends: Offsets | None = None
+) -> list[Record]:
+    """Return the records before ``ends``; None for all records."""
     return [
         Record(
             record.partition,
@@ -202,5 +261,5 @@ def _records(batches: Mapping[TopicPartition, Sequence[Any]], ends: Offsets) -> 
         )
         for partition, batch in batches.items()
         for record in batch
-        if record.offset < ends[partition]
+        if ends is None or record.offset < ends[partition]
     ]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 from kafka import KafkaAdminClient
 from kafka import errors as kafka_errors
@@ -12,7 +13,7 @@ from kafka.protocol.broker_version_data import infer_broker_version_from_api_ver
 from bridge.errors import Misconfigured
 from bridge.kafka.kafka_python.client import connection, make_client, make_latest_warning
 from bridge.kafka.kafka_python.errors import classify
-from bridge.kafka.topics import Topic, parse_setting, replication_error
+from bridge.kafka.topics import Topic, format_topic_id, parse_setting, replication_error
 from bridge.settings import Settings
 
 
@@ -111,4 +112,5 @@ def _topic(metadata: Mapping[str, Any], configs: Mapping[str, Any]) -> Topic:
         min_insync_replicas=setting("min.insync.replicas"),
         retention_ms=setting("retention.ms"),
         writable=not allowed or "WRITE" in allowed,
+        topic_id=format_topic_id(UUID(metadata["topic_id"]).int if metadata.get("topic_id") else 0),
     )

@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from bridge.errors import BridgeError
 from bridge.kafka import timeouts
@@ -50,6 +50,14 @@ _MAX_MESSAGE_BYTES = 1_000_000_000
 _MAX_QUEUE_KBYTES = 2_147_483_647
 
 
+class _Group(NamedTuple):
+    """Messages of a partition that were handed over together, in order."""
+
+    deliveries: list[Delivery]
+    topic: str
+    partition: int
+
+
 class LibrdkafkaSink(KafkaSink):
     """Sends with librdkafka; delivery reports arrive in ``send`` or on a polling thread.
 
@@ -62,7 +70,7 @@ class LibrdkafkaSink(KafkaSink):
         self, settings: Settings, dead_letter_topic: str | None, wake: threading.Event
     ) -> None:
         super().__init__(settings, dead_letter_topic, wake)
-        self._reports: deque[list[Delivery]] = deque()
+        self._reports: deque[tuple[_Group, int | None]] = deque()
         self._failure: KafkaError | Exception | None = None
         self._closing = threading.Event()
         self._has_messages = threading.Event()
@@ -134,7 +142,8 @@ class LibrdkafkaSink(KafkaSink):
     def _produce(self, topic: str, partition: int, sendings: Sequence[Sending]) -> None:
         produce = self._producer.produce
         last = sendings[-1]
-        on_report = partial(self._reported, [delivery for _, delivery in sendings])
+        deliveries = [delivery for _, delivery in sendings]
+        on_report = partial(self._reported, _Group(deliveries, topic, partition))
         for sending in sendings:
             _, key, value, headers = sending[0]
             report = on_report if sending is last else None
@@ -158,7 +167,11 @@ class LibrdkafkaSink(KafkaSink):
         failure = self._failure  # read first: reports before it are then in the queue
         settled: list[Delivery] = []
         for _ in range(len(self._reports)):
-            settled += self._reports.popleft()
+            (deliveries, topic, partition), offset = self._reports.popleft()
+            settled += deliveries
+            # It is negative if the broker does not report it.
+            if offset is not None and offset >= 0 and topic == self._settings.kafka.topic:
+                self._offsets[partition] = offset + 1
         return settled, failure
 
     def _classify(self, error: KafkaError | BaseException) -> BridgeError:
@@ -181,12 +194,10 @@ class LibrdkafkaSink(KafkaSink):
         self._failure = self._failure or error
         self._wake.set()
 
-    def _reported(
-        self, deliveries: list[Delivery], error: KafkaError | None, _message: Any
-    ) -> None:
+    def _reported(self, group: _Group, error: KafkaError | None, last: Message) -> None:
         if error is not None:
             self._fail(error)
             return
-        self._reports.append(deliveries)
+        self._reports.append((group, last.offset()))
         if not self._wake.is_set():
             self._wake.set()

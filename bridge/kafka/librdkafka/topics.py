@@ -15,7 +15,7 @@ from bridge.kafka.librdkafka.client import (
     request_metadata,
 )
 from bridge.kafka.librdkafka.errors import classify, is_unanswered
-from bridge.kafka.topics import Topic, parse_setting, replication_error
+from bridge.kafka.topics import Topic, format_topic_id, parse_setting, replication_error
 from bridge.settings import Settings
 
 
@@ -110,4 +110,12 @@ def _topic(metadata: Any, configs: Mapping[str, Any], description: Any) -> Topic
         min_insync_replicas=setting("min.insync.replicas"),
         retention_ms=setting("retention.ms"),
         writable=not allowed or AclOperation.WRITE in allowed,
+        topic_id=_topic_id(description.topic_id) if description else "",
+    )
+
+
+def _topic_id(uuid: Any) -> str:
+    parts = (uuid.get_most_significant_bits(), uuid.get_least_significant_bits())
+    return format_topic_id(
+        int.from_bytes(b"".join(part.to_bytes(8, signed=True) for part in parts))
     )

@@ -40,7 +40,9 @@ class NoTopics:
 def checked_kafka(version: Callable[[Settings], str], monkeypatch: pytest.MonkeyPatch) -> str:
     """The first line of ``check`` about Kafka, whose version is that of the function."""
     topics = cast(Any, lambda _settings: NoTopics())
-    driver = KafkaDriver("driver", "1", cast(Any, None), topics, cast(Any, None), version)
+    driver = KafkaDriver(
+        "driver", "1", cast(Any, None), topics, cast(Any, None), cast(Any, None), version
+    )
     monkeypatch.setattr("bridge.app.preflight_kafka.driver_of", lambda _settings: driver)
     first = next(iter(check_kafka(settings())))
     assert first.level == "ok"

@@ -1,0 +1,161 @@
+"""Reads the topic back before a session sends, so that nothing is sent twice."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.app.background import Background
+from bridge.clock import Clock
+from bridge.errors import CheckpointUnusable, NotPermitted
+from bridge.hints import Hint
+from bridge.kafka.drivers import KafkaDriver
+from bridge.model.message import fields_of
+from bridge.model.topic_offsets import TopicOffsets
+from bridge.pipeline.ledger import Ledger, digest_of
+from bridge.pipeline.ports import AcknowledgedOffsets
+from bridge.pipeline.progress import Progress
+from bridge.settings import Settings
+
+logger = logging.getLogger("bridge")
+
+#: The last records of each partition that are looked at for messages of this bridge.
+_LATEST = 100
+#: How far the clocks of MongoDB, Kafka and this host may differ where no offset is known.
+_CLOCK_SECONDS = 300.0
+_SOURCE_HEADER = "ce_source"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicTail:
+    """The messages after a position that the topic has.
+
+    Attributes:
+        ledger: To be closed.
+        ends: The offsets after them.
+    """
+
+    ledger: Ledger
+    ends: TopicOffsets
+
+
+class ReadBack:
+    """Reads the topic of a bridge back, for its sessions.
+
+    A session needs it when an earlier session, of this process or of another, may have sent
+    messages after the settled position: after anything but a clean stop.
+
+    Args:
+        settings: The settings.
+        driver: Makes the readers.
+        background: Runs the reading, which may take seconds.
+        clock: Measures it.
+        source: The CloudEvents source of this bridge's messages.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        driver: KafkaDriver,
+        background: Background,
+        *,
+        clock: Clock,
+        source: str,
+    ) -> None:
+        self._settings = settings
+        self._driver = driver
+        self._background = background
+        self._clock = clock
+        self._source = source.encode()
+        self._is_refused = False
+
+    def tail(self, progress: Progress, sink: AcknowledgedOffsets) -> TopicTail | None:
+        """Return what the topic has after the settled position; None if it is not read.
+
+        Raises:
+            CheckpointUnusable: There is no checkpoint, but the topic has messages of this bridge.
+            BridgeError: Kafka does not answer.
+        """
+        if self._settings.kafka.read_back == "off" or self._settings.keeps_no_position:
+            return None
+        try:
+            if progress.stored.unconfirmed:
+                self._background.call(self._refuse_second_start)
+            if not progress.may_have_sent:
+                return None
+            return self._background.call(lambda: self._read(progress, sink))
+        except NotPermitted as error:
+            if not self._is_refused:
+                self._is_refused = True
+                logger.warning(
+                    "the topic cannot be read back: %s. Messages that were sent after the last "
+                    "checkpoint are sent again; with kafka.read_back = off this is not tried",
+                    error.what,
+                )
+            return None
+
+    def _read(self, progress: Progress, sink: AcknowledgedOffsets) -> TopicTail:
+        known = progress.offsets.confirmed
+        offsets = known.of_topic(sink.topic_id) if known else TopicOffsets(sink.topic_id, {})
+        starts, since = self._start(progress, offsets)
+        started = self._clock.monotonic()
+        ledger = Ledger()
+        count = 0
+        with self._driver.tail_reader(self._settings) as reader:
+            for records in reader.read_from(self._settings.kafka.topic, starts, since):
+                count += len(records)
+                ledger.add(
+                    {
+                        digest_of(record.key, record.value, record.headers)
+                        for record in records
+                        if record.key is not None and record.value is not None
+                    }
+                )
+            ends = TopicOffsets(sink.topic_id, reader.ends)
+        logger.info(
+            "read the topic %s back: %d messages after the checkpoint in %.2f s; "
+            "those of them that come again are left out",
+            self._settings.kafka.topic,
+            count,
+            self._clock.monotonic() - started,
+        )
+        return TopicTail(ledger, ends)
+
+    def _start(
+        self, progress: Progress, offsets: TopicOffsets
+    ) -> tuple[Mapping[int, int], float | None]:
+        """Return offsets to start at, and the Unix seconds for partitions without an offset."""
+        gap = progress.gap
+        if gap is None:
+            return offsets.by_partition, progress.position.cluster_time.seconds - _CLOCK_SECONDS
+        # The clock of a transition's writer may be as far ahead as another's is late.
+        margin = self._settings.recovery.margin_seconds
+        return {}, None if gap.since is None else gap.since - margin - _CLOCK_SECONDS
+
+    def _refuse_second_start(self) -> None:
+        """Raise ``CheckpointUnusable`` if the topic shows that this bridge has run before."""
+        with self._driver.tail_reader(self._settings) as reader:
+            records = reader.latest(self._settings.kafka.topic, _LATEST)
+        ours = [record for record in records if (_SOURCE_HEADER, self._source) in record.headers]
+        if ours:
+            latest = max(ours, key=lambda record: record.timestamp)
+            raise missing_checkpoint_error(self._settings, fields_of(latest.value) or {})
+
+
+def missing_checkpoint_error(settings: Settings, latest: Mapping[str, Any]) -> CheckpointUnusable:
+    """The topic has messages of this bridge, but there is no checkpoint.
+
+    Args:
+        settings: The settings.
+        latest: The fields of the latest message.
+    """
+    job_id, time = str(latest.get("job_id"))[:100], str(latest.get("time"))[:40]
+    return CheckpointUnusable(
+        f"There is no checkpoint '{settings.checkpoint.name}', but the topic {settings.kafka.topic} "
+        f"has messages of this bridge, the latest of job {job_id} at {time}: "
+        "the checkpoint was removed, or checkpoint.name or checkpoint.store has changed",
+        "Nothing was read or sent: a start at the present would skip all transitions since then",
+        f"To resume where the messages end: '{Hint.TOKEN_SET_TIME.with_value(time)}', which leaves "
+        f"out what the topic has. To skip them: '{Hint.TOKEN_CLEAR}'. "
+        "Otherwise correct checkpoint.name, checkpoint.store or kafka.topic",
+    )

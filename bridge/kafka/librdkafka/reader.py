@@ -1,0 +1,167 @@
+"""Reads the end of a topic back with librdkafka, which does it faster than kafka-python."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from bridge.errors import Retryable
+from bridge.kafka import timeouts
+from bridge.kafka.errors import read_permission_error
+from bridge.kafka.librdkafka.client import ClientLogger, connection, make_latest_warning
+from bridge.kafka.librdkafka.errors import classify
+from bridge.kafka.topics import missing_topic_error
+from bridge.model.message import Record
+from bridge.settings import Settings
+
+_MAX_RECORDS = 5000
+_POLL_SECONDS = 0.5
+#: How long to wait at the end of a topic for messages that a dead producer had on the wire.
+_LATE_SECONDS = 0.05
+#: The topic counts as unreachable after this time without a record, if some are unread.
+_SILENCE_SECONDS = 30.0
+#: How long a broker waits for a record at the end of a partition before it reports the end.
+_FETCH_WAIT_MS = 10
+_REFUSALS = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
+
+
+class LibrdkafkaTailReader:
+    """See :class:`bridge.pipeline.ports.TailReader`; a context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.ends: Mapping[int, int] = {}
+        self._settings = settings
+        self._latest_warning = make_latest_warning()
+
+    def __enter__(self) -> Self:
+        try:
+            self._consumer = Consumer(
+                connection(self._settings, self._latest_warning) | _options(),
+                logger=ClientLogger(self._latest_warning),
+            )
+        except KafkaException as error:
+            raise classify(error, self._latest_warning.recent()) from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._consumer.close()
+
+    def read_from(
+        self, topic: str, offsets: Mapping[int, int], since: float | None
+    ) -> Iterator[Sequence[Record]]:
+        try:
+            numbers = self._partitions(topic)
+            others = [number for number in numbers if number not in offsets]
+            starts = self._starts_by_time(topic, others, since)
+            starts |= {number: offsets[number] for number in numbers if number in offsets}
+            yield from self._read_to_end(topic, starts)
+        except KafkaException as error:
+            raise self._classify(error) from error
+
+    def latest(self, topic: str, count: int) -> Sequence[Record]:
+        try:
+            starts = {
+                number: max(first, end - count)
+                for number in self._partitions(topic)
+                for first, end in [self._bounds(topic, number)]
+            }
+            parts = self._read_to_end(topic, starts)
+            return [record for records in parts for record in records]
+        except KafkaException as error:
+            raise self._classify(error) from error
+
+    def _partitions(self, topic: str) -> list[int]:
+        # All topics are requested: a request for a missing topic may create it.
+        topics = self._consumer.list_topics(timeout=timeouts.REQUEST_SECONDS).topics
+        if topic not in topics:
+            raise missing_topic_error(topic)
+        return sorted(topics[topic].partitions)
+
+    def _bounds(self, topic: str, number: int) -> tuple[int, int]:
+        partition = TopicPartition(topic, number)
+        first, end = self._consumer.get_watermark_offsets(partition, timeouts.REQUEST_SECONDS)
+        return first, end
+
+    def _starts_by_time(
+        self, topic: str, numbers: list[int], since: float | None
+    ) -> dict[int, int]:
+        if since is None or not numbers:
+            return dict.fromkeys(numbers, 0)
+        moment = max(0, int(since * 1000))
+        asked = [TopicPartition(topic, number, moment) for number in numbers]
+        answers = self._consumer.offsets_for_times(asked, timeout=timeouts.REQUEST_SECONDS)
+        for answer in answers:
+            if answer.error:
+                raise KafkaException(answer.error)
+        # A time after the last record has the offset OFFSET_END, which is negative.
+        return {answer.partition: answer.offset for answer in answers}
+
+    def _read_to_end(self, topic: str, starts: Mapping[int, int]) -> Iterator[list[Record]]:
+        """Read up to the end, and what arrives within a moment after it."""
+        self._consumer.assign([TopicPartition(topic, *start) for start in starts.items()])
+        ended: dict[int, int] = {}
+        last_record = time.monotonic()
+        while True:
+            at_end = len(ended) == len(starts)
+            messages = self._consumer.consume(
+                _MAX_RECORDS, _LATE_SECONDS if at_end else _POLL_SECONDS
+            )
+            records = [record for message in messages for record in self._record(message, ended)]
+            if records:
+                last_record = time.monotonic()
+                yield records
+            elif at_end:
+                break
+            elif time.monotonic() - last_record > _SILENCE_SECONDS:
+                raise self._silence_error(topic, len(starts) - len(ended))
+        self.ends = ended
+
+    def _record(self, message: Message, ended: dict[int, int]) -> list[Record]:
+        """Return the record of a message; note the end of a partition. Raises its error."""
+        error = message.error()
+        partition, offset = message.partition() or 0, message.offset() or 0
+        if error is not None:
+            if error.code() != KafkaError._PARTITION_EOF:
+                raise KafkaException(error)
+            ended[partition] = offset
+            return []
+        headers: Any = message.headers() or ()
+        timestamp = message.timestamp()[1] / 1000
+        return [Record(partition, offset, timestamp, message.key(), message.value(), headers)]
+
+    def _classify(self, error: KafkaException) -> Exception:
+        if error.args[0].code() in _REFUSALS:
+            return read_permission_error(error.args[0].name())
+        return classify(error, self._latest_warning.recent())
+
+    def _silence_error(self, topic: str, partitions: int) -> Retryable:
+        cause = self._latest_warning.recent() or f"{partitions} partition(s) do not answer"
+        return Retryable(
+            f"Kafka delivers no more records of {topic}: {cause}",
+            "Nothing was sent",
+            "Check Kafka, then try again",
+            part="kafka",
+        )
+
+
+def _options() -> dict[str, Any]:
+    return {
+        # Never joined: partitions are assigned, and no offset is stored.
+        "group.id": f"job-bridge-{os.getpid()}",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "enable.partition.eof": True,
+        # An offset that the topic does not have any more starts at the oldest record.
+        "auto.offset.reset": "earliest",
+        "isolation.level": "read_committed",
+        "fetch.wait.max.ms": _FETCH_WAIT_MS,
+        "allow.auto.create.topics": False,
+    }

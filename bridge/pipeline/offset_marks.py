@@ -1,0 +1,57 @@
+"""Finds the offsets that belong to the settled position."""
+
+from bridge.model.position import Position
+from bridge.model.sent import SentPositions
+from bridge.model.topic_offsets import TopicOffsets
+from bridge.pipeline.ports import AcknowledgedOffsets
+
+
+class OffsetMarks:
+    """Finds offsets below which the topic has no message of a position after the settled one.
+
+    A mark is what Kafka had acknowledged at some moment, with the highest position that had been
+    sent by then. Whatever is sent later has larger offsets. So once the settled position reaches
+    that of the mark, the mark's offsets belong to it. This costs nothing for a message, and the
+    offsets are at most two saves old.
+
+    Args:
+        stored: The offsets of the checkpoint; None if it has none.
+        sent: The positions that were handed to a sink.
+    """
+
+    def __init__(self, stored: TopicOffsets | None, sent: SentPositions) -> None:
+        self.confirmed = stored
+        self._sent = sent
+        self._sink: AcknowledgedOffsets | None = None
+        self._mark: tuple[Position, TopicOffsets] | None = None
+
+    def open_session(
+        self,
+        sink: AcknowledgedOffsets,
+        ends: TopicOffsets | None = None,
+        until: Position | None = None,
+    ) -> None:
+        """Start a session.
+
+        Args:
+            sink: The sink of the session.
+            ends: The ends of the topic, if it was read back.
+            until: Whatever the topic had by then belongs to positions up to this.
+        """
+        self._sink = sink
+        known = self.confirmed or TopicOffsets(sink.topic_id, {})
+        self.confirmed = known.of_topic(sink.topic_id)
+        self._mark = None if ends is None or until is None else (until, ends)
+
+    def at(self, position: Position) -> TopicOffsets | None:
+        """Return the offsets that belong to the settled ``position``; None while none are known."""
+        if self._sink is None:
+            return self.confirmed
+        known = self.confirmed or TopicOffsets(self._sink.topic_id, {})
+        if self._mark is not None:
+            reached, offsets = self._mark
+            if position < reached:
+                return self.confirmed
+            known = self.confirmed = known.updated(offsets.by_partition)
+        self._mark = self._sent.highest, known.updated(self._sink.offsets())
+        return self.confirmed
