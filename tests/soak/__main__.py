@@ -68,10 +68,8 @@ class Soak:
         self.problems: list[str] = []
 
     def _grant(self) -> None:
-        privileges = [
-            *roles()["jobBridge"]["privileges"],
-            *roles()["jobBridgeMonitor"]["privileges"],
-        ]
+        names = ("jobBridge", "jobBridgeMonitor")
+        privileges = [privilege for name in names for privilege in roles()[name]["privileges"]]
         with MongoClient[dict[str, object]](self.mongo.root_uri) as client:
             client.admin.command("createRole", "bridge", privileges=privileges, roles=[])
             client.admin.command("createUser", "bridge", pwd=SECRET, roles=["bridge"])
@@ -103,6 +101,10 @@ class Soak:
         logs = [folder / f"{name}-{number}.log" for number in range(count)]
         return Lane(name, topic, [BridgeProcess(settings, log) for log in logs])
 
+    def tend(self) -> None:
+        for lane in self.lanes:
+            lane.tend()
+
     def recover(self) -> None:
         """Wait until each lane has a ready bridge."""
         end = time.monotonic() + RECOVERY_SECONDS
@@ -111,26 +113,20 @@ class Soak:
                 unwell = [lane for lane in self.lanes if lane.active() is None]
                 reasons = [f"{lane.name}: {lane.bridges[0].readiness()}" for lane in unwell]
                 raise RuntimeError(f"not ready after {RECOVERY_SECONDS:g} s: {reasons}")
-            self._tend()
+            self.tend()
             time.sleep(0.5)
-
-    def _tend(self) -> None:
-        for lane in self.lanes:
-            lane.tend()
 
     def wait(self, least: float, most: float) -> None:
         """Let a fault last, while a supervisor restarts what ends."""
         end = time.monotonic() + random.uniform(least, most)
         while time.monotonic() < end:
-            self._tend()
+            self.tend()
             time.sleep(0.5)
 
     def fault(self) -> str:
         """Cause one fault and end it; returns its name."""
         causes: Sequence[Callable[[], object]] = (
-            self.sigkill,
-            self.sigkill,
-            self.sigkill,
+            *(3 * [self.sigkill]),
             self.sigstop,
             self.sigterm,
             self.kafka_down,
