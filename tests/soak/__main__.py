@@ -144,6 +144,8 @@ class Soak:
         for lane in self.lanes:
             lane.sample()
         cause()
+        for proxy in (self.kafka_proxy, self.mongo_proxy):
+            proxy.pass_through()
         return name
 
     def sigkill(self) -> None:
@@ -186,19 +188,16 @@ class Soak:
             proxy.refuse()
             proxy.reset()
         self.wait(0, 20)
-        self._mend()
 
     def network_silent(self) -> None:
         random.choice((self.kafka_proxy, self.mongo_proxy)).silence()
         self.wait(1, 30)
-        self._mend()
 
     def answers_withheld(self) -> None:
         """The producers of impatient lives fail after their messages were appended."""
         self.kafka_proxy.withhold_answers()
         self.wait(8, 15)
         self.kafka_proxy.reset()
-        self._mend()
 
     def checkpoint_dropped(self) -> None:
         """A living owner stores it again from memory."""
@@ -211,10 +210,6 @@ class Soak:
                     self.problems.append("a dropped checkpoint was not stored again")
                     return
                 time.sleep(0.2)
-
-    def _mend(self) -> None:
-        for proxy in (self.kafka_proxy, self.mongo_proxy):
-            proxy.pass_through()
 
     def line(self, fault: str) -> str:
         """The state of the run in one line."""
@@ -285,13 +280,11 @@ class Soak:
 @click.option("--minutes", type=float, default=60.0, show_default=True)
 @click.option("--rate", type=float, default=60.0, show_default=True, help="Transitions a second.")
 @click.option("--seed", type=int, help="Of the choice of faults; random if left out.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Keeps logs there.")
-def main(minutes: float, rate: float, seed: int | None, folder: Path | None) -> None:
+def main(minutes: float, rate: float, seed: int | None) -> None:
     """Run the soak; exit code 1 if anything was lost, out of order, repeated, or has grown."""
     seed = random.randrange(10**6) if seed is None else seed
     random.seed(seed)
-    folder = folder or Path(tempfile.mkdtemp(prefix="soak-"))
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="soak-"))
     print(f"seed {seed}, logs in {folder}, {minutes:g} minutes", flush=True)
     with ExitStack() as stack:
         soak = Soak(stack, folder, rate)

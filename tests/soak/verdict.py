@@ -14,7 +14,7 @@ from tests.support.servers.records import TopicRecord
 from tests.support.topic_contents import Contents, ExpectedMessage, compare
 
 #: The log line that ends a read-back.
-READ_BACK = re.compile(r"read back", re.IGNORECASE)
+READ_BACK = re.compile(r"read the topic \S+ back")
 #: How much the medians of the second and the last quarter of the samples may differ.
 GROWTH = {"MB": 15.0, "threads": 3.0, "descriptors": 5.0}
 
