@@ -35,7 +35,7 @@ pytestmark = pytest.mark.timeout(900)
 STEADY = Workload(rate=200, concurrency=32, error_share=0.4, writes="both")
 #: Kills of a short run, and of the run for which ``FAULT_REPEATS`` asks.
 FEW, MANY = 6, 50
-BACKLOG_JOBS, BACKLOG_TRANSITIONS = 1500, 5
+BACKLOG_JOBS, BACKLOG_TRANSITIONS = 800, 5
 
 
 @delivery_cases(AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA)

@@ -122,7 +122,7 @@ def test_a_kill_during_the_refusal_changes_nothing(scenario: FaultScenario) -> N
     drop_checkpoint(scenario)
     with scenario.kafka_paused():
         bridge.start()
-        poll(lambda: bool(scenario.checkpoint().get("token")), "the unconfirmed position")
+        poll(lambda: bool(scenario.checkpoint().get("cluster_time")), "the unconfirmed position")
         kill(bridge)
 
     assert_refused(scenario, bridge)
