@@ -9,17 +9,21 @@ from bridge.model.checkpoint import Checkpoint
 from bridge.model.message import Message, MessageFormat
 from bridge.model.policy import CheckpointPolicy, DeadLetterBrake
 from bridge.model.position import Position
+from bridge.model.topic_offsets import TopicOffsets
 from bridge.model.transition import Transition
 from bridge.model.window import Window
 from bridge.observability.counters import Counters
 from bridge.pipeline.context import PipelineContext
+from bridge.pipeline.ledger import Ledger, digest_of
 from bridge.pipeline.loop import Loop, LoopContext
 from bridge.pipeline.metered_sink import MeteredSink
-from bridge.pipeline.ports import Stream
+from bridge.pipeline.omitting_sink import OmittingSink
+from bridge.pipeline.ports import Sink, Stream
 from bridge.pipeline.progress import Progress
 from bridge.pipeline.publisher import Publisher
 from bridge.pipeline.pulse import Pulse
 from tests.support.factories import checkpoint
+from tests.support.fake_kafka import FakeTailReader
 from tests.support.fakes import (
     FakeBroker,
     FakeClock,
@@ -60,6 +64,7 @@ class InMemoryBridge:
         topics: tuple[str, ...] = ("jobs", "jobs-dlq"),
         max_bytes: int = 1_000_000,
         counters: Callable[[], Counters] = Counters,
+        read_back: bool = True,
     ) -> None:
         self.clock = FakeClock()
         self.log = Log()
@@ -71,6 +76,8 @@ class InMemoryBridge:
         self._dead_letters = dead_letters
         self._dead_letter_oversize = dead_letter_oversize
         self._make_counters = counters
+        self._read_back = read_back
+        self.sessions = 0
         self.start_process()
 
     def start_process(self) -> None:
@@ -100,14 +107,15 @@ class InMemoryBridge:
 
     def new_session(self) -> None:
         """Start another session, at the settled position."""
+        self.sessions += 1
         self.wake.clear()
         self.wake.meanwhile = _nothing
         self.window = Window(self.progress.position, self._messages, self._size)
         self.sink = self.make_sink()
         self.stream = self.make_stream()
-        metered = MeteredSink(self.sink, self.clock, self.counters)
+        self.top = self._omit_present(MeteredSink(self.sink, self.clock, self.counters))
         self.publisher = Publisher(
-            metered,
+            self.top,
             self.window,
             MessageFormat("jobs", "source", cloudevents=False),
             brake=self._brake,
@@ -116,7 +124,30 @@ class InMemoryBridge:
         )
         self._steps: list[Step] = []
         context = LoopContext(self.window, self.publisher, self.progress, self.pulse, watch=self)
-        self.loop = Loop(self.stream, metered, context)
+        self.loop = Loop(self.stream, self.top, context)
+
+    def _omit_present(self, sink: Sink) -> Sink:
+        """Read the topic back and wrap the sink, as a session does."""
+        newest, sent, topic = self.log.position, self.context.sent, self.broker.main_topic
+        offsets = self.progress.offsets
+        if not self._read_back or not self.progress.may_have_sent:
+            offsets.open_session(self.sink)
+            self.progress.start_sending()
+            return sink
+        known = offsets.confirmed.by_partition if offsets.confirmed else {}
+        reader, ledger = FakeTailReader(self.broker), Ledger()
+        for records in reader.read_from(topic, known, None):
+            ledger.add(
+                {
+                    digest_of(record.key or b"", record.value or b"", record.headers)
+                    for record in records
+                }
+            )
+        ends = TopicOffsets(self.sink.topic_id, reader.ends)
+        offsets.open_session(self.sink, ends, newest)
+        self.progress.start_sending()
+        sent.read_back = newest
+        return OmittingSink(sink, ledger, self.context, topic=topic, until=newest)
 
     def make_sink(self) -> FakeSink:
         return FakeSink(self.broker)

@@ -65,7 +65,8 @@ def test_a_first_start_stores_before_it_reads(monkeypatch: pytest.MonkeyPatch) -
 
     world.run()
 
-    assert stored == [1]
+    # The second says that messages may be sent from now on.
+    assert stored == [2]
     assert world.bridge.start == world.shelf.saves[0].position
 
 
@@ -109,7 +110,7 @@ def test_a_session_starts_at_the_settled_position(world: BridgeOnFakes) -> None:
 
     assert [start for start, _ in world.source.opened] == [at(0), at(2)]
     assert world.trans_ids() == [f"job-0/{number}" for number in range(1, 5)]
-    assert world.bridge.counters.possible_duplicates == 2
+    assert world.bridge.counters.possible_duplicates == 0
 
 
 @pytest.mark.parametrize(
@@ -170,7 +171,7 @@ def test_a_lost_resume_point_may_stop_the_bridge(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ResumePointLost):
         world.run()
 
-    assert [save.gap for save in world.shelf.saves] == []
+    assert [save.gap for save in world.shelf.saves if save.gap] == []
 
 
 def test_without_positions_a_loss_resumes_from_now(

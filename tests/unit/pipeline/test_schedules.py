@@ -1,4 +1,4 @@
-"""Any schedule of acknowledgements, failures, kills and restarts loses nothing.
+"""Any schedule of acknowledgements, failures, kills and restarts loses and repeats nothing.
 
 The order of each job is kept, and the position is never ahead of the acknowledgements.
 """
@@ -15,6 +15,7 @@ from bridge.errors import PoisonEvent, Retryable
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.message import Message
 from bridge.model.transition import Transition
+from bridge.pipeline.ports import Sink
 from tests.support.factories import job, transition
 from tests.support.fakes import FakeBroker, FakeSink
 from tests.support.in_memory_bridge import InMemoryBridge
@@ -76,6 +77,11 @@ class ScheduledBridge(InMemoryBridge):
         super().start_process()
         self.store.before_save = self._check
         self._kill_saving = False
+
+    def _omit_present(self, sink: Sink) -> Sink:
+        # Reading the topic back acknowledges what it has.
+        self.acknowledged.update(map(trans_id, self.broker.messages("jobs")))
+        return super()._omit_present(sink)
 
     def make_sink(self) -> FakeSink:
         return RecordingSink(self.broker, self.acknowledged)
@@ -164,7 +170,7 @@ def trans_id(message: Message) -> bytes:
 
 @settings(max_examples=250)
 @given(EVENTS, STEPS, st.integers(1, 6), st.integers(1, 4))
-def test_no_schedule_loses_or_reorders(
+def test_no_schedule_loses_repeats_or_reorders(
     plan: list[tuple[int, ...] | str], steps: list[tuple[str, int]], messages: int, batch: int
 ) -> None:
     bridge = ScheduledBridge(plan, messages, batch)
@@ -176,7 +182,7 @@ def test_no_schedule_loses_or_reorders(
     for value in dict.fromkeys(bridge.values()):
         read = json.loads(value)
         first_arrivals[read["job_id"]].append(read["trans_id"])
-    assert set(bridge.values()) == set(bridge.expected())
+    assert sorted(bridge.values()) == sorted(bridge.expected())
     for number, grown in bridge._grown.items():
         assert first_arrivals[job(number)] == [f"{job(number)}/{n}" for n in range(grown)]
     assert bridge.position == bridge.stored.position == bridge.log.position
