@@ -51,6 +51,14 @@ class Retryable(BridgeError):
     title = "waiting"
 
 
+class Unreachable(Retryable):
+    """No server answered. The attempt waited for one, so the next may follow soon."""
+
+
+class Stalled(Retryable):
+    """A client has acknowledged nothing for so long that a new client takes its place."""
+
+
 class SendFailed(BridgeError):
     """Kafka did not acknowledge a message within its deadline."""
 

@@ -17,11 +17,12 @@ allow() {
 allow --operation Describe --operation Write --topic "$TOPIC" "$@"
 allow --operation Describe --operation Write --topic "$TOPIC-dlq" "$@"
 
-# Optional: 'job-bridge verify' (and verify.every) and 'job-bridge dead-letters' read the topics, without a consumer group.
+# Optional: kafka.read_back reads the topic after a crash, so that nothing in it is sent again; 'job-bridge verify' (and
+# verify.every) and 'job-bridge dead-letters' read both topics. No consumer group is used.
 allow --operation Read --topic "$TOPIC" "$@"
 allow --operation Read --topic "$TOPIC-dlq" "$@"
 
 # Optional: to read max.message.bytes, so that a larger message is dead-lettered before it is sent. Without it, Kafka's default
-# is assumed.
+# is assumed. 'job-bridge check' and 'verify' also read cleanup.policy, min.insync.replicas and retention.ms.
 allow --operation DescribeConfigs --topic "$TOPIC" "$@"
 allow --operation DescribeConfigs --topic "$TOPIC-dlq" "$@"

@@ -6,14 +6,18 @@ first one. Meanwhile the main thread notices a stop and keeps the checkpoint own
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import AbstractContextManager, ExitStack
+from concurrent.futures import Future, wait
+from contextlib import AbstractContextManager, ExitStack, suppress
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from bridge.pipeline.pulse import Pulse
 
 T = TypeVar("T")
+
+
+#: How long closing clients may take at a stop: a server that is frozen answers no last request.
+CLOSE_SECONDS = 5.0
 
 
 class Stopped(Exception):
@@ -113,6 +117,17 @@ class BackgroundReader(Generic[T]):
 
     def _read(self) -> list[T]:
         return list(islice(self._source, self._max_items))
+
+
+def close_all(*closers: Callable[[], object]) -> None:
+    """Close clients one after another, for at most :data:`CLOSE_SECONDS` together."""
+
+    def close() -> None:
+        for closer in closers:
+            with suppress(Exception):
+                closer()
+
+    wait([_started(close)], CLOSE_SECONDS)
 
 
 def _started(function: Callable[[], T]) -> Future[T]:

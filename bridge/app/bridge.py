@@ -2,21 +2,31 @@
 
 import gc
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
-from bridge.app.background import Background, Stopped
+from bridge.app.background import Background, Stopped, close_all
+from bridge.app.clients import ClientReplacement
 from bridge.app.lifecycle import Lifecycle, State
 from bridge.app.ownership import OwnedCheckpoint, Ownership
 from bridge.app.read_back import ReadBack
 from bridge.app.retry import Retry
 from bridge.app.session import Session
+from bridge.app.sides import checkpoint_side, mongodb_side
 from bridge.app.starting_point import StartingPoint
 from bridge.app.wiring import SessionParts, make_brake, make_source, make_store, source_name
 from bridge.clock import Clock
+from bridge.daemon_executor import DaemonExecutor
 from bridge.delivery.modes import mode_of
-from bridge.errors import BridgeError, Fenced, NotPermitted, ResumePointLost, Retryable
+from bridge.errors import (
+    BridgeError,
+    Fenced,
+    Misconfigured,
+    NotPermitted,
+    ResumePointLost,
+    Retryable,
+    Stalled,
+)
 from bridge.kafka.drivers import driver_of
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.position import Position
@@ -26,9 +36,9 @@ from bridge.mongo.client import state_client
 from bridge.observability.counters import Counters
 from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.progress import Progress
-from bridge.pipeline.pulse import Pulse
+from bridge.pipeline.pulse import Pulse, Waiting
 from bridge.pipeline.recovery_progress import RecoveryProgress
-from bridge.pipeline.stall_warning import StallWarning
+from bridge.pipeline.stall_warning import REPLACE_SECONDS, StallWarning
 from bridge.settings import Settings
 
 logger = logging.getLogger("bridge")
@@ -47,6 +57,11 @@ class Outcome:
 
     unacknowledged: int = 0
     stored: bool = True
+
+    def __str__(self) -> str:
+        unclean = [f"{self.unacknowledged} messages unacknowledged"] if self.unacknowledged else []
+        unclean += [] if self.stored else ["position not stored"]
+        return ", ".join(unclean) or "clean"
 
     @property
     def exit_code(self) -> int:
@@ -76,8 +91,9 @@ class Bridge:
         self._context = PipelineContext(self._pulse, self.counters)
         self._mode = mode_of(settings, self.source)
         self._starting_point = StartingPoint(settings, self.source, self.store, clock=clock)
+        self._clients = ClientReplacement(self.source, self._context)
         self._retry = Retry(clock)
-        self._executor = ThreadPoolExecutor(1, "checkpoint")
+        self._executor = DaemonExecutor("checkpoint")
         self._parts = SessionParts(
             settings=settings,
             driver=self.driver,
@@ -91,7 +107,9 @@ class Bridge:
             brake=make_brake(settings),
             lifecycle=self.lifecycle,
             retry=self._retry,
-            stall=StallWarning(clock, self._mode.stall_consequence),
+            stall=StallWarning(
+                clock, self._mode.stall_consequence, replace_seconds=REPLACE_SECONDS
+            ),
         )
         self._first_position: Position | None = None
         self._session: Session | None = None
@@ -120,7 +138,7 @@ class Bridge:
                 self._retry.session_started()
                 try:
                     self._run_session()
-                except (Retryable, NotPermitted) as error:
+                except (Retryable, NotPermitted, Misconfigured) as error:
                     self._failed(error)
                 # A Kafka client that failed leaves threads and sockets in reference cycles.
                 gc.collect()
@@ -138,7 +156,7 @@ class Bridge:
 
     def _own_checkpoint(self) -> None:
         """Become or stay the owner of the checkpoint. Raises ``Stopped`` in a standby."""
-        while owner := self._ownership.acquire():
+        while owner := self._acquire():
             if self.lifecycle.enter(State.STANDBY, f"standby: {owner}"):
                 logger.info("standby: %s", owner)
             self._pulse.sleep(_STANDBY_SECONDS)
@@ -147,9 +165,14 @@ class Bridge:
         if self.lifecycle.state is State.STANDBY:
             self.lifecycle.enter(State.STARTING, "starting")
 
+    def _acquire(self) -> str:
+        with self._pulse.waits_for(checkpoint_side(self._settings)):
+            return self._ownership.acquire()
+
     def _start(self) -> OwnedCheckpoint:
         """Read the checkpoint to start from, or store a new one."""
-        start = self._background.call(self._starting_point.find)
+        with self._pulse.waits_for(mongodb_side(self._settings)):
+            start = self._background.call(self._starting_point.find)
         self._first_position = self._first_position or start.checkpoint.position
         progress = Progress(
             self.store,
@@ -177,15 +200,22 @@ class Bridge:
             "%s. Nothing is skipped: the changes since then are published from the jobs' history, "
             "starting %g s earlier",
             error.what,
-            self._settings.recovery.margin_seconds,
+            self._settings.recovery_margin,
             extra={"position": str(progress.position)},
         )
 
     def _failed(self, error: BridgeError) -> None:
-        """Record a failure that will be retried; raise it if it ends the bridge."""
+        """Record a failure that will be retried; raise it if it ends the bridge.
+
+        Raises ``Stopped`` when a stop is requested while clients are replaced.
+        """
         self._retry.failed(error)
         self.counters.restarts[error.part] += 1
         self.lifecycle.enter(State.WAITING, str(error))
+        if isinstance(error, Stalled):
+            self.counters.clients_replaced += 1
+        if self._clients.due(error, self._retry.failing_seconds()):
+            self._background.call(self._clients.replace)
 
     def _unacknowledged(self) -> int:
         """Return how many messages the last session left without an acknowledgement."""
@@ -203,11 +233,11 @@ class Bridge:
         """Store the settled position and close everything; return the error of the store."""
         self.lifecycle.enter(State.STOPPED, "stopped")
         try:
-            return self._ownership.give_back()
+            with self._pulse.waits_for(f"{checkpoint_side(self._settings)} to store the position"):
+                return self._ownership.give_back()
         finally:
-            self._executor.shutdown()
-            self.source.close()
-            self._client.close()
+            self._executor.shutdown(wait=False)
+            close_all(self.source.close, self._client.close)
 
     @property
     def state(self) -> State:
@@ -219,7 +249,19 @@ class Bridge:
 
     @property
     def reason(self) -> str:
+        waiting = self.waiting
+        if waiting and self.state is State.STARTING:
+            return f"starting: waiting for {waiting.side}"
         return self.lifecycle.reason
+
+    @property
+    def waiting(self) -> Waiting | None:
+        return self._pulse.waiting
+
+    @property
+    def stops(self) -> bool:
+        """Whether a stop was requested, or the bridge has ended by itself."""
+        return self._pulse.stop.is_set() or self.state is State.STOPPED
 
     @property
     def streams(self) -> bool:

@@ -5,7 +5,14 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from bridge.app.starting_point import Start
-from bridge.errors import BridgeError, CheckpointUnusable, Fenced, NotPermitted, Retryable
+from bridge.errors import (
+    BridgeError,
+    CheckpointUnusable,
+    Fenced,
+    Misconfigured,
+    NotPermitted,
+    Retryable,
+)
 from bridge.model.cluster_identity import admit_namespace
 from bridge.pipeline.ports import CheckpointStore
 from bridge.pipeline.progress import Progress
@@ -87,7 +94,9 @@ class Ownership:
         try:
             if self.progress is not None:
                 self.progress.save()
-            with suppress(Retryable, NotPermitted):  # a standby waits for the end of the lease
+            with suppress(
+                Retryable, NotPermitted, Misconfigured
+            ):  # a standby waits for the end of the lease
                 if self._store.epoch:
                     self._store.release()
         except Fenced as error:

@@ -6,9 +6,10 @@ from functools import partial
 
 from bridge.app.finding import Finding, failure, guarded
 from bridge.app.tested_versions import KAFKA, with_note
-from bridge.errors import BridgeError, Retryable
+from bridge.errors import BridgeError, NotPermitted, Retryable
 from bridge.hints import Hint
 from bridge.kafka.drivers import KafkaDriver, driver_of
+from bridge.kafka.errors import read_permission_error
 from bridge.kafka.topics import (
     DEFAULT_MAX_MESSAGE_BYTES,
     Topic,
@@ -19,6 +20,22 @@ from bridge.settings import Settings
 
 _HOUR_MS = 3_600_000
 _SHORT_RETENTION_HOURS = 24
+_SENT_AGAIN = "after a crash, the messages since the last stored position are sent again"
+_SINGLE_REPLICA = Finding(
+    "warning",
+    "topic",
+    "each partition has a single replica: without its broker nothing can be sent, "
+    "and the loss of its disk loses messages",
+    "use 3 replicas and min.insync.replicas = 2, if the cluster has 3 brokers",
+)
+_COMPACTED = Finding(
+    "warning",
+    "topic",
+    "cleanup.policy contains compact: Kafka removes all messages of a job but the latest, "
+    "so slow consumers miss transitions, verify compares latest messages only, "
+    f"and '{Hint.VERIFY_REPAIR}' is refused",
+    "set cleanup.policy = delete, unless consumers need only the latest state of a job",
+)
 
 
 def check_kafka(settings: Settings) -> Iterator[Finding]:
@@ -33,8 +50,10 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
         yield from _topic(topics[name])
     else:
         yield failure("topic", missing_topic_error(name))
+    if name in topics and not settings.keeps_no_position:
+        yield from guarded("read back", partial(_read_back, settings, driver, topics[name]))
     if settings.verify.every != "never" and name in topics:
-        for topic in filter(topics.__contains__, (name, dead_letters)):
+        for topic in topics.values():
             yield from guarded("verify", partial(_readable, settings, driver, topic))
     yield _dead_letters(dead_letters, topics.get(dead_letters))
 
@@ -64,12 +83,37 @@ def _dead_letters(name: str, topic: Topic | None) -> Finding:
     return Finding("ok", "dead letters", f"topic {name}, {topic.partitions} partition(s)")
 
 
-def _readable(settings: Settings, driver: KafkaDriver, topic: str) -> Iterator[Finding]:
+def _read_back(settings: Settings, driver: KafkaDriver, topic: Topic) -> Iterator[Finding]:
+    if settings.kafka.read_back == "off":
+        yield Finding("ok", "read back", f"not used (kafka.read_back = off): {_SENT_AGAIN}")
+        return
+    try:
+        _read(settings, driver, topic)
+    except NotPermitted:
+        yield Finding(
+            "warning",
+            "read back",
+            f"this user may not read {topic.name}: {_SENT_AGAIN}",
+            "grant Read on it, or set kafka.read_back = off",
+        )
+    else:
+        text = f"this user may read {topic.name}: what it contains after a crash is not sent again"
+        yield Finding("ok", "read back", text)
+
+
+def _readable(settings: Settings, driver: KafkaDriver, topic: Topic) -> Iterator[Finding]:
+    _read(settings, driver, topic)
+    yield Finding("ok", "verify", f"this user may read {topic.name}")
+
+
+def _read(settings: Settings, driver: KafkaDriver, topic: Topic) -> None:
+    """Read the newest records. Raises the errors of reading."""
+    if not topic.readable:  # Without new records, nothing is read that could be refused.
+        raise read_permission_error("the topic's ACLs do not contain Read")
     with driver.reader(settings) as reader:
-        reader.count(topic, time.time())
-        for _ in reader.read(topic, time.time() - 1):
+        reader.count(topic.name, time.time())
+        for _ in reader.read(topic.name, time.time() - 1):
             break
-    yield Finding("ok", "verify", f"this user may read {topic}")
 
 
 def _topic(topic: Topic) -> Iterator[Finding]:
@@ -77,6 +121,10 @@ def _topic(topic: Topic) -> Iterator[Finding]:
     yield Finding("ok", "topic", f"{topic.name}, {sizes}")
     if not topic.writable:
         yield failure("topic", write_permission_error(topic.name))
+    if topic.replicas == 1:
+        yield _SINGLE_REPLICA
+    if topic.compacted:
+        yield _COMPACTED
     if topic.max_message_bytes is None:
         yield Finding(
             "warning",

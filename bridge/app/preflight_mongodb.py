@@ -8,7 +8,7 @@ from bridge.app.finding import Finding, guarded
 from bridge.app.starting_point import admit_history, first_position
 from bridge.app.tested_versions import MONGODB, with_note
 from bridge.app.wiring import open_source_and_store
-from bridge.errors import ResumePointLost
+from bridge.errors import Misconfigured, ResumePointLost
 from bridge.hints import Hint
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.cluster_identity import admit_namespace
@@ -34,6 +34,7 @@ def check_mongodb(settings: Settings) -> Iterator[Finding]:
         mode = f"delivery.mode {settings.delivery.mode}, the position is kept in {store.where}"
         yield Finding("ok", "mode", mode)
         yield _collection(settings, source)
+        yield from guarded("jobs", lambda: _documents(settings, source))
         yield from guarded("jobs", lambda: _shared_ids(source))
         newest = deployment.cluster_time
         if deployment.streams:
@@ -52,11 +53,29 @@ def check_mongodb(settings: Settings) -> Iterator[Finding]:
 def _collection(settings: Settings, source: MongoSource) -> Finding:
     if source.collection_exists():
         return Finding("ok", "collection", f"{namespace_of(settings)} exists")
+    similar = source.similar_collections()
     return Finding(
         "warning",
         "collection",
-        f"{namespace_of(settings)} does not exist yet; the bridge would wait for it",
+        f"{namespace_of(settings)} does not exist yet; the bridge would wait for it"
+        + (f" (similar names: {', '.join(similar)})" if similar else ""),
         "check mongo.database and mongo.collection",
+    )
+
+
+def _documents(settings: Settings, source: MongoSource) -> Iterator[Finding]:
+    problem = source.sample.misfit()
+    if not problem:
+        yield Finding(
+            "ok", "jobs", "the documents of the newest and of the oldest jobs fit, if any"
+        )
+        return
+    raise Misconfigured(
+        f"The documents of {namespace_of(settings)} do not fit jobs.profile = "
+        f"{settings.jobs.profile}: in every sampled job {problem}",
+        "No transition of them could be sent",
+        "Correct mongo.collection or jobs.profile; jobs.profile = custom sets the fields in "
+        "brackets",
     )
 
 

@@ -6,6 +6,7 @@ from bridge import __version__
 from bridge.app.bridge import Bridge
 from bridge.app.lifecycle import State
 from bridge.app.signals import on_stop
+from bridge.app.wait_reporter import WaitReporter
 from bridge.clock import Clock, SystemClock
 from bridge.model.profile import namespace_of
 from bridge.observability.http_server import HttpServer
@@ -24,6 +25,7 @@ class Process:
         self._settings = settings
         clock = clock or SystemClock()
         self.bridge = Bridge(settings, clock)
+        self._waits = WaitReporter(self.bridge, clock, settings.delivery.drain_seconds)
         self._verification = LatestVerification()
         self.status = Status(
             self.bridge,
@@ -39,12 +41,20 @@ class Process:
         metrics = registry(self.status, [*State])
         scheduler = VerificationScheduler(self._settings, self.status, self._verification)
         with (
+            self._waits,
             on_stop(self.bridge.request_stop),
             HttpServer(http.host, http.port, self.status, registry=metrics) as server,
             scheduler,
         ):
             self._log_start(http.url(server.port))
-            return self.bridge.run().exit_code
+            outcome = self.bridge.run()
+        logger.log(
+            logging.ERROR if outcome.exit_code else logging.INFO,
+            "stopped: %s",
+            outcome,
+            extra={"exit_code": outcome.exit_code},
+        )
+        return outcome.exit_code
 
     def _about(self) -> dict[str, str]:
         return {

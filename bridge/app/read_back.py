@@ -129,7 +129,7 @@ class ReadBack:
         if gap is None:
             return offsets.by_partition, progress.position.cluster_time.seconds - _CLOCK_SECONDS
         # The clock of a transition's writer may be as far ahead as another's is late.
-        margin = self._settings.recovery.margin_seconds
+        margin = self._settings.recovery_margin
         return {}, None if gap.since is None else gap.since - margin - _CLOCK_SECONDS
 
     def _refuse_second_start(self) -> None:

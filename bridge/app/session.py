@@ -8,10 +8,11 @@ from dataclasses import replace
 from bridge.app.background import Stopped
 from bridge.app.lifecycle import State
 from bridge.app.ownership import OwnedCheckpoint
+from bridge.app.sides import kafka_side, mongodb_side
 from bridge.app.wiring import SessionParts, make_message_format, make_publisher
 from bridge.delivery.context import ModeContext
 from bridge.delivery.sweeping_stream import NoStream
-from bridge.errors import BridgeError, Fenced
+from bridge.errors import BridgeError, Fenced, Stalled
 from bridge.model.gap import Gap
 from bridge.model.position import Position, position_before
 from bridge.model.window import Window
@@ -97,9 +98,13 @@ class Session:
         """
         with ExitStack() as stack:
             stack.callback(self._closed)
-            deployment = self._deployment()
-            sink = self._open_sink(stack, _position_after(deployment))
-            stream = self._open_stream(stack)
+            settings, pulse = self._parts.settings, self._pulse
+            with pulse.waits_for(mongodb_side(settings)):
+                newest = _position_after(self._deployment())
+            with pulse.waits_for(kafka_side(settings)):
+                sink = self._open_sink(stack, newest)
+            with pulse.waits_for(mongodb_side(settings)):
+                stream = self._open_stream(stack)
             loop = Loop(stream, sink, self._loop_context(sink))
             try:
                 self._work(loop)
@@ -212,13 +217,15 @@ class Session:
             raise
         except BridgeError as error:
             self._lifecycle.enter(State.WAITING, str(error))
-            self._drain(loop)
+            # A client that has acknowledged nothing for a minute is not waited for any longer.
+            self._drain(loop, 0 if isinstance(error, Stalled) else None)
             raise
         self._lifecycle.enter(State.DRAINING, "stopping")
         self._drain(loop)
 
-    def _drain(self, loop: Loop) -> None:
-        loop.drain(self._parts.settings.delivery.drain_seconds)
+    def _drain(self, loop: Loop, seconds: float | None = None) -> None:
+        patience = self._parts.settings.delivery.drain_seconds
+        loop.drain(patience if seconds is None else seconds)
 
     def _ready(self) -> None:
         self._pulse.beat()

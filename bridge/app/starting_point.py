@@ -69,7 +69,7 @@ class StartingPoint:
         Raises:
             ResumePointLost: ``error`` itself, when the settings say stop.
         """
-        margin = self._settings.recovery.margin_seconds
+        margin = self._settings.recovery_margin
         if self._settings.recovery.on_history_lost == "stop":
             raise error
         newest = self._source.identity().newest
@@ -83,13 +83,13 @@ class StartingPoint:
         if start == "history":
             # Just before the newest write: the stream delivers that write after the history.
             position = position_before(_before(newest.cluster_time))
-            gap = gap_of_all_history(newest, self._settings.recovery.margin_seconds, now)
+            gap = gap_of_all_history(newest, self._settings.recovery_margin, now)
         first = identity.first(self._store.name, position, self._store.epoch, now, gap)
         at_present = start == "now"
         checkpoint = replace(
             first,
             clean=at_present,
-            unconfirmed=at_present and not getattr(self._store, "cleared", False),
+            unconfirmed=at_present and not self._store.cleared,
         )
         self._store.save(checkpoint)
         logger.info(

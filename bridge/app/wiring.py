@@ -21,7 +21,7 @@ from bridge.model.position import ClusterTime, position_before
 from bridge.model.profile import namespace_of, profile_of
 from bridge.model.window import Window
 from bridge.mongo.checkpoints import MongoCheckpointStore
-from bridge.mongo.client import Client, state_client
+from bridge.mongo.client import Client, ReplaceableClient, state_client
 from bridge.mongo.source import MongoSource
 from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.ports import CheckpointStore, Sink
@@ -63,7 +63,7 @@ def make_message_format(settings: Settings) -> MessageFormat:
     )
 
 
-def make_source(settings: Settings, client: Client) -> MongoSource:
+def make_source(settings: Settings, client: ReplaceableClient) -> MongoSource:
     """Return the jobs collection, to be closed; ``client`` stays with the caller."""
     return MongoSource(settings, profile_of(settings), client)
 
@@ -107,7 +107,10 @@ def make_publisher(
 @contextmanager
 def open_source_and_store(settings: Settings) -> Iterator[tuple[MongoSource, CheckpointStore]]:
     """Open the source and the checkpoint store for a command."""
-    with state_client(settings) as client, closing(make_source(settings, client)) as source:
+    with (
+        closing(state_client(settings)) as client,
+        closing(make_source(settings, client)) as source,
+    ):
         yield source, make_store(settings, client)
 
 

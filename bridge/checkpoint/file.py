@@ -1,18 +1,26 @@
 """The checkpoint as a JSON file, replaced atomically, with a lock for its owner."""
 
 import errno
-import fcntl
 import json
+import logging
 import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bridge.errors import BridgeError, CheckpointUnusable, Fenced, Misconfigured, Retryable
+from bridge.checkpoint.file_lock import FileLock, unusable
+from bridge.errors import CheckpointUnusable, Fenced, Misconfigured
 from bridge.hints import Hint
 from bridge.model.checkpoint import Checkpoint, checkpoint_of
+from bridge.model.checkpoint_entry import CheckpointEntry
 
-#: A full or failing disk may recover; a wrong path will not.
-_RETRYABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+logger = logging.getLogger("bridge")
+
+#: Some network file systems and FUSE have no fsync of a folder; there a crash of the machine, not
+#: of the bridge, may restore the file before the last rename.
+_NO_FOLDER_SYNC = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 
 
 class FileCheckpointStore:
@@ -26,13 +34,20 @@ class FileCheckpointStore:
         self._path = path
         self.name = name
         self.where = str(path)
-        self._lock: int | None = None
+        self._lock = FileLock(path)
         self._epoch = 0
+        #: The record as last read or written; empty before the first, and after damage.
+        self._known: dict[str, Any] = {}
 
     @property
     def epoch(self) -> int:
         """Grows with each change of owner; 0 before this process became the owner."""
         return self._epoch
+
+    @property
+    def cleared(self) -> bool:
+        """Whether the checkpoint was removed on purpose, as last read."""
+        return _is_cleared(self._known)
 
     def acquire(self) -> str:
         """Take the lock; there is no standby with a file.
@@ -40,34 +55,24 @@ class FileCheckpointStore:
         Raises:
             Fenced: another process is the owner.
         """
-        if self._lock is not None:
+        if self._lock.held:
+            self.renew()
             return ""
-        lock = self._open_lock()
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            raise Fenced(
-                f"Another process owns the checkpoint file {self._path}",
-                "Nothing was read or sent",
-                "Stop the other process, or give this bridge a checkpoint.file of its own",
-            ) from None
-        self._lock = lock
+        self._lock.acquire()
         self._epoch = self._stored_epoch() + 1
         return ""
 
     def _stored_epoch(self) -> int:
         """Return the stored epoch; 0 for a damaged file, which ``replace`` repairs."""
-        try:
-            epoch = (self._read() or {}).get("epoch")
-        except CheckpointUnusable:
-            return 0
-        return epoch if isinstance(epoch, int) else 0
+        return _count((self._readable() or {}).get("epoch")) or 0
 
     def load(self) -> Checkpoint | None:
-        """Return the stored checkpoint; None if there is no file."""
+        """Return the stored checkpoint; None if there is no file, or it was removed on purpose."""
         record = self._read()
-        if record is None:
+        if record is None and self._lock.held and self._known:
+            self.renew()
+            record = self._read()
+        if record is None or _is_cleared(record):
             return None
         checkpoint = checkpoint_of(record, self.where)
         if checkpoint.name != self.name:
@@ -86,60 +91,138 @@ class FileCheckpointStore:
             Fenced: this process does not have the lock.
         """
         self.renew()
-        new = self._path.with_name(f"{self._path.name}.new")
-        try:
-            with new.open("w") as file:
-                json.dump({**checkpoint.record(), "epoch": self._epoch}, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self._path)
-            _sync_folder(self._path.parent)
-        except OSError as error:
-            raise self._unwritable(error) from None
+        stored = _count(self._known.get("sequence"))
+        if stored is None or checkpoint.sequence > stored:
+            self._write(checkpoint.record())
 
     def renew(self) -> None:
-        """Raise :class:`Fenced` without the lock; a lock needs no renewal."""
-        if self._lock is None:
+        """Look whether the lock and the file still exist, and make them again if not.
+
+        Raises:
+            Fenced: this process does not have the lock, or another took it.
+        """
+        if not self._lock.held:
             raise Fenced(
                 f"The checkpoint file {self._path} is not locked by this process",
                 "Nothing was stored",
             )
+        if self._lock.renew():
+            self._refuse_later_owner()
+        if self._known and self._is_missing():
+            self._write(self._known)
+            logger.warning(
+                "the checkpoint file %s vanished: something removed it; it is written again from "
+                "memory, and nothing is lost or repeated",
+                self._path,
+            )
 
     def release(self) -> None:
-        """Release the lock."""
-        if self._lock is not None:
-            os.close(self._lock)
-        self._lock = None
+        """Release the lock; a file that vanished is written again before."""
+        if self._lock.held:
+            with suppress(Fenced):
+                self.renew()
+        self._lock.release()
         self._epoch = 0
 
     def replace(self, checkpoint: Checkpoint | None) -> None:
-        """Overwrite or (None) remove the checkpoint by hand, as the owner after ``acquire``."""
+        """Overwrite or (None) remove the checkpoint by hand, as the owner after ``acquire``.
+
+        The stored sequence is continued, so that the position may move back. A record that says so
+        stays in the place of a removed checkpoint.
+        """
         self.renew()
         if self._path.exists() and not self._path.is_file():
             raise Misconfigured(
                 f"{self._path} is not a file", "Nothing was changed", "Check checkpoint.file"
             )
         if checkpoint is None:
-            self._path.unlink(missing_ok=True)
-        else:
-            self.save(checkpoint)
+            self._write({"cleared": True, "name": self.name})
+            return
+        stored = _count((self._readable() or {}).get("sequence"))
+        if stored is not None and checkpoint.sequence <= stored:
+            checkpoint = replace(checkpoint, sequence=stored + 1)
+        self._write(checkpoint.record())
+
+    def entries(self) -> Sequence[CheckpointEntry]:
+        """Return the checkpoint in the file, whatever its name; empty if there is no file."""
+        try:
+            record = self._read()
+        except CheckpointUnusable as error:
+            return [CheckpointEntry(self.name, None, self._lock.owner(), error.what)]
+        if record is None:
+            return []
+        name, owner = str(record.get("name")), self._lock.owner()
+        if _is_cleared(record):
+            return [CheckpointEntry(name, None, owner)]
+        try:
+            return [CheckpointEntry(name, checkpoint_of(record, self.where), owner)]
+        except CheckpointUnusable as error:
+            return [CheckpointEntry(name, None, owner, error.what)]
 
     def check_rights(self) -> None:
-        """Raise :class:`Misconfigured` if the file cannot be written."""
+        """Try a lock and a sync of the folder; leaves nothing there.
+
+        Raises:
+            Misconfigured: the file cannot be written, or its file system has no locks.
+        """
         try:
             folder = self._path.absolute().parent
             folder.stat()
             where = self._path if self._path.exists() else folder
         except OSError as error:
-            raise self._unwritable(error) from None
+            raise unusable(self._path, error) from None
         if not os.access(where, os.W_OK) or not os.access(folder, os.W_OK):
-            raise self._unwritable(PermissionError(13, "Permission denied"))
-
-    def _open_lock(self) -> int:
+            raise unusable(self._path, PermissionError(13, "Permission denied"))
+        trial = Path(f"{self._path}.test")
+        lock = FileLock(self._path, trial)
         try:
-            return os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            with suppress(Fenced):  # Another check; locks work.
+                lock.acquire()
+            _sync_folder(folder)
         except OSError as error:
-            raise self._unwritable(error) from None
+            raise unusable(self._path, error) from None
+        finally:
+            lock.release()
+            with suppress(OSError):
+                trial.unlink()
+
+    def _refuse_later_owner(self) -> None:
+        """Raise ``Fenced`` if another process owned the file while the lock was gone."""
+        if self._stored_epoch() > self._epoch:
+            self._lock.release()
+            raise Fenced(
+                f"Another process took over the checkpoint file {self._path}",
+                "Nothing is lost: it resumed from the last stored position",
+                "Give each bridge a checkpoint.file of its own; nothing may remove the lock file",
+            )
+
+    def _is_missing(self) -> bool:
+        try:
+            return not self._path.exists()
+        except OSError as error:
+            raise unusable(self._path, error) from None
+
+    def _write(self, record: dict[str, Any]) -> None:
+        """Replace the file by one with this record and the epoch of this owner."""
+        record = {**record, "epoch": self._epoch}
+        new = self._path.with_name(f"{self._path.name}.new")
+        try:
+            with new.open("w") as file:
+                json.dump(record, file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(self._path)
+            _sync_folder(self._path.parent)
+        except OSError as error:
+            raise unusable(self._path, error) from None
+        self._known = record
+
+    def _readable(self) -> dict[str, Any] | None:
+        """Return the record; None if there is no file, or it is damaged."""
+        try:
+            return self._read()
+        except CheckpointUnusable:
+            return None
 
     def _read(self) -> dict[str, Any] | None:
         try:
@@ -147,32 +230,42 @@ class FileCheckpointStore:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise self._unwritable(error) from None
+            raise unusable(self._path, error) from None
         except (ValueError, RecursionError) as error:
             return self._damaged(str(error))
-        return record if isinstance(record, dict) else self._damaged("it does not contain a record")
+        if not isinstance(record, dict):
+            return self._damaged("it does not contain a record")
+        self._known = record
+        return record
 
     def _damaged(self, why: str) -> dict[str, Any]:
+        self._known = {}
         raise CheckpointUnusable(
             f"The checkpoint file {self._path} is damaged: {why}",
             "Nothing was read or sent",
             f"Restore a copy, or run '{Hint.TOKEN_SET_TIME}' with a time before the damage",
         ) from None
 
-    def _unwritable(self, error: OSError) -> BridgeError:
-        verdict = Retryable if error.errno in _RETRYABLE else Misconfigured
-        return verdict(
-            f"Cannot use the checkpoint file {self._path}: {error.strerror}",
-            "Nothing is lost: the last stored position is unchanged",
-            "Check checkpoint.file, its folder and the disk",
-            part="checkpoint",
-        )
+
+def _is_cleared(record: dict[str, Any]) -> bool:
+    """Whether the record says that the checkpoint was removed on purpose."""
+    return record.get("cleared") is True and "format" not in record
+
+
+def _count(value: object) -> int | None:
+    """Return a plausible count; a damaged one near the largest integer could not be continued."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**62:
+        return None
+    return value
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable."""
+    """Make the rename itself durable, where the file system supports that."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
     finally:
         os.close(descriptor)

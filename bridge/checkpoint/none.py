@@ -1,7 +1,14 @@
 """The store of modes without a checkpoint: tags in the jobs record the unsent transitions."""
 
+from collections.abc import Sequence
+
 from bridge.errors import Usage
 from bridge.model.checkpoint import Checkpoint
+from bridge.model.checkpoint_entry import CheckpointEntry
+
+_NO_POSITION = (
+    "this delivery.mode stores no position: tags in the jobs record the unsent transitions"
+)
 
 
 class NullCheckpointStore:
@@ -19,6 +26,11 @@ class NullCheckpointStore:
     def epoch(self) -> int:
         """Always 0, because there is no owner."""
         return 0
+
+    @property
+    def cleared(self) -> bool:
+        """Always True: a missing position is normal."""
+        return True
 
     def acquire(self) -> str:
         """Always succeed: two bridges that sweep the same jobs lose nothing."""
@@ -38,10 +50,11 @@ class NullCheckpointStore:
 
     def replace(self, checkpoint: Checkpoint | None) -> None:
         """Raise ``Usage``: there is nothing to replace."""
-        raise Usage(
-            "this delivery.mode stores no position: tags in the jobs record the unsent transitions",
-            "Nothing was changed",
-        )
+        raise Usage(_NO_POSITION, "Nothing was changed")
+
+    def entries(self) -> Sequence[CheckpointEntry]:
+        """Raise ``Usage``: there is nothing to list."""
+        raise Usage(_NO_POSITION)
 
     def check_rights(self) -> None:
         pass

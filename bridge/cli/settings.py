@@ -1,6 +1,7 @@
 """The options that all commands share: the settings file and the common settings."""
 
 import functools
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ import click
 
 from bridge import logs
 from bridge.settings import Settings, load
-from bridge.settings.load import setting_names
+from bridge.settings.load import setting_names, warnings
 from bridge.settings.names import option
+
+logger = logging.getLogger("bridge")
 
 #: The settings that are options too. All others, and all passwords, belong in the file or the
 #: environment.
@@ -45,8 +48,11 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def loaded(config: Path | None, **values: Any) -> Any:
         given = {name: values.pop(_parameter(name)) for name in COMMON}
-        settings = load(config, {name: value for name, value in given.items() if value is not None})
+        options = {name: value for name, value in given.items() if value is not None}
+        settings = load(config, options)
         logs.set_up(settings.log.format, settings.log.level)
+        for text in warnings(options):
+            logger.warning("%s", text)
         return command(settings=settings, **values)
 
     for name in reversed(COMMON):

@@ -89,7 +89,7 @@ def _sweep_repeatedly(settings: Settings, source: Any, tags: Any, stop: threadin
 
 def _sweep_once(settings: Settings, source: Any, tags: Any, stop: threading.Event) -> int:
     from bridge.app.wiring import open_republisher
-    from bridge.delivery.untagging_sink import InFlight, UntaggingSink
+    from bridge.delivery.untagging_sink import InFlight, StillTagged, UntaggingSink
 
     query, before = source.sweep(), time.time() - settings.sweep.older_than_seconds
     query.check_rights()
@@ -103,7 +103,9 @@ def _sweep_once(settings: Settings, source: Any, tags: Any, stop: threading.Even
     with (
         bars({"jobs": query.count(before)}) as advance,
         open_republisher(
-            settings, stop, wrap=lambda sink: UntaggingSink(sink, tags, InFlight())
+            settings,
+            stop,
+            wrap=lambda sink: UntaggingSink(sink, tags, InFlight(), still_tagged=StillTagged()),
         ) as republisher,
     ):
         finished = republisher.run(_events(tags.pending(before), advance))

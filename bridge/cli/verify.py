@@ -1,32 +1,19 @@
 """``job-bridge verify``: compares the jobs with the topic."""
 
-import json
 import threading
 import time
-from datetime import datetime, timezone
 from typing import Any
 
 import click
 
+from bridge.cli.findings import iso, print_findings, show
 from bridge.cli.progress import bars
 from bridge.cli.settings import Settings, with_settings
 from bridge.cli.times import span
-from bridge.errors import NotFound, Retryable, Usage, one_line
+from bridge.errors import Misconfigured, NotFound, Retryable, Usage
 from bridge.hints import Hint
 from bridge.verification.comparison import Findings
 from bridge.verification.rows import Span
-
-#: The number of examples of each kind that is printed.
-_PRINTED_EXAMPLES = 10
-#: The kinds of findings by their key in ``--json``, and how they are printed.
-_KINDS = {
-    "missing": "missing",
-    "repeated": "duplicates",
-    "out_of_order": "out of order",
-    "strange": "unexpected",
-    "wrong": "wrong",
-    "set_aside": "dead letters",
-}
 
 
 @click.command()
@@ -79,7 +66,9 @@ def verify(
                   right too
     dead letters  transitions that were dead-lettered and not sent since
 
-    --repair cannot remove unexpected and wrong messages. Exits 0 if no transition is missing and
+    --repair cannot remove unexpected and wrong messages. In a compacted topic, only the latest
+    message of each job is compared with the job's latest transition, and --repair is refused.
+    Exits 0 if no transition is missing and
     no message is unexpected or wrong, else 75; 66 if there is nothing to compare.
 
     \b
@@ -92,7 +81,7 @@ def verify(
     requested = Span(first.timestamp(), min(last.timestamp(), time.time() - settle))
     if requested.until < requested.since:
         raise Usage(
-            f"nothing is left to compare after {_iso(requested.since)}: the last {settle:g} "
+            f"nothing is left to compare after {iso(requested.since)}: the last {settle:g} "
             "seconds are left out (verify.settle_seconds), because they may still be in flight",
             "Nothing was compared",
             "Give an earlier time",
@@ -113,32 +102,67 @@ def _verify(settings: Settings, requested: Span, repair: bool, as_json: bool) ->
     from bridge.verification.database import TransitionDatabase
 
     topic, sent = settings.kafka.topic, None
+    described = driver_of(settings).topics(settings).describe(topic).get(topic)
+    compacted = described is not None and described.compacted
+    if compacted:
+        _report_compaction(topic, repair)
+    retention_start = _retention_start(described)
     with (
         open_source_and_store(settings) as (source, _),
         driver_of(settings).reader(settings) as reader,
     ):
-        retained = _retained(requested, reader.kept_since(topic), topic)
+        retained = _retained(requested, reader.kept_since(topic, retention_start), topic)
         compared = None
         # Compare again if the topic's retention removed messages meanwhile.
         while retained != compared:
             with TransitionDatabase() as database:
-                findings = _compare(settings, source, reader, retained, database)
+                findings = _compare(settings, source, reader, retained, database, compacted)
                 compared = retained
                 if not findings.complete:
-                    retained = _retained(retained, reader.kept_since(topic), topic)
+                    retained = _retained(retained, reader.kept_since(topic, retention_start), topic)
                 if repair and not findings.complete and retained == compared:
                     if not as_json:
-                        _print(findings, topic)
+                        print_findings(findings, topic)
                     sent = _repair(settings, database, findings.counts["missing"])
         if sent is not None:
             with TransitionDatabase() as database:
-                findings = _compare(settings, source, reader, retained, database)
-    _show(findings, topic, as_json, sent)
+                findings = _compare(settings, source, reader, retained, database, compacted)
+    show(findings, topic, as_json, sent)
     return findings
 
 
+def _retention_start(topic: Any) -> float | None:
+    """Return since when the retention keeps messages; None without one."""
+    if topic is None or topic.retention_ms is None or topic.retention_ms < 0:
+        return None
+    return time.time() - float(topic.retention_ms) / 1000
+
+
+def _report_compaction(topic: str, repair: bool) -> None:
+    """Say what the comparison of a compacted topic covers; refuse to repair it."""
+    if repair:
+        raise Misconfigured(
+            f"the topic {topic} is compacted (cleanup.policy): Kafka keeps only the latest message "
+            "of each job, and a repair would send old states after newer ones, which compaction "
+            "would then remove",
+            "Nothing was compared or sent",
+            f"Run '{Hint.VERIFY}' without --repair, and 'job-bridge replay --job ID' for a job "
+            "whose latest state is missing: it sends the whole history, the latest state last",
+        )
+    click.echo(
+        f"the topic {topic} is compacted: Kafka keeps only the latest message of each job, so only "
+        "that is compared, with the job's latest transition",
+        err=True,
+    )
+
+
 def _compare(
-    settings: Settings, source: Any, reader: Any, retained: Span, database: Any
+    settings: Settings,
+    source: Any,
+    reader: Any,
+    retained: Span,
+    database: Any,
+    compacted: bool,
 ) -> Findings:
     from bridge.verification.comparison import Verification
 
@@ -150,7 +174,12 @@ def _compare(
     }
     with bars(totals) as advance:
         verification = Verification(
-            database, retained, margin=margin, by_state=by_state, advance=advance
+            database,
+            retained,
+            margin=margin,
+            by_state=by_state,
+            compacted=compacted,
+            advance=advance,
         )
         return verification.run(source.history, reader, topic, f"{topic}-dlq")
 
@@ -174,13 +203,13 @@ def _retained(requested: Span, kept_since: float | None, topic: str) -> Span:
         return requested
     if kept_since >= requested.until:
         raise Usage(
-            f"the topic {topic} has removed all messages up to {_iso(requested.until)}: "
-            f"its oldest are from {_iso(kept_since)}",
+            f"the topic {topic} has removed all messages up to {iso(requested.until)}: "
+            f"its oldest are from {iso(kept_since)}",
             "Nothing was compared",
             "Give a later time; 'job-bridge replay' sends older transitions again",
         )
     click.echo(
-        f"the topic {topic} has removed messages older than {_iso(kept_since)}: "
+        f"the topic {topic} has removed messages older than {iso(kept_since)}: "
         "earlier transitions are not compared",
         err=True,
     )
@@ -191,70 +220,10 @@ def _nothing_to_compare(settings: Settings, compared: Span) -> NotFound:
     from bridge.model.profile import namespace_of
 
     return NotFound(
-        f"nothing to compare from {_iso(compared.since)} to {_iso(compared.until)}: no job in "
+        f"nothing to compare from {iso(compared.since)} to {iso(compared.until)}: no job in "
         f"{namespace_of(settings)} has a transition, and the topic {settings.kafka.topic} has no "
         "message of that time",
         "Nothing was sent",
         "If there should be some, check mongo.database, mongo.collection, jobs.profile and "
         "kafka.topic, or give an earlier time",
     )
-
-
-def _show(findings: Findings, topic: str, as_json: bool, sent: int | None) -> None:
-    if as_json:
-        click.echo(json.dumps(_document(findings, sent or 0)))
-        return
-    if findings.empty:
-        return
-    if sent is not None:
-        click.echo(f"{sent} missing transitions were sent; after that:")
-    _print(findings, topic)
-    if not findings.complete and sent is None:
-        click.echo(f"nothing was sent; '{Hint.VERIFY_REPAIR}' sends the missing transitions")
-    if remaining := findings.counts["strange"] + findings.counts["wrong"]:
-        click.echo(
-            f"{remaining} unexpected or wrong messages stay in the topic until its retention "
-            "removes them, because Kafka cannot remove single messages. If no job or entry of a "
-            "history was removed since, another program wrote them: stop it, and correct the "
-            "consumers that used them"
-        )
-
-
-def _print(findings: Findings, topic: str) -> None:
-    counts = findings.counts
-    click.echo(
-        f"{_iso(findings.span.since)} to {_iso(findings.span.until)}: "
-        f"{counts['transitions']} transitions in the jobs, "
-        f"{counts['messages']} messages in {topic}"
-    )
-    for kind, label in _KINDS.items():
-        click.echo(f"  {label:13} {counts[kind]}")
-        _print_examples(findings, kind)
-    if counts["shared_ids"]:
-        click.echo(
-            f"job ids that several documents have: {counts['shared_ids']}; consumers cannot "
-            "distinguish these jobs:"
-        )
-        _print_examples(findings, "shared_ids")
-
-
-def _print_examples(findings: Findings, kind: str) -> None:
-    for example in findings.examples[kind][:_PRINTED_EXAMPLES]:
-        click.echo(f"      {one_line(example)}")
-    if (more := findings.counts[kind] - _PRINTED_EXAMPLES) > 0 and kind != "repeated":
-        click.echo(f"      and {more} more; --json names up to 1000")
-
-
-def _document(findings: Findings, sent: int) -> dict[str, Any]:
-    since, until = findings.span
-    return {
-        "since": since,
-        "until": until,
-        "repaired": sent,
-        **findings.counts,
-        "examples": findings.examples,
-    }
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")

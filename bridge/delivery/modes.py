@@ -12,7 +12,7 @@ from bridge.delivery.context import ModeContext
 from bridge.delivery.fire_and_forget import FireAndForgetSink, Losses
 from bridge.delivery.sweeping_stream import SweepingStream, TaggingStream
 from bridge.delivery.synchronous import SynchronousSink
-from bridge.delivery.untagging_sink import InFlight, UntaggingSink
+from bridge.delivery.untagging_sink import InFlight, StillTagged, UntaggingSink
 from bridge.hints import Hint
 from bridge.model.policy import CheckpointPolicy
 from bridge.model.position import Position
@@ -31,6 +31,9 @@ class TagSource(Protocol):
 
     def tagger(self) -> Tagger | None:
         """Return the tagger; None where the service sets the tags."""
+
+    def check_tag_rights(self) -> None:
+        """Raise the error that removing a tag would raise without permission; changes nothing."""
 
     def missing_sweep_indexes(self) -> Sequence[str]:
         """Return the names of the indexes that a sweep lacks."""
@@ -120,12 +123,20 @@ class BackgroundMode(Mode):
         self._source = source
         self._tags = source.tags()
         self._in_flight = InFlight()
+        self._still_tagged = StillTagged()
 
-    def wrap_sink(self, sink: Sink, context: ModeContext) -> AbstractContextManager[Sink]:
+    @contextmanager
+    def wrap_sink(self, sink: Sink, context: ModeContext) -> Iterator[Sink]:
         self._in_flight.clear()
-        return nullcontext(UntaggingSink(sink, self._tags, self._in_flight))
+        wrapped = UntaggingSink(sink, self._tags, self._in_flight, still_tagged=self._still_tagged)
+        try:
+            yield wrapped
+        finally:
+            wrapped.leave(context.pipeline.pulse, self._settings.delivery.drain_seconds)
 
     def wrap_stream(self, stream: Stream, context: ModeContext) -> Stream:
+        # Without the right, each session would send the same transitions again.
+        self._source.check_tag_rights()
         if missing := self._source.missing_sweep_indexes():
             logger.warning(
                 "the sweep lacks an index, so it scans every job; '%s' creates %s",

@@ -73,7 +73,21 @@ def rejected_message_error(text: str) -> PoisonEvent:
     return PoisonEvent(
         f"The broker rejects a message: {text}",
         _NOTHING_LOST,
-        "Check the topic's settings (cleanup.policy, timestamp type and bounds), then start again",
+        "Check the topic's settings (cleanup.policy, message.timestamp.type), then start again",
+    )
+
+
+def send_time_error(text: str) -> Retryable:
+    """The topic's bounds on timestamps exclude a message's send time.
+
+    The next producer sends the message with a new time: it is not part of the event.
+    """
+    return Retryable(
+        f"Kafka refuses the send time of a message: {text}",
+        _NOTHING_LOST,
+        "Check the clocks of this host and of the brokers, and the topic's "
+        f"message.timestamp.before.max.ms and message.timestamp.after.max.ms. {RETRIED}",
+        part="kafka",
     )
 
 

@@ -17,8 +17,9 @@ from bridge.settings import Settings
 class KafkaSink(ABC):
     """A producer for one session; a context manager. See :class:`bridge.pipeline.ports.Sink`.
 
-    Entering checks the topics. Leaving discards the producer: messages in its buffers are not
-    delivered later.
+    Entering checks the topics. Leaving discards the producer: messages in its buffers are given up
+    at once, and requests in flight are waited for, at most ``timeouts.ANSWER_SECONDS``. So they
+    are in the topic when the next session reads it.
 
     Args:
         settings: The settings of the bridge.
@@ -61,7 +62,10 @@ class KafkaSink(ABC):
 
     @abstractmethod
     def _collect(self) -> tuple[list[Delivery], Any]:
-        """Return the new acknowledged deliveries and the first failure, or None."""
+        """Return the new acknowledged deliveries and the first failure, or None.
+
+        The failure is an error of the client or of the bridge.
+        """
 
     @abstractmethod
     def _classify(self, error: Any) -> BridgeError:
@@ -87,6 +91,9 @@ class KafkaSink(ABC):
             raise discarded_producer_error()
         try:
             self._hand_over(sendings)
+        except BridgeError:
+            self.broken = True
+            raise
         except self.client_errors as error:
             self.broken = True
             raise self._classify(error) from error
@@ -102,7 +109,7 @@ class KafkaSink(ABC):
         deliveries, failure = self._collect()
         if failure is not None and not deliveries:
             self.broken = True
-            raise self._classify(failure)
+            raise failure if isinstance(failure, BridgeError) else self._classify(failure)
         return deliveries
 
     def offsets(self) -> Mapping[int, int]:

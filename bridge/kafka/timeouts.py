@@ -6,12 +6,14 @@ BOOTSTRAP_SECONDS = 10.0
 REQUEST_SECONDS = 15.0
 #: The longest pause between attempts to connect, so that the end of an outage is noticed soon.
 RECONNECT_SECONDS = 2.0
-#: The largest age of the client's view of topics and leaders.
-METADATA_SECONDS = 60.0
+#: The largest age of the client's view of topics and leaders: a deleted topic is noticed soon.
+METADATA_SECONDS = 8.0
 #: When the client gives up a message: never, as a later message of its job may be written.
 GIVE_UP_SECONDS: float | None = None
 #: A batch of this size is sent at once.
 BATCH_BYTES = 262_144
+#: How long a sink that is left waits for the answers to the requests in flight.
+ANSWER_SECONDS = 1.0
 #: How long a client may take to close before it is abandoned.
 CLOSE_SECONDS = 5.0
 

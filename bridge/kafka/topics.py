@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from bridge.errors import Misconfigured, NotPermitted
+from bridge.errors import RETRIED, Misconfigured, NotPermitted, Retryable
 from bridge.hints import Hint
 
 logger = logging.getLogger(__name__)
@@ -31,6 +31,10 @@ class Topic:
     retention_ms: int | None
     writable: bool = True
     topic_id: str = ""
+    #: False only if the broker reports that this user may not read.
+    readable: bool = True
+    #: Whether Kafka keeps only the latest message of each key; False also if that is unknown.
+    compacted: bool = False
 
     def message_limit(self) -> int:
         """Return the largest accepted message in bytes: the topic's setting, or Kafka's default."""
@@ -83,6 +87,16 @@ def missing_topic_error(name: str) -> Misconfigured:
     )
 
 
+def deleted_topic_error(name: str) -> Retryable:
+    """The topic, or a partition of it, disappeared after a producer was opened."""
+    return Retryable(
+        f"The topic {name} was deleted, or created again with fewer partitions",
+        "Unacknowledged messages are kept, and sent in order when the topic exists",
+        f"'{Hint.CREATE_TOPICS}' creates it. {RETRIED}",
+        part="kafka",
+    )
+
+
 def write_permission_error(name: str) -> NotPermitted:
     """This user may not write to the topic."""
     return NotPermitted(
@@ -105,6 +119,11 @@ def replication_error(replicas: int, error: Exception) -> Misconfigured:
 def format_topic_id(number: int) -> str:
     """Return the text of a topic's UUID: 32 hexadecimal digits; empty for 0, which is no id."""
     return f"{number:032x}" if number else ""
+
+
+def is_compacted(cleanup_policy: object) -> bool:
+    """Whether a topic's ``cleanup.policy`` contains ``compact``."""
+    return "compact" in str(cleanup_policy).replace(" ", "").split(",")
 
 
 def parse_setting(value: object) -> int | None:

@@ -9,7 +9,7 @@ from typing import Any
 from bridge import __version__
 from bridge.errors import CheckpointUnusable
 from bridge.hints import Hint
-from bridge.model.gap import Gap, unix_time_of
+from bridge.model.gap import CREATED, Gap, unix_time_of
 from bridge.model.position import ClusterTime, Position, cluster_time_of, position_before
 from bridge.model.topic_offsets import TopicOffsets, topic_offsets_of
 from bridge.model.transition import Transition
@@ -21,6 +21,9 @@ WITHOUT_GAP = 1
 
 #: A recovery cursor, see ``mongo/job_documents.py``; a text of any length would fail later.
 _CURSOR = re.compile(r"[nt][0-9a-f]{16}")
+_CURSOR_BY_ID = re.compile(rf"{CREATED}[0-9a-f]{{16}}")
+#: How far the cluster time may be ahead of the wall clock before it is no bound any more.
+_MAX_AHEAD_SECONDS = 60.0
 #: The last microsecond of the year 9999, the last that a date can have.
 _MAX_MICROSECONDS = 253_402_300_800 * 10**6 - 1
 
@@ -95,9 +98,11 @@ class Checkpoint:
         """Return a wall-clock time by which everything up to the position was delivered.
 
         In Unix seconds. Infinite unless the cluster time runs ahead of the wall clock by more than
-        ``margin`` seconds: only then is the cluster time no bound for the transitions' own times.
+        ``margin`` seconds, at most a minute: only then is the cluster time no bound for the
+        transitions' own times. A longer tolerance would use up the margin of a recovery.
         """
-        if not self.saved_at or self.position.cluster_time.seconds <= self.saved_at + margin:
+        tolerance = min(margin, _MAX_AHEAD_SECONDS)
+        if not self.saved_at or self.position.cluster_time.seconds <= self.saved_at + tolerance:
             return inf
         return min(self.saved_at, unix_time_of(self.delivered) if self.delivered else inf)
 
@@ -107,8 +112,8 @@ class Checkpoint:
             "format": FORMAT if self.gap else WITHOUT_GAP,
             **{name: getattr(self, name) for name in _PLAIN},
             **_position_fields(self.position),
-            "place": self.position.recovery_cursor,
-            "gap": _gap_fields(self.gap) if self.gap else None,
+            "place": "" if self._is_at_created else self.position.recovery_cursor,
+            "gap": self._gap_fields(self.gap) if self.gap else None,
             # Bridges before 0.3 refuse a sequence of today's size.
             "delivered": self.delivered._replace(sequence=None)._asdict()
             if self.delivered
@@ -117,6 +122,20 @@ class Checkpoint:
             # Older versions keep this field and raise the sequence, which makes it invalid.
             "clean": self.sequence if self.clean else None,
             "unconfirmed": self.unconfirmed,
+        }
+
+    @property
+    def _is_at_created(self) -> bool:
+        return self.position.recovery_cursor.startswith(CREATED)
+
+    def _gap_fields(self, gap: Gap) -> dict[str, Any]:
+        return {
+            "since": gap.since,
+            "recent": gap.recent,
+            "back_to": gap.reread_from,
+            # An older bridge ignores this, finds no place, and reads the gap from its start.
+            "place_by_id": self.position.recovery_cursor if self._is_at_created else "",
+            **_position_fields(gap.until),
         }
 
 
@@ -137,15 +156,6 @@ def _position_fields(position: Position) -> dict[str, Any]:
         "token": position.token,
         "type_bits": position.type_bits,
         "cluster_time": list(position.cluster_time),
-    }
-
-
-def _gap_fields(gap: Gap) -> dict[str, Any]:
-    return {
-        "since": gap.since,
-        "recent": gap.recent,
-        "back_to": gap.reread_from,
-        **_position_fields(gap.until),
     }
 
 
@@ -191,7 +201,7 @@ def _read(record: Mapping[str, Any]) -> Checkpoint:
         raise ValueError("the format does not match the gap")
     return Checkpoint(
         name=_text(record["name"]),
-        position=_position(record)._replace(recovery_cursor=_cursor(record.get("place", ""))),
+        position=_position(record)._replace(recovery_cursor=_cursor_in(record)),
         sequence=_count(record["sequence"], 2**63),
         epoch=_count(record["epoch"], 2**63),
         fingerprint=_text(record["fingerprint"]),
@@ -215,6 +225,24 @@ def _position(record: Mapping[str, Any]) -> Position:
     if token and cluster_time_of(token) != time:
         raise ValueError("token and cluster_time disagree")
     return Position(token, type_bits) if token else position_before(time)
+
+
+def _cursor_in(record: Mapping[str, Any]) -> str:
+    """Return the recovery cursor of a record.
+
+    Empty if an older version wrote it during a recovery: that version does not read the jobs that
+    were created in the gap with an older update time, so the gap is read from its start.
+    """
+    cursor = _cursor(record.get("place", ""))
+    gap = record.get("gap")
+    if not isinstance(gap, Mapping):
+        return cursor
+    if "place_by_id" not in gap:
+        return ""
+    by_id = _text(gap["place_by_id"])
+    if by_id and not _CURSOR_BY_ID.fullmatch(by_id):
+        raise ValueError(f"{by_id!r:.40} is not a recovery cursor")
+    return by_id or cursor
 
 
 def _cursor(value: object) -> str:

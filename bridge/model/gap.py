@@ -5,8 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from math import inf
 
+from bridge.model.job_history import JobHistory
 from bridge.model.position import Position
 from bridge.model.transition import Poison, Transition
+
+#: The first letter of the recovery cursor while jobs are read by the time in their ``_id``.
+CREATED = "i"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +35,17 @@ class Gap:
     recent: float
     reread_from: float | None = None
 
-    def select(self, items: Sequence[Transition | Poison]) -> list[Transition | Poison]:
+    def select(self, job: JobHistory) -> Sequence[Transition | Poison]:
         """Return the part of a job's history that belongs to the gap.
 
-        Everything from the first transition in the gap onward belongs to it, whatever the clocks
-        of the later ones show: a hole would be filled later by the stream, out of order. Items
-        that cannot be sent always belong to it, because they may lack a usable time.
+        - The whole history of a job that was created in the gap, also with old times (an import).
+        - Otherwise everything from the first transition in the gap onward, whatever the clocks of
+          the later ones show: a hole would be filled later by the stream, out of order. Items that
+          cannot be sent always belong to the gap, because they may lack a usable time.
         """
+        items = job.items
+        if job.created is not None and self._reaches(job.created):
+            return items
         start = next(
             (
                 index
@@ -65,7 +73,10 @@ class Gap:
         )
 
     def _includes(self, item: Transition) -> bool:
-        return self.since is None or unix_time_of(item) >= self.since
+        return self._reaches(unix_time_of(item))
+
+    def _reaches(self, seconds: float) -> bool:
+        return self.since is None or seconds >= self.since
 
 
 def gap_between(

@@ -17,6 +17,7 @@ class JobHistory(NamedTuple):
         updated: the time of the last update in Unix seconds; None if it is missing.
         recovery_cursor: sorts jobs by the time of their last update; empty if that is missing.
         document: the start of the text of the document's ``_id``; empty if it is not known.
+        created: the time in the document's ``_id``, in Unix seconds; None if it contains none.
     """
 
     job_id: str
@@ -25,3 +26,4 @@ class JobHistory(NamedTuple):
     updated: float | None = None
     recovery_cursor: str = ""
     document: str = ""
+    created: float | None = None

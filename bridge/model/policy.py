@@ -1,5 +1,6 @@
 """Policies: when to store a checkpoint, retry, report a stall, and stop on dead letters."""
 
+import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,14 +40,22 @@ class CheckpointPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How long to wait before the next attempt: doubles from ``first`` to ``max_seconds``."""
+    """How long to wait before the next attempt: doubles from ``first`` to ``max_seconds``.
+
+    Up to half of it is left out by chance, so that bridges that failed together try apart.
+
+    Attributes:
+        chance: Returns a number from 0 to 1.
+    """
 
     first: float = 0.1
     max_seconds: float = 30.0
+    chance: Callable[[], float] = random.random
 
     def wait(self, tries: int) -> float:
         """Return the seconds to wait after ``tries`` consecutive failures (at least 1)."""
-        return float(min(self.max_seconds, self.first * 2 ** min(tries - 1, 30)))
+        longest = float(min(self.max_seconds, self.first * 2 ** min(tries - 1, 30)))
+        return longest * (1 - self.chance() / 2)
 
 
 def stalled(age: float | None, complaint: Callable[[], str]) -> str:

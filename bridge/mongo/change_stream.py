@@ -4,7 +4,8 @@ The thread waits for the server and passes bytes on; the loop's thread decodes t
 works on the next batch meanwhile, and the two threads rarely compete for the interpreter.
 
 ``watch()`` would resume by itself. The bridge does that in any case: an error ends this stream, and
-the next stream starts at the last settled position.
+the next stream starts at the last settled position. A collection that is dropped or renamed is no
+error: the stream goes on with the next collection of that name.
 """
 
 import logging
@@ -20,14 +21,14 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
-from bridge.errors import BridgeError, Misconfigured, Retryable, Unreadable
-from bridge.hints import Hint
+from bridge.errors import BridgeError, Unreadable
 from bridge.model.position import Position
 from bridge.model.transition import Batch, Event
 from bridge.mongo.change_stream_cursor import (
     BATCH_SIZE,
     ChangeStreamCursor,
     Reply,
+    final,
     parse_reply,
     resume_options,
 )
@@ -48,12 +49,11 @@ _SMALL_BYTES = 4 * 1024
 _HEAD_START_SECONDS = 0.001
 
 
-class StreamEnded(Retryable):
-    """The collection was dropped or renamed, which ends its stream; the next resumes after that."""
-
-
 class ChangeStream:
     """The events of a collection after ``start``, in batches; a context manager.
+
+    MongoDB closes a change stream after its collection was dropped or renamed (MongoDB manual,
+    "invalidate event"). A new cursor then resumes after that event.
 
     Entering opens the cursor and reads the first batch. A position that MongoDB cannot resume from
     is known then, before the bridge reports that it is ready.
@@ -74,6 +74,7 @@ class ChangeStream:
         by_time: bool = False,
     ) -> None:
         self._search = EventSearch(collection, shaping.stages)
+        self._collection = collection
         self._cursor = ChangeStreamCursor(collection)
         self._shaping = shaping
         self._decoder = decoder
@@ -89,7 +90,9 @@ class ChangeStream:
         self._ended = False
         self._failure: BridgeError | None = None
         self._closing = threading.Event()
-        self._reader = threading.Thread(target=self._run, name="change-stream", daemon=True)
+        #: Whether the reader has handed over its last reply.
+        self._finished = False
+        self._reader = self._new_reader()
 
     def __enter__(self) -> Self:
         try:
@@ -120,14 +123,27 @@ class ChangeStream:
         try:
             reply = self._replies.get_nowait()
         except Empty:
-            if self._ended:
-                raise StreamEnded(
-                    "The change stream ended with its collection", "Nothing is lost", part="mongodb"
-                ) from None
-            if self._failure and self._replies.empty():
-                raise self._failure from None
+            if self._finished and self._replies.empty():
+                self._continue()
             return None
         return self._passed(reply) if isinstance(reply, Batch) else self._batch(reply)
+
+    def _continue(self) -> None:
+        """Start another reader after the event that ended the stream; else raise the failure."""
+        if not self._ended:
+            raise self._failure or BridgeError("bug: the reader of the change stream ended")
+        self._cursor = ChangeStreamCursor(self._collection)
+        self._start = self._reached
+        self._read_up_to = self._reached
+        self._by_time = False
+        self._ended = False
+        self._finished = False
+        self._failure = None
+        self._reader = self._new_reader(reopen=True)
+        self._reader.start()
+
+    def _new_reader(self, *, reopen: bool = False) -> threading.Thread:
+        return threading.Thread(target=self._run, args=(reopen,), name="change-stream", daemon=True)
 
     def _passed(self, batch: Batch) -> Batch:
         self._shaping.failures.times = 0
@@ -140,12 +156,13 @@ class ChangeStream:
             events, token, cursor_id = parse_reply(reply)
         except BSONError:
             (events, token, cursor_id), unreadable = parse_each(reply)
-        self._ended = not cursor_id
         # A stream opened by time starts slightly before the position.
         if events and _sort_key(events[0]) <= self._reached.key:
             events = [event for event in events if _sort_key(event) > self._reached.key]
         if events:
             self._shaping.failures.times = 0
+        # Without an event nothing explains the end: the reader fails, and the retry waits.
+        self._ended = not cursor_id and bool(events)
         try:
             with translated():  # the decoder may look up job ids
                 decoded = self._decoder.decode(events)
@@ -162,8 +179,11 @@ class ChangeStream:
         self._reached = max(positions)
         return Batch(decoded, self._reached)
 
-    def _run(self) -> None:
+    def _run(self, reopen: bool) -> None:
+        cursor = self._cursor
         try:
+            if reopen:
+                self._hand_over(self._request(self._open))
             while not self._closing.is_set():
                 reply = self._next()
                 self._hand_over(reply)
@@ -176,8 +196,9 @@ class ChangeStream:
             self._failure = BridgeError(
                 f"bug in the reader of the change stream: {type(error).__name__}: {error}"
             )
+        self._finished = True
         self._wake.set()
-        self._cursor.close()
+        cursor.close()
 
     def _next(self) -> Reply | Batch:
         """Return the next reply, or a batch that passes an event on which the stages fail."""
@@ -249,7 +270,7 @@ class ChangeStream:
             failures = self._shaping.failures
             failures.times += 1
             return verdict.at(f" after {self._start}") if failures.is_suspicious else verdict
-        return self._named(verdict) if isinstance(verdict, Unreadable) else _final(verdict)
+        return self._named(verdict) if isinstance(verdict, Unreadable) else final(verdict)
 
     def _named(self, verdict: Unreadable) -> Unreadable:
         """Name the document of an event that is too large, if it can be found."""
@@ -269,17 +290,6 @@ def _sort_key(event: Document) -> str:
 
 def _position(event: Event) -> Position:
     return event.position
-
-
-def _final(verdict: BridgeError) -> BridgeError:
-    if isinstance(verdict, TokenRefused):
-        return Misconfigured(
-            f"MongoDB rejects both the token and the cluster time of the position: {verdict.what}",
-            "Nothing was lost or skipped",
-            f"'{Hint.TOKEN_SHOW}' shows the position; run '{Hint.TOKEN_SET_TIME}' with an earlier "
-            "time to resume",
-        )
-    return verdict
 
 
 def jobs_collection(

@@ -17,9 +17,12 @@ from pymongo import timeout
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
+from bridge.errors import BridgeError, Misconfigured
+from bridge.hints import Hint
 from bridge.model.position import Position
 from bridge.mongo.client import Document
 from bridge.mongo.decoder import OPTIONS
+from bridge.mongo.errors import TokenRefused
 
 #: A reply of the server as received: BSON.
 Reply = bytes | memoryview
@@ -123,3 +126,15 @@ def parse_reply(reply: Reply) -> ParsedReply:
     cursor = bson.decode(reply, OPTIONS)["cursor"]
     events = cursor["nextBatch"] if "nextBatch" in cursor else cursor["firstBatch"]
     return ParsedReply(events, cursor.get("postBatchResumeToken"), cursor["id"])
+
+
+def final(verdict: BridgeError) -> BridgeError:
+    """Return the verdict on an error of a cursor that was opened by time, which is the last try."""
+    if isinstance(verdict, TokenRefused):
+        return Misconfigured(
+            f"MongoDB rejects both the token and the cluster time of the position: {verdict.what}",
+            "Nothing was lost or skipped",
+            f"'{Hint.TOKEN_SHOW}' shows the position; run '{Hint.TOKEN_SET_TIME}' with an earlier "
+            "time to resume",
+        )
+    return verdict

@@ -1,10 +1,14 @@
-"""Makes the MongoDB clients: for the stream, for short commands and for long queries."""
+"""Makes the MongoDB clients: for the stream, for short commands and for long queries.
+
+Each can be replaced: a client of PyMongo keeps its password and its certificates for life.
+"""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from pymongo import MongoClient
+from pymongo import MongoClient, timeout
 from pymongo.errors import InvalidURI, PyMongoError
 from pymongo.server_description import ServerDescription
 
@@ -20,6 +24,8 @@ AWAIT_MS = 1000
 #: Seconds beyond the await after which a silent connection counts as broken.
 _SILENCE_SECONDS = 10
 _CONNECT_MS = 5000
+#: How long to wait for a server that is to end the sessions of a client.
+_CLOSE_SECONDS = 2.0
 #: Without an index MongoDB scans all jobs before it returns the first.
 _LONG_QUERY_SECONDS = 3600
 
@@ -42,60 +48,99 @@ class SameServer:
         return same
 
 
-def stream_client(settings: Settings) -> Client:
+class ReplaceableClient(MongoClient[Document]):
+    """A client that can start again, with the password and the TLS files read again.
+
+    Databases and collections keep a reference to their client, so the object stays the same.
+    ``deadline_ms`` is the deadline of each command, whatever the URI contains.
+    """
+
+    def __init__(self, settings: Settings, deadline_ms: int | None = None, **options: Any) -> None:
+        self._settings = settings
+        self._own_options = {"timeoutMS": deadline_ms, **options}
+        with _correctable():
+            super().__init__(**_arguments(settings, self._own_options))
+
+    def replace(self) -> None:
+        """Close all connections and start again.
+
+        Raises:
+            Misconfigured: A file cannot be used now; the client stays as it is.
+        """
+        arguments = _arguments(self._settings.with_present_secrets(), self._own_options)
+        with _correctable():
+            # The present client must stay if a file cannot be used.
+            MongoClient[Document](**arguments).close()
+        self.close()
+        with _correctable():
+            super().__init__(**arguments)
+
+    def close(self) -> None:
+        """Close all connections; a server that does not answer costs seconds, not hours."""
+        with timeout(_CLOSE_SECONDS):
+            super().close()
+
+
+def stream_client(settings: Settings) -> ReplaceableClient:
     """Return a client for the change stream.
 
     All commands go to the same server. They have no deadline, but a silent connection is closed.
     """
-    return _client(
+    return ReplaceableClient(
         settings, socketTimeoutMS=AWAIT_MS + _SILENCE_SECONDS * 1000, server_selector=SameServer()
     )
 
 
-def state_client(settings: Settings) -> Client:
+def state_client(settings: Settings) -> ReplaceableClient:
     """Return a client for short commands: 5 seconds each; writes wait for the majority."""
-    return _client(settings, deadline_ms=_CONNECT_MS, w="majority")
+    return ReplaceableClient(settings, _CONNECT_MS, w="majority")
 
 
-def history_client(settings: Settings) -> Client:
+def history_client(settings: Settings) -> ReplaceableClient:
     """Return a client for long queries: without an index MongoDB first sorts all jobs."""
-    return _client(settings, socketTimeoutMS=_LONG_QUERY_SECONDS * 1000)
+    return ReplaceableClient(settings, socketTimeoutMS=_LONG_QUERY_SECONDS * 1000)
 
 
-def _client(settings: Settings, deadline_ms: int | None = None, **options: Any) -> Client:
-    """Make a client.
-
-    PyMongo only warns about a misspelt option in the URI and ignores it: ``tsl=true`` would turn
-    TLS off. Here such a warning is an error.
-
-    Args:
-        deadline_ms: the deadline of each command, whatever the URI contains.
-    """
+def _arguments(settings: Settings, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return PyMongo's arguments."""
     mongo = settings.mongo
+    uri = mongo.uri.get_secret_value()
+    login: dict[str, Any] = {}
     if mongo.username:
-        options |= {"username": mongo.username, "password": mongo.password.get_secret_value()}
-        if "authsource=" not in mongo.uri.get_secret_value().lower():
-            options["authSource"] = mongo.database
+        login = {"username": mongo.username, "password": mongo.password.get_secret_value()}
+        if "authsource=" not in uri.lower():
+            login["authSource"] = mongo.database
+    return {
+        "host": uri,
+        "appname": "job-bridge",
+        "connect": False,
+        "readPreference": "primary",
+        "connectTimeoutMS": _CONNECT_MS,
+        "serverSelectionTimeoutMS": _CONNECT_MS,
+        **login,
+        **options,
+    }
+
+
+@contextmanager
+def _correctable() -> Iterator[None]:
+    """Raise ``Misconfigured`` for settings that PyMongo refuses.
+
+    It only warns about a misspelt option in the URI and ignores it: ``tsl=true`` would turn TLS
+    off. Here such a warning is an error.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         # The garbage collector may find an open socket of another client here.
         warnings.simplefilter("ignore", ResourceWarning)
         try:
-            return MongoClient(
-                mongo.uri.get_secret_value(),
-                appname="job-bridge",
-                connect=False,
-                readPreference="primary",
-                timeoutMS=deadline_ms,
-                connectTimeoutMS=_CONNECT_MS,
-                serverSelectionTimeoutMS=_CONNECT_MS,
-                **options,
-            )
+            yield
         except InvalidURI as error:
             raise Misconfigured(
                 f"mongo.uri is not a MongoDB connection string: {_without_secrets(error)}",
                 "Nothing was read or sent",
                 "Write it as mongodb://HOST:PORT/?replicaSet=rs0",
+                part="mongodb",
             ) from None
         except PyMongoError as error:
             raise classify(error) from None
@@ -105,6 +150,7 @@ def _client(settings: Settings, deadline_ms: int | None = None, **options: Any) 
                 f"mongo.uri has an option that does not work: {_without_secrets(error)}",
                 "Nothing was read or sent",
                 "Correct or remove it",
+                part="mongodb",
             ) from None
 
 

@@ -7,7 +7,7 @@ Sources of the codes: the server's ``error_codes.yml`` and the driver specificat
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pymongo.errors import (
     BulkWriteError,
@@ -29,15 +29,16 @@ from bridge.errors import (
     Unreadable,
 )
 from bridge.hints import Hint
+from bridge.mongo.bulk_failures import first_failure, invalid_documents
+from bridge.mongo.connection_failures import NOTHING_LOST, connection_failure
 
 _UNAUTHORIZED = 13
-#: Unauthorized, AuthenticationFailed, AtlasError (bad auth), ReauthenticationRequired.
-_REFUSED = frozenset({_UNAUTHORIZED, 18, 8000, 391})
+#: Unauthorized, UserNotFound (X.509), AuthenticationFailed, AtlasError (bad auth),
+#: ReauthenticationRequired.
+_REFUSED = frozenset({_UNAUTHORIZED, 11, 18, 8000, 391})
 _AUTHENTICATION_FAILED = "Authentication failed"
-_DOCUMENT_VALIDATION_FAILURE = 121
 #: BSONObjectTooLarge.
 EVENT_TOO_LARGE = 10334
-_MAX_EXAMPLES = 3
 #: Codes that pass by themselves: the resumable errors of the driver specification "change streams",
 #: killed cursors and operations, and elections. The content of an event never causes them.
 _PASSING = frozenset(
@@ -45,17 +46,8 @@ _PASSING = frozenset(
     | {11600, 11601, 11602, 13388, 13435, 13436}
 )
 
-_NOTHING_LOST = "Nothing is lost: the bridge resumes from the last stored position"
 _NOTHING_READ = "Nothing was read or sent"
 _CREDENTIALS = "Check user, password and authSource"
-_REPLICA_SET = (
-    "Check mongo.uri, the replicaSet in it and that a primary is up; a standalone mongod becomes a "
-    f"replica set with --replSet rs0 and, once, rs.initiate(). {RETRIED}"
-)
-
-
-class InvalidDocuments(BridgeError):
-    """The collection's validator rejected some writes of a bulk; all others were made."""
 
 
 class TokenRefused(Retryable):
@@ -74,7 +66,7 @@ class ServerFailed(Retryable):
     def __init__(self, text: str, code: int | None, where: str = "") -> None:
         self.text = text
         self.code = code
-        super().__init__(f"MongoDB failed{where}: {text}", _NOTHING_LOST, RETRIED, part="mongodb")
+        super().__init__(f"MongoDB failed{where}: {text}", NOTHING_LOST, RETRIED, part="mongodb")
 
     def at(self, where: str) -> "ServerFailed":
         """Return the same failure with the place where the stream is."""
@@ -102,10 +94,34 @@ _RESUME_POINT_LOST = _Verdict(
     "enlarge the oplog",
 )
 
+_API_VERSION_REQUIRED = "The apiVersion parameter is required"
+_API_VERSION = _Verdict(
+    Misconfigured,
+    "MongoDB requires the Stable API, which the bridge does not use",
+    "Nothing is lost: nothing is read or sent meanwhile",
+    "Set the server parameter requireApiVersion of MongoDB to false",
+    part="mongodb",
+)
+
+#: For the jobs and for the checkpoint.
+_CONFIGURATION_VERDICTS: dict[frozenset[int], _Verdict] = {
+    # APIVersionError, APIStrictError, and the location of requireApiVersion.
+    frozenset({322, 323, 498870}): _API_VERSION,
+    # NoQueryExecutionPlans.
+    frozenset({291}): _Verdict(
+        Misconfigured,
+        "MongoDB refuses queries that no index supports",
+        "Nothing is lost: nothing is read or sent meanwhile",
+        "Set the server parameter notablescan of MongoDB to false, or create the index "
+        "that the query needs",
+        part="mongodb",
+    ),
+}
+
 _STREAM_VERDICTS: dict[frozenset[int], _Verdict] = {
     # ChangeStreamFatalError, InvalidResumeToken.
     frozenset({280, 260}): _Verdict(
-        TokenRefused, "MongoDB rejects this resume token", _NOTHING_LOST, "", part="mongodb"
+        TokenRefused, "MongoDB rejects this resume token", NOTHING_LOST, "", part="mongodb"
     ),
     # FailedToParse, Overflow, and the checks in the server's resume_token.cpp.
     frozenset(
@@ -131,6 +147,7 @@ _STREAM_VERDICTS: dict[frozenset[int], _Verdict] = {
         "MongoDB cannot open this change stream",
         _NOTHING_READ,
         "Watch a collection (not a view) of a replica set or a sharded cluster",
+        part="mongodb",
     ),
     # ChangeStreamHistoryLost, CappedPositionLost.
     frozenset({286, 136}): _RESUME_POINT_LOST,
@@ -144,7 +161,6 @@ class Area(NamedTuple):
     refused: str
     grant: str
     since_refusal: str
-    unreachable: str
     failed: str
     #: By the code of the server; a code that is not listed is retried.
     verdicts: dict[frozenset[int], _Verdict]
@@ -155,7 +171,6 @@ JOBS = Area(
     refused="MongoDB refuses this user",
     grant=f"{_CREDENTIALS}, and the role: find and changeStream on the collection",
     since_refusal="Nothing has been read or sent since",
-    unreachable="MongoDB is unreachable",
     failed="MongoDB failed",
     verdicts=_STREAM_VERDICTS,
 )
@@ -168,7 +183,6 @@ def checkpoint_area(where: str) -> Area:
         refused=f"MongoDB does not let this user keep the checkpoint in {where}",
         grant="Grant find, insert and update on that collection",
         since_refusal="Nothing was sent since the last stored position",
-        unreachable=f"The checkpoint in {where} is unreachable",
         failed=f"MongoDB failed to read or write the checkpoint in {where}",
         verdicts={},
     )
@@ -177,9 +191,9 @@ def checkpoint_area(where: str) -> Area:
 def classify(error: PyMongoError, area: Area = JOBS) -> BridgeError:
     """Return the bridge's error for ``error``, which occurred in ``area``."""
     if isinstance(error, BulkWriteError):
-        if invalid := _invalid_documents(error):
+        if invalid := invalid_documents(error):
             return invalid
-        error = _first_failure(error)
+        error = first_failure(error)
     text = summary_of(error)
     if is_refused(error):
         known = isinstance(error, OperationFailure) and error.code == _UNAUTHORIZED
@@ -190,13 +204,21 @@ def classify(error: PyMongoError, area: Area = JOBS) -> BridgeError:
     if isinstance(error, ConfigurationError):
         return _classify_configuration(error, area)
     if isinstance(error, ConnectionFailure):
-        return Retryable(f"{area.unreachable}: {text}", _NOTHING_LOST, _REPLICA_SET, part=area.part)
-    return Retryable(f"{area.failed}: {text}", _NOTHING_LOST, RETRIED, part=area.part)
+        return _classify_connection(error, area)
+    return Retryable(f"{area.failed}: {text}", NOTHING_LOST, RETRIED, part=area.part)
+
+
+def _classify_connection(error: ConnectionFailure, area: Area) -> BridgeError:
+    text = summary_of(error)
+    # PyMongo's monitor meets this refusal while no server is known; only the text shows it.
+    if _API_VERSION_REQUIRED in text:
+        return _API_VERSION.on(text)
+    return connection_failure(text, area.part)
 
 
 def _classify_code(error: OperationFailure, area: Area) -> BridgeError:
     text = summary_of(error)
-    for codes, verdict in area.verdicts.items():
+    for codes, verdict in (_CONFIGURATION_VERDICTS | area.verdicts).items():
         if error.code in codes:
             return verdict.on(text)
     # The label comes last: MongoDB sets it for code 280 too, where only the token is lost.
@@ -205,20 +227,31 @@ def _classify_code(error: OperationFailure, area: Area) -> BridgeError:
     passing = error.code in _PASSING or error.has_error_label("ResumableChangeStreamError")
     if area.verdicts and not passing:
         return ServerFailed(text, error.code)
-    return Retryable(f"{area.failed}: {text}", _NOTHING_LOST, RETRIED, part=area.part)
+    return Retryable(f"{area.failed}: {text}", NOTHING_LOST, RETRIED, part=area.part)
 
 
 def _classify_configuration(error: ConfigurationError, area: Area) -> BridgeError:
     text = summary_of(error)
+    if "Read preference primary cannot be combined" in text:
+        return Misconfigured(
+            "mongo.uri contains readPreferenceTags or maxStalenessSeconds, which choose among "
+            "secondaries; the bridge reads from the primary",
+            _NOTHING_READ,
+            "Remove readPreferenceTags and maxStalenessSeconds from mongo.uri",
+            part="mongodb",
+        )
     if _is_lookup_failure(error):
         return Retryable(
             f"The servers of mongo.uri cannot be looked up: {text}",
-            _NOTHING_LOST,
+            NOTHING_LOST,
             f"Check the name in mongo.uri and the name server of this machine. {RETRIED}",
             part=area.part,
         )
     return Misconfigured(
-        f"The MongoDB settings do not work: {text}", _NOTHING_READ, "Correct mongo.uri"
+        f"The MongoDB settings do not work: {text}",
+        _NOTHING_READ,
+        "Correct mongo.uri",
+        part="mongodb",
     )
 
 
@@ -246,34 +279,6 @@ def _is_lookup_failure(error: BaseException) -> bool:
     PyMongo raises ``ConfigurationError`` for that, caused by an exception of dnspython.
     """
     return type(error.__cause__).__module__.startswith("dns.")
-
-
-def _invalid_documents(error: BulkWriteError) -> InvalidDocuments | None:
-    """Return an error if the collection's validator is the only cause, else None."""
-    failures = error.details.get("writeErrors", ())
-    if (
-        error.details.get("writeConcernErrors")
-        or not failures
-        or any(failure.get("code") != _DOCUMENT_VALIDATION_FAILURE for failure in failures)
-    ):
-        return None
-    examples = ", ".join(_query_of(failure) for failure in failures[:_MAX_EXAMPLES])
-    return InvalidDocuments(
-        f"MongoDB rejects writes to {len(failures)} job(s), because their documents fail the "
-        f"collection's validator ({examples})"
-    )
-
-
-def _query_of(failure: dict[str, Any]) -> str:
-    return f"{failure.get('op', {}).get('q', '')!s:.100}"
-
-
-def _first_failure(error: BulkWriteError) -> OperationFailure:
-    """Return the first failure of a bulk write; the error itself only counts them."""
-    details = error.details
-    for failure in (*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())):
-        return OperationFailure(str(failure.get("errmsg")), failure.get("code"))
-    return error
 
 
 @contextmanager

@@ -5,6 +5,9 @@ from datetime import datetime, timezone
 from math import nan
 from typing import Any
 
+from bson.objectid import ObjectId
+
+from bridge.model.gap import CREATED
 from bridge.model.job_history import JobHistory
 from bridge.model.profile import Profile
 from bridge.mongo.client import Document
@@ -22,6 +25,10 @@ from bridge.mongo.raw_text import is_utf8, text_of_id
 
 #: Kinds of update times in MongoDB's sort order.
 NUMBER, DATE = "n", "t"
+#: The parts of an ObjectId (MongoDB manual, "ObjectId"): seconds, a random value and a counter.
+_ID_TIME_BYTES, _ID_BYTES = 4, 12
+_MAX_ID_SECONDS = 2**32 - 1
+_CURSOR_BYTES = 8
 #: Conditions for a field without a usable time, as ranges of an index. The type "array" is missing
 #: because it would read every job; MongoDB finds the values inside an array by their own type.
 NO_TIME: Sequence[Document] = (
@@ -81,7 +88,8 @@ class JobDocuments:
         if self._profile.transitions_field is None:
             latest = {STATE: document.get(self._profile.state_field), TIME: time or updated}
             items = [make_latest(job_id, latest, document_id)]
-            return JobHistory(_text(job_id), items, [], seconds, cursor, name)
+            created = _time_in(document_id)
+            return JobHistory(_text(job_id), items, [], seconds, cursor, name, created)
         unreadable = [
             make_poison(reason, job_id, {}, document_id) for reason in self._unreadable(document)
         ]
@@ -94,6 +102,7 @@ class JobDocuments:
             seconds,
             cursor,
             name,
+            _time_in(document_id),
         )
 
     def by_job(self, job_ids: Sequence[str]) -> Document:
@@ -154,9 +163,36 @@ def recovery_cursor_of(kind: str, seconds: float) -> str:
     return f"{kind}{max(0, round(seconds * 1_000_000)):016x}"
 
 
+def created_cursor_of(document_id: ObjectId) -> str:
+    """Return a text that sorts as MongoDB sorts ObjectIds; those that share it are read together.
+
+    It is as long as any recovery cursor and contains the time, but not the counter.
+    """
+    return f"{CREATED}{document_id.binary[:_CURSOR_BYTES].hex()}"
+
+
+def created_since(seconds: float, cursor: str = "") -> Document:
+    """Return the range of ``_id`` values with this time or later, from ``cursor`` on.
+
+    Args:
+        seconds: Unix seconds.
+        cursor: a recovery cursor of this kind, or empty.
+    """
+    start = int(min(max(seconds, 0), _MAX_ID_SECONDS)).to_bytes(_ID_TIME_BYTES, "big")
+    start = max(start, bytes.fromhex(cursor[1:]))
+    return {"_id": {"$gte": ObjectId(start.ljust(_ID_BYTES, b"\0"))}}
+
+
 def parse_recovery_cursor(cursor: str) -> tuple[str, float]:
     """Return the kind and the Unix seconds of a recovery cursor."""
     return cursor[:1], int(cursor[1:], 16) / 1_000_000
+
+
+def _time_in(document_id: Any) -> float | None:
+    """Return the time in an ``_id``, in Unix seconds; only an ObjectId contains a time."""
+    if not isinstance(document_id, ObjectId):
+        return None
+    return float(int.from_bytes(document_id.binary[:_ID_TIME_BYTES], "big"))
 
 
 def _text(job_id: Any) -> str:

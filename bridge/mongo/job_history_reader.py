@@ -3,15 +3,17 @@
 All reads have read concern ``majority``, as the change stream has.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from pymongo import ASCENDING, DESCENDING
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from bridge.model.gap import Gap, unix_time_of
+from bridge.model.gap import CREATED, Gap, unix_time_of
 from bridge.model.job_history import JobHistory
 from bridge.model.profile import Profile
 from bridge.model.transition import Transition
@@ -22,6 +24,8 @@ from bridge.mongo.job_documents import (
     NO_TIME,
     NUMBER,
     JobDocuments,
+    created_cursor_of,
+    created_since,
     parse_recovery_cursor,
     recovery_cursor_of,
     utc_datetime,
@@ -32,6 +36,22 @@ from bridge.mongo.raw_text import escaped
 _BATCH_SIZE = 500
 _IDS_PER_QUERY = 500
 _COUNT_MS = 5000
+_BY_ID = {"hint": [("_id", ASCENDING)]}
+
+
+class _Part(NamedTuple):
+    """A range of an index.
+
+    Attributes:
+        order: the field of the index.
+        history: reads a document.
+        options: the index, where MongoDB might choose another.
+    """
+
+    query: Document
+    order: str
+    history: Callable[[Document], JobHistory]
+    options: Mapping[str, Any] = MappingProxyType({})
 
 
 class JobHistoryReader:
@@ -49,9 +69,13 @@ class JobHistoryReader:
     def transitions_in_gap(self, gap: Gap, cursor: str = "") -> Iterator[JobHistory]:
         """Yield the jobs of a gap, as :meth:`jobs` does, from ``cursor`` on.
 
+        Jobs that were created in the gap although their update time is older, as by an import, come
+        before those with a newer update time: such a job may be updated during the read, and is
+        then read later. Only an ObjectId in ``_id`` shows when a job was created.
+
         Afterwards, jobs updated since the start of the recovery are yielded a second time.
         """
-        yield from self.jobs(*_start_of(gap, cursor))
+        yield from self._read(self._parts_of_gap(gap, cursor))
         if self._profile.updated_field:
             yield from self.jobs(gap.recent, recovery_cursor_of(NUMBER, gap.recent))
 
@@ -72,22 +96,25 @@ class JobHistoryReader:
         Raises:
             BridgeError: the bridge's error for each of PyMongo's.
         """
-        order = [(self._profile.updated_field or "_id", ASCENDING)]
+        yield from self._read(self._parts(since, cursor))
+
+    def _read(self, parts: Iterable[_Part]) -> Iterator[JobHistory]:
         with (
             translated(),
             self._collection.database.client.start_session(causal_consistency=True) as session,
         ):
             # The reply contains the time that the session then waits for.
             self._collection.database.command("ping", session=session)
-            for query in self._queries(since, cursor):
+            for part in parts:
                 with self._collection.find(
-                    query,
+                    part.query,
                     self._documents.fields,
-                    sort=order,
+                    sort=[(part.order, ASCENDING)],
                     batch_size=_BATCH_SIZE,
                     session=session,
+                    **part.options,
                 ) as documents:
-                    yield from map(self._documents.history, documents)
+                    yield from map(part.history, documents)
 
     def by_ids(self, job_ids: Sequence[str]) -> Iterator[JobHistory]:
         """Yield the existing jobs among these ids, in MongoDB's order."""
@@ -98,17 +125,20 @@ class JobHistoryReader:
 
     def count_in_gap(self, gap: Gap, cursor: str = "") -> int | None:
         """Count the jobs of a gap, each once; None if that takes too long."""
-        return self.count(*_start_of(gap, cursor))
+        return self._count(self._parts_of_gap(gap, cursor))
 
     def count(self, since: float | None = None, cursor: str = "") -> int | None:
         """Count the jobs that :meth:`jobs` yields; None if that takes too long."""
-        queries = self._queries(since, cursor)
+        return self._count(self._parts(since, cursor))
+
+    def _count(self, parts: Iterable[_Part]) -> int | None:
         try:
-            return sum(
-                self._collection.count_documents(query, maxTimeMS=_COUNT_MS) for query in queries
-            )
+            return sum(self._count_part(part) for part in parts)
         except PyMongoError:
             return None
+
+    def _count_part(self, part: _Part) -> int:
+        return self._collection.count_documents(part.query, maxTimeMS=_COUNT_MS, **part.options)
 
     def shared_ids(self, max_ids: int) -> list[str]:
         """Return some job ids that several documents have; empty also if that takes too long."""
@@ -131,8 +161,8 @@ class JobHistoryReader:
         field = self._profile.updated_field
         if not field:
             return ""  # read by _id
-        *_, query = self._queries(0.0, "")
-        unindexed = lacks_index(self._collection, query, sort={field: ASCENDING})
+        *_, by_date = self._parts(0.0, "")
+        unindexed = lacks_index(self._collection, by_date.query, sort={field: ASCENDING})
         return f"{field}_1" if unindexed else ""
 
     def why_older_than(self, delivered: Transition) -> str:
@@ -168,24 +198,45 @@ class JobHistoryReader:
             )
         return self._documents.history(document) if document else None
 
-    def _queries(self, since: float | None, cursor: str) -> Iterator[Document]:
-        """Yield ranges of the index.
+    def _parts_of_gap(self, gap: Gap, cursor: str) -> Iterator[_Part]:
+        return self._parts(*_start_of(gap, cursor), with_created=True)
+
+    def _parts(
+        self, since: float | None, cursor: str, *, with_created: bool = False
+    ) -> Iterator[_Part]:
+        """Yield ranges of an index, in the order of their recovery cursors.
 
         MongoDB compares times of the same kind only, and some services store numbers.
+
+        Args:
+            with_created: include jobs with an older update time that were created since.
         """
         field = self._profile.updated_field
+        history = self._documents.history
         if field is None:
-            yield {}
+            yield _Part({}, "_id", history)
             return
-        kind, reached = parse_recovery_cursor(cursor) if cursor else ("", 0.0)
+        kind, reached = cursor[:1], 0.0
+        if kind in (NUMBER, DATE):
+            kind, reached = parse_recovery_cursor(cursor)
         if not kind:
-            yield {"$or": [{field: condition} for condition in NO_TIME]}
+            yield _Part({"$or": [{field: condition} for condition in NO_TIME]}, field, history)
         start = since or 0.0
+        if with_created and start > 0 and kind in ("", CREATED):
+            query = created_since(start, cursor)
+            query["$or"] = [{field: {"$lt": start}}, {field: {"$lt": utc_datetime(start)}}]
+            # With the index of the update time MongoDB might read all older jobs.
+            yield _Part(query, "_id", self._created, _BY_ID)
         # A start of 0 includes times before 1970. The first query returns NaN.
         if kind != DATE:
-            yield {field: {"$gte": max(start, reached) or -inf}}
+            yield _Part({field: {"$gte": max(start, reached) or -inf}}, field, history)
         date = max(start, reached if kind == DATE else 0.0)
-        yield {field: {"$gte": utc_datetime(date)} if date else {"$type": "date"}}
+        condition = {"$gte": utc_datetime(date)} if date else {"$type": "date"}
+        yield _Part({field: condition}, field, history)
+
+    def _created(self, document: Document) -> JobHistory:
+        cursor = created_cursor_of(document["_id"])
+        return self._documents.history(document)._replace(recovery_cursor=cursor)
 
 
 def _contains(job: JobHistory, delivered: Transition) -> bool:

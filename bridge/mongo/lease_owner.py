@@ -21,7 +21,7 @@ def is_dead(owner: Mapping[str, Any]) -> bool:
     """Whether ``owner`` is an ended process of this host; False if that is unknown."""
     if owner.get("host") != _host() or not Path("/proc/self/stat").exists():
         return False
-    return _start_ticks(int(owner["pid"])) != owner.get("start")
+    return _start_ticks(owner.get("pid")) != owner.get("start")
 
 
 def _host() -> str:
@@ -33,7 +33,7 @@ def _host() -> str:
     return f"{socket.gethostname()}/{boot}/{namespace}"
 
 
-def _start_ticks(pid: int) -> str:
+def _start_ticks(pid: object) -> str:
     """Return a process's start in clock ticks; empty if it ended or is a zombie."""
     try:
         # The name in parentheses may contain anything. After it, the state is the first field and

@@ -11,15 +11,17 @@ from bridge.model.cluster_identity import ClusterIdentity
 from bridge.model.position import Position
 from bridge.model.profile import Profile, namespace_of
 from bridge.mongo.change_stream import ChangeStream, jobs_collection
-from bridge.mongo.client import Document, history_client, stream_client
+from bridge.mongo.client import Document, ReplaceableClient, history_client, stream_client
 from bridge.mongo.cluster import STANDALONE, Cluster, Deployment
 from bridge.mongo.decoder import Decoder
 from bridge.mongo.errors import translated
 from bridge.mongo.job_documents import JobDocuments
 from bridge.mongo.job_history_reader import JobHistoryReader
 from bridge.mongo.job_lookup import JobLookup
+from bridge.mongo.job_sample import JobSample
 from bridge.mongo.job_tags import JobTags
 from bridge.mongo.known_jobs import KnownJobs
+from bridge.mongo.similar_names import similar_collections
 from bridge.mongo.stages import fingerprint, shaping_stages
 from bridge.mongo.tag_sweep import TagSweep
 from bridge.mongo.transition_tags import TransitionTags
@@ -35,7 +37,7 @@ class MongoSource:
             their own, which :meth:`close` closes.
     """
 
-    def __init__(self, settings: Settings, profile: Profile, client: MongoClient[Document]) -> None:
+    def __init__(self, settings: Settings, profile: Profile, client: ReplaceableClient) -> None:
         self._settings = settings
         self.profile = profile
         self._namespace = namespace_of(settings)
@@ -44,6 +46,7 @@ class MongoSource:
         self._stream_client = stream_client(settings)
         self._history_client = history_client(settings)
         self._shaping = Shaping(shaping_stages(profile))
+        self.sample = JobSample(self._collection(client), profile)
         self.lookup = JobLookup(self._collection(client), JobDocuments(profile).fields)
         self._jobs = KnownJobs()
         self.history = JobHistoryReader(self._collection(self._history_client), profile)
@@ -102,6 +105,12 @@ class MongoSource:
             )
         return bool(collections)
 
+    def similar_collections(self) -> list[str]:
+        """Return the namespaces of some collections with similar names, for a missing one."""
+        return similar_collections(
+            self._client, self._settings.mongo.database, self.profile.collection
+        )
+
     def open(self, start: Position, wake: threading.Event, *, by_time: bool) -> ChangeStream:
         """Return the stream after ``start``, to be entered.
 
@@ -136,9 +145,24 @@ class MongoSource:
         """Return the sweep of the tags."""
         return TagSweep(self._collection(self._history_client), self.tags())
 
+    def check_tag_rights(self) -> None:
+        """Raise the error that removing a tag would raise without permission; changes nothing."""
+        TagSweep(self._collection(self._client), self.tags()).check_rights()
+
     def missing_sweep_indexes(self) -> Sequence[str]:
         """Return the names of the indexes that a sweep lacks."""
         return self.sweep().missing_indexes()
+
+    def replace_clients(self) -> None:
+        """Make the three clients again, with the password and the TLS files read again.
+
+        Their collections stay valid, so the stream, the history and the checkpoint use them.
+
+        Raises:
+            Misconfigured: a file cannot be used now.
+        """
+        for client in (self._client, self._stream_client, self._history_client):
+            client.replace()
 
     def close(self) -> None:
         """Close the clients; this also ends a reader on a dead connection."""

@@ -14,8 +14,9 @@ from pymongo.write_concern import WriteConcern
 
 from bridge.errors import NotPermitted
 from bridge.model.transition import Poison, Transition
+from bridge.mongo.bulk_failures import InvalidDocuments
 from bridge.mongo.client import Document
-from bridge.mongo.errors import InvalidDocuments, classify, translated
+from bridge.mongo.errors import classify, translated
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +132,7 @@ def update_tags(collection: Collection[Document], updates: Sequence[UpdateOne]) 
     except NotPermitted as error:
         raise NotPermitted(
             error.what,
-            "Nothing is lost: the tags stay, and their messages are sent again",
+            "Nothing is lost: the tags stay, and nothing is sent until they can be removed",
             "Grant update on the collection: background modes remove tags",
             part="mongodb",
         ) from None

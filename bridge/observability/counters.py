@@ -48,6 +48,7 @@ class Counters:
         self.checkpoints = 0
         self.fenced = 0
         self.history_lost = 0
+        self.clients_replaced = 0
         self.skipped: Counter[str] = Counter()
         self.restarts: Counter[str] = Counter()
         self.latency_counts = [0] * (len(BUCKETS) + 1)

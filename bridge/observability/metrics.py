@@ -56,6 +56,11 @@ COUNTERS = (
         "Number of times the oplog no longer reached back to the position",
     ),
     (
+        "clients_replaced",
+        "job_bridge_clients_replaced",
+        "MongoDB and Kafka clients replaced, because they did not work any more",
+    ),
+    (
         "possible_duplicates",
         "job_bridge_possible_duplicates",
         "Messages sent again after a failure of the sink",

@@ -1,10 +1,12 @@
 """Takes snapshots of a bridge."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future, wait
 from typing import Any, Protocol
 
 from bridge import __version__
 from bridge.clock import Clock
+from bridge.daemon_executor import DaemonExecutor
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.policy import stalled
 from bridge.model.position import ClusterTime, Position
@@ -23,6 +25,8 @@ HANG_SECONDS = 90.0
 #: MongoDB is asked when scraped, but not more often than this; less often while it does not answer.
 _ASK_SECONDS = 2.0
 _ASK_AGAIN_SECONDS = 15.0
+#: How long a scrape waits for MongoDB's answer.
+_WAIT_SECONDS = 0.5
 
 
 class Recovery(Protocol):
@@ -107,8 +111,9 @@ class Status:
         self._clock = clock
         self._about = {**about, "version": __version__}
         self._verification = verification
-        self._newest = _Remembered(oplog.last_write, clock)
-        self._oldest = _Remembered(oplog.oldest_oplog_entry, clock)
+        asking = DaemonExecutor("oplog")
+        self._newest = _Remembered(oplog.last_write, clock, asking)
+        self._oldest = _Remembered(oplog.oldest_oplog_entry, clock, asking)
 
     def snapshot(self, *, ask_mongodb: bool = False) -> Snapshot:
         """Return a snapshot of the current state.
@@ -157,21 +162,35 @@ class Status:
 
 
 class _Remembered:
-    """Asks at most every :data:`_ASK_SECONDS`, so that frequent scrapes cost MongoDB no more."""
+    """Asks at most every :data:`_ASK_SECONDS`, so that frequent scrapes cost MongoDB no more.
 
-    def __init__(self, ask: Callable[[], ClusterTime | None], clock: Clock) -> None:
+    The question runs on ``asking``. A scrape waits for it, but only the scrape that asks, and only
+    briefly; until the answer arrives, all others get the one before.
+    """
+
+    def __init__(
+        self, ask: Callable[[], ClusterTime | None], clock: Clock, asking: Executor
+    ) -> None:
         self._ask = ask
         self._clock = clock
+        self._asking = asking
+        self._question: Future[ClusterTime | None] | None = None
         self._answer: ClusterTime | None = None
         self._asked_at: float | None = None
 
     def ask(self) -> ClusterTime | None:
-        patience = _ASK_AGAIN_SECONDS if self._answer is None else _ASK_SECONDS
-        now = self._clock.monotonic()
-        if self._asked_at is None or now - self._asked_at >= patience:
-            self._answer = self._ask()
+        if self._question is None and self._is_due():
+            self._question = self._asking.submit(self._ask)
+            wait([self._question], _WAIT_SECONDS)
+        if self._question is not None and self._question.done():
+            self._answer = self._question.result()
+            self._question = None
             self._asked_at = self._clock.monotonic()
         return self._answer
+
+    def _is_due(self) -> bool:
+        patience = _ASK_AGAIN_SECONDS if self._answer is None else _ASK_SECONDS
+        return self._asked_at is None or self._clock.monotonic() - self._asked_at >= patience
 
 
 def _recovery_state(recovery: Recovery | None) -> RecoveryState | None:

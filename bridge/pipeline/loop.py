@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from bridge.errors import NotPermitted, Retryable
+from bridge.errors import Misconfigured, NotPermitted, Retryable
 from bridge.model.position import Position
 from bridge.model.transition import Event
 from bridge.model.window import Window
@@ -78,7 +78,7 @@ class Loop:
         deadline = clock.monotonic() + seconds
         while self._window and not self._sink.broken and clock.monotonic() < deadline:
             self._pulse.wake.clear()
-            with suppress(Retryable, NotPermitted):
+            with suppress(Retryable, NotPermitted, Misconfigured):
                 if not self._settle():
                     self._pulse.wait_for_answers(seconds)
                 self._remember()

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from bridge.model.checkpoint import Checkpoint
+from bridge.model.checkpoint_entry import CheckpointEntry
 from bridge.model.message import Record
 from bridge.model.transition import Batch, Poison, Transition
 from bridge.model.window import Delivery, Sending
@@ -119,11 +120,19 @@ class Reader(Protocol):
             BridgeError: ``Misconfigured`` when the topic does not exist.
         """
 
-    def kept_since(self, topic: str) -> float | None:
+    def kept_since(self, topic: str, retention_start: float | None = None) -> float | None:
         """Return the time from which on the topic is complete, in Unix seconds.
 
-        None when nothing was ever removed. A partition that was emptied is not considered: its
-        records' times are unknown. Raises the bridge's errors.
+        Raises the bridge's errors.
+
+        Args:
+            topic: The topic.
+            retention_start: Older records may have been removed by the topic's retention; None if
+                that is not known. It counts for a partition that has lost records and contains no
+                message of a transition.
+
+        Returns:
+            None when nothing was ever removed, or when it is not known since when.
         """
 
 
@@ -186,6 +195,9 @@ class CheckpointStore(Protocol):
 
     Every method may raise ``Retryable`` when the store is unreachable, ``NotPermitted`` when it
     refuses us, and ``Misconfigured`` when its settings do not work.
+
+    A checkpoint that vanishes while it is owned is stored again from memory, by the next ``load``,
+    ``save`` or ``renew``.
     """
 
     #: The name of the checkpoint, and where it is kept, for messages.
@@ -198,7 +210,10 @@ class CheckpointStore(Protocol):
 
     @property
     def cleared(self) -> bool:
-        """Whether an operator removed the checkpoint with ``replace(None)``; until the next save."""
+        """Whether the checkpoint was removed on purpose, as ``acquire`` or ``load`` last read it.
+
+        It stays so until the next ``save``. False if there never was a checkpoint.
+        """
 
     def acquire(self) -> str:
         """Try to become the owner.
@@ -214,7 +229,13 @@ class CheckpointStore(Protocol):
         """Return the stored checkpoint, None before the first. Raises ``CheckpointUnusable``."""
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Store durably and renew the ownership. Raises ``Fenced`` when another owns it."""
+        """Store durably and renew the ownership.
+
+        A save whose sequence is not greater than the stored sequence changes nothing.
+
+        Raises:
+            Fenced: Another bridge owns the checkpoint.
+        """
 
     def renew(self) -> None:
         """Renew the ownership. Raises ``Fenced`` when another owns it."""
@@ -223,7 +244,13 @@ class CheckpointStore(Protocol):
         """Give the ownership back."""
 
     def replace(self, checkpoint: Checkpoint | None) -> None:
-        """Overwrite the checkpoint by hand, or remove it (None); for the owner only."""
+        """Overwrite the checkpoint by hand, or remove it (None); for the owner only.
+
+        It continues the stored sequence, so that the position may move back.
+        """
+
+    def entries(self) -> Sequence[CheckpointEntry]:
+        """Return the checkpoints of all names in this store."""
 
     def check_rights(self) -> None:
         """Raise the error that a save would raise for missing rights; changes nothing."""

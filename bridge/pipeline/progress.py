@@ -54,6 +54,8 @@ class Progress:
     ) -> None:
         self._store = store
         self._stored = checkpoint
+        #: The sequence of the latest attempt: a save that failed may still arrive.
+        self._sequence = checkpoint.sequence
         self._policy = policy
         self._renew_seconds = renew_seconds
         self._clock = context.clock
@@ -164,7 +166,7 @@ class Progress:
         return self._clock.monotonic() - self._renewed >= self._renew_seconds
 
     def _start_save(self, *, clean: bool = False, gap: Gap | None = None) -> None:
-        checkpoint = self._stored.moved(
+        checkpoint = replace(self._stored, sequence=self._sequence).moved(
             self.position,
             self._clock.now(),
             self._delivered,
@@ -172,6 +174,7 @@ class Progress:
             clean=clean,
         )
         checkpoint = replace(checkpoint, gap=gap) if gap else checkpoint
+        self._sequence = checkpoint.sequence
         started = self._clock.monotonic()
         outcome = self._executor.submit(self._store.save, checkpoint)
         self._saving = _Save(checkpoint, started, self._settled, outcome)

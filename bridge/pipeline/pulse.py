@@ -1,12 +1,14 @@
 """Waits that end on an answer or a stop, and keep the checkpoint owned."""
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bridge.clock import Clock
-from bridge.errors import NotPermitted, Retryable
+from bridge.errors import Misconfigured, NotPermitted, Retryable
 
 #: The longest wait between two looks at due checkpoints, leases and stops.
 PULSE_SECONDS = 0.25
@@ -26,6 +28,19 @@ class NoKeeper:
         """Do nothing."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Waiting:
+    """A wait of the main thread.
+
+    Attributes:
+        side: What it waits for, with its address and the setting of that; never a secret.
+        since: When it started, in monotonic seconds.
+    """
+
+    side: str
+    since: float
+
+
 class Pulse:
     """The only way in which the parts of a bridge wait.
 
@@ -33,6 +48,7 @@ class Pulse:
         clock: The clocks of the bridge.
         wake: Set by the threads of clients and readers when there is something to collect.
         stop: Set when the bridge is to stop.
+        waiting: The side that the main thread waits for; None while it works.
         last_beat: When the main thread last showed that it works, in monotonic seconds.
     """
 
@@ -47,6 +63,7 @@ class Pulse:
         self.clock = clock
         self.wake = wake or threading.Event()
         self.stop = stop or threading.Event()
+        self.waiting: Waiting | None = None
         self.last_beat = clock.monotonic()
         self._keeper = keeper or NoKeeper()
 
@@ -62,12 +79,21 @@ class Pulse:
     def keep_alive(self) -> None:
         """Show that the main thread works and keep the ownership of the checkpoint.
 
-        A store that is unreachable or refuses us does not end the wait: the lease may outlast it.
-        Raises ``Fenced``.
+        A store that is unreachable, refuses us or is misconfigured does not end the wait: the lease
+        may outlast it. Raises ``Fenced``.
         """
         self.beat()
-        with suppress(Retryable, NotPermitted):
+        with suppress(Retryable, NotPermitted, Misconfigured):
             self._keeper.keep()
+
+    @contextmanager
+    def waits_for(self, side: str) -> Iterator[None]:
+        """Name what the main thread waits for, for the log and the status."""
+        before, self.waiting = self.waiting, Waiting(side, self.clock.monotonic())
+        try:
+            yield
+        finally:
+            self.waiting = before
 
     def wait_for_answers(self, seconds: float = PULSE_SECONDS) -> None:
         """Wait until woken; at most ``seconds`` and a pulse. Clear ``wake`` before collecting."""

@@ -1,6 +1,7 @@
 """How far a recovery has come: for the log, the status and the metrics."""
 
 import logging
+from datetime import datetime, timezone
 from typing import Any
 
 from bridge.model.gap import Gap
@@ -55,7 +56,11 @@ class RecoveryProgress:
         eta = self.eta_seconds
         left = f", about {eta:.0f} s left" if eta is not None else ""
         total = "?" if self.total is None else self.total
-        return f"recovering from the jobs' history: {self.done} of {total} jobs read{left}"
+        since = "all transitions"
+        if self.gap.since is not None:
+            time = datetime.fromtimestamp(self.gap.since, timezone.utc)
+            since = f"transitions since {time.isoformat(timespec='seconds')}"
+        return f"recovering from the jobs' history: {self.done} of {total} jobs read, {since}{left}"
 
     def read(self, jobs: int) -> None:
         """Count ``jobs`` more, and log the progress every ten seconds."""

@@ -93,7 +93,7 @@ class RecoveryStream:
 
     def _event(self, job: JobHistory, new: bool) -> Event:
         self._cursor = max(job.recovery_cursor, self._cursor)
-        items = self._gap.select(job.items) if new else []
+        items = self._gap.select(job) if new else []
         if self._latest_only and any(isinstance(item, Transition) for item in items):
             self._progress.read_latest_only()
         position = self._start._replace(recovery_cursor=self._cursor)

@@ -1,14 +1,19 @@
-"""Warns while Kafka acknowledges nothing, and reports the end of it."""
+"""Warns while Kafka acknowledges nothing, and ends a session whose client may be stuck."""
 
 import logging
+import math
 from typing import Protocol
 
 from bridge.clock import Clock
+from bridge.errors import Stalled
 from bridge.logs import Repeated
 from bridge.model.policy import stalled
 from bridge.model.window import Window
 
 logger = logging.getLogger("bridge")
+
+#: A message in flight for this long ends the session: a new client looks for the brokers again.
+REPLACE_SECONDS = 60.0
 
 
 class Complainer(Protocol):
@@ -21,19 +26,41 @@ class Complainer(Protocol):
 class StallWarning:
     """Each bridge has its own: a stall may outlast a session.
 
-    ``consequence`` is the second sentence of the warning: the meaning of the stall in this mode.
+    Args:
+        consequence: The second sentence of the warning: the meaning of the stall in this mode.
+        replace_seconds: After this long without an acknowledgement the client is to be replaced;
+            infinite for work that cannot replace it.
     """
 
-    def __init__(self, clock: Clock, consequence: str) -> None:
+    def __init__(
+        self, clock: Clock, consequence: str, *, replace_seconds: float = math.inf
+    ) -> None:
         self._clock = clock
         self._consequence = consequence
+        self._replace_seconds = replace_seconds
         self._warning = Repeated(logger)
+        #: The window in which the present stall was last seen; None without a stall.
+        self._stalled: Window | None = None
 
     def look(self, in_flight: Window, client: Complainer) -> None:
-        """Log that Kafka acknowledges nothing, once in a while, and that it does again."""
+        """Log that Kafka acknowledges nothing, once in a while, and that it does again.
+
+        Raises:
+            Stalled: The client is to be replaced.
+        """
         now = self._clock.monotonic()
         age = in_flight.oldest_age(now)
         if trouble := stalled(age, client.complaint):
+            self._stalled = in_flight
             self._warning.failed(now, f"{trouble}. {self._consequence}", age)
-        else:
+        elif self._stalled is in_flight or in_flight.delivered is not None:
+            # The window of a new session shows nothing before its first acknowledgement.
+            self._stalled = None
             self._warning.over(now, "Kafka is acknowledging messages again")
+        if age is not None and age >= self._replace_seconds:
+            raise Stalled(
+                trouble,
+                "Nothing is lost: unacknowledged messages are sent again, in order",
+                "A new producer connects, starting from kafka.bootstrap_servers",
+                part="kafka",
+            )

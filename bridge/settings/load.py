@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr, ValidationError, model_validator
+from pydantic import PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -22,9 +22,24 @@ from pydantic_settings import (
 from bridge.errors import Misconfigured
 from bridge.settings import schema
 from bridge.settings.names import variable
-from bridge.settings.problems import Sources, flat, problem, unknown_in_file, unknown_variables
+from bridge.settings.problems import (
+    SettingsProblems,
+    Sources,
+    flat,
+    problem,
+    remarks,
+    unknown_in_file,
+    unknown_variables,
+    without_service_links,
+)
+from bridge.settings.section import Section, is_quoted
 
+#: The margin of a recovery that sends again what the topic has.
+_SHORT_MARGIN_SECONDS = 60.0
 _NOTHING_DONE = "Nothing was read or sent"
+
+#: The part of the bridge that uses the secrets of a section.
+_PARTS = {"mongo": "mongodb", "kafka": "kafka"}
 
 Nested = dict[str, dict[str, Any]]
 
@@ -46,6 +61,23 @@ class Settings(BaseSettings):
     http: schema.HttpSettings = schema.HttpSettings()
     log: schema.LogSettings = schema.LogSettings()
 
+    #: The file of each secret that was read from a file, by ``section.name``.
+    _secret_files: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def with_present_secrets(self) -> "Settings":
+        """Return a copy whose secrets are read again from their files; nothing else changes.
+
+        Raises:
+            Misconfigured: A file is empty or cannot be read, for example while it is replaced.
+        """
+        sections: dict[str, Section] = {}
+        for name, path in self._secret_files.items():
+            section, _, key = name.partition(".")
+            present = sections.get(section, getattr(self, section))
+            secret = SecretStr(_read_again(name, path))
+            sections[section] = present.model_copy(update={key: secret})
+        return self.model_copy(update=sections) if sections else self
+
     @property
     def keeps_no_position(self) -> bool:
         """Whether the bridge works without a checkpoint and without a change stream.
@@ -59,6 +91,18 @@ class Settings(BaseSettings):
     def bridge_tags(self) -> bool:
         """Whether the bridge itself sets the tags."""
         return self.delivery.mode == "background-jobs" and self.sweep.tagged_by == "bridge"
+
+    @property
+    def recovery_margin(self) -> float:
+        """How far the writers' clocks may differ, in seconds.
+
+        Without read-back a recovery sends the transitions of the margin again, so its default is
+        short.
+        """
+        is_default = "margin_seconds" not in self.recovery.model_fields_set
+        if is_default and self.kafka.read_back == "off":
+            return _SHORT_MARGIN_SECONDS
+        return self.recovery.margin_seconds
 
     @model_validator(mode="after")
     def mode_has_its_settings(self) -> "Settings":
@@ -117,7 +161,7 @@ def setting_names() -> dict[str, Any]:
     fields = {}
     for section, field in Settings.model_fields.items():
         model = field.annotation
-        assert isinstance(model, type) and issubclass(model, schema.Section)
+        assert isinstance(model, type) and issubclass(model, Section)
         for name, inner in model.model_fields.items():
             fields[f"{section}.{inner.alias or name}"] = inner
     return fields
@@ -137,6 +181,7 @@ def load(
         Misconfigured: Contains all problems, each under the name that was given.
     """
     fields = setting_names()
+    environment = without_service_links(environment)
     file = _from_file(path)
     secrets, problems = _from_secret_files(environment)
     problems += unknown_in_file(file, path, fields)
@@ -151,20 +196,23 @@ def load(
         sources = Sources(options, environment, file, path=path)
         problems += [problem(error, fields, sources) for error in invalid.errors(include_url=False)]
     if problems:
-        raise Misconfigured(
-            f"{len(problems)} problem(s) in the settings: " + "; ".join(dict.fromkeys(problems)),
-            _NOTHING_DONE,
-            "config/job-bridge.example.toml lists every setting",
-        )
+        raise SettingsProblems([*dict.fromkeys(problems)])
+    files = _secret_files(environment)
+    settings._secret_files = {name: path for name, path in files.items() if name not in options}
     return settings
+
+
+def warnings(options: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Return a warning for each setting that is ignored or given in an unsafe way."""
+    return remarks(options, environment, setting_names())
 
 
 def _from_file(path: Path | None) -> Nested:
     if path is None:
         return {}
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        # Some editors on Windows write a byte order mark, which TOML does not allow.
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise Misconfigured(
@@ -188,19 +236,52 @@ def _nested(options: Mapping[str, Any]) -> Nested:
     return nested
 
 
+def _secret_files(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the file of each secret that has a file, by ``section.name``."""
+    return {
+        name: environment[f"{variable(name)}_FILE"]
+        for name, field in setting_names().items()
+        if field.annotation is SecretStr and f"{variable(name)}_FILE" in environment
+    }
+
+
+def _read_again(name: str, path: str) -> str:
+    problem = "it is empty"
+    try:
+        if secret := Path(path).read_text("utf-8-sig").strip():
+            return secret
+    except (OSError, UnicodeDecodeError) as error:
+        problem = getattr(error, "strerror", None) or "it is not UTF-8 text"
+    raise Misconfigured(
+        f"{variable(name)}_FILE: the file that it names cannot be read again: {problem}",
+        "Nothing is lost: the bridge resumes from the last stored position",
+        "Check the file and its permissions",
+        part=_PARTS.get(name.partition(".")[0], "bridge"),
+    )
+
+
 def _from_secret_files(environment: Mapping[str, str]) -> tuple[Nested, list[str]]:
     """Read ``JOB_BRIDGE_..._FILE`` of every secret; return the secrets and the problems."""
     secrets: dict[str, str] = {}
     problems = []
-    for name, field in setting_names().items():
-        path = environment.get(f"{variable(name)}_FILE")
-        if field.annotation is not SecretStr or path is None:
-            continue
+    for name, path in _secret_files(environment).items():
         if variable(name) in environment:
             problems.append(f"{variable(name)} and {variable(name)}_FILE are both set: keep one")
         try:
-            secrets[name] = Path(path).read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-            problems.append(f"{variable(name)}_FILE: cannot read {path}: {reason}")
+            secrets[name] = Path(path).read_text("utf-8-sig").strip()
+        except (OSError, ValueError) as error:
+            problems.append(f"{variable(name)}_FILE: {_unreadable(path, error)}")
     return _nested(secrets), problems
+
+
+def _unreadable(path: str, error: Exception) -> str:
+    """Say why a secret's file cannot be read; ``path`` may be the secret itself."""
+    if is_quoted(path):
+        return "the path starts and ends with a quote: remove both quotes"
+    if isinstance(error, UnicodeDecodeError):
+        return "the file is not UTF-8 text"
+    reason = getattr(error, "strerror", None) or "it is not a path"
+    return (
+        f"cannot read the file that it names: {reason} (it is not shown here, because it may be "
+        "the secret itself: the variable without _FILE contains a secret)"
+    )

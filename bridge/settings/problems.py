@@ -2,12 +2,13 @@
 
 import difflib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
+from bridge.errors import Misconfigured, one_line
 from bridge.settings.names import PREFIX, option, variable
 
 #: Names in the environment that are not settings: the settings file, and the demo's programs.
@@ -18,9 +19,31 @@ _SERVICE_LINK = re.compile(
     rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)=.*"
     rf"|{PREFIX}(\w+_)?PORT=(tcp|udp|sctp)://.*"
 )
+_PASSWORD_IN_URI = re.compile(r"(?i)://[^/@]*:[^/]*@|(password|aws_session_token)[=:]")
+
+#: Values that are no secrets in the wrong place: words and numbers, as Python prints them.
+_HARMLESS = re.compile(r"[\[\]{}',\w .:+-]{0,60}")
 
 #: Every setting as ``section.name``, with its pydantic field.
 Fields = Mapping[str, Any]
+
+
+class SettingsProblems(Misconfigured):
+    """Problems in the settings; several are printed on a line each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self._problems = [one_line(text) for text in problems]
+        super().__init__(
+            f"{len(problems)} problem(s) in the settings: " + "; ".join(problems),
+            "Nothing was read or sent",
+            "config/job-bridge.example.toml lists every setting",
+        )
+
+    def __str__(self) -> str:
+        if len(self._problems) == 1:
+            return super().__str__()
+        first = f"{len(self._problems)} problem(s) in the settings:"
+        return "\n  ".join([first, *self._problems]) + f"\n{self.data}. {self.todo}"
 
 
 class Sources:
@@ -59,10 +82,13 @@ def problem(error: Any, fields: Fields, sources: Sources) -> str:
     field = fields.get(setting)
     if field is None:  # A rule about several settings names them itself.
         return re.sub(r"\b[a-z]+\.[a-z_]+\b", lambda name: sources.name(name[0]), message)
+    shown = repr(error["input"])
     given = (
-        ""
-        if field.annotation is SecretStr or error["type"] == "value_error"
-        else f", not {error['input']!r}"
+        f", not {shown}"
+        if field.annotation is not SecretStr
+        and error["type"] != "value_error"
+        and _HARMLESS.fullmatch(shown)
+        else ""
     )
     return f"{sources.name(setting)}: {message}{given}"
 
@@ -97,13 +123,38 @@ def unknown_variables(environment: Mapping[str, str], fields: Fields) -> list[st
     }
     return [
         f"{name} is unknown{_nearest(name.upper(), known)}"
-        for name, value in environment.items()
+        for name in environment
         # In another case a name would have no effect, so it is a problem too.
-        if name.upper().startswith(PREFIX)
-        and name not in known
-        and name not in _OTHER_VARIABLES
-        and not _SERVICE_LINK.fullmatch(f"{name}={value}")
+        if name.upper().startswith(PREFIX) and name not in known and name not in _OTHER_VARIABLES
     ]
+
+
+def without_service_links(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without the variables that Kubernetes sets for services."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not _SERVICE_LINK.fullmatch(f"{name}={value}")
+    }
+
+
+def remarks(
+    options: Mapping[str, Any], environment: Mapping[str, str], fields: Fields
+) -> list[str]:
+    """Return a warning for each setting that is ignored or given in an unsafe way."""
+    ignored = [
+        f"{variable(name)} is Kubernetes' variable for a service, not the setting {name}: it is "
+        "ignored; 'enableServiceLinks: false' in the pod's specification removes it"
+        for name in fields
+        if _SERVICE_LINK.fullmatch(f"{variable(name)}={environment.get(variable(name), '')}")
+    ]
+    uri = "mongo.uri"
+    if _PASSWORD_IN_URI.search(str(options.get(uri, ""))):
+        ignored.append(
+            f"{option(uri)} contains a password, which every user of this machine can read in the "
+            f"list of processes: use {variable(uri)} or {variable(uri)}_FILE instead"
+        )
+    return ignored
 
 
 def _nearest(name: str, known: Collection[str]) -> str:

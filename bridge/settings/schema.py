@@ -3,10 +3,11 @@
 The descriptions are the help texts of the options and the text of the settings reference.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, model_validator
 
+from bridge.settings.section import Section
 from bridge.settings.values import (
     Age,
     Collection,
@@ -21,20 +22,6 @@ from bridge.settings.values import (
     Topic,
     Wait,
 )
-
-
-class Section(BaseModel):
-    """Frozen and closed: an unknown name is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def refuse_booleans(cls, value: Any) -> Any:
-        """Refuse booleans, because Python accepts True as the number 1."""
-        if isinstance(value, bool):
-            raise ValueError("a boolean is not accepted here")
-        return value
 
 
 class MongoSettings(Section):
@@ -149,9 +136,8 @@ class KafkaSettings(Section):
     )
     read_back: Literal["auto", "off"] = Field(
         "auto",
-        description="After anything but a clean stop, leave out the messages that the topic has "
-        "already: auto reads the topic back from the stored position on, which needs Read; off "
-        "sends them again.",
+        description="After a crash, leave out what the topic contains: auto reads it back from the "
+        "stored position on, which needs Read on the topic; off sends it again.",
     )
     on_oversize: Literal["dead-letter", "stop"] = Field(
         "dead-letter",
@@ -327,9 +313,9 @@ class RecoverySettings(Section):
         "publishes the gap from the jobs' history, stop ends the bridge (exit 80).",
     )
     margin_seconds: Age = Field(
-        60.0,
-        description="How far the clocks of the services that write jobs may differ, in seconds. "
-        "Transitions from this long before a gap are sent again.",
+        3600.0,
+        description="How far the clocks of the services that write jobs may differ, in seconds. A "
+        "recovery starts this long before the gap. With kafka.read_back = off the default is 60.",
     )
 
 

@@ -1,4 +1,7 @@
-"""The kinds of values that settings have, each checked with an error that says what is allowed."""
+"""The kinds of values that settings have, each checked with an error that says what is allowed.
+
+Names, hosts and topics are not repeated in the errors: they may be secrets in the wrong place.
+"""
 
 import re
 from datetime import timedelta
@@ -15,8 +18,8 @@ def _topic(name: str) -> str:
     illegal = re.search(r"[^a-zA-Z0-9-]", name)
     if illegal:
         raise ValueError(
-            f"Illegal character {illegal.group()!r} in Kafka topic {name!r}: "
-            "letters, digits and - only"
+            f"Illegal character {illegal.group()!r} at position {illegal.start() + 1} of the Kafka "
+            "topic: letters, digits and - only"
         )
     # Kafka's limit is 249, and the dead-letter topic has a suffix of 4 characters.
     if not 1 <= len(name) <= 245:
@@ -25,14 +28,14 @@ def _topic(name: str) -> str:
 
 
 def _servers(text: str) -> str:
-    for server in text.split(","):
+    for number, server in enumerate(text.split(","), 1):
         _, _, port = server.strip().rpartition(":")
         if (
             not re.fullmatch(r"([\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}", server.strip())
             or int(port) > 65535
         ):
             raise ValueError(
-                f"{server.strip()!r} is not HOST:PORT; several are separated by commas"
+                f"server {number} of the list is not HOST:PORT; several are separated by commas"
             )
     return text
 
@@ -68,7 +71,7 @@ def _jobs_database(name: str) -> str:
 def _database(name: str) -> str:
     if not name or len(name.encode()) > 63 or set(name) & set('/\\. "$\0'):
         raise ValueError(
-            f"{name!r} is not a valid name of a MongoDB database: "
+            "not a valid name of a MongoDB database: "
             '1 to 63 bytes, without any of /\\. "$ and spaces'
         )
     return name
@@ -82,7 +85,7 @@ def _collection(name: str) -> str:
         or set(name) & set("$\0")
     ):
         raise ValueError(
-            f"{name!r} is not a valid name of a jobs collection: it may not contain $ or "
+            "not a valid name of a jobs collection: it may not contain $ or "
             "two dots in a row, start or end with a dot, or start with system."
         )
     return name

@@ -37,11 +37,15 @@ class Jobs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """The result: the counts by kind, and the first of each kind as text."""
+    """The result: the counts by kind, and the first of each kind as text.
+
+    ``compacted`` says that only the latest message of each job was compared.
+    """
 
     span: Span
     counts: dict[str, int]
     examples: dict[str, list[str]]
+    compacted: bool = False
 
     @property
     def complete(self) -> bool:
@@ -68,6 +72,7 @@ class Verification:
         margin: How far the writers' clocks may differ, in seconds.
         by_state: For jobs without a history: only each job's latest state is known. A message with
             another state of a job that exists is not unexpected.
+        compacted: For a compacted topic: only the latest message of each job is compared.
         advance: Called with the progress.
     """
 
@@ -78,12 +83,14 @@ class Verification:
         *,
         margin: float,
         by_state: bool,
+        compacted: bool = False,
         advance: Advance = lambda *_: None,
     ) -> None:
         self._database = database
         self._span = span
         self._margin = margin
         self._by_state = by_state
+        self._compacted = compacted
         self._rows = Rows(span, by_state=by_state)
         self._advance = advance
 
@@ -106,10 +113,14 @@ class Verification:
             self._database.add_received(map(self._rows.received, records))
             self._advance("messages", len(records))
         self._add_dead_letters(reader, dead_letter_topic)
-        self._database.prepare(by_state=self._by_state)
+        self._prepare()
         if self._look_up(jobs):
-            self._database.prepare(by_state=self._by_state)
-        return Findings(self._span, self._database.counts(), self._database.examples(MAX_EXAMPLES))
+            self._prepare()
+        counts, examples = self._database.counts(), self._database.examples(MAX_EXAMPLES)
+        return Findings(self._span, counts, examples, self._compacted)
+
+    def _prepare(self) -> None:
+        self._database.prepare(by_state=self._by_state, compacted=self._compacted)
 
     @property
     def _read_since(self) -> float:

@@ -123,9 +123,13 @@ class TransitionDatabase:
         kept = f"substr(?, 1, {KEPT_CHARACTERS})"
         self._insert(f"INSERT INTO dead_lettered VALUES ({kept}, {kept}, ?, ?, ?)", rows)
 
-    def prepare(self, *, by_state: bool) -> None:
-        """Compare all rows; again after more were added."""
-        for script in (queries.CLEAR, queries.INDEXES, *queries.COMPARE[by_state]):
+    def prepare(self, *, by_state: bool, compacted: bool = False) -> None:
+        """Compare all rows; again after more were added.
+
+        ``compacted`` compares only the latest message and the latest transition of each job.
+        """
+        compact = [queries.COMPACT] if compacted else []
+        for script in (queries.CLEAR, *compact, queries.INDEXES, *queries.COMPARE[by_state]):
             self._database.executescript(script)
 
     def jobs_of_strange(self, after: str, limit: int) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,13 @@ def under_test(
 def leased(
     request: pytest.FixtureRequest, tmp_path: Path, database: str
 ) -> Iterator[StoreUnderTest]:
-    """A under_test where an ownership grows old; a lock does not."""
+    """A store where an ownership expires; a lock does not."""
+    yield from made(request, tmp_path, database)
+
+
+@pytest.fixture(params=["file", "mongo"])
+def kept(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> Iterator[StoreUnderTest]:
+    """A store outside the process, where others may remove things."""
     yield from made(request, tmp_path, database)
 
 
@@ -78,10 +85,10 @@ def test_the_last_save_counts(under_test: StoreUnderTest) -> None:
 def test_the_epoch_grows_with_each_owner(under_test: StoreUnderTest) -> None:
     """The epoch is zero before the first owner."""
     epochs = [under_test.open().epoch]
-    for _ in range(3):
+    for number in range(3):
         store = owned(under_test)
         epochs.append(store.epoch)
-        store.save(checkpoint(epoch=store.epoch))
+        store.save(checkpoint(epoch=store.epoch, sequence=number))
         store.release()
 
     assert epochs == [0, 1, 2, 3]
@@ -116,7 +123,7 @@ def test_a_second_bridge_waits_or_is_refused(under_test: StoreUnderTest) -> None
             second.acquire()
 
     assert second.epoch == 0
-    owner.save(checkpoint(epoch=1))
+    owner.save(checkpoint(epoch=1, sequence=1))
 
 
 def test_a_release_lets_the_next_in_at_once(under_test: StoreUnderTest) -> None:
@@ -137,7 +144,7 @@ def test_who_gave_the_ownership_back_cannot_save(under_test: StoreUnderTest) -> 
     store.release()
 
     with pytest.raises(Fenced):
-        store.save(checkpoint(2, epoch=1))
+        store.save(checkpoint(2, epoch=1, sequence=1))
 
     stored = under_test.open().load()
     assert stored is not None and stored.position == at(1)
@@ -161,7 +168,7 @@ def test_a_silent_owner_is_replaced_and_fenced(leased: StoreUnderTest) -> None:
     assert second.epoch == 2
     for write in (
         first.renew,
-        lambda: first.save(checkpoint(9, epoch=1)),
+        lambda: first.save(checkpoint(9, epoch=1, sequence=9)),
         lambda: first.replace(None),
     ):
         with pytest.raises(Fenced, match="took over"):
@@ -262,3 +269,90 @@ def test_looking_at_the_rights_changes_nothing(under_test: StoreUnderTest) -> No
 
     assert store.load() == checkpoint(1, epoch=1)
     store.renew()
+
+
+@pytest.mark.parametrize("sequence", [3, 4], ids=["earlier", "same"])
+def test_a_late_save_changes_nothing(under_test: StoreUnderTest, sequence: int) -> None:
+    """A save whose reply was lost arrives after a later save of the same owner."""
+    store = owned(under_test)
+    store.save(checkpoint(8, sequence=4))
+
+    store.save(checkpoint(7, sequence=sequence))
+
+    assert store.load() == checkpoint(8, sequence=4)
+
+
+def test_a_set_position_counts_on(under_test: StoreUnderTest) -> None:
+    """Saves of the next owner are later than the position that was set back."""
+    store = owned(under_test)
+    store.save(checkpoint(8, sequence=4))
+
+    store.replace(checkpoint(2))
+
+    assert store.load() == checkpoint(2, sequence=5)
+    store.save(checkpoint(7, sequence=4))
+    assert store.load() == checkpoint(2, sequence=5)
+
+
+def test_a_removal_is_known_until_the_next_save(under_test: StoreUnderTest) -> None:
+    """A bridge that dies before its first save leaves the sign to the next."""
+    first = owned(under_test)
+    assert not first.cleared
+    first.save(checkpoint(1))
+    first.replace(None)
+    first.release()
+
+    second = owned(under_test)
+    assert second.load() is None and second.cleared
+    second.release()
+    third = owned(under_test)
+    assert third.load() is None and third.cleared
+
+    third.save(checkpoint(2))
+    third.load()
+    assert not third.cleared
+
+
+def test_the_list_has_position_and_owner(under_test: StoreUnderTest) -> None:
+    store = owned(under_test)
+    store.save(checkpoint(3))
+    (entry,) = store.entries()
+    assert entry.name == "bridge" and entry.owner
+    assert entry.checkpoint is not None and entry.checkpoint.position == at(3)
+
+    store.release()
+
+    (entry,) = store.entries()
+    assert not entry.owner
+
+
+@pytest.mark.parametrize("act", ["save", "renew", "load", "release"])
+def test_a_vanished_checkpoint_is_stored_again(
+    kept: StoreUnderTest, act: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = owned(kept)
+    last = checkpoint(5, sequence=3)
+    store.save(last)
+
+    kept.vanish()
+
+    if act == "save":
+        last = checkpoint(6, sequence=4)
+        store.save(last)
+    else:
+        getattr(store, act)()
+    stored = kept.open().load()
+    assert stored is not None and replace(stored, epoch=1) == last
+    assert "vanished: something removed" in caplog.text
+
+
+def test_a_stopped_owner_leaves_a_vanished_checkpoint(kept: StoreUnderTest) -> None:
+    """Only a living owner knows whether the removal was on purpose."""
+    store = owned(kept)
+    store.save(checkpoint(5))
+    store.release()
+    kept.vanish()
+
+    with pytest.raises(Fenced):
+        store.save(checkpoint(6, sequence=4))
+    assert kept.open().load() is None

@@ -47,6 +47,37 @@ def test_fewer_partitions_need_a_new_sink(
         settle(cluster, sink, lambda deliveries: len(deliveries) == 1)
 
 
+def test_added_partitions_wait_for_a_new_sink(
+    cluster: KafkaSinkUnderTest, kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under an open sink the messages of a key stay in their partition."""
+    monkeypatch.setattr("bridge.kafka.timeouts.METADATA_SECONDS", 0.5)
+
+    def send_keys(sink: Sink) -> None:
+        sink.send([(message(f"job-{key}", b"%d" % key, topic), delivery(key)) for key in range(40)])
+        settle(cluster, sink, lambda deliveries: len(deliveries) == 40)
+
+    def partitions() -> set[int]:
+        return {record.partition for record in kafka.read(topic)}
+
+    with cluster.open() as sink:
+        send_keys(sink)
+        with kafka.admin() as admin:
+            admin.create_partitions({topic: 6})
+            poll(
+                lambda: len(admin.describe_topics([topic])[0]["partitions"]) == 6,
+                "the added partitions",
+            )
+        for _ in range(3):  # the client has seen them
+            cluster.pulse(sink)
+        send_keys(sink)
+        assert partitions() == set(sink.offsets()) == {0, 1, 2}
+
+    with cluster.open() as sink:
+        send_keys(sink)
+        assert partitions() == set(sink.offsets()) == set(range(6))
+
+
 def test_the_partition_is_the_default_partitioners(cluster: KafkaSinkUnderTest) -> None:
     keys = [f"job-{number}-{'ü' * (number % 5)}" for number in range(60)]
     with cluster.open() as sink:

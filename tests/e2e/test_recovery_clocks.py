@@ -110,3 +110,24 @@ def test_a_stream_lost_again_during_recovery_loses_nothing(
     assert bridge.has_logged("The oplog no longer reaches back")
     poll(lambda: committed(jobs) == set(first_arrivals(scenario)), "everything", 120)
     assert bridge.wait_ready().stop() == 0
+
+
+def test_late_writers_and_imports_are_recovered(scenario: FaultScenario, jobs: Jobs) -> None:
+    """A writer's clock is 50 minutes slow; an import has times of last year."""
+    bridge = scenario.bridge().start().wait_ready()
+    jobs.insert_one(begun("delivered"))
+    poll(lambda: first_arrivals(scenario) == ["delivered/0"], "the first job", 60)
+    assert bridge.stop() == 0
+    jobs.insert_one(begun("late", -50 * 60) | {"_id": "not a time"})
+    imported = begun("imported", -365 * 86400)
+    imported["transition_times"] += begun("imported", -364 * 86400)["transition_times"]
+    imported["transition_times"][1]["trans_id"] = "imported/1"
+    jobs.insert_one(imported)
+    roll_past(scenario.mongo, scenario.checkpoint()["cluster_time"])
+    bridge.start().wait_ready()
+
+    poll(lambda: committed(jobs) == set(first_arrivals(scenario)), "everything", 60)
+    in_order = [name for name in first_arrivals(scenario) if name.startswith("imported")]
+    assert in_order == ["imported/0", "imported/1"]
+    assert bridge.has_logged("of 3 jobs read, transitions since ")
+    assert bridge.stop() == 0

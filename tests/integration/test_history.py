@@ -69,7 +69,7 @@ def jobs(mongo: MongoDeployment, database: str) -> Iterator[Collection[dict[str,
         collection.create_index([("_update_time", ASCENDING)])
         collection.insert_many(
             [
-                {"id": name, **({} if time is MISSING else {"_update_time": time})}
+                {"_id": name, "id": name, **({} if time is MISSING else {"_update_time": time})}
                 for name, time in EVERY.items()
             ]
         )
@@ -207,7 +207,8 @@ def test_nothing_is_looked_at_without_the_index(
     jobs.insert_many(
         [{"id": f"job-{n}", "_update_time": NOW - timedelta(days=1)} for n in range(2000)]
     )
-    for query in history._queries(NOW.timestamp(), ""):
+    for part in history._parts(NOW.timestamp(), ""):
+        query = part.query
         assert not lacks_index(jobs, query), query
         plan = jobs.database.command(
             "explain", {"find": "jobs", "filter": query}, verbosity="executionStats"

@@ -1,94 +1,25 @@
-"""The start and the end of streams: removed collections, refused tokens, idle positions."""
+"""The start of streams: missing collections, refused tokens, idle positions."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from bridge.errors import BridgeError, CheckpointUnusable, Misconfigured, ResumePointLost, Retryable
 from bridge.model.position import ClusterTime, Position, position_at, position_before
-from bridge.mongo.change_stream import StreamEnded
 from tests.support.job_writer import now
+from tests.support.killed_cursors import kill
 from tests.support.servers.mongo import MongoDeployment
-from tests.support.source_under_test import Identity, SourceUnderTest, identity
+from tests.support.source_under_test import SourceUnderTest
 
 
 @pytest.fixture
 def jobs(mongo: MongoDeployment, database: str) -> Iterator[SourceUnderTest]:
     with SourceUnderTest(mongo.uri, database) as jobs:
         yield jobs
-
-
-def drop(jobs: SourceUnderTest) -> None:
-    jobs.collection.drop()
-
-
-def rename(jobs: SourceUnderTest) -> None:
-    jobs.collection.rename("former")
-
-
-def drop_database(jobs: SourceUnderTest) -> None:
-    jobs.client.drop_database(jobs.database.name)
-
-
-@pytest.mark.parametrize("end", [drop, rename, drop_database])
-def test_a_removed_collection_ends_the_stream(
-    jobs: SourceUnderTest, end: object, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The next stream reads the next collection of the same name."""
-    with jobs.reading() as reader, caplog.at_level(logging.WARNING):
-        first = jobs.insert_many(3)
-        assert callable(end)
-        end(jobs)
-        second = jobs.insert_many(2)
-        ended = reader.read_to_end()
-        assert reader.identities == first
-        assert [event.skipped for event in reader.events[3:]] == ["collection"] * len(
-            reader.events[3:]
-        )
-
-    assert isinstance(ended, StreamEnded)
-    with jobs.reading(reader.position) as rest:
-        assert rest.read_transitions(2) == second
-    assert "the bridge resumes with the next collection" in caplog.text
-
-
-def test_every_position_around_a_drop_resumes_without_loss(jobs: SourceUnderTest) -> None:
-    start = jobs.end_position()
-    with jobs.reading(start) as reader:
-        first = jobs.insert_many(2)
-        jobs.collection.drop()
-        second = jobs.insert_many(2)
-        reader.read_to_end()
-    positions = [
-        start,
-        *(event.position for event in reader.events),
-        *(batch.position for batch in reader.batches),
-    ]
-
-    for position in positions:
-        expected = [
-            transition
-            for event in reader.events
-            if event.position > position
-            for transition in map(identity, event.items)
-        ]
-        identities: list[Identity] = []
-        for _ in range(2):
-            with jobs.reading(position) as rest:
-                try:
-                    rest.read_transitions(2 + len(expected) - len(identities))
-                except Retryable:
-                    position = rest.position
-                identities += rest.identities
-            if len(identities) >= 2 + len(expected):
-                break
-        assert identities == [*expected, *second], position
-    assert reader.identities == first
 
 
 def test_a_missing_collection_is_waited_for(jobs: SourceUnderTest) -> None:
@@ -206,19 +137,6 @@ def test_after_a_killed_cursor_the_next_stream_resumes(
         with jobs.reading(reader.position) as rest:
             assert rest.read_transitions(5 - len(before_restart)) == expected[len(before_restart) :]
         start, expected = jobs.end_position(), []
-
-
-def kill(jobs: SourceUnderTest) -> None:
-    """Kill the cursor of this collection's change stream, idle or during a read."""
-    namespace = f"{jobs.database.name}.{jobs.collection.name}"
-    stages: list[dict[str, Any]] = [
-        {"$currentOp": {"idleCursors": True}},
-        {"$match": {"ns": namespace, "cursor": {"$exists": True}}},
-    ]
-    cursors: list[int] = []
-    while not cursors:  # between two reads it shows for no moment
-        cursors = [entry["cursor"]["cursorId"] for entry in jobs.client.admin.aggregate(stages)]
-    jobs.database.command("killCursors", jobs.collection.name, cursors=cursors)
 
 
 def test_after_a_killed_operation_the_next_stream_resumes(

@@ -181,9 +181,9 @@ def test_a_gap_is_read_by_the_update_index(jobs: Jobs) -> None:
         cursors = [job_history.recovery_cursor for job_history in histories]
         assert cursors == sorted(cursors)
         print(f"read {len(histories)} of {JOBS} jobs in {took:.2f} s")
-        for query in history._queries(since, ""):
+        for part in history._parts(since, ""):
             stats = explained(
-                jobs, {"find": jobs.name, "filter": query, "sort": {"_update_time": 1}}
+                jobs, {"find": jobs.name, "filter": part.query, "sort": {"_update_time": 1}}
             )
             assert stats["totalDocsExamined"] == stats["nReturned"]
 

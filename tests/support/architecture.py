@@ -33,7 +33,7 @@ FLOORS = (
     ("model",),
     ("settings",),
     ("logs",),
-    ("errors", "clock", "hints"),
+    ("errors", "clock", "hints", "daemon_executor"),
     ("",),  # the package itself: its version
 )
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
@@ -56,7 +56,6 @@ HOMES = {
     "confluent_kafka": ("kafka",),
     "click": ("cli", "demo.play"),
     "prometheus_client": ("observability",),
-    "waitress": ("observability",),
     "pydantic": ("settings", "verification.scheduler"),
     "pydantic_settings": ("settings",),
     "pythonjsonlogger": ("logs",),

@@ -13,6 +13,7 @@ import pytest
 from bridge.app import bridge as module
 from bridge.app.bridge import Bridge, Outcome
 from bridge.app.lifecycle import Lifecycle, State
+from bridge.app.retry import Retry
 from bridge.errors import BridgeError
 from bridge.kafka.drivers import KafkaDriver
 from bridge.model.cluster_identity import ClusterIdentity
@@ -21,7 +22,7 @@ from bridge.model.position import ClusterTime, Position
 from bridge.model.profile import PROFILES
 from bridge.pipeline.pulse import Keeper, Pulse
 from bridge.settings import Settings
-from tests.support.factories import checkpoint, settings
+from tests.support.factories import FULL_BACKOFF, checkpoint, settings
 from tests.support.fake_kafka import FakeTailReader
 from tests.support.fake_tags import FakeTags
 from tests.support.fakes import (
@@ -48,8 +49,8 @@ class ClosableClient:
 
 @dataclass
 class FakeDeployment:
-    streams: bool = True
-    cluster_time: ClusterTime = ClusterTime(0)
+    streams: bool
+    cluster_time: ClusterTime
 
 
 class FakeHistory:
@@ -81,11 +82,16 @@ class FakeSource:
         self.streams = True
         self.fingerprint = "fingerprint"
         self.failures: list[BridgeError] = []
+        #: Raised by each check of the right to remove tags; None when this user may.
+        self.refused_tags: BridgeError | None = None
         self.before_open: Callable[[], None] = lambda: None
         #: The position of each ``open``, and whether it was by time.
         self.opened: list[tuple[Position, bool]] = []
         self.open_streams = 0
         self.closed = False
+        self.replaced = 0
+        #: Raised by the replacements of the clients, in order.
+        self.bad_files: list[BridgeError] = []
 
     def identity(self, *, streams: bool = True) -> ClusterIdentity:
         return ClusterIdentity(
@@ -116,8 +122,17 @@ class FakeSource:
     def tagger(self) -> FakeTags:
         return FakeTags()
 
+    def check_tag_rights(self) -> None:
+        if self.refused_tags:
+            raise self.refused_tags
+
     def missing_sweep_indexes(self) -> Sequence[str]:
         return ()
+
+    def replace_clients(self) -> None:
+        if self.bad_files:
+            raise self.bad_files.pop(0)
+        self.replaced += 1
 
     def close(self) -> None:
         self.closed = True
@@ -204,6 +219,7 @@ class BridgeOnFakes:
             "make_source": lambda *_: self.source,
             "make_store": lambda *_: self.store,
             "state_client": lambda _: self.client,
+            "Retry": lambda clock: Retry(clock, FULL_BACKOFF),
         }
         for name, replacement in replacements.items():
             monkeypatch.setattr(module, name, replacement)

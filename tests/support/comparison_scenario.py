@@ -35,7 +35,7 @@ class FakeTopics:
             raise Misconfigured(f"no topic {topic}")
         yield self._topics[topic]
 
-    def kept_since(self, topic: str) -> float | None:
+    def kept_since(self, topic: str, retention_start: float | None = None) -> float | None:
         return None
 
 
@@ -106,13 +106,15 @@ def compared(
     letters: list[Record] | None = None,
     *,
     by_state: bool = False,
+    compacted: bool = False,
     others: Sequence[JobHistory] = (),
 ) -> tuple[Findings, list[Transition | Poison]]:
     topics = FakeTopics(jobs=records, **({"jobs-dlq": letters} if letters is not None else {}))
     with TransitionDatabase() as database:
-        findings = Verification(database, SPAN, margin=MARGIN, by_state=by_state).run(
-            FakeJobs(jobs, others), topics, "jobs", "jobs-dlq"
+        verification = Verification(
+            database, SPAN, margin=MARGIN, by_state=by_state, compacted=compacted
         )
+        findings = verification.run(FakeJobs(jobs, others), topics, "jobs", "jobs-dlq")
         items = [item for event in repairs(database) for item in event.items]
     assert topics.asked == [SPAN.since - MARGIN] * 2
     return findings, items

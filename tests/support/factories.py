@@ -7,6 +7,7 @@ from typing import Any
 
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.message import Message
+from bridge.model.policy import Backoff
 from bridge.model.position import ClusterTime, Position, position_after, position_before
 from bridge.model.transition import Event, Poison, Transition
 from bridge.model.window import Delivery
@@ -27,6 +28,9 @@ STATES = (
 )
 
 Raw = dict[str, Any]
+
+#: A back-off that chance does not shorten.
+FULL_BACKOFF = Backoff(chance=lambda: 0.0)
 
 
 def token(number: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from bridge.errors import Retryable
+from bridge.errors import BridgeError
 from bridge.model.transition import Poison, Transition
 
 Item = Transition | Poison
@@ -18,7 +18,7 @@ class FakeTags:
         self.asked: list[float] = []
         self.put_on: list[Item] = []
         self.looked_up: list[Sequence[Item]] = []
-        self.failure: Retryable | None = None
+        self.failure: BridgeError | None = None
 
     def clear(self, items: Sequence[Item]) -> None:
         if self.failure is not None:

@@ -10,7 +10,6 @@ from bson import Binary
 
 from bridge.model.position import Position
 from bridge.model.transition import Poison, Transition
-from bridge.mongo.change_stream import StreamEnded
 from tests.support.array_writes import CURRENT
 from tests.support.history_story import Chronicle, Commit, JobStory
 from tests.support.source_under_test import SourceUnderTest, StreamReader
@@ -29,21 +28,10 @@ def read_to_now(jobs: SourceUnderTest, reader: StreamReader) -> Items:
     return reader.items
 
 
-def read_over_ends(jobs: SourceUnderTest, position: Position) -> Items:
-    """Return all items up to now, from each stream that follows on the end of another."""
-    items: Items = []
-    end = jobs.end_position()
-    jobs.collection.insert_one({"id": "the last job", CURRENT: []})
-    while True:
-        with jobs.reading(position) as reader:
-            try:
-                reader.read_past(end)
-            except StreamEnded:
-                position = reader.position
-                continue
-            finally:
-                items += reader.items
-            return items
+def read_from(jobs: SourceUnderTest, position: Position) -> Items:
+    """Return all items from a position up to now, also past the end of the collection."""
+    with jobs.reading(position) as reader:
+        return read_to_now(jobs, reader)
 
 
 def by_story(stories: Sequence[JobStory], items: Items) -> tuple[dict[int, Items], list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from bridge.app.background import Background
 from bridge.app.lifecycle import State
@@ -15,7 +15,6 @@ from bridge.app.starting_point import Start
 from bridge.app.wiring import SessionParts, make_brake
 from bridge.delivery.modes import mode_of
 from bridge.model.gap import Gap
-from bridge.model.transition import Transition
 from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.progress import Progress
 from bridge.pipeline.pulse import Pulse
@@ -30,14 +29,6 @@ from tests.support.fakes import (
     Log,
     SharedCheckpoint,
 )
-
-
-class JobInGap(NamedTuple):
-    """See :class:`bridge.pipeline.ports.JobHistory`."""
-
-    job_id: str
-    items: list[Transition]
-    recovery_cursor: str
 
 
 class SessionScenario:

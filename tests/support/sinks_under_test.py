@@ -12,7 +12,7 @@ from bridge.errors import Retryable
 from bridge.kafka.drivers import driver_of
 from bridge.model.message import Message
 from bridge.model.window import Delivery
-from bridge.pipeline.ports import Sink
+from bridge.pipeline.ports import AcknowledgedOffsets, Sink
 from tests.support.factories import delivery, message, settings
 from tests.support.fakes import FakeBroker, FakeSink
 from tests.support.servers.kafka import Kafka
@@ -23,12 +23,16 @@ MOST = 50_000
 DRIVERS = ("kafka-python", "librdkafka")
 
 
+class DriverSink(Sink, AcknowledgedOffsets, Protocol):
+    """The sink of a driver."""
+
+
 class SinkUnderTest(Protocol):
     """A broker with one topic, its dead letters' beside it."""
 
     topic: str
 
-    def open(self) -> AbstractContextManager[Sink]: ...
+    def open(self) -> AbstractContextManager[DriverSink]: ...
 
     def pulse(self, sink: Sink) -> None:
         """Let a moment go by."""
@@ -47,7 +51,7 @@ class InMemorySink:
         self.broker = FakeBroker("jobs", "jobs-dlq", max_bytes=MOST)
         self._refusing = False
 
-    def open(self) -> AbstractContextManager[Sink]:
+    def open(self) -> AbstractContextManager[DriverSink]:
         return nullcontext(FakeSink(self.broker))
 
     def pulse(self, sink: Sink) -> None:
@@ -80,7 +84,7 @@ class KafkaSinkUnderTest:
         for name in (topic, f"{topic}-dlq"):
             kafka.alter_topic(name, max_message_bytes=MOST)
 
-    def open(self) -> AbstractContextManager[Sink]:
+    def open(self) -> AbstractContextManager[DriverSink]:
         return driver_of(self.config).sink(self.config, f"{self.topic}-dlq", self.wake)
 
     def pulse(self, sink: Sink) -> None:

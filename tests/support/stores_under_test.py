@@ -33,6 +33,9 @@ class StoreUnderTest(Protocol):
     def damage(self) -> None:
         """Something else writes into the record."""
 
+    def vanish(self) -> None:
+        """Something else removes the record and all that belongs to it."""
+
 
 class InMemoryStore:
     stands_by = True
@@ -55,6 +58,9 @@ class InMemoryStore:
     def damage(self) -> None:
         assert self.shared.record is not None
         self.shared.record["sequence"] = "many"
+
+    def vanish(self) -> None:
+        raise NotImplementedError
 
 
 class FileStore:
@@ -80,21 +86,33 @@ class FileStore:
     def damage(self) -> None:
         self.path.write_text(self.path.read_text()[:-40])
 
+    def vanish(self) -> None:
+        for path in self.path.parent.iterdir():
+            path.unlink()
+
     def close(self) -> None:
         for store in self._opened:
             store.release()
 
 
 class MongoStore:
+    """Its clock stands still; ``silent`` moves it while the opened stores look at the document."""
+
     stands_by = True
 
     def __init__(self, uri: str, database: str) -> None:
         self.uri, self.database = uri, database
         self.client = MongoClient[dict[str, Any]](uri)
         self.documents = self.client[database][COLLECTION]
+        self.clock = FakeClock()
+        self._opened: list[MongoCheckpointStore] = []
 
     def open(self, name: str = "bridge") -> MongoCheckpointStore:
-        return MongoCheckpointStore(self.client, self.database, name, lease_seconds=LEASE)
+        store = MongoCheckpointStore(
+            self.client, self.database, name, lease_seconds=LEASE, clock=self.clock
+        )
+        self._opened.append(store)
+        return store
 
     def dead(self) -> None:
         killed(
@@ -105,8 +123,13 @@ class MongoStore:
         )
 
     def silent(self) -> None:
-        past = {"$subtract": ["$$NOW", int(LEASE * 1000) + 1000]}
-        self.documents.update_one({"_id": "bridge"}, [{"$set": {"renewed_at": past}}])
+        for _ in range(6):
+            for store in self._opened:
+                store.load()
+            self.clock.advance(LEASE / 5)
+
+    def vanish(self) -> None:
+        self.client.drop_database(self.database)
 
     def damage(self) -> None:
         self.documents.update_one({"_id": "bridge"}, {"$set": {"sequence": "many"}})

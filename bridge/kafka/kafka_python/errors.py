@@ -12,6 +12,7 @@ from bridge.kafka.errors import (
     lowered_limit_error,
     permission_error,
     rejected_message_error,
+    send_time_error,
 )
 
 _VERDICTS: tuple[tuple[Callable[[str], BridgeError], tuple[type[Exception], ...]], ...] = (
@@ -24,10 +25,8 @@ _VERDICTS: tuple[tuple[Callable[[str], BridgeError], tuple[type[Exception], ...]
             kafka.UnsupportedSaslMechanismError,
         ),
     ),
-    (
-        rejected_message_error,
-        (kafka.InvalidRecordError, kafka.PolicyViolationError, kafka.InvalidTimestampError),
-    ),
+    (send_time_error, (kafka.InvalidTimestampError,)),
+    (rejected_message_error, (kafka.InvalidRecordError, kafka.PolicyViolationError)),
     (codec_error, (kafka.UnsupportedCodecError,)),
     (lowered_limit_error, (kafka.MessageSizeTooLargeError,)),
 )
@@ -41,6 +40,9 @@ def classify(error: BaseException, warning: str = "") -> BridgeError:
     text = error_text(str(error) if name in str(error) else f"{name}: {error}", warning)
     if any(permission in text for permission in _PERMISSION_TEXTS):
         return permission_error(text)
+    # For several messages of a batch kafka-python reports an invalid record, and warns of the time.
+    if isinstance(error, kafka.InvalidRecordError) and kafka.InvalidTimestampError.__name__ in text:
+        return send_time_error(text)
     for verdict, kinds in _VERDICTS:
         if isinstance(error, kinds):
             return verdict(text)

@@ -12,7 +12,7 @@ from typing import Any
 
 from kafka.producer.future import FutureRecordMetadata
 
-from bridge.kafka.kafka_python.patches import PartitionQueue
+from bridge.kafka.kafka_python.producer_patches import PartitionQueue
 from bridge.model.window import Delivery, Sending
 
 
@@ -36,6 +36,11 @@ class PartitionBatches:
         self._wake = wake
         #: The future and the deliveries of each batch; only the last batch may have room.
         self._sent: deque[tuple[FutureRecordMetadata, list[Delivery]]] = deque()
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether messages were appended and not settled."""
+        return bool(self._sent)
 
     def append(self, sendings: Iterable[Sending], milliseconds: int) -> None:
         """Append messages with this timestamp (Unix milliseconds). Raises kafka-python's errors."""

@@ -1,14 +1,15 @@
-"""All private parts of kafka-python that the bridge uses or changes.
+"""The private parts of kafka-python's connections that the bridge uses or changes.
 
-kafka-python has no public way to write into a batch, to choose a transport, to keep a failed
-producer from sending, or to learn why a connection failed. Every change here is made to subclasses
-and objects of the bridge's own clients: the classes, the loggers and the other clients of the
-process stay as they are. :func:`require_supported_version` checks every name before it is used.
+kafka-python has no public way to choose a transport, to learn why a connection failed, or to keep a
+broker from creating a topic; ``producer_patches`` has the private parts of the producer. Every
+change is made to subclasses and objects of the bridge's own clients: the classes, the loggers and
+the other clients of the process stay as they are. :func:`require_supported_version` checks every
+name before it is used.
 """
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Set
 from functools import partial
 from typing import Any
 
@@ -19,11 +20,9 @@ from kafka.net.compat import KafkaNetClient
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
-from kafka.producer.future import FutureRecordMetadata
 from kafka.producer.record_accumulator import RecordAccumulator
 from kafka.producer.sender import Sender
 from kafka.producer.transaction_manager import TransactionManager
-from kafka.structs import TopicPartition
 
 from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.errors import (
@@ -33,18 +32,19 @@ from bridge.kafka.errors import (
 )
 
 _PRIVATE_NAMES: dict[type, tuple[str, ...]] = {
-    ClusterMetadata: ("_topics",),
+    ClusterMetadata: ("_topics", "config"),
     KafkaConnectionManager: ("_backoff", "_build_transport", "_connect"),
     KafkaProducer: ("_accumulator", "_sender", "_transaction_manager"),
     KafkaSSLTransport: ("_sock_recv", "_sock_send"),
     KafkaTCPTransport: ("_sock_recv", "_sock_send", "_write_buffer"),
-    RecordAccumulator: ("_batches", "_tp_lock"),
-    Sender: ("_can_split", "_client", "_dispatch_error"),
+    RecordAccumulator: ("_batches", "_tp_lock", "ready"),
+    Sender: ("_can_split", "_client", "_dispatch_error", "_in_flight_batches", "run_once"),
     TransactionManager: ("_NEEDS_EPOCH_BUMP_ERRORS",),
 }
 
 #: The shortest wait of the sender for a broker that accepts nothing at the moment.
 _MIN_DELAY_MS = 100.0
+_UNKNOWN_TOPIC = kafka_errors.UnknownTopicOrPartitionError.errno
 #: Reported when a client closes its own connection.
 _OWN_CLOSE = (kafka_errors.KafkaConnectionError, kafka_errors.Cancelled)
 
@@ -73,8 +73,8 @@ class NetworkClient(KafkaNetClient):  # type: ignore[misc]  # it has no types
 
     def __init__(self, latest_warning: LatestWarning, **configs: Any) -> None:
         self._selector = NetworkSelector(**configs)
-        manager = _ConnectionManager(self._selector, latest_warning, **configs)
-        super().__init__(net=self._selector, manager=manager, **configs)
+        self._connections = _ConnectionManager(self._selector, latest_warning, **configs)
+        super().__init__(net=self._selector, manager=self._connections, **configs)
 
     def discard(self) -> None:
         """Close the client and its thread, in whatever state a failed constructor left them."""
@@ -94,6 +94,10 @@ class ProducerNetworkClient(NetworkClient):
         """
         return max(float(super().connection_delay(node_id)) * 1000, _MIN_DELAY_MS)
 
+    def missing_topics(self) -> Set[str]:
+        """Return the requested topics that do not exist, by the broker's last answer."""
+        return self._connections.missing_topics
+
     def throttling(self) -> str:
         """Return which broker throttles this client, or an empty string."""
         for broker in self.cluster.brokers():
@@ -107,7 +111,11 @@ class _ConnectionManager(KafkaConnectionManager):  # type: ignore[misc]
 
     def __init__(self, net: NetworkSelector, latest_warning: LatestWarning, **configs: Any) -> None:
         super().__init__(net, **configs)
+        self.missing_topics: Set[str] = frozenset()
         self._latest_warning = latest_warning
+        # The broker may create a topic that a client asks for, also after the topic was deleted.
+        # kafka-python does not pass the option of this name on.
+        self.cluster.config["allow_auto_create_topics"] = False
         self._apply_metadata = self.cluster.update_metadata
         self.cluster.update_metadata = self._metadata_received
 
@@ -142,6 +150,9 @@ class _ConnectionManager(KafkaConnectionManager):  # type: ignore[misc]
             if topic.error_code and topic.name in self.cluster._topics:
                 error = kafka_errors.for_code(topic.error_code)
                 self._latest_warning.note(f"topic {topic.name}: {error.__name__}")
+        self.missing_topics = frozenset(
+            topic.name for topic in response.topics if topic.error_code == _UNKNOWN_TOPIC
+        )
         self._apply_metadata(response)
 
 
@@ -172,93 +183,3 @@ class TcpTransport(_EagerTransport, KafkaTCPTransport):  # type: ignore[misc]
 
 class TlsTransport(_EagerTransport, KafkaSSLTransport):  # type: ignore[misc]
     """A connection with TLS."""
-
-
-class StrictProducer(KafkaProducer):  # type: ignore[misc]
-    """A producer that sends nothing after a failed message, and can be discarded."""
-
-    def __init__(self, latest_warning: LatestWarning, **options: Any) -> None:
-        super().__init__(**options)
-        # KIP-360: an epoch bump would let the messages after a failed batch in.
-        self._transaction_manager._NEEDS_EPOCH_BUMP_ERRORS = frozenset()
-        # A batch too large for its topic fails as a whole; the next producer makes smaller ones.
-        self._sender._can_split = lambda *_: False
-        self._sender._dispatch_error = _reporting(self._sender._dispatch_error, latest_warning)
-        self._sender.run_once = _noting(self._sender.run_once, latest_warning)
-
-    def partition_queue(self, topic: str, number: int) -> "PartitionQueue":
-        """Return the batches of a partition."""
-        return PartitionQueue(self._accumulator, TopicPartition(topic, number))
-
-    def wake_sender(self) -> None:
-        """Let the sender look for new messages."""
-        self._sender.wakeup()
-
-    def throttling(self) -> str:
-        """Return which broker throttles this producer, or an empty string."""
-        return str(self._sender._client.throttling())
-
-    def discard(self, seconds: float) -> None:
-        """Stop without sending the messages in the buffers; wait ``seconds`` for the thread."""
-        self.close(timeout=0)
-        self._sender.join(seconds)
-
-    def flush(self, timeout: float | None = None) -> None:
-        """Send nothing: ``close`` would flush first, and not close if that fails."""
-
-    def __del__(self) -> None:
-        """Keep kafka-python's destructor from replacing its module's logger."""
-
-
-def _reporting(
-    dispatch: Callable[[Any, Exception, Any], None], latest_warning: LatestWarning
-) -> Callable[[Any, Exception, Any], None]:
-    def dispatch_error(batch: Any, error: Exception, partition_response: Any) -> None:
-        partition = batch.topic_partition
-        latest_warning.note(f"{partition.topic}-{partition.partition}: {error}")
-        dispatch(batch, error, partition_response)
-
-    return dispatch_error
-
-
-def _noting(run_once: Callable[[], None], latest_warning: LatestWarning) -> Callable[[], None]:
-    def run_once_noted() -> None:
-        try:
-            run_once()
-        except Exception as error:  # the sender only logs it, and continues
-            latest_warning.note(f"the sender failed: {type(error).__name__}: {error}")
-            raise
-
-    return run_once_noted
-
-
-class PartitionQueue:
-    """The producer's own batches of a partition."""
-
-    __slots__ = ("_accumulator", "_batches", "lock", "partition")
-
-    def __init__(self, accumulator: RecordAccumulator, partition: TopicPartition) -> None:
-        self.partition = partition
-        #: Guards the batches; the sender removes a batch while it holds this lock.
-        self.lock = accumulator._tp_lock(partition)
-        self._accumulator = accumulator
-        self._batches = accumulator._batches
-
-    def appender(self) -> Callable[..., Any]:
-        """Return the function that writes into the last batch; call it with ``lock`` held.
-
-        It accepts timestamp (Unix milliseconds), key, value and headers; its result is None if the
-        batch has no room.
-        """
-        batches = self._batches[self.partition]
-        return batches[-1].records.append if batches else _no_room
-
-    def start_batch(
-        self, milliseconds: int, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]
-    ) -> FutureRecordMetadata:
-        """Let kafka-python start a batch with this message; return the future of the batch."""
-        return self._accumulator.append(self.partition, milliseconds, key, value, headers)[0]
-
-
-def _no_room(*_: Any) -> None:
-    """There is no batch."""

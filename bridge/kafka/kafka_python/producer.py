@@ -25,11 +25,12 @@ from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.kafka_python.client import connection, make_client, make_latest_warning
 from bridge.kafka.kafka_python.errors import classify
 from bridge.kafka.kafka_python.partition_batches import PartitionBatches
-from bridge.kafka.kafka_python.patches import ProducerNetworkClient, StrictProducer
+from bridge.kafka.kafka_python.patches import ProducerNetworkClient
+from bridge.kafka.kafka_python.producer_patches import StrictProducer
 from bridge.kafka.kafka_python.topics import KafkaPythonTopics
 from bridge.kafka.partitioner import Partitioner
 from bridge.kafka.sink import KafkaSink
-from bridge.kafka.topics import require_topics
+from bridge.kafka.topics import deleted_topic_error, require_topics
 from bridge.model.window import Delivery, Sending
 
 #: The largest 32-bit timeout.
@@ -88,7 +89,8 @@ class KafkaPythonSink(KafkaSink):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._producer.discard(timeouts.CLOSE_SECONDS)
+        unanswered = any(partition.unanswered for partition in self._partitioner.partitions)
+        self._producer.discard(timeouts.ANSWER_SECONDS if unanswered else 0, timeouts.CLOSE_SECONDS)
 
     def complaint(self) -> str:
         return super().complaint() or self._producer.throttling()
@@ -111,17 +113,23 @@ class KafkaPythonSink(KafkaSink):
         """Wait for the metadata of these topics.
 
         Raises:
+            Retryable: A topic was deleted, or has fewer partitions than before.
             KafkaError: There is no metadata in time.
-            ValueError: A topic has fewer partitions than before.
         """
         for topic in topics:
+            if topic in self._producer.missing_topics():
+                raise deleted_topic_error(topic)
             if len(self._producer.partitions_for(topic)) < self._topics[topic].partitions:
-                raise ValueError(f"the topic {topic} has fewer partitions than before")
+                raise deleted_topic_error(topic)
 
     def _collect(self) -> tuple[list[Delivery], BaseException | None]:
         settled: list[Delivery] = []
         failures = [partition.settle(settled) for partition in self._partitioner.partitions]
-        return settled, next(filter(None, failures), None)
+        return settled, next(filter(None, failures), None) or self._deleted_topic_error()
+
+    def _deleted_topic_error(self) -> BridgeError | None:
+        topic = self._settings.kafka.topic
+        return deleted_topic_error(topic) if topic in self._producer.missing_topics() else None
 
     def _classify(self, error: BaseException) -> BridgeError:
         return classify(error, self._latest_warning.recent())

@@ -14,6 +14,7 @@ from bridge.kafka import timeouts
 from bridge.kafka.errors import read_permission_error
 from bridge.kafka.kafka_python.client import connection, make_client, make_latest_warning
 from bridge.kafka.kafka_python.errors import classify
+from bridge.kafka.retained import first_send_time
 from bridge.kafka.topics import missing_topic_error
 from bridge.model.message import Record
 from bridge.settings import Settings
@@ -24,6 +25,9 @@ _MAX_RECORDS = 5000
 _LATE_MS = 50
 #: The topic counts as unreachable after this time without a record, if some are unread.
 _SILENCE_SECONDS = 30.0
+
+#: Records of other programs before the first message of a transition; more are not read.
+_MAX_PASSED_OVER = 100_000
 
 Offsets = Mapping[TopicPartition, int]
 
@@ -177,31 +181,33 @@ class TopicReader:
             part="kafka",
         )
 
-    def kept_since(self, topic: str) -> float | None:
+    def kept_since(self, topic: str, retention_start: float | None = None) -> float | None:
         with self._translated():
             partitions = self._partitions(topic)
             starts = self._consumer.beginning_offsets(partitions)
             ends = self._consumer.end_offsets(partitions)
-            # An emptied partition does not show when its records were removed. It is left out:
-            # verification then reports them as missing instead of not looking for them.
-            truncated = [
-                partition for partition in partitions if 0 < starts[partition] < ends[partition]
-            ]
+            truncated = [partition for partition in partitions if starts[partition] > 0]
             times = [
-                self._first_record_time(topic, partition, ends[partition])
-                for partition in truncated
+                self._first_send_time(topic, partition, ends[partition]) for partition in truncated
             ]
-        return max((moment for moment in times if moment is not None), default=None)
+        known = (retention_start if moment is None else moment for moment in times)
+        return max((moment for moment in known if moment is not None), default=None)
 
-    def _first_record_time(self, topic: str, partition: TopicPartition, end: int) -> float | None:
-        """Return the oldest record's time; None if only transaction markers are left."""
+    def _first_send_time(self, topic: str, partition: TopicPartition, end: int) -> float | None:
+        """Return when the oldest message of a transition was sent; None if it is not found."""
         self._consumer.assign([partition])
         self._consumer.seek_to_beginning(partition)
         deadline = time.monotonic() + timeouts.REQUEST_SECONDS
-        while self._consumer.position(partition) < end:
-            for batch in self._consumer.poll(timeout_ms=_POLL_MS).values():
-                return float(batch[0].timestamp) / 1000
-            if time.monotonic() > deadline:
+        passed_over = 0
+        while self._consumer.position(partition) < end and passed_over < _MAX_PASSED_OVER:
+            batches = self._consumer.poll(timeout_ms=_POLL_MS)
+            records = _records(batches, {partition: end})
+            if (sent := first_send_time(records, time.time())) is not None:
+                return sent
+            passed_over += len(records)
+            if batches:
+                deadline = time.monotonic() + timeouts.REQUEST_SECONDS
+            elif time.monotonic() > deadline:
                 raise self._silence_error(topic, 1)
         return None
 

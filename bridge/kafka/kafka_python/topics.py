@@ -13,7 +13,13 @@ from kafka.protocol.broker_version_data import infer_broker_version_from_api_ver
 from bridge.errors import Misconfigured
 from bridge.kafka.kafka_python.client import connection, make_client, make_latest_warning
 from bridge.kafka.kafka_python.errors import classify
-from bridge.kafka.topics import Topic, format_topic_id, parse_setting, replication_error
+from bridge.kafka.topics import (
+    Topic,
+    format_topic_id,
+    is_compacted,
+    parse_setting,
+    replication_error,
+)
 from bridge.settings import Settings
 
 
@@ -113,4 +119,6 @@ def _topic(metadata: Mapping[str, Any], configs: Mapping[str, Any]) -> Topic:
         retention_ms=setting("retention.ms"),
         writable=not allowed or "WRITE" in allowed,
         topic_id=format_topic_id(UUID(metadata["topic_id"]).int if metadata.get("topic_id") else 0),
+        readable=not allowed or "READ" in allowed,
+        compacted=is_compacted(configs.get("cleanup.policy", {}).get("value")),
     )

@@ -53,6 +53,8 @@ def connection(settings: Settings, latest_warning: LatestWarning) -> dict[str, A
         "socket.connection.setup.timeout.ms": timeouts.milliseconds(timeouts.REQUEST_SECONDS),
         "reconnect.backoff.max.ms": timeouts.milliseconds(timeouts.RECONNECT_SECONDS),
         "topic.metadata.refresh.interval.ms": timeouts.milliseconds(timeouts.METADATA_SECONDS),
+        # The broker may create a topic that a client asks for; a producer asks again and again.
+        "allow.auto.create.topics": False,
         "error_cb": lambda error: latest_warning.note(f"{error.name()}: {error.str()}"),
     }
     if kafka.security_protocol.startswith("SASL"):

@@ -11,6 +11,7 @@ from bridge.kafka.errors import (
     lowered_limit_error,
     permission_error,
     rejected_message_error,
+    send_time_error,
 )
 
 _VERDICTS: dict[int | None, Callable[[str], BridgeError]] = {
@@ -24,7 +25,7 @@ _VERDICTS: dict[int | None, Callable[[str], BridgeError]] = {
     KafkaError._AUTHENTICATION: permission_error,
     KafkaError.INVALID_RECORD: rejected_message_error,
     KafkaError.POLICY_VIOLATION: rejected_message_error,
-    KafkaError.INVALID_TIMESTAMP: rejected_message_error,
+    KafkaError.INVALID_TIMESTAMP: send_time_error,
     KafkaError.MSG_SIZE_TOO_LARGE: lowered_limit_error,
 }
 #: A refused login may appear only in the client's warning.

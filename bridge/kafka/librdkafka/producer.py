@@ -13,6 +13,7 @@ librdkafka batches and sends on threads of its own, outside of Python.
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -30,7 +31,7 @@ from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.librdkafka.topics import LibrdkafkaTopics
 from bridge.kafka.partitioner import Partitioner
 from bridge.kafka.sink import KafkaSink
-from bridge.kafka.topics import require_topics
+from bridge.kafka.topics import deleted_topic_error, require_topics
 from bridge.model.window import Delivery, Sending
 from bridge.settings import Settings
 
@@ -41,6 +42,19 @@ _POLL_SECONDS = 0.25
 #: How often to poll for warnings while no messages are in flight.
 _IDLE_SECONDS = 1.0
 _LINGER_MS = 1
+#: How often to give up messages that a failed request left, while the answers are waited for.
+_ANSWER_POLL_SECONDS = 0.02
+#: How long the answer to an idle client's question for its topic may take.
+_LOOK_SECONDS = 1.0
+#: How long a topic that a broker does not know may be a new topic that it does not know yet.
+_PROPAGATION_SECONDS = 5.0
+_MISSING_TOPIC = frozenset(
+    {
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+)
 #: A hand-over of this many messages is a backlog.
 _BACKLOG_MESSAGES = 100
 #: The range of librdkafka's message.max.bytes.
@@ -74,6 +88,7 @@ class LibrdkafkaSink(KafkaSink):
         self._failure: KafkaError | Exception | None = None
         self._closing = threading.Event()
         self._has_messages = threading.Event()
+        self._next_look = time.monotonic() + timeouts.METADATA_SECONDS
         self._poller = threading.Thread(target=self._poll, name="librdkafka-poll", daemon=True)
 
     def __enter__(self) -> Self:
@@ -100,6 +115,7 @@ class LibrdkafkaSink(KafkaSink):
             "enable.idempotence": True,
             # A failed message stops the producer: later messages must not arrive before it.
             "enable.gapless.guarantee": True,
+            "topic.metadata.propagation.max.ms": timeouts.milliseconds(_PROPAGATION_SECONDS),
             # 0 means never.
             "message.timeout.ms": 0 if give_up is None else timeouts.milliseconds(give_up),
             "request.timeout.ms": timeouts.milliseconds(timeouts.REQUEST_SECONDS),
@@ -122,18 +138,32 @@ class LibrdkafkaSink(KafkaSink):
     ) -> None:
         self._closing.set()
         self._has_messages.set()
+        self._await_answers()
         self._producer.purge()
         self._poller.join(timeouts.CLOSE_SECONDS)
         with suppress(KafkaException):  # reports the purged messages as a fatal error
             self._producer.flush(0)
         del self._producer
 
+    def _await_answers(self) -> None:
+        """Give up the messages that no broker has; wait for the answers to the others."""
+        deadline = time.monotonic() + timeouts.ANSWER_SECONDS
+        while len(self._producer) and time.monotonic() < deadline:
+            self._producer.purge(in_queue=True, in_flight=False)
+            with suppress(KafkaException):  # reports the purged messages as a fatal error
+                self._producer.poll(_ANSWER_POLL_SECONDS)
+
     def _make_latest_warning(self) -> LatestWarning:
         return make_latest_warning()
 
     def _hand_over(self, sendings: Sequence[Sending]) -> None:
         for (topic, partition), messages in self._partitioner.group(sendings).items():
-            self._produce(topic, partition, messages)
+            try:
+                self._produce(topic, partition, messages)
+            except KafkaException as error:
+                if error.args[0].code() in _MISSING_TOPIC:
+                    raise deleted_topic_error(topic) from error
+                raise
         if 0 < len(sendings) < _BACKLOG_MESSAGES:
             self._flush()
         if len(self._producer):
@@ -180,7 +210,8 @@ class LibrdkafkaSink(KafkaSink):
     def _poll(self) -> None:
         try:
             while not self._closing.is_set():
-                self._has_messages.wait(_IDLE_SECONDS)
+                if not self._has_messages.wait(_IDLE_SECONDS):
+                    self._look_for_topic()
                 self._has_messages.clear()
                 while len(self._producer) and not self._closing.is_set():
                     self._producer.poll(_POLL_SECONDS)
@@ -190,13 +221,26 @@ class LibrdkafkaSink(KafkaSink):
                 logger.exception("polling librdkafka failed; the producer is discarded")
             self._fail(error)
 
+    def _look_for_topic(self) -> None:
+        """Note that the topic was deleted; without messages librdkafka would not report it."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + timeouts.METADATA_SECONDS
+        topic = self._settings.kafka.topic
+        with suppress(KafkaException):  # no broker answers
+            known = self._producer.list_topics(topic, timeout=_LOOK_SECONDS).topics.get(topic)
+            if known and known.error and known.error.code() in _MISSING_TOPIC:
+                self._fail(deleted_topic_error(topic))
+
     def _fail(self, error: KafkaError | Exception) -> None:
         self._failure = self._failure or error
         self._wake.set()
 
     def _reported(self, group: _Group, error: KafkaError | None, last: Message) -> None:
         if error is not None:
-            self._fail(error)
+            is_missing = error.code() in _MISSING_TOPIC
+            self._fail(deleted_topic_error(group.topic) if is_missing else error)
             return
         self._reports.append((group, last.offset()))
         if not self._wake.is_set():

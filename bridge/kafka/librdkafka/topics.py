@@ -15,7 +15,13 @@ from bridge.kafka.librdkafka.client import (
     request_metadata,
 )
 from bridge.kafka.librdkafka.errors import classify, is_unanswered
-from bridge.kafka.topics import Topic, format_topic_id, parse_setting, replication_error
+from bridge.kafka.topics import (
+    Topic,
+    format_topic_id,
+    is_compacted,
+    parse_setting,
+    replication_error,
+)
 from bridge.settings import Settings
 
 
@@ -110,6 +116,8 @@ def _topic(metadata: Any, configs: Mapping[str, Any], description: Any) -> Topic
         min_insync_replicas=setting("min.insync.replicas"),
         retention_ms=setting("retention.ms"),
         writable=not allowed or AclOperation.WRITE in allowed,
+        readable=not allowed or AclOperation.READ in allowed,
+        compacted="cleanup.policy" in configs and is_compacted(configs["cleanup.policy"].value),
         topic_id=_topic_id(description.topic_id) if description else "",
     )
 

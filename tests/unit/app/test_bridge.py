@@ -16,10 +16,9 @@ from bridge.errors import (
     ResumePointLost,
     Retryable,
 )
-from bridge.model.policy import Backoff
 from bridge.model.position import ClusterTime
 from tests.support.bridge_on_fakes import BridgeOnFakes
-from tests.support.factories import BASE, at
+from tests.support.factories import BASE, FULL_BACKOFF, at
 from tests.support.fakes import FakeStore
 
 UNREACHABLE = Retryable("the broker is unreachable", part="kafka")
@@ -80,7 +79,7 @@ def test_failures_are_waited_out_with_a_back_off(world: BridgeOnFakes) -> None:
     outcome = world.run(lambda: None, world.acknowledge)
 
     pauses = [later - earlier for earlier, later in pairwise(opened)]
-    assert pauses == pytest.approx([Backoff().wait(tries) for tries in range(1, 6)])
+    assert pauses == pytest.approx([FULL_BACKOFF.wait(tries) for tries in range(1, 6)])
     assert outcome == Outcome()
     assert world.trans_ids() == ["job-0/1"]
     assert world.bridge.counters.restarts == {"kafka": 5}
@@ -137,7 +136,7 @@ def test_lost_resume_points_are_tried_less_often(world: BridgeOnFakes) -> None:
 
     pauses = [later - earlier for earlier, later in pairwise(opened)]
     assert len(pauses) == world.bridge.counters.history_lost == 5
-    assert all(pause > Backoff().wait(tries) - 1e-6 for tries, pause in enumerate(pauses, 1))
+    assert all(pause > FULL_BACKOFF.wait(tries) - 1e-6 for tries, pause in enumerate(pauses, 1))
     assert "kafka" not in world.bridge.counters.restarts
 
 

@@ -10,10 +10,11 @@ from bridge.app.background import Stopped
 from bridge.app.lifecycle import State
 from bridge.errors import BridgeError, Fenced, PoisonEvent, Retryable
 from bridge.model.gap import Gap
+from bridge.model.job_history import JobHistory
 from bridge.model.policy import STALL_SECONDS
 from bridge.model.profile import PROFILES
 from tests.support.factories import at, transition
-from tests.support.session_scenario import JobInGap, SessionScenario
+from tests.support.session_scenario import SessionScenario
 
 UNREACHABLE = Retryable("the broker is unreachable")
 
@@ -161,7 +162,7 @@ def test_a_stop_during_the_opening_is_raised() -> None:
 def test_a_finished_recovery_is_running() -> None:
     """The gap comes from the jobs' history, and then the stream resumes after it."""
     scenario = SessionScenario(gap=Gap(None, at(9), 0.0))
-    scenario.source.history.jobs = [JobInGap("job-0", [transition(0)], "t1")]
+    scenario.source.history.jobs = [JobHistory("job-0", [transition(0)], recovery_cursor="t1")]
     shown: list[object] = []
 
     def look() -> None:
@@ -184,7 +185,7 @@ def test_a_finished_recovery_is_running() -> None:
 def test_jobs_without_history_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     scenario = SessionScenario(gap=Gap(None, at(9), 0.0))
     scenario.source.profile = PROFILES["ee2"]
-    scenario.source.history.jobs = [JobInGap("job-0", [transition(0)], "t1")]
+    scenario.source.history.jobs = [JobHistory("job-0", [transition(0)], recovery_cursor="t1")]
 
     scenario.run(*[lambda: None] * 4, scenario.acknowledge, lambda: None)
 

@@ -38,7 +38,7 @@ def test_a_second_process_cannot_take_the_lock(store: FileCheckpointStore, path:
 
 def test_the_lock_survives_a_save(store: FileCheckpointStore, path: Path) -> None:
     for number in range(3):
-        store.save(checkpoint(number))
+        store.save(checkpoint(number, sequence=number))
 
     with pytest.raises(Fenced):
         FileCheckpointStore(path, "bridge").acquire()
@@ -65,7 +65,7 @@ def test_a_crash_while_saving_leaves_the_old_checkpoint(
 
     monkeypatch.setattr(os, "fsync", crash)
     with pytest.raises(Crash):
-        store.save(checkpoint(2))
+        store.save(checkpoint(2, sequence=1))
 
     stored = store.load()
     assert stored is not None and stored.position == at(1)

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.delivery.context import ModeContext
 from bridge.delivery.sweeping_stream import NoStream, SweepingStream, TaggingStream
-from bridge.delivery.untagging_sink import InFlight, UntaggingSink
+from bridge.delivery.untagging_sink import InFlight, StillTagged, UntaggingSink
 from bridge.errors import Retryable
 from bridge.model.transition import STREAM, SWEEP, Batch, Event
 from bridge.model.window import Delivery, Window
@@ -30,7 +30,7 @@ class SweepScenario:
         self.in_flight = InFlight()
         self.tags = FakeTags(*items)
         self.kafka = FakeSink(FakeBroker("jobs"))
-        self.sink = UntaggingSink(self.kafka, self.tags, self.in_flight)
+        self.sink = UntaggingSink(self.kafka, self.tags, self.in_flight, still_tagged=StillTagged())
         self.stream = self.sweeping(FakeStream(self.log, at(0), batch), polls)
 
     def sweeping(self, stream: Stream, polls: int = 1) -> SweepingStream:

@@ -24,10 +24,7 @@ CASES: list[tuple[type[BridgeError], tuple[type[BaseException], ...]]] = [
         ),
     ),
     (Misconfigured, (kafka.UnsupportedCodecError,)),
-    (
-        PoisonEvent,
-        (kafka.InvalidRecordError, kafka.PolicyViolationError, kafka.InvalidTimestampError),
-    ),
+    (PoisonEvent, (kafka.InvalidRecordError, kafka.PolicyViolationError)),
     (
         Retryable,
         (
@@ -44,6 +41,7 @@ CASES: list[tuple[type[BridgeError], tuple[type[BaseException], ...]]] = [
             kafka.KafkaStorageError,
             kafka.CorruptRecordError,
             kafka.UnknownError,
+            kafka.InvalidTimestampError,
             kafka.MessageSizeTooLargeError,
             kafka.RecordListTooLargeError,
             kafka.IllegalStateError,
@@ -109,10 +107,7 @@ LIBRDKAFKA: list[tuple[type[BridgeError], tuple[int, ...]]] = [
             KafkaError._AUTHENTICATION,
         ),
     ),
-    (
-        PoisonEvent,
-        (KafkaError.INVALID_RECORD, KafkaError.POLICY_VIOLATION, KafkaError.INVALID_TIMESTAMP),
-    ),
+    (PoisonEvent, (KafkaError.INVALID_RECORD, KafkaError.POLICY_VIOLATION)),
     (
         Retryable,
         (
@@ -135,6 +130,7 @@ LIBRDKAFKA: list[tuple[type[BridgeError], tuple[int, ...]]] = [
             KafkaError.UNKNOWN_PRODUCER_ID,
             KafkaError.INVALID_PRODUCER_EPOCH,
             KafkaError.KAFKA_STORAGE_ERROR,
+            KafkaError.INVALID_TIMESTAMP,
             KafkaError.MSG_SIZE_TOO_LARGE,
             KafkaError.RECORD_LIST_TOO_LARGE,
             KafkaError.UNKNOWN,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+import pytest
+
 from bridge.model.gap import Gap, gap_between, gap_of_all_history, unix_time_of
+from bridge.model.job_history import JobHistory
 from bridge.model.position import ClusterTime, position_before
 from bridge.model.transition import Poison, Transition
-from tests.support.factories import transition
+from tests.support.factories import settings, transition
 
 BEGIN, END = 1_700_000_000, 1_700_001_000
 MARGIN = 60.0
@@ -19,8 +22,12 @@ def happened(seconds: float) -> Transition:
     return transition(time=datetime.fromtimestamp(seconds, timezone.utc))
 
 
+def job_with(*items: Transition | Poison, created: float | None = None) -> JobHistory:
+    return JobHistory("job-1", list(items), created=created)
+
+
 def holds(seconds: float) -> bool:
-    return bool(GAP.select([happened(seconds)]))
+    return bool(GAP.select(job_with(happened(seconds))))
 
 
 def test_a_gap_begins_a_margin_before_the_position() -> None:
@@ -35,22 +42,40 @@ def test_a_gap_has_no_upper_bound() -> None:
 
 def test_everything_after_the_first_transition_belongs() -> None:
     """Otherwise the stream would deliver the rest later, out of order."""
-    told = [happened(BEGIN - 100), happened(BEGIN + 5), happened(BEGIN - 90), happened(END + 100)]
+    items = [happened(BEGIN - 100), happened(BEGIN + 5), happened(BEGIN - 90), happened(END + 100)]
 
-    assert GAP.select(told) == told[1:]
+    assert GAP.select(job_with(*items)) == items[1:]
+
+
+@pytest.mark.parametrize(("created", "selected"), [(-60.001, 1), (-60, 3), (5, 3), (9999, 3)])
+def test_a_job_created_in_the_gap_belongs_whole(created: float, selected: int) -> None:
+    """An import has old times; its first transitions were written in the gap all the same."""
+    poison = Poison("the time is missing")
+    items: list[Transition | Poison] = [happened(BEGIN - 10**8), poison, happened(BEGIN - 10**7)]
+
+    assert len(GAP.select(job_with(*items, created=BEGIN + created))) == selected
+
+
+def test_a_late_writer_is_found_within_the_hour() -> None:
+    gap = gap_between(LOST, UNTIL, settings().recovery_margin, END)
+    items = [happened(BEGIN - 2 * 3600), happened(BEGIN - 50 * 60)]
+
+    assert gap.select(job_with(*items)) == items[1:]
 
 
 def test_all_history_has_no_beginning() -> None:
     gap = gap_of_all_history(UNTIL, MARGIN, END)
 
     assert gap.since is None
-    assert len(gap.select([transition(time=datetime(1980, 1, 1, tzinfo=timezone.utc))])) == 1
+    assert (
+        len(gap.select(job_with(transition(time=datetime(1980, 1, 1, tzinfo=timezone.utc))))) == 1
+    )
 
 
 def test_items_without_a_time_belong_to_a_gap() -> None:
     poison = Poison("the time is missing")
 
-    assert GAP.select([poison, happened(BEGIN - 100)]) == [poison]
+    assert GAP.select(job_with(poison, happened(BEGIN - 100))) == [poison]
 
 
 def test_an_extended_gap_rereads_from_the_first_end() -> None:

@@ -26,7 +26,9 @@ def test_a_position_that_only_idled_may_wait_longer(
 
 
 def test_waits_double_up_to_the_longest() -> None:
-    assert [Backoff(0.1, 1.0).wait(tries) for tries in range(1, 7)] == [
+    backoff = Backoff(0.1, 1.0, chance=lambda: 0.0)
+
+    assert [backoff.wait(tries) for tries in range(1, 7)] == [
         0.1,
         0.2,
         0.4,
@@ -36,9 +38,18 @@ def test_waits_double_up_to_the_longest() -> None:
     ]
 
 
-@given(st.integers(1, 10**9))
-def test_no_number_of_tries_is_too_many(tries: int) -> None:
-    assert 0.1 <= Backoff().wait(tries) <= 30.0
+@given(st.integers(1, 10**9), st.floats(0, 1))
+def test_no_number_of_tries_is_too_many(tries: int, chance: float) -> None:
+    assert 0.05 <= Backoff(chance=lambda: chance).wait(tries) <= 30.0
+
+
+def test_chance_halves_a_wait_at_most() -> None:
+    """Bridges that failed at the same moment do not all return at the same moment."""
+    drawn = iter((0.0, 0.5, 1.0))
+    backoff = Backoff(1.0, chance=lambda: next(drawn))
+
+    assert [backoff.wait(1) for _ in range(3)] == [1.0, 0.75, 0.5]
+    assert len({Backoff().wait(5) for _ in range(10)}) > 1
 
 
 def test_the_brake_allows_its_limit_per_hour() -> None:

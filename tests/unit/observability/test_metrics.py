@@ -91,6 +91,7 @@ def test_each_counter_has_its_own_count() -> None:
         "possible_duplicates",
         "checkpoints",
         "fenced",
+        "clients_replaced",
     )
     for number, name in enumerate(names, start=1):
         setattr(counters, name, number)
@@ -104,7 +105,7 @@ def test_each_counter_has_its_own_count() -> None:
         value
         for (name, _), value in samples.items()
         if name.endswith("_total") and "restarts" not in name
-    ) == list(range(1, 13))
+    ) == list(range(1, 14))
 
 
 def test_skips_and_restarts_have_reasons() -> None:

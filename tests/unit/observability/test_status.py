@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import json
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 from urllib.request import urlopen
 
 import pytest
@@ -17,7 +14,9 @@ from bridge.model.gap import Gap
 from bridge.model.policy import STALL_SECONDS, stalled
 from bridge.model.position import ClusterTime
 from bridge.model.window import Delivery, Window
-from bridge.observability.http_server import HttpServer, application
+from bridge.observability.http_pages import Pages
+from bridge.observability.http_request import Request
+from bridge.observability.http_server import HttpServer
 from bridge.observability.metrics import registry
 from bridge.observability.snapshot import SWEEP_ONLY
 from bridge.observability.status import HANG_SECONDS
@@ -40,16 +39,9 @@ class StatusScenario:
         self.status = status_of(self.bridge, self.clock, self.oplog)
 
     def get(self, path: str) -> tuple[str, str]:
-        answers: list[str] = []
-
-        def start_response(code: str, _headers: list[tuple[str, str]]) -> Any:
-            answers.append(code)
-
-        environment = {"PATH_INFO": path, "REQUEST_METHOD": "GET", "QUERY_STRING": ""}
-        body: Iterable[bytes] = application(self.status, registry(self.status, ["running"]))(
-            environment, start_response
-        )
-        return answers[0], b"".join(body).decode()
+        pages = Pages(self.status, registry(self.status, ["running"]))
+        response = pages.answer(Request("GET", path))
+        return f"{response.status.value} {response.status.phrase}", response.body.decode()
 
     @property
     def reasons(self) -> list[str]:
@@ -105,7 +97,7 @@ def test_a_recovery_is_a_reason_beside_a_stall(scenario: StatusScenario) -> None
         Gap(None, at(9), 0.0), 10, PipelineContext(Pulse(scenario.clock))
     )
     scenario.window.admit(Delivery(at(1), 1, sent=scenario.clock.monotonic()))
-    recovering = "recovering from the jobs' history: 0 of 10 jobs read"
+    recovering = "recovering from the jobs' history: 0 of 10 jobs read, all transitions"
     assert scenario.reasons == [recovering], "messages in flight are not a stall"
 
     scenario.clock.advance(STALL_SECONDS + 1)
@@ -229,8 +221,6 @@ def test_other_paths_list_the_pages(scenario: StatusScenario) -> None:
     assert scenario.get("/metrics")[0] == "200 OK"
 
 
-# waitress leaks the socket that it could not bind.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_used_port_is_an_error() -> None:
     status = StatusScenario().status
     empty = CollectorRegistry()
@@ -238,7 +228,6 @@ def test_a_used_port_is_an_error() -> None:
         port = server.port
         with pytest.raises(Misconfigured, match=rf"127\.0\.0\.1:{port}: Address already in use"):
             HttpServer("127.0.0.1", port, status, registry=empty)
-    gc.collect()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from tests.support.fake_kafka import FakeBroker, FakeSink
 from tests.support.fakes import FakeClock
 
 IDENTITY = ("ce_id", b"t-1")
+END = at(100)
 
 
 def message(
@@ -25,7 +26,7 @@ def message(
 
 
 class OmittingScenario:
-    def __init__(self, *present: Message, until: Position | None = at(100)) -> None:
+    def __init__(self, *present: Message, until: Position | None = END) -> None:
         self.broker = FakeBroker("jobs", "jobs-dlq")
         self.driver = FakeSink(self.broker)
         self.context = PipelineContext(Pulse(FakeClock()))

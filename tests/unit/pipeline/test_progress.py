@@ -114,7 +114,8 @@ def test_a_failed_save_is_retried(scenario: ProgressScenario) -> None:
     assert scenario.counters.checkpoints == 0
 
     scenario.settle(7)
-    assert [(save.position, save.sequence) for save in scenario.shelf.saves] == [(at(7), 1)]
+    # The failed save may still arrive; the sequence shows that it is older.
+    assert [(save.position, save.sequence) for save in scenario.shelf.saves] == [(at(7), 2)]
 
 
 def test_a_lost_ownership_is_raised(scenario: ProgressScenario) -> None:

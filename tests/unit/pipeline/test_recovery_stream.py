@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
 from operator import attrgetter
 
@@ -205,7 +206,8 @@ def test_the_progress_estimates_the_rest() -> None:
 
     assert progress.eta_seconds == pytest.approx(30.0)
     assert str(progress) == (
-        "recovering from the jobs' history: 25 of 100 jobs read, about 30 s left"
+        "recovering from the jobs' history: 25 of 100 jobs read, "
+        "transitions since 2023-11-14T22:13:10+00:00, about 30 s left"
     )
     assert progress.document() | {"since": 0} == {
         "since": 0,
@@ -222,6 +224,12 @@ def test_an_unknown_total_has_no_estimate() -> None:
 
     assert progress.eta_seconds is None
     assert "25 of ? jobs read" in str(progress)
+
+
+def test_all_history_has_no_first_time() -> None:
+    progress = RecoveryProgress(replace(GAP, since=None), 3, PipelineContext(Pulse(FakeClock())))
+
+    assert str(progress) == ("recovering from the jobs' history: 0 of 3 jobs read, all transitions")
 
 
 def test_jobs_without_history_count_as_latest_only() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.settings.load import setting_names
+from bridge.settings.load import setting_names, warnings
+from bridge.settings.names import variable
 from tests.support.settings_reading import problems, reading
 
 
@@ -34,6 +35,7 @@ def test_an_unreadable_secret_file_is_named(tmp_path: Path) -> None:
     said = problems(None, {"JOB_BRIDGE_KAFKA_SASL_PASSWORD_FILE": str(tmp_path / "gone")})
 
     assert "JOB_BRIDGE_KAFKA_SASL_PASSWORD_FILE: cannot read" in said and "No such file" in said
+    assert str(tmp_path) not in said
 
 
 def test_only_secrets_may_have_a_file() -> None:
@@ -50,3 +52,62 @@ def test_no_secret_is_in_an_error(name: str, file: Path) -> None:
     file.write_text(f"[{section}]\n{key} = ['hunter2']\n")
 
     assert "hunter2" not in problems(file)
+
+
+PASSWORD = "hunter2/+x"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mongo.database", f"mongodb://bridge:{PASSWORD}@host/jobs"),
+        ("mongo.database", f"bridge:{PASSWORD}@host"),
+        ("mongo.database", PASSWORD),
+        ("mongo.collection", f"${PASSWORD}"),
+        ("mongo.collection", f"bridge:{PASSWORD}@host"),
+        ("checkpoint.database", f"bridge:{PASSWORD}@host"),
+        ("checkpoint.name", f"bridge:{PASSWORD}@host"),
+        ("kafka.topic", PASSWORD),
+        ("kafka.topic", f"bridge:{PASSWORD}@host"),
+        ("kafka.bootstrap_servers", f"bridge:{PASSWORD}@host:9092"),
+        ("kafka.bootstrap_servers", f"SASL_SSL://bridge:{PASSWORD}@host:9092"),
+        ("kafka.bootstrap_servers", f"host:9092,{PASSWORD}"),
+        ("kafka.sasl_mechanism", PASSWORD),
+        ("http.host", f"bridge:{PASSWORD}@host"),
+        ("http.port", PASSWORD),
+        ("JOB_BRIDGE_MONGO_PASSWORD_FILE", PASSWORD),
+        ("JOB_BRIDGE_MONGO_PASSWORD_FILE", f"/{PASSWORD}"),
+        ("JOB_BRIDGE_MONGO_PASSWORD_FILE", f"{PASSWORD}\0"),
+        ("JOB_BRIDGE_MONGO_PASSWORD_FILE", PASSWORD * 500),
+    ],
+)
+def test_a_misplaced_secret_is_not_repeated(name: str, value: str) -> None:
+    environment_name = variable(name) if "." in name else name
+
+    said = problems(None, {environment_name: value})
+
+    assert environment_name in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mongodb://bridge:hunter2@host/?replicaSet=rs0",
+        "mongodb+srv://bridge:hunter2@host",
+        "mongodb://host/?authMechanismProperties=AWS_SESSION_TOKEN:hunter2",
+        "mongodb://host/?tlsCertificateKeyFilePassword=hunter2",
+    ],
+)
+def test_a_password_on_the_command_line_is_reported(uri: str) -> None:
+    (warning,) = warnings({"mongo.uri": uri}, {})
+
+    assert warning.startswith("--mongo-uri contains a password")
+    assert "JOB_BRIDGE_MONGO_URI_FILE" in warning and "hunter2" not in warning
+
+
+def test_a_password_elsewhere_is_not_reported() -> None:
+    uri = "mongodb://bridge:hunter2@host"
+
+    assert warnings({"mongo.uri": "mongodb://host:27017/?replicaSet=rs0"}, {}) == []
+    assert warnings({}, {"JOB_BRIDGE_MONGO_URI": uri}) == []

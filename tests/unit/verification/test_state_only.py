@@ -53,6 +53,13 @@ def test_a_missing_latest_state_is_repaired(arrived: list[Transition]) -> None:
     assert missing == [latest]
 
 
+def test_a_job_without_any_message_is_missing() -> None:
+    findings, missing = by_state([Job([COMPLETE])], [])
+
+    assert findings.counts["missing"] == 1
+    assert missing == [COMPLETE]
+
+
 @pytest.mark.parametrize(
     "changed",
     [

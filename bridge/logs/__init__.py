@@ -9,6 +9,7 @@ from typing import Any, TextIO
 from pythonjsonlogger.json import JsonFormatter
 
 from bridge.errors import one_line
+from bridge.logs.background_handler import BackgroundHandler
 
 #: The fields of a line, given as ``extra=``. Other attributes of a record are not printed.
 FIELDS = ("job_id", "trans_id", "position", "exit_code", "reason")
@@ -17,23 +18,45 @@ REPEAT_SECONDS = 30.0
 
 
 def set_up(log_format: str, level: str, stream: TextIO = sys.stderr) -> None:
-    """Send the log to ``stream``.
+    """Send the log to ``stream``, on a thread of its own; a process has one log.
 
     Args:
         log_format: ``plain``, ``json`` or ``auto`` (plain on a terminal).
         level: The lowest level of the bridge's own log lines.
         stream: Where the lines are written.
     """
-    handler = logging.StreamHandler(stream)
     plain = log_format == "plain" or (log_format == "auto" and stream.isatty())
-    handler.setFormatter(_Plain() if plain else _json())
+    for previous in _handlers():
+        previous.flush()
+        previous.close()
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [BackgroundHandler(stream, _Plain() if plain else _json())]
     root.setLevel(logging.WARNING)
     logging.getLogger("bridge").setLevel(level.upper())
     # The bridge logs a failure of its drivers itself, once, through ``Repeated``.
-    for noisy in ("kafka", "pymongo", "waitress"):
+    for noisy in ("kafka", "pymongo", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
+
+
+def dropped() -> int:
+    """Return how many lines of the log were dropped, because nothing read them."""
+    return sum(handler.dropped for handler in _handlers())
+
+
+def blocked() -> float:
+    """Return for how many seconds the log has been stuck in a write; 0.0 while it is not."""
+    return max((handler.blocked_seconds for handler in _handlers()), default=0.0)
+
+
+def flush() -> None:
+    """Wait until the log is written, for a bounded short time."""
+    for handler in _handlers():
+        handler.flush()
+
+
+def _handlers() -> list[BackgroundHandler]:
+    root = logging.getLogger()
+    return [handler for handler in root.handlers if isinstance(handler, BackgroundHandler)]
 
 
 def _json() -> logging.Formatter:

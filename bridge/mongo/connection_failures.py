@@ -1,0 +1,103 @@
+"""The cause of a failed connection to MongoDB, with the setting that may be wrong.
+
+PyMongo reports each as a server that was not found in time; only its text contains the cause.
+"""
+
+import re
+from typing import NamedTuple
+
+from bridge.errors import RETRIED, Retryable
+
+NOTHING_LOST = "Nothing is lost: the bridge resumes from the last stored position"
+_REPLICA_SET = (
+    "Check mongo.uri, the replicaSet in it and that a primary is up; a standalone mongod becomes a "
+    "replica set with --replSet rs0 and, once, rs.initiate()"
+)
+_RESOLVE = (
+    "Check the host name: it is in mongo.uri, or a member of the replica set announces it "
+    "(rs.conf()); this machine's name server must know it"
+)
+#: PyMongo's text of each server: its address and what happened there.
+_SERVER = re.compile(r"(?:^|,)\s*([^\s,]+:\d+): ")
+_TIMEOUTS = re.compile(r" \(configured timeouts: [^)]*\)")
+
+
+class TlsFailed(Retryable):
+    """TLS with MongoDB failed; new certificates may make it work."""
+
+
+class _Cause(NamedTuple):
+    """A text of PyMongo or OpenSSL, the event in words, and what to check."""
+
+    pattern: str
+    what: str
+    todo: str
+    error: type[Retryable] = Retryable
+
+
+#: The first that matches counts.
+_CAUSES = (
+    _Cause(
+        "certificate has expired|certificate is not yet valid",
+        "MongoDB's certificate expired, or is not valid yet",
+        "Renew the certificate of mongod; check the clock of this machine",
+        TlsFailed,
+    ),
+    _Cause(
+        "Hostname mismatch|IP address mismatch|not valid for",
+        "MongoDB's certificate is for another host name",
+        "Use a host name of the certificate in mongo.uri, or add this name to the certificate",
+        TlsFailed,
+    ),
+    _Cause(
+        "CERTIFICATE_VERIFY_FAILED|certificate verify failed",
+        "MongoDB's certificate is not trusted",
+        "Check tlsCAFile in mongo.uri: it must contain the authority that signed the certificate",
+        TlsFailed,
+    ),
+    _Cause(
+        r"\[SSL|SSL handshake failed|EOF occurred in violation of protocol",
+        "TLS with MongoDB failed",
+        "Check tls, tlsCAFile and tlsCertificateKeyFile in mongo.uri",
+        TlsFailed,
+    ),
+    _Cause(
+        "Connection refused",
+        "MongoDB refuses connections",
+        "Check that mongod runs, and the host and port in mongo.uri",
+    ),
+    _Cause(
+        "Name or service not known|name resolution|nodename nor servname|No address associated",
+        "The host name of MongoDB cannot be resolved",
+        _RESOLVE,
+    ),
+    _Cause(
+        "connection closed",
+        "MongoDB closes connections",
+        "See the log of mongod; if it requires TLS or a client certificate, check tls and "
+        "tlsCertificateKeyFile in mongo.uri",
+        TlsFailed,
+    ),
+    _Cause(
+        "timed out",
+        "MongoDB does not answer",
+        "Check the host and port in mongo.uri, and the network between this machine and mongod",
+    ),
+)
+_UNKNOWN = _Cause("", "MongoDB is unreachable", _REPLICA_SET)
+
+
+def connection_failure(text: str, part: str) -> Retryable:
+    """Return the error for a connection that failed with ``text``.
+
+    Args:
+        text: PyMongo's text, on a line.
+        part: the part that needed the connection.
+    """
+    text = _TIMEOUTS.sub("", text)
+    cause = next((cause for cause in _CAUSES if re.search(cause.pattern, text)), _UNKNOWN)
+    servers = ", ".join(dict.fromkeys(_SERVER.findall(text)))
+    where = f" at {servers}" if servers else ""
+    return cause.error(
+        f"{cause.what}{where}: {text}", NOTHING_LOST, f"{cause.todo}. {RETRIED}", part=part
+    )

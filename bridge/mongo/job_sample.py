@@ -1,0 +1,74 @@
+"""Looks at a few jobs: whether their documents fit the profile."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from pymongo import ASCENDING, DESCENDING
+from pymongo.collection import Collection
+
+from bridge.model.profile import Profile
+from bridge.mongo.client import Document
+from bridge.mongo.errors import translated
+from bridge.mongo.job_documents import JobDocuments
+
+#: How many of the first and of the last documents by ``_id`` are read.
+_SAMPLE_SIZE = 5
+
+
+class JobSample:
+    """Reads the first and the last documents of the collection, by its index on ``_id``."""
+
+    def __init__(self, collection: Collection[Document], profile: Profile) -> None:
+        self._collection = collection
+        self._profile = profile
+        self._documents = JobDocuments(profile)
+
+    def misfit(self) -> str:
+        """Return why no sampled document fits the profile; empty if any does, or none exists.
+
+        Names the setting of each field, for a custom profile. Raises the bridge's errors.
+        """
+        with translated():
+            documents = [
+                *chain.from_iterable(
+                    self._collection.find({}, self._documents.fields)
+                    .sort("_id", direction)
+                    .limit(_SAMPLE_SIZE)
+                    for direction in (DESCENDING, ASCENDING)
+                )
+            ]
+        problems = [" and ".join(self._problems(document)) for document in documents]
+        if not all(problems):
+            return ""
+        return problems[0] if problems else ""
+
+    def _problems(self, document: Document) -> Iterator[str]:
+        """Yield why no transition of this document can be sent; nothing if it fits."""
+        profile = self._profile
+        if not isinstance(self._documents.job_id(document), str):
+            value = document.get(profile.id_field)
+            yield f"the job id {profile.id_field} {_described(value)} (jobs.id_field)"
+        if profile.transitions_field is None:
+            if document.get(profile.state_field) is None:
+                yield f"the state {profile.state_field} is missing (jobs.state_field)"
+            return
+        history = document.get(profile.transitions_field)
+        if isinstance(history, list):
+            yield from self._problems_of(self._documents.elements(document))
+        else:
+            described = _described(history, "an array")
+            yield f"the history {profile.transitions_field} {described} (jobs.transitions_field)"
+
+    def _problems_of(self, elements: Sequence[object]) -> Iterator[str]:
+        """Yield the fields that no element of a history has."""
+        profile = self._profile
+        for kind, setting in (("state", "transition_state"), ("time", "transition_time")):
+            name = getattr(profile, setting)
+            if elements and not any(
+                isinstance(element, dict) and element.get(name) is not None for element in elements
+            ):
+                yield f"the {kind} {name} of each transition is missing (jobs.{setting})"
+
+
+def _described(value: object, wanted: str = "text") -> str:
+    return "is missing" if value is None else f"is {type(value).__name__}, not {wanted}"

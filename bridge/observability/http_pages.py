@@ -1,0 +1,81 @@
+"""The pages: ``/metrics``, ``/livez``, ``/readyz``, ``/status.json``; they only read."""
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+from bridge.observability.http_request import Request, Response
+from bridge.observability.status import HANG_SECONDS, Status
+
+#: Answered without waiting for anything, whatever the other pages do.
+PROBES = frozenset({"/livez", "/readyz"})
+_OTHERS = frozenset({"/metrics", "/status.json"})
+_METHODS = ("GET", "HEAD")
+_HANGS = f"the main loop has not run for {HANG_SECONDS:.0f} seconds\n".encode()
+_PATHS = b"/metrics /livez /readyz /status.json\n"
+
+
+class Pages:
+    """Answers requests from a snapshot of the bridge."""
+
+    def __init__(self, status: Status, registry: CollectorRegistry) -> None:
+        self._status = status
+        self._metrics = make_wsgi_app(registry)
+
+    def answer(self, request: Request) -> Response:
+        """Return the response to a request."""
+        if request.path not in PROBES | _OTHERS:
+            return Response(HTTPStatus.NOT_FOUND, _PATHS)
+        if request.method not in _METHODS:
+            allow = ("Allow", ", ".join(_METHODS))
+            return Response.of_status(HTTPStatus.METHOD_NOT_ALLOWED, allow)
+        match request.path:
+            case "/livez":
+                return self._livez()
+            case "/readyz":
+                return self._readyz()
+            case "/status.json":
+                return self._status_json()
+        return self._metrics_page(request)
+
+    def _livez(self) -> Response:
+        if self._status.snapshot().alive:
+            return Response(HTTPStatus.OK, b"alive\n")
+        return Response(HTTPStatus.SERVICE_UNAVAILABLE, _HANGS)
+
+    def _readyz(self) -> Response:
+        reasons = self._status.snapshot().reasons
+        text = "".join(f"{reason}\n" for reason in reasons) or "ready\n"
+        status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
+        return Response(status, text.encode())
+
+    def _status_json(self) -> Response:
+        document = self._status.snapshot(ask_mongodb=True).document()
+        body = json.dumps(document, indent=1).encode() + b"\n"
+        return Response(HTTPStatus.OK, body, (("Content-Type", "application/json; charset=utf-8"),))
+
+    def _metrics_page(self, request: Request) -> Response:
+        try:
+            return self._negotiated(request, request.accept)
+        except (TypeError, ValueError):
+            # prometheus_client cannot read every version that a client may accept; a server may
+            # answer in its default format then (RFC 9110, 12.5.1).
+            return self._negotiated(request, "")
+
+    def _negotiated(self, request: Request, accept: str) -> Response:
+        environment = {
+            "REQUEST_METHOD": "GET",
+            "PATH_INFO": request.path,
+            "QUERY_STRING": request.query,
+            "HTTP_ACCEPT": accept,
+            "HTTP_ACCEPT_ENCODING": request.accept_encoding,
+        }
+        headers: list[tuple[str, str]] = []
+
+        def start_response(_status: str, fields: list[tuple[str, str]]) -> Any:
+            headers.extend(fields)
+
+        body = b"".join(self._metrics(environment, start_response))
+        return Response(HTTPStatus.OK, body, tuple(headers))
