@@ -193,7 +193,7 @@ def test_an_older_checkpoint_is_read_by_time(scenario: FaultScenario, timestamp:
     assert left_out.total == len(GOOD)
 
 
-def test_a_clean_stop_of_an_older_bridge_repeats_nothing(scenario: FaultScenario) -> None:
+def test_an_older_clean_stop_repeats_nothing(scenario: FaultScenario) -> None:
     bridge, left_out = scenario.bridge().start().wait_ready(), LeftOut()
     scenario.jobs().add_good()
     bridge.wait_acked(len(GOOD))

@@ -83,7 +83,7 @@ def test_a_vanished_checkpoint_ends_with_commands(
 
 
 @ONE_DELIVERY
-def test_a_refused_start_can_be_set_to_a_time(scenario: FaultScenario) -> None:
+def test_a_time_resumes_a_refused_start(scenario: FaultScenario) -> None:
     """What the topic has already is left out, so an early time costs nothing."""
     bridge, first = delivered(scenario)
     drop_checkpoint(scenario)
@@ -156,7 +156,7 @@ def test_messages_of_others_are_no_sign(scenario: FaultScenario, source: bytes |
 
 @ONE_DELIVERY
 @pytest.mark.parametrize("given", ["history", "a time"])
-def test_a_start_that_is_not_now_repeats_nothing(scenario: FaultScenario, given: str) -> None:
+def test_other_first_starts_repeat_nothing(scenario: FaultScenario, given: str) -> None:
     """With the checkpoint gone, such a start sends only what the topic lacks."""
     began = datetime.now(timezone.utc).isoformat()
     bridge, first = delivered(scenario)
