@@ -25,7 +25,9 @@ _LATE_SECONDS = 0.05
 _SILENCE_SECONDS = 30.0
 #: How long a broker waits for a record at the end of a partition before it reports the end.
 _FETCH_WAIT_MS = 10
-_REFUSALS = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
+_REFUSALS = (KafkaError.TOPIC_AUTHORIZATION_FAILED,)
+#: The client looks its group up, although partitions are assigned and the group is never joined.
+_UNNEEDED = KafkaError.GROUP_AUTHORIZATION_FAILED
 
 
 class LibrdkafkaTailReader:
@@ -129,6 +131,8 @@ class LibrdkafkaTailReader:
         error = message.error()
         partition, offset = message.partition() or 0, message.offset() or 0
         if error is not None:
+            if error.code() == _UNNEEDED:
+                return []
             if error.code() != KafkaError._PARTITION_EOF:
                 raise KafkaException(error)
             ended[partition] = offset
