@@ -20,6 +20,7 @@ class Hint(StrEnum):
     RUN_RECOVER = "job-bridge run --recovery-on-history-lost recover"
     VERIFY = "job-bridge verify"
     VERIFY_REPAIR = "job-bridge verify --repair"
+    REPLAY_JOB = "job-bridge replay --job ID"
     CREATE_SWEEP_INDEX = "job-bridge sweep --create-index"
 
     def with_value(self, value: str) -> str:

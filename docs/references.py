@@ -19,7 +19,8 @@ from bridge.app.lifecycle import State
 from bridge.cli import main as command_line
 from bridge.cli.settings import COMMON
 from bridge.observability.counters import Counters
-from bridge.observability.metrics import GAUGES, registry
+from bridge.observability.metrics import GAUGES, INFO_LABELS, registry
+from bridge.observability.snapshot import HealthState
 from bridge.observability.status import Status
 from bridge.settings.load import setting_names
 from bridge.settings.names import option, variable
@@ -82,7 +83,9 @@ def metrics_page() -> str:
     lines = [_GENERATED.format(source="bridge/observability/metrics.py"), "", "# Metrics", ""]
     lines += _paragraph(
         "`/metrics` serves them in the Prometheus text format. A gauge whose value is unknown is "
-        "absent, never 0. [Alerts](../operations/alerts.md) lists the metrics to alert on."
+        "absent, never 0. [Alerts](../operations/alerts.md) lists the metrics to alert on. The "
+        "process metrics of the Prometheus client are served too: `process_*` (Linux only) and "
+        "`python_*`."
     )
     for family in _metrics():
         kind = "counter" if family.type == "counter" else family.type
@@ -227,15 +230,18 @@ def _metrics() -> Iterator[Metric]:
         counters=counters,
         gauges=lambda: dict.fromkeys(GAUGES, 0.0),
         state=State.RUNNING,
-        about={"version": "version"},
+        about=dict.fromkeys(INFO_LABELS, "example"),
+        health=HealthState(),
     )
-    status = SimpleNamespace(snapshot=lambda **_: snapshot)
-    yield from registry(cast(Status, status), [*State]).collect()
+    status = SimpleNamespace(snapshot=lambda: snapshot)
+    for family in registry(cast(Status, status), [*State]).collect():
+        if family.name.startswith("job_bridge_"):
+            yield family
 
 
 def _values(family: Metric, label: str) -> str:
     values = [sample.labels[label] for sample in family.samples if label in sample.labels]
-    known = [value for value in dict.fromkeys(values) if value not in ("example", "version")]
+    known = [value for value in dict.fromkeys(values) if value != "example"]
     return f" ({', '.join(f'`{value}`' for value in known)})" if known else ""
 
 

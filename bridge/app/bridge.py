@@ -2,19 +2,27 @@
 
 import gc
 import logging
+import threading
 from contextlib import suppress
-from dataclasses import dataclass
 
 from bridge.app.background import Background, Stopped, close_all
 from bridge.app.clients import ClientReplacement
 from bridge.app.lifecycle import Lifecycle, State
+from bridge.app.outcome import Outcome
 from bridge.app.ownership import OwnedCheckpoint, Ownership
 from bridge.app.read_back import ReadBack
 from bridge.app.retry import Retry
 from bridge.app.session import Session
 from bridge.app.sides import checkpoint_side, mongodb_side
 from bridge.app.starting_point import StartingPoint
-from bridge.app.wiring import SessionParts, make_brake, make_source, make_store, source_name
+from bridge.app.wiring import (
+    SessionParts,
+    make_brake,
+    make_source,
+    make_stall_warning,
+    make_store,
+    source_name,
+)
 from bridge.clock import Clock
 from bridge.daemon_executor import DaemonExecutor
 from bridge.delivery.modes import mode_of
@@ -28,45 +36,23 @@ from bridge.errors import (
     Stalled,
 )
 from bridge.kafka.drivers import driver_of
+from bridge.kafka.probe import TopicProbe
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.position import Position
 from bridge.model.profile import namespace_of
 from bridge.model.window import Window
 from bridge.mongo.client import state_client
+from bridge.mongo.probe import SourceProbe
 from bridge.observability.counters import Counters
 from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.progress import Progress
 from bridge.pipeline.pulse import Pulse, Waiting
 from bridge.pipeline.recovery_progress import RecoveryProgress
-from bridge.pipeline.stall_warning import REPLACE_SECONDS, StallWarning
 from bridge.settings import Settings
 
 logger = logging.getLogger("bridge")
 
 _STANDBY_SECONDS = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a bridge stopped.
-
-    Attributes:
-        unacknowledged: Messages that Kafka did not acknowledge in time; the next start sends them.
-        stored: Whether the settled position is stored.
-    """
-
-    unacknowledged: int = 0
-    stored: bool = True
-
-    def __str__(self) -> str:
-        unclean = [f"{self.unacknowledged} messages unacknowledged"] if self.unacknowledged else []
-        unclean += [] if self.stored else ["position not stored"]
-        return ", ".join(unclean) or "clean"
-
-    @property
-    def exit_code(self) -> int:
-        clean = self.stored and not self.unacknowledged
-        return 0 if clean else Retryable.exit_code
 
 
 class Bridge:
@@ -107,16 +93,28 @@ class Bridge:
             brake=make_brake(settings),
             lifecycle=self.lifecycle,
             retry=self._retry,
-            stall=StallWarning(
-                clock, self._mode.stall_consequence, replace_seconds=REPLACE_SECONDS
-            ),
+            stall=make_stall_warning(clock, self._mode),
         )
         self._first_position: Position | None = None
         self._session: Session | None = None
+        #: Set when a server that did not answer answers again.
+        self._answers_again = threading.Event()
 
     def request_stop(self) -> None:
         """Ask for a clean stop; returns at once, may be called from any thread."""
         self._pulse.request_stop()
+
+    def retry_now(self) -> None:
+        """End the pause before the next session; returns at once, may be called on any thread."""
+        self._answers_again.set()
+
+    def topic_probe(self) -> TopicProbe:
+        """Return a probe of the topic, with the settings of this moment."""
+        return self.driver.probe(self._settings.with_present_secrets())
+
+    def source_probe(self) -> SourceProbe:
+        """Return a probe of the jobs collection, with the settings of this moment."""
+        return SourceProbe(self._settings.with_present_secrets(), self.source.profile)
 
     def run(self) -> Outcome:
         """Work until stopped. Raises the ``BridgeError`` that ended the bridge."""
@@ -136,13 +134,14 @@ class Bridge:
         with suppress(Stopped):
             while not self._pulse.stop.is_set():
                 self._retry.session_started()
+                self._answers_again.clear()
                 try:
                     self._run_session()
                 except (Retryable, NotPermitted, Misconfigured) as error:
                     self._failed(error)
                 # A Kafka client that failed leaves threads and sockets in reference cycles.
                 gc.collect()
-                self._pulse.sleep(self._retry.pause_seconds())
+                self._pulse.sleep(self._retry.pause_seconds(), until=self._answers_again)
 
     def _run_session(self) -> None:
         """Run a session; after a lost resume point the next session starts with the gap."""
@@ -274,6 +273,10 @@ class Bridge:
     @property
     def start(self) -> Position | None:
         return self._first_position
+
+    @property
+    def reached(self) -> Position | None:
+        return self._session.reached if self._session else None
 
     @property
     def position(self) -> Position | None:

@@ -4,6 +4,7 @@ import logging
 
 from bridge import __version__
 from bridge.app.bridge import Bridge
+from bridge.app.health import Health
 from bridge.app.lifecycle import State
 from bridge.app.signals import on_stop
 from bridge.app.wait_reporter import WaitReporter
@@ -27,9 +28,10 @@ class Process:
         self.bridge = Bridge(settings, clock)
         self._waits = WaitReporter(self.bridge, clock, settings.delivery.drain_seconds)
         self._verification = LatestVerification()
+        self._health = Health(settings, self.bridge, clock)
         self.status = Status(
             self.bridge,
-            self.bridge.source.cluster,
+            self._health,
             clock,
             about=self._about(),
             verification=self._verification,
@@ -44,12 +46,13 @@ class Process:
             self._waits,
             on_stop(self.bridge.request_stop),
             HttpServer(http.host, http.port, self.status, registry=metrics) as server,
+            self._health,
             scheduler,
         ):
             self._log_start(http.url(server.port))
             outcome = self.bridge.run()
         logger.log(
-            logging.ERROR if outcome.exit_code else logging.INFO,
+            logging.WARNING if outcome.exit_code else logging.INFO,
             "stopped: %s",
             outcome,
             extra={"exit_code": outcome.exit_code},

@@ -113,10 +113,9 @@ class ReadBack:
                 )
             ends = TopicOffsets(sink.topic_id, reader.ends)
         logger.info(
-            "read the topic %s back: %d messages after the checkpoint in %.2f s; "
-            "those of them that come again are left out",
-            self._settings.kafka.topic,
+            "read %d messages of the topic %s back in %.2f s: they are not sent again",
             count,
+            self._settings.kafka.topic,
             self._clock.monotonic() - started,
         )
         return TopicTail(ledger, ends)
@@ -151,8 +150,9 @@ def missing_checkpoint_error(settings: Settings, latest: Mapping[str, Any]) -> C
     """
     job_id, time = str(latest.get("job_id"))[:100], str(latest.get("time"))[:40]
     return CheckpointUnusable(
-        f"There is no checkpoint '{settings.checkpoint.name}', but the topic {settings.kafka.topic} "
-        f"has messages of this bridge, the latest of job {job_id} at {time}: "
+        f"There is no checkpoint '{settings.checkpoint.name}', but the topic "
+        f"{settings.kafka.topic} has messages of this bridge, the latest of job {job_id} at "
+        f"{time}: "
         "the checkpoint was removed, or checkpoint.name or checkpoint.store has changed",
         "Nothing was read or sent: a start at the present would skip all transitions since then",
         f"To resume where the messages end: '{Hint.TOKEN_SET_TIME.with_value(time)}', which leaves "

@@ -21,6 +21,7 @@ from bridge.mongo.source import MongoSource
 from bridge.observability.snapshot import SWEEP_ONLY
 from bridge.pipeline.loop import Loop, LoopContext
 from bridge.pipeline.metered_sink import MeteredSink
+from bridge.pipeline.metered_stream import MeteredStream
 from bridge.pipeline.omitting_sink import OmittingSink
 from bridge.pipeline.ports import AcknowledgedOffsets, Sink, Stream
 from bridge.pipeline.recovery_progress import RecoveryProgress
@@ -88,6 +89,7 @@ class Session:
         self._client: Complainer | None = None
         self._omitting: OmittingSink | None = None
         self._following: _FollowingStream | None = None
+        self._stream: MeteredStream | None = None
 
     def run(self) -> None:
         """Work until a stop is requested.
@@ -104,16 +106,27 @@ class Session:
             with pulse.waits_for(kafka_side(settings)):
                 sink = self._open_sink(stack, newest)
             with pulse.waits_for(mongodb_side(settings)):
-                stream = self._open_stream(stack)
+                stream = MeteredStream(self._open_stream(stack), self._progress.position)
+            self._stream = stream
             loop = Loop(stream, sink, self._loop_context(sink))
             try:
                 self._work(loop)
             finally:
                 self._background.finish()
 
+    @property
+    def reached(self) -> Position | None:
+        """The position up to which events were read; None while no stream is open."""
+        stream = self._stream
+        return stream.reached if stream else None
+
     def complaint(self) -> str:
         """Return the Kafka client's latest warning; empty when there was no recent warning."""
         return self._client.complaint() if self._client else ""
+
+    def refused(self) -> bool:
+        """Return whether the latest warning is about credentials or certificates."""
+        return self._client.refused() if self._client else False
 
     def turned(self) -> None:
         """Check after each turn whether the recovery has finished or Kafka has stalled."""
@@ -245,5 +258,6 @@ class Session:
         )
 
     def _closed(self) -> None:
+        self._stream = None
         self.in_flight = None
         self.recovery = None

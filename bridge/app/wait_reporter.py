@@ -73,7 +73,7 @@ class WaitReporter:
         self._left.set()
 
     def look(self) -> None:
-        """Report what is due."""
+        """Log the report that is due, or end a stop at its deadline."""
         now = self._clock.monotonic()
         if not self._bridge.stops:
             self._look_at_start(now)

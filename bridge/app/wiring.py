@@ -12,7 +12,7 @@ from bridge.app.read_back import ReadBack
 from bridge.app.retry import Retry
 from bridge.checkpoint.file import FileCheckpointStore
 from bridge.checkpoint.none import NullCheckpointStore
-from bridge.clock import SystemClock
+from bridge.clock import Clock, SystemClock
 from bridge.delivery.modes import Mode
 from bridge.kafka.drivers import KafkaDriver, driver_of
 from bridge.model.message import MessageFormat
@@ -28,7 +28,7 @@ from bridge.pipeline.ports import CheckpointStore, Sink
 from bridge.pipeline.publisher import Publisher
 from bridge.pipeline.pulse import Pulse
 from bridge.pipeline.republisher import Republisher
-from bridge.pipeline.stall_warning import StallWarning
+from bridge.pipeline.stall_warning import REPLACE_SECONDS, StallWarning
 from bridge.settings import Settings
 
 
@@ -83,6 +83,16 @@ def make_store(settings: Settings, client: Client) -> CheckpointStore:
 def make_brake(settings: Settings) -> DeadLetterBrake:
     """Return the brake for dead letters; it outlives publishers, as it counts those of an hour."""
     return DeadLetterBrake(settings.delivery.dead_letters_per_hour)
+
+
+def make_stall_warning(clock: Clock, mode: Mode) -> StallWarning:
+    """Return the watch for a Kafka client that acknowledges nothing."""
+    return StallWarning(
+        clock,
+        mode.stall_consequence,
+        replace_seconds=REPLACE_SECONDS,
+        replaced=mode.replaced_consequence,
+    )
 
 
 def make_publisher(

@@ -34,7 +34,7 @@ def show(findings: Findings, topic: str, as_json: bool, sent: int | None) -> Non
         click.echo(f"{sent} missing transitions were sent; after that:")
     print_findings(findings, topic)
     if not findings.complete and findings.compacted:
-        click.echo("nothing was sent; 'job-bridge replay --job ID' sends the history of a job")
+        click.echo(f"nothing was sent; '{Hint.REPLAY_JOB}' sends the history of a job")
     elif not findings.complete and sent is None:
         click.echo(f"nothing was sent; '{Hint.VERIFY_REPAIR}' sends the missing transitions")
     if remaining := findings.counts["strange"] + findings.counts["wrong"]:

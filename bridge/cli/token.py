@@ -3,21 +3,28 @@
 import json
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 import click
 
 from bridge.cli.settings import Settings, with_settings
-from bridge.errors import CheckpointUnusable, Fenced, Retryable, Usage
+from bridge.cli.token_effect import describe, describe_all, effect_of
+from bridge.errors import BridgeError, CheckpointUnusable, Fenced, NotFound, Retryable, Usage
 from bridge.hints import Hint
 from bridge.model.checkpoint import Checkpoint
+from bridge.model.checkpoint_entry import CheckpointEntry
 from bridge.model.cluster_identity import ClusterIdentity
 from bridge.model.position import Position, past_position, position_after
 from bridge.model.profile import namespace_of
 from bridge.pipeline.ports import CheckpointStore
 from bridge.settings import parse_when
+
+if TYPE_CHECKING:  # imported late: MongoDB's driver would slow down the help
+    from bridge.mongo.source import MongoSource
 
 logger = logging.getLogger("bridge")
 
@@ -43,14 +50,58 @@ def show(settings: Settings, as_json: bool) -> None:
 
     with open_source_and_store(settings) as (_, store):
         stored = store.load()
+        missing = stored is None and not as_json and _why_missing(store)
     if as_json:
         click.echo(json.dumps(stored.record() if stored else None, indent=1))
-    elif stored is None:
-        click.echo(f"no checkpoint '{settings.checkpoint.name}': the next start uses start.from")
-    else:
+    elif missing:
+        click.echo(missing)
+    elif stored is not None:
         for name, value in stored.record().items():
             click.echo(f"{name:17} {value}")
         click.echo(f"{'position':17} {stored.position}")
+
+
+def _why_missing(store: CheckpointStore) -> str:
+    """Explain that there is no checkpoint.
+
+    Raises:
+        NotFound: The store does not contain the name.
+    """
+    missing = f"no checkpoint '{store.name}': the next start uses start.from"
+    if store.cleared:
+        return missing
+    raise NotFound(missing, "", _other_names(store.entries(), store.name))
+
+
+@token.command("list")
+@with_settings
+def list_(settings: Settings) -> None:
+    """List the checkpoints of all names in the store.
+
+    \b
+    Example:
+      job-bridge token list
+    """
+    from bridge.app.wiring import open_source_and_store
+
+    with open_source_and_store(settings) as (_, store):
+        entries = store.entries()
+    if not entries:
+        click.echo("no checkpoints in the store")
+        return
+    rows = [("name", "position", "owner", "saved at"), *map(_row, entries)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = zip(row, widths, strict=True)
+        click.echo("  ".join(text.ljust(width) for text, width in cells).rstrip())
+
+
+def _row(entry: CheckpointEntry) -> tuple[str, str, str, str]:
+    stored, saved = entry.checkpoint, "-"
+    if stored and stored.saved_at:
+        saved = datetime.fromtimestamp(stored.saved_at, timezone.utc).isoformat(timespec="seconds")
+    position = str(stored.position) if stored else "damaged" if entry.damage else "no position"
+    return entry.name, position, entry.owner or "no owner", saved
 
 
 @token.command("set")
@@ -59,6 +110,8 @@ def show(settings: Settings, as_json: bool) -> None:
 @with_settings
 def set_(settings: Settings, target: str, yes: bool) -> None:
     """Set the position from which the bridge resumes.
+
+    It says how many transitions will be skipped, or read again.
 
     \b
     TIME    an ISO 8601 time with a zone, or a duration ago such as 2h; inclusive
@@ -77,6 +130,10 @@ def set_(settings: Settings, target: str, yes: bool) -> None:
 @with_settings
 def clear(settings: Settings, yes: bool) -> None:
     """Remove the checkpoint: the next start uses start.from.
+
+    It says how many transitions will be skipped, or read again. It also leaves a sign that the
+    checkpoint was removed on purpose: without it a bridge that finds its own messages in the topic,
+    but no checkpoint, does not start.
 
     \b
     Example:
@@ -107,11 +164,56 @@ def _position(target: str, identity: ClusterIdentity) -> Position:
     return position
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A change to be confirmed.
+
+    Attributes:
+        before: The stored checkpoint; None if there is none, or it is unusable.
+        unusable: Why the stored checkpoint cannot be read; empty if it can.
+        position: The new position; None to remove the checkpoint.
+    """
+
+    settings: Settings
+    source: "MongoSource"
+    before: Checkpoint | None
+    unusable: str
+    position: Position | None
+
+    def announce(self) -> None:
+        """Print the old and the new position, and the effect."""
+        before, position = self.before, self.position
+        click.echo(f"old: {before.position if before else self.unusable or 'no checkpoint'}")
+        click.echo(f"new: {position or 'no checkpoint: the next start uses start.from'}")
+        if before and before.gap:
+            click.echo(
+                "warning: a recovery is not finished; its unsent transitions will not be sent. "
+                "'job-bridge replay' can send them from the jobs"
+            )
+        elif before:
+            click.echo(self._effect(before.position))
+        elif self.unusable:
+            click.echo("the old position is not known, nor what is skipped or read again")
+
+    def _effect(self, old: Position) -> str:
+        from bridge.app.starting_point import first_position
+
+        history, settings = self.source.history, self.settings
+        new, start = self.position, settings.start.from_
+        if new is None and start == "history":
+            return describe_all(history, settings)
+        if new is None and start != "now":
+            with suppress(BridgeError):
+                new = first_position(start, self.source.identity().newest)
+        return describe(effect_of(old, new), history, settings)
+
+
 def _change(settings: Settings, target: str | None, yes: bool) -> None:
     from bridge.app.wiring import open_source_and_store
 
     with open_source_and_store(settings) as (source, store):
         position = _position(target, source.identity()) if target is not None else None
+        entries = [] if settings.keeps_no_position else store.entries()
         if blocker := store.acquire():
             raise Fenced(
                 f"A bridge is running: {blocker}",
@@ -120,8 +222,13 @@ def _change(settings: Settings, target: str | None, yes: bool) -> None:
             )
         try:
             before, unusable = _load(store)
+            if before is None and not unusable and not store.cleared:
+                others = _other_names(entries, store.name)
+                click.echo(f"'{store.name}' is a new name in this store. {others}")
             _warn_of_other_collection(before, namespace_of(settings))
-            _confirm(before, unusable, position, yes)
+            _Change(settings, source, before, unusable, position).announce()
+            if not yes:
+                click.confirm("Change the checkpoint?", abort=True)
             store.replace(
                 _checkpoint_at(position, source.identity(), store, before) if position else None
             )
@@ -131,6 +238,14 @@ def _change(settings: Settings, target: str | None, yes: bool) -> None:
                 store.release()
 
 
+def _other_names(entries: Sequence[CheckpointEntry], name: str) -> str:
+    """Return the other names in the store, in a sentence."""
+    names = [entry.name for entry in entries if entry.name != name]
+    if not names:
+        return "The store has no other checkpoint"
+    return f"The store has: {', '.join(names)}. Check checkpoint.name"
+
+
 def _warn_of_other_collection(before: Checkpoint | None, namespace: str) -> None:
     if before and before.namespace != namespace:
         click.echo(
@@ -138,25 +253,6 @@ def _warn_of_other_collection(before: Checkpoint | None, namespace: str) -> None
             f"{namespace}: a bridge that reads {before.namespace} would lose its position. "
             "If there is one, set another checkpoint.name instead"
         )
-
-
-def _confirm(
-    before: Checkpoint | None, unusable: str, position: Position | None, yes: bool
-) -> None:
-    click.echo(f"old: {before.position if before else unusable or 'no checkpoint'}")
-    click.echo(f"new: {position or 'no checkpoint: the next start uses start.from'}")
-    if before and before.gap:
-        click.echo(
-            "warning: a recovery is not finished; its unsent transitions will not be sent. "
-            "'job-bridge replay' can send them from the jobs"
-        )
-    elif before and position and position > before.position:
-        click.echo(
-            "warning: the transitions between the two positions will not be sent. "
-            "'job-bridge replay' can send them from the jobs"
-        )
-    if not yes:
-        click.confirm("Change the checkpoint?", abort=True)
 
 
 def _checkpoint_at(

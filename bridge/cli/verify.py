@@ -146,7 +146,7 @@ def _report_compaction(topic: str, repair: bool) -> None:
             "of each job, and a repair would send old states after newer ones, which compaction "
             "would then remove",
             "Nothing was compared or sent",
-            f"Run '{Hint.VERIFY}' without --repair, and 'job-bridge replay --job ID' for a job "
+            f"Run '{Hint.VERIFY}' without --repair, and '{Hint.REPLAY_JOB}' for a job "
             "whose latest state is missing: it sends the whole history, the latest state last",
         )
     click.echo(

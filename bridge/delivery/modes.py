@@ -18,6 +18,7 @@ from bridge.model.policy import CheckpointPolicy
 from bridge.model.position import Position
 from bridge.model.window import Window
 from bridge.pipeline.ports import Sink, Stream, Tagger, Tags
+from bridge.pipeline.stall_warning import SENT_AGAIN
 from bridge.settings import Settings
 
 logger = logging.getLogger("bridge")
@@ -47,9 +48,11 @@ class Mode:
     Attributes:
         policy: When a position is stored.
         stall_consequence: The consequence for the data when Kafka acknowledges nothing.
+        replaced_consequence: The consequence when the producer is replaced because of that.
     """
 
     stall_consequence = "Reading is paused, nothing is lost"
+    replaced_consequence = SENT_AGAIN
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -77,6 +80,7 @@ class FireAndForgetMode(Mode):
     """The loop's window settles at once; a window of its own bounds the messages in flight."""
 
     stall_consequence = "Messages beyond the window are lost, as fire-and-forget allows"
+    replaced_consequence = "The messages in flight are lost, as fire-and-forget allows"
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)

@@ -9,7 +9,7 @@ from bridge.model.window import Delivery, Sending
 from bridge.pipeline.ports import Sink
 from bridge.pipeline.pulse import Pulse
 
-_SENT_AGAIN = "Nothing is lost: the next start sends it again, and Kafka may then have it twice"
+_SENT_AGAIN = "Nothing is lost: the next start sends it again, unless the topic has it"
 _CHECK_KAFKA = "Check Kafka, then restart the bridge"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bridge.errors import Misconfigured
 from bridge.kafka.errors import unsupported_client_error
+from bridge.kafka.probe import TopicProbe
 from bridge.kafka.topics import Topics
 from bridge.settings import Settings
 
@@ -36,6 +37,7 @@ class KafkaDriver:
     tail_reader: Callable[[Settings], "AbstractContextManager[TopicReader | LibrdkafkaTailReader]"]
     reader: Callable[[Settings], "AbstractContextManager[TopicReader]"]
     broker_version: Callable[[Settings], str]
+    probe: Callable[[Settings], TopicProbe]
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
@@ -79,6 +81,7 @@ def _kafka_python() -> KafkaDriver:
         _reader,
         _reader,
         _broker_version,
+        kafka_python.KafkaPythonProbe,
     )
 
 
@@ -111,4 +114,5 @@ def _librdkafka() -> KafkaDriver:
         _librdkafka_tail_reader,
         _reader,
         _broker_version,
+        librdkafka.LibrdkafkaProbe,
     )

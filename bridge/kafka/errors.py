@@ -5,6 +5,8 @@ the topic. The producer that reported a failure is discarded, and a new producer
 unacknowledged messages again, in order.
 """
 
+from collections.abc import Sequence
+
 from bridge.errors import (
     RETRIED,
     BridgeError,
@@ -13,18 +15,11 @@ from bridge.errors import (
     PoisonEvent,
     Retryable,
 )
+from bridge.kafka.connection_failures import NOTHING_LOST, connection_failure
 
-_NOTHING_LOST = "Nothing is lost: unacknowledged messages are sent again, in order"
 _NOTHING_DONE = "Nothing was read or sent"
-_CHECK_CONNECTION = f"Check kafka.bootstrap_servers and kafka.security_protocol. {RETRIED}"
-#: Texts of both clients for a broker certificate that cannot be verified.
-_UNTRUSTED = (
-    "CERTIFICATE_VERIFY_FAILED",
-    "certificate verify failed",
-    "Hostname mismatch",
-    "certificate could not be verified",
-)
 _MAX_LENGTH = 400
+_MAX_EXAMPLES = 3
 
 
 def _version(parts: tuple[int, ...]) -> str:
@@ -52,7 +47,7 @@ def permission_error(text: str) -> NotPermitted:
     """The broker does not authenticate or authorize this user."""
     return NotPermitted(
         f"Kafka refuses this user: {text}",
-        _NOTHING_LOST,
+        NOTHING_LOST,
         "Check kafka.sasl_* and the ACLs: Describe and Write on the topic and its -dlq",
         part="kafka",
     )
@@ -72,7 +67,7 @@ def rejected_message_error(text: str) -> PoisonEvent:
     """The broker rejects a message; a retry would not help."""
     return PoisonEvent(
         f"The broker rejects a message: {text}",
-        _NOTHING_LOST,
+        NOTHING_LOST,
         "Check the topic's settings (cleanup.policy, message.timestamp.type), then start again",
     )
 
@@ -84,7 +79,7 @@ def send_time_error(text: str) -> Retryable:
     """
     return Retryable(
         f"Kafka refuses the send time of a message: {text}",
-        _NOTHING_LOST,
+        NOTHING_LOST,
         "Check the clocks of this host and of the brokers, and the topic's "
         f"message.timestamp.before.max.ms and message.timestamp.after.max.ms. {RETRIED}",
         part="kafka",
@@ -95,8 +90,19 @@ def lowered_limit_error(text: str) -> Retryable:
     """The topic's ``max.message.bytes`` was lowered after the producer had read it."""
     return Retryable(
         f"The topic's message size limit was lowered: {text}",
-        _NOTHING_LOST,
+        NOTHING_LOST,
         RETRIED,
+        part="kafka",
+    )
+
+
+def leaderless_error(topic: str, partitions: Sequence[int], total: int) -> Retryable:
+    """Some partitions of the topic have no leader, so they accept no messages."""
+    numbers = ", ".join(map(str, sorted(partitions)[:_MAX_EXAMPLES]))
+    return Retryable(
+        f"{len(partitions)} of {total} partitions of the topic {topic} have no leader ({numbers})",
+        NOTHING_LOST,
+        f"Check the brokers that hold these partitions. {RETRIED}",
         part="kafka",
     )
 
@@ -114,21 +120,13 @@ def codec_error(text: str) -> Misconfigured:
 def discarded_producer_error() -> Retryable:
     """This producer already reported a failure."""
     return Retryable(
-        "The Kafka producer failed and was discarded", _NOTHING_LOST, RETRIED, part="kafka"
+        "The Kafka producer failed and was discarded", NOTHING_LOST, RETRIED, part="kafka"
     )
 
 
 def connection_error(text: str) -> BridgeError:
-    """Any other failure: retryable, except for a broker certificate that is not trusted."""
-    if any(untrusted in text for untrusted in _UNTRUSTED):
-        return Misconfigured(
-            f"The broker's certificate is not trusted: {text}",
-            _NOTHING_LOST,
-            "Check kafka.ssl_cafile and the host name in kafka.bootstrap_servers",
-        )
-    return Retryable(
-        f"Kafka is unreachable or failed: {text}", _NOTHING_LOST, _CHECK_CONNECTION, part="kafka"
-    )
+    """Any other failure: its cause in words, where ``text`` contains it."""
+    return connection_failure(text)
 
 
 def error_text(error: str, warning: str = "") -> str:

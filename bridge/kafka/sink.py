@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from bridge.errors import BridgeError
 from bridge.kafka.client_log import LatestWarning
+from bridge.kafka.connection_failures import is_refusal
 from bridge.kafka.errors import discarded_producer_error
 from bridge.kafka.topics import Topic
 from bridge.model.window import Delivery, Sending
@@ -119,6 +120,10 @@ class KafkaSink(ABC):
         delivery of it whose offset the broker reported.
         """
         return dict(self._offsets)
+
+    def refused(self) -> bool:
+        """Return whether the client's latest warning is about credentials or certificates."""
+        return is_refusal(self._latest_warning.recent())
 
     def complaint(self) -> str:
         """Return the client's latest warning; empty if it has not warned recently."""

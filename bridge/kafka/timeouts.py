@@ -2,6 +2,10 @@
 
 #: How long to look for a first broker.
 BOOTSTRAP_SECONDS = 10.0
+#: How long a server may take to accept a connection, with TLS and login; then comes the next.
+CONNECT_SECONDS = 2.0
+#: The same after several failures, for slow networks.
+MAX_CONNECT_SECONDS = 10.0
 #: An unanswered request closes the connection after this time; its batch is sent again, once.
 REQUEST_SECONDS = 15.0
 #: The longest pause between attempts to connect, so that the end of an outage is noticed soon.

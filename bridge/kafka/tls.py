@@ -63,7 +63,7 @@ def _load_certificate(context: ssl.SSLContext, kafka: KafkaSettings) -> None:
 
 
 def _file_error(problem: str, action: str) -> Misconfigured:
-    return Misconfigured(problem, "Nothing was read or sent", action)
+    return Misconfigured(problem, "Nothing was read or sent", action, part="kafka")
 
 
 def _reason(error: Exception) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 #: Messages in flight without an acknowledgement for this long mean that something is wrong.
-STALL_SECONDS = 30.0
+STALL_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def stalled(age: float | None, complaint: Callable[[], str]) -> str:
             flight.
         complaint: Returns the Kafka client's latest warning.
     """
-    if age is None or age <= STALL_SECONDS:
+    if age is None or age < STALL_SECONDS:
         return ""
     cause = complaint()
     return f"Kafka has not acknowledged anything for {age:.0f} s" + (f" ({cause})" if cause else "")

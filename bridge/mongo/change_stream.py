@@ -4,8 +4,8 @@ The thread waits for the server and passes bytes on; the loop's thread decodes t
 works on the next batch meanwhile, and the two threads rarely compete for the interpreter.
 
 ``watch()`` would resume by itself. The bridge does that in any case: an error ends this stream, and
-the next stream starts at the last settled position. A collection that is dropped or renamed is no
-error: the stream goes on with the next collection of that name.
+the next stream starts at the last settled position. A dropped or renamed collection is not an
+error: the stream continues with the next collection of that name.
 """
 
 import logging

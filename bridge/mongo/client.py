@@ -26,6 +26,9 @@ _SILENCE_SECONDS = 10
 _CONNECT_MS = 5000
 #: How long to wait for a server that is to end the sessions of a client.
 _CLOSE_SECONDS = 2.0
+_PROBE_CONNECT_MS = 4000
+_PROBE_ANSWER_MS = 2000
+_PROBE_HEARTBEAT_MS = 30_000
 #: Without an index MongoDB scans all jobs before it returns the first.
 _LONG_QUERY_SECONDS = 3600
 
@@ -94,6 +97,24 @@ def stream_client(settings: Settings) -> ReplaceableClient:
 def state_client(settings: Settings) -> ReplaceableClient:
     """Return a client for short commands: 5 seconds each; writes wait for the majority."""
     return ReplaceableClient(settings, _CONNECT_MS, w="majority")
+
+
+def probe_client(settings: Settings) -> ReplaceableClient:
+    """Return a client for questions that find out whether MongoDB answers.
+
+    Without ``timeoutMS``: PyMongo refuses a command whose deadline is shorter than the slowest
+    round trip that it remembers, for many seconds after an outage.
+    """
+    return ReplaceableClient(
+        settings,
+        socketTimeoutMS=_PROBE_ANSWER_MS,
+        connectTimeoutMS=_PROBE_CONNECT_MS,
+        serverSelectionTimeoutMS=_PROBE_CONNECT_MS,
+        retryReads=False,
+        # The questions themselves find out whether the server answers.
+        heartbeatFrequencyMS=_PROBE_HEARTBEAT_MS,
+        serverMonitoringMode="poll",
+    )
 
 
 def history_client(settings: Settings) -> ReplaceableClient:

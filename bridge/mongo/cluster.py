@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bson.timestamp import Timestamp
-from pymongo import MongoClient, timeout
+from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
+from bridge.errors import BridgeError
 from bridge.model.position import ClusterTime
 from bridge.mongo.client import Document
 from bridge.mongo.errors import is_refused, translated
@@ -15,9 +16,6 @@ STANDALONE = (
     "Change streams need a replica set; one node is enough: start mongod with --replSet rs0 and "
     "run rs.initiate() once"
 )
-
-#: Deadline of commands for ``/metrics``, which has to answer above all while MongoDB does not.
-_SCRAPE_SECONDS = 1.0
 
 #: Sections of serverStatus that cost the server time and are not used here.
 _UNUSED_SECTIONS = (
@@ -57,6 +55,14 @@ class Deployment:
         return self.kind != "standalone"
 
 
+@dataclass(frozen=True, slots=True)
+class NewestWrites:
+    """The primary's newest write, and the newest that a majority has; None where not reported."""
+
+    primary: ClusterTime | None
+    majority: ClusterTime | None
+
+
 class Cluster:
     """Queries the deployment. Methods raise the bridge's errors unless they return None."""
 
@@ -76,12 +82,18 @@ class Cluster:
             identity = f"{hello['setName']}/{self._replica_set_id()}"
         return Deployment("replica set", version, identity, _operation_time(hello))
 
+    def newest_writes(self) -> NewestWrites:
+        """Return the newest writes that the primary reports in its ``hello``."""
+        with translated():
+            hello = self._admin.command("hello")
+        majority = _cluster_time(hello.get("lastWrite", {}).get("majorityOpTime"))
+        return NewestWrites(_last_write(hello), majority)
+
     def last_write(self) -> ClusterTime | None:
         """Return the cluster time of the newest write; None if no server answers."""
         try:
-            with timeout(_SCRAPE_SECONDS):
-                return _last_write(self._admin.command("hello"))
-        except PyMongoError:
+            return self.newest_writes().primary
+        except BridgeError:
             return None
 
     def oldest_oplog_entry(self) -> ClusterTime | None:
@@ -90,10 +102,9 @@ class Cluster:
         None through mongos, or without the right to ``serverStatus``.
         """
         try:
-            with timeout(_SCRAPE_SECONDS):
-                status = self._admin.command(
-                    {"serverStatus": 1, "oplog": 1, **dict.fromkeys(_UNUSED_SECTIONS, 0)}
-                )
+            status = self._admin.command(
+                {"serverStatus": 1, "oplog": 1, **dict.fromkeys(_UNUSED_SECTIONS, 0)}
+            )
         except PyMongoError:
             return None
         return _cluster_time(status.get("oplog", {}).get("earliestOptime"))

@@ -46,13 +46,12 @@ class Pages:
         return Response(HTTPStatus.SERVICE_UNAVAILABLE, _HANGS)
 
     def _readyz(self) -> Response:
-        reasons = self._status.snapshot().reasons
-        text = "".join(f"{reason}\n" for reason in reasons) or "ready\n"
-        status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
-        return Response(status, text.encode())
+        snapshot = self._status.snapshot()
+        status = HTTPStatus.OK if snapshot.ready else HTTPStatus.SERVICE_UNAVAILABLE
+        return Response(status, snapshot.readiness().encode())
 
     def _status_json(self) -> Response:
-        document = self._status.snapshot(ask_mongodb=True).document()
+        document = self._status.snapshot().document()
         body = json.dumps(document, indent=1).encode() + b"\n"
         return Response(HTTPStatus.OK, body, (("Content-Type", "application/json; charset=utf-8"),))
 

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
 from typing import Self
@@ -31,7 +32,10 @@ _LINGER_SECONDS = 1.0
 #: Beyond this number the oldest connection is closed for each new one.
 _MAX_CONNECTIONS = 1000
 _READ_BYTES = 4096
-_CLOSE_TURNS = 10
+#: Accepted in one turn of the event loop.
+_MAX_ACCEPTS = 20
+_LOOK_SECONDS = 0.1
+_CLOSE_SECONDS = 2.0
 _BACKLOG = 1024
 #: An address of the host that this machine does not have, as ::1 without IPv6.
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
@@ -45,6 +49,14 @@ def cannot_serve(host: str, port: int, error: Exception) -> Misconfigured:
         "Nothing was read or sent",
         "Set http.port or http.host, or stop the process that holds the port",
     )
+
+
+@dataclass(slots=True)
+class _Arrival:
+    """The head of a request so far, and when it has to be complete, in the loop's seconds."""
+
+    deadline: float
+    head: bytes = b""
 
 
 class HttpServer:
@@ -65,8 +77,10 @@ class HttpServer:
         self.port = int(self._sockets[0].getsockname()[1])
         self._slow_pages = DaemonExecutor("http-pages")
         self._max_connections = _max_connections()
-        #: The open connections, the oldest first.
-        self._connections: dict[asyncio.StreamWriter, None] = {}
+        #: Connections whose request has not arrived completely, the oldest first.
+        self._arriving: dict[socket.socket, _Arrival] = {}
+        #: The tasks that answer, the oldest first.
+        self._answering: dict[asyncio.Task[None], None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
@@ -85,67 +99,110 @@ class HttpServer:
         if self._loop is not None:
             with suppress(RuntimeError):  # The loop has ended.
                 self._loop.call_soon_threadsafe(self._closing.set)
-        self._thread.join(2)
+            self._thread.join(_CLOSE_SECONDS)
         self._slow_pages.shutdown(wait=False)
 
     def _run(self) -> None:
         loop = self._loop
         assert loop is not None
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(self._serve())
+            runner.run(self._serve(loop))
 
-    async def _serve(self) -> None:
-        servers = [
-            await asyncio.start_server(self._connected, sock=listening, backlog=_BACKLOG)
-            for listening in self._sockets
-        ]
-        await self._closing.wait()
-        for server in servers:
-            server.close()
-        await self._end_connections()
+    async def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        for listening in self._sockets:
+            loop.add_reader(listening, self._accept, loop, listening)
+        while not self._closing.is_set():
+            self._refuse_late(loop)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._closing.wait()
+        for listening in self._sockets:
+            loop.remove_reader(listening)
+            listening.close()
+        for client in [*self._arriving]:
+            self._take(loop, client)
+            client.close()
 
-    async def _end_connections(self) -> None:
-        """Let the tasks of the connections end; those that wait for a page are cancelled later."""
-        for _ in range(_CLOSE_TURNS):
-            for writer in self._connections:
-                writer.transport.abort()
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            if not tasks:
+    def _accept(self, loop: asyncio.AbstractEventLoop, listening: socket.socket) -> None:
+        for _ in range(_MAX_ACCEPTS):
+            try:
+                client, _address = listening.accept()
+            except OSError:  # No other client waits, or it has left, or there is no descriptor.
                 return
-            await asyncio.wait(tasks, timeout=0.1)
+            client.setblocking(False)
+            if len(self._arriving) + len(self._answering) >= self._max_connections:
+                self._drop_oldest(loop)
+            self._arriving[client] = _Arrival(loop.time() + ARRIVAL_SECONDS)
+            loop.add_reader(client, self._read, loop, client)
+            self._read(loop, client)  # Most requests arrive with their connection.
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._connections) >= self._max_connections:
-            oldest = next(iter(self._connections))
-            del self._connections[oldest]
-            oldest.transport.abort()
-        self._connections[writer] = None
-        try:
-            # The client may close the connection, or send and read too slowly.
-            with suppress(OSError, TimeoutError):
-                await self._converse(reader, writer)
-        finally:
-            self._connections.pop(writer, None)
-            writer.transport.abort()
+    def _drop_oldest(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._arriving:
+            client = next(iter(self._arriving))
+            self._take(loop, client)
+            client.close()
+        else:
+            next(iter(self._answering)).cancel()
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head_only = False
+    def _take(self, loop: asyncio.AbstractEventLoop, client: socket.socket) -> None:
+        loop.remove_reader(client)
+        del self._arriving[client]
+
+    def _refuse_late(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End the connections whose request did not arrive in time."""
+        now = loop.time()
+        for client, arrival in [*self._arriving.items()]:
+            if arrival.deadline > now:
+                return
+            self._take(loop, client)
+            if arrival.head:
+                self._start(client, BadRequest(HTTPStatus.REQUEST_TIMEOUT))
+            else:
+                client.close()
+
+    def _read(self, loop: asyncio.AbstractEventLoop, client: socket.socket) -> None:
         try:
-            request = parse(await _head(reader))
-            head_only = request.method == "HEAD"
-            response = await self._answer(request)
+            part = client.recv(_READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            part = b""
+        arrival = self._arriving[client]
+        arrival.head += part
+        try:
+            if part and not is_complete(arrival.head):
+                return
+            request: Request | BadRequest = parse(arrival.head)
         except BadRequest as bad:
-            response = Response.of_status(bad.status)
-        async with asyncio.timeout(ARRIVAL_SECONDS):
-            writer.write(response.encoded(head_only=head_only))
-            await writer.drain()
-            writer.write_eof()
-        # To close a connection with unread data would reset it, and discard the response.
-        async with asyncio.timeout(_LINGER_SECONDS):
-            while await reader.read(_READ_BYTES):
-                pass
+            request = bad
+        self._take(loop, client)
+        if arrival.head:
+            self._start(client, request)
+        else:
+            client.close()
 
-    async def _answer(self, request: Request) -> Response:
+    def _start(self, client: socket.socket, request: Request | BadRequest) -> None:
+        task = asyncio.get_running_loop().create_task(self._respond(client, request))
+        self._answering[task] = None
+        task.add_done_callback(lambda done: self._answering.pop(done, None))
+
+    async def _respond(self, client: socket.socket, request: Request | BadRequest) -> None:
+        loop = asyncio.get_running_loop()
+        # The client may close the connection, or read too slowly.
+        with client, suppress(OSError, TimeoutError):
+            response = await self._answer(request)
+            head_only = isinstance(request, Request) and request.method == "HEAD"
+            async with asyncio.timeout(ARRIVAL_SECONDS):
+                await loop.sock_sendall(client, response.encoded(head_only=head_only))
+            client.shutdown(socket.SHUT_WR)
+            # To close a connection with unread data would reset it, and discard the response.
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while await loop.sock_recv(client, _READ_BYTES):
+                    pass
+
+    async def _answer(self, request: Request | BadRequest) -> Response:
+        if isinstance(request, BadRequest):
+            return Response.of_status(request.status)
         try:
             if request.path in PROBES:
                 return self._pages.answer(request)
@@ -159,29 +216,6 @@ class HttpServer:
             return Response.of_status(HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-async def _head(reader: asyncio.StreamReader) -> bytes:
-    """Read the head of a request.
-
-    Raises:
-        BadRequest: It is incomplete or too long.
-        ConnectionError: Nothing arrived.
-    """
-    head = b""
-    try:
-        async with asyncio.timeout(ARRIVAL_SECONDS):
-            while not is_complete(head):
-                part = await reader.read(_READ_BYTES)
-                if not part:
-                    break
-                head += part
-    except TimeoutError:
-        if head:
-            raise BadRequest(HTTPStatus.REQUEST_TIMEOUT) from None
-    if not head:
-        raise ConnectionError("no request arrived")
-    return head
-
-
 def _listen(host: str, port: int) -> Sequence[socket.socket]:
     """Listen on every address of ``host``. Raises ``OSError`` and ``ValueError``."""
     addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -192,7 +226,9 @@ def _listen(host: str, port: int) -> Sequence[socket.socket]:
         chosen = sockets[0].getsockname()[1] if sockets else port
         bound = (address[0], chosen, *address[2:])
         try:
-            sockets.append(socket.create_server(bound, family=family, backlog=_BACKLOG))
+            listening = socket.create_server(bound, family=family, backlog=_BACKLOG)
+            listening.setblocking(False)
+            sockets.append(listening)
         except OSError as error:
             failure = error
             if error.errno not in _NO_SUCH_ADDRESS:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -65,6 +65,16 @@ COUNTERS = (
         "job_bridge_possible_duplicates",
         "Messages sent again after a failure of the sink",
     ),
+    (
+        "left_out",
+        "job_bridge_read_back_left_out",
+        "Messages not sent again, because reading the topic back showed that it has them",
+    ),
+    (
+        "clients_replaced",
+        "job_bridge_clients_replaced",
+        "MongoDB and Kafka clients replaced, because they did not work any more",
+    ),
     ("checkpoints", "job_bridge_checkpoints", "Checkpoints stored"),
     ("fenced", "job_bridge_fenced", "Number of times another bridge took over"),
 )
@@ -73,7 +83,18 @@ COUNTERS = (
 GAUGES = {
     "job_bridge_ready": (
         "1 while transitions are delivered as they happen; 0 while starting, standby, recovering, "
-        "waiting, draining, or while Kafka acknowledges nothing"
+        "waiting, draining, or for a reason that /readyz lists"
+    ),
+    "job_bridge_kafka_up": (
+        "1 while Kafka answers and every partition of the topic has a leader, also while idle; "
+        "0 after 8 seconds without that, or at once without the permission to write"
+    ),
+    "job_bridge_mongodb_up": (
+        "1 while MongoDB's primary answers, also while idle; 0 after 8 seconds without an answer, "
+        "or at once without a permission"
+    ),
+    "job_bridge_collection_exists": (
+        "1 if the jobs collection exists; 0 if it is not created yet, or its name is wrong"
     ),
     "job_bridge_in_flight_messages": "Messages sent and not yet acknowledged",
     "job_bridge_in_flight_bytes": "Bytes sent and not yet acknowledged",
@@ -83,7 +104,14 @@ GAUGES = {
     ),
     "job_bridge_position_timestamp_seconds": "Cluster time of the settled position, Unix time",
     "job_bridge_lag_seconds": (
-        "Cluster time of MongoDB's newest write minus that of the settled position"
+        "Cluster time of MongoDB's newest write minus that of the settled position; the sum of "
+        "source lag and delivery lag"
+    ),
+    "job_bridge_source_lag_seconds": (
+        "Source lag: cluster time of MongoDB's newest write minus that up to which events were read"
+    ),
+    "job_bridge_delivery_lag_seconds": (
+        "Delivery lag: cluster time up to which events were read minus that of the settled position"
     ),
     "job_bridge_oplog_headroom_seconds": (
         "Cluster time of the stored checkpoint minus that of the oplog's oldest entry"
@@ -115,10 +143,18 @@ RESTARTS = (
 )
 LATENCY = (
     "job_bridge_delivery_latency_seconds",
-    "Time from the commit in MongoDB to Kafka's acknowledgement",
+    "End-to-end latency: time from the commit in MongoDB to Kafka's acknowledgement",
 )
 STATE = ("job_bridge_state", "1 for the present state of the bridge, 0 for the others")
+INFO = ("job_bridge_info", "The bridge that serves these metrics, always 1")
+DROPPED = (
+    "job_bridge_log_lines_dropped",
+    "Lines that the log dropped, because nothing read it",
+)
 BUILD = ("job_bridge_build_info", "Version of the bridge")
+
+#: The labels of ``job_bridge_info``; names in :attr:`Snapshot.about`.
+INFO_LABELS = ("name", "namespace", "topic", "driver", "mode", "version")
 
 #: Present from the first scrape on: an increase needs a value before.
 _PARTS = dict.fromkeys(("mongodb", "kafka", "checkpoint", "bridge"), 0)
@@ -132,7 +168,7 @@ class _Collector(Collector):
         self._states = states
 
     def collect(self) -> Iterator[Metric]:
-        snapshot = self._status.snapshot(ask_mongodb=True)
+        snapshot = self._status.snapshot()
         counters = snapshot.counters
         for attribute, name, text in COUNTERS:
             yield CounterMetricFamily(name, text, value=getattr(counters, attribute))
@@ -144,8 +180,13 @@ class _Collector(Collector):
         for name in self._states:
             state.add_metric([name], float(name == snapshot.state))
         yield state
+        yield CounterMetricFamily(*DROPPED, value=snapshot.health.log_lines_dropped)
+        about = snapshot.about
+        info = GaugeMetricFamily(*INFO, labels=INFO_LABELS)
+        info.add_metric([about.get(label, "") for label in INFO_LABELS], 1)
+        yield info
         build = GaugeMetricFamily(*BUILD, labels=["version"])
-        build.add_metric([snapshot.about["version"]], 1)
+        build.add_metric([about["version"]], 1)
         yield build
 
 
@@ -172,7 +213,13 @@ def _labelled(metric: tuple[str, str], counts: Mapping[str, int]) -> Metric:
 
 
 def registry(status: Status, states: Sequence[str]) -> CollectorRegistry:
-    """Return a registry with the metrics of a bridge; ``states`` are the values of its state."""
+    """Return a registry with the metrics of a bridge and its process.
+
+    ``states`` are the values of the bridge's state.
+    """
     own = CollectorRegistry()
     own.register(_Collector(status, states))
+    ProcessCollector(registry=own)
+    PlatformCollector(registry=own)
+    GCCollector(registry=own)
     return own

@@ -47,6 +47,28 @@ class OplogTimes(NamedTuple):
     oldest: ClusterTime | None = None
 
 
+class HealthState(NamedTuple):
+    """The answers of MongoDB, Kafka and the log to the bridge's own questions.
+
+    Attributes:
+        reasons: Why the bridge is not ready; empty when all is well.
+        notes: Remarks that do not keep the bridge from being ready.
+        kafka_up: Whether Kafka answers and the topic has leaders; None while that is not known.
+        mongodb_up: Whether MongoDB answers; None while that is not known.
+        collection_exists: Whether the jobs collection exists; None while that is not known.
+        oplog: Unknown times while MongoDB does not answer.
+        log_lines_dropped: The lines that the log dropped because nothing read it.
+    """
+
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    kafka_up: bool | None = None
+    mongodb_up: bool | None = None
+    collection_exists: bool | None = None
+    oplog: OplogTimes = OplogTimes()
+    log_lines_dropped: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """Immutable. HTTP, metrics and pages read snapshots only.
@@ -58,12 +80,13 @@ class Snapshot:
         alive: Whether the main thread works.
         streams: Whether MongoDB has a change stream to read.
         start: The position at which the bridge started; None before it is known.
+        reached: The position up to which events were read; None while no stream is open.
         position: The settled position; None before it is known.
         checkpoint: The checkpoint as last stored; None before it is known.
         in_flight: The messages in flight.
         recovery: The running recovery; None when there is no recovery.
         verified: The last verification; None before the first.
-        oplog: Unknown times unless MongoDB was asked for this snapshot.
+        health: The latest answers of MongoDB, Kafka and the log.
         counters: The counts of this moment.
     """
 
@@ -73,25 +96,41 @@ class Snapshot:
     alive: bool
     streams: bool
     start: Position | None
+    reached: Position | None
     position: Position | None
     checkpoint: Checkpoint | None
     in_flight: InFlightState
     recovery: RecoveryState | None
     verified: Verified | None
-    oplog: OplogTimes
+    health: HealthState
     counters: Counters
 
     @property
     def ready(self) -> bool:
         return not self.reasons
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Remarks that do not keep the bridge from being ready."""
+        return (*self.health.notes, *(() if self.streams else (SWEEP_ONLY,)))
+
+    def readiness(self) -> str:
+        """Return the text of ``/readyz``: the reasons, or "ready", and notes; one a line."""
+        notes = (f"note: {note}" for note in self.health.notes)
+        return "".join(f"{line}\n" for line in (*(self.reasons or ("ready",)), *notes))
+
     def gauges(self) -> Mapping[str, float | None]:
         """Return the values of :data:`bridge.observability.metrics.GAUGES`; None while unknown."""
         position, stored = self.position, self.checkpoint
         settled = position.cluster_time if position else None
         needed = stored.needed.cluster_time if stored else None
+        reached = self.reached.cluster_time if self.reached else None
+        oplog = self.health.oplog
         return {
             "job_bridge_ready": float(self.ready),
+            "job_bridge_kafka_up": _flag(self.health.kafka_up),
+            "job_bridge_mongodb_up": _flag(self.health.mongodb_up),
+            "job_bridge_collection_exists": _flag(self.health.collection_exists),
             "job_bridge_in_flight_messages": self.in_flight.messages,
             "job_bridge_in_flight_bytes": self.in_flight.bytes,
             "job_bridge_in_flight_oldest_seconds": self.in_flight.oldest_seconds or 0.0,
@@ -99,8 +138,10 @@ class Snapshot:
                 (stored.saved_at or None) if stored else None
             ),
             "job_bridge_position_timestamp_seconds": settled.seconds if settled else None,
-            "job_bridge_lag_seconds": _between(settled, self.oplog.newest),
-            "job_bridge_oplog_headroom_seconds": _between(self.oplog.oldest, needed),
+            "job_bridge_lag_seconds": _between(settled, oplog.newest),
+            "job_bridge_source_lag_seconds": _between(reached, oplog.newest),
+            "job_bridge_delivery_lag_seconds": _between(settled, reached),
+            "job_bridge_oplog_headroom_seconds": _between(oplog.oldest, needed),
             **self._recovery_gauges(),
             **self._verification_gauges(),
         }
@@ -146,7 +187,7 @@ class Snapshot:
             "state": self.state,
             "ready": self.ready,
             "reasons": list(self.reasons),
-            "notes": [] if self.streams else [SWEEP_ONLY],
+            "notes": list(self.notes),
             "position": str(self.position) if self.position else None,
             "checkpoint": {**stored.record(), **token} if stored else None,
             "counters": {name: getattr(self.counters, name) for name in names},
@@ -156,6 +197,10 @@ class Snapshot:
             "restarts": dict(self.counters.restarts),
             "gauges": self.gauges(),
         }
+
+
+def _flag(value: bool | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _between(earlier: ClusterTime | None, later: ClusterTime | None) -> float | None:

@@ -106,10 +106,15 @@ class Pulse:
         self.keep_alive()
         return False
 
-    def sleep(self, seconds: float) -> None:
-        """Let ``seconds`` pass, or less when a stop is requested; keeps alive meanwhile."""
-        until = self.clock.monotonic() + seconds
-        while (left := until - self.clock.monotonic()) > 0:
+    def sleep(self, seconds: float, *, until: threading.Event | None = None) -> None:
+        """Let ``seconds`` pass, or less when a stop is requested; keeps alive meanwhile.
+
+        ``until`` ends it early when it is set.
+        """
+        end = self.clock.monotonic() + seconds
+        while (left := end - self.clock.monotonic()) > 0:
+            if until is not None and until.is_set():
+                return
             if self.stop.wait(min(left, PULSE_SECONDS)):
                 return
             self.keep_alive()

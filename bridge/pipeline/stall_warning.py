@@ -14,6 +14,10 @@ logger = logging.getLogger("bridge")
 
 #: A message in flight for this long ends the session: a new client looks for the brokers again.
 REPLACE_SECONDS = 60.0
+#: What the replacement of a client means where nothing may be lost.
+SENT_AGAIN = "Nothing is lost: unacknowledged messages are sent again, in order"
+#: The same for a client with refused credentials: a new client reads the files again.
+REFUSED_SECONDS = 15.0
 
 
 class Complainer(Protocol):
@@ -21,6 +25,9 @@ class Complainer(Protocol):
 
     def complaint(self) -> str:
         """Return the client's latest warning; empty when there was no recent warning."""
+
+    def refused(self) -> bool:
+        """Return whether the latest warning is about credentials or certificates."""
 
 
 class StallWarning:
@@ -30,14 +37,21 @@ class StallWarning:
         consequence: The second sentence of the warning: the meaning of the stall in this mode.
         replace_seconds: After this long without an acknowledgement the client is to be replaced;
             infinite for work that cannot replace it.
+        replaced: What the replacement means for the messages in flight.
     """
 
     def __init__(
-        self, clock: Clock, consequence: str, *, replace_seconds: float = math.inf
+        self,
+        clock: Clock,
+        consequence: str,
+        *,
+        replace_seconds: float = math.inf,
+        replaced: str = SENT_AGAIN,
     ) -> None:
         self._clock = clock
         self._consequence = consequence
         self._replace_seconds = replace_seconds
+        self._replaced = replaced
         self._warning = Repeated(logger)
         #: The window in which the present stall was last seen; None without a stall.
         self._stalled: Window | None = None
@@ -57,10 +71,16 @@ class StallWarning:
             # The window of a new session shows nothing before its first acknowledgement.
             self._stalled = None
             self._warning.over(now, "Kafka is acknowledging messages again")
-        if age is not None and age >= self._replace_seconds:
+        if age is not None and self._replaces(age, client):
             raise Stalled(
-                trouble,
-                "Nothing is lost: unacknowledged messages are sent again, in order",
+                trouble or f"Kafka refuses this client ({client.complaint()})",
+                self._replaced,
                 "A new producer connects, starting from kafka.bootstrap_servers",
                 part="kafka",
             )
+
+    def _replaces(self, age: float, client: Complainer) -> bool:
+        if age >= self._replace_seconds:
+            return True
+        may_replace = self._replace_seconds < math.inf
+        return may_replace and age >= REFUSED_SECONDS and client.refused()

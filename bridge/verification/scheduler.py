@@ -144,12 +144,11 @@ class VerificationScheduler:
         if findings["missing"]:
             logger.error(
                 "The topic is missing %d of %d transitions, the first: %s. "
-                "The jobs still contain them; '%s %s' sends them",
+                "The jobs still contain them; '%s' sends them",
                 findings["missing"],
                 findings["transitions"],
                 "; ".join(findings["examples"]["missing"][:3]),
-                Hint.VERIFY_REPAIR,
-                span,
+                Hint.REPLAY_JOB if findings["compacted"] else f"{Hint.VERIFY_REPAIR} {span}",
             )
         if findings["strange"] or findings["wrong"]:
             examples = findings["examples"]

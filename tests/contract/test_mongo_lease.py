@@ -175,7 +175,7 @@ def test_a_renewal_in_the_last_moment_counts(
     scenario.owner.save(checkpoint(2, sequence=1))
 
 
-def test_an_owner_of_an_older_version_keeps_its_lease(scenario: LeaseScenario) -> None:
+def test_an_older_version_keeps_its_lease(scenario: LeaseScenario) -> None:
     """It renews ``renewed_at`` only, and its ``owner`` has three fields."""
     scenario.set(owner={"host": "elsewhere", "pid": 7, "start": "1"})
 

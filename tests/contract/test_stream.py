@@ -16,6 +16,7 @@ from bridge.model.position import Position
 from bridge.model.transition import Batch, Event, Transition
 from bridge.pipeline.ports import Stream
 from tests.support.fakes import FakeStream, Log
+from tests.support.killed_cursors import kill
 from tests.support.source_under_test import SourceUnderTest
 
 #: Generous: only a stream that hangs reaches it.
@@ -37,8 +38,8 @@ class WatchedCollection(Protocol):
     def noise(self) -> None:
         """A write that is not for us."""
 
-    def end(self) -> None:
-        """Remove the watched collection."""
+    def fail(self) -> None:
+        """Make the open stream fail."""
 
 
 class InMemoryCollection:
@@ -57,7 +58,7 @@ class InMemoryCollection:
     def noise(self) -> None:
         self.log.pass_by()
 
-    def end(self) -> None:
+    def fail(self) -> None:
         self.log.end()
 
 
@@ -77,8 +78,8 @@ class MongoCollection:
     def noise(self) -> None:
         self.jobs.database["others"].insert_one({})
 
-    def end(self) -> None:
-        self.jobs.collection.drop()
+    def fail(self) -> None:
+        kill(self.jobs)
 
 
 @pytest.fixture(params=["memory", "mongo"])
@@ -199,13 +200,13 @@ def test_reading_never_waits(watched: WatchedCollection) -> None:
         assert time.monotonic() - before < 10
 
 
-def test_the_end_is_told_after_the_last_event(watched: WatchedCollection) -> None:
+def test_a_failure_comes_after_the_last_event(watched: WatchedCollection) -> None:
     with watched.open(watched.here()) as stream:
         written = watched.write(3)
-        watched.end()
+        batches = read(watched, stream, 3)
+        watched.fail()
 
-        batches: list[Batch] = []
-        with pytest.raises(Retryable, match="ended"):
+        with pytest.raises(Retryable):
             for _ in range(1000):
                 batches += step(watched, stream)
 

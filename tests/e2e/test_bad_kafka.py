@@ -46,7 +46,7 @@ def test_an_unreachable_broker_is_waited_for(
 ) -> None:
     given = {**settings, "kafka.bootstrap_servers": f"127.0.0.1:{kafka.proxy_port}"}
     with BridgeProcess(given, tmp_path / "log") as bridge:
-        reason = bridge.unready_reason("Kafka is unreachable")
+        reason = bridge.unready_reason("Kafka refuses connections")
         assert f"127.0.0.1:{kafka.proxy_port}" in reason
         assert "Nothing is lost" in reason and "retries by itself" in reason
         assert bridge.get("/livez")[0] == 200
@@ -133,8 +133,8 @@ def test_an_unsupported_mechanism_is_refused(slow: dict[str, EndedCommand]) -> N
 @pytest.mark.parametrize(
     ("what", "words"),
     [
-        ("nobody", ("ECONNREFUSED", "Connection refused")),
-        ("host", ("DNS", "Failed to resolve")),
+        ("nobody", ("Kafka refuses connections at 127.0.0.1:",)),
+        ("host", ("The host name of a broker cannot be resolved at kafka.invalid:9092",)),
         ("plain text", ("socket disconnected", "connection closed by peer")),
     ],
 )
@@ -145,11 +145,7 @@ def test_check_tells_why_no_broker_answers(
 
     failures = [line for line in ended.out.splitlines() if line.startswith("failure")]
     assert ended.code == 75
-    assert (
-        len(failures) == 1
-        and "Kafka is unreachable" in failures[0]
-        and "Nothing is lost" in failures[0]
-    )
+    assert len(failures) == 1 and "Nothing is lost" in failures[0]
     assert any(cause in failures[0] for cause in words), failures[0]
     assert "Check kafka.bootstrap_servers and kafka.security_protocol" in failures[0]
     assert "replica set" in ended.out.splitlines()[0]  # the rest is looked at nevertheless

@@ -268,6 +268,9 @@ def test_only_the_background_role_permits_a_sweep(
     assert "Grant update on the collection" in refused.error
     checked = run_command("check", settings={**given, **as_users(rights, mongo="whole")})
     assert checked.code == 77 and "Grant update on the collection" in checked.out
+    started = run_command("run", settings={**given, **as_users(rights, mongo="whole")})
+    assert started.code == 77 and "Grant update on the collection" in started.error
+    assert published_states(granted, TOPIC, job["id"]) == []
 
     assert run_command("check", settings=given).code == 0
     assert run_command("sweep", "--once", settings=given).code == 0

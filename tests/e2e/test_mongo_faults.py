@@ -91,7 +91,7 @@ def test_mongodb_away_for_long_repeats_nothing(
         )
         lone.kill()
         while time.monotonic() < back:
-            bridge.wait_unready("unreachable")
+            bridge.wait_unready("MongoDB")
             time.sleep(1)
         lone.start_node()
         bridge.wait_ready()
@@ -139,7 +139,7 @@ def test_a_stop_with_unacknowledged_messages_is_not_clean(
                 "messages that wait for Kafka",
             )
             lone.kill()
-            bridge.wait_unready("unreachable")
+            bridge.wait_unready("MongoDB")
             assert bridge.stop() == TRY_AGAIN
         lone.start_node()
         load.await_commits(50)
@@ -157,7 +157,7 @@ def test_a_silent_connection_is_given_up_and_restored(scenario: FaultScenario) -
         with scenario.load() as load:
             load.await_commits(200)
             proxy.silence()
-            bridge.wait_unready("unreachable", NOTICE_SECONDS)
+            bridge.wait_unready("MongoDB", NOTICE_SECONDS)
             proxy.pass_through()
             bridge.wait_ready()
             load.await_commits(100)

@@ -95,7 +95,8 @@ def assert_unsent(ended: EndedCommand, job_id: str) -> None:
     """The command failed with "try again", and its error promises nothing a bridge would do."""
     assert ended.code == 75
     assert (
-        f"Job {job_id}, state complete: " in ended.error and "Kafka is unreachable" in ended.error
+        f"Job {job_id}, state complete: " in ended.error
+        and "Kafka refuses connections at" in ended.error
     )
     assert "Nothing was sent. Check bootstrap_servers" in ended.error
     assert "by itself" not in ended.error and "next start" not in ended.error

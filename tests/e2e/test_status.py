@@ -44,12 +44,12 @@ def test_status_tells_how_a_running_bridge_is(
 def test_the_status_of_a_waiting_bridge_is_retry(start: MakeBridge) -> None:
     port = str(free_port())
     with start(http__port=port, mongo__uri="mongodb://127.0.0.1:1/") as bridge:
-        bridge.unready_reason("unreachable")
+        bridge.unready_reason("MongoDB refuses connections")
 
         ended = run_command("status", settings={"http.port": port})
 
     assert ended.code == 75
-    assert "waiting, not ready: " in ended.out and "unreachable" in ended.out
+    assert "waiting, not ready: " in ended.out and "MongoDB refuses connections" in ended.out
 
 
 def test_status_of_something_else_is_no_bridge(mongo_port: int) -> None:

@@ -34,14 +34,40 @@ def shown(settings: GivenSettings) -> dict[str, object] | None:
     return record
 
 
-def test_without_a_checkpoint_it_says_so(given: GivenSettings) -> None:
+def test_a_name_without_a_checkpoint_is_reported(given: GivenSettings) -> None:
+    name = given["checkpoint.name"]
     ended = run_command("token", "show", settings=given)
 
-    assert ended.code == 0
-    assert (
-        ended.out == f"no checkpoint '{given['checkpoint.name']}': the next start uses start.from\n"
-    )
+    assert ended.code == 66
+    assert f"no checkpoint '{name}': the next start uses start.from" in ended.error
     assert shown(given) is None
+
+    changed = run_command("token", "set", "now", "--yes", settings=given)
+    assert changed.code == 0 and f"'{name}' is a new name in this store" in changed.out
+    assert run_command("token", "show", settings=given).code == 0
+
+
+def test_the_list_shows_every_checkpoint(given: GivenSettings, start: MakeBridge) -> None:
+    """A typo in a name shows when the existing names stand beside it."""
+    name = given["checkpoint.name"]
+    with start(**given) as bridge:
+        bridge.wait_ready()
+        (line,) = listed(given, name)
+        assert "no owner" not in line and "no position" not in line
+        assert bridge.stop() == 0
+
+    (line,) = listed(given, name)
+    assert "no owner" in line
+    if given["checkpoint.store"] == "mongo":
+        ended = run_command("token", "show", settings={**given, "checkpoint.name": f"{name}x"})
+        assert ended.code == 66
+        assert name in ended.error.partition("The store has: ")[2]
+
+
+def listed(settings: GivenSettings, name: str) -> list[str]:
+    ended = run_command("token", "list", settings=settings)
+    assert ended.code == 0
+    return [line for line in ended.out.splitlines() if line.split()[0] == name]
 
 
 def test_an_earlier_token_replays_and_clearing_restarts(
@@ -153,15 +179,25 @@ def test_what_is_no_file_is_not_replaced(
     assert device.is_symlink()
 
 
-def test_going_forward_says_what_will_be_missed(settings: GivenSettings, start: MakeBridge) -> None:
+def test_a_move_says_what_it_skips_or_repeats(
+    settings: GivenSettings, jobs: JobWriter, start: MakeBridge
+) -> None:
     with start(start__from=(datetime.now(timezone.utc) - timedelta(hours=1)).isoformat()) as bridge:
         bridge.wait_ready()
         assert bridge.stop() == 0
+    amount = f"about {len(GOOD)} transitions of 1 jobs"
+    jobs.add_good()
 
-    ended = run_command("token", "set", "now", settings=settings, answer="n\n")
+    forward = run_command("token", "set", "now", settings=settings, answer="n\n")
+    cleared = run_command("token", "clear", settings=settings, answer="n\n")
+    assert forward.code == cleared.code == 130
+    assert f"warning: {amount} between the two positions will not be sent" in forward.out
+    assert f"warning: {amount} after the old position will not be sent" in cleared.out
 
-    assert ended.code == 130
-    assert "the transitions between the two positions will not be sent" in ended.out
+    assert run_command("token", "set", "now", "--yes", settings=settings).code == 0
+    back = run_command("token", "set", "1h", settings=settings, answer="n\n")
+    assert f"{amount} between the two positions will be read again" in back.out
+    assert "those that the topic already has are left out (kafka.read_back = auto)" in back.out
 
 
 def test_changing_the_token_warns_about_unpublished_history(

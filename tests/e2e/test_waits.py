@@ -17,6 +17,7 @@ from bridge.demo.servers.process import free_port, poll
 from tests.e2e.conftest import MakeBridge
 from tests.support.bridge_process import BridgeProcess
 from tests.support.command import PROGRAM, ROOT, SECRET, environment
+from tests.support.http_crowd import ask
 from tests.support.job_writer import GOOD, JobWriter
 from tests.support.messages import published_states
 from tests.support.servers.kafka import Kafka
@@ -37,26 +38,35 @@ def full_pipe() -> Iterator[int]:
     os.close(writer)
 
 
+def is_ready(port: int) -> bool:
+    try:
+        return ask(port, b"GET /readyz HTTP/1.1\r\n\r\n").code == 200
+    except OSError:
+        return False
+
+
 def test_a_blocked_log_stops_nothing_else(
     settings: dict[str, str], jobs: JobWriter, kafka: Kafka, topic: str, full_pipe: int
 ) -> None:
     """The bridge delivers, and SIGTERM ends it with 0."""
-    given = {**settings, "http.port": "0", "log.level": "debug"}
-    with subprocess.Popen(
-        [*PROGRAM, "run"], cwd=ROOT, env=environment(given), stderr=full_pipe
-    ) as process:
-        job_id = jobs.add_good()
-        poll(
-            lambda: published_states(kafka, topic, job_id) == list(GOOD),
-            "the transitions in the topic",
-            60,
-        )
-        process.send_signal(signal.SIGTERM)
-        stopped = time.monotonic()
-        code = process.wait(60)
+    port = free_port()
+    given = environment({**settings, "log.level": "debug", "http.port": str(port)})
+    with subprocess.Popen([*PROGRAM, "run"], cwd=ROOT, env=given, stderr=full_pipe) as process:
+        try:
+            poll(lambda: is_ready(port), "ready", 60)
+            job_id = jobs.add_good()
+            poll(
+                lambda: published_states(kafka, topic, job_id) == list(GOOD),
+                "the transitions in the topic",
+                60,
+            )
+            process.send_signal(signal.SIGTERM)
+            stopped = time.monotonic()
 
-    assert code == 0
-    assert time.monotonic() - stopped < 30
+            assert process.wait(60) == 0
+            assert time.monotonic() - stopped < 30
+        finally:
+            process.kill()
 
 
 def test_a_start_names_the_silent_server(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -26,6 +25,7 @@ from bridge.model.profile import PROFILES
 from bridge.mongo.job_documents import DATE, recovery_cursor_of
 from bridge.mongo.job_history_reader import JobHistoryReader
 from bridge.mongo.query_plans import lacks_index
+from tests.support.held_replication import FAIL_POINTS, replication_held
 from tests.support.servers.mongo import MongoDeployment
 
 NOW = datetime(2026, 3, 2, 18, 0, tzinfo=timezone.utc)
@@ -151,31 +151,12 @@ def test_updates_during_the_reading_are_read_again(
     assert set(ids_read(history, "")) == EVERY.keys()
 
 
-@contextmanager
-def replication_held(server: MongoDeployment) -> Iterator[None]:
-    """The other nodes apply nothing meanwhile, so no new write is a majority's."""
-    others = [number for number in range(3) if number != server.primary_index()]
-
-    def switch(mode: str) -> None:
-        for number in others:
-            with server.client(number) as client:
-                client.admin.command("configureFailPoint", "rsSyncApplyStop", mode=mode)
-
-    switch("alwaysOn")
-    try:
-        yield
-    finally:
-        switch("off")
-
-
 def test_a_lagging_majority_is_waited_for(
     tmp_path_factory: pytest.TempPathFactory, database: str
 ) -> None:
     folder = tmp_path_factory.mktemp("majority")
     with (
-        MongoDeployment(
-            folder, nodes=3, arguments=("--setParameter", "enableTestCommands=1")
-        ) as server,
+        MongoDeployment(folder, nodes=3, arguments=FAIL_POINTS) as server,
         MongoClient[dict[str, Any]](server.uri, w=1) as client,
         ThreadPoolExecutor() as pool,
     ):

@@ -4,8 +4,9 @@ import gc
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from bridge.kafka import timeouts
 from bridge.kafka.drivers import driver_of
 from bridge.model.position import position_before
 from bridge.model.profile import profile_of
+from bridge.mongo.checkpoints import MongoCheckpointStore
 from bridge.mongo.client import state_client
 from bridge.mongo.source import MongoSource
 from bridge.pipeline.pulse import Pulse
@@ -129,3 +131,46 @@ def test_a_closed_stream_leaves_nothing_behind(mongo: MongoDeployment, database:
     _leaves_nothing(attempt)
     source.close()
     client.close()
+
+
+def test_replaced_clients_leave_nothing_behind(mongo: MongoDeployment, database: str) -> None:
+    """A bridge may replace its clients every minute for days."""
+    settings = _config(mongo__uri=mongo.uri, mongo__database=database)
+    with closing(state_client(settings)) as client:
+        source = MongoSource(settings, profile_of(settings), client)
+        store = MongoCheckpointStore(client, database, "name", lease_seconds=10)
+        assert store.acquire() == ""
+        start = position_before(source.identity().cluster_time)
+
+        def attempt() -> None:
+            with source.open(start, threading.Event(), by_time=False) as stream:
+                assert stream.read() is not None
+            source.history.count()
+            source.replace_clients()
+            # The checkpoint keeps its owner and its epoch.
+            store.renew()
+
+        epoch = store.epoch
+        _leaves_nothing(attempt)
+        assert store.epoch == epoch
+        source.close()
+
+
+def test_a_frozen_server_delays_a_replacement_by_seconds(tmp_path: Path) -> None:
+    with MongoDeployment(tmp_path) as server:
+        settings = _config(mongo__uri=server.uri)
+        with closing(state_client(settings)) as client:
+            source = MongoSource(settings, profile_of(settings), client)
+            source.identity()
+            source.history.count()
+            server.pause()
+            try:
+                started = time.monotonic()
+                source.replace_clients()
+                waited = time.monotonic() - started
+            finally:
+                server.resume()
+            source.identity()
+            source.close()
+
+    assert waited < 15

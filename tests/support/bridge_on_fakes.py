@@ -11,8 +11,9 @@ from typing import Any, cast
 import pytest
 
 from bridge.app import bridge as module
-from bridge.app.bridge import Bridge, Outcome
+from bridge.app.bridge import Bridge
 from bridge.app.lifecycle import Lifecycle, State
+from bridge.app.outcome import Outcome
 from bridge.app.retry import Retry
 from bridge.errors import BridgeError
 from bridge.kafka.drivers import KafkaDriver
@@ -82,8 +83,8 @@ class FakeSource:
         self.streams = True
         self.fingerprint = "fingerprint"
         self.failures: list[BridgeError] = []
-        #: Raised by each check of the right to remove tags; None when this user may.
-        self.refused_tags: BridgeError | None = None
+        #: Raised by checks of the right to remove tags, in order.
+        self.tag_failures: list[BridgeError] = []
         self.before_open: Callable[[], None] = lambda: None
         #: The position of each ``open``, and whether it was by time.
         self.opened: list[tuple[Position, bool]] = []
@@ -123,8 +124,8 @@ class FakeSource:
         return FakeTags()
 
     def check_tag_rights(self) -> None:
-        if self.refused_tags:
-            raise self.refused_tags
+        if self.tag_failures:
+            raise self.tag_failures.pop(0)
 
     def missing_sweep_indexes(self) -> Sequence[str]:
         return ()
@@ -143,6 +144,9 @@ class FakeProducer(FakeSink):
 
     warning = ""
 
+    def refused(self) -> bool:
+        return False
+
     def complaint(self) -> str:
         return self.warning
 
@@ -158,7 +162,9 @@ class FakeKafka:
         self.before_open: Callable[[], None] = lambda: None
         unused = cast(Any, None)
         tails = cast(Any, self._tail_reader)
-        self.driver = KafkaDriver("fake", "1", cast(Any, self._sink), unused, tails, unused, unused)
+        self.driver = KafkaDriver(
+            "fake", "1", cast(Any, self._sink), unused, tails, unused, unused, unused
+        )
 
     @contextmanager
     def _sink(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from bridge.clock import Clock
 from bridge.model.checkpoint import Checkpoint
-from bridge.model.position import ClusterTime, Position
+from bridge.model.position import Position
 from bridge.model.window import Window
 from bridge.observability.counters import Counters
+from bridge.observability.snapshot import HealthState
 from bridge.observability.status import LatestVerification, Recovery, Status
 
 
@@ -20,8 +22,10 @@ class ObservedBridge:
     looping: bool = True
     reason: str = ""
     streams: bool = True
-    last_beat: float = 0.0
+    #: Just now by a new ``FakeClock``.
+    last_beat: float = 1000.0
     start: Position | None = None
+    reached: Position | None = None
     position: Position | None = None
     stored: Checkpoint | None = None
     in_flight: Window | None = None
@@ -34,27 +38,24 @@ class ObservedBridge:
 
 
 @dataclass
-class FakeOplog:
-    """See :class:`bridge.observability.status.Oplog`; ``asked`` counts the questions."""
+class FixedHealth:
+    """See :class:`bridge.observability.status.Health`; tests replace the answers."""
 
-    newest: ClusterTime | None = None
-    oldest: ClusterTime | None = None
-    asked: int = 0
+    answers: HealthState = field(default_factory=HealthState)
 
-    def last_write(self) -> ClusterTime | None:
-        self.asked += 1
-        return self.newest
+    def state(self) -> HealthState:
+        return self.answers
 
-    def oldest_oplog_entry(self) -> ClusterTime | None:
-        self.asked += 1
-        return self.oldest
+    def report(self, **answers: Any) -> None:
+        """Replace some of the answers."""
+        self.answers = self.answers._replace(**answers)
 
 
-def status_of(bridge: ObservedBridge, clock: Clock, oplog: FakeOplog | None = None) -> Status:
+def status_of(bridge: ObservedBridge, clock: Clock, health: FixedHealth | None = None) -> Status:
     """Return the status of ``bridge``."""
     return Status(
         bridge,
-        oplog or FakeOplog(),
+        health or FixedHealth(),
         clock,
         about={"name": "bridge", "namespace": "db.jobs"},
         verification=LatestVerification(),

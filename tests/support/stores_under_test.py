@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+import pytest
 from pymongo import MongoClient
 
 from bridge.checkpoint.file import FileCheckpointStore
@@ -142,3 +144,24 @@ def killed(imports: str, store: str) -> None:
         [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=120
     )
     assert ended.returncode == -9, ended.stderr
+
+
+def opened(request: pytest.FixtureRequest, folder: Path, database: str) -> Iterator[StoreUnderTest]:
+    """The kind of store that the parameter names, closed afterwards."""
+    if request.param == "memory":
+        yield InMemoryStore()
+    elif request.param == "file":
+        file = FileStore(folder)
+        yield file
+        file.close()
+    else:
+        collection = MongoStore(request.getfixturevalue("mongo").uri, database)
+        yield collection
+        collection.client.close()
+
+
+def owned(under_test: StoreUnderTest) -> CheckpointStore:
+    """A store that owns the checkpoint."""
+    store = under_test.open()
+    assert store.acquire() == ""
+    return store

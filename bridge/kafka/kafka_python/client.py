@@ -14,9 +14,10 @@ from bridge.settings import Settings
 def connection(settings: Settings) -> dict[str, Any]:
     """Return the options that all clients share, by kafka-python's names.
 
+    Secrets are read again from their files, so a new client uses a password that was rotated.
     kafka-python treats an unknown ``security_protocol`` as PLAINTEXT; the settings exclude that.
     """
-    kafka = settings.kafka
+    kafka = settings.with_present_secrets().kafka
     options: dict[str, Any] = {
         "bootstrap_servers": kafka.servers(),
         "client_id": f"job-bridge-{os.getpid()}",

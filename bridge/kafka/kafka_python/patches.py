@@ -7,6 +7,8 @@ the other clients of the process stay as they are. :func:`require_supported_vers
 name before it is used.
 """
 
+import itertools
+import random
 import re
 import time
 from collections.abc import Set
@@ -24,6 +26,7 @@ from kafka.producer.record_accumulator import RecordAccumulator
 from kafka.producer.sender import Sender
 from kafka.producer.transaction_manager import TransactionManager
 
+from bridge.kafka import timeouts
 from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.errors import (
     FIRST_KAFKA_PYTHON,
@@ -32,8 +35,14 @@ from bridge.kafka.errors import (
 )
 
 _PRIVATE_NAMES: dict[type, tuple[str, ...]] = {
-    ClusterMetadata: ("_topics", "config"),
-    KafkaConnectionManager: ("_backoff", "_build_transport", "_connect"),
+    ClusterMetadata: ("_topics", "bootstrap_brokers", "config"),
+    KafkaConnectionManager: (
+        "_backoff",
+        "_build_transport",
+        "_connect",
+        "get_connection",
+        "socket_connection_setup_timeout_ms",
+    ),
     KafkaProducer: ("_accumulator", "_sender", "_transaction_manager"),
     KafkaSSLTransport: ("_sock_recv", "_sock_send"),
     KafkaTCPTransport: ("_sock_recv", "_sock_send", "_write_buffer"),
@@ -107,11 +116,26 @@ class ProducerNetworkClient(NetworkClient):
 
 
 class _ConnectionManager(KafkaConnectionManager):  # type: ignore[misc]
-    """Reports failed connections, and waits longer after each refused login."""
+    """Reports failed connections, and waits longer after each refused login.
+
+    It tries the bootstrap servers in turn, each for a short time. kafka-python tries one by chance
+    for as long as the client may wait, however many others would answer.
+    """
 
     def __init__(self, net: NetworkSelector, latest_warning: LatestWarning, **configs: Any) -> None:
         super().__init__(net, **configs)
         self.missing_topics: Set[str] = frozenset()
+        # kafka-python does not pass the options of these names on.
+        self.config["socket_connection_setup_timeout_ms"] = timeouts.milliseconds(
+            timeouts.CONNECT_SECONDS
+        )
+        self.config["socket_connection_setup_timeout_max_ms"] = timeouts.milliseconds(
+            timeouts.MAX_CONNECT_SECONDS
+        )
+        bootstrap_brokers = self.cluster.bootstrap_brokers()
+        random.shuffle(bootstrap_brokers)
+        in_turn = itertools.cycle(bootstrap_brokers)
+        self.cluster.bootstrap_brokers = lambda: [next(in_turn)]
         self._latest_warning = latest_warning
         # The broker may create a topic that a client asks for, also after the topic was deleted.
         # kafka-python does not pass the option of this name on.
@@ -125,6 +149,12 @@ class _ConnectionManager(KafkaConnectionManager):  # type: ignore[misc]
         is_tls = isinstance(transport, KafkaSSLTransport)
         transport.__class__ = TlsTransport if is_tls else TcpTransport
         return transport
+
+    def get_connection(self, node_id: Any, timeout_ms: float | None = None, **options: Any) -> Any:
+        """Return the connection to a server, which is made if needed."""
+        patience = self.socket_connection_setup_timeout_ms(node_id)
+        patience = patience if timeout_ms is None else min(patience, timeout_ms)
+        return super().get_connection(node_id, timeout_ms=patience, **options)
 
     async def _connect(self, node: Any, connection: Any, **options: Any) -> None:
         report = partial(self._connection_failed, f"{node.host}:{node.port}")

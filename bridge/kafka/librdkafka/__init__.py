@@ -2,9 +2,10 @@
 
 from confluent_kafka import libversion
 
+from bridge.kafka.librdkafka.probe import LibrdkafkaProbe
 from bridge.kafka.librdkafka.producer import LibrdkafkaSink
 from bridge.kafka.librdkafka.topics import LibrdkafkaTopics
 
 VERSION = libversion()[0]
 
-__all__ = ["VERSION", "LibrdkafkaSink", "LibrdkafkaTopics"]
+__all__ = ["VERSION", "LibrdkafkaProbe", "LibrdkafkaSink", "LibrdkafkaTopics"]

@@ -43,14 +43,17 @@ def make_latest_warning() -> LatestWarning:
 
 
 def connection(settings: Settings, latest_warning: LatestWarning) -> dict[str, Any]:
-    """Return the options that all clients share, by librdkafka's names."""
-    kafka = settings.kafka
+    """Return the options that all clients share, by librdkafka's names.
+
+    Secrets are read again from their files, so a new client uses a password that was rotated.
+    """
+    kafka = settings.with_present_secrets().kafka
     options: dict[str, Any] = {
         "bootstrap.servers": ",".join(kafka.servers()),
         "client.id": f"job-bridge-{os.getpid()}",
         "security.protocol": kafka.security_protocol,
         "socket.timeout.ms": timeouts.milliseconds(timeouts.REQUEST_SECONDS),
-        "socket.connection.setup.timeout.ms": timeouts.milliseconds(timeouts.REQUEST_SECONDS),
+        "socket.connection.setup.timeout.ms": timeouts.milliseconds(timeouts.CONNECT_SECONDS),
         "reconnect.backoff.max.ms": timeouts.milliseconds(timeouts.RECONNECT_SECONDS),
         "topic.metadata.refresh.interval.ms": timeouts.milliseconds(timeouts.METADATA_SECONDS),
         # The broker may create a topic that a client asks for; a producer asks again and again.

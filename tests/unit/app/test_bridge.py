@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bridge.app.bridge import Outcome
 from bridge.app.lifecycle import State
+from bridge.app.outcome import Outcome
 from bridge.errors import (
     BridgeError,
     Misconfigured,
@@ -16,7 +16,8 @@ from bridge.errors import (
     ResumePointLost,
     Retryable,
 )
-from bridge.model.position import ClusterTime
+from bridge.model.position import ClusterTime, Position
+from bridge.pipeline.pulse import PULSE_SECONDS
 from tests.support.bridge_on_fakes import BridgeOnFakes
 from tests.support.factories import BASE, FULL_BACKOFF, at
 from tests.support.fakes import FakeStore
@@ -237,3 +238,39 @@ def test_a_deployment_without_streams_is_shown(monkeypatch: pytest.MonkeyPatch) 
 
 #: A service that sets the tags itself; the bridge then keeps no position.
 TAGS: dict[str, Any] = {"sweep__transition_tag": "unsent"}
+
+
+def test_a_server_that_returns_ends_the_pause(world: BridgeOnFakes) -> None:
+    """Once for each return: a session that still fails does not make the pauses short."""
+    world.kafka.failures = [UNREACHABLE] * 8
+    starts: list[float] = []
+    world.kafka.before_open = lambda: starts.append(world.clock.monotonic())
+
+    def fifth_pause() -> None:
+        if len(starts) == 5:
+            world.bridge.retry_now()
+
+    world.stop.meanwhile = fifth_pause
+
+    world.run()
+
+    pauses = [later - earlier for earlier, later in pairwise(starts)]
+    assert pauses[4] <= PULSE_SECONDS
+    assert [pauses[number] for number in (3, 5, 6)] == [
+        pytest.approx(FULL_BACKOFF.wait(number + 1)) for number in (3, 5, 6)
+    ]
+
+
+def test_what_was_read_is_known(world: BridgeOnFakes) -> None:
+    """Before Kafka has acknowledged it."""
+    for _ in range(3):
+        world.log.append()
+    reached: list[Position | None] = []
+
+    def look() -> None:
+        reached.extend([world.bridge.reached, world.bridge.position])
+
+    world.run(look, world.acknowledge)
+
+    assert reached == [at(3), at(0)]
+    assert world.bridge.reached is None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.app.bridge import Outcome
 from bridge.app.lifecycle import State
+from bridge.app.outcome import Outcome
 from bridge.errors import (
     Fenced,
     Retryable,

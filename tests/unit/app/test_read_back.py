@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from bridge.app.bridge import Outcome
+from bridge.app.outcome import Outcome
 from bridge.errors import CheckpointUnusable, NotPermitted
 from bridge.model.message import Message, MessageFormat, Record
 from bridge.model.transition import STREAM
@@ -82,7 +82,7 @@ def test_read_back_may_be_off(monkeypatch: pytest.MonkeyPatch, reads: list[dict[
     assert len(world.trans_ids()) == 2
 
 
-def test_without_the_right_to_read_it_says_so_once(
+def test_a_missing_right_is_reported_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = killed(monkeypatch, clean=False)
@@ -129,7 +129,7 @@ def test_a_running_bridge_is_not_clean(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen == [False]
 
 
-def test_a_session_reads_back_only_what_may_be_there(
+def test_a_settled_session_is_not_read_back(
     monkeypatch: pytest.MonkeyPatch, reads: list[dict[int, int]]
 ) -> None:
     """After a failure of MongoDB everything is settled, so there is nothing to read."""

@@ -8,7 +8,7 @@ import pytest
 
 from bridge.app.background import Stopped
 from bridge.app.lifecycle import State
-from bridge.errors import BridgeError, Fenced, PoisonEvent, Retryable
+from bridge.errors import BridgeError, Fenced, NotPermitted, PoisonEvent, Retryable
 from bridge.model.gap import Gap
 from bridge.model.job_history import JobHistory
 from bridge.model.policy import STALL_SECONDS
@@ -246,3 +246,15 @@ def test_fire_and_forget_bounds_its_own_window() -> None:
 
     assert counts == [1, 0]
     assert scenario.progress.position == at(1)
+
+
+def test_a_missing_right_to_untag_sends_nothing() -> None:
+    """Each transition would be sent again after it."""
+    scenario = SessionScenario(delivery__mode="background-jobs", sweep__job_tag="unsent")
+    scenario.source.tag_failures = [NotPermitted("no update on jobs", part="mongodb")]
+    scenario.log.append()
+
+    with pytest.raises(NotPermitted):
+        scenario.run()
+
+    assert scenario.kafka.broker.messages("jobs") == []

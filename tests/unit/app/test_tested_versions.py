@@ -41,7 +41,14 @@ def checked_kafka(version: Callable[[Settings], str], monkeypatch: pytest.Monkey
     """The first line of ``check`` about Kafka, whose version is that of the function."""
     topics = cast(Any, lambda _settings: NoTopics())
     driver = KafkaDriver(
-        "driver", "1", cast(Any, None), topics, cast(Any, None), cast(Any, None), version
+        "driver",
+        "1",
+        cast(Any, None),
+        topics,
+        cast(Any, None),
+        cast(Any, None),
+        version,
+        cast(Any, None),
     )
     monkeypatch.setattr("bridge.app.preflight_kafka.driver_of", lambda _settings: driver)
     first = next(iter(check_kafka(settings())))

@@ -6,7 +6,14 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from kafka import errors as kafka
 
-from bridge.errors import BridgeError, Misconfigured, NotPermitted, PoisonEvent, Retryable
+from bridge.errors import (
+    BridgeError,
+    Misconfigured,
+    NotPermitted,
+    PoisonEvent,
+    Retryable,
+    Unreachable,
+)
 from bridge.kafka.kafka_python.errors import classify
 from bridge.kafka.librdkafka.errors import classify as classify_librdkafka
 
@@ -70,8 +77,8 @@ def test_each_error_of_kafka_python_has_its_verdict(
         ("SaslAuthenticationFailedError: bad password", NotPermitted),
         ("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed", Misconfigured),
         ("Hostname mismatch, certificate is not valid", Misconfigured),
-        ("connection refused", Retryable),
-        ("", Retryable),
+        ("127.0.0.1:1: KafkaConnectionError: 111 ECONNREFUSED", Unreachable),
+        ("", Unreachable),
     ],
 )
 def test_the_latest_warning_contains_the_cause(warning: str, verdict: type[BridgeError]) -> None:
@@ -111,11 +118,8 @@ LIBRDKAFKA: list[tuple[type[BridgeError], tuple[int, ...]]] = [
     (
         Retryable,
         (
-            KafkaError._TRANSPORT,
-            KafkaError._ALL_BROKERS_DOWN,
             KafkaError._TIMED_OUT,
             KafkaError._MSG_TIMED_OUT,
-            KafkaError._RESOLVE,
             KafkaError._QUEUE_FULL,
             KafkaError._PURGE_QUEUE,
             KafkaError._PURGE_INFLIGHT,
@@ -136,6 +140,7 @@ LIBRDKAFKA: list[tuple[type[BridgeError], tuple[int, ...]]] = [
             KafkaError.UNKNOWN,
         ),
     ),
+    (Unreachable, (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE)),
 ]
 
 
@@ -167,7 +172,7 @@ def test_each_code_of_librdkafka_has_its_verdict(verdict: type[BridgeError], cod
             "broker certificate could not be verified",
             Misconfigured,
         ),
-        ("Connect to ipv4#127.0.0.1:1 failed: Connection refused", Retryable),
+        ("Connect to ipv4#127.0.0.1:1 failed: Connection refused", Unreachable),
         ("", Retryable),
     ],
 )

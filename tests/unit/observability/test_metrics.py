@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bridge.observability.counters import BUCKETS, Counters
 from bridge.observability.metrics import COUNTERS, GAUGES, registry
 from bridge.observability.snapshot import (
+    HealthState,
     InFlightState,
     OplogTimes,
     RecoveryState,
@@ -20,7 +21,7 @@ from bridge.observability.snapshot import (
 from bridge.observability.status import Status
 from tests.support.factories import BASE, at, checkpoint
 from tests.support.fakes import FakeClock
-from tests.support.observed_bridge import FakeOplog, ObservedBridge, status_of
+from tests.support.observed_bridge import ObservedBridge, status_of
 
 STATES = ("starting", "running", "stopped")
 
@@ -33,7 +34,7 @@ class FixedStatus(Status):
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
 
-    def snapshot(self, *, ask_mongodb: bool = False) -> Snapshot:
+    def snapshot(self) -> Snapshot:
         return self._snapshot
 
 
@@ -70,8 +71,11 @@ def test_every_counter_is_present_at_once() -> None:
         "transitions_swept",
         "history_lost",
         "possible_duplicates",
+        "read_back_left_out",
+        "clients_replaced",
         "checkpoints",
         "fenced",
+        "log_lines_dropped",
     ):
         assert samples[f"job_bridge_{name}_total", ()] == 0
 
@@ -89,6 +93,8 @@ def test_each_counter_has_its_own_count() -> None:
         "swept",
         "history_lost",
         "possible_duplicates",
+        "left_out",
+        "clients_replaced",
         "checkpoints",
         "fenced",
         "clients_replaced",
@@ -100,12 +106,12 @@ def test_each_counter_has_its_own_count() -> None:
 
     assert samples["job_bridge_events_read_total", ()] == 1
     assert samples["job_bridge_messages_acked_total", ()] == 3
-    assert samples["job_bridge_fenced_total", ()] == 12
+    assert samples["job_bridge_fenced_total", ()] == 14
     assert sorted(
         value
         for (name, _), value in samples.items()
-        if name.endswith("_total") and "restarts" not in name
-    ) == list(range(1, 14))
+        if name in {f"{family}_total" for _, family, _ in COUNTERS}
+    ) == list(range(1, 15))
 
 
 def test_skips_and_restarts_have_reasons() -> None:
@@ -140,7 +146,13 @@ def test_each_gauge_has_its_own_value() -> None:
         in_flight=InFlightState(2, 42, 4.0),
         recovery=RecoveryState(11, 7, 3.0, "", {}),
         verified=Verified(55.0, 5, 6, 7, 8),
-        oplog=OplogTimes(at(48).cluster_time, at(21).cluster_time),
+        reached=at(43),
+        health=HealthState(
+            kafka_up=False,
+            mongodb_up=True,
+            collection_exists=True,
+            oplog=OplogTimes(at(48).cluster_time, at(21).cluster_time),
+        ),
     )
 
     samples = scrape_snapshot(known)
@@ -152,7 +164,12 @@ def test_each_gauge_has_its_own_value() -> None:
         "in_flight_oldest_seconds": 4,
         "last_checkpoint_timestamp_seconds": 123.5,
         "position_timestamp_seconds": BASE + 40,
+        "kafka_up": 0,
+        "mongodb_up": 1,
+        "collection_exists": 1,
         "lag_seconds": 8,
+        "source_lag_seconds": 5,
+        "delivery_lag_seconds": 3,
         "oplog_headroom_seconds": 9,
         "recovery_jobs": 11,
         "recovery_jobs_done": 7,
@@ -175,12 +192,41 @@ def test_every_count_has_a_metric() -> None:
     assert {attribute for attribute, _, _ in COUNTERS} == plain
 
 
-def test_a_scrape_asks_mongodb_once() -> None:
-    oplog = FakeOplog()
+def test_dropped_lines_of_the_log_are_counted() -> None:
+    snapshot = status_of(ObservedBridge(), FakeClock()).snapshot()
 
-    scraped(registry(status_of(ObservedBridge(), FakeClock(), oplog), STATES))
+    samples = scrape_snapshot(replace(snapshot, health=HealthState(log_lines_dropped=3)))
 
-    assert oplog.asked == 2
+    assert samples["job_bridge_log_lines_dropped_total", ()] == 3
+
+
+def test_the_info_names_the_bridge() -> None:
+    about = {
+        "name": "bridge",
+        "namespace": "db.jobs",
+        "topic": "jobs",
+        "driver": "kafka-python 3.0.12",
+        "mode": "at-least-once",
+        "version": "1.2.3",
+    }
+    snapshot = status_of(ObservedBridge(), FakeClock()).snapshot()
+
+    samples = scrape_snapshot(replace(snapshot, about=about))
+
+    assert samples["job_bridge_info", tuple(sorted(about.items()))] == 1
+
+
+def test_the_process_has_its_usual_metrics() -> None:
+    names = {name for name, _ in scrape(Counters())}
+
+    assert {
+        "process_cpu_seconds_total",
+        "process_resident_memory_bytes",
+        "process_open_fds",
+        "process_start_time_seconds",
+        "python_info",
+        "python_gc_collections_total",
+    } <= names
 
 
 def test_exactly_one_state_is_the_current_one() -> None:

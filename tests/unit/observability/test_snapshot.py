@@ -11,14 +11,14 @@ from bridge.model.gap import Gap
 from bridge.model.position import ClusterTime
 from bridge.model.window import Delivery, Window
 from bridge.observability.counters import Counters
-from bridge.observability.snapshot import InFlightState, OplogTimes, Snapshot, Verified
+from bridge.observability.snapshot import HealthState, InFlightState, OplogTimes, Snapshot, Verified
 from bridge.observability.status import LatestVerification, Status
 from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.pulse import Pulse
 from bridge.pipeline.recovery_progress import RecoveryProgress
 from tests.support.factories import BASE, at, checkpoint
 from tests.support.fakes import FakeClock
-from tests.support.observed_bridge import FakeOplog, ObservedBridge, status_of
+from tests.support.observed_bridge import FixedHealth, ObservedBridge, status_of
 
 
 class BusyBridge:
@@ -38,11 +38,13 @@ class BusyBridge:
             in_flight=self.window,
             recovery=self.recovery,
         )
-        self.oplog = FakeOplog(ClusterTime(BASE + 10), ClusterTime(BASE - 10))
+        self.health = FixedHealth(
+            HealthState(oplog=OplogTimes(ClusterTime(BASE + 10), ClusterTime(BASE - 10)))
+        )
         self.verification = LatestVerification()
         self.status = Status(
             self.bridge,
-            self.oplog,
+            self.health,
             self.clock,
             about={"name": "bridge"},
             verification=self.verification,
@@ -75,7 +77,7 @@ def test_the_counters_are_copied() -> None:
 
 def test_later_changes_do_not_reach_it() -> None:
     busy = BusyBridge()
-    before = busy.status.snapshot(ask_mongodb=True)
+    before = busy.status.snapshot()
     document = before.document()
 
     busy.clock.advance(5.0)
@@ -90,21 +92,10 @@ def test_later_changes_do_not_reach_it() -> None:
 
     assert before.document() == document
     assert before.in_flight == InFlightState(1, 30, 0.0)
-    after = busy.status.snapshot(ask_mongodb=True)
+    after = busy.status.snapshot()
     assert after.in_flight == InFlightState(2, 42, 5.0)
     assert after.verified == Verified(1.0, 2, 3, 4, 5)
     assert after.recovery and after.recovery.done == 7
-
-
-def test_mongodb_is_asked_only_on_request() -> None:
-    busy = BusyBridge()
-
-    assert busy.status.snapshot().oplog == OplogTimes()
-    assert busy.oplog.asked == 0
-
-    asked = busy.status.snapshot(ask_mongodb=True)
-    assert asked.oplog == OplogTimes(ClusterTime(BASE + 10), ClusterTime(BASE - 10))
-    assert busy.oplog.asked == 2
 
 
 def count_everything(counters: Counters) -> None:

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from bridge.errors import Misconfigured
 from bridge.model.gap import Gap
+from bridge.model.health import LOOP_SECONDS
 from bridge.model.policy import STALL_SECONDS, stalled
 from bridge.model.position import ClusterTime
 from bridge.model.window import Delivery, Window
@@ -18,14 +19,14 @@ from bridge.observability.http_pages import Pages
 from bridge.observability.http_request import Request
 from bridge.observability.http_server import HttpServer
 from bridge.observability.metrics import registry
-from bridge.observability.snapshot import SWEEP_ONLY
+from bridge.observability.snapshot import SWEEP_ONLY, OplogTimes
 from bridge.observability.status import HANG_SECONDS
 from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.pulse import Pulse
 from bridge.pipeline.recovery_progress import RecoveryProgress
 from tests.support.factories import BASE, at, checkpoint, settings, token
 from tests.support.fakes import FakeClock
-from tests.support.observed_bridge import FakeOplog, ObservedBridge, status_of
+from tests.support.observed_bridge import FixedHealth, ObservedBridge, status_of
 
 
 class StatusScenario:
@@ -35,13 +36,17 @@ class StatusScenario:
         self.clock = FakeClock()
         self.window = Window(at(0), 10, 100)
         self.bridge = ObservedBridge(last_beat=self.clock.monotonic(), in_flight=self.window)
-        self.oplog = FakeOplog()
-        self.status = status_of(self.bridge, self.clock, self.oplog)
+        self.health = FixedHealth()
+        self.status = status_of(self.bridge, self.clock, self.health)
 
     def get(self, path: str) -> tuple[str, str]:
         pages = Pages(self.status, registry(self.status, ["running"]))
         response = pages.answer(Request("GET", path))
         return f"{response.status.value} {response.status.phrase}", response.body.decode()
+
+    def beat(self) -> None:
+        """Let the main thread show that it works."""
+        self.bridge.last_beat = self.clock.monotonic()
 
     @property
     def reasons(self) -> list[str]:
@@ -49,7 +54,7 @@ class StatusScenario:
 
     def gauge(self, name: str) -> float | None:
         """Return a gauge as a scrape reads it."""
-        return self.status.snapshot(ask_mongodb=True).gauges()[f"job_bridge_{name}"]
+        return self.status.snapshot().gauges()[f"job_bridge_{name}"]
 
 
 @pytest.fixture
@@ -84,11 +89,13 @@ def test_a_stall_means_not_ready(scenario: StatusScenario) -> None:
     scenario.window.admit(Delivery(at(1), 1, sent=scenario.clock.monotonic()))
     scenario.bridge.warning = "connection refused"
 
-    scenario.clock.advance(STALL_SECONDS)
+    scenario.clock.advance(STALL_SECONDS - 1)
+    scenario.beat()
     assert scenario.reasons == []
 
     scenario.clock.advance(1.0)
-    assert scenario.reasons == [stalled(31.0, lambda: "connection refused")]
+    scenario.beat()
+    assert scenario.reasons == [stalled(10.0, lambda: "connection refused")]
 
 
 def test_a_recovery_is_a_reason_beside_a_stall(scenario: StatusScenario) -> None:
@@ -101,8 +108,9 @@ def test_a_recovery_is_a_reason_beside_a_stall(scenario: StatusScenario) -> None
     assert scenario.reasons == [recovering], "messages in flight are not a stall"
 
     scenario.clock.advance(STALL_SECONDS + 1)
+    scenario.beat()
 
-    assert scenario.reasons == [recovering, stalled(31.0, lambda: "")]
+    assert scenario.reasons == [recovering, stalled(11.0, lambda: "")]
     assert scenario.gauge("recovery_jobs") == 10
     assert scenario.gauge("recovery_jobs_done") == 0
 
@@ -132,48 +140,34 @@ def test_lag_needs_both_ends(scenario: StatusScenario) -> None:
     scenario.bridge.position = at(3)
     assert scenario.gauge("lag_seconds") is None
 
-    scenario.oplog.newest = ClusterTime(BASE + 10)
-    scenario.clock.advance(60.0)
+    scenario.health.report(oplog=OplogTimes(ClusterTime(BASE + 10)))
+    assert scenario.gauge("lag_seconds") == 7.0
+
+
+def test_lag_has_two_parts(scenario: StatusScenario) -> None:
+    """Events that were read and not delivered are no fault of the source."""
+    scenario.bridge.position = at(3)
+    scenario.bridge.reached = at(8)
+    scenario.health.report(oplog=OplogTimes(ClusterTime(BASE + 10)))
+
+    assert scenario.gauge("source_lag_seconds") == 2.0
+    assert scenario.gauge("delivery_lag_seconds") == 5.0
     assert scenario.gauge("lag_seconds") == 7.0
 
 
 def test_lag_is_never_negative(scenario: StatusScenario) -> None:
     scenario.bridge.position = at(20)
-    scenario.oplog.newest = ClusterTime(BASE + 10)
+    scenario.health.report(oplog=OplogTimes(ClusterTime(BASE + 10)))
 
     assert scenario.gauge("lag_seconds") == 0.0
 
 
 def test_headroom_is_before_the_stored_checkpoint(scenario: StatusScenario) -> None:
-    scenario.oplog.oldest = ClusterTime(BASE - 90)
+    scenario.health.report(oplog=OplogTimes(oldest=ClusterTime(BASE - 90)))
     assert scenario.gauge("oplog_headroom_seconds") is None
 
     scenario.bridge.stored = checkpoint(10)
     assert scenario.gauge("oplog_headroom_seconds") == 100.0
-
-
-def test_mongodb_is_not_asked_each_time(scenario: StatusScenario) -> None:
-    scenario.bridge.position = at(3)
-    lags = []
-    for number, seconds in enumerate((0.0, 1.9, 0.1)):
-        scenario.oplog.newest = scenario.oplog.oldest = ClusterTime(BASE + 10 + number)
-        scenario.clock.advance(seconds)
-        lags.append(scenario.gauge("lag_seconds"))
-
-    assert lags == [7.0, 7.0, 9.0]
-    assert scenario.oplog.asked == 4
-
-
-def test_an_unreachable_mongodb_is_asked_seldom(scenario: StatusScenario) -> None:
-    for _ in range(5):
-        scenario.clock.advance(3.0)
-        scenario.gauge("lag_seconds")
-
-    assert scenario.oplog.asked == 2
-
-    scenario.clock.advance(3.0)
-    scenario.gauge("lag_seconds")
-    assert scenario.oplog.asked == 4
 
 
 def test_messages_in_flight_have_gauges(scenario: StatusScenario) -> None:
@@ -261,16 +255,40 @@ def test_a_deployment_without_streams_has_a_note(scenario: StatusScenario) -> No
     assert json.loads(scenario.get("/status.json")[1])["notes"] == [SWEEP_ONLY]
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz"])
-def test_a_probe_never_asks_mongodb(scenario: StatusScenario, path: str) -> None:
-    """A MongoDB that is unreachable would make the orchestrator restart a healthy bridge."""
-    assert scenario.get(path)[0] == "200 OK"
+def test_a_silent_loop_means_not_ready(scenario: StatusScenario) -> None:
+    scenario.clock.advance(LOOP_SECONDS - 1)
+    assert scenario.reasons == []
 
-    assert scenario.oplog.asked == 0
+    scenario.clock.advance(1)
+    assert scenario.reasons == ["the main loop has not run for 10 s"]
+
+    scenario.beat()
+    assert scenario.reasons == []
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/status.json"])
-def test_a_scrape_asks_mongodb(scenario: StatusScenario, path: str) -> None:
-    assert scenario.get(path)[0] == "200 OK"
+def test_health_means_not_ready(scenario: StatusScenario) -> None:
+    scenario.health.report(reasons=("Kafka refuses connections", "the log is blocked"))
 
-    assert scenario.oplog.asked == 2
+    code, text = scenario.get("/readyz")
+
+    assert (code[:3], text) == ("503", "Kafka refuses connections\nthe log is blocked\n")
+    assert scenario.gauge("ready") == 0
+    assert scenario.get("/livez")[0] == "200 OK"
+
+
+def test_a_note_leaves_the_bridge_ready(scenario: StatusScenario) -> None:
+    scenario.health.report(notes=("the collection does not exist",), collection_exists=False)
+
+    assert scenario.get("/readyz") == ("200 OK", "ready\nnote: the collection does not exist\n")
+    notes = json.loads(scenario.get("/status.json")[1])["notes"]
+    assert notes == ["the collection does not exist"]
+    assert scenario.gauge("collection_exists") == 0
+
+
+def test_a_failed_session_is_the_only_reason(scenario: StatusScenario) -> None:
+    """It names its cause, and probes would repeat it in other words."""
+    scenario.bridge.looping = False
+    scenario.bridge.reason = "Kafka is unreachable"
+    scenario.health.report(reasons=("Kafka refuses connections",))
+
+    assert scenario.reasons == ["Kafka is unreachable"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from bridge.errors import BridgeError, Fenced, NotPermitted, Retryable
@@ -51,6 +53,16 @@ def test_a_stop_ends_a_pause(scenario: PulseScenario) -> None:
     started = scenario.clock.monotonic()
 
     scenario.pulse.sleep(30.0)
+
+    assert scenario.clock.monotonic() == started + PULSE_SECONDS
+
+
+def test_an_event_ends_a_pause(scenario: PulseScenario) -> None:
+    until = threading.Event()
+    scenario.stop.meanwhile = until.set
+    started = scenario.clock.monotonic()
+
+    scenario.pulse.sleep(30.0, until=until)
 
     assert scenario.clock.monotonic() == started + PULSE_SECONDS
 

@@ -38,6 +38,9 @@ class CommandSink(FakeSink):
             self.acknowledge(1)
         return super().settled()
 
+    def refused(self) -> bool:
+        return False
+
     def complaint(self) -> str:
         return "the broker is unreachable"
 
@@ -95,8 +98,8 @@ def test_a_stall_and_its_end_are_logged(caplog: pytest.LogCaptureFixture) -> Non
         assert scenario.republisher.run([replayed(1)])
 
     assert [record.getMessage() for record in caplog.records] == [
-        f"{stalled(32.0, sink.complaint)}. The command waits",
-        f"{stalled(64.5, sink.complaint)}. The command waits",
+        f"{stalled(16.0, sink.complaint)}. The command waits",
+        f"{stalled(48.0, sink.complaint)}. The command waits",
         "Kafka is acknowledging messages again after 80.8 s",
     ]
     assert "the broker is unreachable" in caplog.text

@@ -9,7 +9,7 @@ import pytest
 from bridge.errors import Stalled
 from bridge.model.policy import STALL_SECONDS, stalled
 from bridge.model.window import Delivery, Window
-from bridge.pipeline.stall_warning import REPLACE_SECONDS, StallWarning
+from bridge.pipeline.stall_warning import REFUSED_SECONDS, REPLACE_SECONDS, StallWarning
 from tests.support.factories import at, transition
 from tests.support.fakes import FakeClock
 
@@ -17,8 +17,14 @@ from tests.support.fakes import FakeClock
 class WarningClient:
     """A Kafka client with a warning."""
 
+    def __init__(self, *, refused: bool = False) -> None:
+        self._refused = refused
+
     def complaint(self) -> str:
         return "connection refused"
+
+    def refused(self) -> bool:
+        return self._refused
 
 
 class StallScenario:
@@ -26,6 +32,7 @@ class StallScenario:
 
     def __init__(self, replace_seconds: float = math.inf) -> None:
         self.clock = FakeClock()
+        self.client = WarningClient()
         self.warning = StallWarning(
             self.clock, "Reading is paused, nothing is lost", replace_seconds=replace_seconds
         )
@@ -44,13 +51,13 @@ class StallScenario:
     def look(self, seconds: float) -> None:
         """Look ``seconds`` later."""
         self.clock.advance(seconds)
-        self.warning.look(self.window, WarningClient())
+        self.warning.look(self.window, self.client)
 
 
 def test_a_stall_and_its_end_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     scenario = StallScenario()
     with caplog.at_level("INFO", "bridge"):
-        scenario.look(STALL_SECONDS)
+        scenario.look(STALL_SECONDS - 1)
         assert caplog.messages == []
         scenario.look(1.0)
         scenario.look(1.0)
@@ -58,10 +65,10 @@ def test_a_stall_and_its_end_are_logged(caplog: pytest.LogCaptureFixture) -> Non
         scenario.look(1.0)
         scenario.look(60.0)
 
-    trouble = stalled(31.0, WarningClient().complaint)
+    trouble = stalled(10.0, WarningClient().complaint)
     assert caplog.messages == [
         f"{trouble}. Reading is paused, nothing is lost",
-        "Kafka is acknowledging messages again after 33.0 s",
+        "Kafka is acknowledging messages again after 12.0 s",
     ]
 
 
@@ -86,6 +93,16 @@ def test_a_stuck_client_is_replaced_after_a_minute() -> None:
     assert raised.value.part == "kafka"
 
 
+def test_refused_credentials_replace_a_client_sooner() -> None:
+    """A new client reads a rotated password or certificate again."""
+    scenario = StallScenario(REPLACE_SECONDS)
+    scenario.client = WarningClient(refused=True)
+    scenario.look(REFUSED_SECONDS - 1)
+
+    with pytest.raises(Stalled, match="connection refused"):
+        scenario.look(1.0)
+
+
 def test_each_new_client_has_a_minute() -> None:
     scenario = StallScenario(REPLACE_SECONDS)
     for _ in range(3):
@@ -97,7 +114,10 @@ def test_each_new_client_has_a_minute() -> None:
 
 def test_a_command_waits_for_its_client() -> None:
     """It has no session that could begin again."""
-    StallScenario().look(3600.0)
+    scenario = StallScenario()
+    scenario.client = WarningClient(refused=True)
+
+    scenario.look(3600.0)
 
 
 def test_a_new_client_does_not_end_a_stall(caplog: pytest.LogCaptureFixture) -> None:

@@ -77,11 +77,16 @@ def test_tombstones_are_unexpected() -> None:
     assert findings.counts["strange"] == 1 and not findings.clean
 
 
-def test_shared_job_ids_are_not_compared() -> None:
+@pytest.mark.parametrize("latest", ["first", "second"])
+def test_shared_job_ids_are_not_compared(latest: str) -> None:
     other = happened(1, 15, 0)._replace(trans_id="other")
 
     findings, missing = compacted(
-        [Job([A, B], document="first"), Job([other], document="second")], sent(B)
+        [
+            JobHistory(A.job_id, [A, B], document="first"),
+            JobHistory(A.job_id, [other], document="second"),
+        ],
+        sent(B if latest == "first" else other),
     )
 
     assert missing == [] and findings.counts["shared_ids"] == 1

@@ -50,7 +50,14 @@ def test_wrong_and_strange_messages_are_reported(caplog: pytest.LogCaptureFixtur
     verifying = VerificationScheduler(
         settings(), status_of(ObservedBridge(), SystemClock()), latest
     )
-    counted = {"until": 60.0, "missing": 0, "repeated": 1, "strange": 2, "wrong": 3}
+    counted = {
+        "until": 60.0,
+        "compacted": False,
+        "missing": 0,
+        "repeated": 1,
+        "strange": 2,
+        "wrong": 3,
+    }
     examples = {"strange": ["a", "b"], "wrong": ["c", "d"]}
 
     verifying._report({**counted, "examples": examples}, "--from X --to Y")
@@ -58,6 +65,30 @@ def test_wrong_and_strange_messages_are_reported(caplog: pytest.LogCaptureFixtur
     assert latest.result == Verified(60.0, 0, 1, 2, 3)
     assert "3 wrong and 2 unexpected messages, the first: c; d; a. " in caplog.text
     assert "'job-bridge verify --from X --to Y' names them" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("compacted", "command"),
+    [
+        (False, "'job-bridge verify --repair --from X --to Y' sends them"),
+        (True, "'job-bridge replay --job ID' sends them"),
+    ],
+)
+def test_a_missing_transition_names_the_remedy(
+    compacted: bool, command: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    verifying = VerificationScheduler(
+        settings(), status_of(ObservedBridge(), SystemClock()), LatestVerification()
+    )
+    counted = {"until": 60.0, "missing": 1, "repeated": 0, "strange": 0, "wrong": 0}
+    examples = {"missing": ["a"]}
+
+    verifying._report(
+        {**counted, "compacted": compacted, "transitions": 2, "examples": examples},
+        "--from X --to Y",
+    )
+
+    assert command in caplog.text
 
 
 class Rounds(threading.Event):
