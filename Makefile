@@ -51,7 +51,7 @@ lock: $(VENV)/test  ## write config/requirements.lock, the versions and hashes t
 unit: $(VENV)/test  ## the tests that need no server
 	$(BIN)/python -m pytest tests/unit tests/test_architecture.py $(PYTEST_ARGS)
 
-faults: $(VENV)/test  ## SIGKILL at random and at each named point of the loop, 20 times each; a table of 60 more
+faults: $(VENV)/test  ## SIGKILL at random and at each named point of the loop, 20 times each, and a table of kills
 	FAULT_REPEATS=20 $(BIN)/python -m pytest tests/e2e/test_kill_points.py tests/e2e/test_crash.py tests/e2e/test_read_back_kills.py $(PYTEST_ARGS)
 	$(BIN)/python -m tests.soak.kills
 
