@@ -16,7 +16,7 @@ export TEST_KAFKA := $(KAFKA)
 ON_SERVERS := $(BIN)/python -m tests.support.servers
 
 .DEFAULT_GOAL := help
-.PHONY: help run test servers check docs site lock unit faults bench bench-peers bench-modes bench-check clean
+.PHONY: help run test servers check docs site lock unit faults soak bench bench-peers bench-modes bench-check clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -51,8 +51,12 @@ lock: $(VENV)/test  ## write config/requirements.lock, the versions and hashes t
 unit: $(VENV)/test  ## the tests that need no server
 	$(BIN)/python -m pytest tests/unit tests/test_architecture.py $(PYTEST_ARGS)
 
-faults: $(VENV)/test  ## SIGKILL at random and at each named point of the loop, 20 times each
-	FAULT_REPEATS=20 $(BIN)/python -m pytest tests/e2e/test_kill_points.py tests/e2e/test_crash.py $(PYTEST_ARGS)
+faults: $(VENV)/test  ## SIGKILL at random and at each named point of the loop, 20 times each, and a table of kills
+	FAULT_REPEATS=20 $(BIN)/python -m pytest tests/e2e/test_kill_points.py tests/e2e/test_crash.py tests/e2e/test_read_back_kills.py $(PYTEST_ARGS)
+	$(BIN)/python -m tests.soak.kills
+
+soak: $(VENV)/test  ## an hour of random faults; ARGS="--minutes 10"
+	$(BIN)/python -m tests.soak $(ARGS)
 
 bench: $(VENV)/bench  ## rate, memory, latency and start-up, beside the raw change stream; five minutes
 	$(BIN)/python -m benchmarks $(ARGS)

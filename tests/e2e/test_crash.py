@@ -31,7 +31,9 @@ def test_repeated_kills_lose_nothing(scenario: FaultScenario, kills: int) -> Non
 
     verdict = scenario.finish(bridge)
 
-    verdict.check(repeated_at_most=verdict.replay(bridge.deaths), at_least=300, saves_at_least=3)
+    # A mode that stores no position does not read the topic back.
+    allowed = 0 if scenario.delivery.positions else verdict.replay(bridge.deaths)
+    verdict.check(repeated_at_most=allowed, at_least=300, saves_at_least=3)
 
 
 @EVERY_DELIVERY
@@ -51,7 +53,7 @@ def test_a_stop_without_kafka_asks_for_a_restart(scenario: FaultScenario) -> Non
     bridge = scenario.bridge(delivery__drain_seconds="2").start().wait_ready()
     with scenario.load() as load:
         load.await_commits(200)
-        with scenario.kafka_down() as away:
+        with scenario.kafka_down():
             poll(
                 lambda: bridge.metric("job_bridge_in_flight_messages") >= WAITING,
                 "messages that wait for Kafka",
@@ -63,5 +65,5 @@ def test_a_stop_without_kafka_asks_for_a_restart(scenario: FaultScenario) -> Non
     verdict = scenario.finish(bridge)
 
     assert bridge.has_logged("messages that Kafka did not acknowledge")
-    # The broker may have appended messages that it did not acknowledge before it died.
-    verdict.check(repeated_at_most=verdict.replay([away]), at_least=300)
+    # The broker may have appended messages that it did not acknowledge: they are left out.
+    verdict.check(repeated_at_most=0, at_least=300)

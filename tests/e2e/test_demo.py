@@ -114,7 +114,7 @@ def test_crashes_lose_nothing_and_are_counted(demos: list[Demo], tmp_path: Path)
     kills = re.search(r"the bridge was killed (\d+) times", output)
     assert code == 0 and summary is not None and kills is not None, output
     assert int(kills[1]) >= 1
-    assert (summary[4], summary[6]) == ("0", "0")
+    assert (summary[4], summary[5], summary[6]) == ("0", "0", "0")
     assert demo.left_behind() == []
 
 

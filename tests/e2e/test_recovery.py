@@ -15,7 +15,7 @@ from tests.e2e.conftest import MakeScenario
 from tests.support.backlog import load
 from tests.support.bridge_process import BridgeProcess
 from tests.support.delivery_case import ONE_DELIVERY
-from tests.support.fault_scenario import BUSY, FORTY_JOBS, FaultScenario
+from tests.support.fault_scenario import FORTY_JOBS, FaultScenario
 from tests.support.servers.kafka import Kafka
 from tests.support.servers.mongo import MongoDeployment
 from tests.support.service_run import elements
@@ -26,7 +26,7 @@ pytestmark = ONE_DELIVERY
 HISTORY_LOST, UNUSABLE = 80, 83
 #: Small enough to leave out earlier messages, large enough for the clock of this machine.
 MARGIN = 1.0
-LAST, OF_LAST = Workload(jobs=1, rate=None), 9
+LAST = Workload(jobs=1, rate=None)
 JOBS, TRANSITIONS = 20_000, 2
 
 
@@ -72,8 +72,6 @@ def test_a_gap_is_recovered_without_loss_or_repetition(
     scenario: FaultScenario,
 ) -> None:
     bridge = stopped_and_forgotten(scenario)
-    before = len(scenario.arrived())
-
     bridge.start()
     with scenario.load() as load:  # jobs continue while the gap is read
         load.await_commits(200)
@@ -82,10 +80,7 @@ def test_a_gap_is_recovered_without_loss_or_repetition(
     assert bridge.has_logged("The oplog no longer reaches back to the checkpoint")
     assert bridge.has_logged("Nothing is skipped")
     assert scenario.origins()["recovery"] >= 2 * 40
-    # Only what happened within the margin around the gap may be there twice.
-    around = OF_LAST + (BUSY.rate or 0) * (MARGIN + 2)
-    verdict.check(repeated_at_most=int(around), at_least=2 * 80)
-    assert verdict.repeated < before
+    verdict.check(repeated_at_most=0, at_least=2 * 80)
     assert scenario.checkpoint()["gap"] is None
 
 
@@ -103,7 +98,7 @@ def test_it_stops_if_configured_and_names_the_command(scenario: FaultScenario) -
     assert "'job-bridge run --recovery-on-history-lost recover'" in line
     bridge.configure(recovery__on_history_lost="recover")
     bridge.start()
-    scenario.finish(bridge).check(repeated_at_most=OF_LAST, at_least=2 * 40)
+    scenario.finish(bridge).check(repeated_at_most=0, at_least=2 * 40)
 
 
 def test_a_killed_recovery_resumes_at_its_cursor(scenario: FaultScenario) -> None:
@@ -152,10 +147,7 @@ def test_a_killed_recovery_resumes_at_its_cursor(scenario: FaultScenario) -> Non
         ]
     assert set(committed) == set(arrived)
     repeated = sum(arrived.values()) - len(arrived)
-    # Each kill repeats the messages that the checkpoint did not cover yet.
-    assert repeated < len(committed) / 4, (
-        f"{repeated} of {len(committed)} repeated after {kills} kills"
-    )
+    assert repeated == 0, f"{repeated} of {len(committed)} repeated after {kills} kills"
     assert at_last_kill > "t"
 
 

@@ -38,7 +38,7 @@ def test_a_standby_takes_over_from_a_dead_owner(
 
     verdict = scenario.finish(second)
 
-    verdict.check(repeated_at_most=verdict.replay(first.deaths), at_least=300, saves_at_least=2)
+    verdict.check(repeated_at_most=0, at_least=300, saves_at_least=2)
     print(f"took over within {took:.2f} s")
     assert took < AT_ONCE_SECONDS
 
@@ -91,7 +91,7 @@ def test_a_remote_owner_keeps_its_lease(scenario: FaultScenario) -> None:
 
     verdict = scenario.finish(second)
 
-    verdict.check(repeated_at_most=verdict.replay(first.deaths), at_least=300, saves_at_least=2)
+    verdict.check(repeated_at_most=0, at_least=300, saves_at_least=2)
     assert waited > LEASE_SECONDS
 
 
@@ -106,22 +106,22 @@ def test_a_replaced_owner_stops_before_it_stores(scenario: FaultScenario) -> Non
     with scenario.load() as load:
         load.await_commits(200)
         first.pause()
-        paused = time.time()
         second.wait_ready()
         load.await_commits(100)
         scenario.wait_for_arrival()
-        epoch = scenario.checkpoint()["epoch"]
+        epoch, before = scenario.checkpoint()["epoch"], scenario.count()
         replaced = len(scenario.witness.saves)
         first.resume()
         assert first.wait() == FENCED
+        late = scenario.count() - before
         load.await_commits(100)
 
     verdict = scenario.finish(second)
 
     assert first.has_logged("Another bridge took over")
     assert {save.epoch for save in scenario.witness.saves[replaced:]} == {epoch}
-    overlap = verdict.replay([paused]) + verdict.replay(first.deaths)
-    verdict.check(repeated_at_most=overlap, at_least=400, saves_at_least=2)
+    # The frozen process may send what its client still held: only transactions prevent that.
+    verdict.check(repeated_at_most=late, at_least=400, saves_at_least=2)
 
 
 @ONE_DELIVERY
@@ -138,4 +138,4 @@ def test_with_a_file_the_second_is_refused(scenario: FaultScenario, tmp_path: Pa
 
     verdict = scenario.finish(second)
 
-    verdict.check(repeated_at_most=verdict.replay(first.deaths), at_least=300, saves_at_least=0)
+    verdict.check(repeated_at_most=0, at_least=300, saves_at_least=0)

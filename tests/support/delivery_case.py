@@ -12,19 +12,20 @@ class DeliveryCase:
     """``rate`` is the load in transitions per second that the mode is asked for; 0 is any.
 
     ``positions``: whether the mode stores positions. If not, it keeps tags in the jobs, which the
-    simulated service must then leave alone.
+    simulated service must then leave alone. ``more``: further settings of the mode.
     """
 
     mode: str
     driver: str
     rate: int = 0
     positions: bool = True
+    more: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         return f"{self.mode}, {self.driver}"
 
     def settings(self) -> dict[str, str]:
-        given = {"kafka.driver": self.driver, "delivery.mode": self.mode}
+        given = {"kafka.driver": self.driver, "delivery.mode": self.mode, **dict(self.more)}
         if self.positions:
             return given
         return given | {"sweep.every_seconds": "2", "sweep.older_than_seconds": "4"}
@@ -34,6 +35,14 @@ AT_LEAST_ONCE_KAFKA_PYTHON = DeliveryCase("at-least-once", "kafka-python")
 AT_LEAST_ONCE_LIBRDKAFKA = DeliveryCase("at-least-once", "librdkafka")
 #: Slow by nature: it stores the position after each message.
 SYNCHRONOUS = DeliveryCase("synchronous", "librdkafka", rate=50)
+#: Stores positions ahead of the acknowledgements, and may lose messages in an outage.
+FIRE_AND_FORGET = DeliveryCase("fire-and-forget", "librdkafka")
+#: The bridge sets the tags, so it keeps the position too.
+OWN_TAGS = DeliveryCase(
+    "background-jobs",
+    "librdkafka",
+    more=(("sweep.job_tag", "to_notify"), ("sweep.tagged_by", "bridge")),
+)
 TAGS = DeliveryCase("background-transitions", "kafka-python", positions=False)
 
 

@@ -6,7 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    OFFSET_END,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from bridge.errors import Retryable
 from bridge.kafka import timeouts
@@ -25,7 +32,9 @@ _LATE_SECONDS = 0.05
 _SILENCE_SECONDS = 30.0
 #: How long a broker waits for a record at the end of a partition before it reports the end.
 _FETCH_WAIT_MS = 10
-_REFUSALS = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
+_REFUSALS = (KafkaError.TOPIC_AUTHORIZATION_FAILED,)
+#: The client looks its group up, although partitions are assigned and the group is never joined.
+_UNNEEDED = KafkaError.GROUP_AUTHORIZATION_FAILED
 
 
 class LibrdkafkaTailReader:
@@ -108,6 +117,7 @@ class LibrdkafkaTailReader:
         """Read up to the end, and what arrives within a moment after it."""
         self._consumer.assign([TopicPartition(topic, *start) for start in starts.items()])
         ended: dict[int, int] = {}
+        withheld = self._withheld(topic, starts)
         last_record = time.monotonic()
         while True:
             at_end = len(ended) == len(starts)
@@ -120,15 +130,28 @@ class LibrdkafkaTailReader:
                 yield records
             elif at_end:
                 break
+            elif starts.keys() - ended.keys() <= withheld.keys():
+                ended = withheld | ended
             elif time.monotonic() - last_record > _SILENCE_SECONDS:
                 raise self._silence_error(topic, len(starts) - len(ended))
         self.ends = ended
+
+    def _withheld(self, topic: str, starts: Mapping[int, int]) -> dict[int, int]:
+        """Return the starts after the first open transaction, whose end is never reported."""
+        asked = [TopicPartition(topic, number, OFFSET_END) for number in starts]
+        answers = self._consumer.offsets_for_times(asked, timeout=timeouts.REQUEST_SECONDS)
+        ends = {answer.partition: answer.offset for answer in answers if not answer.error}
+        return {
+            number: start for number, start in starts.items() if start > ends.get(number, start)
+        }
 
     def _record(self, message: Message, ended: dict[int, int]) -> list[Record]:
         """Return the record of a message; note the end of a partition. Raises its error."""
         error = message.error()
         partition, offset = message.partition() or 0, message.offset() or 0
         if error is not None:
+            if error.code() == _UNNEEDED:
+                return []
             if error.code() != KafkaError._PARTITION_EOF:
                 raise KafkaException(error)
             ended[partition] = offset

@@ -23,7 +23,7 @@ class Counts:
     accepted: int = 0
     refused: int = 0  # accepted by the kernel and reset at once
     reset: int = 0  # connections broken by ``reset``
-    held: int = 0  # chunks that waited because the proxy was silent
+    held: int = 0  # chunks that waited for the end of a silence, or of withheld answers
     forwarded_bytes: int = 0
 
 
@@ -39,6 +39,9 @@ class TcpProxy:
         self.counts = Counts()
         self._flowing = threading.Event()
         self._flowing.set()
+        #: Set while answers pass; a silence stops both directions.
+        self._answering = threading.Event()
+        self._answering.set()
         self._refusing = False
         self._lock = threading.Lock()
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
@@ -67,13 +70,18 @@ class TcpProxy:
         """Keep and accept connections without forwarding anything."""
         self._flowing.clear()
 
+    def withhold_answers(self) -> None:
+        """Forward requests, but nothing that the server sends."""
+        self._answering.clear()
+
     def refuse(self) -> None:
         """Reset every new connection; existing ones continue."""
         self._refusing = True
 
     def pass_through(self) -> None:
-        """End silence and refusal."""
+        """End silence, refusal and the withholding of answers."""
         self._refusing = False
+        self._answering.set()
         self._flowing.set()
 
     def reset(self) -> None:
@@ -93,6 +101,7 @@ class TcpProxy:
             for connection in pair:
                 _abort(connection)
         self._flowing.set()
+        self._answering.set()
         for thread in self._threads:
             thread.join(JOIN_SECONDS)
 
@@ -119,17 +128,23 @@ class TcpProxy:
         self.counts.accepted += 1
         with self._lock:
             self._pairs.add((client, server))
-        self._begin(self._pump, client, server, (client, server))
-        self._begin(self._pump, server, client, (client, server))
+        self._begin(self._pump, client, server, (self._flowing,), (client, server))
+        gates = (self._flowing, self._answering)
+        self._begin(self._pump, server, client, gates, (client, server))
 
     def _pump(
-        self, source: socket.socket, sink: socket.socket, pair: tuple[socket.socket, socket.socket]
+        self,
+        source: socket.socket,
+        sink: socket.socket,
+        gates: tuple[threading.Event, ...],
+        pair: tuple[socket.socket, socket.socket],
     ) -> None:
         with contextlib.suppress(OSError):
             while chunk := source.recv(CHUNK):
-                if not self._flowing.is_set():
+                if not all(gate.is_set() for gate in gates):
                     self.counts.held += 1
-                    self._flowing.wait()
+                    for gate in gates:
+                        gate.wait()
                 sink.sendall(chunk)
                 self.counts.forwarded_bytes += len(chunk)
         with self._lock:

@@ -1,0 +1,1 @@
+"""Long runs with random faults, which are started by hand."""

@@ -1,0 +1,62 @@
+"""A topic of a soak and the bridges that fill it."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support import giving_up_kafka
+from tests.support.bridge_process import COMMAND, BridgeProcess
+from tests.support.read_back import LEFT_OUT
+
+DRIVERS = ("kafka-python", "librdkafka")
+
+
+@dataclass
+class Lane:
+    """One topic and the bridges that fill it."""
+
+    name: str
+    topic: str
+    bridges: list[BridgeProcess]
+    lives: int = 0
+    exits: Counter[int] = field(default_factory=Counter)
+    left_out: dict[int, float] = field(default_factory=dict)
+    samples: list[dict[str, float]] = field(default_factory=list)
+
+    def start(self, bridge: BridgeProcess) -> None:
+        """Start a life; in the lane ``killed`` with the other driver, and perhaps impatient."""
+        self.lives += 1
+        if self.name not in DRIVERS:
+            bridge.configure(kafka__driver=DRIVERS[self.lives % 2])
+        bridge.start(random.choice((COMMAND, giving_up_kafka.COMMAND)))
+
+    def tend(self) -> None:
+        """Restart what has ended, as a supervisor would, and note how it ended."""
+        for bridge in self.bridges:
+            if not bridge.running:
+                self.exits[bridge.wait()] += 1
+                self.start(bridge)
+
+    def active(self) -> BridgeProcess | None:
+        """The bridge that is ready; None while there is none."""
+        return next((bridge for bridge in self.bridges if bridge.running and bridge.ready()), None)
+
+    def sample(self) -> None:
+        bridge = self.active()
+        if bridge is None:
+            return
+        process = Path(f"/proc/{bridge.pid}")
+        try:
+            self.left_out[bridge.pid] = bridge.metrics().get(LEFT_OUT, 0.0)
+            self.samples.append(
+                {
+                    "MB": bridge.resident_bytes() / 1e6,
+                    "threads": float(len(list((process / "task").iterdir()))),
+                    "descriptors": float(len(list((process / "fd").iterdir()))),
+                }
+            )
+        except OSError:
+            pass  # it has just ended
