@@ -67,7 +67,7 @@ def describe(effect: Effect, history: "JobHistoryReader", settings: Settings) ->
 def describe_all(history: "JobHistoryReader", settings: Settings) -> str:
     """Return the effect of ``start.from = history`` in words."""
     jobs = _asked(lambda: history.count())
-    amount = "all jobs" if jobs is None else f"{jobs} jobs"
+    amount = "all jobs" if jobs is None else _plural(jobs, "job")
     return (
         f"all transitions of {amount} will be read from the history (start.from = history), "
         f"and {_repeated(settings)}"
@@ -75,7 +75,7 @@ def describe_all(history: "JobHistoryReader", settings: Settings) -> str:
 
 
 def _repeated(settings: Settings) -> str:
-    read_back = getattr(settings.kafka, "read_back", "auto")
+    read_back = settings.kafka.read_back
     action = "sent again" if read_back == "off" else "left out"
     return f"those that the topic already has are {action} (kafka.read_back = {read_back})"
 
@@ -88,8 +88,12 @@ def _amount(span: Span, history: "JobHistoryReader") -> str:
         return f"the transitions {where}, which cannot be counted now,"
     if jobs <= _MAX_JOBS and (counted := _asked(lambda: _count(span, history))):
         transitions, of_jobs = counted
-        return f"about {transitions} transitions of {of_jobs} jobs {where}"
-    return f"the transitions of about {jobs} jobs {where}"
+        return f"about {_plural(transitions, 'transition')} of {_plural(of_jobs, 'job')} {where}"
+    return f"the transitions of about {_plural(jobs, 'job')} {where}"
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _asked(question: Callable[[], T]) -> T | None:

@@ -185,8 +185,8 @@ def test_a_move_says_what_it_skips_or_repeats(
     with start(start__from=(datetime.now(timezone.utc) - timedelta(hours=1)).isoformat()) as bridge:
         bridge.wait_ready()
         assert bridge.stop() == 0
-    amount = f"about {len(GOOD)} transitions of 1 jobs"
-    jobs.add_good()
+    amount = "about 2 transitions of 1 job"
+    jobs.advance(jobs.insert(), "download_submitted")
 
     forward = run_command("token", "set", "now", settings=settings, answer="n\n")
     cleared = run_command("token", "clear", settings=settings, answer="n\n")
