@@ -54,7 +54,9 @@ class Outage:
         messages = [line["message"] for line in self.bridge.all_lines()]
         (resumed,) = (text for text in messages if "is acknowledging messages again" in text)
         assert float(resumed.split()[-2]) > OUTAGE_SECONDS, resumed
-        assert (self.bridge.pid, self.bridge.restarts()) == (self._pid, {})
+        assert self.bridge.pid == self._pid
+        # On a busy machine the outage may last a minute, after which the producer is replaced.
+        assert set(self.bridge.restarts()) <= {"kafka"}
         self.scenario.finish(self.bridge).check(repeated_at_most=0, at_least=2 * WINDOW)
 
 
