@@ -248,8 +248,11 @@ class Session:
 
     def _recovered(self, recovery: RecoveryProgress) -> None:
         self.recovery = None
-        if self._omitting and self._following:
-            self._omitting.until = self._following.newest
+        if self._following:
+            # The recovery has sent transitions of later positions, which the stream delivers again.
+            self._parts.context.sent.others = self._following.newest
+            if self._omitting:
+                self._omitting.until = self._following.newest
         self._lifecycle.enter(State.RUNNING)
         logger.info(
             "published the history of %d jobs in %.1f s: ready, the change stream resumes after it",

@@ -16,13 +16,21 @@ class SentPositions:
         highest: The highest position handed to the sink; written in the path of every event.
         read_back: The topic was read back for the messages of positions up to this: they are not
             sent again.
+        others: The topic may have messages of positions up to this that were not sent at those
+            positions: an earlier process sent them, or a recovery.
     """
 
-    __slots__ = ("highest", "read_back")
+    __slots__ = ("highest", "others", "read_back")
 
     def __init__(self) -> None:
         self.highest = _BEFORE_ALL
         self.read_back = _BEFORE_ALL
+        self.others = _BEFORE_ALL
+
+    @property
+    def reach(self) -> Position:
+        """The topic has no message of a later position."""
+        return max(self.highest, self.others)
 
     def is_repeat(self, position: Position, origin: bytes = STREAM) -> bool:
         """Return whether an earlier session already sent the event at ``position``.

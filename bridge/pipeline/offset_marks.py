@@ -9,10 +9,10 @@ from bridge.pipeline.ports import AcknowledgedOffsets
 class OffsetMarks:
     """Finds offsets below which the topic has no message of a position after the settled one.
 
-    A mark is what Kafka had acknowledged at some moment, with the highest position that had been
-    sent by then. Whatever is sent later has larger offsets. So once the settled position reaches
-    that of the mark, the mark's offsets belong to it. This costs nothing for a message, and the
-    offsets are at most two saves old.
+    A mark is what Kafka had acknowledged at some moment, with the highest position of which the
+    topic could have a message by then. Whatever is sent later has larger offsets. So once the
+    settled position reaches that of the mark, the mark's offsets belong to it. This costs nothing
+    for a message, and the offsets are at most two saves old.
 
     Args:
         stored: The offsets of the checkpoint; None if it has none.
@@ -50,8 +50,9 @@ class OffsetMarks:
         known = self.confirmed or TopicOffsets(self._sink.topic_id, {})
         if self._mark is not None:
             reached, offsets = self._mark
-            if position < reached:
+            # A recovery that ended after the mark was made has sent messages of later positions.
+            if position < max(reached, self._sent.others):
                 return self.confirmed
             known = self.confirmed = known.updated(offsets.by_partition)
-        self._mark = self._sent.highest, known.updated(self._sink.offsets())
+        self._mark = self._sent.reach, known.updated(self._sink.offsets())
         return self.confirmed

@@ -69,8 +69,6 @@ class Progress:
         self._sent = context.sent
         #: Whether a session of this process was ready to send.
         self._sends = False
-        #: The topic may have messages of other processes, or of a recovery, up to this position.
-        self._sent_before = Position("")
         self.offsets = OffsetMarks(checkpoint.offsets, context.sent)
         self.unacknowledged = 0
         #: Whether messages were settled since the last save.
@@ -94,8 +92,7 @@ class Progress:
             return True
         if not self._sends:
             return not self._stored.clean
-        sent = max(self._sent.highest, self._sent_before)
-        return bool(self.unacknowledged) or sent > self.position
+        return bool(self.unacknowledged) or self._sent.reach > self.position
 
     def remember(self, position: Position, delivered: Transition | None = None) -> None:
         """Note the settled position, and start to store it when due. Raises the store's errors."""
@@ -146,7 +143,7 @@ class Progress:
             newest: The position after all writes so far.
         """
         if self.may_have_sent:
-            self._sent_before = newest
+            self._sent.others = newest
         self._sends = True
         if self._stored.clean or self._stored.unconfirmed:
             self._save_now()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,8 +13,10 @@ from bridge.errors import BridgeError, Fenced, NotPermitted, PoisonEvent, Retrya
 from bridge.model.gap import Gap
 from bridge.model.job_history import JobHistory
 from bridge.model.policy import STALL_SECONDS
+from bridge.model.position import position_before
 from bridge.model.profile import PROFILES
 from tests.support.factories import at, transition
+from tests.support.fakes import FakeStream
 from tests.support.session_scenario import SessionScenario
 
 UNREACHABLE = Retryable("the broker is unreachable")
@@ -180,6 +183,32 @@ def test_a_finished_recovery_is_running() -> None:
     assert scenario.progress.gap is None
     assert scenario.context.counters.recovered == 1
     assert scenario.context.counters.latest_only == 0
+
+
+@pytest.mark.parametrize("reaches_all", [False, True])
+def test_a_stop_after_a_recovery_is_clean(
+    monkeypatch: pytest.MonkeyPatch, reaches_all: bool
+) -> None:
+    """The recovery sent a transition that was written meanwhile; the stream delivers it too."""
+    until = position_before(at(1).cluster_time.next())
+    scenario = SessionScenario(gap=Gap(None, until, 0.0))
+    scenario.log.append(transition(0))
+    items = [transition(0), transition(1)]
+
+    def read(*_: object) -> Iterator[JobHistory]:
+        scenario.log.append(transition(1))
+        return iter([JobHistory("job-0", items, recovery_cursor="t1")])
+
+    monkeypatch.setattr(scenario.source.history, "transitions_in_gap", read)
+    if not reaches_all:
+        monkeypatch.setattr(FakeStream, "read", lambda _: None)
+
+    scenario.run(*[lambda: None] * 4, scenario.acknowledge, scenario.log.pass_by, lambda: None)
+    scenario.progress.save()
+
+    assert scenario.progress.gap is None
+    assert scenario.progress.stored.clean is reaches_all
+    assert scenario.kafka.producer.sent == 2
 
 
 def test_jobs_without_history_are_counted(caplog: pytest.LogCaptureFixture) -> None:

@@ -87,6 +87,19 @@ def test_ends_wait_for_the_position_of_read_back() -> None:
     assert scenario.at(10) == {0: 50}
 
 
+def test_offsets_wait_for_the_positions_of_others() -> None:
+    """A recovery sent messages of positions that the stream has not reached yet."""
+    scenario = MarksScenario()
+    scenario.marks.open_session(scenario.sink, TopicOffsets(TOPIC, {0: 5}), at(3))
+    scenario.send(2)
+    scenario.sink.acknowledged = {0: 7}
+    scenario.at(3)
+
+    scenario.sent.others = at(9)
+
+    assert [scenario.at(number) for number in (4, 8, 9)] == [{0: 5}, {0: 5}, {0: 7}]
+
+
 def test_before_a_session_the_stored_offsets_stay() -> None:
     stored = TopicOffsets(TOPIC, {0: 5})
 
