@@ -1,5 +1,6 @@
 """Reads a topic back from a given time, for verification and dead letters."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from bridge.settings import Settings
 _POLL_MS = 500
 _MAX_RECORDS = 5000
 #: How long to wait at the end of a topic for messages that a dead producer had on the wire.
-_LATE_MS = 50
+_LATE_SECONDS = 0.05
 #: The topic counts as unreachable after this time without a record, if some are unread.
 _SILENCE_SECONDS = 30.0
 
@@ -120,15 +121,16 @@ class TopicReader:
         for partition in partitions:
             self._consumer.seek(partition, starts[partition])
         last_record = time.monotonic()
-        while True:
+        late_until = math.inf
+        while (now := time.monotonic()) < late_until:
             unread = self._unread(partitions, ends)
-            batches = self._consumer.poll(timeout_ms=_POLL_MS if unread else _LATE_MS)
+            if not unread:
+                late_until = min(late_until, now + _LATE_SECONDS)
+            batches = self._consumer.poll(timeout_ms=_POLL_MS if unread else _LATE_SECONDS * 1000)
             if batches:
                 last_record = time.monotonic()
                 yield _records(batches)
-            elif not unread:
-                break
-            elif time.monotonic() - last_record > _SILENCE_SECONDS:
+            elif unread and time.monotonic() - last_record > _SILENCE_SECONDS:
                 raise self._silence_error(partitions[0].topic, len(unread))
         self.ends = {part.partition: self._consumer.position(part) for part in partitions}
 

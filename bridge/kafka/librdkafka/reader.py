@@ -1,5 +1,6 @@
 """Reads the end of a topic back with librdkafka, which does it faster than kafka-python."""
 
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -115,37 +116,39 @@ class LibrdkafkaTailReader:
 
     def _read_to_end(self, topic: str, starts: Mapping[int, int]) -> Iterator[list[Record]]:
         """Read up to the end, and what arrives within a moment after it."""
+        ends = self._committed_ends(topic, starts)
+        # After the first open transaction no end is reported.
+        withheld = {number: start for number, start in starts.items() if start > ends[number]}
         self._consumer.assign([TopicPartition(topic, *start) for start in starts.items()])
         ended: dict[int, int] = {}
-        withheld = self._withheld(topic, starts)
         last_record = time.monotonic()
-        while True:
-            at_end = len(ended) == len(starts)
-            messages = self._consumer.consume(
-                _MAX_RECORDS, _LATE_SECONDS if at_end else _POLL_SECONDS
-            )
-            records = [record for message in messages for record in self._record(message, ended)]
+        late_until = math.inf
+        while (left := late_until - time.monotonic()) > 0:
+            messages = self._consumer.consume(_MAX_RECORDS, min(left, _POLL_SECONDS))
+            records = [
+                record for message in messages for record in self._record(message, ended, ends)
+            ]
             if records:
                 last_record = time.monotonic()
                 yield records
-            elif at_end:
-                break
             elif starts.keys() - ended.keys() <= withheld.keys():
                 ended = withheld | ended
             elif time.monotonic() - last_record > _SILENCE_SECONDS:
                 raise self._silence_error(topic, len(starts) - len(ended))
+            if len(ended) == len(starts):
+                late_until = min(late_until, time.monotonic() + _LATE_SECONDS)
         self.ends = ended
 
-    def _withheld(self, topic: str, starts: Mapping[int, int]) -> dict[int, int]:
-        """Return the starts after the first open transaction, whose end is never reported."""
+    def _committed_ends(self, topic: str, starts: Mapping[int, int]) -> dict[int, float]:
+        """Return the ends of the partitions; infinity where the end is not known."""
         asked = [TopicPartition(topic, number, OFFSET_END) for number in starts]
         answers = self._consumer.offsets_for_times(asked, timeout=timeouts.REQUEST_SECONDS)
         ends = {answer.partition: answer.offset for answer in answers if not answer.error}
-        return {
-            number: start for number, start in starts.items() if start > ends.get(number, start)
-        }
+        return {number: ends.get(number, math.inf) for number in starts}
 
-    def _record(self, message: Message, ended: dict[int, int]) -> list[Record]:
+    def _record(
+        self, message: Message, ended: dict[int, int], ends: Mapping[int, float]
+    ) -> list[Record]:
         """Return the record of a message; note the end of a partition. Raises its error."""
         error = message.error()
         partition, offset = message.partition() or 0, message.offset() or 0
@@ -156,6 +159,8 @@ class LibrdkafkaTailReader:
                 raise KafkaException(error)
             ended[partition] = offset
             return []
+        if offset + 1 >= ends[partition]:
+            ended[partition] = offset + 1  # a busy partition may never report its end
         headers: Any = message.headers() or ()
         timestamp = message.timestamp()[1] / 1000
         return [Record(partition, offset, timestamp, message.key(), message.value(), headers)]
