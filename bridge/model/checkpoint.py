@@ -118,10 +118,12 @@ class Checkpoint:
             "delivered": self.delivered._replace(sequence=None)._asdict()
             if self.delivered
             else None,
-            "offsets": self.offsets.record() if self.offsets else None,
-            # Older versions keep this field and raise the sequence, which makes it invalid.
+            # Older versions keep these fields and raise the sequence, which makes them invalid.
+            "offsets": self.offsets.record() | {"sequence": self.sequence}
+            if self.offsets
+            else None,
             "clean": self.sequence if self.clean else None,
-            "unconfirmed": self.unconfirmed,
+            "unconfirmed": self.sequence if self.unconfirmed else None,
         }
 
     @property
@@ -211,9 +213,9 @@ def _read(record: Mapping[str, Any]) -> Checkpoint:
         saved_at=float(record["saved_at"]),
         gap=_gap(record["gap"]) if record.get("gap") else None,
         delivered=_delivered(record["delivered"]) if record.get("delivered") else None,
-        offsets=topic_offsets_of(record.get("offsets")),
+        offsets=topic_offsets_of(record.get("offsets"), record["sequence"]),
         clean=record.get("clean") == record["sequence"],
-        unconfirmed=record.get("unconfirmed") is True,
+        unconfirmed=record.get("unconfirmed") == record["sequence"],
     )
 
 

@@ -35,12 +35,18 @@ class TopicOffsets:
         }
 
 
-def topic_offsets_of(record: object) -> TopicOffsets | None:
-    """Read stored offsets back; None if there are none, or a program damaged them.
+def topic_offsets_of(record: object, sequence: int) -> TopicOffsets | None:
+    """Read stored offsets back; None if there are none of this save, or a program damaged them.
 
     Without offsets the topic is read back by time, so damage costs time and nothing else.
+
+    Args:
+        record: The stored offsets.
+        sequence: The sequence of the save.
     """
     try:
+        if record["sequence"] != sequence:  # type: ignore[index]
+            return None
         topic_id, stored = record["topic_id"], record["by_partition"]  # type: ignore[index]
         offsets = {int(number): int(offset) for number, offset in stored.items()}
     except (TypeError, KeyError, ValueError, AttributeError, OverflowError):

@@ -16,6 +16,7 @@ from bridge.model.checkpoint import FORMAT, Checkpoint, checkpoint_of
 from bridge.model.cluster_identity import ClusterIdentity
 from bridge.model.gap import Gap
 from bridge.model.position import ClusterTime, Position, position_before
+from bridge.model.topic_offsets import TopicOffsets
 from bridge.model.transition import Transition
 from tests.support.factories import BASE, at, checkpoint, checkpoint_at, token, transition
 
@@ -43,6 +44,9 @@ POSITIONS = TIMES.map(position_before) | st.builds(
 SECONDS = st.floats(0, 1e12)
 GAPS = st.builds(Gap, st.none() | SECONDS, POSITIONS, SECONDS, st.none() | SECONDS)
 TRANSITIONS = st.builds(Transition, TEXT, TEXT, TEXT, TEXT, st.none())
+OFFSETS = st.builds(
+    TopicOffsets, TEXT, st.dictionaries(st.integers(0, 99), st.integers(0, 2**63 - 1), max_size=3)
+)
 CHECKPOINTS = st.builds(
     Checkpoint,
     TEXT,
@@ -56,6 +60,9 @@ CHECKPOINTS = st.builds(
     SECONDS,
     st.none() | GAPS,
     st.none() | TRANSITIONS,
+    st.none() | OFFSETS,
+    st.booleans(),
+    st.booleans(),
 )
 #: Whatever a store may give back: JSON, and no limit on what numbers are.
 VALUES = st.recursive(
@@ -187,6 +194,16 @@ def test_a_moved_checkpoint_counts_its_saves() -> None:
     after = before.moved(at(2), 99.0)
 
     assert after == replace(before, position=at(2), sequence=8, saved_at=99.0)
+
+
+def test_a_save_of_an_older_version_ends_marks() -> None:
+    """It keeps the fields that it does not know, and moves the position."""
+    known = TopicOffsets("topic", {0: 5})
+    before = replace(checkpoint(1, sequence=7), offsets=known, clean=True, unconfirmed=True)
+
+    read = checkpoint_of({**before.record(), "sequence": 8}, "here")
+
+    assert read == replace(before, sequence=8, offsets=None, clean=False, unconfirmed=False)
 
 
 ORIGIN = ClusterIdentity(
