@@ -1,16 +1,18 @@
 """Reads the topic back before a session sends, so that nothing is sent twice."""
 
 import logging
+import math
 from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime, timezone
 
 from bridge.app.background import Background
 from bridge.clock import Clock
 from bridge.errors import CheckpointUnusable, NotPermitted
 from bridge.hints import Hint
 from bridge.kafka.drivers import KafkaDriver
-from bridge.model.message import fields_of
+from bridge.model.message import Record, fields_of
 from bridge.model.topic_offsets import TopicOffsets
 from bridge.pipeline.ledger import Ledger, digest_of
 from bridge.pipeline.ports import AcknowledgedOffsets
@@ -99,9 +101,9 @@ class ReadBack:
         offsets = known.of_topic(sink.topic_id) if known else TopicOffsets(sink.topic_id, {})
         starts, since = self._start(progress, offsets)
         started = self._clock.monotonic()
-        ledger = Ledger()
         count = 0
-        with self._driver.tail_reader(self._settings) as reader:
+        with ExitStack() as after_failure, self._driver.tail_reader(self._settings) as reader:
+            ledger = after_failure.enter_context(closing(Ledger()))
             for records in reader.read_from(self._settings.kafka.topic, starts, since):
                 count += len(records)
                 ledger.add(
@@ -112,6 +114,7 @@ class ReadBack:
                     }
                 )
             ends = TopicOffsets(sink.topic_id, reader.ends)
+            after_failure.pop_all()
         logger.info(
             "read %d messages of the topic %s back in %.2f s: they are not sent again",
             count,
@@ -126,7 +129,11 @@ class ReadBack:
         """Return offsets to start at, and the Unix seconds for partitions without an offset."""
         gap = progress.gap
         if gap is None:
-            return offsets.by_partition, progress.position.cluster_time.seconds - _CLOCK_SECONDS
+            # The cluster time stays ahead after a server's clock was ahead. The messages of later
+            # positions were in flight at the save, or were sent after it.
+            saved_at = progress.stored.saved_at or math.inf
+            since = min(progress.position.cluster_time.seconds, saved_at)
+            return offsets.by_partition, since - _CLOCK_SECONDS
         # The clock of a transition's writer may be as far ahead as another's is late.
         margin = self._settings.recovery_margin
         return {}, None if gap.since is None else gap.since - margin - _CLOCK_SECONDS
@@ -138,24 +145,29 @@ class ReadBack:
         ours = [record for record in records if (_SOURCE_HEADER, self._source) in record.headers]
         if ours:
             latest = max(ours, key=lambda record: record.timestamp)
-            raise missing_checkpoint_error(self._settings, fields_of(latest.value) or {})
+            raise missing_checkpoint_error(self._settings, latest)
 
 
-def missing_checkpoint_error(settings: Settings, latest: Mapping[str, Any]) -> CheckpointUnusable:
+def missing_checkpoint_error(settings: Settings, latest: Record) -> CheckpointUnusable:
     """The topic has messages of this bridge, but there is no checkpoint.
 
     Args:
         settings: The settings.
-        latest: The fields of the latest message.
+        latest: The latest message.
     """
-    job_id, time = str(latest.get("job_id"))[:100], str(latest.get("time"))[:40]
+    fields = fields_of(latest.value) or {}
+    job_id, time = str(fields.get("job_id"))[:100], str(fields.get("time"))[:40]
+    # Messages before the latest may have been in flight when the bridge died.
+    resume = datetime.fromtimestamp(
+        max(0.0, latest.timestamp - settings.recovery_margin), timezone.utc
+    ).isoformat(timespec="seconds")
     return CheckpointUnusable(
         f"There is no checkpoint '{settings.checkpoint.name}', but the topic "
         f"{settings.kafka.topic} has messages of this bridge, the latest of job {job_id} at "
         f"{time}: "
         "the checkpoint was removed, or checkpoint.name or checkpoint.store has changed",
         "Nothing was read or sent: a start at the present would skip all transitions since then",
-        f"To resume where the messages end: '{Hint.TOKEN_SET_TIME.with_value(time)}', which leaves "
-        f"out what the topic has. To skip them: '{Hint.TOKEN_CLEAR}'. "
+        f"To resume before the messages end: '{Hint.TOKEN_SET_TIME.with_value(resume)}'; the next "
+        f"start leaves out what the topic has. To skip them: '{Hint.TOKEN_CLEAR}'. "
         "Otherwise correct checkpoint.name, checkpoint.store or kafka.topic",
     )

@@ -10,6 +10,9 @@ from bridge.errors import BridgeError, Retryable
 from bridge.model.message import Message, Record
 from bridge.model.window import Delivery, Sending
 
+#: When each record was sent, in Unix seconds.
+SENT = 1_700_003_600.0
+
 
 class FakeBroker:
     """Topics with partitions that keep their messages."""
@@ -61,7 +64,7 @@ class FakeTailReader:
 
     def _records(self, number: int, messages: list[Message], start: int) -> list[Record]:
         return [
-            Record(number, start + index, 0.0, message.key, message.value, message.headers)
+            Record(number, start + index, SENT, message.key, message.value, message.headers)
             for index, message in enumerate(messages[start:])
         ]
 

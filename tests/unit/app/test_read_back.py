@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -10,8 +12,9 @@ from bridge.app.outcome import Outcome
 from bridge.errors import CheckpointUnusable, NotPermitted, Unreachable
 from bridge.model.message import Message, MessageFormat, Record
 from bridge.model.transition import STREAM
+from bridge.pipeline.ledger import Ledger
 from tests.support.bridge_on_fakes import BridgeOnFakes
-from tests.support.factories import transition
+from tests.support.factories import BASE, transition
 from tests.support.fake_kafka import FakeTailReader
 
 REFUSED = NotPermitted("Kafka does not let this user read the topic", "", "", part="kafka")
@@ -71,6 +74,44 @@ def test_after_a_clean_stop_nothing_is_read(
 
     assert reads == []
     assert len(world.trans_ids()) == 2, "it was sent by nobody that stopped cleanly"
+
+
+@pytest.mark.parametrize("saved", [BASE - 7000, BASE + 7000])
+def test_the_earlier_clock_bounds_the_read(monkeypatch: pytest.MonkeyPatch, saved: int) -> None:
+    """The cluster time stays hours ahead after a server's clock was ahead."""
+    world = killed(monkeypatch, clean=False)
+    assert world.shelf.record is not None
+    world.shelf.record["saved_at"] = float(saved)
+    times: list[float | None] = []
+
+    def noted(_reader: object, _topic: str, _offsets: object, since: float | None) -> Iterator[Any]:
+        times.append(since)
+        return iter(())
+
+    monkeypatch.setattr(FakeTailReader, "read_from", noted)
+
+    world.run(lambda: None, world.acknowledge)
+
+    assert times == [min(saved, BASE) - 300]
+
+
+def test_a_failed_read_closes_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = killed(monkeypatch, clean=False)
+    closed: list[Ledger] = []
+    monkeypatch.setattr(Ledger, "close", lambda ledger: closed.append(ledger))
+    read_from = FakeTailReader.read_from
+
+    def fail_once(reader: FakeTailReader, *args: Any) -> Iterator[list[Record]]:
+        monkeypatch.setattr(FakeTailReader, "read_from", read_from)
+        yield from itertools.islice(read_from(reader, *args), 1)
+        raise Unreachable("Kafka is unreachable", "", "", part="kafka")
+
+    monkeypatch.setattr(FakeTailReader, "read_from", fail_once)
+
+    world.run(lambda: None)
+
+    assert len(closed) == 2, "the ledgers of both sessions"
+    assert closed[0] is not closed[1]
 
 
 def test_read_back_may_be_off(monkeypatch: pytest.MonkeyPatch, reads: list[dict[int, int]]) -> None:
@@ -190,7 +231,8 @@ def test_a_start_at_now_needs_an_unused_topic(monkeypatch: pytest.MonkeyPatch) -
     assert stored is not None
     assert stored.unconfirmed, "the next start looks again"
 
-    time = transition(7).time
-    assert f"'job-bridge token set {time}'" in refused.value.todo
+    assert transition(7).time in refused.value.what
+    hour_before = "2023-11-14T22:13:20+00:00"
+    assert f"'job-bridge token set {hour_before}'" in refused.value.todo
     assert "'job-bridge token clear'" in refused.value.todo
     assert len(world.kafka.broker.messages("jobs")) == 1
