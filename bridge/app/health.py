@@ -1,6 +1,5 @@
 """The health of a running bridge: what its probes of MongoDB and Kafka know, and its log."""
 
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -13,10 +12,6 @@ from bridge.model.health import blocked_log
 from bridge.model.profile import namespace_of
 from bridge.observability.snapshot import HealthState
 from bridge.settings import Settings
-
-# The log of a process may have no queue.
-_blocked_seconds: Callable[[], float] = getattr(logs, "blocked", lambda: 0.0)
-_dropped_lines: Callable[[], int] = getattr(logs, "dropped", lambda: 0)
 
 
 class Health:
@@ -54,7 +49,7 @@ class Health:
         if not (self._mongodb.answers.known or mongodb_reasons):
             # A bridge is not ready before it has looked at the jobs.
             mongodb_reasons = ["MongoDB has not answered yet"]
-        log = blocked_log(_blocked_seconds())
+        log = blocked_log(logs.blocked())
         return HealthState(
             reasons=(*self._kafka.reasons(), *mongodb_reasons, *([log] if log else [])),
             notes=(missing_collection(self._namespace),) if exists is False else (),
@@ -62,5 +57,5 @@ class Health:
             mongodb_up=self._mongodb.up,
             collection_exists=exists,
             oplog=self._jobs.oplog_times(),
-            log_lines_dropped=_dropped_lines(),
+            log_lines_dropped=logs.dropped(),
         )
