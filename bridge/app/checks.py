@@ -8,6 +8,7 @@ from bridge.kafka.probe import TopicProbe
 from bridge.logs import Repeated
 from bridge.model.health import Majority
 from bridge.model.profile import namespace_of
+from bridge.model.transition import Transition
 from bridge.mongo.probe import SourceProbe
 from bridge.mongo.source import MongoSource
 from bridge.observability.snapshot import OplogTimes
@@ -15,7 +16,7 @@ from bridge.settings import Settings
 
 logger = logging.getLogger("bridge")
 
-#: How often the collection, a few jobs and the rights are looked at while all is well.
+#: How often it is asked whether the collection exists, once this process has delivered from it.
 _LOOK_SECONDS = 60.0
 #: A collection that does not exist is logged once per this many seconds.
 _WARNING_SECONDS = 300.0
@@ -63,6 +64,9 @@ class MongoDbCheck:
         self._warning = Repeated(logger, _WARNING_SECONDS)
         self._majority = Majority()
         self._misfit = ""
+        #: What the checkpoint says was delivered before; the settings may have changed since.
+        self._delivered_before: Transition | None = None
+        self._knows_before = False
         self._probe: SourceProbe | None = None
         self._looked: float | None = None
         self._oplog = OplogTimes()
@@ -111,21 +115,30 @@ class MongoDbCheck:
         self._oplog = OplogTimes(writes.primary, oldest)
 
     def _look(self, source: MongoSource) -> None:
-        """Look at the collection: seldom while all is well, else each time."""
+        """Look at the rights and the collection; seldom where a delivery has proved enough."""
         now = self._clock.monotonic()
-        stored = self._bridge.stored
-        delivered = stored is not None and stored.delivered is not None
+        if self._settings.delivery.mode.startswith("background"):
+            source.check_tag_rights()
+        delivered = self._has_delivered()
         if delivered:
             self._misfit = ""
-        well = self.collection_exists and not self._misfit
+        well = self.collection_exists and delivered
         if well and self._looked is not None and now - self._looked < _LOOK_SECONDS:
             return
         self._look_for_collection(source, now)
         if not delivered:
             self._look_at_jobs(source)
-        if self._settings.delivery.mode.startswith("background"):
-            source.check_tag_rights()
         self._looked = now
+
+    def _has_delivered(self) -> bool:
+        """Return whether this process has delivered a transition, with these settings."""
+        stored = self._bridge.stored
+        if stored is None:
+            return False
+        if not self._knows_before:
+            self._knows_before = True
+            self._delivered_before = stored.delivered
+        return stored.delivered != self._delivered_before
 
     def _look_for_collection(self, source: MongoSource, now: float) -> None:
         self.collection_exists = source.collection_exists()

@@ -8,6 +8,7 @@ from bridge.clock import Clock
 from bridge.errors import BridgeError, NotPermitted
 from bridge.logs import Repeated
 from bridge.model.health import Answers
+from bridge.model.window import Window
 
 logger = logging.getLogger("bridge")
 
@@ -38,6 +39,10 @@ class Probed(Protocol):
     def looping(self) -> bool:
         """Whether a session works; a session that failed has logged its cause."""
 
+    @property
+    def in_flight(self) -> Window | None:
+        """The messages in flight; a session logs that Kafka does not acknowledge them."""
+
     def retry_now(self) -> None:
         """End the pause before the next session."""
 
@@ -50,8 +55,8 @@ class Probe:
         check: The question.
         clock: The clocks of the bridge.
         bridge: Retries at once when the server answers after a failure.
-        logs_silence: Whether to log that the server does not answer. A session of an idle bridge
-            notices that MongoDB does not, and never that Kafka does not.
+        logs_silence: Whether to log that the server does not answer while nothing is in flight. A
+            session of an idle bridge notices that MongoDB does not, and never that Kafka does not.
     """
 
     def __init__(
@@ -113,13 +118,16 @@ class Probe:
 
     def _log(self) -> None:
         now = self._clock.monotonic()
-        reason = self._check.reason(now)
-        if self._logs_silence:
-            reason = self.answers.reason(now) or reason
-        if not reason:
+        problem = self._check.reason(now)
+        silence = self.answers.reason(now) if self._logs_silence else ""
+        if not (silence or problem):
             self._trouble.over(now, f"{self.answers.server} works again")
-        elif self._bridge.looping:
-            self._trouble.failed(now, f"not ready: {reason}")
+        elif self._bridge.looping and (problem or not self._has_messages_in_flight()):
+            self._trouble.failed(now, f"not ready: {silence or problem}")
+
+    def _has_messages_in_flight(self) -> bool:
+        in_flight = self._bridge.in_flight
+        return in_flight is not None and in_flight.count > 0
 
     def _run(self) -> None:
         pause = 0.0

@@ -137,10 +137,12 @@ class Status:
     ) -> list[str]:
         if not self._bridge.looping:
             return [self._bridge.reason or self._bridge.state]
+        # Kafka's own reason names the cause already.
+        named = health.kafka_up is False
         reasons = (
             recovery.text if recovery else "",
             silent_loop(self._silence()),
-            stalled(in_flight.oldest_seconds, self._bridge.complaint),
+            stalled(in_flight.oldest_seconds, _no_cause if named else self._bridge.complaint),
             *health.reasons,
         )
         return [reason for reason in reasons if reason]
@@ -158,6 +160,10 @@ class Status:
             return InFlightState()
         age = window.oldest_age(self._clock.monotonic())
         return InFlightState(window.count, window.bytes, age)
+
+
+def _no_cause() -> str:
+    return ""
 
 
 def _recovery_state(recovery: Recovery | None) -> RecoveryState | None:

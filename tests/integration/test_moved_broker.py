@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from bridge.app import bridge as module
+from bridge.app import wiring
 from bridge.app.bridge import Bridge
 from bridge.clock import SystemClock
 from bridge.demo.servers.process import free_port, poll
@@ -37,7 +37,7 @@ def test_a_broker_that_moved_is_found_again(
 ) -> None:
     """With both drivers; a client asks the brokers that it knows, which are all gone."""
     kafka.required()
-    monkeypatch.setattr(module, "REPLACE_SECONDS", 3.0)
+    monkeypatch.setattr(wiring, "REPLACE_SECONDS", 3.0)
     new_port = free_port()
     with MovingKafka(tmp_path) as server, MongoClient[Any](mongo.uri) as client:
         servers = f"{server.bootstrap},127.0.0.1:{new_port}"

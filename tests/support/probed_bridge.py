@@ -75,6 +75,7 @@ class ProbedBridge:
     """A bridge as checks see it; every probe that it makes is kept."""
 
     looping = True
+    in_flight = None
 
     def __init__(self) -> None:
         self.jobs = AnsweringSource()

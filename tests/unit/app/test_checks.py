@@ -29,9 +29,9 @@ class CheckScenario:
             settings(mongo__database="db", **options), cast(Bridge, self.bridge), self.clock
         )
 
-    def deliver(self) -> None:
+    def deliver(self, number: int = 1) -> None:
         """Let the bridge have delivered a transition."""
-        self.bridge.stored = replace(checkpoint(1), delivered=transition(1))
+        self.bridge.stored = replace(checkpoint(number), delivered=transition(number))
 
     def reason(self, seconds: float = 0.0) -> str:
         """Ask, ``seconds`` later, and return the reason."""
@@ -63,6 +63,7 @@ def test_documents_that_do_not_fit_count() -> None:
 def test_a_delivered_transition_proves_the_profile() -> None:
     """A few odd documents among the sampled ones are then no reason."""
     scenario = CheckScenario()
+    scenario.bridge.stored = checkpoint(0)
     scenario.jobs.problem = "the job id id is missing"
     assert scenario.reason()
 
@@ -71,6 +72,29 @@ def test_a_delivered_transition_proves_the_profile() -> None:
     assert scenario.reason() == ""
     assert scenario.reason(60.0) == ""
     assert scenario.jobs.sampled == 1
+
+
+def test_an_earlier_delivery_proves_nothing() -> None:
+    """The settings may be others since the checkpoint was stored."""
+    scenario = CheckScenario()
+    scenario.deliver(1)
+    scenario.jobs.problem = "the job id id is missing"
+
+    assert scenario.reason()
+    assert scenario.reason(60.0)
+
+    scenario.deliver(2)
+    assert scenario.reason() == ""
+
+
+def test_misfits_count_at_the_next_question() -> None:
+    """The collection existed before and was empty."""
+    scenario = CheckScenario()
+    assert scenario.reason() == ""
+
+    scenario.jobs.problem = "the job id id is missing"
+
+    assert scenario.reason(5.0)
 
 
 def test_a_missing_collection_is_only_noted(caplog: pytest.LogCaptureFixture) -> None:
@@ -105,7 +129,10 @@ def test_the_oplog_is_read_only_for_scrapes() -> None:
 def test_a_collection_is_looked_at_seldom() -> None:
     """A bridge that works needs no proof of it several times a minute."""
     scenario = CheckScenario()
-    scenario.deliver()
+    scenario.deliver(1)
+    scenario.reason()
+    scenario.deliver(2)
+    scenario.jobs.looked = 0
     for _ in range(12):
         scenario.reason(10.0)
 
@@ -145,7 +172,7 @@ def test_tags_need_the_right_to_remove_them() -> None:
     scenario.jobs.tag_failure = NotPermitted("no update", part="mongodb")
 
     with pytest.raises(NotPermitted):
-        scenario.reason(60.0)
+        scenario.reason(5.0)
 
 
 def test_other_modes_need_no_tags() -> None:

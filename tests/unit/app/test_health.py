@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
-from bridge.app import health as module
+from bridge import logs
 from bridge.app.bridge import Bridge
 from bridge.app.health import Health
 from bridge.demo.servers.process import poll
@@ -87,8 +87,8 @@ def test_a_blocked_log_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     scenario = HealthScenario()
     with scenario.health:
         scenario.await_answers()
-        monkeypatch.setattr(module, "_blocked_seconds", cast(Any, lambda: 5.0))
-        monkeypatch.setattr(module, "_dropped_lines", cast(Any, lambda: 3))
+        monkeypatch.setattr(logs, "blocked", lambda: 5.0)
+        monkeypatch.setattr(logs, "dropped", lambda: 3)
         state = scenario.health.state()
 
     (reason,) = state.reasons

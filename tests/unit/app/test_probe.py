@@ -9,6 +9,8 @@ import pytest
 from bridge.app.probe import FAILED_SECONDS, WELL_SECONDS, Probe
 from bridge.errors import NotPermitted, Retryable
 from bridge.model.health import ANSWER_SECONDS
+from bridge.model.window import Window
+from tests.support.factories import at, delivery
 from tests.support.fakes import FakeClock
 
 
@@ -40,6 +42,7 @@ class ProbeScenario:
         self.clock = FakeClock()
         self.check = FakeCheck()
         self.looping = looping
+        self.in_flight: Window | None = None
         self.returns = 0
         self.probe = Probe("Kafka", self.check, self.clock, bridge=self, logs_silence=logs_silence)
 
@@ -148,6 +151,25 @@ def test_a_session_reports_its_own_failure(
 
     assert scenario.probe.reasons() == ["Kafka is unreachable"]
     assert caplog.messages == []
+
+
+def test_a_session_reports_waiting_messages(caplog: pytest.LogCaptureFixture) -> None:
+    """Its line has the cause too; the probe's would be a second one."""
+    scenario = ProbeScenario()
+    window = Window(at(0), 10, 1000)
+    sent = delivery(1)
+    window.admit(sent)
+    scenario.in_flight = window
+    scenario.clock.advance(ANSWER_SECONDS)
+
+    scenario.fail(UNREACHABLE)
+    assert scenario.probe.reasons() == ["Kafka is unreachable"]
+    assert caplog.messages == []
+
+    window.settle([sent])
+    window.advance()
+    scenario.fail(UNREACHABLE)
+    assert caplog.messages == ["not ready: Kafka is unreachable"]
 
 
 def test_a_bug_ends_no_probe(caplog: pytest.LogCaptureFixture) -> None:

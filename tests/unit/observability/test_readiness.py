@@ -7,6 +7,9 @@ import json
 import pytest
 
 from bridge.model.health import LOOP_SECONDS
+from bridge.model.policy import STALL_SECONDS
+from bridge.model.window import Delivery
+from tests.support.factories import at
 from tests.unit.observability.test_status import StatusScenario
 
 
@@ -52,3 +55,17 @@ def test_a_failed_session_is_the_only_reason(scenario: StatusScenario) -> None:
     scenario.health.report(reasons=("Kafka refuses connections",))
 
     assert scenario.reasons == ["Kafka is unreachable"]
+
+
+def test_a_cause_is_named_once(scenario: StatusScenario) -> None:
+    """The messages in flight wait for the reason that Kafka's probe names in full."""
+    scenario.window.admit(Delivery(at(1), 1, sent=scenario.clock.monotonic()))
+    scenario.bridge.warning = "connection refused"
+    scenario.clock.advance(STALL_SECONDS)
+    scenario.beat()
+    scenario.health.report(kafka_up=False, reasons=("Kafka refuses connections",))
+
+    assert scenario.reasons == [
+        "Kafka has not acknowledged anything for 10 s",
+        "Kafka refuses connections",
+    ]
