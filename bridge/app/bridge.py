@@ -223,7 +223,7 @@ class Bridge:
         if count:
             logger.error(
                 "stopped with %d messages that Kafka did not acknowledge: "
-                "nothing is lost, the next start sends them again",
+                "nothing is lost, the next start sends those that the topic does not have",
                 count,
             )
         return count

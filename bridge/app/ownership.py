@@ -104,7 +104,7 @@ class Ownership:
         except BridgeError as error:
             logger.warning(
                 "stopped without storing the position: %s; "
-                "the next start sends the messages since the last checkpoint again",
+                "the next start resumes from the last checkpoint",
                 error,
             )
             return error

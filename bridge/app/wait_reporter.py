@@ -120,8 +120,7 @@ class WaitReporter:
         code = Retryable.exit_code
         logger.error(
             "stopped: not complete after %.0f s, still waiting for %s; %d messages unacknowledged, "
-            "position not stored. Nothing is lost: the next start sends the messages since the "
-            "last checkpoint again",
+            "position not stored. Nothing is lost: the next start resumes from the last checkpoint",
             self._stop_seconds,
             self._stop_side(),
             self._unacknowledged(),

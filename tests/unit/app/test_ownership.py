@@ -193,7 +193,7 @@ def test_give_back_returns_and_logs_an_unstored_position(
 
     (line,) = caplog.messages
     assert line.startswith(f"stopped without storing the position: {error}; ")
-    assert "the next start sends the messages since the last checkpoint again" in line
+    assert "the next start resumes from the last checkpoint" in line
 
 
 def test_a_failed_release_is_no_error(
