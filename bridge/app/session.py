@@ -159,7 +159,7 @@ class Session:
         progress, context = self._progress, self._parts.context
         tail = self._parts.read_back.tail(progress, driver)
         progress.offsets.open_session(driver, tail.ends if tail else None, newest)
-        progress.start_sending()
+        progress.start_sending(newest)
         if tail is None:
             return sink
         context.sent.read_back = newest

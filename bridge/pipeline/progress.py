@@ -69,6 +69,8 @@ class Progress:
         self._sent = context.sent
         #: Whether a session of this process was ready to send.
         self._sends = False
+        #: The topic may have messages of other processes, or of a recovery, up to this position.
+        self._sent_before = Position("")
         self.offsets = OffsetMarks(checkpoint.offsets, context.sent)
         self.unacknowledged = 0
         #: Whether messages were settled since the last save.
@@ -92,7 +94,7 @@ class Progress:
             return True
         if not self._sends:
             return not self._stored.clean
-        sent = max(self._sent.highest, self._sent.read_back)
+        sent = max(self._sent.highest, self._sent_before)
         return bool(self.unacknowledged) or sent > self.position
 
     def remember(self, position: Position, delivered: Transition | None = None) -> None:
@@ -137,8 +139,14 @@ class Progress:
         self._store.renew()
         self._renewed = started
 
-    def start_sending(self) -> None:
-        """Store that messages may be sent after the checkpoint, unless it says so already."""
+    def start_sending(self, newest: Position) -> None:
+        """Store that messages may be sent after the checkpoint, unless it says so already.
+
+        Args:
+            newest: The position after all writes so far.
+        """
+        if self.may_have_sent:
+            self._sent_before = newest
         self._sends = True
         if self._stored.clean or self._stored.unconfirmed:
             self._save_now()
@@ -146,7 +154,7 @@ class Progress:
     def save(self) -> None:
         """Store the settled position now, and whether everything that was sent is settled."""
         self._finish_save()
-        clean = not self.unacknowledged and self._sent.highest <= self.position
+        clean = not self.may_have_sent
         if self.position > self._stored.position or clean != self._stored.clean:
             self._save_now(clean=clean)
 

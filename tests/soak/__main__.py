@@ -7,8 +7,8 @@ Three lanes read one collection, each into a topic of its own:
 - ``kafka-python``, ``librdkafka``: a process that is never ended, so that its memory, threads and
   descriptors can be compared over the whole run.
 
-All have access control and only the rights of the scripts in ``config``. Servers and networks fail
-for all lanes at once. A line a minute; at the end the jobs are compared with each topic.
+All use TLS and passwords, with only the rights of the scripts in ``config``. Servers and networks
+fail for all lanes at once. A line a minute; at the end the jobs are compared with each topic.
 """
 
 from __future__ import annotations
@@ -28,14 +28,16 @@ from kafka.admin import ResourceType
 from pymongo import MongoClient
 
 from tests.soak.lane import DRIVERS, Lane
+from tests.soak.security import bridge_settings, kafka_tls
 from tests.soak.verdict import growth, has_grown, judge_lane
 from tests.support.bridge_process import BridgeProcess
 from tests.support.command import SECRET
 from tests.support.granted_rights import grants, roles
 from tests.support.load import Load
+from tests.support.servers.certificates import Certificates
 from tests.support.servers.kafka import Kafka
-from tests.support.servers.mongo import MongoDeployment
 from tests.support.servers.proxy import TcpProxy
+from tests.support.servers.secured import SecuredMongo
 from tests.support.simulator import Workload
 from tests.support.topic_contents import stored_messages
 
@@ -50,9 +52,10 @@ class Soak:
     """The servers, the lanes, and the faults."""
 
     def __init__(self, stack: ExitStack, folder: Path, rate: float) -> None:
-        self.mongo = stack.enter_context(MongoDeployment(folder / "mongod", auth=True))
-        users = {"admin": "admin", "bridge": SECRET}
-        self.kafka = stack.enter_context(Kafka(folder / "kafka", users=users))
+        certificates = self.certificates = Certificates(folder / "certificates", "server")
+        self.mongo = stack.enter_context(SecuredMongo(folder / "mongod", certificates))
+        users, tls = {"admin": "admin", "bridge": SECRET}, kafka_tls(certificates)
+        self.kafka = stack.enter_context(Kafka(folder / "kafka", users=users, properties=tls))
         self.mongo_proxy = stack.enter_context(TcpProxy(self.mongo.ports[0]))
         self.kafka_proxy = stack.enter_context(self.kafka.proxy())
         self._grant()
@@ -83,20 +86,11 @@ class Soak:
         for pattern, operations in grants():
             granted = pattern.replace("$TOPIC", topic)
             self.kafka.allow("bridge", ResourceType.TOPIC, granted, *operations)
-        settings = {
-            "mongo.uri": f"mongodb://{self.mongo_proxy.address}/"
-            "?directConnection=true&authSource=admin",
-            "mongo.username": "bridge",
-            "mongo.password": SECRET,
-            "kafka.bootstrap_servers": self.kafka_proxy.address,
-            "kafka.security_protocol": "SASL_PLAINTEXT",
-            "kafka.sasl_mechanism": "PLAIN",
-            "kafka.sasl_username": "bridge",
-            "kafka.sasl_password": SECRET,
-            "kafka.topic": topic,
-            "kafka.driver": name if name in DRIVERS else "auto",
-            "checkpoint.name": topic,
-        }
+        settings = bridge_settings(
+            self.mongo_proxy.address, self.kafka_proxy.address, self.certificates.authority
+        )
+        settings |= {"kafka.topic": topic, "checkpoint.name": topic}
+        settings["kafka.driver"] = name if name in DRIVERS else "auto"
         count = 1 if name in DRIVERS else 2
         logs = [folder / f"{name}-{number}.log" for number in range(count)]
         return Lane(name, topic, [BridgeProcess(settings, log) for log in logs])

@@ -132,7 +132,7 @@ class InMemoryBridge:
         offsets = self.progress.offsets
         if not self._read_back or not self.progress.may_have_sent:
             offsets.open_session(self.sink)
-            self.progress.start_sending()
+            self.progress.start_sending(newest)
             return sink
         known = offsets.confirmed.by_partition if offsets.confirmed else {}
         reader, ledger = FakeTailReader(self.broker), Ledger()
@@ -145,7 +145,7 @@ class InMemoryBridge:
             )
         ends = TopicOffsets(self.sink.topic_id, reader.ends)
         offsets.open_session(self.sink, ends, newest)
-        self.progress.start_sending()
+        self.progress.start_sending(newest)
         sent.read_back = newest
         return OmittingSink(sink, ledger, self.context, topic=topic, until=newest)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from bridge.app.outcome import Outcome
-from bridge.errors import CheckpointUnusable, NotPermitted
+from bridge.errors import CheckpointUnusable, NotPermitted, Unreachable
 from bridge.model.message import Message, MessageFormat, Record
 from bridge.model.transition import STREAM
 from tests.support.bridge_on_fakes import BridgeOnFakes
@@ -111,11 +111,27 @@ def test_a_stop_is_clean_when_all_is_settled(
     world.store_checkpoint()
     world.log.append()
 
-    world.run(lambda: None, world.acknowledge if settled else lambda: None)
+    world.run(lambda: None, world.acknowledge if settled else lambda: None, world.log.pass_by)
 
     stored = world.store.load()
     assert stored is not None
     assert stored.clean is settled
+
+
+@pytest.mark.parametrize("opens", [False, True])
+def test_an_early_stop_is_not_clean(monkeypatch: pytest.MonkeyPatch, opens: bool) -> None:
+    """The messages of the killed process are still after the position."""
+    world = killed(monkeypatch, clean=False)
+    world.source.before_open = world.bridge.request_stop
+    if not opens:
+        world.kafka.before_open = world.bridge.request_stop
+        world.kafka.failures = [Unreachable("Kafka is unreachable", "", "", part="kafka")]
+
+    world.run()
+
+    stored = world.store.load()
+    assert stored is not None
+    assert not stored.clean
 
 
 def test_a_running_bridge_is_not_clean(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,7 @@ class ProgressScenario:
             context=context,
             executor=executor,
         )
+        self.progress.start_sending(at(5))
 
     def settle(self, number: int, after: float = 0.0) -> None:
         """Let the loop settle messages up to a position, ``after`` seconds later."""
