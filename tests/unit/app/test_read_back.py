@@ -70,7 +70,7 @@ def test_after_a_clean_stop_nothing_is_read(
     world.run(lambda: None, world.acknowledge)
 
     assert reads == []
-    assert len(world.trans_ids()) == 2, "it was sent by nobody that stopped cleanly"
+    assert len(world.trans_ids()) == 2, "no bridge that stopped cleanly has sent it"
 
 
 def test_read_back_may_be_off(monkeypatch: pytest.MonkeyPatch, reads: list[dict[int, int]]) -> None:
