@@ -1,4 +1,4 @@
-"""What a probe of MongoDB knows: the majority, the collection, its documents and the rights."""
+"""A probe of MongoDB: the majority, the collection, its documents and the rights."""
 
 from __future__ import annotations
 

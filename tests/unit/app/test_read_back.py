@@ -73,7 +73,7 @@ def test_after_a_clean_stop_nothing_is_read(
     world.run(lambda: None, world.acknowledge)
 
     assert reads == []
-    assert len(world.trans_ids()) == 2, "it was sent by nobody that stopped cleanly"
+    assert len(world.trans_ids()) == 2, "no bridge that stopped cleanly has sent it"
 
 
 @pytest.mark.parametrize("saved", [BASE - 7000, BASE + 7000])
