@@ -179,9 +179,8 @@ def test_a_running_bridge_is_not_clean(monkeypatch: pytest.MonkeyPatch) -> None:
     """A kill right after the start must find out that messages may have been sent."""
     world = killed(monkeypatch, clean=True)
     seen: list[bool] = []
-    world.source.before_open = lambda: seen.append(world.shelf.saves[-1].clean)
 
-    world.run()
+    world.run(lambda: seen.append(world.shelf.saves[-1].clean))
 
     assert seen == [False]
 
