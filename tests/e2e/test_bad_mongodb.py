@@ -180,7 +180,7 @@ def test_a_view_is_refused(
     assert kafka.read(topic) == []
 
 
-def test_a_collection_that_becomes_a_view_is_waited_for(
+def test_a_view_in_place_is_waited_for(
     start: MakeBridge, jobs: JobWriter, database: str, client: Client
 ) -> None:
     """A setting that becomes wrong does not end a bridge that worked."""
