@@ -56,7 +56,7 @@ class Unreachable(Retryable):
 
 
 class Stalled(Retryable):
-    """A client has acknowledged nothing for so long that a new client takes its place."""
+    """A client has acknowledged nothing for a minute; a new client takes its place."""
 
 
 class SendFailed(BridgeError):

@@ -1,4 +1,4 @@
-"""The questions to MongoDB and to Kafka by which a bridge knows that it is not blind."""
+"""The questions to MongoDB and Kafka that show whether a bridge can work."""
 
 import logging
 
@@ -23,7 +23,7 @@ _WARNING_SECONDS = 300.0
 
 
 class KafkaCheck:
-    """Asks whether the topic accepts messages, as far as an idle connection shows."""
+    """Asks whether the topic can accept messages, without sending any."""
 
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
@@ -64,7 +64,7 @@ class MongoDbCheck:
         self._warning = Repeated(logger, _WARNING_SECONDS)
         self._majority = Majority()
         self._misfit = ""
-        #: What the checkpoint says was delivered before; the settings may have changed since.
+        #: The last transition of an earlier process; the settings may have changed since.
         self._delivered_before: Transition | None = None
         self._knows_before = False
         self._probe: SourceProbe | None = None

@@ -108,6 +108,7 @@ class Session:
             with pulse.waits_for(mongodb_side(settings)):
                 stream = MeteredStream(self._open_stream(stack), self._progress.position)
             self._stream = stream
+            self._progress.start_sending(newest)
             loop = Loop(stream, sink, self._loop_context(sink))
             try:
                 self._work(loop)
@@ -159,7 +160,6 @@ class Session:
         progress, context = self._progress, self._parts.context
         tail = self._parts.read_back.tail(progress, driver)
         progress.offsets.open_session(driver, tail.ends if tail else None, newest)
-        progress.start_sending(newest)
         if tail is None:
             return sink
         context.sent.read_back = newest

@@ -73,7 +73,7 @@ _CAUSES = (
         f"{_CHECK_CONNECTION}, and the network between this machine and the broker",
     ),
 )
-#: Of the messages of both clients: no server was found.
+#: The texts of both clients if no server was found.
 _NO_SERVER = re.compile("Unable to bootstrap|_TRANSPORT|_ALL_BROKERS_DOWN|_RESOLVE|NoBrokers")
 #: Waiting does not remove them, but new credentials, certificates or files do.
 _REFUSALS = re.compile(

@@ -108,6 +108,18 @@ def leaderless_error(topic: str, partitions: Sequence[int], total: int) -> Retry
     )
 
 
+def replicas_error(topic: str, partitions: Sequence[int], total: int, *, needed: int) -> Retryable:
+    """Some partitions of the topic have too few in-sync replicas to accept messages."""
+    numbers = ", ".join(map(str, sorted(partitions)[:_MAX_EXAMPLES]))
+    return Retryable(
+        f"{len(partitions)} of {total} partitions of the topic {topic} have fewer in-sync replicas "
+        f"than its min.insync.replicas = {needed} ({numbers}): Kafka refuses messages for them",
+        NOTHING_LOST,
+        f"Check the brokers that hold the other replicas, and min.insync.replicas. {RETRIED}",
+        part="kafka",
+    )
+
+
 def codec_error(text: str) -> Misconfigured:
     """A codec for compressed messages is not installed."""
     return Misconfigured(

@@ -1,9 +1,10 @@
 """Asks the brokers about a topic again and again, on a connection that is kept."""
 
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from bridge.errors import BridgeError
-from bridge.kafka.errors import leaderless_error
+from bridge.kafka.errors import leaderless_error, replicas_error
 from bridge.kafka.topics import missing_topic_error, write_permission_error
 
 #: How long a question may take; a client needs longer only while it connects.
@@ -20,11 +21,21 @@ class TopicState(NamedTuple):
         partitions: The number of its partitions.
         leaderless: The partitions without a leader.
         writable: False only if the broker reports that this user may not write.
+        in_sync: The number of in-sync replicas of each partition; empty if that is unknown.
+        needed: How many the topic needs (``min.insync.replicas``); None without DescribeConfigs.
     """
 
     partitions: int
     leaderless: tuple[int, ...]
     writable: bool
+    in_sync: Mapping[int, int] = {}
+    needed: int | None = None
+
+    @property
+    def short(self) -> tuple[int, ...]:
+        """The partitions that accept no messages, because in-sync replicas are missing."""
+        needed = self.needed or 1
+        return tuple(number for number, count in self.in_sync.items() if count < needed)
 
 
 class TopicProbe(Protocol):
@@ -52,5 +63,7 @@ def admit(topic: str, state: TopicState | None) -> None:
         error = write_permission_error(topic)
     elif state.leaderless:
         error = leaderless_error(topic, state.leaderless, state.partitions)
+    elif state.short:
+        error = replicas_error(topic, state.short, state.partitions, needed=state.needed or 1)
     if error is not None:
         raise error

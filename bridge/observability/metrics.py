@@ -81,8 +81,9 @@ GAUGES = {
         "waiting, draining, or for a reason that /readyz lists"
     ),
     "job_bridge_kafka_up": (
-        "1 while Kafka answers and every partition of the topic has a leader, also while idle; "
-        "0 after 8 seconds without that, or at once without the permission to write"
+        "1 while Kafka answers and every partition of the topic has a leader and enough in-sync "
+        "replicas, also while idle; 0 after 8 seconds without that, or at once without the "
+        "permission to write"
     ),
     "job_bridge_mongodb_up": (
         "1 while MongoDB's primary answers, also while idle; 0 after 8 seconds without an answer, "

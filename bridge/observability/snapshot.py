@@ -53,7 +53,7 @@ class HealthState(NamedTuple):
     Attributes:
         reasons: Why the bridge is not ready; empty when all is well.
         notes: Remarks that do not keep the bridge from being ready.
-        kafka_up: Whether Kafka answers and the topic has leaders; None while that is not known.
+        kafka_up: Whether Kafka answers and the topic can accept messages; None while not known.
         mongodb_up: Whether MongoDB answers; None while that is not known.
         collection_exists: Whether the jobs collection exists; None while that is not known.
         oplog: Unknown times while MongoDB does not answer.

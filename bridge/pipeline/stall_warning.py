@@ -14,10 +14,10 @@ logger = logging.getLogger("bridge")
 
 #: A message in flight for this long ends the session: a new client looks for the brokers again.
 REPLACE_SECONDS = 60.0
-#: What the replacement of a client means where nothing may be lost.
-SENT_AGAIN = "Nothing is lost: unacknowledged messages are sent again, in order"
-#: The same for a client with refused credentials: a new client reads the files again.
+#: The same with refused credentials or certificates: a new client reads the files again.
 REFUSED_SECONDS = 15.0
+#: The consequence for the messages in flight, in modes that lose nothing.
+SENT_AGAIN = "Nothing is lost: unacknowledged messages are sent again, in order"
 
 
 class Complainer(Protocol):

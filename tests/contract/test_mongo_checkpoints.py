@@ -47,7 +47,7 @@ def acquired_after(standby: MongoCheckpointStore, clock: FakeClock) -> float:
     """Poll until the standby is the owner; return the seconds that its clock shows."""
     started = clock.time
     while standby.acquire():
-        assert clock.time - started < 3 * LEASE, "nobody takes over"
+        assert clock.time - started < 3 * LEASE, "no standby takes over"
         clock.advance(0.5)
     return clock.time - started
 

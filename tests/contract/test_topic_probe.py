@@ -55,6 +55,18 @@ def test_a_deleted_topic_is_named(driver: str, kafka: Kafka, topic: str) -> None
         assert topic not in admin.list_topics()
 
 
+def test_missing_in_sync_replicas_are_named(driver: str, kafka: Kafka, topic: str) -> None:
+    """The topic has leaders, and accepts nothing all the same."""
+    with probe_of(driver, kafka.bootstrap, topic) as probe:
+        probe.check()
+        kafka.alter_topic(topic, min_insync_replicas=2)
+        poll(lambda: "3 of 3 partitions" in failure_of(probe), "the missing replicas")
+        with pytest.raises(Retryable, match=r"min\.insync\.replicas = 2"):
+            probe.check()
+        kafka.alter_topic(topic, min_insync_replicas=1)
+        poll(lambda: failure_of(probe) == "", "enough replicas")
+
+
 def test_an_unreachable_broker_fails_soon(driver: str, topic: str) -> None:
     port = free_port()
     with probe_of(driver, f"127.0.0.1:{port}", topic) as probe:

@@ -33,7 +33,7 @@ def test_a_misspelt_name_gets_similar_names(
 
         assert code == 0
         assert line.startswith("warning") and "does not exist yet" in line
-        assert f"(similar names: {database}.jobs)" in line
+        assert f"(similar names: {database}.jobs" in line
         assert "check mongo.database and mongo.collection" in line
 
 

@@ -88,6 +88,7 @@ def test_the_shell_completes_commands_and_options(shell: str) -> None:
     assert {item.value for item in completion.get_completions(["token"], "")} == {
         "show",
         "set",
+        "list",
         "clear",
     }
     assert "--kafka-topic" in {

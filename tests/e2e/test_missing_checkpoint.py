@@ -84,7 +84,7 @@ def test_a_vanished_checkpoint_ends_with_commands(
 
 @ONE_DELIVERY
 def test_a_time_resumes_a_refused_start(scenario: FaultScenario) -> None:
-    """What the topic has already is left out, so an early time costs nothing."""
+    """Messages that the topic has are left out, so an early time costs nothing."""
     bridge, first = delivered(scenario)
     drop_checkpoint(scenario)
     missed = scenario.jobs().add_good()

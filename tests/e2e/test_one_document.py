@@ -83,7 +83,9 @@ def test_a_history_with_5000_digits_is_dead_lettered(
 
 def test_many_deletes_are_few_log_lines(start: MakeBridge, jobs: JobWriter) -> None:
     count = 3000
-    jobs.collection.insert_many([{"id": f"job-{number}"} for number in range(count)])
+    jobs.collection.insert_many(
+        [{"id": f"job-{number}", "transition_times": []} for number in range(count)]
+    )
     with start() as bridge:
         bridge.wait_ready()
         jobs.collection.delete_many({})

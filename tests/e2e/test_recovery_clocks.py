@@ -37,7 +37,7 @@ def jobs(scenario: FaultScenario) -> Iterator[Jobs]:
         yield collection
 
 
-def begun(job_id: str, ahead: float = 0.0) -> dict[str, Any]:
+def started_job(job_id: str, ahead: float = 0.0) -> dict[str, Any]:
     """A job in its first state, from a service whose clock is ``ahead`` seconds fast."""
     now = datetime.now(timezone.utc) + timedelta(seconds=ahead)
     transition = {"state": "created", "time": now, "trans_id": f"{job_id}/0", "notif_sent": False}
@@ -71,8 +71,8 @@ def committed(jobs: Jobs) -> set[str]:
 
 def test_a_job_dated_back_meanwhile_is_recovered(scenario: FaultScenario, jobs: Jobs) -> None:
     """Another clock sets its update time back during the read."""
-    jobs.insert_many([begun(f"ahead-{number}", 30 + number / 3000) for number in range(3000)])
-    jobs.insert_one(begun("set-back", 40))
+    jobs.insert_many([started_job(f"ahead-{number}", 30 + number / 3000) for number in range(3000)])
+    jobs.insert_one(started_job("set-back", 40))
     bridge = scenario.bridge(start__from="history", **SLOWLY).start()
     poll(lambda: scenario.checkpoint().get("place") not in ("", None), "progress", 120)
     bridge.kill()
@@ -94,7 +94,9 @@ def test_a_job_dated_back_meanwhile_is_recovered(scenario: FaultScenario, jobs: 
 def test_a_stream_lost_again_during_recovery_loses_nothing(
     scenario: FaultScenario, jobs: Jobs
 ) -> None:
-    jobs.insert_many([begun(f"before-{number}", -1 + number / 3000) for number in range(3000)])
+    jobs.insert_many(
+        [started_job(f"before-{number}", -1 + number / 3000) for number in range(3000)]
+    )
     bridge = scenario.bridge(start__from="history", recovery__margin_seconds="1", **SLOWLY).start()
     poll(lambda: scenario.checkpoint().get("place") not in ("", None), "progress", 120)
     with scenario.kafka_paused():
@@ -102,7 +104,7 @@ def test_a_stream_lost_again_during_recovery_loses_nothing(
         assert gap is not None, "it was over already"
         time.sleep(3)  # longer than the margin
         for number in range(20):
-            jobs.insert_one(begun(f"late-{number}"))
+            jobs.insert_one(started_job(f"late-{number}"))
             time.sleep(0.2)  # not all within the margin of the last that is read
         roll_past(scenario.mongo, gap["cluster_time"])
 
@@ -115,12 +117,12 @@ def test_a_stream_lost_again_during_recovery_loses_nothing(
 def test_late_writers_and_imports_are_recovered(scenario: FaultScenario, jobs: Jobs) -> None:
     """A writer's clock is 50 minutes slow; an import has times of last year."""
     bridge = scenario.bridge().start().wait_ready()
-    jobs.insert_one(begun("delivered"))
+    jobs.insert_one(started_job("delivered"))
     poll(lambda: first_arrivals(scenario) == ["delivered/0"], "the first job", 60)
     assert bridge.stop() == 0
-    jobs.insert_one(begun("late", -50 * 60) | {"_id": "not a time"})
-    imported = begun("imported", -365 * 86400)
-    imported["transition_times"] += begun("imported", -364 * 86400)["transition_times"]
+    jobs.insert_one(started_job("late", -50 * 60) | {"_id": "not a time"})
+    imported = started_job("imported", -365 * 86400)
+    imported["transition_times"] += started_job("imported", -364 * 86400)["transition_times"]
     imported["transition_times"][1]["trans_id"] = "imported/1"
     jobs.insert_one(imported)
     roll_past(scenario.mongo, scenario.checkpoint()["cluster_time"])

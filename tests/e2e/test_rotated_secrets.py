@@ -20,7 +20,7 @@ from tests.support.servers.certificates import Certificates
 from tests.support.servers.mongo import MongoDeployment
 from tests.support.servers.secured import USER, SecuredKafka, SecuredMongo
 
-#: Of the issue; the machine of the tests may be busy.
+#: The promise, and an allowance for a busy machine.
 PICKED_UP_SECONDS = 60.0
 BUSY_SECONDS = 30.0
 DRIVERS = ("kafka-python", "librdkafka")

@@ -1,4 +1,4 @@
-"""What a probe of MongoDB knows: the majority, the collection, its documents and the rights."""
+"""A probe of MongoDB: the majority, the collection, its documents and the rights."""
 
 from __future__ import annotations
 
@@ -66,12 +66,15 @@ def test_one_fitting_document_is_enough(chosen: Settings, mongo: MongoDeployment
 @pytest.mark.parametrize(
     ("document", "problem"),
     [
-        ({"_id": "job-1", "status": "running"}, "the job id id is missing"),
-        ({"id": 7, "transition_times": []}, "the job id id is int, not text"),
-        ({"id": "job-1", "state": "created"}, "the history transition_times is missing"),
+        ({"_id": "job-1", "transition_times": []}, "the job id id is missing (jobs.id_field)"),
+        ({"id": 7, "transition_times": []}, "the job id id is int, not text (jobs.id_field)"),
+        (
+            {"id": "job-1", "state": "created"},
+            "the history transition_times is missing (jobs.transitions_field)",
+        ),
         (
             {"id": "job-1", "transition_times": {"0": {}}},
-            "the history transition_times is dict, not an array",
+            "the history transition_times is dict, not an array (jobs.transitions_field)",
         ),
     ],
 )
@@ -89,7 +92,10 @@ def test_without_a_history_the_state_counts(mongo: MongoDeployment, database: st
         jobs__profile="ee2",
     )
 
-    assert misfit_of(chosen, mongo, {"_id": "job-1"}) == "the state status is missing"
+    assert (
+        misfit_of(chosen, mongo, {"_id": "job-1"})
+        == "the state status is missing (jobs.state_field)"
+    )
     assert misfit_of(chosen, mongo, {"_id": "job-2", "status": "running"}) == ""
 
 
@@ -105,7 +111,7 @@ def test_a_frozen_server_fails_within_seconds(chosen: Settings, mongo: MongoDepl
         probe.source.cluster.newest_writes()
         mongo.pause()
         try:
-            with pytest.raises(Retryable, match="unreachable"):
+            with pytest.raises(Retryable, match="does not answer"):
                 probe.source.cluster.newest_writes()
         finally:
             mongo.resume()

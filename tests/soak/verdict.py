@@ -78,7 +78,7 @@ def growth(samples: Sequence[Mapping[str, float]]) -> dict[str, tuple[float, flo
 
 
 def has_grown(medians: Mapping[str, tuple[float, float]]) -> list[str]:
-    """What is larger at the end than it may be."""
+    """The resources that are larger at the end than they may be."""
     return [
         f"{name}: {early:.0f} -> {late:.0f}"
         for name, (early, late) in medians.items()

@@ -102,7 +102,7 @@ class FakeSink:
         return self._broker.topic_id
 
     def offsets(self) -> dict[int, int]:
-        """Of the broker's first topic, by partition."""
+        """The offsets in the broker's first topic, by partition."""
         return dict(self._offsets)
 
     def settled(self) -> list[Delivery]:

@@ -10,7 +10,9 @@ from kafka import errors as kafka_errors
 from bridge.kafka import timeouts
 from bridge.kafka.kafka_python.client import connection, make_client, make_latest_warning
 from bridge.kafka.kafka_python.errors import classify
+from bridge.kafka.kafka_python.topics import describe_configs
 from bridge.kafka.probe import ANSWER_SECONDS, CONNECT_SECONDS, RECONNECT_SECONDS, TopicState, admit
+from bridge.kafka.topics import parse_setting
 from bridge.settings import Settings
 
 
@@ -28,7 +30,8 @@ class KafkaPythonProbe:
             self._client = self._client or self._connect()
             # The request forbids the broker to create the topic.
             (metadata,) = self._client.describe_topics([self._topic])
-            state = self._state(metadata)
+            configs = describe_configs(self._client, [self._topic])
+            state = self._state(metadata, configs.get(self._topic, {}))
         except (kafka_errors.KafkaError, OSError, ValueError) as error:
             self.close()
             # A client that failed leaves sockets in reference cycles.
@@ -50,7 +53,7 @@ class KafkaPythonProbe:
         client: KafkaAdminClient = make_client(KafkaAdminClient, self._latest_warning, **options)
         return client
 
-    def _state(self, metadata: Mapping[str, Any]) -> TopicState | None:
+    def _state(self, metadata: Mapping[str, Any], configs: Mapping[str, Any]) -> TopicState | None:
         error = kafka_errors.for_code(metadata["error_code"])
         if error is kafka_errors.UnknownTopicOrPartitionError:
             return None
@@ -67,4 +70,9 @@ class KafkaPythonProbe:
                 if partition["leader_id"] < 0
             ),
             writable=not allowed or "WRITE" in allowed,
+            in_sync={
+                partition["partition_index"]: len(partition["isr_nodes"])
+                for partition in partitions
+            },
+            needed=parse_setting(configs.get("min.insync.replicas", {}).get("value")),
         )

@@ -53,7 +53,7 @@ class KafkaPythonTopics:
             # All topics are requested: a request for a missing topic may create it.
             existing = {topic["name"]: topic for topic in admin.describe_topics(None)}
             existing_names = [name for name in names if name in existing]
-            configs = _describe_configs(admin, existing_names)
+            configs = describe_configs(admin, existing_names)
         return {name: _topic(existing[name], configs.get(name, {})) for name in existing_names}
 
     def broker_version(self) -> str:
@@ -82,7 +82,7 @@ class KafkaPythonTopics:
         return list(missing)
 
 
-def _describe_configs(admin: KafkaAdminClient, names: list[str]) -> Mapping[str, Any]:
+def describe_configs(admin: KafkaAdminClient, names: list[str]) -> Mapping[str, Any]:
     """Return the topics' settings; empty if the user may not see them or the broker is too old.
 
     Raises:

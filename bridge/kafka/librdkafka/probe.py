@@ -1,14 +1,16 @@
 """Asks about a topic with librdkafka."""
 
+from collections.abc import Mapping
 from concurrent.futures import TimeoutError as NoAnswer
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AclOperation, AdminClient
+from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, ResourceType
 
 from bridge.kafka import timeouts
 from bridge.kafka.librdkafka.client import ClientLogger, connection, make_latest_warning
 from bridge.kafka.librdkafka.errors import classify
+from bridge.kafka.librdkafka.topics import answer
 from bridge.kafka.probe import (
     ANSWER_SECONDS,
     CONNECT_SECONDS,
@@ -16,8 +18,10 @@ from bridge.kafka.probe import (
     TopicState,
     admit,
 )
+from bridge.kafka.topics import parse_setting
 from bridge.settings import Settings
 
+_MIN_INSYNC = "min.insync.replicas"
 #: How long to collect the client's warnings: its errors do not contain the cause.
 _WARNING_SECONDS = 0.1
 
@@ -55,8 +59,10 @@ class LibrdkafkaProbe:
             include_authorized_operations=True,
             request_timeout=seconds,
         )
+        resource = ConfigResource(ResourceType.TOPIC, self._topic)
+        (configs,) = self._client.describe_configs([resource], request_timeout=seconds).values()
         try:
-            return _state(descriptions[self._topic].result(seconds + 1))
+            return _state(descriptions[self._topic].result(seconds + 1), answer(configs) or {})
         except KafkaException as error:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 return None
@@ -69,11 +75,13 @@ class LibrdkafkaProbe:
         return AdminClient(options, logger=ClientLogger(self._latest_warning))
 
 
-def _state(description: Any) -> TopicState:
+def _state(description: Any, configs: Mapping[str, Any]) -> TopicState:
     partitions = description.partitions
     allowed = description.authorized_operations
     return TopicState(
         len(partitions),
         tuple(partition.id for partition in partitions if partition.leader is None),
         writable=not allowed or AclOperation.WRITE in allowed,
+        in_sync={partition.id: len(partition.isr) for partition in partitions},
+        needed=parse_setting(configs[_MIN_INSYNC].value) if _MIN_INSYNC in configs else None,
     )

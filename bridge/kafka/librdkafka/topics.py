@@ -62,11 +62,11 @@ class LibrdkafkaTopics:
             )
             resources = [ConfigResource(ResourceType.TOPIC, name) for name in existing_names]
             configs = {
-                resource.name: _answer(future) or {}
+                resource.name: answer(future) or {}
                 for resource, future in admin.describe_configs(resources, **_deadline()).items()
             }
             return {
-                name: _topic(existing[name], configs[name], _answer(descriptions[name]))
+                name: _topic(existing[name], configs[name], answer(descriptions[name]))
                 for name in existing_names
             }
 
@@ -85,7 +85,7 @@ def _deadline() -> dict[str, float]:
     return {"request_timeout": timeouts.REQUEST_SECONDS}
 
 
-def _answer(future: Any) -> Any:
+def answer(future: Any) -> Any:
     """Return the broker's answer; None if the user may not have it or the broker is too old.
 
     Raises:

@@ -121,7 +121,9 @@ class Kafka(Server):
         freeze(self.pid)
 
     def resume(self) -> None:
+        """Continue it; returns when it answers and is in its own list of brokers again."""
         thaw(self.pid)
+        self._await_ready()
 
     @property
     def _child(self) -> Child:
@@ -188,10 +190,9 @@ class Kafka(Server):
             return False
         try:
             with self.admin() as admin:
-                admin.list_topics()
+                return bool(admin.describe_cluster()["brokers"])
         except KafkaError:
             return False
-        return True
 
     def _await_ready(self) -> None:
         self._child.await_ready(self._answers, "Kafka", START_SECONDS)

@@ -10,6 +10,7 @@ from bridge.mongo.connection_failures import TlsFailed
 from bridge.observability.counters import Counters
 from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.pulse import Pulse
+from bridge.pipeline.stall_warning import REPLACE_SECONDS as STUCK_SECONDS
 from tests.support.bridge_on_fakes import BridgeOnFakes, FakeSource
 from tests.support.fakes import FakeClock, Log
 
@@ -115,3 +116,27 @@ def test_a_long_outage_replaces_clients_every_minute(world: BridgeOnFakes) -> No
 
     outage = world.clock.monotonic()
     assert 1 <= world.source.replaced <= outage / REPLACE_SECONDS
+
+
+def test_a_stuck_producer_is_replaced(world: BridgeOnFakes) -> None:
+    """Its messages are sent by another one, and not awaited for the time of a drain."""
+    world.log.append()
+    stuck: list[float] = []
+
+    def stall() -> None:
+        world.clock.advance(STUCK_SECONDS)
+        stuck.append(world.clock.monotonic())
+
+    def acknowledge_by_the_second() -> None:
+        if len(world.kafka.producers) > 1:
+            world.acknowledge()
+
+    opened: list[float] = []
+    world.kafka.before_open = lambda: opened.append(world.clock.monotonic())
+    world.run(stall, *[acknowledge_by_the_second] * 100)
+
+    assert len(world.kafka.producers) == 2
+    assert opened[1] - stuck[0] < 2.0
+    assert world.bridge.counters.clients_replaced == 1
+    assert world.trans_ids() == ["job-0/1"]
+    assert any("has not acknowledged anything for 60 s" in reason for reason in world.reasons)

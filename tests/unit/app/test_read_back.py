@@ -73,7 +73,7 @@ def test_after_a_clean_stop_nothing_is_read(
     world.run(lambda: None, world.acknowledge)
 
     assert reads == []
-    assert len(world.trans_ids()) == 2, "it was sent by nobody that stopped cleanly"
+    assert len(world.trans_ids()) == 2, "no bridge that stopped cleanly has sent it"
 
 
 @pytest.mark.parametrize("saved", [BASE - 7000, BASE + 7000])
@@ -194,9 +194,8 @@ def test_a_running_bridge_is_not_clean(monkeypatch: pytest.MonkeyPatch) -> None:
     """A kill right after the start must find out that messages may have been sent."""
     world = killed(monkeypatch, clean=True)
     seen: list[bool] = []
-    world.source.before_open = lambda: seen.append(world.shelf.saves[-1].clean)
 
-    world.run()
+    world.run(lambda: seen.append(world.shelf.saves[-1].clean))
 
     assert seen == [False]
 

@@ -57,7 +57,7 @@ def scenario(monkeypatch: pytest.MonkeyPatch) -> VanishingScenario:
 
 
 def renews(store: MongoCheckpointStore) -> bool:
-    """Return whether the store is not told to wait."""
+    """Return whether the store need not wait."""
     try:
         store.renew()
     except Retryable:
