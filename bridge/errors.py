@@ -94,6 +94,10 @@ class NotPermitted(BridgeError):
     title = "not permitted"
 
 
+class ReadRefused(NotPermitted):
+    """Kafka accepts the credentials, but this user may not read the topic."""
+
+
 class Misconfigured(BridgeError):
     """An operator has to change a setting, the topic or the deployment."""
 

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 
 from bridge.app.background import Background
 from bridge.clock import Clock
-from bridge.errors import CheckpointUnusable, NotPermitted
+from bridge.errors import CheckpointUnusable, ReadRefused
 from bridge.hints import Hint
 from bridge.kafka.drivers import KafkaDriver
 from bridge.model.message import Record, fields_of
@@ -86,7 +86,7 @@ class ReadBack:
             if not progress.may_have_sent:
                 return None
             return self._background.call(lambda: self._read(progress, sink))
-        except NotPermitted as error:
+        except ReadRefused as error:
             if not self._is_refused:
                 self._is_refused = True
                 logger.warning(

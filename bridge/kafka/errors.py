@@ -13,6 +13,7 @@ from bridge.errors import (
     Misconfigured,
     NotPermitted,
     PoisonEvent,
+    ReadRefused,
     Retryable,
 )
 from bridge.kafka.connection_failures import NOTHING_LOST, connection_failure
@@ -53,9 +54,9 @@ def permission_error(text: str) -> NotPermitted:
     )
 
 
-def read_permission_error(text: str) -> NotPermitted:
+def read_permission_error(text: str) -> ReadRefused:
     """This user may not read the topic."""
-    return NotPermitted(
+    return ReadRefused(
         f"Kafka does not let this user read the topic: {text}",
         _NOTHING_DONE,
         "Grant Read and Describe on the topic and its -dlq, as config/kafka-acls.sh does",

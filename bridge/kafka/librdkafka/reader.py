@@ -168,7 +168,9 @@ class LibrdkafkaTailReader:
     def _classify(self, error: KafkaException) -> Exception:
         if error.args[0].code() in _REFUSALS:
             return read_permission_error(error.args[0].name())
-        return classify(error, self._latest_warning.recent())
+        warning = self._latest_warning.recent()
+        # Without a right to the group there is always a warning, which explains no other error.
+        return classify(error, "" if "GROUP_AUTHORIZATION" in warning else warning)
 
     def _silence_error(self, topic: str, partitions: int) -> Retryable:
         cause = self._latest_warning.recent() or f"{partitions} partition(s) do not answer"

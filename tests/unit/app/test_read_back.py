@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bridge.app.outcome import Outcome
-from bridge.errors import CheckpointUnusable, NotPermitted, Unreachable
+from bridge.errors import CheckpointUnusable, NotPermitted, ReadRefused, Unreachable
 from bridge.model.message import Message, MessageFormat, Record
 from bridge.model.transition import STREAM
 from bridge.pipeline.ledger import Ledger
@@ -17,7 +17,7 @@ from tests.support.bridge_on_fakes import BridgeOnFakes
 from tests.support.factories import BASE, transition
 from tests.support.fake_kafka import FakeTailReader
 
-REFUSED = NotPermitted("Kafka does not let this user read the topic", "", "", part="kafka")
+REFUSED = ReadRefused("Kafka does not let this user read the topic", "", "", part="kafka")
 
 
 @pytest.fixture
@@ -138,6 +138,21 @@ def test_a_missing_right_is_reported_once(
     assert len(world.kafka.producers) == 2
     (line,) = [line for line in caplog.messages if "cannot be read back" in line]
     assert "are sent again" in line
+
+
+def test_a_refused_login_is_no_missing_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password is being replaced: nothing is sent before the topic was read back."""
+    world = killed(monkeypatch, clean=False)
+
+    def refuse(*_: object) -> None:
+        raise NotPermitted("Kafka refuses this user", "", "", part="kafka")
+
+    monkeypatch.setattr(FakeTailReader, "read_from", refuse)
+
+    with pytest.raises(NotPermitted):
+        world.run(lambda: None, world.acknowledge)
+
+    assert len(world.trans_ids()) == 1
 
 
 def _refuse(*_: object) -> None:
