@@ -5,9 +5,9 @@ BIN := $(VENV)/bin
 ARGS ?=
 REF ?= HEAD
 PYTEST_ARGS ?=
-# Most tests wait for servers, so four processes fit on two cores. Each process has its own
+# Most tests wait for servers, so three processes fit on two cores. Each process has its own
 # servers, and runs whole files: tests of one file share what they set up.
-PROCESSES ?= 4
+PROCESSES ?= 3
 # Other servers: MONGOD=6.0.27 for tests and 'make run', KAFKA=4.3.0 for tests.
 MONGOD := $(TEST_MONGOD)
 KAFKA := $(TEST_KAFKA)

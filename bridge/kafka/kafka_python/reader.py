@@ -108,14 +108,19 @@ class TopicReader:
             partitions = self._partitions(topic)
             firsts = self._consumer.beginning_offsets(partitions)
             ends = self._consumer.end_offsets(partitions)
-            starts = {part: max(firsts[part], ends[part] - count) for part in partitions}
-            parts = self._read_to_end(partitions, starts)
+            filled = [part for part in partitions if firsts[part] < ends[part]]
+            starts = {part: max(firsts[part], ends[part] - count) for part in filled}
+            parts = self._read_to_end(filled, starts, late_seconds=0) if filled else ()
             return [record for records in parts for record in records]
 
     def _read_to_end(
-        self, partitions: list[TopicPartition], starts: Offsets
+        self,
+        partitions: list[TopicPartition],
+        starts: Offsets,
+        *,
+        late_seconds: float = _LATE_SECONDS,
     ) -> Iterator[list[Record]]:
-        """Read up to the end, and what arrives within a moment after it."""
+        """Read up to the end, and what arrives within ``late_seconds`` after it."""
         ends = self._consumer.end_offsets(partitions)
         self._consumer.assign(partitions)
         for partition in partitions:
@@ -125,8 +130,8 @@ class TopicReader:
         while (now := time.monotonic()) < late_until:
             unread = self._unread(partitions, ends)
             if not unread:
-                late_until = min(late_until, now + _LATE_SECONDS)
-            batches = self._consumer.poll(timeout_ms=_POLL_MS if unread else _LATE_SECONDS * 1000)
+                late_until = min(late_until, now + late_seconds)
+            batches = self._consumer.poll(timeout_ms=_POLL_MS if unread else late_seconds * 1000)
             if batches:
                 last_record = time.monotonic()
                 yield _records(batches)

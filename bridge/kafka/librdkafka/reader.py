@@ -82,8 +82,9 @@ class LibrdkafkaTailReader:
                 number: max(first, end - count)
                 for number in self._partitions(topic)
                 for first, end in [self._bounds(topic, number)]
+                if first < end
             }
-            parts = self._read_to_end(topic, starts)
+            parts = self._read_to_end(topic, starts, late_seconds=0) if starts else ()
             return [record for records in parts for record in records]
         except KafkaException as error:
             raise self._classify(error) from error
@@ -114,8 +115,10 @@ class LibrdkafkaTailReader:
         # A time after the last record has the offset OFFSET_END, which is negative.
         return {answer.partition: answer.offset for answer in answers}
 
-    def _read_to_end(self, topic: str, starts: Mapping[int, int]) -> Iterator[list[Record]]:
-        """Read up to the end, and what arrives within a moment after it."""
+    def _read_to_end(
+        self, topic: str, starts: Mapping[int, int], *, late_seconds: float = _LATE_SECONDS
+    ) -> Iterator[list[Record]]:
+        """Read up to the end, and what arrives within ``late_seconds`` after it."""
         ends = self._committed_ends(topic, starts)
         # After the first open transaction no end is reported.
         withheld = {number: start for number, start in starts.items() if start > ends[number]}
@@ -136,7 +139,7 @@ class LibrdkafkaTailReader:
             elif time.monotonic() - last_record > _SILENCE_SECONDS:
                 raise self._silence_error(topic, len(starts) - len(ended))
             if len(ended) == len(starts):
-                late_until = min(late_until, time.monotonic() + _LATE_SECONDS)
+                late_until = min(late_until, time.monotonic() + late_seconds)
         self.ends = ended
 
     def _committed_ends(self, topic: str, starts: Mapping[int, int]) -> dict[int, float]:
