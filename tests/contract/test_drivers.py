@@ -244,7 +244,7 @@ def test_no_answer_is_not_a_missing_permission(
 ) -> None:
     cluster, kafka = behind_a_proxy
     function = {
-        "kafka-python": "bridge.kafka.kafka_python.topics._describe_configs",
+        "kafka-python": "bridge.kafka.kafka_python.topics.describe_configs",
         "librdkafka": "bridge.kafka.librdkafka.topics._deadline",
     }[driver]
     original: Any = pydoc.locate(function)

@@ -53,7 +53,8 @@ def test_fire_and_forget_never_waits_for_kafka(scenario: FaultScenario) -> None:
             load.await_commits(3 * WINDOW)
             # It has read on as if Kafka were there, and stored where it is.
             poll(lambda: bridge.metric("job_bridge_events_read_total") >= 3 * WINDOW, "reading on")
-            assert bridge.readiness() == (200, "ready\n")
+            # Not ready, because it is blind: what it sends now may be lost.
+            bridge.wait_unready("Kafka", 30)
     assert bridge.stop() == 0
 
 

@@ -91,6 +91,16 @@ def test_an_earlier_token_replays_and_clearing_restarts(
     assert changed.code == 0
     assert "old: " in changed.out and f"new: {since[:19]}" in changed.out
     with start(**given) as bridge:
+        bridge.wait_ready()
+        bridge.wait_for(
+            lambda: bridge.metrics()["job_bridge_read_back_left_out_total"] == len(GOOD),
+            "the job, left out",
+        )
+        assert bridge.stop() == 0
+    assert published_states(kafka, topic, job_id) == list(GOOD)
+
+    assert run_command("token", "set", since, "--yes", settings=given).code == 0
+    with start(**given, kafka__read_back="off") as bridge:
         bridge.wait_for(
             lambda: published_states(kafka, topic, job_id) == 2 * list(GOOD), "the job again"
         )

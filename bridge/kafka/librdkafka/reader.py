@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,7 +26,8 @@ from bridge.model.message import Record
 from bridge.settings import Settings
 
 _MAX_RECORDS = 5000
-_POLL_SECONDS = 0.5
+#: ``consume`` returns when it has the maximum of records or this time has passed.
+_POLL_SECONDS = 0.02
 #: How long to wait at the end of a topic for messages that a dead producer had on the wire.
 _LATE_SECONDS = 0.05
 #: The topic counts as unreachable after this time without a record, if some are unread.
@@ -68,10 +69,15 @@ class LibrdkafkaTailReader:
         self, topic: str, offsets: Mapping[int, int], since: float | None
     ) -> Iterator[Sequence[Record]]:
         try:
-            numbers = self._partitions(topic)
-            others = [number for number in numbers if number not in offsets]
-            starts = self._starts_by_time(topic, others, since)
-            starts |= {number: offsets[number] for number in numbers if number in offsets}
+            ends = self._committed_ends(topic, self._partitions(topic))
+            # An offset after the end is of a topic that was created again, or withheld.
+            known = {
+                number: offsets[number]
+                for number, end in ends.items()
+                if number in offsets and offsets[number] <= end
+            }
+            others = [number for number in ends if number not in known]
+            starts = known | self._starts_by_time(topic, others, since)
             yield from self._read_to_end(topic, starts)
         except KafkaException as error:
             raise self._classify(error) from error
@@ -142,12 +148,12 @@ class LibrdkafkaTailReader:
                 late_until = min(late_until, time.monotonic() + late_seconds)
         self.ends = ended
 
-    def _committed_ends(self, topic: str, starts: Mapping[int, int]) -> dict[int, float]:
+    def _committed_ends(self, topic: str, numbers: Iterable[int]) -> dict[int, float]:
         """Return the ends of the partitions; infinity where the end is not known."""
-        asked = [TopicPartition(topic, number, OFFSET_END) for number in starts]
+        asked = [TopicPartition(topic, number, OFFSET_END) for number in numbers]
         answers = self._consumer.offsets_for_times(asked, timeout=timeouts.REQUEST_SECONDS)
         ends = {answer.partition: answer.offset for answer in answers if not answer.error}
-        return {number: ends.get(number, math.inf) for number in starts}
+        return {asking.partition: ends.get(asking.partition, math.inf) for asking in asked}
 
     def _record(
         self, message: Message, ended: dict[int, int], ends: Mapping[int, float]
