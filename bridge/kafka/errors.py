@@ -64,6 +64,17 @@ def read_permission_error(text: str) -> ReadRefused:
     )
 
 
+def silent_topic_error(topic: str, partitions: int, warning: str) -> Retryable:
+    """Some partitions have records that the brokers do not deliver."""
+    return Retryable(
+        f"Kafka delivers no more records of {topic}: "
+        f"{warning or f'{partitions} partition(s) do not answer'}",
+        "Nothing was sent",
+        "Check Kafka, then try again",
+        part="kafka",
+    )
+
+
 def rejected_message_error(text: str) -> PoisonEvent:
     """The broker rejects a message; a retry would not help."""
     return PoisonEvent(

@@ -18,6 +18,10 @@ GIVE_UP_SECONDS: float | None = None
 BATCH_BYTES = 262_144
 #: How long a sink that is left waits for the answers to the requests in flight.
 ANSWER_SECONDS = 1.0
+#: A topic counts as unreachable after this time without a record, if some are unread.
+SILENT_TOPIC_SECONDS = 30.0
+#: How long to wait at the end of a topic for messages that a dead producer had on the wire.
+LATE_SECONDS = 0.05
 #: How long a client may take to close before it is abandoned.
 CLOSE_SECONDS = 5.0
 

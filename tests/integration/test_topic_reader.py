@@ -59,7 +59,7 @@ def test_records_removed_meanwhile_are_skipped(
 def test_an_open_transaction_is_not_the_end(
     kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.kafka.kafka_python.reader._SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr("bridge.kafka.timeouts.SILENT_TOPIC_SECONDS", 1.0)
     config = settings(kafka__bootstrap_servers=kafka.bootstrap, kafka__topic=topic)
     other = KafkaProducer(bootstrap_servers=kafka.internal, transactional_id=topic)
     producer = KafkaProducer(bootstrap_servers=kafka.internal)

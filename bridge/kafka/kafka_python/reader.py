@@ -1,4 +1,4 @@
-"""Reads a topic back from a given time, for verification and dead letters."""
+"""Reads a topic back: from a given time for commands, from given offsets for a session."""
 
 import math
 import time
@@ -12,7 +12,7 @@ from kafka import errors as kafka_errors
 
 from bridge.errors import Retryable
 from bridge.kafka import timeouts
-from bridge.kafka.errors import read_permission_error
+from bridge.kafka.errors import read_permission_error, silent_topic_error
 from bridge.kafka.kafka_python.client import connection, make_client, make_latest_warning
 from bridge.kafka.kafka_python.errors import classify
 from bridge.kafka.retained import first_send_time
@@ -22,10 +22,6 @@ from bridge.settings import Settings
 
 _POLL_MS = 500
 _MAX_RECORDS = 5000
-#: How long to wait at the end of a topic for messages that a dead producer had on the wire.
-_LATE_SECONDS = 0.05
-#: The topic counts as unreachable after this time without a record, if some are unread.
-_SILENCE_SECONDS = 30.0
 
 #: Records of other programs before the first message of a transition; more are not read.
 _MAX_PASSED_OVER = 100_000
@@ -34,7 +30,7 @@ Offsets = Mapping[TopicPartition, int]
 
 
 class TopicReader:
-    """See :class:`bridge.pipeline.ports.Reader`; a context manager."""
+    """See the ``Reader`` and ``TailReader`` of ``bridge/pipeline/ports.py``; a context manager."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -88,7 +84,7 @@ class TopicReader:
                 if batches:
                     last_record = time.monotonic()
                     yield _records(batches, ends)
-                elif time.monotonic() - last_record > _SILENCE_SECONDS:
+                elif time.monotonic() - last_record > timeouts.SILENT_TOPIC_SECONDS:
                     raise self._transaction_error(topic, unread, ends) or self._silence_error(
                         topic, len(unread)
                     )
@@ -99,8 +95,9 @@ class TopicReader:
         """See :class:`bridge.pipeline.ports.TailReader`."""
         with self._translated():
             partitions = self._partitions(topic)
-            starts = self._tail_starts(partitions, offsets, since)
-            yield from self._read_to_end(partitions, starts)
+            ends = self._consumer.end_offsets(partitions)
+            starts = self._tail_starts(offsets, since, ends)
+            yield from self._read_to_end(starts, ends)
 
     def latest(self, topic: str, count: int) -> Sequence[Record]:
         """See :class:`bridge.pipeline.ports.TailReader`."""
@@ -108,20 +105,19 @@ class TopicReader:
             partitions = self._partitions(topic)
             firsts = self._consumer.beginning_offsets(partitions)
             ends = self._consumer.end_offsets(partitions)
-            filled = [part for part in partitions if firsts[part] < ends[part]]
-            starts = {part: max(firsts[part], ends[part] - count) for part in filled}
-            parts = self._read_to_end(filled, starts, late_seconds=0) if filled else ()
+            starts = {
+                part: max(firsts[part], ends[part] - count)
+                for part in partitions
+                if firsts[part] < ends[part]
+            }
+            parts = self._read_to_end(starts, ends, late_seconds=0) if starts else ()
             return [record for records in parts for record in records]
 
     def _read_to_end(
-        self,
-        partitions: list[TopicPartition],
-        starts: Offsets,
-        *,
-        late_seconds: float = _LATE_SECONDS,
+        self, starts: Offsets, ends: Offsets, *, late_seconds: float = timeouts.LATE_SECONDS
     ) -> Iterator[list[Record]]:
-        """Read up to the end, and what arrives within ``late_seconds`` after it."""
-        ends = self._consumer.end_offsets(partitions)
+        """Read up to ``ends``, and the records that arrive within ``late_seconds`` after them."""
+        partitions = list(starts)
         self._consumer.assign(partitions)
         for partition in partitions:
             self._consumer.seek(partition, starts[partition])
@@ -135,21 +131,20 @@ class TopicReader:
             if batches:
                 last_record = time.monotonic()
                 yield _records(batches)
-            elif unread and time.monotonic() - last_record > _SILENCE_SECONDS:
+            elif unread and time.monotonic() - last_record > timeouts.SILENT_TOPIC_SECONDS:
                 raise self._silence_error(partitions[0].topic, len(unread))
         self.ends = {part.partition: self._consumer.position(part) for part in partitions}
 
     def _tail_starts(
-        self, partitions: list[TopicPartition], offsets: Mapping[int, int], since: float | None
+        self, offsets: Mapping[int, int], since: float | None, ends: Offsets
     ) -> Offsets:
         """Return where to start: at ``offsets``, or by time where the topic has no such offset."""
-        ends = self._consumer.end_offsets(partitions)
         known = {
             partition: offsets[partition.partition]
-            for partition in partitions
-            if offsets.get(partition.partition, ends[partition] + 1) <= ends[partition]
+            for partition, end in ends.items()
+            if offsets.get(partition.partition, end + 1) <= end
         }
-        others = [partition for partition in partitions if partition not in known]
+        others = [partition for partition in ends if partition not in known]
         return {**(self._start_offsets(others, since) if others else {}), **known}
 
     def _unread(self, partitions: list[TopicPartition], ends: Offsets) -> list[TopicPartition]:
@@ -219,13 +214,7 @@ class TopicReader:
         return None
 
     def _silence_error(self, topic: str, partitions: int) -> Retryable:
-        cause = self._latest_warning.recent() or f"{partitions} partition(s) do not answer"
-        return Retryable(
-            f"Kafka delivers no more records of {topic}: {cause}",
-            "Nothing was sent",
-            "Check Kafka, then try again",
-            part="kafka",
-        )
+        return silent_topic_error(topic, partitions, self._latest_warning.recent())
 
     def _partitions(self, topic: str) -> list[TopicPartition]:
         # All topics are requested: a request for a missing topic may create it.

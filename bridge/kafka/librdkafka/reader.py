@@ -18,7 +18,7 @@ from confluent_kafka import (
 
 from bridge.errors import Retryable
 from bridge.kafka import timeouts
-from bridge.kafka.errors import read_permission_error
+from bridge.kafka.errors import read_permission_error, silent_topic_error
 from bridge.kafka.librdkafka.client import ClientLogger, connection, make_latest_warning
 from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.topics import missing_topic_error
@@ -28,13 +28,8 @@ from bridge.settings import Settings
 _MAX_RECORDS = 5000
 #: ``consume`` returns when it has the maximum of records or this time has passed.
 _POLL_SECONDS = 0.02
-#: How long to wait at the end of a topic for messages that a dead producer had on the wire.
-_LATE_SECONDS = 0.05
-#: The topic counts as unreachable after this time without a record, if some are unread.
-_SILENCE_SECONDS = 30.0
 #: How long a broker waits for a record at the end of a partition before it reports the end.
 _FETCH_WAIT_MS = 10
-_REFUSALS = (KafkaError.TOPIC_AUTHORIZATION_FAILED,)
 #: The client looks its group up, although partitions are assigned and the group is never joined.
 _UNNEEDED = KafkaError.GROUP_AUTHORIZATION_FAILED
 
@@ -78,7 +73,7 @@ class LibrdkafkaTailReader:
             }
             others = [number for number in ends if number not in known]
             starts = known | self._starts_by_time(topic, others, since)
-            yield from self._read_to_end(topic, starts)
+            yield from self._read_to_end(topic, starts, ends)
         except KafkaException as error:
             raise self._classify(error) from error
 
@@ -90,7 +85,10 @@ class LibrdkafkaTailReader:
                 for first, end in [self._bounds(topic, number)]
                 if first < end
             }
-            parts = self._read_to_end(topic, starts, late_seconds=0) if starts else ()
+            if not starts:
+                return []
+            ends = self._committed_ends(topic, starts)
+            parts = self._read_to_end(topic, starts, ends, late_seconds=0)
             return [record for records in parts for record in records]
         except KafkaException as error:
             raise self._classify(error) from error
@@ -122,10 +120,14 @@ class LibrdkafkaTailReader:
         return {answer.partition: answer.offset for answer in answers}
 
     def _read_to_end(
-        self, topic: str, starts: Mapping[int, int], *, late_seconds: float = _LATE_SECONDS
+        self,
+        topic: str,
+        starts: Mapping[int, int],
+        ends: Mapping[int, float],
+        *,
+        late_seconds: float = timeouts.LATE_SECONDS,
     ) -> Iterator[list[Record]]:
-        """Read up to the end, and what arrives within ``late_seconds`` after it."""
-        ends = self._committed_ends(topic, starts)
+        """Read up to ``ends``, and the records that arrive within ``late_seconds`` after them."""
         # After the first open transaction no end is reported.
         withheld = {number: start for number, start in starts.items() if start > ends[number]}
         self._consumer.assign([TopicPartition(topic, *start) for start in starts.items()])
@@ -142,7 +144,7 @@ class LibrdkafkaTailReader:
                 yield records
             elif starts.keys() - ended.keys() <= withheld.keys():
                 ended = withheld | ended
-            elif time.monotonic() - last_record > _SILENCE_SECONDS:
+            elif time.monotonic() - last_record > timeouts.SILENT_TOPIC_SECONDS:
                 raise self._silence_error(topic, len(starts) - len(ended))
             if len(ended) == len(starts):
                 late_until = min(late_until, time.monotonic() + late_seconds)
@@ -175,20 +177,14 @@ class LibrdkafkaTailReader:
         return [Record(partition, offset, timestamp, message.key(), message.value(), headers)]
 
     def _classify(self, error: KafkaException) -> Exception:
-        if error.args[0].code() in _REFUSALS:
+        if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
             return read_permission_error(error.args[0].name())
         warning = self._latest_warning.recent()
         # Without a right to the group there is always a warning, which explains no other error.
         return classify(error, "" if "GROUP_AUTHORIZATION" in warning else warning)
 
     def _silence_error(self, topic: str, partitions: int) -> Retryable:
-        cause = self._latest_warning.recent() or f"{partitions} partition(s) do not answer"
-        return Retryable(
-            f"Kafka delivers no more records of {topic}: {cause}",
-            "Nothing was sent",
-            "Check Kafka, then try again",
-            part="kafka",
-        )
+        return silent_topic_error(topic, partitions, self._latest_warning.recent())
 
 
 def _options() -> dict[str, Any]:
