@@ -12,7 +12,7 @@ from bridge.errors import Misconfigured, ResumePointLost
 from bridge.hints import Hint
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.cluster_identity import admit_namespace
-from bridge.model.position import ClusterTime, Position, position_before
+from bridge.model.position import ClusterTime, Position, position_past
 from bridge.model.profile import namespace_of
 from bridge.mongo.source import MongoSource
 from bridge.observability.snapshot import SWEEP_ONLY
@@ -92,7 +92,7 @@ def _shared_ids(source: MongoSource) -> Iterator[Finding]:
 
 
 def _stream(settings: Settings, source: MongoSource, newest: ClusterTime) -> Iterator[Finding]:
-    with source.open(position_before(newest.next()), threading.Event(), by_time=False):
+    with source.open(position_past(newest), threading.Event(), by_time=False):
         text = f"this user may read the change stream of {namespace_of(settings)}"
         yield Finding("ok", "rights", text)
     source.lookup.current([None])

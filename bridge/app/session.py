@@ -14,7 +14,7 @@ from bridge.delivery.context import ModeContext
 from bridge.delivery.sweeping_stream import NoStream
 from bridge.errors import BridgeError, Fenced, Stalled
 from bridge.model.gap import Gap
-from bridge.model.position import Position, position_before
+from bridge.model.position import Position, position_past
 from bridge.model.window import Window
 from bridge.mongo.cluster import Deployment
 from bridge.mongo.source import MongoSource
@@ -49,14 +49,9 @@ class _FollowingStream:
 
     def open(self) -> Stream:
         """Open it; may take minutes."""
-        self.newest = _position_after(self._source.deployment())
+        self.newest = position_past(self._source.deployment().cluster_time)
         change_stream = self._source.open(self._start, self._wake, by_time=False)
         return self._stack.enter_context(change_stream)
-
-
-def _position_after(deployment: Deployment) -> Position:
-    """Return the position after all writes so far."""
-    return position_before(deployment.cluster_time.next())
 
 
 class Session:
@@ -102,7 +97,7 @@ class Session:
             stack.callback(self._closed)
             settings, pulse = self._parts.settings, self._pulse
             with pulse.waits_for(mongodb_side(settings)):
-                newest = _position_after(self._deployment())
+                newest = position_past(self._deployment().cluster_time)
             with pulse.waits_for(kafka_side(settings)):
                 sink = self._open_sink(stack, newest)
             with pulse.waits_for(mongodb_side(settings)):

@@ -6,7 +6,7 @@ from bridge.errors import CheckpointUnusable
 from bridge.hints import Hint
 from bridge.model.checkpoint import UNCHANGED, Checkpoint
 from bridge.model.gap import Gap
-from bridge.model.position import ClusterTime, Position, position_before
+from bridge.model.position import ClusterTime, Position, position_past
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class ClusterIdentity:
 
         A majority may not have all of them yet; a reader of the history waits until it has.
         """
-        return position_before(self.cluster_time.next())
+        return position_past(self.cluster_time)
 
     def admit(self, checkpoint: Checkpoint) -> None:
         """Raise ``CheckpointUnusable`` if the checkpoint is of another collection or cluster."""

@@ -83,6 +83,11 @@ def position_before(time: ClusterTime) -> Position:
     return Position(f"82{time.seconds:08X}{time.increment:08X}")
 
 
+def position_past(time: ClusterTime) -> Position:
+    """Return the position after all events at this cluster time or earlier."""
+    return position_before(time.next())
+
+
 def position_at(moment: datetime) -> Position:
     """Return the position before all events of that second or later.
 
