@@ -14,7 +14,7 @@ from bridge.hints import Hint
 from bridge.kafka.drivers import KafkaDriver
 from bridge.model.message import Record, fields_of
 from bridge.model.topic_offsets import TopicOffsets
-from bridge.pipeline.ledger import Ledger, digest_of
+from bridge.pipeline.ledger import Ledger
 from bridge.pipeline.ports import AcknowledgedOffsets
 from bridge.pipeline.progress import Progress
 from bridge.settings import Settings
@@ -97,8 +97,7 @@ class ReadBack:
             return None
 
     def _read(self, progress: Progress, sink: AcknowledgedOffsets) -> TopicTail:
-        known = progress.offsets.confirmed
-        offsets = known.of_topic(sink.topic_id) if known else TopicOffsets(sink.topic_id, {})
+        offsets = progress.offsets.of_topic(sink.topic_id)
         starts, since = self._start(progress, offsets)
         started = self._clock.monotonic()
         count = 0
@@ -106,13 +105,7 @@ class ReadBack:
             ledger = after_failure.enter_context(closing(Ledger()))
             for records in reader.read_from(self._settings.kafka.topic, starts, since):
                 count += len(records)
-                ledger.add(
-                    {
-                        digest_of(record.key, record.value, record.headers)
-                        for record in records
-                        if record.key is not None and record.value is not None
-                    }
-                )
+                ledger.add_records(records)
             ends = TopicOffsets(sink.topic_id, reader.ends)
             after_failure.pop_all()
         logger.info(

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from hashlib import blake2b
 
 from bridge.errors import Retryable
+from bridge.model.message import Record
 
 #: Above this number of messages the ledger is a temporary file: about 10 MB in memory.
 _MAX_IN_MEMORY = 100_000
@@ -41,6 +42,16 @@ class Ledger:
             self._insert(digests)
         except sqlite3.Error as error:
             raise _ledger_failed(error) from error
+
+    def add_records(self, records: Iterable[Record]) -> None:
+        """Add records of the topic; a record without key or value is not a message of a bridge."""
+        self.add(
+            {
+                digest_of(record.key, record.value, record.headers)
+                for record in records
+                if record.key is not None and record.value is not None
+            }
+        )
 
     def __contains__(self, digest: bytes) -> bool:
         if self._database is None:

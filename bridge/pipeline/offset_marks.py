@@ -39,15 +39,19 @@ class OffsetMarks:
             until: Whatever the topic had by then belongs to positions up to this.
         """
         self._sink = sink
-        known = self.confirmed or TopicOffsets(sink.topic_id, {})
-        self.confirmed = known.of_topic(sink.topic_id)
+        self.confirmed = self.of_topic(sink.topic_id)
         self._mark = None if ends is None or until is None else (until, ends)
+
+    def of_topic(self, topic_id: str) -> TopicOffsets:
+        """Return the confirmed offsets that are of the topic with this id."""
+        known = self.confirmed or TopicOffsets(topic_id, {})
+        return known.of_topic(topic_id)
 
     def at(self, position: Position) -> TopicOffsets | None:
         """Return the offsets that belong to the settled ``position``; None while none are known."""
         if self._sink is None:
             return self.confirmed
-        known = self.confirmed or TopicOffsets(self._sink.topic_id, {})
+        known = self.of_topic(self._sink.topic_id)
         if self._mark is not None:
             reached, offsets = self._mark
             # A recovery that ended after the mark was made has sent messages of later positions.

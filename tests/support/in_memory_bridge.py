@@ -14,7 +14,7 @@ from bridge.model.transition import Transition
 from bridge.model.window import Window
 from bridge.observability.counters import Counters
 from bridge.pipeline.context import PipelineContext
-from bridge.pipeline.ledger import Ledger, digest_of
+from bridge.pipeline.ledger import Ledger
 from bridge.pipeline.loop import Loop, LoopContext
 from bridge.pipeline.metered_sink import MeteredSink
 from bridge.pipeline.omitting_sink import OmittingSink
@@ -137,12 +137,7 @@ class InMemoryBridge:
         known = offsets.confirmed.by_partition if offsets.confirmed else {}
         reader, ledger = FakeTailReader(self.broker), Ledger()
         for records in reader.read_from(topic, known, None):
-            ledger.add(
-                {
-                    digest_of(record.key or b"", record.value or b"", record.headers)
-                    for record in records
-                }
-            )
+            ledger.add_records(records)
         ends = TopicOffsets(self.sink.topic_id, reader.ends)
         offsets.open_session(self.sink, ends, newest)
         self.progress.start_sending(newest)
