@@ -25,6 +25,7 @@ from tests.support.read_back import (
     crash,
     kill,
     settle,
+    stop_and_judge,
     topic_contents,
     wait_for_all,
 )
@@ -67,17 +68,7 @@ def test_other_modes_repeat_nothing_when_killed(scenario: FaultScenario, kills: 
             kill(bridge, left_out)
             bridge.start().wait_ready()
         load.await_commits(60)
-    if scenario.delivery != FIRE_AND_FORGET:
-        wait_for_all(scenario)
-    left_out.note(bridge)
-    assert bridge.stop() == 0
-
-    found = topic_contents(scenario)
-
-    assert found.repeated == 0 and not found.reordered
-    assert scenario.delivery == FIRE_AND_FORGET or not found.lost
-    # At most a single message is in flight in the synchronous mode.
-    assert scenario.delivery == SYNCHRONOUS or left_out.total > 0
+    stop_and_judge(scenario, bridge, left_out)
 
 
 @delivery_cases(AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA)

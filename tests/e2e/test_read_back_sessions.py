@@ -20,7 +20,13 @@ from tests.support.delivery_case import (
     delivery_cases,
 )
 from tests.support.fault_scenario import BUSY, FORTY_JOBS, FaultScenario
-from tests.support.read_back import LEFT_OUT, LeftOut, kill, topic_contents, wait_for_all
+from tests.support.read_back import (
+    LEFT_OUT,
+    LeftOut,
+    kill,
+    stop_and_judge,
+    topic_contents,
+)
 from tests.support.servers.mongo import MongoDeployment
 from tests.support.small_oplog import roll_past
 
@@ -70,16 +76,7 @@ def test_a_take_over_repeats_nothing(scenario: FaultScenario) -> None:
         kill(first)
         second.wait_ready()
         load.await_commits(100)
-    if scenario.delivery != FIRE_AND_FORGET:
-        wait_for_all(scenario)
-    left_out.note(second)
-    assert second.stop() == 0
-
-    found = topic_contents(scenario)
-
-    assert found.repeated == 0 and not found.reordered
-    assert scenario.delivery == FIRE_AND_FORGET or not found.lost
-    assert scenario.delivery == SYNCHRONOUS or left_out.total > 0
+    stop_and_judge(scenario, second, left_out)
 
 
 @BOTH_DRIVERS

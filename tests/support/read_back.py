@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bridge.demo.servers.process import poll
 from tests.support.bridge_process import BridgeProcess
+from tests.support.delivery_case import FIRE_AND_FORGET, SYNCHRONOUS
 from tests.support.fault_scenario import FaultScenario
 from tests.support.job_writer import GOOD
 from tests.support.topic_contents import Contents, compare, stored_messages
@@ -63,6 +64,21 @@ def topic_contents(scenario: FaultScenario, isolation: str = "read_uncommitted")
 def wait_for_all(scenario: FaultScenario, seconds: float = ARRIVAL_SECONDS) -> None:
     """Wait until the topic has every transition; the messages of others may be there too."""
     poll(lambda: not topic_contents(scenario).lost, "every transition in the topic", seconds)
+
+
+def stop_and_judge(scenario: FaultScenario, bridge: BridgeProcess, left_out: LeftOut) -> None:
+    """Stop, and check that nothing is repeated, reordered or, where the mode promises it, lost."""
+    if scenario.delivery != FIRE_AND_FORGET:
+        wait_for_all(scenario)
+    left_out.note(bridge)
+    assert bridge.stop() == 0
+
+    found = topic_contents(scenario)
+
+    assert found.repeated == 0 and not found.reordered
+    assert scenario.delivery == FIRE_AND_FORGET or not found.lost
+    # At most a single message is in flight in the synchronous mode.
+    assert scenario.delivery == SYNCHRONOUS or left_out.total > 0
 
 
 def settle(scenario: FaultScenario, bridge: BridgeProcess, left_out: LeftOut) -> Contents:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +15,6 @@ from hypothesis import strategies as st
 from bridge.checkpoint.file import FileCheckpointStore
 from bridge.errors import BridgeError, CheckpointUnusable, Fenced, Misconfigured, Retryable
 from tests.support.factories import at, checkpoint
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "bridge.json"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[FileCheckpointStore]:
-    store = FileCheckpointStore(path, "bridge")
-    store.acquire()
-    yield store
-    store.release()
 
 
 def test_a_second_process_cannot_take_the_lock(store: FileCheckpointStore, path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,6 @@ import pytest
 from bridge.checkpoint.file import FileCheckpointStore
 from bridge.errors import BridgeError, Fenced, Misconfigured, Retryable
 from tests.support.factories import checkpoint
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "bridge.json"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[FileCheckpointStore]:
-    store = FileCheckpointStore(path, "bridge")
-    store.acquire()
-    yield store
-    store.release()
 
 
 def refuse_folder_sync(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
