@@ -1,4 +1,4 @@
-"""The health of a running bridge: what its probes of MongoDB and Kafka know, and its log."""
+"""The health of a running bridge: the answers of MongoDB, Kafka and the log."""
 
 from types import TracebackType
 from typing import Self

@@ -72,7 +72,7 @@ class ReadBack:
         self._is_refused = False
 
     def tail(self, progress: Progress, sink: AcknowledgedOffsets) -> TopicTail | None:
-        """Return what the topic has after the settled position; None if it is not read.
+        """Return the messages of later positions that the topic has; None if it is not read.
 
         Raises:
             CheckpointUnusable: There is no checkpoint, but the topic has messages of this bridge.

@@ -151,7 +151,7 @@ class Session:
     def _omit_present(
         self, sink: Sink, driver: AcknowledgedOffsets, stack: ExitStack, *, newest: Position
     ) -> Sink:
-        """Return a sink that leaves out what the topic has of the positions up to ``newest``."""
+        """Return a sink that omits the topic's messages of positions up to ``newest``."""
         progress, context = self._progress, self._parts.context
         tail = self._parts.read_back.tail(progress, driver)
         progress.offsets.open_session(driver, tail.ends if tail else None, newest)

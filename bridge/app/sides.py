@@ -1,4 +1,4 @@
-"""Names what a bridge waits for: a server with its address and its setting, never a secret."""
+"""Names the servers a bridge waits for, with address and setting and never with a secret."""
 
 import re
 

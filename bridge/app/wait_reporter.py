@@ -1,4 +1,4 @@
-"""Reports what the start and the stop of a bridge wait for, and ends a stop that takes too long."""
+"""Reports the waits of the start and the stop of a bridge, and ends a stop that takes too long."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ logger = logging.getLogger("bridge")
 
 #: A wait of the start that lasts this long is reported.
 START_SECONDS = 2.0
-#: A stop reports this often what it waits for.
+#: A stop reports its wait this often.
 STOP_SECONDS = 3.0
 #: How long a stop may take after the messages in flight: to store the position, and to close the
 #: clients of Kafka, the checkpoint and MongoDB. With the flush of the log it is 20 seconds.

@@ -169,7 +169,7 @@ class _Change:
     """A change to be confirmed.
 
     Attributes:
-        before: The stored checkpoint; None if there is none, or it is unusable.
+        before: The stored checkpoint; None if it does not exist or is unusable.
         unusable: Why the stored checkpoint cannot be read; empty if it can.
         position: The new position; None to remove the checkpoint.
     """

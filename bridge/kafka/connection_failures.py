@@ -21,7 +21,7 @@ _ADDRESSES = (
 
 
 class _Cause(NamedTuple):
-    """A text of a client or of OpenSSL, the event in words, and what to check."""
+    """A text of a client or of OpenSSL, the event in words, and the advice."""
 
     pattern: str
     what: str

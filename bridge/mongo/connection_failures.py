@@ -17,7 +17,7 @@ _RESOLVE = (
     "Check the host name: it is in mongo.uri, or a member of the replica set announces it "
     "(rs.conf()); this machine's name server must know it"
 )
-#: PyMongo's text of each server: its address and what happened there.
+#: PyMongo's text of each server: its address, and then the event.
 _SERVER = re.compile(r"(?:^|,)\s*([^\s,]+:\d+): ")
 _TIMEOUTS = re.compile(r" \(configured timeouts: [^)]*\)")
 
@@ -27,7 +27,7 @@ class TlsFailed(Retryable):
 
 
 class _Cause(NamedTuple):
-    """A text of PyMongo or OpenSSL, the event in words, and what to check."""
+    """A text of PyMongo or OpenSSL, the event in words, and the advice."""
 
     pattern: str
     what: str

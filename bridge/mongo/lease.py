@@ -134,7 +134,7 @@ class Lease:
         return document
 
     def latest(self) -> CheckpointDocument | None:
-        """Return the document as the primary has it, which is what an update sees."""
+        """Return the document as the primary has it, and as an update sees it."""
         latest = self._collection.with_options(read_concern=ReadConcern("local"))
         fields = latest.find_one({"_id": self._name})
         return None if fields is None else CheckpointDocument(fields)

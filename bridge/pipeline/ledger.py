@@ -70,7 +70,7 @@ class Ledger:
 
     def _insert(self, digests: Collection[bytes]) -> None:
         if self._database is None:
-            # SQLite deletes its temporary file itself. The loop's thread uses what another made.
+            # SQLite deletes its temporary file itself. The loop's thread uses it, too.
             self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
             self._database.execute("CREATE TABLE message (digest BLOB PRIMARY KEY) WITHOUT ROWID")
         self._database.execute("BEGIN")

@@ -9,8 +9,8 @@ from bridge.pipeline.ports import AcknowledgedOffsets
 class OffsetMarks:
     """Finds offsets below which the topic has no message of a position after the settled one.
 
-    A mark is what Kafka had acknowledged at some moment, with the highest position of which the
-    topic could have a message by then. Whatever is sent later has larger offsets. So once the
+    A mark is the offsets that Kafka had acknowledged at some moment, with the highest position of
+    which the topic could have a message by then. Later messages have larger offsets. So once the
     settled position reaches that of the mark, the mark's offsets belong to it. This costs nothing
     for a message, and the offsets are at most two saves old.
 

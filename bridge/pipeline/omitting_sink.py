@@ -13,7 +13,7 @@ _OWN = b"own"
 
 
 class OmittingSink:
-    """A sink that settles what the topic already has; see :class:`bridge.pipeline.ports.Sink`.
+    """A sink that omits the messages of the topic; see :class:`bridge.pipeline.ports.Sink`.
 
     - Once a message of a key is sent, all later messages of that key are sent: a topic that lost a
       part of its messages, as compaction does, must not end with an old state of a job.
@@ -22,8 +22,8 @@ class OmittingSink:
 
     Args:
         sink: The wrapped sink.
-        ledger: What the topic has.
-        context: Counts what is left out, and knows the highest position that was sent.
+        ledger: The messages of the topic.
+        context: Counts the omitted messages, and knows the highest position that was sent.
         topic: The topic of the ledger.
         until: The topic can have messages up to this position; None while a recovery runs, whose
             own messages are noted then, because the stream after it repeats some of them.

@@ -33,7 +33,7 @@ class Waiting:
     """A wait of the main thread.
 
     Attributes:
-        side: What it waits for, with its address and the setting of that; never a secret.
+        side: The awaited server, with its address and its setting; never a secret.
         since: When it started, in monotonic seconds.
     """
 
@@ -88,7 +88,7 @@ class Pulse:
 
     @contextmanager
     def waits_for(self, side: str) -> Iterator[None]:
-        """Name what the main thread waits for, for the log and the status."""
+        """Name the server that the main thread waits for, for the log and the status."""
         before, self.waiting = self.waiting, Waiting(side, self.clock.monotonic())
         try:
             yield

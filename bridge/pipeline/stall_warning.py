@@ -37,7 +37,7 @@ class StallWarning:
         consequence: The second sentence of the warning: the meaning of the stall in this mode.
         replace_seconds: After this long without an acknowledgement the client is to be replaced;
             infinite for work that cannot replace it.
-        replaced: What the replacement means for the messages in flight.
+        replaced: The consequence of the replacement for the messages in flight.
     """
 
     def __init__(

@@ -34,7 +34,7 @@ from bridge.settings.problems import (
 )
 from bridge.settings.section import Section, is_quoted
 
-#: The margin of a recovery that sends again what the topic has.
+#: The margin of a recovery that sends the messages of the topic again.
 _SHORT_MARGIN_SECONDS = 60.0
 _NOTHING_DONE = "Nothing was read or sent"
 

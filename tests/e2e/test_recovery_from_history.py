@@ -116,7 +116,7 @@ def test_without_history_the_latest_state_is_recovered(
         and str(untouched) not in dict(published)
         and len(published) <= 2
     )
-    # What the topic has already is read as well, and left out.
+    # Messages that the topic already has are read as well, and left out.
     read = bridge.metric("job_bridge_recovered_latest_state_only_total")
     assert read == len(published) + bridge.metric("job_bridge_read_back_left_out_total")
     assert bridge.has_logged("only each job's latest state can be recovered")

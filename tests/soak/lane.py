@@ -41,7 +41,7 @@ class Lane:
                 self.start(bridge)
 
     def active(self) -> BridgeProcess | None:
-        """The bridge that is ready; None while there is none."""
+        """The bridge that is ready; None while no bridge is ready."""
         return next((bridge for bridge in self.bridges if bridge.running and bridge.ready()), None)
 
     def sample(self) -> None:
