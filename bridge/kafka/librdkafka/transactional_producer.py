@@ -22,6 +22,7 @@ class TransactionalProducer:
         settings: Settings,
         topics: Mapping[str, Topic],
         transactional_id: str,
+        *,
         latest_warning: LatestWarning,
     ) -> None:
         self.failed = False

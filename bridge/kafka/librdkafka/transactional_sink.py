@@ -27,6 +27,7 @@ class TransactionalSink(LibrdkafkaSink):
         settings: Settings,
         dead_letter_topic: str | None,
         wake: threading.Event,
+        *,
         store: ProducerOwner,
     ) -> None:
         super().__init__(settings, dead_letter_topic, wake)
