@@ -15,6 +15,7 @@ from bridge.errors import CheckpointUnusable, Fenced, Misconfigured
 from bridge.hints import Hint
 from bridge.model.checkpoint import Checkpoint, checkpoint_of
 from bridge.model.checkpoint_entry import CheckpointEntry
+from bridge.model.checkpoint_name import FORMER_DEFAULT, former_default_note
 
 logger = logging.getLogger("bridge")
 
@@ -28,10 +29,17 @@ class FileCheckpointStore:
 
     The lock is on ``FILE.lock``, because each save replaces the file itself. The system releases it
     when the process ends for any reason.
+
+    Args:
+        path: The file.
+        name: The name of the checkpoint.
+        is_default_name: Whether ``name`` is the namespace of the collection, because the settings
+            give no name. The checkpoint may then have the default name of earlier versions.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, *, is_default_name: bool = False) -> None:
         self._path = path
+        self._may_have_former_name = is_default_name
         self.name = name
         self.where = str(path)
         self._lock = FileLock(path)
@@ -75,6 +83,7 @@ class FileCheckpointStore:
         if record is None or _is_cleared(record):
             return None
         checkpoint = checkpoint_of(record, self.where)
+        self._find_name(checkpoint)
         if checkpoint.name != self.name:
             raise CheckpointUnusable(
                 f"The checkpoint file {self._path} belongs to '{checkpoint.name}', "
@@ -83,6 +92,13 @@ class FileCheckpointStore:
                 "Correct checkpoint.name or checkpoint.file",
             )
         return checkpoint
+
+    def _find_name(self, checkpoint: Checkpoint) -> None:
+        """Use the former default name if this collection's checkpoint has it."""
+        is_former = checkpoint.name == FORMER_DEFAULT and checkpoint.namespace == self.name
+        if self._may_have_former_name and is_former:
+            logger.info("%s", former_default_note(self.name))
+            self.name = FORMER_DEFAULT
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Store durably: after a crash the file contains the old or the new checkpoint, whole.
