@@ -2,8 +2,8 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
 from concurrent.futures import Executor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -89,7 +89,8 @@ def make_store(settings: Settings, client: Client) -> CheckpointStore:
     if settings.keeps_no_position:
         return NullCheckpointStore(checkpoint.name)
     if checkpoint.store == "kafka":
-        return kafka_store_of(settings)(settings, make_message_format(settings).dead_letter_topic)
+        dead_letters = make_message_format(settings).dead_letter_topic
+        return driver_of(settings).checkpoint_store(settings, dead_letters)
     if checkpoint.store == "file":
         return FileCheckpointStore(
             Path(checkpoint.file), checkpoint.name, is_default_name=is_default_name
