@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,33 @@ def test_the_checkpoint_of_another_bridge_is_refused(
 
     with pytest.raises(CheckpointUnusable, match="belongs to 'bridge', not to 'other'"):
         FileCheckpointStore(path, "other").load()
+
+
+@pytest.mark.parametrize("is_default_name", [True, False])
+def test_the_former_default_name_is_kept(
+    store: FileCheckpointStore, path: Path, caplog: pytest.LogCaptureFixture, is_default_name: bool
+) -> None:
+    caplog.set_level("INFO", logger="bridge")
+    stored = replace(checkpoint(1), name="job-bridge", namespace="db.jobs")
+    store.save(stored)
+    unnamed = FileCheckpointStore(path, "db.jobs", is_default_name=is_default_name)
+
+    if is_default_name:
+        assert unnamed.load() == unnamed.load() == stored
+        assert unnamed.name == "job-bridge"
+        (line,) = caplog.messages
+        assert line.startswith("the checkpoint of db.jobs is 'job-bridge'")
+    else:
+        with pytest.raises(CheckpointUnusable):
+            unnamed.load()
+
+
+def test_the_former_name_of_other_jobs_is_refused(store: FileCheckpointStore, path: Path) -> None:
+    store.save(replace(checkpoint(1), name="job-bridge", namespace="db.jobs"))
+    unnamed = FileCheckpointStore(path, "db.pipelines", is_default_name=True)
+
+    with pytest.raises(CheckpointUnusable, match=r"not to 'db\.pipelines'"):
+        unnamed.load()
 
 
 @pytest.mark.parametrize(
