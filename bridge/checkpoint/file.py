@@ -4,6 +4,7 @@ import errno
 import json
 import logging
 import os
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -16,6 +17,8 @@ from bridge.hints import Hint
 from bridge.model.checkpoint import Checkpoint, checkpoint_of
 from bridge.model.checkpoint_entry import CheckpointEntry
 from bridge.model.checkpoint_name import FORMER_DEFAULT, former_default_note
+from bridge.model.membership import Member, Membership
+from bridge.model.owner_process import process_text, this_process
 
 logger = logging.getLogger("bridge")
 
@@ -44,6 +47,7 @@ class FileCheckpointStore:
         self.where = str(path)
         self._lock = FileLock(path)
         self._epoch = 0
+        self._owned_since = 0.0
         #: The record as last read or written; empty before the first, and after damage.
         self._known: dict[str, Any] = {}
 
@@ -68,6 +72,7 @@ class FileCheckpointStore:
             return ""
         self._lock.acquire()
         self._epoch = self._stored_epoch() + 1
+        self._owned_since = time.time()
         return ""
 
     def _stored_epoch(self) -> int:
@@ -174,6 +179,12 @@ class FileCheckpointStore:
             return [CheckpointEntry(name, checkpoint_of(record, self.where), owner)]
         except CheckpointUnusable as error:
             return [CheckpointEntry(name, None, owner, error.what)]
+
+    def ownership(self) -> Membership:
+        """Return this process as the owner; there are no standbys with a file."""
+        if not self._epoch:
+            return Membership()
+        return Membership(Member(process_text(this_process()), self._owned_since), is_us=True)
 
     def check_rights(self) -> None:
         """Try a lock and a sync of the folder; leaves nothing there.

@@ -18,6 +18,7 @@ from bridge.hints import Hint
 from bridge.model.checkpoint import Checkpoint, checkpoint_of
 from bridge.model.checkpoint_entry import CheckpointEntry
 from bridge.model.checkpoint_name import FORMER_DEFAULT, former_default_note, stored_name
+from bridge.model.membership import Membership
 from bridge.mongo.checkpoint_document import CheckpointDocument
 from bridge.mongo.client import Document
 from bridge.mongo.errors import checkpoint_area, translated
@@ -160,6 +161,10 @@ class MongoCheckpointStore:
         with translated(self._area):
             documents = list(self._collection.find(query, sort=[("_id", ASCENDING)]))
         return [CheckpointDocument(document).entry(self.where) for document in documents]
+
+    def ownership(self) -> Membership:
+        """Return the owner as last read or written; asks nothing, and knows no standbys."""
+        return self._lease.membership
 
     def check_rights(self) -> None:
         """Raise :class:`NotPermitted` if this user may not store a checkpoint; changes nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 
 from bridge.checkpoint.file import FileCheckpointStore
 from bridge.errors import BridgeError, CheckpointUnusable, Fenced, Misconfigured, Retryable
+from bridge.model.membership import Membership
+from bridge.model.owner_process import process_text, this_process
 from tests.support.factories import at, checkpoint
 
 
@@ -184,3 +187,15 @@ def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
 def test_a_too_long_name_is_reported(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="File name too long"):
         FileCheckpointStore(tmp_path / ("x" * 300), "bridge").check_rights()
+
+
+def test_the_owner_of_a_file_is_this_process(path: Path, store: FileCheckpointStore) -> None:
+    us = process_text(this_process())
+    known = store.ownership()
+
+    assert known.owner is not None and known.owner.name == us
+    assert known.owner.since is not None and abs(known.owner.since - time.time()) < 60
+    assert known.is_us and known.standbys == ()
+    assert FileCheckpointStore(path, "bridge").ownership() == Membership()
+    store.release()
+    assert store.ownership() == Membership()
