@@ -49,14 +49,14 @@ SYNCHRONOUS = DeliveryCase("synchronous", "librdkafka", rate=50)
 #: Stores positions ahead of the acknowledgements, and may lose messages in an outage.
 FIRE_AND_FORGET = DeliveryCase("fire-and-forget", "librdkafka")
 #: The bridge sets the tags, so it keeps the position too.
-OWN__KAFKA_STORE = (("checkpoint.store", "kafka"),)
-EXACTLY_ONCE = DeliveryCase("exactly-once", "librdkafka", more=_KAFKA_STORE)
-AT_LEAST_ONCE_IN_KAFKA = DeliveryCase("at-least-once", "librdkafka", more=_KAFKA_STORE)
-TAGS = DeliveryCase(
+OWN_TAGS = DeliveryCase(
     "background-jobs",
     "librdkafka",
     more=(("sweep.job_tag", "to_notify"), ("sweep.tagged_by", "bridge")),
 )
+_KAFKA_STORE = (("checkpoint.store", "kafka"),)
+EXACTLY_ONCE = DeliveryCase("exactly-once", "librdkafka", more=_KAFKA_STORE)
+AT_LEAST_ONCE_IN_KAFKA = DeliveryCase("at-least-once", "librdkafka", more=_KAFKA_STORE)
 TAGS = DeliveryCase("background-transitions", "kafka-python", positions=False)
 
 

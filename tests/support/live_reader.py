@@ -99,7 +99,7 @@ class LiveReader:
         self.check()
 
     def drain(self, places: Collection[Place], seconds: float = DRAIN_SECONDS) -> None:
-        """Wait until all ``places`` were seen, or until the deadline; the verdict names the rest."""
+        """Wait until all ``places`` were seen, at most until the deadline."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and self._failure is None:
             if not set(places) - {reading.place for reading in list(self.readings)}:

@@ -45,5 +45,7 @@ def stored_saves(kafka: Kafka, topic: str, name: str, *, transactional: bool) ->
         found = json.loads(record.value or b"{}")
         if found.get("token"):
             at = min(found["saved_at"] * 1000, record.timestamp)
-            saves.append(Save(found["token"], float("inf") if transactional else at, found["epoch"]))
+            saves.append(
+                Save(found["token"], float("inf") if transactional else at, found["epoch"])
+            )
     return saves
