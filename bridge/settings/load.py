@@ -109,7 +109,9 @@ class Settings(BaseSettings):
         """Check the rules across sections."""
         mode = self.delivery.mode
         missing = ""
-        if mode == "background-jobs":
+        if mode == "exactly-once":
+            missing = self._missing_for_transactions()
+        elif mode == "background-jobs":
             missing = self._missing_for_job_tags()
         elif mode == "background-transitions":
             missing = self._missing_for_transition_tags()
@@ -121,6 +123,13 @@ class Settings(BaseSettings):
                 "the tags decide which transitions are sent"
             )
         return self
+
+    def _missing_for_transactions(self) -> str:
+        if self.checkpoint.store != "kafka":
+            return "checkpoint.store = kafka: messages and position are in one transaction"
+        if self.kafka.driver == "kafka-python":
+            return "kafka.driver = librdkafka (or auto)"
+        return ""
 
     def _missing_for_job_tags(self) -> str:
         if not self.sweep.job_tag:

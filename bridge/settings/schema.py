@@ -226,10 +226,12 @@ class DeliverySettings(Section):
         "fire-and-forget",
         "background-jobs",
         "background-transitions",
+        "exactly-once",
     ] = Field(
         "at-least-once",
-        description="Delivery guarantee: at-least-once, synchronous, fire-and-forget, "
-        "background-jobs or background-transitions; docs/delivery-modes.md compares them.",
+        description="Delivery guarantee: at-least-once, exactly-once, synchronous, "
+        "fire-and-forget, background-jobs or background-transitions; docs/delivery-modes.md "
+        "compares them.",
     )
     send_timeout_seconds: Interval = Field(
         35.0,
@@ -239,7 +241,8 @@ class DeliverySettings(Section):
     window_messages: Annotated[int, Field(ge=1)] = Field(
         4_000,
         description="Maximum number of messages in flight. At the limit reading pauses, or mode "
-        "fire-and-forget drops messages. It bounds memory and the duplicates after a crash.",
+        "fire-and-forget drops messages. It bounds memory and the duplicates after a crash. "
+        "Mode exactly-once has 20000 by default.",
     )
     window_bytes: Annotated[int, Field(ge=1)] = Field(
         16_777_216,
@@ -261,10 +264,11 @@ class DeliverySettings(Section):
 class CheckpointSettings(Section):
     """The stored position, and its ownership."""
 
-    store: Literal["mongo", "file"] = Field(
+    store: Literal["mongo", "file", "kafka"] = Field(
         "mongo",
-        description="Store of the position: mongo, which allows standbys, or file, for a single "
-        "bridge with a local disk.",
+        description="Store of the position: mongo or kafka, which allow standbys, or file, for a "
+        "single bridge with a local disk. kafka keeps it in the topic <kafka.topic>-bridge-state "
+        "and needs librdkafka.",
     )
     name: str = Field(
         "job-bridge",
@@ -290,6 +294,11 @@ class CheckpointSettings(Section):
         10.0,
         description="A standby takes over if the owner has not renewed its lease for this many "
         "seconds. Store mongo only.",
+    )
+    instance: str = Field(
+        "",
+        description="Name of this process, different in each: Kafka waits for its restart before "
+        "a standby takes over (static membership). Store kafka only.",
     )
 
 
