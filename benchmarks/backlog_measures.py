@@ -57,10 +57,11 @@ class BacklogMeasures:
         for kind in kinds:
             self._results.settings[kind] = peers.settings(kind, "throughput")
         makes = own_makes(self._world) | {kind: peers.make(kind) for kind in kinds}
-        self.throughput(rounds, peers.backlog(jobs), makes)
+        self.throughput(rounds, peers.backlog(jobs, kinds), makes)
         self._results.save(PEERS_FILE)
-        backlog = peers.backlog(jobs // 6)
-        for kind in [kind for kind in kinds if kind in LOOKING_UP] * rounds:
+        looking_up = [kind for kind in kinds if kind in LOOKING_UP]
+        backlog = peers.backlog(jobs // 6, looking_up)
+        for kind in looking_up * rounds:
             self._drain("lookup", kind, backlog, peers.make(kind, "lookup"))
 
     def headers(self, rounds: int, backlog: Backlog) -> None:

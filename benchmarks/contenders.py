@@ -81,9 +81,10 @@ class Peers:
 
         return make
 
-    def backlog(self, jobs: int, transitions: int = 7) -> Backlog:
-        """A backlog with the connectors' positions stored just before it."""
-        return self.world.backlog(jobs, transitions, before=self._prime)
+    def backlog(self, jobs: int, kinds: Sequence[str], transitions: int = 7) -> Backlog:
+        """A backlog with the positions of these connectors stored just before it."""
+        primed = [kind for kind in _PRIMED if kind in kinds]
+        return self.world.backlog(jobs, transitions, before=partial(self._prime, primed))
 
     def settings(self, kind: str, variant: str) -> Mapping[str, str]:
         """The settings of a connector, for the report."""
@@ -93,8 +94,8 @@ class Peers:
     def _primed(self, database: str, kind: str) -> Path:
         return self.world.folder / f"{database}-{kind}"
 
-    def _prime(self, database: str) -> None:
-        for kind in _PRIMED:
+    def _prime(self, kinds: Sequence[str], database: str) -> None:
+        for kind in kinds:
             route = Route(self.world, database, self.world.topic(), None)
             with _connector(kind, route, self._primed(database, kind), "throughput"):
                 with _Marks(self.world.mongod.uri, database):
