@@ -14,6 +14,7 @@ from tests.support.delivery_case import (
     ONE_DELIVERY,
 )
 from tests.support.fault_scenario import FaultScenario
+from tests.support.read_back import topic_contents
 
 FENCED = 76
 #: Usually a second; below the lease, after which any owner is replaced.
@@ -109,6 +110,8 @@ def test_a_replaced_owner_stops_before_it_stores(scenario: FaultScenario) -> Non
         second.wait_ready()
         load.await_commits(100)
         scenario.wait_for_arrival()
+        # The successor leaves out what the frozen process had sent.
+        assert topic_contents(scenario).repeated == 0
         epoch, before = scenario.checkpoint()["epoch"], scenario.count()
         replaced = len(scenario.witness.saves)
         first.resume()
