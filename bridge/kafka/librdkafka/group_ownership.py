@@ -64,6 +64,7 @@ class GroupOwnership:
         self._latest_warning = latest_warning
         self._group = OwnerGroup(settings, topic, self.group_id, latest_warning=latest_warning)
         self._members = GroupMembers(admin, settings, self.group_id)
+        self._joined_at = 0.0
 
     @property
     def joined(self) -> bool:
@@ -81,14 +82,15 @@ class GroupOwnership:
             NotPermitted: This user may not join the group.
         """
         started = time.monotonic()
-        self._group.join()
+        if not self._group.joined:
+            self._joined_at = started
+            self._group.join()
         self._group.poll()
         while not self._is_confirmed():
             members = self._members.latest(_STANDBY_AGE_SECONDS)
             self._members.remove_dead()
             owner = self._other_owner(members)
-            is_recent = self._members.answered_at >= started - 2 * _STANDBY_AGE_SECONDS
-            if owner is not None and is_recent and not self._group.owns:
+            if owner is not None and self._is_recent(started) and not self._group.owns:
                 return f"{owner.text} owns the checkpoint '{self._name}'"
             self._refuse_silence(started)
             self._group.poll(_SLICE_SECONDS)
@@ -142,6 +144,11 @@ class GroupOwnership:
         if members is None:
             raise coordinator_error(self.group_id, self._latest_warning.recent())
         return membership_of(members, self._group.member_id, owned_since)
+
+    def _is_recent(self, started: float) -> bool:
+        """Whether the description is of this membership, and recent enough for a standby."""
+        oldest = max(self._joined_at, started - 2 * _STANDBY_AGE_SECONDS)
+        return self._members.answered_at >= oldest
 
     def _is_confirmed(self) -> bool:
         if self._group.owns and not self._group.confirmed_at:
