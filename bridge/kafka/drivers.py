@@ -15,10 +15,21 @@ from bridge.settings import Settings
 
 if TYPE_CHECKING:
     from bridge.kafka.kafka_python.reader import TopicReader
+    from bridge.kafka.librdkafka.checkpoints import KafkaCheckpointStore
     from bridge.kafka.librdkafka.reader import LibrdkafkaTailReader
     from bridge.kafka.sink import KafkaSink
 
 logger = logging.getLogger(__name__)
+
+
+def _refuse_checkpoint_store(
+    settings: Settings, dead_letter_topic: str | None
+) -> "KafkaCheckpointStore":
+    raise Misconfigured(
+        "checkpoint.store = kafka needs librdkafka, but the driver is kafka-python",
+        "Nothing was read or sent",
+        "pip install 'job-bridge[librdkafka]', and set kafka.driver = auto",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +39,8 @@ class KafkaDriver:
     ``sink`` accepts the settings, the dead-letter topic (None if nothing is dead-lettered) and the
     event that wakes its user. ``tail_reader`` reads a topic back at the start of a session.
     ``reader`` and ``broker_version`` are kafka-python's with both drivers.
+    ``checkpoint_store`` accepts the settings and the dead-letter topic; kafka-python's raises
+    ``Misconfigured``.
     """
 
     name: str
@@ -38,6 +51,9 @@ class KafkaDriver:
     reader: Callable[[Settings], "AbstractContextManager[TopicReader]"]
     broker_version: Callable[[Settings], str]
     probe: Callable[[Settings], TopicProbe]
+    checkpoint_store: Callable[[Settings, str | None], "KafkaCheckpointStore"] = (
+        _refuse_checkpoint_store
+    )
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
@@ -103,6 +119,14 @@ def _librdkafka_tail_reader(settings: Settings) -> "LibrdkafkaTailReader":
     return LibrdkafkaTailReader(settings)
 
 
+def _librdkafka_checkpoint_store(
+    settings: Settings, dead_letter_topic: str | None
+) -> "KafkaCheckpointStore":
+    from bridge.kafka.librdkafka.checkpoints import KafkaCheckpointStore
+
+    return KafkaCheckpointStore(settings, dead_letter_topic)
+
+
 def _librdkafka() -> KafkaDriver:
     from bridge.kafka import librdkafka
 
@@ -115,4 +139,5 @@ def _librdkafka() -> KafkaDriver:
         _reader,
         _broker_version,
         librdkafka.LibrdkafkaProbe,
+        _librdkafka_checkpoint_store,
     )

@@ -16,11 +16,10 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
-from confluent_kafka.admin import AdminClient
-
 from bridge.errors import BridgeError
-from bridge.kafka.librdkafka.client import ClientLogger, connection, make_latest_warning
+from bridge.kafka.librdkafka.client import make_latest_warning
 from bridge.kafka.librdkafka.group_ownership import GroupOwnership
+from bridge.kafka.librdkafka.replaceable_admin import ReplaceableAdmin
 from bridge.kafka.librdkafka.state_access import check_state_rights, entries_of
 from bridge.kafka.librdkafka.state_topic import StateTopic
 from bridge.kafka.librdkafka.state_writer import StateWriter
@@ -53,9 +52,7 @@ class KafkaCheckpointStore:
         self.where = f"the topic {self.topic} ({self.name})"
         self._settings = settings
         latest_warning = make_latest_warning()
-        self._admin = AdminClient(
-            connection(settings, latest_warning), logger=ClientLogger(latest_warning)
-        )
+        self._admin = ReplaceableAdmin(settings, latest_warning)
         parts: dict[str, Any] = {"admin": self._admin, "latest_warning": latest_warning}
         self._ownership = GroupOwnership(settings, self.topic, self.name, **parts)
         self.transactional_id = self._ownership.group_id
@@ -113,7 +110,7 @@ class KafkaCheckpointStore:
         if owner := self._ownership.acquire():
             self._writer.discard()
             if self.epoch:
-                raise fenced_error(self.name, owner)
+                raise fenced_error(owner)
             return owner
         if not self._writer.is_usable or self._writer.is_in_transaction:
             self._writer.open()
@@ -208,12 +205,12 @@ class KafkaCheckpointStore:
 
     def entries(self) -> Sequence[CheckpointEntry]:
         """Return the checkpoints of all names in the state topic."""
-        return entries_of(self._reader, self._admin)
+        return entries_of(self._reader, self._admin.client)
 
     def check_rights(self) -> None:
         """Raise ``NotPermitted`` if this user lacks a right to own and store; changes nothing."""
         self._writer.require_topics()
-        check_state_rights(self._settings, self._admin, self.transactional_id)
+        check_state_rights(self._settings, self._admin.client, self.transactional_id)
 
     def ownership(self) -> Membership:
         """Return the owner and the standbys as last seen; never waits, safe on any thread."""

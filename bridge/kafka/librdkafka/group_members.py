@@ -17,6 +17,7 @@ from confluent_kafka.admin import AdminClient
 from bridge.daemon_executor import DaemonExecutor
 from bridge.errors import BridgeError
 from bridge.kafka.librdkafka.errors import classify
+from bridge.kafka.librdkafka.replaceable_admin import ReplaceableAdmin
 from bridge.model.membership import Member, Membership
 from bridge.model.owner_process import is_dead, this_process
 from bridge.settings import Settings
@@ -83,7 +84,7 @@ class GroupMembers:
         refusal: The error of the latest description; None when it succeeded.
     """
 
-    def __init__(self, admin: AdminClient, settings: Settings, group: str) -> None:
+    def __init__(self, admin: ReplaceableAdmin, settings: Settings, group: str) -> None:
         self._admin = admin
         self._settings = settings
         self._group = group
@@ -120,6 +121,11 @@ class GroupMembers:
             raise
         return self.known
 
+    def forget(self) -> None:
+        """Forget the request in flight; the next makes another client."""
+        self._asked = None
+        self._admin.discard()
+
     def remove_dead(self) -> None:
         """Start to remove members of ended processes of this host, each once."""
         dead = [
@@ -137,7 +143,7 @@ class GroupMembers:
 
     def _ask(self) -> Future[Any]:
         self._asked_at = time.monotonic()
-        futures = self._admin.describe_consumer_groups(
+        futures = self._admin.client.describe_consumer_groups(
             [self._group], request_timeout=DESCRIBE_SECONDS
         )
         self._asked = futures[self._group]

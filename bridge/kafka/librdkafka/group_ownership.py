@@ -3,9 +3,7 @@
 import time
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
-from bridge.errors import BridgeError
 from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.librdkafka.group import CONFIRM_SECONDS, SESSION_SECONDS, OwnerGroup
@@ -15,10 +13,12 @@ from bridge.kafka.librdkafka.group_members import (
     GroupMembers,
     membership_of,
 )
+from bridge.kafka.librdkafka.replaceable_admin import ReplaceableAdmin
 from bridge.kafka.state_errors import (
     coordinator_error,
     fenced_error,
     lost_error,
+    owner_sentence,
     unconfirmed_error,
 )
 from bridge.model.membership import Membership
@@ -56,7 +56,7 @@ class GroupOwnership:
         topic: str,
         name: str,
         *,
-        admin: AdminClient,
+        admin: ReplaceableAdmin,
         latest_warning: LatestWarning,
     ) -> None:
         self.group_id = owner_id_of(name)
@@ -71,14 +71,13 @@ class GroupOwnership:
         """Whether this process is a member, or is becoming a member."""
         return self._group.joined
 
-    def acquire(self) -> str:
+    def acquire(self, seconds: float = JOIN_SECONDS) -> str:
         """Join the group; return ``""`` when it gives us the partition, else its owner in words.
 
-        It returns at once while another bridge is the owner, and otherwise waits for up to
-        ``JOIN_SECONDS``.
+        It returns at once while another bridge is the owner, and otherwise waits for ``seconds``.
 
         Raises:
-            Retryable: The coordinator does not answer, or gives the partition to no member.
+            Retryable: The coordinator does not answer, or gives the partition to no member yet.
             NotPermitted: This user may not join the group.
         """
         started = time.monotonic()
@@ -91,8 +90,8 @@ class GroupOwnership:
             self._members.remove_dead()
             owner = self._other_owner(members)
             if owner is not None and self._is_recent(started) and not self._group.owns:
-                return f"{owner.text} owns the checkpoint '{self._name}'"
-            self._refuse_silence(started)
+                return owner_sentence(owner.text, self._name)
+            self._refuse_silence(started, seconds)
             self._group.poll(_SLICE_SECONDS)
         return ""
 
@@ -122,7 +121,7 @@ class GroupOwnership:
             group.request_confirmation(offset)
             group.poll(_SLICE_SECONDS)
         if not group.owns:
-            raise self._lost()
+            self._regain()
         if group.confirmed_seconds_ago >= SILENT_SECONDS:
             raise unconfirmed_error(self.group_id, group.confirmed_seconds_ago)
 
@@ -162,18 +161,27 @@ class GroupOwnership:
                 return member
         return None
 
-    def _refuse_silence(self, started: float) -> None:
-        elapsed = time.monotonic() - started
-        is_silent = self._members.answered_at < started and elapsed >= DESCRIBE_SECONDS
-        if is_silent or elapsed >= JOIN_SECONDS:
+    def _refuse_silence(self, started: float, seconds: float) -> None:
+        """Raise ``Retryable`` after ``seconds``, or earlier when the coordinator is silent."""
+        now = time.monotonic()
+        silent_seconds = now - max(self._joined_at, self._members.answered_at)
+        if silent_seconds >= DESCRIBE_SECONDS:
+            # The next clients read the password again.
+            self._group.leave(0.0)
+            self._members.forget()
             if (refusal := self._members.refusal) is not None:
-                raise classify(refusal, "")
+                raise classify(refusal, self._latest_warning.recent())
             raise coordinator_error(self.group_id, self._latest_warning.recent())
+        if now - started >= seconds:
+            raise lost_error(self.group_id)
 
-    def _lost(self) -> BridgeError:
-        """Return the error of an assignment that ended."""
+    def _regain(self) -> None:
+        """Become the owner again, unless another bridge is."""
         owner = self._other_owner(self._described(_WAIT_SECONDS) or ())
-        return fenced_error(self._name, owner.text) if owner else lost_error(self.group_id)
+        if owner:
+            raise fenced_error(owner_sentence(owner.text, self._name))
+        if text := self.acquire(_WAIT_SECONDS):
+            raise fenced_error(text)
 
     def _described(self, seconds: float) -> tuple[GroupMember, ...] | None:
         try:

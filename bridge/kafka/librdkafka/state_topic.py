@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import OffsetSpec
 
 from bridge.errors import BridgeError
 from bridge.kafka import timeouts
@@ -20,6 +20,7 @@ from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.librdkafka.client import ClientLogger, connection
 from bridge.kafka.librdkafka.closing import close_within
 from bridge.kafka.librdkafka.errors import classify
+from bridge.kafka.librdkafka.replaceable_admin import ReplaceableAdmin
 from bridge.kafka.state_errors import (
     missing_state_topic_error,
     state_permission_error,
@@ -92,7 +93,7 @@ class StateTopic:
         topic: str,
         group: str,
         *,
-        admin: AdminClient,
+        admin: ReplaceableAdmin,
         latest_warning: LatestWarning,
     ) -> None:
         self.topic = topic
@@ -165,7 +166,7 @@ class StateTopic:
         """
         partition = TopicPartition(self.topic, 0)
         first, end = (
-            self._admin.list_offsets(
+            self._admin.client.list_offsets(
                 {partition: offset},
                 isolation_level=isolation,
                 request_timeout=timeouts.REQUEST_SECONDS,
@@ -227,6 +228,7 @@ class StateTopic:
             yield
         except (KafkaException, NoAnswer) as error:
             self.close()
+            self._admin.discard()
             raise self._error(error) from error
         except BridgeError:
             self.close()

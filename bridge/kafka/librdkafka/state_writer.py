@@ -15,6 +15,7 @@ from bridge.kafka.librdkafka.transactional_producer import TransactionalProducer
 from bridge.kafka.state_errors import (
     fenced_error,
     missing_state_topic_error,
+    owner_sentence,
     reread_error,
     state_permission_error,
     transactional_permission_error,
@@ -240,7 +241,7 @@ class StateWriter:
             return
         if self.known.epoch > self.epoch:
             self.discard()
-            raise fenced_error(self._name, self.known.owner_text)
+            raise fenced_error(owner_sentence(self.known.owner_text, self._name))
         if before.exists and not self.known.exists:
             self.store(before.fields)
             logger.warning(
