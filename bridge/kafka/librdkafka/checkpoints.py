@@ -67,7 +67,6 @@ class KafkaCheckpointStore:
         #: Whether a sink sends through the producer, so that after a failure of the producer the
         #: position must be read again.
         self._has_sink = False
-        self._owned_since: float | None = None
 
     @property
     def epoch(self) -> int:
@@ -116,8 +115,7 @@ class KafkaCheckpointStore:
             self._writer.open()
         self._renew_group()
         if not self.epoch:
-            self._owned_since = time.time()
-            self._writer.start_ownership(self._writer.known.epoch + 1, self._owned_since)
+            self._writer.start_ownership(self._writer.known.epoch + 1, time.time())
         return ""
 
     def load(self) -> Checkpoint | None:
@@ -181,7 +179,6 @@ class KafkaCheckpointStore:
         self._ownership.release()
         self._writer.close()
         self._reader.close()
-        self._owned_since = None
 
     def discard(self) -> None:
         """Drop the producer without committing; ``acquire`` opens another and reads again."""
@@ -214,11 +211,13 @@ class KafkaCheckpointStore:
 
     def ownership(self) -> Membership:
         """Return the owner and the standbys as last seen; never waits, safe on any thread."""
-        return self._ownership.membership(self._owned_since)
+        return self._ownership.membership(self._writer.owners_since)
 
     def describe(self) -> Membership:
         """Ask Kafka for the owner and the standbys, for at most 5 s. Raises the bridge's errors."""
-        return self._ownership.describe(self._owned_since)
+        if not self.epoch:
+            self._writer.read()
+        return self._ownership.describe(self._writer.owners_since)
 
     def _renew_group(self) -> None:
         try:

@@ -6,7 +6,7 @@ bridge owns the checkpoint, and a bridge can recognize an ended process of its o
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ from bridge.errors import BridgeError
 from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.librdkafka.replaceable_admin import ReplaceableAdmin
 from bridge.model.membership import Member, Membership
-from bridge.model.owner_process import is_dead, this_process
+from bridge.model.owner_process import is_dead, process_text, this_process
 from bridge.settings import Settings
 
 logger = logging.getLogger("bridge")
@@ -217,20 +217,21 @@ def describe_groups(
 
 
 def membership_of(
-    members: Sequence[GroupMember], member_id: str = "", owned_since: float | None = None
+    members: Sequence[GroupMember], member_id: str, since: Mapping[str, float | None]
 ) -> Membership:
     """Return the members for reports.
 
     Args:
         members: All members of the group.
         member_id: This process's own member id; empty if it is not a member.
-        owned_since: When the owner became it, in Unix seconds; None if that is not known.
+        since: When an owner, by its text, became the owner, in Unix seconds, if that is known.
     """
     owner = next((member for member in members if member.owns), None)
     standbys = tuple(member.member() for member in members if member is not owner)
     if owner is None:
         return Membership(None, standbys)
-    return Membership(Member(owner.text, owned_since), standbys, owner.member_id == member_id)
+    is_us = owner.member_id == member_id
+    return Membership(Member(owner.text, since.get(owner.text)), standbys, is_us)
 
 
 def _member(description: Any) -> GroupMember:
@@ -238,8 +239,7 @@ def _member(description: Any) -> GroupMember:
     address = description.host.lstrip("/")
     text = f"the client {description.client_id} at {address}"
     if process:
-        host = process["host"].split("/")[0]
-        text = f"the bridge with process {process['pid']} on {host}"
+        text = process_text(process)
     return GroupMember(
         member_id=description.member_id,
         instance=description.group_instance_id or "",

@@ -1,6 +1,7 @@
 """Decides by the group's assignment whether this bridge owns the checkpoint."""
 
 import time
+from collections.abc import Mapping
 
 from confluent_kafka import KafkaException
 
@@ -129,12 +130,19 @@ class GroupOwnership:
         """Leave the group, so that another bridge becomes the owner at once."""
         self._group.leave()
 
-    def membership(self, owned_since: float | None) -> Membership:
-        """Return the members as last described; safe on any thread."""
-        return membership_of(self._members.known, self._group.member_id, owned_since)
+    def membership(self, since: Mapping[str, float | None]) -> Membership:
+        """Return the members as last described; safe on any thread.
 
-    def describe(self, owned_since: float | None) -> Membership:
+        Args:
+            since: When an owner, by its text, became the owner, if that is known.
+        """
+        return membership_of(self._members.known, self._group.member_id, since)
+
+    def describe(self, since: Mapping[str, float | None]) -> Membership:
         """Ask the coordinator for the members, for at most ``DESCRIBE_SECONDS``.
+
+        Args:
+            since: As for ``membership``.
 
         Raises:
             BridgeError: It does not answer, or refuses.
@@ -142,7 +150,7 @@ class GroupOwnership:
         members = self._described(DESCRIBE_SECONDS)
         if members is None:
             raise coordinator_error(self.group_id, self._latest_warning.recent())
-        return membership_of(members, self._group.member_id, owned_since)
+        return membership_of(members, self._group.member_id, since)
 
     def _is_recent(self, started: float) -> bool:
         """Whether the description is of this membership, and recent enough for a standby."""

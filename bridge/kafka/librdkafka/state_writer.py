@@ -82,6 +82,12 @@ class StateWriter:
         return self._producer
 
     @property
+    def owners_since(self) -> Mapping[str, float | None]:
+        """When the owners that are known became the owner, by their text, in Unix seconds."""
+        us = StateRecord({"owner": self._owner}) if self.epoch else self.known
+        return {us.owner_text: us.owned_since}
+
+    @property
     def is_usable(self) -> bool:
         """Whether there is a producer that has not failed."""
         return self._producer is not None and not self._producer.failed
@@ -162,12 +168,9 @@ class StateWriter:
     def start_ownership(self, epoch: int, since: float) -> None:
         """Note the number of the ownership, and the time of its start in Unix seconds."""
         process = this_process()
+        host = process["host"].split("/")[0]
         self.epoch = epoch
-        self._owner = {
-            "host": process["host"].split("/")[0],
-            "pid": process["pid"],
-            "since": since,
-        }
+        self._owner = {"host": host, "pid": process["pid"], "since": since}
 
     def stage(self, fields: Mapping[str, Any]) -> None:
         """Add a record to the open transaction, which it starts when needed."""
