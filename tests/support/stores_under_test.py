@@ -208,7 +208,7 @@ class KafkaStore:
         fields: dict[str, Any] = json.loads(values[-1] or b"")
         return fields
 
-    def write(self, key: str, value: bytes, count: int = 1) -> None:
+    def write(self, key: str, value: bytes | None, count: int = 1) -> None:
         """Write records to the state topic, as another program could."""
         producer = KafkaProducer(bootstrap_servers=self.kafka.bootstrap)
         try:

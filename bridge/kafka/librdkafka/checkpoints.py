@@ -130,7 +130,7 @@ class KafkaCheckpointStore:
         """
         writer = self._writer
         writer.refresh()
-        if writer.only_others and self._settings.start.from_ == "now":
+        if writer.lacks_ours and self._settings.start.from_ == "now":
             raise missing_position_error(self.topic, self.name)
         return writer.known.checkpoint(self.name, self.where)
 

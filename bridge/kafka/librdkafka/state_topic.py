@@ -38,6 +38,7 @@ FIRST_RECORDS = 100
 _MAX_RECORDS = 5000
 _POLL_SECONDS = 0.02
 CLOSE_SECONDS = 0.5
+_METADATA_SECONDS = 2.0
 _FETCH_WAIT_MS = 10
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -234,11 +235,20 @@ class StateTopic:
             self.close()
             raise
 
+    def _is_missing(self) -> bool:
+        """Whether the topic does not exist; its partition may only have no leader."""
+        try:
+            # All topics are requested: a request for a missing topic may create it.
+            topics = self._admin.client.list_topics(timeout=_METADATA_SECONDS).topics
+        except KafkaException:
+            return False
+        return self.topic not in topics
+
     def _error(self, error: Exception) -> BridgeError:
         warning = self._latest_warning.recent()
         if isinstance(error, KafkaException):
             code = error.args[0].code()
-            if code in _MISSING:
+            if code in _MISSING or (code == KafkaError._NOENT and self._is_missing()):
                 return missing_state_topic_error(self.topic)
             if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
                 return state_permission_error(self.topic, "Read")

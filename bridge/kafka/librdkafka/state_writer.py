@@ -43,7 +43,7 @@ class StateWriter:
 
     Attributes:
         known: The record as last read or stored.
-        only_others: Whether the topic has records of other names, and none of this name.
+        lacks_ours: Whether the topic has records, but no position of this name.
         end: The end of the state topic as last read.
         epoch: The number of the ownership; 0 without it.
     """
@@ -58,7 +58,7 @@ class StateWriter:
         latest_warning: LatestWarning,
     ) -> None:
         self.known = StateRecord()
-        self.only_others = False
+        self.lacks_ours = False
         self.end = 0
         self.epoch = 0
         self._settings = settings
@@ -154,7 +154,7 @@ class StateWriter:
             return  # Its own transaction would hold the end back.
         latest = self._reader.latest(self._key, as_owner=self.is_usable)
         self.known = state_record_of(latest.value)
-        self.only_others = latest.others and not latest.found
+        self.lacks_ours = latest.value is None and (latest.others or latest.found)
         self.end = latest.end
 
     def refresh(self) -> None:
@@ -231,7 +231,7 @@ class StateWriter:
 
     def _note_stored(self, record: StateRecord) -> None:
         self.known = record
-        self.only_others = False
+        self.lacks_ours = False
         self._is_fresh = False
 
     def _admit(self, before: StateRecord) -> None:
