@@ -16,7 +16,6 @@ from confluent_kafka.admin import AdminClient
 
 from bridge.daemon_executor import DaemonExecutor
 from bridge.errors import BridgeError
-from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.librdkafka.replaceable_admin import ReplaceableAdmin
 from bridge.model.membership import Member, Membership
 from bridge.model.owner_process import is_dead, process_text, this_process
@@ -26,6 +25,7 @@ logger = logging.getLogger("bridge")
 
 #: How long the coordinator may take to describe a group.
 DESCRIBE_SECONDS = 5.0
+_RETRY_SECONDS = 0.2
 _PREFIX = "job-bridge"
 _SEPARATOR = "_"
 #: Host, boot and namespace of the process, its number, its start, and when it joined.
@@ -159,7 +159,7 @@ class GroupMembers:
 
     def _note(self, description: Any, asked_at: float) -> None:
         self._asked = None
-        self.known = tuple(map(_member, description.members))
+        self.known = members_of(description)
         self.answered_at = asked_at
 
     def _remove(self, members: Sequence[GroupMember]) -> None:
@@ -196,24 +196,32 @@ _UNAVAILABLE = frozenset(
 )
 
 
-def describe_groups(
-    admin: AdminClient, groups: Sequence[str]
-) -> dict[str, tuple[GroupMember, ...]]:
-    """Return the members of ``groups``; waits for up to ``DESCRIBE_SECONDS``.
+def describe_groups(admin: AdminClient, groups: Sequence[str], **options: Any) -> dict[str, Any]:
+    """Return the descriptions of ``groups``; waits for up to ``DESCRIBE_SECONDS``.
+
+    A coordinator that moves, or that Kafka makes for the first group, is asked again.
 
     Raises:
-        BridgeError: A coordinator does not answer, or refuses.
+        KafkaException: A coordinator does not answer, or refuses.
     """
-    if not groups:
-        return {}
-    futures = admin.describe_consumer_groups(list(groups), request_timeout=DESCRIBE_SECONDS)
-    try:
-        return {
-            group: tuple(map(_member, future.result(DESCRIBE_SECONDS + 1).members))
-            for group, future in futures.items()
-        }
-    except (KafkaException, TimeoutError) as error:
-        raise classify(error) from error
+    deadline = time.monotonic() + DESCRIBE_SECONDS
+    described: dict[str, Any] = {}
+    while missing := [group for group in groups if group not in described]:
+        left = max(_RETRY_SECONDS, deadline - time.monotonic())
+        futures = admin.describe_consumer_groups(missing, request_timeout=left, **options)
+        for group, future in futures.items():
+            try:
+                described[group] = future.result(left + 1)
+            except KafkaException as error:
+                if error.args[0].code() not in _UNAVAILABLE or time.monotonic() >= deadline:
+                    raise
+                time.sleep(_RETRY_SECONDS)
+    return described
+
+
+def members_of(description: Any) -> tuple[GroupMember, ...]:
+    """Return the members in a group's description."""
+    return tuple(map(_member, description.members))
 
 
 def membership_of(
