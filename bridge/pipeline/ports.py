@@ -106,7 +106,10 @@ class Reader(Protocol):
     """Reads a topic without a consumer group; leaves no trace."""
 
     def count(self, topic: str, since: float | None) -> int:
-        """Return about how many records ``read`` would deliver."""
+        """Return how many records ``read`` delivers at most.
+
+        Offsets count the markers of transactions, and the records of aborted ones, too.
+        """
 
     def read(self, topic: str, since: float | None) -> Iterator[Sequence[Record]]:
         """Deliver the committed records from ``since`` to the end at this moment.
