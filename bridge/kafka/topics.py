@@ -12,6 +12,13 @@ logger = logging.getLogger(__name__)
 
 #: Kafka's default of max.message.bytes.
 DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
+#: The state topic has the name of the messages' topic with this suffix.
+STATE_SUFFIX = "-bridge-state"
+
+
+def state_topic_of(topic: str) -> str:
+    """Return the name of the topic that contains the positions of the bridges of ``topic``."""
+    return f"{topic}{STATE_SUFFIX}"
 
 
 @dataclass(frozen=True, slots=True)
