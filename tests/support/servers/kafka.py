@@ -240,6 +240,8 @@ class Kafka(Server):
             "transaction.state.log.replication.factor": "1",
             "transaction.state.log.min.isr": "1",
             "transaction.state.log.num.partitions": "4",
+            # A transaction that timed out is aborted soon after.
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
             "group.initial.rebalance.delay.ms": "0",
             # A killed broker may come back only when its old session has ended.
             "broker.session.timeout.ms": "3000",

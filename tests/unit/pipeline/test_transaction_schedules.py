@@ -40,8 +40,21 @@ STEPS = st.lists(
         st.tuples(st.just("acknowledge"), st.integers(1, 3)),
         st.tuples(
             st.sampled_from(
-                "done done lost failed grow grow wait sink stream store poison "
-                "kill-completed kill-aborted".split()
+                [
+                    "done",
+                    "done",
+                    "lost",
+                    "failed",
+                    "grow",
+                    "grow",
+                    "wait",
+                    "sink",
+                    "stream",
+                    "store",
+                    "poison",
+                    "kill-completed",
+                    "kill-aborted",
+                ]
             ),
             st.just(1),
         ),
