@@ -1,8 +1,8 @@
 """Kafka topics as both drivers describe them."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from bridge.errors import RETRIED, Misconfigured, NotPermitted, Retryable
@@ -12,6 +12,8 @@ logger = logging.getLogger(__name__)
 
 #: Kafka's default of max.message.bytes.
 DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
+#: Kafka never compacts the segment that is written to: small segments keep the topic small.
+STATE_SEGMENT_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,56 @@ class Topic:
     topic_id: str = ""
     #: False only if the broker reports that this user may not read.
     readable: bool = True
-    #: Whether Kafka keeps only the latest message of each key; False also if that is unknown.
-    compacted: bool = False
+    #: The setting ``cleanup.policy``; empty if it is unknown.
+    cleanup_policy: str = ""
+    segment_bytes: int | None = None
+
+    @property
+    def compacted(self) -> bool:
+        """Whether Kafka keeps only the latest message of each key; False also if unknown."""
+        return "compact" in self._policies
+
+    @property
+    def expires(self) -> bool:
+        """Whether Kafka removes old messages of every key; False also if unknown."""
+        return "delete" in self._policies
+
+    @property
+    def _policies(self) -> list[str]:
+        return self.cleanup_policy.replace(" ", "").split(",")
 
     def message_limit(self) -> int:
         """Return the largest accepted message in bytes: the topic's setting, or Kafka's default."""
         return self.max_message_bytes or DEFAULT_MAX_MESSAGE_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class TopicPlan:
+    """A topic to create.
+
+    Attributes:
+        configs: Its settings by Kafka's names; the broker's defaults apply to all others.
+    """
+
+    name: str
+    partitions: int
+    configs: Mapping[str, str] = field(default_factory=dict)
+
+
+def state_topic_of(topic: str) -> str:
+    """Return the name of the topic that keeps the positions of bridges to ``topic``."""
+    return f"{topic}-bridge-state"
+
+
+def state_topic_plan(topic: str, replicas: int) -> TopicPlan:
+    """Return the state topic of ``topic``, of which Kafka keeps the latest record of each name."""
+    configs = {
+        "cleanup.policy": "compact",
+        "segment.bytes": str(STATE_SEGMENT_BYTES),
+        # A broker's default may exceed the replicas.
+        "min.insync.replicas": "2" if replicas > 2 else "1",
+    }
+    return TopicPlan(state_topic_of(topic), 1, configs)
 
 
 class Topics(Protocol):
@@ -51,8 +97,8 @@ class Topics(Protocol):
             BridgeError: No broker answered, or the broker refused this user.
         """
 
-    def create(self, names: Mapping[str, int], replicas: int) -> list[str]:
-        """Create the missing topics with these numbers of partitions; return their names."""
+    def create(self, plans: Sequence[TopicPlan], replicas: int) -> list[str]:
+        """Create the topics that do not exist; return their names."""
 
 
 def require_topics(topics: Topics, topic: str, dead_letter_topic: str | None) -> dict[str, Topic]:
@@ -119,11 +165,6 @@ def replication_error(replicas: int, error: Exception) -> Misconfigured:
 def format_topic_id(number: int) -> str:
     """Return the text of a topic's UUID: 32 hexadecimal digits; empty for 0, which is no id."""
     return f"{number:032x}" if number else ""
-
-
-def is_compacted(cleanup_policy: object) -> bool:
-    """Whether a topic's ``cleanup.policy`` contains ``compact``."""
-    return "compact" in str(cleanup_policy).replace(" ", "").split(",")
 
 
 def parse_setting(value: object) -> int | None:
