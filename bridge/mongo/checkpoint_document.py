@@ -10,8 +10,8 @@ from typing import Any
 from bridge.errors import CheckpointUnusable
 from bridge.model.checkpoint import checkpoint_of
 from bridge.model.checkpoint_entry import CheckpointEntry
+from bridge.model.owner_process import is_dead
 from bridge.mongo.client import Document
-from bridge.mongo.lease_owner import is_dead
 
 #: The owner of a released checkpoint that was removed on purpose; older versions take it over.
 CLEARED = "cleared"

@@ -19,9 +19,9 @@ from pymongo.read_concern import ReadConcern
 
 from bridge.clock import Clock
 from bridge.errors import Fenced, Retryable
+from bridge.model.owner_process import this_process
 from bridge.mongo.checkpoint_document import CLEARED, CheckpointDocument
 from bridge.mongo.client import Document
-from bridge.mongo.lease_owner import this_process
 from bridge.mongo.owner_watch import OwnerWatch
 
 logger = logging.getLogger("bridge")

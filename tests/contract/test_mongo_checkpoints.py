@@ -12,8 +12,8 @@ from pymongo import MongoClient
 
 from bridge.clock import Clock
 from bridge.errors import CheckpointUnusable, NotPermitted, Retryable
+from bridge.model.owner_process import this_process
 from bridge.mongo.checkpoints import COLLECTION, MongoCheckpointStore
-from bridge.mongo.lease_owner import this_process
 from tests.support.factories import at, checkpoint
 from tests.support.fakes import FakeClock
 from tests.support.servers.mongo import MongoDeployment

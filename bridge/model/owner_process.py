@@ -1,4 +1,4 @@
-"""The owner of a lease: a process, distinct from later processes with its number."""
+"""The process of an owner, distinct from later processes with its number."""
 
 import os
 import socket

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.mongo.lease_owner import is_dead, this_process
+from bridge.model.owner_process import is_dead, this_process
 from tests.support.servers.frozen import freeze
 
 
