@@ -55,7 +55,9 @@ class Ownership:
         return self.owned
 
     def forget_position(self) -> None:
-        """Note that the position is not known any more."""
+        """Note that the position is not known any more; the checkpoint is read again."""
+        if self.progress is not None:
+            self.progress.abandon()
         self.owned = None
 
     def acquire(self) -> str:

@@ -1,6 +1,7 @@
 """The protocols that the pipeline needs; ``mongo``, ``kafka`` and ``checkpoint`` implement them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
 from bridge.model.checkpoint import Checkpoint
@@ -254,3 +255,26 @@ class CheckpointStore(Protocol):
 
     def check_rights(self) -> None:
         """Raise the error that a save would raise for missing rights; changes nothing."""
+
+
+class Transactions(Protocol):
+    """A checkpoint store whose checkpoint can be part of the transaction of a sink.
+
+    The sink starts a transaction with the first message after a commit. Once a method or a commit
+    has failed, the transaction is never committed by this process, except for a commit whose
+    outcome is unknown: what is stored decides then.
+    """
+
+    def stage(self, checkpoint: Checkpoint) -> None:
+        """Add a checkpoint to the transaction; it is stored when the messages become visible.
+
+        Raises:
+            BridgeError: The transaction failed.
+        """
+
+    def commit(self) -> Future[None]:
+        """Start to commit the transaction, without waiting; its messages are acknowledged.
+
+        Returns:
+            It is done within a deadline, and raises the bridge's errors.
+        """
