@@ -1,25 +1,10 @@
 """The ownership of a checkpoint for the length of a command."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Protocol, runtime_checkable
 
 from bridge.errors import Fenced, Retryable
-from bridge.model.membership import Membership
 from bridge.pipeline.ports import CheckpointStore
-
-#: A group gives its ownership after its first rebalance, and after the session of a dead member.
-_JOIN_SECONDS = 15.0
-_UNCHANGED = "The checkpoint is unchanged"
-
-
-@runtime_checkable
-class Group(Protocol):
-    """A store whose owner is the member of a group, which needs time to join."""
-
-    def ownership(self) -> Membership:
-        """Return the members as they were last read."""
 
 
 @contextmanager
@@ -35,23 +20,10 @@ def owned(store: CheckpointStore) -> Iterator[None]:
 
 
 def own(store: CheckpointStore) -> None:
-    """Become or stay the owner; waits for a group that has no owner.
-
-    Raises:
-        Fenced: A bridge owns the checkpoint.
-        Retryable: The group has no owner, but did not accept this process in time.
-    """
-    give_up = time.monotonic() + _JOIN_SECONDS
-    while owner := store.acquire():
-        if not isinstance(store, Group) or store.ownership().owner is not None:
-            raise Fenced(
-                f"A bridge is running: {owner}", _UNCHANGED, "Stop the bridge, then try again"
-            )
-        if time.monotonic() >= give_up:
-            raise Retryable(
-                f"Nobody owns the checkpoint, but Kafka's group did not accept this process "
-                f"within {_JOIN_SECONDS:.0f} s: {owner}",
-                _UNCHANGED,
-                "Try again",
-                part="checkpoint",
-            )
+    """Become or stay the owner. Raises ``Fenced`` if a bridge owns the checkpoint."""
+    if owner := store.acquire():
+        raise Fenced(
+            f"A bridge is running: {owner}",
+            "The checkpoint is unchanged",
+            "Stop the bridge, then try again",
+        )

@@ -45,11 +45,11 @@ def create(settings: Settings, partitions: int, replicas: int) -> None:
       job-bridge topics create --kafka-topic job-transitions --partitions 6 --replicas 3
     """
     from bridge.kafka.drivers import driver_of
-    from bridge.kafka.topics import TopicPlan, state_topic_plan
+    from bridge.kafka.topics import TopicPlan, state_topic_plan, uses_state_topic
 
     topic = settings.kafka.topic
     plans = [TopicPlan(topic, partitions), TopicPlan(f"{topic}-dlq", 1)]
-    if settings.checkpoint.store == "kafka" and not settings.keeps_no_position:
+    if uses_state_topic(settings):
         plans.append(state_topic_plan(topic, replicas))
     try:
         created = driver_of(settings).topics(settings).create(plans, replicas)

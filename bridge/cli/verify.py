@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from bridge.cli.findings import iso, print_findings, show
+from bridge.cli.findings import print_findings, show
+from bridge.cli.times import iso
 from bridge.cli.progress import bars
 from bridge.cli.settings import Settings, with_settings
 from bridge.cli.times import span

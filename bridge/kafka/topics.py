@@ -7,6 +7,7 @@ from typing import Protocol
 
 from bridge.errors import RETRIED, Misconfigured, NotPermitted, Retryable
 from bridge.hints import Hint
+from bridge.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +70,11 @@ class TopicPlan:
     name: str
     partitions: int
     configs: Mapping[str, str] = field(default_factory=dict)
+
+
+def uses_state_topic(settings: Settings) -> bool:
+    """Whether the position is kept in Kafka."""
+    return settings.checkpoint.store == "kafka" and not settings.keeps_no_position
 
 
 def state_topic_of(topic: str) -> str:
