@@ -13,6 +13,7 @@ class Hint(StrEnum):
     CREATE_TOPICS = "job-bridge topics create"
     STATUS = "job-bridge status"
     TOKEN_SHOW = "job-bridge token show"
+    TOKEN_LIST = "job-bridge token list"
     TOKEN_CLEAR = "job-bridge token clear"
     TOKEN_SET_NOW = "job-bridge token set now"
     TOKEN_SET_TIME = "job-bridge token set TIME"

@@ -19,6 +19,10 @@ from bridge.errors import (
 from bridge.kafka.connection_failures import NOTHING_LOST, connection_failure
 
 _NOTHING_DONE = "Nothing was read or sent"
+NOTHING_COMMITTED = (
+    "Nothing is lost or repeated: the transaction is not visible to readers of committed messages, "
+    "and its messages are sent again from the stored position"
+)
 _MAX_LENGTH = 400
 _MAX_EXAMPLES = 3
 
@@ -145,6 +149,50 @@ def discarded_producer_error() -> Retryable:
     """This producer already reported a failure."""
     return Retryable(
         "The Kafka producer failed and was discarded", NOTHING_LOST, RETRIED, part="kafka"
+    )
+
+
+def ended_transaction_error(text: str) -> Retryable:
+    """Kafka ended the transaction; the answer does not contain the cause."""
+    return Retryable(
+        "Kafka ended a transaction of the bridge: it timed out, or another process uses its "
+        f"transactional id: {text}",
+        NOTHING_COMMITTED,
+        RETRIED,
+        part="kafka",
+    )
+
+
+def unanswered_commit_error(seconds: float, text: str = "") -> Retryable:
+    """The outcome of a commit is unknown."""
+    reason = f": {text}" if text else ""
+    return Retryable(
+        f"Kafka did not confirm a transaction within {seconds:g} s{reason}",
+        "The stored position shows whether it was committed; it is read again, so nothing is lost "
+        "or repeated",
+        f"Check the brokers. {RETRIED}",
+        part="kafka",
+    )
+
+
+def transactional_id_permission_error(transactional_id: str) -> NotPermitted:
+    """This user may not use the transactional id."""
+    return NotPermitted(
+        f"Kafka does not let this user use the transactional id {transactional_id}",
+        "Nothing was read or sent",
+        f"Grant Write and Describe on the transactional id {transactional_id}, as "
+        "config/kafka-acls.sh does",
+        part="kafka",
+    )
+
+
+def old_broker_error(address: str) -> Misconfigured:
+    """A broker is too old for transactions that fence a former producer."""
+    return Misconfigured(
+        f"The Kafka broker {address} is older than 2.7: its transactions do not stop a former "
+        "producer of the same transactional id",
+        _NOTHING_DONE,
+        "Upgrade the brokers; or use another delivery.mode and checkpoint.store",
     )
 
 

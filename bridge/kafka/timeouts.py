@@ -22,6 +22,16 @@ ANSWER_SECONDS = 1.0
 SILENT_TOPIC_SECONDS = 30.0
 #: How long to wait at the end of a topic for messages that a dead producer had on the wire.
 LATE_SECONDS = 0.05
+#: After this time a broker aborts an open transaction, which withholds all later messages of its
+#: partitions from readers of committed messages. It must exceed the deadline of a commit.
+TRANSACTION_SECONDS = 15.0
+#: The deadline for taking over a transactional id, and for the answer to a commit.
+INIT_SECONDS = 10.0
+COMMIT_SECONDS = 10.0
+#: An unanswered commit is repeated after this time, until its deadline.
+COMMIT_CALL_SECONDS = 3.0
+#: An unanswered request of a transactional producer closes the connection after this time.
+TRANSACTION_REQUEST_SECONDS = 5.0
 #: How long a client may take to close before it is abandoned.
 CLOSE_SECONDS = 5.0
 

@@ -15,6 +15,13 @@ logger = logging.getLogger(__name__)
 DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
 #: Kafka never compacts the segment that is written to: small segments keep the topic small.
 STATE_SEGMENT_BYTES = 16 * 1024 * 1024
+#: The state topic has the name of the messages' topic with this suffix.
+STATE_SUFFIX = "-bridge-state"
+
+
+def state_topic_of(topic: str) -> str:
+    """Return the name of the topic that contains the positions of the bridges of ``topic``."""
+    return f"{topic}{STATE_SUFFIX}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +82,6 @@ class TopicPlan:
 def uses_state_topic(settings: Settings) -> bool:
     """Whether the position is kept in Kafka."""
     return settings.checkpoint.store == "kafka" and not settings.keeps_no_position
-
-
-def state_topic_of(topic: str) -> str:
-    """Return the name of the topic that keeps the positions of bridges to ``topic``."""
-    return f"{topic}-bridge-state"
 
 
 def state_topic_plan(topic: str, replicas: int) -> TopicPlan:

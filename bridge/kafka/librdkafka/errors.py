@@ -7,11 +7,13 @@ from confluent_kafka import KafkaError, KafkaException
 from bridge.errors import BridgeError
 from bridge.kafka.errors import (
     connection_error,
+    ended_transaction_error,
     error_text,
     lowered_limit_error,
     permission_error,
     rejected_message_error,
     send_time_error,
+    transactional_id_permission_error,
 )
 
 _VERDICTS: dict[int | None, Callable[[str], BridgeError]] = {
@@ -41,6 +43,20 @@ _LASTING_TEXTS = (
     "certificate verify failed",
     "certificate could not be verified",
     "Hostname mismatch",
+)
+#: Another producer uses the transactional id, or the transaction timed out: the answers are the
+#: same. ``_FATAL`` and ``_STATE`` are the answers of a producer that had one of the others.
+_ENDED_TRANSACTION = frozenset(
+    {
+        KafkaError._FENCED,
+        KafkaError.INVALID_PRODUCER_EPOCH,
+        KafkaError.PRODUCER_FENCED,
+        KafkaError.INVALID_TXN_STATE,
+        KafkaError.INVALID_PRODUCER_ID_MAPPING,
+        KafkaError.UNKNOWN_PRODUCER_ID,
+        KafkaError._FATAL,
+        KafkaError._STATE,
+    }
 )
 #: The texts of broker errors. With the gapless guarantee, messages after a failed one fail with a
 #: code of their own, and only their text contains the cause.
@@ -83,3 +99,20 @@ def classify(error: KafkaError | BaseException, warning: str = "") -> BridgeErro
     if any(permission in text for permission in _PERMISSION_TEXTS):
         return permission_error(text)
     return _VERDICTS.get(code, connection_error)(text)
+
+
+def classify_transaction(
+    error: KafkaError | BaseException, transactional_id: str, warning: str = ""
+) -> BridgeError:
+    """Return the bridge's error for ``error`` of a producer with this transactional id."""
+    if isinstance(error, KafkaException):
+        error = error.args[0]
+    if not isinstance(error, KafkaError):
+        return classify(error, warning)
+    text = error_text(f"{error.name()}: {error.str()}", warning)
+    if "TRANSACTIONAL_ID_AUTHORIZATION_FAILED" in text:
+        return transactional_id_permission_error(transactional_id)
+    is_refused = any(refusal in text for refusal in _PERMISSION_TEXTS)
+    if error.code() in _ENDED_TRANSACTION and not is_refused:
+        return ended_transaction_error(text)
+    return classify(error, warning)

@@ -15,7 +15,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
@@ -31,7 +31,7 @@ from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.librdkafka.topics import LibrdkafkaTopics
 from bridge.kafka.partitioner import Partitioner
 from bridge.kafka.sink import KafkaSink
-from bridge.kafka.topics import deleted_topic_error, require_topics
+from bridge.kafka.topics import Topic, deleted_topic_error, require_topics
 from bridge.model.window import Delivery, Sending
 from bridge.settings import Settings
 
@@ -72,6 +72,31 @@ class _Group(NamedTuple):
     partition: int
 
 
+def producer_options(settings: Settings, topics: Mapping[str, Topic]) -> dict[str, Any]:
+    """Return the options of a producer for ``topics``, by librdkafka's names."""
+    limits = [topic.message_limit() for topic in topics.values()]
+    give_up = timeouts.GIVE_UP_SECONDS
+    return {
+        "acks": "all",
+        "enable.idempotence": True,
+        # A failed message stops the producer: later messages must not arrive before it.
+        "enable.gapless.guarantee": True,
+        "topic.metadata.propagation.max.ms": timeouts.milliseconds(_PROPAGATION_SECONDS),
+        # 0 means never.
+        "message.timeout.ms": 0 if give_up is None else timeouts.milliseconds(give_up),
+        "request.timeout.ms": timeouts.milliseconds(timeouts.REQUEST_SECONDS),
+        "linger.ms": _LINGER_MS,
+        # The next batches fill while a request is in flight: fewer and larger requests.
+        "max.in.flight.requests.per.connection": 1,
+        "batch.size": max(1, min(timeouts.BATCH_BYTES, *limits)),
+        "message.max.bytes": min(_MAX_MESSAGE_BYTES, max(_MIN_MESSAGE_BYTES, *limits)),
+        "compression.type": settings.kafka.compression,
+        # Unbounded: the window bounds the messages in flight.
+        "queue.buffering.max.messages": 0,
+        "queue.buffering.max.kbytes": _MAX_QUEUE_KBYTES,
+    }
+
+
 class LibrdkafkaSink(KafkaSink):
     """Sends with librdkafka; delivery reports arrive in ``send`` or on a polling thread.
 
@@ -92,14 +117,11 @@ class LibrdkafkaSink(KafkaSink):
         self._poller = threading.Thread(target=self._poll, name="librdkafka-poll", daemon=True)
 
     def __enter__(self) -> Self:
-        self._topics = require_topics(
-            LibrdkafkaTopics(self._settings), self._settings.kafka.topic, self._dead_letter_topic
-        )
-        counts = {name: topic.partitions for name, topic in self._topics.items()}
-        self._partitioner = Partitioner(counts, lambda topic, number: (topic, number))
+        self._describe_topics()
         try:
             self._producer = Producer(
-                connection(self._settings, self._latest_warning) | self._options(),
+                connection(self._settings, self._latest_warning)
+                | producer_options(self._settings, self._topics),
                 logger=ClientLogger(self._latest_warning),
             )
         except KafkaException as error:
@@ -107,28 +129,12 @@ class LibrdkafkaSink(KafkaSink):
         self._poller.start()
         return self
 
-    def _options(self) -> dict[str, Any]:
-        limits = [topic.message_limit() for topic in self._topics.values()]
-        give_up = timeouts.GIVE_UP_SECONDS
-        return {
-            "acks": "all",
-            "enable.idempotence": True,
-            # A failed message stops the producer: later messages must not arrive before it.
-            "enable.gapless.guarantee": True,
-            "topic.metadata.propagation.max.ms": timeouts.milliseconds(_PROPAGATION_SECONDS),
-            # 0 means never.
-            "message.timeout.ms": 0 if give_up is None else timeouts.milliseconds(give_up),
-            "request.timeout.ms": timeouts.milliseconds(timeouts.REQUEST_SECONDS),
-            "linger.ms": _LINGER_MS,
-            # The next batches fill while a request is in flight: fewer and larger requests.
-            "max.in.flight.requests.per.connection": 1,
-            "batch.size": max(1, min(timeouts.BATCH_BYTES, *limits)),
-            "message.max.bytes": min(_MAX_MESSAGE_BYTES, max(_MIN_MESSAGE_BYTES, *limits)),
-            "compression.type": self._settings.kafka.compression,
-            # Unbounded: the window bounds the messages in flight.
-            "queue.buffering.max.messages": 0,
-            "queue.buffering.max.kbytes": _MAX_QUEUE_KBYTES,
-        }
+    def _describe_topics(self) -> None:
+        self._topics = require_topics(
+            LibrdkafkaTopics(self._settings), self._settings.kafka.topic, self._dead_letter_topic
+        )
+        counts = {name: topic.partitions for name, topic in self._topics.items()}
+        self._partitioner = Partitioner(counts, lambda topic, number: (topic, number))
 
     def __exit__(
         self,
@@ -157,6 +163,13 @@ class LibrdkafkaSink(KafkaSink):
         return make_latest_warning()
 
     def _hand_over(self, sendings: Sequence[Sending]) -> None:
+        self._produce_groups(sendings)
+        if 0 < len(sendings) < _BACKLOG_MESSAGES:
+            self._flush()
+        if len(self._producer):
+            self._has_messages.set()
+
+    def _produce_groups(self, sendings: Sequence[Sending]) -> None:
         for (topic, partition), messages in self._partitioner.group(sendings).items():
             try:
                 self._produce(topic, partition, messages)
@@ -164,10 +177,6 @@ class LibrdkafkaSink(KafkaSink):
                 if error.args[0].code() in _MISSING_TOPIC:
                     raise deleted_topic_error(topic) from error
                 raise
-        if 0 < len(sendings) < _BACKLOG_MESSAGES:
-            self._flush()
-        if len(self._producer):
-            self._has_messages.set()
 
     def _produce(self, topic: str, partition: int, sendings: Sequence[Sending]) -> None:
         produce = self._producer.produce

@@ -1,0 +1,180 @@
+"""Decides by the group's assignment whether this bridge owns the checkpoint."""
+
+import time
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from bridge.errors import BridgeError
+from bridge.kafka.client_log import LatestWarning
+from bridge.kafka.librdkafka.errors import classify
+from bridge.kafka.librdkafka.group import CONFIRM_SECONDS, SESSION_SECONDS, OwnerGroup
+from bridge.kafka.librdkafka.group_members import (
+    DESCRIBE_SECONDS,
+    GroupMember,
+    GroupMembers,
+    membership_of,
+)
+from bridge.kafka.state_errors import (
+    coordinator_error,
+    fenced_error,
+    lost_error,
+    unconfirmed_error,
+)
+from bridge.model.membership import Membership
+from bridge.settings import Settings
+
+#: How long a first ``acquire`` waits for the assignment while no other bridge is the owner: longer
+#: than the session of an ended process, and than the broker's group.initial.rebalance.delay.ms.
+JOIN_SECONDS = 10.0
+#: Without a confirmation for this time nothing more is sent: others need the whole session.
+SILENT_SECONDS = SESSION_SECONDS * 2 / 3
+#: From this age of the latest confirmation on, a renewal waits for the next.
+_OVERDUE_SECONDS = 2.0
+#: How long such a renewal waits, and how long the coordinator may take to name the owner.
+_WAIT_SECONDS = 0.6
+_SLICE_SECONDS = 0.05
+#: How old the description of the group may be for a standby, and for reports.
+_STANDBY_AGE_SECONDS = 0.5
+_REPORT_AGE_SECONDS = 5.0
+
+
+class GroupOwnership:
+    """The ownership of the checkpoint ``name``.
+
+    Args:
+        settings: The connection.
+        topic: The state topic.
+        name: The name of the checkpoint, for messages.
+        admin: Describes the group.
+        latest_warning: Notes the warnings of the client.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        topic: str,
+        name: str,
+        *,
+        admin: AdminClient,
+        latest_warning: LatestWarning,
+    ) -> None:
+        self.group_id = owner_id_of(name)
+        self._name = name
+        self._latest_warning = latest_warning
+        self._group = OwnerGroup(settings, topic, self.group_id, latest_warning=latest_warning)
+        self._members = GroupMembers(admin, settings, self.group_id)
+
+    @property
+    def joined(self) -> bool:
+        """Whether this process is a member, or is becoming a member."""
+        return self._group.joined
+
+    def acquire(self) -> str:
+        """Join the group; return ``""`` when it gives us the partition, else its owner in words.
+
+        It returns at once while another bridge is the owner, and otherwise waits for up to
+        ``JOIN_SECONDS``.
+
+        Raises:
+            Retryable: The coordinator does not answer, or gives the partition to no member.
+            NotPermitted: This user may not join the group.
+        """
+        started = time.monotonic()
+        self._group.join()
+        self._group.poll()
+        while not self._is_confirmed():
+            members = self._members.latest(_STANDBY_AGE_SECONDS)
+            self._members.remove_dead()
+            owner = self._other_owner(members)
+            is_recent = self._members.answered_at >= started - 2 * _STANDBY_AGE_SECONDS
+            if owner is not None and is_recent and not self._group.owns:
+                return f"{owner.text} owns the checkpoint '{self._name}'"
+            self._refuse_silence(started)
+            self._group.poll(_SLICE_SECONDS)
+        return ""
+
+    def renew(self, offset: int = 0) -> None:
+        """Serve the group, and ask it once a second to confirm the ownership.
+
+        It waits only when confirmations are overdue, for at most a second and a half.
+
+        Args:
+            offset: The position in the state topic, for monitors.
+
+        Raises:
+            Fenced: Another bridge is the owner.
+            Retryable: There is no owner, or the coordinator has confirmed nothing for too long.
+        """
+        group = self._group
+        group.poll()
+        self._members.latest(_REPORT_AGE_SECONDS)
+        if group.confirmed_seconds_ago >= CONFIRM_SECONDS:
+            group.request_confirmation(offset)
+        deadline = time.monotonic() + _WAIT_SECONDS
+        while (
+            group.owns
+            and group.confirmed_seconds_ago >= _OVERDUE_SECONDS
+            and time.monotonic() < deadline
+        ):
+            group.request_confirmation(offset)
+            group.poll(_SLICE_SECONDS)
+        if not group.owns:
+            raise self._lost()
+        if group.confirmed_seconds_ago >= SILENT_SECONDS:
+            raise unconfirmed_error(self.group_id, group.confirmed_seconds_ago)
+
+    def release(self) -> None:
+        """Leave the group, so that another bridge becomes the owner at once."""
+        self._group.leave()
+
+    def membership(self, owned_since: float | None) -> Membership:
+        """Return the members as last described; safe on any thread."""
+        return membership_of(self._members.known, self._group.member_id, owned_since)
+
+    def describe(self, owned_since: float | None) -> Membership:
+        """Ask the coordinator for the members, for at most ``DESCRIBE_SECONDS``.
+
+        Raises:
+            BridgeError: It does not answer, or refuses.
+        """
+        members = self._described(DESCRIBE_SECONDS)
+        if members is None:
+            raise coordinator_error(self.group_id, self._latest_warning.recent())
+        return membership_of(members, self._group.member_id, owned_since)
+
+    def _is_confirmed(self) -> bool:
+        if self._group.owns and not self._group.confirmed_at:
+            self._group.request_confirmation()
+        return self._group.owns and bool(self._group.confirmed_at)
+
+    def _other_owner(self, members: tuple[GroupMember, ...]) -> GroupMember | None:
+        """Return the owner if it is another process that may be alive."""
+        for member in members:
+            if member.owns and member.member_id != self._group.member_id and not member.is_dead:
+                return member
+        return None
+
+    def _refuse_silence(self, started: float) -> None:
+        elapsed = time.monotonic() - started
+        is_silent = self._members.answered_at < started and elapsed >= DESCRIBE_SECONDS
+        if is_silent or elapsed >= JOIN_SECONDS:
+            if (refusal := self._members.refusal) is not None:
+                raise classify(refusal, "")
+            raise coordinator_error(self.group_id, self._latest_warning.recent())
+
+    def _lost(self) -> BridgeError:
+        """Return the error of an assignment that ended."""
+        owner = self._other_owner(self._described(_WAIT_SECONDS) or ())
+        return fenced_error(self._name, owner.text) if owner else lost_error(self.group_id)
+
+    def _described(self, seconds: float) -> tuple[GroupMember, ...] | None:
+        try:
+            return self._members.now(seconds)
+        except KafkaException as error:
+            raise classify(error, "") from error
+
+
+def owner_id_of(name: str) -> str:
+    """Return the id of a checkpoint's group, and of its transactions."""
+    return f"job-bridge-{name}"

@@ -1,0 +1,71 @@
+"""Lists the checkpoints of a state topic, and checks the rights that its owner needs."""
+
+from collections.abc import Sequence
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AclOperation, AdminClient
+
+from bridge.errors import CheckpointUnusable
+from bridge.kafka.kafka_python.groups import check_transactional_id
+from bridge.kafka.librdkafka.errors import classify
+from bridge.kafka.librdkafka.group_members import DESCRIBE_SECONDS, describe_groups
+from bridge.kafka.librdkafka.group_ownership import owner_id_of
+from bridge.kafka.librdkafka.state_record import state_record_of
+from bridge.kafka.librdkafka.state_topic import StateTopic
+from bridge.kafka.state_errors import group_permission_error
+from bridge.model.checkpoint_entry import CheckpointEntry
+from bridge.settings import Settings
+
+
+def entries_of(reader: StateTopic, admin: AdminClient) -> Sequence[CheckpointEntry]:
+    """Return the checkpoints of all names, in their order.
+
+    Args:
+        reader: Reads the state topic.
+        admin: Describes the groups of the names, which names the owners.
+    """
+    values = {key.decode(errors="replace"): value for key, value in reader.all().items()}
+    records = {name: value for name, value in sorted(values.items()) if value is not None}
+    owners = _owners(admin, list(records))
+    return [
+        _entry(name, value, owners.get(name, ""), f"the topic {reader.topic} ({name})")
+        for name, value in records.items()
+    ]
+
+
+def check_state_rights(settings: Settings, admin: AdminClient, owner_id: str) -> None:
+    """Check the rights to the group and to the transactional id; changes nothing.
+
+    Raises:
+        NotPermitted: One of them is missing.
+    """
+    try:
+        description = admin.describe_consumer_groups(
+            [owner_id], include_authorized_operations=True, request_timeout=DESCRIBE_SECONDS
+        )[owner_id].result(DESCRIBE_SECONDS + 1)
+    except KafkaException as error:
+        if "GROUP_AUTHORIZATION" in error.args[0].name():
+            raise group_permission_error(owner_id, error.args[0].name()) from error
+        raise classify(error) from error
+    allowed = description.authorized_operations
+    if allowed and AclOperation.READ not in allowed:
+        raise group_permission_error(owner_id, "Read is missing")
+    check_transactional_id(settings, owner_id)
+
+
+def _owners(admin: AdminClient, names: Sequence[str]) -> dict[str, str]:
+    """Return the owners in words, by the name of the checkpoint."""
+    owners = {}
+    groups = describe_groups(admin, [owner_id_of(name) for name in names])
+    for name in names:
+        for member in groups[owner_id_of(name)]:
+            if member.owns and not member.is_dead:
+                owners[name] = member.text
+    return owners
+
+
+def _entry(name: str, value: bytes, owner: str, where: str) -> CheckpointEntry:
+    try:
+        return CheckpointEntry(name, state_record_of(value).checkpoint(name, where), owner)
+    except CheckpointUnusable as error:
+        return CheckpointEntry(name, None, owner, error.what)
