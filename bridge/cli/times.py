@@ -1,8 +1,34 @@
-"""Times as the commands print them."""
+"""Options that are times: ISO 8601 with a zone, or a duration ago."""
 
 from datetime import datetime, timezone
 
+from bridge.errors import Usage
+from bridge.settings import parse_when
 
-def iso(seconds: float) -> str:
-    """Return Unix seconds as an ISO 8601 time in UTC."""
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")
+
+def when(option: str, text: str) -> datetime:
+    """Return the time that ``option`` was given, as UTC; raises ``Usage`` for other text."""
+    try:
+        return parse_when(text, datetime.now(timezone.utc))
+    except ValueError as error:
+        raise Usage(f"{option}: {error}") from None
+
+
+def span(
+    since: str | None, begin: str | None, end: str | None, default: str | None = None
+) -> tuple[datetime | None, datetime]:
+    """Return the time span that the options give.
+
+    It starts at ``--since`` or ``--from`` (None without both and without a default), and ends at
+    ``--to`` (without it: now). Raises ``Usage`` for both starts, and for an end before the start.
+    """
+    if since is not None and begin is not None:
+        raise Usage("--since and --from have the same meaning: give only one")
+    start = next((text for text in (begin, since, default) if text is not None), None)
+    first = when("--from" if begin is not None else "--since", start) if start is not None else None
+    last = when("--to", end) if end is not None else datetime.now(timezone.utc)
+    if first and first > last:
+        raise Usage(
+            f"the time span ends at {last.isoformat()}, before it starts at {first.isoformat()}"
+        )
+    return first, last
