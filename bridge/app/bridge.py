@@ -238,6 +238,10 @@ class Bridge:
         return self.lifecycle.state
 
     @property
+    def is_standby(self) -> bool:
+        return self.lifecycle.state is State.STANDBY
+
+    @property
     def looping(self) -> bool:
         return self.lifecycle.looping
 

@@ -7,6 +7,7 @@ from bridge import __version__
 from bridge.app.command_ownership import own, owned
 from bridge.errors import CheckpointUnusable, NotFound, Usage
 from bridge.hints import Hint
+from bridge.kafka.state_errors import PositionMissing
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.checkpoint_move import CheckpointMoved, StoreMove
 from bridge.model.cluster_identity import admit_namespace
@@ -102,6 +103,8 @@ class CheckpointMove:
             if self._is_ours(error.move, left=False):
                 return True
             what = error.what
+        except PositionMissing:
+            return False
         except CheckpointUnusable as error:
             what = error.what
         else:

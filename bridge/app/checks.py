@@ -3,6 +3,7 @@
 import logging
 
 from bridge.app.bridge import Bridge
+from bridge.app.members import Members
 from bridge.clock import Clock
 from bridge.kafka.probe import TopicProbe
 from bridge.logs import Repeated
@@ -23,10 +24,14 @@ _WARNING_SECONDS = 300.0
 
 
 class KafkaCheck:
-    """Asks whether the topic can accept messages, without sending any."""
+    """Asks whether the topic can accept messages, without sending any.
 
-    def __init__(self, bridge: Bridge) -> None:
+    Then it asks for the members of the checkpoint, if Kafka has them.
+    """
+
+    def __init__(self, bridge: Bridge, members: Members) -> None:
         self._bridge = bridge
+        self._members = members
         self._probe: TopicProbe | None = None
 
     def ask(self) -> None:
@@ -38,6 +43,7 @@ class KafkaCheck:
             # The next question uses the settings of that time.
             self.close()
             raise
+        self._members.ask()
 
     def reason(self, now: float) -> str:
         return ""

@@ -5,7 +5,6 @@ from functools import partial
 
 from bridge.app.finding import Finding, failure, guarded
 from bridge.errors import Misconfigured
-from bridge.hints import Hint
 from bridge.kafka.drivers import KafkaDriver
 from bridge.kafka.kafka_python.rights import KafkaRights
 from bridge.kafka.state_errors import (
@@ -16,6 +15,7 @@ from bridge.kafka.state_errors import (
 )
 from bridge.kafka.timeouts import TRANSACTION_SECONDS, milliseconds
 from bridge.kafka.topics import STATE_SEGMENT_BYTES, Topic, owner_id_of, state_topic_of
+from bridge.model.checkpoint_name import with_checkpoint_name
 from bridge.settings import Settings
 
 #: Brokers before it may let a fenced producer come back (KIP-588).
@@ -141,14 +141,18 @@ def _settings(state: Topic) -> Iterator[Finding]:
 
 
 def _group(settings: Settings) -> Iterator[Finding]:
-    group = owner_id_of(settings.checkpoint.name)
+    group = _owner_id(settings)
     if not KafkaRights(settings).may_join(group):
         raise group_permission_error(group, "its ACLs do not contain Read")
     yield Finding("ok", "group", f"this user may join the consumer group {group}")
 
 
 def _transactional_id(settings: Settings) -> Iterator[Finding]:
-    identity = owner_id_of(settings.checkpoint.name)
+    identity = _owner_id(settings)
     if not KafkaRights(settings).may_use(identity):
-        raise transactional_permission_error(identity, "its ACLs do not contain Write")
+        raise transactional_permission_error(identity)
     yield Finding("ok", "transactions", f"this user may use the transactional id {identity}")
+
+
+def _owner_id(settings: Settings) -> str:
+    return owner_id_of(with_checkpoint_name(settings).checkpoint.name)

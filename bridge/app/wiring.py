@@ -19,6 +19,7 @@ from bridge.delivery.modes import Mode
 from bridge.kafka.drivers import KafkaDriver, driver_of
 from bridge.kafka.timeouts import GROUP_SESSION_SECONDS
 from bridge.model.checkpoint import Checkpoint
+from bridge.model.checkpoint_name import with_checkpoint_name
 from bridge.model.message import MessageFormat
 from bridge.model.policy import DeadLetterBrake
 from bridge.model.position import ClusterTime, position_before
@@ -82,6 +83,8 @@ def make_store(settings: Settings, client: Client) -> CheckpointStore:
     Raises:
         Misconfigured: The store needs a library that is not installed.
     """
+    is_default_name = not settings.checkpoint.name
+    settings = with_checkpoint_name(settings)
     checkpoint = settings.checkpoint
     if settings.keeps_no_position:
         return NullCheckpointStore(checkpoint.name)
@@ -89,9 +92,15 @@ def make_store(settings: Settings, client: Client) -> CheckpointStore:
         dead_letters = make_message_format(settings).dead_letter_topic
         return driver_of(settings).checkpoint_store(settings, dead_letters)
     if checkpoint.store == "file":
-        return FileCheckpointStore(Path(checkpoint.file), checkpoint.name)
+        return FileCheckpointStore(
+            Path(checkpoint.file), checkpoint.name, is_default_name=is_default_name
+        )
     return MongoCheckpointStore(
-        client, checkpoint.database, checkpoint.name, lease_seconds=checkpoint.lease_seconds
+        client,
+        checkpoint.database,
+        checkpoint.name,
+        lease_seconds=checkpoint.lease_seconds,
+        is_default_name=is_default_name,
     )
 
 
@@ -176,6 +185,17 @@ def open_store(settings: Settings, store: str) -> Iterator[CheckpointStore]:
     other = _for_command(settings.model_copy(update={"checkpoint": checkpoint}))
     with closing(state_client(other)) as client:
         yield make_store(other, client)
+
+
+@contextmanager
+def open_group_store(settings: Settings) -> Iterator["KafkaCheckpointStore"]:
+    """Open the store in Kafka for a command that only reads; MongoDB is not asked."""
+    settings = _for_command(with_checkpoint_name(settings))
+    store = driver_of(settings).checkpoint_store(settings, None)
+    try:
+        yield store
+    finally:
+        store.release()
 
 
 def _for_command(settings: Settings) -> Settings:

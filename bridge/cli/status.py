@@ -87,8 +87,9 @@ def _show(document: dict[str, Any]) -> None:
     for note in document["notes"]:
         click.echo(f"  {note}")
     click.echo(f"  position    {document['position'] or 'not known yet'}")
-    if document.get("ownership"):
-        _show_ownership(document["ownership"])
+    # Bridges of earlier versions do not report it.
+    if ownership := document.get("ownership"):
+        click.echo(f"  owner       {_owner(ownership)}")
     for group in ("counters", "gauges"):
         for name, value in document[group].items():
             if value is not None:
@@ -97,12 +98,13 @@ def _show(document: dict[str, Any]) -> None:
         click.echo(f"  {f'restarts by {part}':40} {count}")
 
 
-def _show_ownership(ownership: dict[str, Any]) -> None:
-    owner = "this bridge" if ownership["is_us"] else ownership["owner"] or "no bridge"
-    since = ownership["since"]
-    click.echo(f"  owner       {owner}" + (f", since {iso(since)}" if since else ""))
-    for standby in ownership["standbys"] or ():
-        click.echo(f"  standby     {standby}")
+def _owner(ownership: dict[str, Any]) -> str:
+    owner = "this bridge" if ownership["is_us"] else ownership["owner"] or "not known"
+    if ownership["since"] is not None:
+        owner += f", since {iso(ownership['since'])}"
+    if ownership["standbys"] is None:
+        return owner
+    return f"{owner}; standbys: {', '.join(ownership['standbys']) or 'none'}"
 
 
 def _shown(name: str, value: float) -> str:

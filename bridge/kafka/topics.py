@@ -24,6 +24,11 @@ def state_topic_of(topic: str) -> str:
     return f"{topic}{STATE_SUFFIX}"
 
 
+def owner_id_of(name: str) -> str:
+    """Return the id of a checkpoint's group, and of its transactions."""
+    return f"job-bridge-{name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Topic:
     """A topic; its settings are None if this user lacks DescribeConfigs.

@@ -24,6 +24,12 @@ def is_dead(owner: Mapping[str, Any]) -> bool:
     return _start_ticks(owner.get("pid")) != owner.get("start")
 
 
+def process_text(owner: Mapping[str, Any]) -> str:
+    """Return the process of a bridge in words."""
+    host = str(owner.get("host")).split("/")[0]
+    return f"the bridge with process {owner.get('pid')} on {host}"
+
+
 def _host() -> str:
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]

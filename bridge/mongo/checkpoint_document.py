@@ -10,7 +10,7 @@ from typing import Any
 from bridge.errors import CheckpointUnusable
 from bridge.model.checkpoint import checkpoint_of
 from bridge.model.checkpoint_entry import CheckpointEntry
-from bridge.model.owner_process import is_dead
+from bridge.model.owner_process import is_dead, process_text
 from bridge.mongo.client import Document
 
 #: The owner of a released checkpoint that was removed on purpose; older versions take it over.
@@ -73,8 +73,13 @@ class CheckpointDocument:
         """The owner in words."""
         if not isinstance(self.owner, dict):
             return "another bridge"
-        host = str(self.owner.get("host")).split("/")[0]
-        return f"the bridge with process {self.owner.get('pid')} on {host}"
+        return process_text(self.owner)
+
+    @property
+    def owned_since(self) -> float | None:
+        """When its owner became it, in Unix seconds; None if that is not known."""
+        since = self.owner.get("since") if isinstance(self.owner, dict) else None
+        return float(since) if isinstance(since, int | float) else None
 
     def entry(self, where: str) -> CheckpointEntry:
         """Return the document as a line of the list of checkpoints."""

@@ -123,6 +123,13 @@ GAUGES = {
     "job_bridge_oplog_headroom_seconds": (
         "Cluster time of the stored checkpoint minus that of the oplog's oldest entry"
     ),
+    "job_bridge_owner": "1 if this bridge owns the checkpoint, 0 for a standby",
+    "job_bridge_owner_since_timestamp_seconds": (
+        "When the owner of the checkpoint, this bridge or another, became it, Unix time"
+    ),
+    "job_bridge_standbys": (
+        "Standbys of the checkpoint. Absent with checkpoint.store = mongo, which does not know them"
+    ),
     "job_bridge_recovery_jobs": "Jobs to read in the running recovery",
     "job_bridge_recovery_jobs_done": "Jobs read so far in the running recovery",
     "job_bridge_recovery_eta_seconds": (

@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.checkpoint_entry import CheckpointEntry
+from bridge.model.membership import Membership
 from bridge.model.message import Record
 from bridge.model.transition import Batch, Poison, Transition
 from bridge.model.window import Delivery, Sending
@@ -252,6 +253,13 @@ class CheckpointStore(Protocol):
 
     def entries(self) -> Sequence[CheckpointEntry]:
         """Return the checkpoints of all names in this store."""
+
+    def ownership(self) -> Membership:
+        """Return the owner and the standbys, as far as the store knows them.
+
+        The store in Kafka asks the group's coordinator, for a few seconds at most; the others
+        return what they last read or wrote, on any thread.
+        """
 
     def check_rights(self) -> None:
         """Raise the error that a save would raise for missing rights; changes nothing."""

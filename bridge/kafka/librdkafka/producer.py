@@ -31,7 +31,12 @@ from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.librdkafka.topics import LibrdkafkaTopics
 from bridge.kafka.partitioner import Partitioner
 from bridge.kafka.sink import KafkaSink
-from bridge.kafka.topics import Topic, deleted_topic_error, require_topics
+from bridge.kafka.topics import (
+    DEFAULT_MAX_MESSAGE_BYTES,
+    Topic,
+    deleted_topic_error,
+    require_topics,
+)
 from bridge.model.window import Delivery, Sending
 from bridge.settings import Settings
 
@@ -74,7 +79,7 @@ class _Group(NamedTuple):
 
 def producer_options(settings: Settings, topics: Mapping[str, Topic]) -> dict[str, Any]:
     """Return the options of a producer for ``topics``, by librdkafka's names."""
-    limits = [topic.message_limit() for topic in topics.values()]
+    limits = [topic.message_limit() for topic in topics.values()] or [DEFAULT_MAX_MESSAGE_BYTES]
     give_up = timeouts.GIVE_UP_SECONDS
     return {
         "acks": "all",

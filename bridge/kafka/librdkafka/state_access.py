@@ -9,10 +9,10 @@ from bridge.errors import CheckpointUnusable
 from bridge.kafka.kafka_python.groups import check_transactional_id
 from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.librdkafka.group_members import DESCRIBE_SECONDS, describe_groups
-from bridge.kafka.librdkafka.group_ownership import owner_id_of
 from bridge.kafka.librdkafka.state_record import state_record_of
 from bridge.kafka.librdkafka.state_topic import StateTopic
 from bridge.kafka.state_errors import group_permission_error
+from bridge.kafka.topics import owner_id_of
 from bridge.model.checkpoint_entry import CheckpointEntry
 from bridge.settings import Settings
 

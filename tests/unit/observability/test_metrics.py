@@ -14,6 +14,7 @@ from bridge.observability.snapshot import (
     HealthState,
     InFlightState,
     OplogTimes,
+    OwnershipState,
     RecoveryState,
     Snapshot,
     Verified,
@@ -155,6 +156,7 @@ def test_each_gauge_has_its_own_value() -> None:
             mongodb_up=True,
             collection_exists=True,
             oplog=OplogTimes(at(48).cluster_time, at(21).cluster_time),
+            ownership=OwnershipState("a bridge", 66.0, ("b", "c"), is_us=True),
         ),
     )
 
@@ -182,6 +184,9 @@ def test_each_gauge_has_its_own_value() -> None:
         "verified_repeated": 6,
         "verified_strange": 7,
         "verified_wrong": 8,
+        "owner": 1,
+        "owner_since_timestamp_seconds": 66,
+        "standbys": 2,
     }
     assert {name: samples[f"job_bridge_{name}", ()] for name in expected} == expected
     assert {f"job_bridge_{name}" for name in expected} == set(GAUGES)
