@@ -6,6 +6,7 @@ from functools import partial
 from bridge.app.finding import Finding, failure, guarded
 from bridge.errors import Misconfigured
 from bridge.kafka.drivers import KafkaDriver
+from bridge.kafka.errors import old_broker_error
 from bridge.kafka.kafka_python.rights import KafkaRights
 from bridge.kafka.state_errors import (
     group_permission_error,
@@ -34,15 +35,13 @@ def check_state(
         topic: The topic of the messages; None if it does not exist.
         state: The state topic; None if it does not exist.
     """
-    yield Finding("ok", "transactions", f"{driver} has transactions")
     yield from guarded("transactions", partial(_brokers, settings, driver))
     if state is None:
         name = state_topic_of(settings.kafka.topic)
         yield failure("state topic", missing_state_topic_error(name))
     else:
         yield from _state_topic(state, topic)
-    yield from guarded("group", partial(_group, settings))
-    yield from guarded("transactions", partial(_transactional_id, settings))
+    yield from guarded("owner", partial(_rights, settings))
     if settings.delivery.mode == "exactly-once":
         yield _CONSUMERS
 
@@ -58,12 +57,7 @@ _CONSUMERS = Finding(
 def _brokers(settings: Settings, driver: KafkaDriver) -> Iterator[Finding]:
     version = driver.broker_version(settings)
     if tuple(map(int, version.split("."))) < _FIRST_VERSION:
-        raise Misconfigured(
-            f"The brokers have version {version}: before 2.7 a transactional id does not keep a "
-            "former owner out",
-            "Nothing was read or sent",
-            "Upgrade the brokers, or set checkpoint.store = mongo",
-        )
+        raise old_broker_error(f"{settings.kafka.bootstrap_servers} ({version})")
     needed = milliseconds(TRANSACTION_SECONDS)
     longest = KafkaRights(settings).broker_setting(_MAX_TRANSACTION)
     if longest is None:
@@ -140,19 +134,14 @@ def _settings(state: Topic) -> Iterator[Finding]:
         )
 
 
-def _group(settings: Settings) -> Iterator[Finding]:
-    group = _owner_id(settings)
-    if not KafkaRights(settings).may_join(group):
-        raise group_permission_error(group, "its ACLs do not contain Read")
-    yield Finding("ok", "group", f"this user may join the consumer group {group}")
-
-
-def _transactional_id(settings: Settings) -> Iterator[Finding]:
-    identity = _owner_id(settings)
-    if not KafkaRights(settings).may_use(identity):
-        raise transactional_permission_error(identity)
-    yield Finding("ok", "transactions", f"this user may use the transactional id {identity}")
-
-
-def _owner_id(settings: Settings) -> str:
-    return owner_id_of(with_checkpoint_name(settings).checkpoint.name)
+def _rights(settings: Settings) -> Iterator[Finding]:
+    owner_id = owner_id_of(with_checkpoint_name(settings).checkpoint.name)
+    rights = KafkaRights(settings)
+    if rights.may_join(owner_id):
+        yield Finding("ok", "owner", f"this user may join the consumer group {owner_id}")
+    else:
+        yield failure("owner", group_permission_error(owner_id, "its ACLs do not contain Read"))
+    if rights.may_use(owner_id):
+        yield Finding("ok", "owner", f"this user may use the transactional id {owner_id}")
+    else:
+        yield failure("owner", transactional_permission_error(owner_id))

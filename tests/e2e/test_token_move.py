@@ -141,7 +141,7 @@ def test_what_cannot_be_moved_is_reported(given: GivenSettings) -> None:
     assert unknown.code == 64
 
 
-def test_the_mark_of_a_move_is_replaced_by_hand(given: GivenSettings) -> None:
+def test_a_mark_is_replaced_by_hand(given: GivenSettings) -> None:
     settings = in_store(given, "mongo")
     assert run_command("token", "set", "1h", "--yes", settings=settings).code == 0
     assert moved(given, "mongo", "file").code == 0
