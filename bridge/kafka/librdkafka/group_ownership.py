@@ -21,6 +21,7 @@ from bridge.kafka.state_errors import (
     lost_error,
     unconfirmed_error,
 )
+from bridge.kafka.topics import owner_id_of
 from bridge.model.membership import Membership
 from bridge.settings import Settings
 
@@ -173,8 +174,3 @@ class GroupOwnership:
             return self._members.now(seconds)
         except KafkaException as error:
             raise classify(error, "") from error
-
-
-def owner_id_of(name: str) -> str:
-    """Return the id of a checkpoint's group, and of its transactions."""
-    return f"job-bridge-{name}"
