@@ -1,19 +1,17 @@
-"""Requests about groups and transactional ids that librdkafka's clients do not have."""
+"""Removes members from a consumer group, which librdkafka cannot do."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from kafka.admin import MemberToRemove
+from kafka.admin import KafkaAdminClient, MemberToRemove
 from kafka.errors import (
     KafkaError,
     UnknownMemberIdError,
 )
 
 from bridge.kafka import timeouts
-from bridge.kafka.kafka_python.admin_patches import TransactionAdmin
 from bridge.kafka.kafka_python.client import connection, make_client, make_latest_warning
 from bridge.kafka.kafka_python.errors import classify
-from bridge.kafka.state_errors import transactional_permission_error
 from bridge.settings import Settings
 
 #: How long to look for a broker, and how long each request may take.
@@ -39,27 +37,15 @@ def remove_members(settings: Settings, group: str, members: Sequence[tuple[str, 
                     raise error(f"removing a member of {group}")
 
 
-def check_transactional_id(settings: Settings, transactional_id: str) -> None:
-    """Look whether this user may use the id; changes nothing, and fences no producer.
-
-    Raises:
-        NotPermitted: This user may not.
-        BridgeError: The coordinator did not answer.
-    """
-    with _admin(settings) as admin:
-        if not admin.may_use_transactional_id(transactional_id):
-            raise transactional_permission_error(transactional_id)
-
-
 @contextmanager
-def _admin(settings: Settings) -> Iterator[TransactionAdmin]:
+def _admin(settings: Settings) -> Iterator[KafkaAdminClient]:
     latest_warning = make_latest_warning()
     options = connection(settings) | {
         "bootstrap_timeout_ms": timeouts.milliseconds(_SECONDS),
         "request_timeout_ms": timeouts.milliseconds(_SECONDS),
     }
     try:
-        admin = make_client(TransactionAdmin, latest_warning, **options)
+        admin = make_client(KafkaAdminClient, latest_warning, **options)
         try:
             yield admin
         finally:
