@@ -220,8 +220,15 @@ class KafkaCheckpointStore:
         return self._ownership.membership(self._owned_since)
 
     def describe(self) -> Membership:
-        """Ask Kafka for the owner and the standbys, for at most 5 s. Raises the bridge's errors."""
-        return self._ownership.describe(self._owned_since)
+        """Ask Kafka for the owner and the standbys, for at most 5 s. Raises the bridge's errors.
+
+        The start of another bridge's ownership is known from the record as last read.
+        """
+        members = self._ownership.describe(self._owned_since)
+        owner, record = members.owner, self._writer.known
+        if owner is None or owner.since is not None or owner.name != record.owner_text:
+            return members
+        return replace(members, owner=replace(owner, since=record.owner_since))
 
     def _renew_group(self) -> None:
         try:

@@ -11,6 +11,8 @@ from bridge.model.checkpoint import UNCHANGED, Checkpoint, checkpoint_of
 
 #: The greatest count that can be continued; a damaged one may be larger.
 _MAX_COUNT = 2**62
+#: A later time is damage, and no date.
+_MAX_TIME = 2**32
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,13 @@ class StateRecord:
         if not self.owner:
             return "another bridge"
         return f"the bridge with process {self.owner.get('pid')} on {self.owner.get('host')}"
+
+    @property
+    def owner_since(self) -> float | None:
+        """When the ownership that stored it started, in Unix seconds; None if not known."""
+        since = self.owner.get("since")
+        is_time = isinstance(since, int | float) and 0 < since < _MAX_TIME
+        return float(since) if is_time else None
 
     def checkpoint(self, name: str, where: str) -> Checkpoint | None:
         """Return the checkpoint; None if there is no record, or it was removed on purpose.
