@@ -15,6 +15,7 @@ from bridge.settings import Settings
 
 if TYPE_CHECKING:
     from bridge.kafka.kafka_python.reader import TopicReader
+    from bridge.kafka.librdkafka.checkpoints import KafkaCheckpointStore
     from bridge.kafka.librdkafka.reader import LibrdkafkaTailReader
     from bridge.kafka.sink import KafkaSink
 
@@ -27,7 +28,8 @@ class KafkaDriver:
 
     ``sink`` accepts the settings, the dead-letter topic (None if nothing is dead-lettered) and the
     event that wakes its user. ``tail_reader`` reads a topic back at the start of a session.
-    ``reader`` and ``broker_version`` are kafka-python's with both drivers.
+    ``reader`` and ``broker_version`` are kafka-python's with both drivers. ``checkpoint_store``
+    accepts the settings and the dead-letter topic; only librdkafka has one.
     """
 
     name: str
@@ -38,6 +40,7 @@ class KafkaDriver:
     reader: Callable[[Settings], "AbstractContextManager[TopicReader]"]
     broker_version: Callable[[Settings], str]
     probe: Callable[[Settings], TopicProbe]
+    checkpoint_store: Callable[[Settings, str | None], "KafkaCheckpointStore"]
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
@@ -82,6 +85,18 @@ def _kafka_python() -> KafkaDriver:
         _reader,
         _broker_version,
         kafka_python.KafkaPythonProbe,
+        _no_checkpoint_store,
+    )
+
+
+def _no_checkpoint_store(settings: Settings, _: str | None) -> "KafkaCheckpointStore":
+    is_exactly_once = settings.delivery.mode == "exactly-once"
+    setting = "delivery.mode = exactly-once" if is_exactly_once else "checkpoint.store = kafka"
+    raise Misconfigured(
+        f"{setting} needs librdkafka, and the driver is kafka-python "
+        f"(kafka.driver = {settings.kafka.driver})",
+        "Nothing was read or sent",
+        "pip install 'job-bridge[librdkafka]', and leave kafka.driver at auto",
     )
 
 
@@ -115,4 +130,11 @@ def _librdkafka() -> KafkaDriver:
         _reader,
         _broker_version,
         librdkafka.LibrdkafkaProbe,
+        _checkpoint_store,
     )
+
+
+def _checkpoint_store(settings: Settings, dead_letter_topic: str | None) -> "KafkaCheckpointStore":
+    from bridge.kafka.librdkafka.checkpoints import KafkaCheckpointStore
+
+    return KafkaCheckpointStore(settings, dead_letter_topic)

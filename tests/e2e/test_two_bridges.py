@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bridge.demo.servers.process import free_port, poll
 from tests.support.delivery_case import (
-    EVERY_POSITION,
+    EVERY_MONGO_POSITION,
     EVERY_POSITION_MODE,
     ONE_DELIVERY,
 )
@@ -44,7 +44,7 @@ def test_a_standby_takes_over_from_a_dead_owner(
     assert took < AT_ONCE_SECONDS
 
 
-@EVERY_POSITION
+@EVERY_MONGO_POSITION
 def test_a_first_that_stops_hands_over_without_repeating(scenario: FaultScenario) -> None:
     first = scenario.bridge().start().wait_ready()
     second = scenario.bridge().start().wait_unready("standby: ")
@@ -96,7 +96,7 @@ def test_a_remote_owner_keeps_its_lease(scenario: FaultScenario) -> None:
     assert waited > LEASE_SECONDS
 
 
-@EVERY_POSITION
+@EVERY_MONGO_POSITION
 def test_a_replaced_owner_stops_before_it_stores(scenario: FaultScenario) -> None:
     first = scenario.bridge().start().wait_ready()
     second = (
