@@ -163,7 +163,7 @@ class FakeKafka:
         unused = cast(Any, None)
         tails = cast(Any, self._tail_reader)
         self.driver = KafkaDriver(
-            "fake", "1", cast(Any, self._sink), unused, tails, unused, unused, unused
+            "fake", "1", cast(Any, self._sink), unused, tails, unused, unused, unused, unused
         )
 
     @contextmanager
@@ -221,7 +221,7 @@ class BridgeOnFakes:
         replacements = {
             "Pulse": self._make_pulse,
             "Lifecycle": RecordingLifecycle,
-            "driver_of": lambda _: self.kafka.driver,
+            "make_driver": lambda *_: self.kafka.driver,
             "make_source": lambda *_: self.source,
             "make_store": lambda *_: self.store,
             "state_client": lambda _: self.client,
