@@ -27,8 +27,8 @@ class TransactionAdmin(KafkaAdminClient):  # type: ignore[misc]  # it has no typ
         The broker checks ``Write`` before it compares the producer's id. Raises ``KafkaError`` when
         there is no coordinator.
         """
-        code: int = self._manager.run(self._end_no_transaction, transactional_id)
-        return code != kafka_errors.TransactionalIdAuthorizationFailedError.errno
+        code = self._manager.run(self._end_no_transaction, transactional_id)
+        return bool(code != kafka_errors.TransactionalIdAuthorizationFailedError.errno)
 
     async def _end_no_transaction(self, transactional_id: str) -> int:
         try:

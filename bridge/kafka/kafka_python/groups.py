@@ -1,5 +1,6 @@
 """Requests about groups and transactional ids that librdkafka's clients do not have."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -18,6 +19,7 @@ from bridge.settings import Settings
 
 #: How long to look for a broker, and how long each request may take.
 _SECONDS = 5.0
+_RETRY_SECONDS = 0.2
 
 
 def remove_members(settings: Settings, group: str, members: Sequence[tuple[str, str]]) -> None:
@@ -47,8 +49,20 @@ def check_transactional_id(settings: Settings, transactional_id: str) -> None:
         BridgeError: The coordinator did not answer.
     """
     with _admin(settings) as admin:
-        if not admin.may_use_transactional_id(transactional_id):
+        if not _may_use(admin, transactional_id):
             raise transactional_permission_error(transactional_id)
+
+
+def _may_use(admin: TransactionAdmin, transactional_id: str) -> bool:
+    """Ask again while Kafka makes a coordinator, as for the first transaction of a cluster."""
+    deadline = time.monotonic() + _SECONDS
+    while True:
+        try:
+            return admin.may_use_transactional_id(transactional_id)
+        except KafkaError as error:
+            if not error.retriable or time.monotonic() >= deadline:
+                raise
+        time.sleep(_RETRY_SECONDS)
 
 
 @contextmanager
