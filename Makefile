@@ -16,7 +16,7 @@ export TEST_KAFKA := $(KAFKA)
 ON_SERVERS := $(BIN)/python -m tests.support.servers
 
 .DEFAULT_GOAL := help
-.PHONY: help run test servers check docs site lock unit faults soak bench bench-peers bench-modes bench-check clean
+.PHONY: help run test servers check docs site lock unit faults soak bench bench-peers bench-modes bench-exactly-once bench-check clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -58,7 +58,7 @@ faults: $(VENV)/test  ## SIGKILL at random and at each named point of the loop, 
 soak: $(VENV)/test  ## an hour of random faults; ARGS="--minutes 10"
 	$(BIN)/python -m tests.soak $(ARGS)
 
-bench: $(VENV)/bench  ## rate, memory, latency and start-up, beside the raw change stream; five minutes
+bench: $(VENV)/bench  ## rate, memory, latency and start-up, beside the raw change stream; six minutes
 	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-peers: $(VENV)/bench  ## everything, beside other connectors; writes docs/benchmarks.md
@@ -66,6 +66,9 @@ bench-peers: $(VENV)/bench  ## everything, beside other connectors; writes docs/
 
 bench-modes: $(VENV)/bench  ## the cost of each delivery mode; writes docs/delivery-modes.md
 	$(BIN)/python -m benchmarks modes $(ARGS)
+
+bench-exactly-once: $(VENV)/bench  ## exactly-once beside at-least-once; four minutes
+	$(BIN)/python -m benchmarks exactly-once $(ARGS)
 
 bench-check: $(VENV)/bench  ## the working tree beside another commit; REF=main~1
 	$(BIN)/python -m benchmarks check $(REF) $(ARGS)

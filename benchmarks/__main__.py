@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from benchmarks import modes, report
+from benchmarks import exactly_once, modes, report
 from benchmarks.backlog_measures import SIZES, BacklogMeasures
 from benchmarks.compare import compare
 from benchmarks.contenders import DRIVERS, PEERS, bridge
 from benchmarks.paced_measures import PacedMeasures
 from benchmarks.profile import profile
-from benchmarks.results import MODES_FILE, PEERS_FILE, Results
+from benchmarks.results import EXACTLY_ONCE_FILE, MODES_FILE, PEERS_FILE, Results
 from benchmarks.world import World
 from tests.support.servers.kafka import Kafka
 from tests.support.servers.mongo import MongoDeployment
@@ -48,7 +48,7 @@ def _world(oplog_megabytes: int) -> Iterator[World]:
 @click.group(invoke_without_command=True)
 @click.pass_context
 def main(context: click.Context) -> None:
-    """Measure the bridge beside the raw change stream; five minutes."""
+    """Measure the bridge beside the raw change stream; six minutes."""
     if context.invoked_subcommand is None:
         with _world(4000) as world:
             _short(world, Results())
@@ -63,6 +63,7 @@ def _short(world: World, results: Results) -> None:
     backlog = world.backlog(20_000)
     backlogs.throughput(ROUNDS, backlog, {driver: bridge(world, driver) for driver in DRIVERS})
     backlogs.headers(1, backlog)
+    exactly_once.measure(world, results, 1)
     # MongoDB needs over a minute to write the largest jobs.
     backlogs.sizes(1, [name for name in SIZES if name != "2 MB"])
 
@@ -84,7 +85,7 @@ def _short(world: World, results: Results) -> None:
 @click.option("--kind", type=click.Choice(PEERS), multiple=True, default=PEERS)
 def peers(rounds: int, jobs: int, only: tuple[str, ...], kind: tuple[str, ...]) -> None:
     """Measure everything, the other connectors too, and write docs/benchmarks.md."""
-    results = Results.load(PEERS_FILE) if only and PEERS_FILE.exists() else Results()
+    results = Results.load(PEERS_FILE) if only else Results()
     with _world(12_000) as world:
         backlogs, paced = BacklogMeasures(world, results), PacedMeasures(world, results)
         parts: dict[str, Callable[[], None]] = {
@@ -126,7 +127,20 @@ def _modes(rounds: int) -> None:
         for transitions in COMPARED_TRANSITIONS:
             modes.comparison(world, results, transitions)
     results.save(MODES_FILE)
-    modes.write(results)
+    modes.write(results, Results.load(EXACTLY_ONCE_FILE))
+
+
+@main.command("exactly-once")
+@click.option("--rounds", default=ROUNDS, show_default=True)
+def _exactly_once(rounds: int) -> None:
+    """Measure exactly-once beside at-least-once, and write docs/delivery-modes.md."""
+    results = Results()
+    with _world(4000) as world:
+        exactly_once.measure(world, results, rounds)
+    results.save(EXACTLY_ONCE_FILE)
+    modes.write(Results.load(MODES_FILE), results)
+    for name, measured, goal, reached in exactly_once.goal_rows(results):
+        click.echo(f"{name:52} {measured:24} {goal:14} {reached}")
 
 
 @main.command()
@@ -146,7 +160,7 @@ def check(ref: str, pairs: int, jobs: int, driver: tuple[str, ...]) -> None:
 def _report() -> None:
     """Write docs/benchmarks.md and docs/delivery-modes.md from the stored figures."""
     report.write(Results.load(PEERS_FILE))
-    modes.write(Results.load(MODES_FILE))
+    modes.write(Results.load(MODES_FILE), Results.load(EXACTLY_ONCE_FILE))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,15 @@ from dataclasses import replace
 
 from benchmarks import raw
 from benchmarks.bridge import MeasuredBridge
-from benchmarks.contenders import DRIVERS, READERS, Peers, bridge
+from benchmarks.contenders import (
+    DRIVERS,
+    LOOKING_UP,
+    READERS,
+    Peers,
+    bridge,
+    own_makes,
+    sends_transactions,
+)
 from benchmarks.processes import peak_megabytes
 from benchmarks.results import PEERS_FILE, Results
 from benchmarks.world import Backlog, Make, Run, World
@@ -48,14 +56,12 @@ class BacklogMeasures:
         peers = Peers(self._world)
         for kind in kinds:
             self._results.settings[kind] = peers.settings(kind, "throughput")
-        makes = {driver: bridge(self._world, driver) for driver in DRIVERS} | {
-            kind: peers.make(kind) for kind in kinds
-        }
-        self.throughput(rounds, peers.backlog(jobs), makes)
+        makes = own_makes(self._world) | {kind: peers.make(kind) for kind in kinds}
+        self.throughput(rounds, peers.backlog(jobs, kinds), makes)
         self._results.save(PEERS_FILE)
-        backlog = peers.backlog(jobs // 6)
-        # mq-bridge has no setting for document lookup.
-        for kind in [kind for kind in kinds if kind != "mq-bridge"] * rounds:
+        looking_up = [kind for kind in kinds if kind in LOOKING_UP]
+        backlog = peers.backlog(jobs // 6, looking_up)
+        for kind in looking_up * rounds:
             self._drain("lookup", kind, backlog, peers.make(kind, "lookup"))
 
     def headers(self, rounds: int, backlog: Backlog) -> None:
@@ -134,7 +140,7 @@ class BacklogMeasures:
         self._results.add("throughput", "raw batches, shaped", rate=shaped)
 
     def _drain(self, table: str, name: str, backlog: Backlog, make: Make) -> Run:
-        run = self._world.drain(backlog, make)
+        run = self._world.drain(backlog, make, transactional=sends_transactions(name))
         servers = {
             f"{server}_cpu": cpu / backlog.transitions * 100_000
             for server, cpu in run.servers_cpu.items()

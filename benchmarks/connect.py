@@ -1,4 +1,4 @@
-"""Kafka Connect standalone with a source connector, as a contender.
+"""Kafka Connect with a source connector, as a contender; here its standalone worker.
 
 Maven Central delivers everything into ``.cache``. The settings were tuned in good faith: large
 batches for the backlog, no linger for latency. The heap is that of Kafka's own start script.
@@ -6,7 +6,7 @@ batches for the backlog, no linger for latency. The heap is that of Kafka's own 
 
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.results import ROOT
@@ -27,6 +27,7 @@ PLUGINS = {
 NAMES = {
     "mongodb": "MongoDB Kafka connector 2.0.1",
     "debezium": "Debezium MongoDB connector 3.6.1.Final",
+    "debezium-exactly-once": "Debezium MongoDB connector 3.6.1.Final, exactly-once",
 }
 
 HEAP = ("-Xms256M", "-Xmx2G")
@@ -88,47 +89,24 @@ class Connect:
     def __init__(
         self, kind: str, route: Route, state: Path, *, variant: str = "throughput"
     ) -> None:
-        self.settings = self._settings(kind, variant)
+        self.settings = tuned_settings(kind, variant)
         state.mkdir(parents=True, exist_ok=True)
         properties = {
             "worker": self._worker(kind, route, state),
-            "connector": self._connector(kind, route),
+            "connector": self.settings | connector_settings(kind, route),
         }
         files = [
-            _properties(route.world.folder / f"{route.topic}-{name}.properties", settings)
+            write_properties(route.world.folder / f"{route.topic}-{name}.properties", settings)
             for name, settings in properties.items()
         ]
-        main = "org.apache.kafka.connect.cli.ConnectStandalone"
-        command = ["java", *HEAP, "-cp", f"{libraries(kind)}/*", main, *files]
-        self._child = Child(command, route.world.folder / f"{route.topic}.log")
+        self._child = worker_process(kind, "ConnectStandalone", route, files)
 
     @staticmethod
     def _worker(kind: str, route: Route, state: Path) -> dict[str, str]:
-        return {
-            "bootstrap.servers": route.world.kafka.bootstrap,
-            "listeners": f"http://127.0.0.1:{free_port()}",
-            "plugin.path": str(CACHE / "plugins"),
-            "plugin.discovery": "only_scan",
+        return worker_settings(kind, route, free_port()) | {
             "offset.storage.file.filename": str(state / "offsets"),
             "offset.flush.interval.ms": "1000",
-            "connector.client.config.override.policy": "All",
-            **CONVERTERS[kind],
         }
-
-    def _connector(self, kind: str, route: Route) -> dict[str, str]:
-        own = {"name": kind, "tasks.max": "1"}
-        if kind == "mongodb" and route.start is not None:
-            own |= {
-                "startup.mode": "timestamp",
-                "startup.mode.timestamp.start.at.operation.time": str(route.start),
-            }
-        return self.settings | CONVERTERS[kind] | own | _source_and_target(kind, route)
-
-    @staticmethod
-    def _settings(kind: str, variant: str) -> dict[str, str]:
-        producer = PRODUCER | ({"linger.ms": "0"} if variant == "latency" else {})
-        chosen = {**TUNED[kind], **(LOOKUP[kind] if variant == "lookup" else {})}
-        return chosen | {f"producer.override.{name}": value for name, value in producer.items()}
 
     def __enter__(self) -> "Connect":
         self._child.start()
@@ -144,6 +122,43 @@ class Connect:
     @property
     def running(self) -> bool:
         return self._child.running
+
+
+def tuned_settings(kind: str, variant: str) -> dict[str, str]:
+    """The settings of a connector that the report lists."""
+    producer = PRODUCER | ({"linger.ms": "0"} if variant == "latency" else {})
+    chosen = {**TUNED[kind], **(LOOKUP[kind] if variant == "lookup" else {})}
+    return chosen | {f"producer.override.{name}": value for name, value in producer.items()}
+
+
+def connector_settings(kind: str, route: Route) -> dict[str, str]:
+    """The settings of a connector that depend on its route."""
+    own = {"name": kind, "tasks.max": "1"}
+    if kind == "mongodb" and route.start is not None:
+        own |= {
+            "startup.mode": "timestamp",
+            "startup.mode.timestamp.start.at.operation.time": str(route.start),
+        }
+    return CONVERTERS[kind] | own | _source_and_target(kind, route)
+
+
+def worker_settings(kind: str, route: Route, port: int) -> dict[str, str]:
+    """The settings that each kind of worker needs."""
+    return {
+        "bootstrap.servers": route.world.kafka.bootstrap,
+        "listeners": f"http://127.0.0.1:{port}",
+        "plugin.path": str(CACHE / "plugins"),
+        "plugin.discovery": "only_scan",
+        "connector.client.config.override.policy": "All",
+        **CONVERTERS[kind],
+    }
+
+
+def worker_process(kind: str, main: str, route: Route, files: Sequence[str]) -> Child:
+    """A worker that has not been started; ``main`` is the class in Connect's ``cli`` package."""
+    java = ["java", *HEAP, "-cp", f"{libraries(kind)}/*"]
+    command = [*java, f"org.apache.kafka.connect.cli.{main}", *files]
+    return Child(command, route.world.folder / f"{route.topic}.log")
 
 
 def libraries(kind: str) -> Path:
@@ -204,6 +219,7 @@ def _source_and_target(kind: str, route: Route) -> dict[str, str]:
     }
 
 
-def _properties(path: Path, settings: Mapping[str, str]) -> str:
+def write_properties(path: Path, settings: Mapping[str, str]) -> str:
+    """Write a worker's or a connector's settings; return the path."""
     path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     return str(path)

@@ -14,6 +14,7 @@ from pymongo import MongoClient
 
 from benchmarks.bridge import COMMAND, MeasuredBridge
 from benchmarks.connect import NAMES, Connect
+from benchmarks.connect_exactly_once import ExactlyOnceConnect
 from benchmarks.mqbridge import MqBridge
 from benchmarks.world import Backlog, Contender, Make, Route, World
 from bridge.demo.servers.process import poll
@@ -24,7 +25,14 @@ READERS = {
     reader: (*COMMAND[:3], "benchmarks.pymongo_cursors", argument, "run")
     for reader, argument in (("raw batches", "raw"), ("watch()", "watch"))
 }
-PEERS = ("mongodb", "debezium", "mq-bridge")
+PEERS = ("mongodb", "debezium", "debezium-exactly-once", "mq-bridge")
+#: The connectors that are also measured with document lookup; mq-bridge has no setting for it.
+LOOKING_UP = ("mongodb", "debezium")
+#: The connectors that cannot start in the past.
+_PRIMED = ("debezium", "debezium-exactly-once", "mq-bridge")
+#: Settings and name of the bridge in the mode exactly-once.
+EXACTLY_ONCE: Mapping[str, str] = {"delivery.mode": "exactly-once", "checkpoint.store": "kafka"}
+OWN_EXACTLY_ONCE = "librdkafka-exactly-once"
 _PRIME_SECONDS = 60.0
 _MARK_SECONDS = 0.2
 
@@ -46,12 +54,17 @@ def bridge(
     return make
 
 
+def own_makes(world: World) -> dict[str, Make]:
+    """The bridge with each driver, and in the mode exactly-once."""
+    exactly_once = bridge(world, "librdkafka", settings=EXACTLY_ONCE)
+    return {driver: bridge(world, driver) for driver in DRIVERS} | {OWN_EXACTLY_ONCE: exactly_once}
+
+
 @dataclass(slots=True)
 class Peers:
     """The other connectors.
 
-    Debezium and mq-bridge cannot start in the past: they store a position just before the
-    backlog is written.
+    Debezium and mq-bridge store a position just before the backlog is written.
     """
 
     world: World
@@ -68,9 +81,10 @@ class Peers:
 
         return make
 
-    def backlog(self, jobs: int, transitions: int = 7) -> Backlog:
-        """A backlog with the connectors' positions stored just before it."""
-        return self.world.backlog(jobs, transitions, before=self._prime)
+    def backlog(self, jobs: int, kinds: Sequence[str], transitions: int = 7) -> Backlog:
+        """A backlog with the positions of these connectors stored just before it."""
+        primed = [kind for kind in _PRIMED if kind in kinds]
+        return self.world.backlog(jobs, transitions, before=partial(self._prime, primed))
 
     def settings(self, kind: str, variant: str) -> Mapping[str, str]:
         """The settings of a connector, for the report."""
@@ -80,8 +94,8 @@ class Peers:
     def _primed(self, database: str, kind: str) -> Path:
         return self.world.folder / f"{database}-{kind}"
 
-    def _prime(self, database: str) -> None:
-        for kind in ("debezium", "mq-bridge"):
+    def _prime(self, kinds: Sequence[str], database: str) -> None:
+        for kind in kinds:
             route = Route(self.world, database, self.world.topic(), None)
             with _connector(kind, route, self._primed(database, kind), "throughput"):
                 with _Marks(self.world.mongod.uri, database):
@@ -97,9 +111,13 @@ class Peers:
         return self.world.count(topic) > 0
 
 
-def _connector(kind: str, route: Route, state: Path, variant: str) -> Connect | MqBridge:
+def _connector(
+    kind: str, route: Route, state: Path, variant: str
+) -> Connect | ExactlyOnceConnect | MqBridge:
     if kind == "mq-bridge":
         return MqBridge(route, state, variant=variant)
+    if kind == "debezium-exactly-once":
+        return ExactlyOnceConnect(route, state, variant=variant)
     return Connect(kind, route, state, variant=variant)
 
 
@@ -127,4 +145,11 @@ class _Marks:
 
 def title(name: str) -> str:
     """The contender's name in the report."""
+    if name == OWN_EXACTLY_ONCE:
+        return "job-bridge, librdkafka, exactly-once"
     return f"job-bridge, {name}" if name in DRIVERS else NAMES.get(name, name)
+
+
+def sends_transactions(name: str) -> bool:
+    """Whether the contender of this name sends in transactions."""
+    return name.endswith("exactly-once")

@@ -1,4 +1,4 @@
-"""Writes transitions at an even pace and records their arrival at a consumer.
+"""Writes transitions at an even pace and records their arrival at a read_committed consumer.
 
 ``python -m benchmarks.latency URI DATABASE RATE SECONDS [BOOTSTRAP TOPIC]`` runs in a process of
 its own. It prints, as JSON and in milliseconds, two figures per write: from just before the write
@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import TopicPartition
 from pymongo import InsertOne, MongoClient, UpdateOne
 
+from benchmarks.readers import make_consumer
 from benchmarks.world import PARTITIONS
 from bridge.demo.job_service.workload import HAPPY, Step, change, new_job, to_millis
 
@@ -112,9 +113,7 @@ class Latency:
 
     def _messages(self, bootstrap: str, topic: str) -> Generator[str]:
         """The text of each message; empty when no message arrived for a while."""
-        consumer = Consumer(
-            {"bootstrap.servers": bootstrap, "group.id": "latency", "enable.auto.commit": False}
-        )
+        consumer = make_consumer(bootstrap)
         consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
         try:
             yield ""

@@ -13,8 +13,9 @@ from typing import Any
 
 from pymongo import MongoClient
 
+from benchmarks import exactly_once
 from benchmarks.bridge import variables
-from benchmarks.contenders import bridge
+from benchmarks.contenders import EXACTLY_ONCE, bridge, sends_transactions
 from benchmarks.paced_measures import PacedMeasures
 from benchmarks.pages import fill, spread, table
 from benchmarks.processes import peak_megabytes
@@ -32,6 +33,7 @@ MODES: Mapping[str, Mapping[str, str]] = {
     "background-jobs": {"delivery.mode": "background-jobs", "sweep.job_tag": TAG, **_SWEEP},
     "background-transitions": {"delivery.mode": "background-transitions", **_SWEEP},
     "at-least-once": {"delivery.mode": "at-least-once"},
+    "exactly-once": EXACTLY_ONCE,
 }
 #: Jobs of a backlog, of seven transitions each; fewer for the slow mode.
 _JOBS = 10_000
@@ -126,7 +128,7 @@ def _drain(
         backlog = _tagged(world.mongod.uri, backlog, by_job=name == "background-jobs")
         make = partial(_without_start, make)
     before = _writes(world.mongod.uri)
-    run = world.drain(backlog, make)
+    run = world.drain(backlog, make, transactional=sends_transactions(name))
     # The last checkpoint and the last tags count too.
     time.sleep(2)
     writes = (_writes(world.mongod.uri) - before) / backlog.transitions
@@ -162,8 +164,8 @@ def _writes(uri: str) -> int:
     return sum(int(counters[name]) for name in ("insert", "update", "delete"))
 
 
-def write(results: Results) -> None:
-    """Fill the page with the figures."""
+def write(results: Results, exactly_once_results: Results) -> None:
+    """Fill the page with the figures of both files."""
     about = results.about
     made = (
         f"Measured by `make bench-modes` on {about['date']}, commit {about['commit']}, on "
@@ -174,6 +176,7 @@ def write(results: Results) -> None:
         {
             "made": made,
             "costs": _costs(results),
+            "exactly-once": exactly_once.block(exactly_once_results),
             "recovery": _recovery(results),
             "verification": _verification(results),
             "comparison": _comparison(results),
@@ -191,7 +194,7 @@ def _costs(results: Results) -> str:
         "CPU s per 100 000",
     )
     rows = []
-    for name in MODES:
+    for name in results.names("modes"):
         latency = f"mode {name}, {_RATE}/s"
         cells = (
             spread(results.values("modes", name, "rate"), "{:.0f}"),

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pymongo import MongoClient
 
 from benchmarks.bridge import MeasuredBridge
-from benchmarks.contenders import DRIVERS, Peers, bridge
+from benchmarks.connect_exactly_once import ExactlyOnceConnect
+from benchmarks.contenders import DRIVERS, Peers, bridge, own_makes
 from benchmarks.processes import cpu_seconds
 from benchmarks.results import ROOT, Results
 from benchmarks.world import Contender, Make, World
@@ -22,8 +24,14 @@ _IDLE_SECONDS = 20
 _CONNECTOR_START_SECONDS = 12
 _COUNTED_COMMANDS = ("insert", "query", "update", "delete", "getmore", "command")
 
-#: Pairs of latencies per write (see :mod:`benchmarks.latency`), and MongoDB's CPU in cores.
-_Paced = tuple[list[tuple[float, float]], float]
+
+@dataclass(frozen=True, slots=True)
+class _Paced:
+    """Pairs of latencies per write (see :mod:`benchmarks.latency`), and CPU in cores."""
+
+    pairs: list[tuple[float, float]]
+    mongod_cores: float
+    cores: float | None = None
 
 
 class PacedMeasures:
@@ -40,7 +48,7 @@ class PacedMeasures:
             driver: bridge(self._world, driver) for driver in DRIVERS
         }
         connectors = {kind: peers.make(kind, "latency") for kind in kinds}
-        self.latency(_COMMON_RATE, 15, own | connectors, rounds)
+        self.latency(_COMMON_RATE, 15, own | own_makes(self._world) | connectors, rounds)
         for rate in rates:
             self.latency(rate, 10, own, rounds)
 
@@ -53,14 +61,15 @@ class PacedMeasures:
         """
         for _ in range(rounds):
             for name, make in makes.items():
-                pairs, cores = self._arrivals(rate, seconds, make)
-                latencies = sorted(latency for latency, _ in pairs)
-                after = sorted(after for _, after in pairs)
+                paced = self._arrivals(rate, seconds, make)
+                latencies = sorted(latency for latency, _ in paced.pairs)
+                after = sorted(after for _, after in paced.pairs)
                 self._results.add(
                     "latency",
                     f"{name}, {rate}/s",
-                    arrived=len(pairs) / (rate * seconds),
-                    mongod_cores=cores,
+                    arrived=len(paced.pairs) / (rate * seconds),
+                    mongod_cores=paced.mongod_cores,
+                    **({} if paced.cores is None else {"cores": paced.cores}),
                     **_quantiles("p", latencies, (50, 90, 99)),
                     **_quantiles("after_p", after, (50, 99)),
                 )
@@ -95,7 +104,9 @@ class PacedMeasures:
             _await_start(contender)
             # The first writes warm up both ends; they are not counted.
             self._paced(database, min(rate, 200), 3, *target)
-            return self._paced(database, rate, seconds, *target)
+            before = cpu_seconds(contender.pid)
+            paced = self._paced(database, rate, seconds, *target)
+            return replace(paced, cores=(cpu_seconds(contender.pid) - before) / seconds)
 
     def _paced(self, database: str, rate: int, seconds: int, *target: str) -> _Paced:
         """Run :mod:`benchmarks.latency` in a process of its own."""
@@ -109,7 +120,7 @@ class PacedMeasures:
             cwd=ROOT,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
         )
-        return json.loads(done.stdout), (cpu_seconds(mongod.pid()) - before) / seconds
+        return _Paced(json.loads(done.stdout), (cpu_seconds(mongod.pid()) - before) / seconds)
 
     def _commands(self) -> float:
         """Commands per second that MongoDB counts, from all clients."""
@@ -121,7 +132,7 @@ class PacedMeasures:
 
 
 def _await_start(contender: Contender) -> None:
-    if isinstance(contender, MeasuredBridge):
+    if isinstance(contender, MeasuredBridge | ExactlyOnceConnect):
         contender.await_ready()
     else:
         time.sleep(_CONNECTOR_START_SECONDS)

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "benchmarks" / "results"
 PEERS_FILE = FOLDER / "peers.jsonl"
 MODES_FILE = FOLDER / "modes.jsonl"
+EXACTLY_ONCE_FILE = FOLDER / "exactly-once.jsonl"
 #: Intervals between the stored points of a distribution.
 _INTERVALS = 100
 
@@ -42,7 +43,9 @@ class Results:
 
     @classmethod
     def load(cls, path: Path) -> "Results":
-        """Read a file that ``save`` wrote."""
+        """Read a file that ``save`` wrote; without the file there are no figures."""
+        if not path.exists():
+            return cls()
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         results = cls(lines[0]["about"])
         for line in lines[1:]:

@@ -15,6 +15,7 @@ from kafka import KafkaConsumer, TopicPartition
 from pymongo import MongoClient, UpdateOne
 
 from benchmarks.processes import cpu_seconds, peak_megabytes
+from benchmarks.readers import read_count
 from bridge.demo.job_service.workload import HAPPY, Step, change, input_files, new_job, to_millis
 from tests.support.backlog import load
 from tests.support.servers.kafka import Kafka
@@ -22,6 +23,8 @@ from tests.support.servers.mongo import MongoDeployment
 
 PARTITIONS = 3
 _COUNT_SECONDS = 0.04
+#: After this time without another arrival the messages of transactions are read and counted.
+_QUIET_SECONDS = 1.0
 #: Threads that write updates; a small update costs the client more than MongoDB.
 _WRITERS = 2
 _DRAIN_SECONDS = 300.0
@@ -86,6 +89,16 @@ class Run:
         _, count = self._half()
         return (self.cpu - self.cpu_at_half) / (self.transitions - count) * 100_000
 
+    def leave_out_markers(self) -> None:
+        """Scale the arrivals, so that the last is the number of transitions.
+
+        The end of a transaction is a record of its own in each partition.
+        """
+        last = self.arrivals[-1][1]
+        self.arrivals = [
+            (seconds, count * self.transitions // last) for seconds, count in self.arrivals
+        ]
+
     def _half(self) -> tuple[float, int]:
         return next(
             (seconds, count) for seconds, count in self.arrivals if count * 2 >= self.transitions
@@ -101,7 +114,9 @@ class World:
 
     def __init__(self, folder: Path, mongod: MongoDeployment, kafka: Kafka) -> None:
         self.folder, self.mongod, self.kafka = folder, mongod, kafka
-        self._consumer = KafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=None)
+        self._consumer = KafkaConsumer(
+            bootstrap_servers=kafka.bootstrap, group_id=None, isolation_level="read_committed"
+        )
 
     def close(self) -> None:
         self._consumer.close()
@@ -155,14 +170,20 @@ class World:
             client[database].create_collection("jobs")
 
     def topic(self) -> str:
-        """Create a topic and its dead-letter topic; return its name."""
+        """Create a topic, its dead-letter topic and its state topic; return its name."""
         name = f"bench-{uuid.uuid4().hex[:8]}"
         self.kafka.create_topic(name, partitions=PARTITIONS)
         self.kafka.create_topic(f"{name}-dlq", partitions=1)
+        self.kafka.create_topic(f"{name}-bridge-state", partitions=1, cleanup_policy="compact")
         return name
 
-    def drain(self, backlog: Backlog, make: Make) -> Run:
+    def drain(self, backlog: Backlog, make: Make, *, transactional: bool = False) -> Run:
         """Run a contender until the topic contains the whole backlog.
+
+        Args:
+            backlog: the transitions.
+            make: the contender.
+            transactional: whether the offsets of the topic include markers of transactions.
 
         Raises:
             RuntimeError: the contender ended.
@@ -172,25 +193,34 @@ class World:
         before, began = self._servers_cpu(), time.monotonic()
         with make(backlog.database, topic, backlog.start) as contender:
             for count in self._counts(topic):
+                seconds = time.monotonic() - began
                 if count and (not run.arrivals or count > run.arrivals[-1][1]):
-                    run.arrivals.append((time.monotonic() - began, count))
+                    run.arrivals.append((seconds, count))
+                    run.cpu, spent = cpu_seconds(contender.pid), self._servers_cpu()
                 if not run.cpu_at_half and count * 2 >= backlog.transitions:
-                    run.cpu_at_half = cpu_seconds(contender.pid)
-                if count >= backlog.transitions:
+                    run.cpu_at_half = run.cpu
+                if count >= backlog.transitions and (
+                    not transactional or self._has_all(topic, run, seconds)
+                ):
                     break
                 if not contender.running:
                     log = self.folder / f"{topic}.log"
                     raise RuntimeError(f"the contender ended: {log.read_text()[-_LOG_TAIL:]}")
-                if time.monotonic() - began > _DRAIN_SECONDS:
+                if seconds > _DRAIN_SECONDS:
                     raise TimeoutError(f"only {count} of {backlog.transitions} arrived")
-            run.cpu, run.megabytes = cpu_seconds(contender.pid), peak_megabytes(contender.pid)
-        run.servers_cpu = {
-            name: spent - before[name] for name, spent in self._servers_cpu().items()
-        }
+            run.megabytes = peak_megabytes(contender.pid)
+        run.servers_cpu = {name: spent[name] - before[name] for name in before}
+        run.leave_out_markers()
         return run
 
+    def _has_all(self, topic: str, run: Run, seconds: float) -> bool:
+        """Whether nothing more arrives, and all messages can be read."""
+        if seconds - run.arrivals[-1][0] < _QUIET_SECONDS:
+            return False
+        return read_count(self.kafka.bootstrap, topic) >= run.transitions
+
     def count(self, topic: str) -> int:
-        """The number of messages in the topic."""
+        """The number of committed records in the topic, including the markers of transactions."""
         return sum(
             self._consumer.end_offsets(
                 [TopicPartition(topic, number) for number in range(PARTITIONS)]

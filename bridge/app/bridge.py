@@ -18,6 +18,8 @@ from bridge.app.starting_point import StartingPoint
 from bridge.app.wiring import (
     SessionParts,
     make_brake,
+    make_driver,
+    make_progress,
     make_source,
     make_stall_warning,
     make_store,
@@ -35,7 +37,6 @@ from bridge.errors import (
     Retryable,
     Stalled,
 )
-from bridge.kafka.drivers import driver_of
 from bridge.kafka.probe import TopicProbe
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.position import Position
@@ -45,7 +46,6 @@ from bridge.mongo.client import state_client
 from bridge.mongo.probe import SourceProbe
 from bridge.observability.counters import Counters
 from bridge.pipeline.context import PipelineContext
-from bridge.pipeline.progress import Progress
 from bridge.pipeline.pulse import Pulse, Waiting
 from bridge.pipeline.recovery_progress import RecoveryProgress
 from bridge.settings import Settings
@@ -65,17 +65,17 @@ class Bridge:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.lifecycle = Lifecycle()
         self.counters = Counters()
-        self.driver = driver_of(settings)
         self._settings = settings
         self._clock = clock
         self._client = state_client(settings)
         self.source = make_source(settings, self._client)
         self.store = make_store(settings, self._client)
+        self.driver = make_driver(settings, self.store)
         self._ownership = Ownership(self.store, namespace_of(settings))
         self._pulse = Pulse(clock, self._ownership)
         self._background = Background(self._pulse)
         self._context = PipelineContext(self._pulse, self.counters)
-        self._mode = mode_of(settings, self.source)
+        self._mode = mode_of(settings, self.source, self.store)
         self._starting_point = StartingPoint(settings, self.source, self.store, clock=clock)
         self._clients = ClientReplacement(self.source, self._context)
         self._retry = Retry(clock)
@@ -173,14 +173,7 @@ class Bridge:
         with self._pulse.waits_for(mongodb_side(self._settings)):
             start = self._background.call(self._starting_point.find)
         self._first_position = self._first_position or start.checkpoint.position
-        progress = Progress(
-            self.store,
-            start.checkpoint,
-            self._mode.policy,
-            renew_seconds=self._settings.checkpoint.lease_seconds / 3,
-            context=self._context,
-            executor=self._executor,
-        )
+        progress = make_progress(self._parts, self.store, start.checkpoint, self._executor)
         return self._ownership.start(start, progress)
 
     def _lose_resume_point(self, error: ResumePointLost) -> None:
@@ -208,6 +201,8 @@ class Bridge:
 
         Raises ``Stopped`` when a stop is requested while clients are replaced.
         """
+        if self._mode.rereads_position:
+            self._ownership.forget_position()
         self._retry.failed(error)
         self.counters.restarts[error.part] += 1
         self.lifecycle.enter(State.WAITING, str(error))
@@ -241,6 +236,10 @@ class Bridge:
     @property
     def state(self) -> State:
         return self.lifecycle.state
+
+    @property
+    def is_standby(self) -> bool:
+        return self.lifecycle.state is State.STANDBY
 
     @property
     def looping(self) -> bool:

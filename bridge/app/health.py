@@ -6,6 +6,7 @@ from typing import Self
 from bridge import logs
 from bridge.app.bridge import Bridge
 from bridge.app.checks import KafkaCheck, MongoDbCheck, missing_collection
+from bridge.app.members import Members
 from bridge.app.probe import Probe
 from bridge.clock import Clock
 from bridge.model.health import blocked_log
@@ -24,6 +25,7 @@ class Health:
         self._namespace = namespace_of(settings)
         self._jobs = MongoDbCheck(settings, bridge, clock)
         self._mongodb = Probe("MongoDB", self._jobs, clock, bridge=bridge, logs_silence=False)
+        self._members = Members(settings, bridge.store)
         self._kafka = Probe("Kafka", KafkaCheck(bridge), clock, bridge=bridge, logs_silence=True)
 
     def __enter__(self) -> Self:
@@ -58,4 +60,5 @@ class Health:
             collection_exists=exists,
             oplog=self._jobs.oplog_times(),
             log_lines_dropped=logs.dropped(),
+            ownership=self._members.state(),
         )

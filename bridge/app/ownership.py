@@ -55,7 +55,9 @@ class Ownership:
         return self.owned
 
     def forget_position(self) -> None:
-        """Note that the position is not known any more."""
+        """Note that the position is not known any more; the checkpoint is read again."""
+        if self.progress is not None:
+            self.progress.abandon()
         self.owned = None
 
     def acquire(self) -> str:
@@ -97,8 +99,8 @@ class Ownership:
             with suppress(
                 Retryable, NotPermitted, Misconfigured
             ):  # a standby waits for the end of the lease
-                if self._store.epoch:
-                    self._store.release()
+                # A standby leaves too: it may be a member of a group.
+                self._store.release()
         except Fenced as error:
             return error
         except BridgeError as error:

@@ -61,7 +61,6 @@ class Process:
 
     def _about(self) -> dict[str, str]:
         return {
-            "name": self._settings.checkpoint.name,
             "namespace": namespace_of(self._settings),
             "topic": self._settings.kafka.topic,
             "driver": str(self.bridge.driver),

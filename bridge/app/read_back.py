@@ -12,6 +12,7 @@ from bridge.clock import Clock
 from bridge.errors import CheckpointUnusable, ReadRefused
 from bridge.hints import Hint
 from bridge.kafka.drivers import KafkaDriver
+from bridge.model.checkpoint_name import with_checkpoint_name
 from bridge.model.message import Record, fields_of
 from bridge.model.topic_offsets import TopicOffsets
 from bridge.pipeline.ledger import Ledger
@@ -138,7 +139,7 @@ class ReadBack:
         ours = [record for record in records if (_SOURCE_HEADER, self._source) in record.headers]
         if ours:
             latest = max(ours, key=lambda record: record.timestamp)
-            raise missing_checkpoint_error(self._settings, latest)
+            raise missing_checkpoint_error(with_checkpoint_name(self._settings), latest)
 
 
 def missing_checkpoint_error(settings: Settings, latest: Record) -> CheckpointUnusable:

@@ -144,7 +144,8 @@ class Session:
         driver = self._background.enter(stack, producer)
         self._client = driver
         self.in_flight = self._mode_context.in_flight
-        metered = MeteredSink(driver, parts.context.clock, parts.context.counters)
+        client = parts.mode.wrap_client(driver, self._progress, self._mode_context)
+        metered = MeteredSink(client, parts.context.clock, parts.context.counters)
         sink = self._omit_present(metered, driver, stack, newest=newest)
         return stack.enter_context(parts.mode.wrap_sink(sink, self._mode_context))
 

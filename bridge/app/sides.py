@@ -19,8 +19,12 @@ def kafka_side(settings: Settings) -> str:
 
 def checkpoint_side(settings: Settings) -> str:
     """Return the store of the checkpoint."""
-    if settings.checkpoint.store == "file" and not settings.keeps_no_position:
+    if settings.keeps_no_position:
+        return mongodb_side(settings)
+    if settings.checkpoint.store == "file":
         return f"the file {settings.checkpoint.file} (checkpoint.file)"
+    if settings.checkpoint.store == "kafka":
+        return kafka_side(settings)
     return mongodb_side(settings)
 
 

@@ -2,9 +2,11 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from bridge.app.background import Background
 from bridge.app.lifecycle import Lifecycle
@@ -15,6 +17,9 @@ from bridge.checkpoint.none import NullCheckpointStore
 from bridge.clock import Clock, SystemClock
 from bridge.delivery.modes import Mode
 from bridge.kafka.drivers import KafkaDriver, driver_of
+from bridge.kafka.timeouts import GROUP_SESSION_SECONDS
+from bridge.model.checkpoint import Checkpoint
+from bridge.model.checkpoint_name import with_checkpoint_name
 from bridge.model.message import MessageFormat
 from bridge.model.policy import DeadLetterBrake
 from bridge.model.position import ClusterTime, position_before
@@ -25,11 +30,15 @@ from bridge.mongo.client import Client, ReplaceableClient, state_client
 from bridge.mongo.source import MongoSource
 from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.ports import CheckpointStore, Sink
+from bridge.pipeline.progress import Progress
 from bridge.pipeline.publisher import Publisher
 from bridge.pipeline.pulse import Pulse
 from bridge.pipeline.republisher import Republisher
 from bridge.pipeline.stall_warning import REPLACE_SECONDS, StallWarning
 from bridge.settings import Settings
+
+if TYPE_CHECKING:
+    from bridge.kafka.librdkafka.checkpoints import KafkaCheckpointStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +78,54 @@ def make_source(settings: Settings, client: ReplaceableClient) -> MongoSource:
 
 
 def make_store(settings: Settings, client: Client) -> CheckpointStore:
-    """Return the checkpoint store; ``client`` stays with the caller."""
+    """Return the checkpoint store; ``client`` stays with the caller.
+
+    Raises:
+        Misconfigured: The store needs a library that is not installed.
+    """
+    is_default_name = not settings.checkpoint.name
+    settings = with_checkpoint_name(settings)
     checkpoint = settings.checkpoint
     if settings.keeps_no_position:
         return NullCheckpointStore(checkpoint.name)
+    if checkpoint.store == "kafka":
+        dead_letters = make_message_format(settings).dead_letter_topic
+        return driver_of(settings).checkpoint_store(settings, dead_letters)
     if checkpoint.store == "file":
-        return FileCheckpointStore(Path(checkpoint.file), checkpoint.name)
+        return FileCheckpointStore(
+            Path(checkpoint.file), checkpoint.name, is_default_name=is_default_name
+        )
     return MongoCheckpointStore(
-        client, checkpoint.database, checkpoint.name, lease_seconds=checkpoint.lease_seconds
+        client,
+        checkpoint.database,
+        checkpoint.name,
+        lease_seconds=checkpoint.lease_seconds,
+        is_default_name=is_default_name,
+    )
+
+
+def make_driver(settings: Settings, store: CheckpointStore) -> KafkaDriver:
+    """Return the driver; in exactly-once its sinks send with the producer of ``store``."""
+    driver = driver_of(settings)
+    if settings.delivery.mode != "exactly-once":
+        return driver
+    return replace(driver, sink=cast("KafkaCheckpointStore", store).sink)
+
+
+def make_progress(
+    parts: SessionParts, store: CheckpointStore, checkpoint: Checkpoint, executor: Executor
+) -> Progress:
+    """Return the writer of a checkpoint that was read from ``store``; saves run on ``executor``."""
+    settings = parts.settings.checkpoint
+    is_group = settings.store == "kafka"
+    lease_seconds = GROUP_SESSION_SECONDS if is_group else settings.lease_seconds
+    return Progress(
+        store,
+        checkpoint,
+        parts.mode.policy,
+        renew_seconds=lease_seconds / 3,
+        context=parts.context,
+        executor=executor,
     )
 
 

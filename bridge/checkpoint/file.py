@@ -4,6 +4,7 @@ import errno
 import json
 import logging
 import os
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -15,6 +16,9 @@ from bridge.errors import CheckpointUnusable, Fenced, Misconfigured
 from bridge.hints import Hint
 from bridge.model.checkpoint import Checkpoint, checkpoint_of
 from bridge.model.checkpoint_entry import CheckpointEntry
+from bridge.model.checkpoint_name import FORMER_DEFAULT, former_default_note
+from bridge.model.membership import Member, Membership
+from bridge.model.owner_process import process_text, this_process
 
 logger = logging.getLogger("bridge")
 
@@ -28,14 +32,22 @@ class FileCheckpointStore:
 
     The lock is on ``FILE.lock``, because each save replaces the file itself. The system releases it
     when the process ends for any reason.
+
+    Args:
+        path: The file.
+        name: The name of the checkpoint.
+        is_default_name: Whether ``name`` is the namespace of the collection, because the settings
+            give no name. The checkpoint may then have the default name of earlier versions.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, *, is_default_name: bool = False) -> None:
         self._path = path
+        self._may_have_former_name = is_default_name
         self.name = name
         self.where = str(path)
         self._lock = FileLock(path)
         self._epoch = 0
+        self._owned_since = 0.0
         #: The record as last read or written; empty before the first, and after damage.
         self._known: dict[str, Any] = {}
 
@@ -60,6 +72,7 @@ class FileCheckpointStore:
             return ""
         self._lock.acquire()
         self._epoch = self._stored_epoch() + 1
+        self._owned_since = time.time()
         return ""
 
     def _stored_epoch(self) -> int:
@@ -75,6 +88,7 @@ class FileCheckpointStore:
         if record is None or _is_cleared(record):
             return None
         checkpoint = checkpoint_of(record, self.where)
+        self._find_name(checkpoint)
         if checkpoint.name != self.name:
             raise CheckpointUnusable(
                 f"The checkpoint file {self._path} belongs to '{checkpoint.name}', "
@@ -83,6 +97,13 @@ class FileCheckpointStore:
                 "Correct checkpoint.name or checkpoint.file",
             )
         return checkpoint
+
+    def _find_name(self, checkpoint: Checkpoint) -> None:
+        """Use the former default name if this collection's checkpoint has it."""
+        is_former = checkpoint.name == FORMER_DEFAULT and checkpoint.namespace == self.name
+        if self._may_have_former_name and is_former:
+            logger.info("%s", former_default_note(self.name))
+            self.name = FORMER_DEFAULT
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Store durably: after a crash the file contains the old or the new checkpoint, whole.
@@ -158,6 +179,12 @@ class FileCheckpointStore:
             return [CheckpointEntry(name, checkpoint_of(record, self.where), owner)]
         except CheckpointUnusable as error:
             return [CheckpointEntry(name, None, owner, error.what)]
+
+    def ownership(self) -> Membership:
+        """Return this process as the owner; there are no standbys with a file."""
+        if not self._epoch:
+            return Membership()
+        return Membership(Member(process_text(this_process()), self._owned_since), is_us=True)
 
     def check_rights(self) -> None:
         """Try a lock and a sync of the folder; leaves nothing there.

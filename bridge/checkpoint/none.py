@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from bridge.errors import Usage
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.checkpoint_entry import CheckpointEntry
+from bridge.model.membership import Membership
 
 _NO_POSITION = (
     "this delivery.mode stores no position: tags in the jobs record the unsent transitions"
@@ -55,6 +56,10 @@ class NullCheckpointStore:
     def entries(self) -> Sequence[CheckpointEntry]:
         """Raise ``Usage``: there is nothing to list."""
         raise Usage(_NO_POSITION)
+
+    def ownership(self) -> Membership:
+        """There is no owner."""
+        return Membership()
 
     def check_rights(self) -> None:
         pass

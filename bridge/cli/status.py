@@ -73,12 +73,24 @@ def _show(document: dict[str, Any]) -> None:
     for note in document["notes"]:
         click.echo(f"  {note}")
     click.echo(f"  position    {document['position'] or 'not known yet'}")
+    # Bridges of earlier versions do not report it.
+    if ownership := document.get("ownership"):
+        click.echo(f"  owner       {_owner(ownership)}")
     for group in ("counters", "gauges"):
         for name, value in document[group].items():
             if value is not None:
                 click.echo(f"  {name.removeprefix('job_bridge_'):40} {_shown(name, value)}")
     for part, count in document["restarts"].items():
         click.echo(f"  {f'restarts by {part}':40} {count}")
+
+
+def _owner(ownership: dict[str, Any]) -> str:
+    owner = "this bridge" if ownership["is_us"] else ownership["owner"] or "not known"
+    if ownership["since"] is not None:
+        owner += f", since {_shown('_timestamp_seconds', ownership['since'])}"
+    if ownership["standbys"] is None:
+        return owner
+    return f"{owner}; standbys: {', '.join(ownership['standbys']) or 'none'}"
 
 
 def _shown(name: str, value: float) -> str:

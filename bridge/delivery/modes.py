@@ -6,9 +6,10 @@ The loop is the same for all. ``docs/delivery-modes.md`` compares them.
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Protocol
+from typing import Protocol, cast
 
 from bridge.delivery.context import ModeContext
+from bridge.delivery.exactly_once import ExactlyOnceSink
 from bridge.delivery.fire_and_forget import FireAndForgetSink, Losses
 from bridge.delivery.sweeping_stream import SweepingStream, TaggingStream
 from bridge.delivery.synchronous import SynchronousSink
@@ -17,11 +18,15 @@ from bridge.hints import Hint
 from bridge.model.policy import CheckpointPolicy
 from bridge.model.position import Position
 from bridge.model.window import Window
-from bridge.pipeline.ports import Sink, Stream, Tagger, Tags
+from bridge.pipeline.ports import CheckpointStore, Sink, Stream, Tagger, Tags, Transactions
+from bridge.pipeline.progress import Progress
 from bridge.pipeline.stall_warning import SENT_AGAIN
 from bridge.settings import Settings
 
 logger = logging.getLogger("bridge")
+
+#: The window of exactly-once, unless the settings have another.
+_TRANSACTION_MESSAGES = 20_000
 
 
 class TagSource(Protocol):
@@ -49,8 +54,11 @@ class Mode:
         policy: When a position is stored.
         stall_consequence: The consequence for the data when Kafka acknowledges nothing.
         replaced_consequence: The consequence when the producer is replaced because of that.
+        rereads_position: Whether a session after a failure starts at the stored position, as it is
+            read again, and not at the position in memory.
     """
 
+    rereads_position = False
     stall_consequence = "Reading is paused, nothing is lost"
     replaced_consequence = SENT_AGAIN
 
@@ -67,6 +75,10 @@ class Mode:
         """Return the window that holds the messages without an acknowledgement."""
         return window
 
+    def wrap_client(self, sink: Sink, progress: Progress, context: ModeContext) -> Sink:
+        """Return the sink whose acknowledgements are counted; ``sink`` is the driver's."""
+        return sink
+
     def wrap_sink(self, sink: Sink, context: ModeContext) -> AbstractContextManager[Sink]:
         """Return the sink of a session, to be entered."""
         return nullcontext(sink)
@@ -74,6 +86,38 @@ class Mode:
     def wrap_stream(self, stream: Stream, context: ModeContext) -> Stream:
         """Return the stream of a session."""
         return stream
+
+
+class ExactlyOnceMode(Mode):
+    """Messages and position are stored in one transaction; a failure aborts it as a whole."""
+
+    rereads_position = True
+    replaced_consequence = (
+        "Nothing is lost or repeated: the messages of the open transaction are sent again"
+    )
+
+    def __init__(self, settings: Settings, transactions: Transactions) -> None:
+        super().__init__(settings)
+        interval = settings.checkpoint.interval_seconds
+        self.policy = CheckpointPolicy(interval, transactional=True)
+        self._transactions = transactions
+
+    def window(self, start: Position) -> Window:
+        delivery = self._settings.delivery
+        # A larger window makes larger transactions, which cost less for a message.
+        is_default = "window_messages" not in delivery.model_fields_set
+        messages = _TRANSACTION_MESSAGES if is_default else delivery.window_messages
+        return Window(start, messages, delivery.window_bytes)
+
+    def wrap_client(self, sink: Sink, progress: Progress, context: ModeContext) -> Sink:
+        pipeline = context.pipeline
+        return ExactlyOnceSink(
+            sink,
+            self._transactions,
+            progress,
+            clock=pipeline.clock,
+            counters=pipeline.counters,
+        )
 
 
 class FireAndForgetMode(Mode):
@@ -154,11 +198,19 @@ class BackgroundMode(Mode):
         )
 
 
-def mode_of(settings: Settings, source: TagSource) -> Mode:
-    """Return the mode that ``delivery.mode`` names."""
+def mode_of(settings: Settings, source: TagSource, store: CheckpointStore) -> Mode:
+    """Return the mode that ``delivery.mode`` names.
+
+    Args:
+        settings: The settings; exactly-once has a store with :class:`Transactions`.
+        source: The tags, for the background modes.
+        store: The checkpoint store.
+    """
     match settings.delivery.mode:
         case "at-least-once":
             return Mode(settings)
+        case "exactly-once":
+            return ExactlyOnceMode(settings, cast(Transactions, store))
         case "fire-and-forget":
             return FireAndForgetMode(settings)
         case "synchronous":

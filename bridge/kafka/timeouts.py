@@ -39,3 +39,8 @@ CLOSE_SECONDS = 5.0
 def milliseconds(seconds: float) -> int:
     """Convert to the unit of both clients."""
     return int(seconds * 1000)
+
+
+#: How long a member of the owners' group may be silent before another owns its checkpoint. Kafka's
+#: ``group.min.session.timeout.ms`` allows no less by default.
+GROUP_SESSION_SECONDS = 6.0

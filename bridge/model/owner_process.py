@@ -25,7 +25,7 @@ def is_dead(owner: Mapping[str, Any]) -> bool:
 
 
 def process_text(owner: Mapping[str, Any]) -> str:
-    """Return the owner in words."""
+    """Return the process of a bridge in words."""
     host = str(owner.get("host")).split("/")[0]
     return f"the bridge with process {owner.get('pid')} on {host}"
 

@@ -18,15 +18,18 @@ class CheckpointPolicy:
             every position before the next message is sent.
         idle: After the position only moved past events without messages. It only has to stay inside
             the oplog.
+        transactional: Whether each position is stored in the transaction of its messages. Then only
+            positions without messages are stored by age.
     """
 
     interval: float = 1.0
     idle: float = 10.0
+    transactional: bool = False
 
     @property
     def at_once(self) -> bool:
         """Whether each settled position must be stored before the next message is sent."""
-        return self.interval == 0
+        return self.interval == 0 and not self.transactional
 
     def due(self, elapsed: float, *, settled: bool) -> bool:
         """Return whether a checkpoint is due.

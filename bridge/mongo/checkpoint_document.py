@@ -75,6 +75,12 @@ class CheckpointDocument:
             return "another bridge"
         return process_text(self.owner)
 
+    @property
+    def owned_since(self) -> float | None:
+        """When its owner became it, in Unix seconds; None if that is not known."""
+        since = self.owner.get("since") if isinstance(self.owner, dict) else None
+        return float(since) if isinstance(since, int | float) else None
+
     def entry(self, where: str) -> CheckpointEntry:
         """Return the document as a line of the list of checkpoints."""
         name = str(self.fields.get("_id"))

@@ -4,6 +4,7 @@ A save is conditional on the owner, on the epoch and on a growing sequence. All 
 majority.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -16,16 +17,30 @@ from bridge.errors import CheckpointUnusable
 from bridge.hints import Hint
 from bridge.model.checkpoint import Checkpoint, checkpoint_of
 from bridge.model.checkpoint_entry import CheckpointEntry
+from bridge.model.checkpoint_name import FORMER_DEFAULT, former_default_note, stored_name
+from bridge.model.membership import Membership
 from bridge.mongo.checkpoint_document import CheckpointDocument
 from bridge.mongo.client import Document
 from bridge.mongo.errors import checkpoint_area, translated
 from bridge.mongo.lease import Lease
 
+logger = logging.getLogger("bridge")
+
 COLLECTION = "job_bridge_checkpoints"
 
 
 class MongoCheckpointStore:
-    """A named checkpoint; see :class:`bridge.pipeline.ports.CheckpointStore` for the contract."""
+    """A named checkpoint; see :class:`bridge.pipeline.ports.CheckpointStore` for the contract.
+
+    Args:
+        client: The client, which stays with the caller.
+        database: The database of the checkpoints.
+        name: The name of the checkpoint.
+        lease_seconds: The time without a renewal after which a standby takes over.
+        clock: Measures the lease.
+        is_default_name: Whether ``name`` is the namespace of the collection, because the settings
+            give no name. The checkpoint may then have the default name of earlier versions.
+    """
 
     def __init__(
         self,
@@ -35,25 +50,44 @@ class MongoCheckpointStore:
         *,
         lease_seconds: float,
         clock: Clock | None = None,
+        is_default_name: bool = False,
     ) -> None:
         self._collection = client.get_database(database).get_collection(
             COLLECTION, write_concern=WriteConcern("majority"), read_concern=ReadConcern("majority")
         )
+        self._database = database
+        self._lease_seconds = lease_seconds
+        self._clock = clock or SystemClock()
+        self._use(name)
+        self._may_have_former_name = is_default_name
+        #: The highest sequence that was loaded, or that this store tried to save.
+        self._sequence = 0
+
+    def _use(self, name: str) -> None:
         self.name = name
-        self.where = f"{database}.{COLLECTION} ({name})"
+        self.where = f"{self._database}.{COLLECTION} ({name})"
         self._area = checkpoint_area(self.where)
         self._lease = Lease(
             self._collection,
             name,
             self.where,
-            lease_seconds=lease_seconds,
-            clock=clock or SystemClock(),
+            lease_seconds=self._lease_seconds,
+            clock=self._clock,
         )
-        #: The highest sequence that was loaded, or that this store tried to save.
-        self._sequence = 0
+
+    def _find_name(self) -> None:
+        """Use the former default name where the checkpoint has it; asks the server once."""
+        if not self._may_have_former_name:
+            return
+        namespace = self.name
+        if stored_name(self._entries(FORMER_DEFAULT, namespace), namespace) != namespace:
+            self._use(FORMER_DEFAULT)
+            logger.info("%s", former_default_note(namespace))
+        self._may_have_former_name = False
 
     def acquire(self) -> str:
         """Try to become the owner; return ``""`` on success, else the reason why not."""
+        self._find_name()
         with translated(self._area):
             return self._lease.acquire()
 
@@ -69,6 +103,7 @@ class MongoCheckpointStore:
 
     def load(self) -> Checkpoint | None:
         """Return the stored checkpoint; None before the first save."""
+        self._find_name()
         lease = self._lease
         with translated(self._area):
             document = lease.read()
@@ -119,12 +154,21 @@ class MongoCheckpointStore:
 
     def entries(self) -> Sequence[CheckpointEntry]:
         """Return the checkpoints of all names in this collection."""
+        return self._entries()
+
+    def _entries(self, *names: str) -> Sequence[CheckpointEntry]:
+        query = {"_id": {"$in": [*names]}} if names else {}
         with translated(self._area):
-            documents = list(self._collection.find({}, sort=[("_id", ASCENDING)]))
+            documents = list(self._collection.find(query, sort=[("_id", ASCENDING)]))
         return [CheckpointDocument(document).entry(self.where) for document in documents]
+
+    def ownership(self) -> Membership:
+        """Return the owner as last read or written; asks nothing, and knows no standbys."""
+        return self._lease.membership
 
     def check_rights(self) -> None:
         """Raise :class:`NotPermitted` if this user may not store a checkpoint; changes nothing."""
+        self._find_name()
         with translated(self._area):
             self._collection.update_one(
                 {"_id": f"{self.name}/check", "never": True}, {"$set": {"checked": True}}

@@ -19,6 +19,7 @@ from pymongo.read_concern import ReadConcern
 
 from bridge.clock import Clock
 from bridge.errors import Fenced, Retryable
+from bridge.model.membership import Member, Membership
 from bridge.model.owner_process import this_process
 from bridge.mongo.checkpoint_document import CLEARED, CheckpointDocument
 from bridge.mongo.client import Document
@@ -63,6 +64,8 @@ class Lease:
         self._clock = clock
         self._watch = OwnerWatch(lease_seconds, clock)
         self._owner = this_process() | {"instance": secrets.token_hex(8)}
+        #: When this process became the owner, in Unix seconds.
+        self._since = 0.0
         #: When the server last confirmed the ownership, in monotonic seconds.
         self._confirmed = 0.0
 
@@ -86,6 +89,16 @@ class Lease:
         self.known = acquired
         self.epoch = acquired.epoch
         return ""
+
+    @property
+    def membership(self) -> Membership:
+        """The owner as last read or written; the standbys are not known."""
+        document = self.known
+        is_ours = document.instance == self._owner["instance"]
+        if not document.is_owned or (is_ours and not self.epoch):
+            return Membership()
+        owner = Member(document.owner_text, document.owned_since)
+        return Membership(owner, is_us=is_ours)
 
     def renew(self) -> None:
         """Renew the lease; raises ``Fenced`` if another bridge is the owner now."""
@@ -158,6 +171,7 @@ class Lease:
         Returns:
             The document afterwards; None if it is not the one that was read any more.
         """
+        self._since = self._clock.now()
         ownership = {
             "owner": {"$literal": self._owned(cleared=document.cleared)},
             "epoch": {"$cond": [{"$isNumber": "$epoch"}, {"$add": ["$epoch", 1]}, 1]},
@@ -174,7 +188,7 @@ class Lease:
 
     def _owned(self, *, cleared: bool = False) -> Document:
         """Return the field ``owner`` of an ownership of this store."""
-        owner = {**self._owner, "renewals": 0}
+        owner = {**self._owner, "since": self._since, "renewals": 0}
         return owner | {"cleared": True} if cleared else owner
 
     def _update(self, update: Document, condition: Document | None = None) -> bool:

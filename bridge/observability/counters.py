@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import dataclass, field
 from typing import Self
 
 #: Upper bounds of the latency histogram, in seconds.
@@ -26,6 +27,34 @@ BUCKETS = (
     300.0,
     3600.0,
 )
+#: Upper bounds of the histogram of a transaction's duration, in seconds.
+TRANSACTION_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+#: Upper bounds of the histogram of a transaction's messages.
+TRANSACTION_MESSAGES = (1, 10, 100, 1000, 5000, 20000)
+
+
+@dataclass
+class Distribution:
+    """Values counted by the upper bounds of a histogram's buckets, and their sum."""
+
+    bounds: Sequence[float]
+    #: For each bound the values up to it and above the bound before; the last has no bound.
+    counts: list[int] = field(init=False)
+    sum: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
+        self.counts = [0] * (len(self.bounds) + 1)
+
+    def add(self, value: float, count: int = 1) -> None:
+        """Count ``value``, ``count`` times."""
+        self.counts[bisect_left(self.bounds, value)] += count
+        self.sum += value * count
+
+    def copied(self) -> Self:
+        """Return the counts of this moment."""
+        counts = copy(self)
+        counts.counts = [*self.counts]
+        return counts
 
 
 class Counters:
@@ -51,8 +80,11 @@ class Counters:
         self.clients_replaced = 0
         self.skipped: Counter[str] = Counter()
         self.restarts: Counter[str] = Counter()
-        self.latency_counts = [0] * (len(BUCKETS) + 1)
-        self.latency_sum = 0.0
+        self.latency = Distribution(BUCKETS)
+        self.transactions_committed = 0
+        self.transactions_aborted = 0
+        self.transaction_messages = Distribution(TRANSACTION_MESSAGES)
+        self.transaction_seconds = Distribution(TRANSACTION_SECONDS)
 
     def skip(self, reason: str) -> None:
         """Count an event without a message."""
@@ -69,14 +101,25 @@ class Counters:
         # Commit times have milliseconds, and many messages of a backlog share the same.
         for commit, count in Counter(committed).items():
             if commit is not None:
-                latency = max(0.0, now - commit)
-                self.latency_counts[bisect_left(BUCKETS, latency)] += count
-                self.latency_sum += latency * count
+                self.latency.add(max(0.0, now - commit), count)
+
+    def transaction(self, messages: int, seconds: float) -> None:
+        """Count a committed transaction of exactly-once.
+
+        Args:
+            messages: The messages in it, dead letters included, without the checkpoint's record.
+            seconds: From its first message to the answer to its commit.
+        """
+        self.transactions_committed += 1
+        self.transaction_messages.add(messages)
+        self.transaction_seconds.add(seconds)
 
     def copied(self) -> Self:
         """Return the counts of this moment."""
         counts = copy(self)
         counts.skipped = self.skipped.copy()
         counts.restarts = self.restarts.copy()
-        counts.latency_counts = [*self.latency_counts]
+        counts.latency = self.latency.copied()
+        counts.transaction_messages = self.transaction_messages.copied()
+        counts.transaction_seconds = self.transaction_seconds.copied()
         return counts

@@ -1,8 +1,13 @@
-"""The pages: ``/metrics``, ``/livez``, ``/readyz``, ``/status.json``; they only read."""
+"""The pages: ``/metrics``, ``/livez``, ``/readyz``, ``/status.json``; they only read.
+
+``/readyz`` answers 503 for a standby; ``/readyz?standby=ok`` answers 200 for a standby that could
+take over, so that a rolling update does not wait for the owner to leave.
+"""
 
 import json
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qs
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
@@ -35,7 +40,7 @@ class Pages:
             case "/livez":
                 return self._livez()
             case "/readyz":
-                return self._readyz()
+                return self._readyz(request)
             case "/status.json":
                 return self._status_json()
         return self._metrics_page(request)
@@ -45,9 +50,11 @@ class Pages:
             return Response(HTTPStatus.OK, b"alive\n")
         return Response(HTTPStatus.SERVICE_UNAVAILABLE, _HANGS)
 
-    def _readyz(self) -> Response:
+    def _readyz(self, request: Request) -> Response:
         snapshot = self._status.snapshot()
-        status = HTTPStatus.OK if snapshot.ready else HTTPStatus.SERVICE_UNAVAILABLE
+        admits_standby = parse_qs(request.query).get("standby") == ["ok"]
+        well = snapshot.ready or (admits_standby and snapshot.standby_works)
+        status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
         return Response(status, snapshot.readiness().encode())
 
     def _status_json(self) -> Response:

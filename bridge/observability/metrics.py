@@ -12,7 +12,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from bridge.observability.counters import BUCKETS, Counters
+from bridge.observability.counters import Distribution
 from bridge.observability.snapshot import Snapshot
 from bridge.observability.status import Status
 
@@ -72,6 +72,17 @@ COUNTERS = (
     ),
     ("checkpoints", "job_bridge_checkpoints", "Checkpoints stored"),
     ("fenced", "job_bridge_fenced", "Number of times another bridge took over"),
+    (
+        "transactions_committed",
+        "job_bridge_transactions_committed",
+        "Kafka transactions of messages that were committed, in exactly-once",
+    ),
+    (
+        "transactions_aborted",
+        "job_bridge_transactions_aborted",
+        "Kafka transactions of messages that were given up, in exactly-once; their messages are "
+        "sent again",
+    ),
 )
 
 #: Name of each gauge in :meth:`Snapshot.gauges`, and help. A gauge is absent while unknown.
@@ -112,6 +123,13 @@ GAUGES = {
     "job_bridge_oplog_headroom_seconds": (
         "Cluster time of the stored checkpoint minus that of the oplog's oldest entry"
     ),
+    "job_bridge_owner": "1 if this bridge owns the checkpoint, 0 for a standby",
+    "job_bridge_owner_since_timestamp_seconds": (
+        "When the owner of the checkpoint, this bridge or another, became it, Unix time"
+    ),
+    "job_bridge_standbys": (
+        "Standbys of the checkpoint. Absent with checkpoint.store = mongo, which does not know them"
+    ),
     "job_bridge_recovery_jobs": "Jobs to read in the running recovery",
     "job_bridge_recovery_jobs_done": "Jobs read so far in the running recovery",
     "job_bridge_recovery_eta_seconds": (
@@ -140,6 +158,14 @@ RESTARTS = (
 LATENCY = (
     "job_bridge_delivery_latency_seconds",
     "End-to-end latency: time from the commit in MongoDB to Kafka's acknowledgement",
+)
+TRANSACTION_MESSAGES = (
+    "job_bridge_transaction_messages",
+    "Messages in each committed transaction, in exactly-once",
+)
+TRANSACTION_SECONDS = (
+    "job_bridge_transaction_seconds",
+    "Time from the first message of a transaction to the answer to its commit, in exactly-once",
 )
 STATE = ("job_bridge_state", "1 for the present state of the bridge, 0 for the others")
 INFO = ("job_bridge_info", "The bridge that serves these metrics, always 1")
@@ -170,7 +196,9 @@ class _Collector(Collector):
             yield CounterMetricFamily(name, text, value=getattr(counters, attribute))
         yield _labelled(SKIPPED, counters.skipped)
         yield _labelled(RESTARTS, {**_PARTS, **counters.restarts})
-        yield _latency(counters)
+        yield _histogram(LATENCY, counters.latency)
+        yield _histogram(TRANSACTION_MESSAGES, counters.transaction_messages)
+        yield _histogram(TRANSACTION_SECONDS, counters.transaction_seconds)
         yield from _gauges(snapshot)
         state = GaugeMetricFamily(*STATE, labels=["state"])
         for name in self._states:
@@ -194,11 +222,11 @@ def _gauges(snapshot: Snapshot) -> Iterator[Metric]:
             yield GaugeMetricFamily(name, text, value=value)
 
 
-def _latency(counters: Counters) -> Metric:
-    totals = accumulate(counters.latency_counts)
-    bounds = (*BUCKETS, "+Inf")
+def _histogram(metric: tuple[str, str], values: Distribution) -> Metric:
+    totals = accumulate(values.counts)
+    bounds = (*map(float, values.bounds), "+Inf")
     buckets = [(str(bound), float(total)) for bound, total in zip(bounds, totals, strict=True)]
-    return HistogramMetricFamily(*LATENCY, buckets=buckets, sum_value=counters.latency_sum)
+    return HistogramMetricFamily(*metric, buckets=buckets, sum_value=values.sum)
 
 
 def _labelled(metric: tuple[str, str], counts: Mapping[str, int]) -> Metric:

@@ -47,6 +47,22 @@ class OplogTimes(NamedTuple):
     oldest: ClusterTime | None = None
 
 
+class OwnershipState(NamedTuple):
+    """The owner of the checkpoint and its standbys, as last known.
+
+    Attributes:
+        owner: The owner in words; None when there is no owner, or while that is not known.
+        since: When it became the owner, in Unix seconds; None while that is not known.
+        standbys: The standbys in words; None where the store does not know them.
+        is_us: Whether this process is the owner.
+    """
+
+    owner: str | None
+    since: float | None
+    standbys: tuple[str, ...] | None
+    is_us: bool
+
+
 class HealthState(NamedTuple):
     """The answers of MongoDB, Kafka and the log to the bridge's own questions.
 
@@ -58,6 +74,7 @@ class HealthState(NamedTuple):
         collection_exists: Whether the jobs collection exists; None while that is not known.
         oplog: Unknown times while MongoDB does not answer.
         log_lines_dropped: The lines that the log dropped because nothing read it.
+        ownership: The owner of the checkpoint; None where no position is kept.
     """
 
     reasons: tuple[str, ...] = ()
@@ -67,6 +84,7 @@ class HealthState(NamedTuple):
     collection_exists: bool | None = None
     oplog: OplogTimes = OplogTimes()
     log_lines_dropped: int = 0
+    ownership: OwnershipState | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +94,7 @@ class Snapshot:
     Attributes:
         about: Name, namespace, topic, driver, mode and version of the bridge.
         state: A state of ``app.lifecycle``.
+        is_standby: Whether that is the state of a standby.
         reasons: Why the bridge is not ready; empty when it is.
         alive: Whether the main thread works.
         streams: Whether MongoDB has a change stream to read.
@@ -92,6 +111,7 @@ class Snapshot:
 
     about: Mapping[str, str]
     state: str
+    is_standby: bool
     reasons: tuple[str, ...]
     alive: bool
     streams: bool
@@ -108,6 +128,11 @@ class Snapshot:
     @property
     def ready(self) -> bool:
         return not self.reasons
+
+    @property
+    def standby_works(self) -> bool:
+        """Whether this is a standby that could take over: MongoDB, Kafka and the log answer."""
+        return self.is_standby and not self.health.reasons
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -142,8 +167,18 @@ class Snapshot:
             "job_bridge_source_lag_seconds": _between(reached, oplog.newest),
             "job_bridge_delivery_lag_seconds": _between(settled, reached),
             "job_bridge_oplog_headroom_seconds": _between(oplog.oldest, needed),
+            **self._ownership_gauges(),
             **self._recovery_gauges(),
             **self._verification_gauges(),
+        }
+
+    def _ownership_gauges(self) -> Mapping[str, float | None]:
+        ownership = self.health.ownership
+        standbys = ownership.standbys if ownership else None
+        return {
+            "job_bridge_owner": float(ownership.is_us) if ownership else None,
+            "job_bridge_owner_since_timestamp_seconds": ownership.since if ownership else None,
+            "job_bridge_standbys": None if standbys is None else len(standbys),
         }
 
     def _recovery_gauges(self) -> Mapping[str, float | None]:
@@ -190,6 +225,7 @@ class Snapshot:
             "notes": list(self.notes),
             "position": str(self.position) if self.position else None,
             "checkpoint": {**stored.record(), **token} if stored else None,
+            "ownership": self.health.ownership._asdict() if self.health.ownership else None,
             "counters": {name: getattr(self.counters, name) for name in names},
             "recovery": dict(self.recovery.document) if self.recovery else None,
             "verified": self.verified._asdict() if self.verified else None,

@@ -35,11 +35,23 @@ class Recovery(Protocol):
     def document(self) -> dict[str, Any]: ...
 
 
+class Named(Protocol):
+    """A checkpoint store, as the status reads it."""
+
+    name: str
+
+
 class Observed(Protocol):
     """A bridge as the status reads it; reading is safe on any thread and never waits."""
 
     @property
+    def store(self) -> Named: ...
+
+    @property
     def state(self) -> str: ...
+
+    @property
+    def is_standby(self) -> bool: ...
 
     @property
     def looping(self) -> bool: ...
@@ -116,8 +128,9 @@ class Status:
         in_flight = self._in_flight()
         recovery = _recovery_state(bridge.recovery)
         return Snapshot(
-            about=self._about,
+            about={"name": bridge.store.name, **self._about},
             state=bridge.state,
+            is_standby=bridge.is_standby,
             reasons=tuple(self._reasons(in_flight, recovery, health)),
             alive=self._is_alive(),
             streams=bridge.streams,
@@ -136,7 +149,9 @@ class Status:
         self, in_flight: InFlightState, recovery: RecoveryState | None, health: HealthState
     ) -> list[str]:
         if not self._bridge.looping:
-            return [self._bridge.reason or self._bridge.state]
+            # A standby has no session, whose failure would name its cause already.
+            servers = health.reasons if self._bridge.is_standby else ()
+            return [self._bridge.reason or self._bridge.state, *servers]
         # Kafka's own reason names the cause already.
         named = health.kafka_up is False
         reasons = (

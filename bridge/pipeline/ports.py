@@ -1,10 +1,12 @@
 """The protocols that the pipeline needs; ``mongo``, ``kafka`` and ``checkpoint`` implement them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.checkpoint_entry import CheckpointEntry
+from bridge.model.membership import Membership
 from bridge.model.message import Record
 from bridge.model.transition import Batch, Poison, Transition
 from bridge.model.window import Delivery, Sending
@@ -104,7 +106,10 @@ class Reader(Protocol):
     """Reads a topic without a consumer group; leaves no trace."""
 
     def count(self, topic: str, since: float | None) -> int:
-        """Return about how many records ``read`` would deliver."""
+        """Return how many records ``read`` delivers at most.
+
+        Offsets count the markers of transactions, and the records of aborted ones, too.
+        """
 
     def read(self, topic: str, since: float | None) -> Iterator[Sequence[Record]]:
         """Deliver the committed records from ``since`` to the end at this moment.
@@ -252,5 +257,34 @@ class CheckpointStore(Protocol):
     def entries(self) -> Sequence[CheckpointEntry]:
         """Return the checkpoints of all names in this store."""
 
+    def ownership(self) -> Membership:
+        """Return the owner and the standbys, as far as the store knows them from its own work.
+
+        Never waits for a server, and may be called on any thread.
+        """
+
     def check_rights(self) -> None:
         """Raise the error that a save would raise for missing rights; changes nothing."""
+
+
+class Transactions(Protocol):
+    """A checkpoint store whose checkpoint can be part of the transaction of a sink.
+
+    The sink starts a transaction with the first message after a commit. Once a method or a commit
+    has failed, the transaction is never committed by this process, except for a commit whose
+    outcome is unknown: what is stored decides then.
+    """
+
+    def stage(self, checkpoint: Checkpoint) -> None:
+        """Add a checkpoint to the transaction; it is stored when the messages become visible.
+
+        Raises:
+            BridgeError: The transaction failed.
+        """
+
+    def commit(self) -> Future[None]:
+        """Start to commit the transaction, without waiting; its messages are acknowledged.
+
+        Returns:
+            It is done within a deadline, and raises the bridge's errors.
+        """

@@ -271,10 +271,10 @@ class CheckpointSettings(Section):
         "and needs librdkafka.",
     )
     name: str = Field(
-        "job-bridge",
+        "",
         description="Name of the checkpoint. Bridges with the same name share it: one is active, "
-        "the others are standbys. Another collection needs another name.",
-        min_length=1,
+        "the others are standbys. Empty: DATABASE.COLLECTION of the jobs. A checkpoint of this "
+        "collection with the former default name job-bridge is used instead, if there is one.",
     )
     database: Database = Field(
         "job_bridge",

@@ -12,7 +12,8 @@ from pymongo import MongoClient
 
 from bridge.clock import Clock
 from bridge.errors import CheckpointUnusable, NotPermitted, Retryable
-from bridge.model.owner_process import this_process
+from bridge.model.membership import Member, Membership
+from bridge.model.owner_process import process_text, this_process
 from bridge.mongo.checkpoints import COLLECTION, MongoCheckpointStore
 from tests.support.factories import at, checkpoint
 from tests.support.fakes import FakeClock
@@ -168,3 +169,25 @@ def test_the_stored_checkpoint_is_readable(
         and document["namespace"] == "db.jobs"
         and document["owner"]["pid"] > 0
     )
+
+
+def test_the_owner_is_known_without_a_question(
+    client: MongoClient[dict[str, Any]], database: str
+) -> None:
+    """A closed client cannot ask."""
+    clock = FakeClock()
+    owner, standby = store(client, database, clock), store(client, database, clock)
+    assert owner.ownership() == Membership()
+    owner.acquire()
+    clock.advance(5.0)
+    standby.acquire()
+    us = Member(process_text(this_process()), clock.now() - 5.0)
+    assert owner.ownership() == Membership(us, is_us=True)
+    assert standby.ownership() == Membership(us)
+    owner.save(checkpoint(1))
+    assert owner.ownership() == Membership(us, is_us=True)
+    owner.release()
+    client.close()
+
+    assert owner.ownership() == Membership()
+    assert standby.ownership() == Membership(us)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -21,9 +20,11 @@ from tests.support.delivery_case import (
 )
 from tests.support.fault_scenario import FaultScenario, Setting
 from tests.support.job_writer import JobWriter
+from tests.support.long_faults import REPEATS
 from tests.support.servers.kafka import Kafka, required
 from tests.support.servers.mongo import Client, MongoDeployment
 from tests.support.small_oplog import forgetful_node
+from tests.support.state_topic import create_state_topic
 from tests.support.sweeps import TAG
 
 #: Users of the locked broker; a user's password is the name followed by the secret.
@@ -127,7 +128,7 @@ def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoDeploy
 @pytest.fixture(scope="session")
 def kills() -> int:
     """How often each fault that depends on chance is repeated."""
-    return int(os.environ.get("FAULT_REPEATS", "1"))
+    return REPEATS
 
 
 @pytest.fixture
@@ -159,6 +160,8 @@ def make_scenario(
 
         def make(mongo: MongoDeployment, case: DeliveryCase | None = None) -> FaultScenario:
             topic = new_topic()
+            if (case or delivery_case).store == "kafka":
+                create_state_topic(kafka, topic)
             folder = tmp_path / topic
             folder.mkdir()
             setting = Setting(mongo, kafka, f"database-{topic}", topic, folder)

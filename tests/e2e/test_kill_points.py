@@ -7,7 +7,12 @@ import signal
 
 import pytest
 
-from tests.support.delivery_case import POSITION_CASES, TAGS, delivery_cases
+from tests.support.delivery_case import (
+    MONGO_POSITION_CASES,
+    POSITION_CASES,
+    TAGS,
+    delivery_cases,
+)
 from tests.support.fault_scenario import FaultScenario
 from tests.support.kill_points import command
 
@@ -32,7 +37,11 @@ OF_TAGS = ("before-untag", "after-untag")
     [
         *((point, case) for point in ("before-send", "after-ack") for case in POSITION_CASES),
         # The driver plays no part in a save.
-        *((point, case) for point in ("before-save", "after-save") for case in POSITION_CASES[1:]),
+        *(
+            (point, case)
+            for point in ("before-save", "after-save")
+            for case in MONGO_POSITION_CASES[1:]
+        ),
     ],
     indirect=["delivery_case"],
     ids=str,

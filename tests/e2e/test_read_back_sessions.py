@@ -25,13 +25,10 @@ from tests.support.read_back import (
     LeftOut,
     kill,
     stop_and_judge,
-    topic_contents,
 )
 from tests.support.servers.mongo import MongoDeployment
 from tests.support.small_oplog import roll_past
 
-FENCED = 76
-LEASE_SECONDS = 10.0
 BOTH_DRIVERS = delivery_cases(AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA)
 EVERY_POSITION_KEPT = delivery_cases(
     AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS, FIRE_AND_FORGET, OWN_TAGS
@@ -77,34 +74,6 @@ def test_a_take_over_repeats_nothing(scenario: FaultScenario) -> None:
         second.wait_ready()
         load.await_commits(100)
     stop_and_judge(scenario, second, left_out)
-
-
-@BOTH_DRIVERS
-def test_a_frozen_owner_repeats_only_its_buffer(scenario: FaultScenario) -> None:
-    """A frozen owner still has what its client held; everything else is there once."""
-    left_out = LeftOut()
-    first = scenario.bridge().start().wait_ready()
-    lease = {"checkpoint.lease_seconds": str(LEASE_SECONDS)}
-    second = scenario.bridge(**lease).start().wait_unready("standby: ")
-    with scenario.load() as load:
-        load.await_commits(200)
-        first.pause()
-        second.wait_ready()
-        load.await_commits(100)
-        scenario.wait_for_arrival()
-        repeated = topic_contents(scenario).repeated
-        left_out.note(second)
-        end = scenario.count()
-        first.resume()
-        assert first.wait() == FENCED
-        late = scenario.count() - end
-        load.await_commits(100)
-
-    verdict = scenario.finish(second)
-
-    assert repeated == 0
-    verdict.check(repeated_at_most=late, at_least=400, saves_at_least=2)
-    assert left_out.total > 0
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from tests.support.command import (
     environment,
 )
 from tests.support.log_lines import LogLine, parse_log
-from tests.support.servers.frozen import freeze
+from tests.support.servers.frozen import await_frozen, freeze
 
 #: Deadlines are generous: only a bridge that hangs reaches them.
 READY_SECONDS = 120.0
@@ -116,6 +116,10 @@ class BridgeProcess:
     def pause(self) -> None:
         """Freeze the process."""
         freeze(self.pid)
+
+    def await_pause(self) -> None:
+        """Wait until the process has frozen itself."""
+        await_frozen(self.pid)
 
     def resume(self) -> None:
         self.send_signal(signal.SIGCONT)

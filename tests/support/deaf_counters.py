@@ -31,5 +31,8 @@ class DeafCounters(Counters):
     def acknowledge(self, committed: Sequence[float | None], now: float) -> None:
         pass
 
+    def transaction(self, messages: int, seconds: float) -> None:
+        pass
+
     def copied(self) -> Self:
         return self

@@ -22,7 +22,18 @@ class DeliveryCase:
     more: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.mode}, {self.driver}"
+        where = ", position in Kafka" if self.store == "kafka" and not self.transactional else ""
+        return f"{self.mode}, {self.driver}{where}"
+
+    @property
+    def store(self) -> str:
+        """The checkpoint store."""
+        return dict(self.more).get("checkpoint.store", "mongo")
+
+    @property
+    def transactional(self) -> bool:
+        """Whether messages are sent in transactions: consumers must read committed ones only."""
+        return self.mode == "exactly-once"
 
     def settings(self) -> dict[str, str]:
         given = {"kafka.driver": self.driver, "delivery.mode": self.mode, **dict(self.more)}
@@ -43,6 +54,9 @@ OWN_TAGS = DeliveryCase(
     "librdkafka",
     more=(("sweep.job_tag", "to_notify"), ("sweep.tagged_by", "bridge")),
 )
+_KAFKA_STORE = (("checkpoint.store", "kafka"),)
+EXACTLY_ONCE = DeliveryCase("exactly-once", "librdkafka", more=_KAFKA_STORE)
+AT_LEAST_ONCE_IN_KAFKA = DeliveryCase("at-least-once", "librdkafka", more=_KAFKA_STORE)
 TAGS = DeliveryCase("background-transitions", "kafka-python", positions=False)
 
 
@@ -53,14 +67,20 @@ def delivery_cases(*cases: DeliveryCase) -> pytest.MarkDecorator:
 
 #: For tests that require of a mode only that it loses nothing and keeps the order.
 EVERY_DELIVERY = delivery_cases(
-    AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS, TAGS
+    AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS, EXACTLY_ONCE, TAGS
 )
 #: For faults of MongoDB, in which the Kafka driver plays no part.
 EVERY_MODE = delivery_cases(AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS, TAGS)
 #: For tests of the stored position in which the Kafka driver plays no part.
 EVERY_POSITION_MODE = delivery_cases(AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS)
+#: For tests of the position that MongoDB stores.
+MONGO_POSITION_CASES = (AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS)
+EVERY_MONGO_POSITION = delivery_cases(*MONGO_POSITION_CASES)
 #: For tests of the stored position.
-POSITION_CASES = (AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, SYNCHRONOUS)
+POSITION_CASES = (*MONGO_POSITION_CASES, EXACTLY_ONCE)
 EVERY_POSITION = delivery_cases(*POSITION_CASES)
+#: For tests of the position and the ownership that Kafka stores.
+KAFKA_POSITION = delivery_cases(AT_LEAST_ONCE_IN_KAFKA, EXACTLY_ONCE)
+ONLY_EXACTLY_ONCE = delivery_cases(EXACTLY_ONCE)
 #: For tests in which neither the mode nor the driver plays a part.
 ONE_DELIVERY = delivery_cases(AT_LEAST_ONCE_LIBRDKAFKA)

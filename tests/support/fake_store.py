@@ -11,6 +11,7 @@ from bridge.clock import Clock
 from bridge.errors import BridgeError, CheckpointUnusable, Fenced
 from bridge.model.checkpoint import Checkpoint, checkpoint_of
 from bridge.model.checkpoint_entry import CheckpointEntry
+from bridge.model.membership import Member, Membership
 
 
 @dataclass
@@ -101,6 +102,12 @@ class FakeStore:
     def entries(self) -> list[CheckpointEntry]:
         owner = "another bridge" if self._shelf.owner else ""
         return [CheckpointEntry(self.name, self.load(), owner)]
+
+    def ownership(self) -> Membership:
+        if self._shelf.owner is None:
+            return Membership()
+        is_us = self._shelf.owner is self
+        return Membership(Member("this bridge" if is_us else "another bridge"), is_us=is_us)
 
     def check_rights(self) -> None:
         """Everybody may."""

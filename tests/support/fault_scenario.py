@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,7 +26,8 @@ from tests.support.oracle import Verdict, judge
 from tests.support.servers.kafka import Kafka
 from tests.support.servers.mongo import Client, MongoDeployment
 from tests.support.simulator import Commit, Workload
-from tests.support.witness import CHECKPOINTS, Witness
+from tests.support.state_topic import stored_checkpoint, stored_saves
+from tests.support.witness import CHECKPOINTS, Save, Witness
 
 #: Generous: only messages that are lost or stuck reach it.
 ARRIVAL_SECONDS = 120.0
@@ -62,7 +63,8 @@ class FaultScenario:
         self.topic = setting.topic
         self.delivery = delivery
         self.witness = Witness(self.mongo.uri, self.database, self.database)
-        self._follower = Follower(self.kafka.internal, self.topic)
+        isolation = "read_committed" if delivery.transactional else "read_uncommitted"
+        self._follower = Follower(self.kafka.internal, self.topic, isolation)
         self._folder = setting.folder
         self._bridges: list[BridgeProcess] = []
         self._loads: list[Load] = []
@@ -212,13 +214,23 @@ class FaultScenario:
         return judge(
             self.witness.transitions,
             self.acknowledged,
-            self.witness.saves,
+            self.saves(),
             self._follower.read(),
             positions=self.delivery.positions,
         )
 
+    def saves(self) -> Sequence[Save]:
+        """Every stored position of the run."""
+        if self.delivery.store != "kafka":
+            return self.witness.saves
+        return stored_saves(
+            self.kafka, self.topic, self.database, transactional=self.delivery.transactional
+        )
+
     def checkpoint(self) -> Mapping[str, Any]:
         """The stored checkpoint's document; empty if there is none."""
+        if self.delivery.store == "kafka":
+            return stored_checkpoint(self.kafka, self.topic, self.database)
         with self.mongo.client(self.mongo.primary_index()) as client:
             return client["job_bridge"][CHECKPOINTS].find_one({"_id": self.database}) or {}
 

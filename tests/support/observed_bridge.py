@@ -15,11 +15,19 @@ from bridge.observability.status import LatestVerification, Recovery, Status
 
 
 @dataclass
+class NamedStore:
+    """A store of which only the name is of interest."""
+
+    name: str = "bridge"
+
+
+@dataclass
 class ObservedBridge:
     """See :class:`bridge.observability.status.Observed`."""
 
     state: str = "running"
     looping: bool = True
+    is_standby: bool = False
     reason: str = ""
     streams: bool = True
     #: Just now by a new ``FakeClock``.
@@ -30,6 +38,7 @@ class ObservedBridge:
     stored: Checkpoint | None = None
     in_flight: Window | None = None
     recovery: Recovery | None = None
+    store: NamedStore = field(default_factory=NamedStore)
     counters: Counters = field(default_factory=Counters)
     warning: str = ""
 
@@ -57,6 +66,6 @@ def status_of(bridge: ObservedBridge, clock: Clock, health: FixedHealth | None =
         bridge,
         health or FixedHealth(),
         clock,
-        about={"name": "bridge", "namespace": "db.jobs"},
+        about={"namespace": "db.jobs"},
         verification=LatestVerification(),
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from tests.support.follower import Arrival
 from tests.support.simulator import Commit
@@ -168,14 +170,20 @@ def _ahead(
     first: dict[str, float] = {}
     for arrival in arrived:
         first[arrival.trans_id] = min(arrival.at, first.get(arrival.trans_id, arrival.at))
+    in_order = sorted(committed, key=lambda commit: commit.token)
+    tokens = [commit.token for commit in in_order]
+    arrivals = [first.get(commit.trans_id, _NEVER) for commit in in_order]
+    #: When the last of those up to each commit had arrived.
+    complete = [*accumulate(arrivals, max)]
     ahead = []
     for save in saves:
-        early = [
-            commit
-            for commit in committed
-            if commit.token <= save.token and first.get(commit.trans_id, _NEVER) > save.at
-        ]
-        if early:
+        covered = bisect_right(tokens, save.token)
+        if covered and complete[covered - 1] > save.at:
+            early = [
+                commit
+                for commit, arrival in zip(in_order[:covered], arrivals, strict=False)
+                if arrival > save.at
+            ]
             ahead.append(
                 f"{len(early)} undelivered when {save.token[:24]} was stored, the first {early[0]}"
             )

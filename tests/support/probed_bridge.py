@@ -8,6 +8,7 @@ from bridge.errors import BridgeError
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.position import ClusterTime
 from bridge.mongo.cluster import NewestWrites
+from tests.support.fakes import FakeClock, FakeStore, SharedCheckpoint
 
 EARLY, LATE = ClusterTime(10), ClusterTime(20)
 
@@ -79,6 +80,7 @@ class ProbedBridge:
 
     def __init__(self) -> None:
         self.jobs = AnsweringSource()
+        self.store = FakeStore(SharedCheckpoint(FakeClock()))
         self.stored: Checkpoint | None = None
         self.source_probes: list[FakeProbe] = []
         self.topic_probes: list[FakeProbe] = []

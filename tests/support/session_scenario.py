@@ -51,7 +51,7 @@ class SessionScenario:
         self.store = FakeStore(self.shelf)
         self.store.acquire()
         chosen = settings(kafka__topic="jobs", **options)
-        mode = mode_of(chosen, self.source)
+        mode = mode_of(chosen, self.source, self.store)
         self.progress = Progress(
             self.store,
             checkpoint(0),

@@ -14,6 +14,11 @@ def freeze(pid: int) -> None:
     Raises ``ServerError`` when it has ended.
     """
     os.kill(pid, signal.SIGSTOP)
+    await_frozen(pid)
+
+
+def await_frozen(pid: int) -> None:
+    """Wait until a child process stands still; raises ``ServerError`` when it has ended."""
     # WNOWAIT leaves the state for the next wait: a stop for the next freeze, an end for the owner.
     status = os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
     if status is None or status.si_code != os.CLD_STOPPED:

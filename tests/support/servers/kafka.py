@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import fcntl
-import itertools
 import os
 import shutil
 import subprocess
 import tempfile
-import uuid
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient
@@ -21,8 +16,6 @@ from kafka.admin import (
     ACL,
     ACLOperation,
     ACLPermissionType,
-    ConfigResource,
-    ConfigResourceType,
     ResourcePattern,
     ResourceType,
 )
@@ -42,13 +35,12 @@ from tests.support.servers.jvm import JVM, LOGGING
 from tests.support.servers.kafka_libraries import libraries
 from tests.support.servers.proxy import TcpProxy
 from tests.support.servers.records import TopicRecord, read
+from tests.support.servers.topic_settings import TOPIC_SECONDS, alter, dotted, new_cluster_id
 from tests.support.servers.versions import kafka_is_chosen, kafka_version
 
 START_SECONDS = 90
-TOPIC_SECONDS = 90
 RECORDING_SECONDS = 120
 REQUEST_MILLIS = 10_000
-_NUMBERS = itertools.count(60_001)
 
 
 def required() -> None:
@@ -94,6 +86,9 @@ class Kafka(Server):
     everything.
     """
 
+    #: How many replicas a topic has.
+    replicas = 1
+
     def __init__(
         self,
         folder: Path,
@@ -104,9 +99,26 @@ class Kafka(Server):
         super().__init__(folder)
         self._properties = dict(properties or {})
         self._users = dict(users) if users is not None else None
+        self._cluster_id = new_cluster_id()
         self.port, self._internal, self._proxied, self.proxy_port, self._controller = free_ports(5)
         self.bootstrap = f"127.0.0.1:{self.port}"
         self.internal = f"127.0.0.1:{self._internal}"
+
+    @property
+    def controller(self) -> str:
+        """The address at which other controllers reach this one."""
+        return f"127.0.0.1:{self._controller}"
+
+    def join(self, cluster_id: str, properties: Mapping[str, str]) -> None:
+        """Belong to a cluster of several nodes; before the first start."""
+        self._cluster_id = cluster_id
+        self._properties |= properties
+
+    def launch(self) -> None:
+        """Start the process without waiting until it answers."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._children = self._children or self._make_children()
+        self._child.start()
 
     @property
     def pid(self) -> int:
@@ -141,7 +153,11 @@ class Kafka(Server):
 
     def create_topic(self, name: str, partitions: int = 3, **configs: str | int) -> None:
         """Make a topic, with dots in the names of ``configs`` written as underscores."""
-        topic = {"num_partitions": partitions, "replication_factor": 1, "configs": _dotted(configs)}
+        topic = {
+            "num_partitions": partitions,
+            "replication_factor": self.replicas,
+            "configs": dotted(configs),
+        }
         with self.admin() as admin:
             admin.create_topics({name: topic})
             # The broker learns of the topic a moment after the controller has answered.
@@ -158,13 +174,7 @@ class Kafka(Server):
         applies changes in order, so a second reported change means that the first is applied.
         """
         with self.admin() as admin:
-            for changes in (_dotted(configs), {"file.delete.delay.ms": str(next(_NUMBERS))}):
-                admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, changes)])
-                poll(
-                    partial(_shows, admin, name, changes),
-                    f"topic {name} with {changes}",
-                    TOPIC_SECONDS,
-                )
+            alter(admin, name, configs)
 
     def read(self, topic: str, *, isolation: str = "read_committed") -> list[TopicRecord]:
         """Every record of the topic at this moment, by partition and offset."""
@@ -200,7 +210,7 @@ class Kafka(Server):
     def _make_children(self) -> tuple[Child, ...]:
         settings = self._write_settings()
         java = ["java", *JVM, self._class_sharing(), *LOGGING, "-cp", f"{libraries()}/*"]
-        cluster = f"--cluster-id={_cluster_id()}"
+        cluster = f"--cluster-id={self._cluster_id}"
         command = [*java, "kafka.tools.StorageTool", "format", cluster, "--config", str(settings)]
         with (self.folder / "format.log").open("wb") as log:
             subprocess.run(command, check=True, stdout=log, stderr=subprocess.STDOUT)
@@ -283,18 +293,3 @@ class _RecordingKafka(Kafka):
     def _class_sharing(self) -> str:
         # Every JVM writes the file when it ends, the broker last.
         return f"-XX:ArchiveClassesAtExit={self._archive}"
-
-
-def _dotted(configs: Mapping[str, Any]) -> dict[str, str]:
-    return {name.replace("_", "."): str(value) for name, value in configs.items()}
-
-
-def _shows(admin: KafkaAdminClient, topic: str, settings: Mapping[str, str]) -> bool:
-    described = admin.describe_configs(
-        [ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all"
-    )["topic"][topic]
-    return all(described[name]["value"] == value for name, value in settings.items())
-
-
-def _cluster_id() -> str:
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from hypothesis import strategies as st
 
 from bridge.checkpoint.file import FileCheckpointStore
 from bridge.errors import BridgeError, CheckpointUnusable, Fenced, Misconfigured, Retryable
+from bridge.model.membership import Membership
+from bridge.model.owner_process import process_text, this_process
 from tests.support.factories import at, checkpoint
 
 
@@ -118,6 +122,33 @@ def test_the_checkpoint_of_another_bridge_is_refused(
         FileCheckpointStore(path, "other").load()
 
 
+@pytest.mark.parametrize("is_default_name", [True, False])
+def test_the_former_default_name_is_kept(
+    store: FileCheckpointStore, path: Path, caplog: pytest.LogCaptureFixture, is_default_name: bool
+) -> None:
+    caplog.set_level("INFO", logger="bridge")
+    stored = replace(checkpoint(1), name="job-bridge", namespace="db.jobs")
+    store.save(stored)
+    unnamed = FileCheckpointStore(path, "db.jobs", is_default_name=is_default_name)
+
+    if is_default_name:
+        assert unnamed.load() == unnamed.load() == stored
+        assert unnamed.name == "job-bridge"
+        (line,) = caplog.messages
+        assert line.startswith("the checkpoint of db.jobs is 'job-bridge'")
+    else:
+        with pytest.raises(CheckpointUnusable):
+            unnamed.load()
+
+
+def test_the_former_name_of_other_jobs_is_refused(store: FileCheckpointStore, path: Path) -> None:
+    store.save(replace(checkpoint(1), name="job-bridge", namespace="db.jobs"))
+    unnamed = FileCheckpointStore(path, "db.pipelines", is_default_name=True)
+
+    with pytest.raises(CheckpointUnusable, match=r"not to 'db\.pipelines'"):
+        unnamed.load()
+
+
 @pytest.mark.parametrize(
     ("number", "verdict"),
     [
@@ -156,3 +187,15 @@ def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
 def test_a_too_long_name_is_reported(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="File name too long"):
         FileCheckpointStore(tmp_path / ("x" * 300), "bridge").check_rights()
+
+
+def test_the_owner_of_a_file_is_this_process(path: Path, store: FileCheckpointStore) -> None:
+    us = process_text(this_process())
+    known = store.ownership()
+
+    assert known.owner is not None and known.owner.name == us
+    assert known.owner.since is not None and abs(known.owner.since - time.time()) < 60
+    assert known.is_us and known.standbys == ()
+    assert FileCheckpointStore(path, "bridge").ownership() == Membership()
+    store.release()
+    assert store.ownership() == Membership()

@@ -19,7 +19,13 @@ from prometheus_client.registry import CollectorRegistry
 from bridge.app.lifecycle import State
 from bridge.observability.counters import Counters
 from bridge.observability.metrics import GAUGES, registry
-from bridge.observability.snapshot import HealthState, OplogTimes, RecoveryState, Verified
+from bridge.observability.snapshot import (
+    HealthState,
+    OplogTimes,
+    OwnershipState,
+    RecoveryState,
+    Verified,
+)
 from tests.support.factories import at, checkpoint
 from tests.support.fakes import FakeClock
 from tests.support.observed_bridge import FixedHealth, ObservedBridge, status_of
@@ -41,7 +47,13 @@ def full_registry() -> CollectorRegistry:
     bridge = ObservedBridge(counters=counters, position=at(3), reached=at(4), stored=checkpoint(1))
     oplog = OplogTimes(at(9).cluster_time, at(0).cluster_time)
     health = FixedHealth(
-        HealthState(kafka_up=True, mongodb_up=True, collection_exists=True, oplog=oplog)
+        HealthState(
+            kafka_up=True,
+            mongodb_up=True,
+            collection_exists=True,
+            oplog=oplog,
+            ownership=OwnershipState("a bridge", 1.0, ("a standby",), is_us=True),
+        )
     )
     snapshot = status_of(bridge, FakeClock(), health).snapshot()
     whole = {

@@ -14,6 +14,7 @@ from bridge.observability.snapshot import (
     HealthState,
     InFlightState,
     OplogTimes,
+    OwnershipState,
     RecoveryState,
     Snapshot,
     Verified,
@@ -75,6 +76,8 @@ def test_every_counter_is_present_at_once() -> None:
         "clients_replaced",
         "checkpoints",
         "fenced",
+        "transactions_committed",
+        "transactions_aborted",
         "log_lines_dropped",
     ):
         assert samples[f"job_bridge_{name}_total", ()] == 0
@@ -97,6 +100,8 @@ def test_each_counter_has_its_own_count() -> None:
         "clients_replaced",
         "checkpoints",
         "fenced",
+        "transactions_committed",
+        "transactions_aborted",
     )
     for number, name in enumerate(names, start=1):
         setattr(counters, name, number)
@@ -110,7 +115,7 @@ def test_each_counter_has_its_own_count() -> None:
         value
         for (name, _), value in samples.items()
         if name in {f"{family}_total" for _, family, _ in COUNTERS}
-    ) == list(range(1, 15))
+    ) == list(range(1, 17))
 
 
 def test_skips_and_restarts_have_reasons() -> None:
@@ -151,6 +156,7 @@ def test_each_gauge_has_its_own_value() -> None:
             mongodb_up=True,
             collection_exists=True,
             oplog=OplogTimes(at(48).cluster_time, at(21).cluster_time),
+            ownership=OwnershipState("a bridge", 66.0, ("b", "c"), is_us=True),
         ),
     )
 
@@ -178,6 +184,9 @@ def test_each_gauge_has_its_own_value() -> None:
         "verified_repeated": 6,
         "verified_strange": 7,
         "verified_wrong": 8,
+        "owner": 1,
+        "owner_since_timestamp_seconds": 66,
+        "standbys": 2,
     }
     assert {name: samples[f"job_bridge_{name}", ()] for name in expected} == expected
     assert {f"job_bridge_{name}" for name in expected} == set(GAUGES)
@@ -263,3 +272,23 @@ def test_a_latency_beyond_the_last_bound_is_counted() -> None:
     samples = scrape(counters)
     assert samples["job_bridge_delivery_latency_seconds_bucket", (("le", "3600.0"),)] == 0
     assert samples["job_bridge_delivery_latency_seconds_bucket", (("le", "+Inf"),)] == 1
+
+
+def test_a_transaction_counts_size_and_time() -> None:
+    counters = Counters()
+
+    counters.transaction(1, 0.004)
+    copied = counters.copied()
+    counters.transaction(300, 0.2)
+
+    samples = scrape(counters)
+    messages, seconds = "job_bridge_transaction_messages", "job_bridge_transaction_seconds"
+    assert samples["job_bridge_transactions_committed_total", ()] == 2
+    assert samples[f"{messages}_bucket", (("le", "1.0"),)] == 1
+    assert samples[f"{messages}_bucket", (("le", "100.0"),)] == 1
+    assert samples[f"{messages}_bucket", (("le", "1000.0"),)] == 2
+    assert samples[f"{messages}_sum", ()] == 301
+    assert samples[f"{seconds}_bucket", (("le", "0.005"),)] == 1
+    assert samples[f"{seconds}_count", ()] == 2
+    assert abs(samples[f"{seconds}_sum", ()] - 0.204) < 1e-9
+    assert sum(copied.transaction_messages.counts) == 1, "a copy does not change"

@@ -9,6 +9,7 @@ import pytest
 from bridge.model.health import LOOP_SECONDS
 from bridge.model.policy import STALL_SECONDS
 from bridge.model.window import Delivery
+from bridge.observability.snapshot import OwnershipState
 from tests.support.factories import at
 from tests.unit.observability.test_status import StatusScenario
 
@@ -69,3 +70,77 @@ def test_a_cause_is_named_once(scenario: StatusScenario) -> None:
         "Kafka has not acknowledged anything for 10 s",
         "Kafka refuses connections",
     ]
+
+
+STANDBY = "standby: the bridge with process 12 on host-a owns the checkpoint 'db.jobs'"
+
+
+@pytest.fixture
+def standby(scenario: StatusScenario) -> StatusScenario:
+    """A standby whose servers answer."""
+    scenario.bridge.state = "standby"
+    scenario.bridge.looping = False
+    scenario.bridge.is_standby = True
+    scenario.bridge.reason = STANDBY
+    return scenario
+
+
+def test_a_standby_is_ready_where_asked(standby: StatusScenario) -> None:
+    assert standby.get("/readyz") == ("503 Service Unavailable", f"{STANDBY}\n")
+    assert standby.get("/readyz", "standby=ok") == ("200 OK", f"{STANDBY}\n")
+    assert standby.get("/readyz", "standby=no")[0] == "503 Service Unavailable"
+    assert standby.gauge("ready") == 0
+
+
+def test_a_standby_without_servers_is_not_ready(standby: StatusScenario) -> None:
+    standby.health.report(reasons=("MongoDB has not answered yet",))
+
+    code, text = standby.get("/readyz", "standby=ok")
+
+    assert code == "503 Service Unavailable"
+    assert text == f"{STANDBY}\nMongoDB has not answered yet\n"
+
+
+def test_only_a_standby_is_excused(scenario: StatusScenario) -> None:
+    """A bridge that starts, or waits for a server, is not ready for any question."""
+    assert scenario.get("/readyz", "standby=ok") == ("200 OK", "ready\n")
+    scenario.bridge.state = "waiting"
+    scenario.bridge.looping = False
+    scenario.bridge.reason = "Kafka is unreachable"
+
+    assert scenario.get("/readyz", "standby=ok")[0] == "503 Service Unavailable"
+
+
+def test_the_status_shows_owner_and_standbys(standby: StatusScenario) -> None:
+    owner = OwnershipState("the bridge with process 12 on host-a", 60.5, ("b", "c"), is_us=False)
+    standby.health.report(ownership=owner)
+
+    assert json.loads(standby.get("/status.json")[1])["ownership"] == {
+        "owner": "the bridge with process 12 on host-a",
+        "since": 60.5,
+        "standbys": ["b", "c"],
+        "is_us": False,
+    }
+    gauges = {
+        name: standby.gauge(name) for name in ("owner", "standbys", "owner_since_timestamp_seconds")
+    }
+    assert gauges == {"owner": 0, "standbys": 2, "owner_since_timestamp_seconds": 60.5}
+
+
+def test_unknown_members_are_absent(standby: StatusScenario) -> None:
+    standby.health.report(ownership=OwnershipState(None, None, None, is_us=False))
+
+    assert standby.gauge("owner") == 0
+    assert standby.gauge("standbys") is None
+    standby.health.report(ownership=None)
+    assert standby.gauge("owner") is None
+    assert json.loads(standby.get("/status.json")[1])["ownership"] is None
+
+
+def test_the_status_has_the_present_name(scenario: StatusScenario) -> None:
+    """The store may find its checkpoint under another name."""
+    assert scenario.status.snapshot().about["name"] == "bridge"
+
+    scenario.bridge.store.name = "job-bridge"
+
+    assert scenario.status.snapshot().about["name"] == "job-bridge"

@@ -105,6 +105,7 @@ def count_everything(counters: Counters) -> None:
     counters.skip("delete")
     counters.restarts["kafka"] += 1
     counters.acknowledge([0.0], 1.0)
+    counters.transaction(3, 0.1)
 
 
 def values(counters: Counters) -> dict[str, Any]:

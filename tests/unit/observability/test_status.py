@@ -38,9 +38,9 @@ class StatusScenario:
         self.health = FixedHealth()
         self.status = status_of(self.bridge, self.clock, self.health)
 
-    def get(self, path: str) -> tuple[str, str]:
+    def get(self, path: str, query: str = "") -> tuple[str, str]:
         pages = Pages(self.status, registry(self.status, ["running"]))
-        response = pages.answer(Request("GET", path))
+        response = pages.answer(Request("GET", path, query))
         return f"{response.status.value} {response.status.phrase}", response.body.decode()
 
     def beat(self) -> None:

@@ -236,6 +236,7 @@ def test_deaf_counters_read_zero() -> None:
     deaf.skip("delete")
     deaf.restarts["kafka"] += 1
     deaf.acknowledge([1.0], 2.0)
+    deaf.transaction(3, 0.1)
 
     assert not deaf.skipped
     assert not deaf.restarts
