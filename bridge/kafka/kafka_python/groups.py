@@ -11,10 +11,11 @@ from kafka.errors import (
 )
 
 from bridge.kafka import timeouts
+from bridge.kafka.errors import transactional_id_permission_error
 from bridge.kafka.kafka_python.admin_patches import TransactionAdmin
 from bridge.kafka.kafka_python.client import connection, make_client, make_latest_warning
 from bridge.kafka.kafka_python.errors import classify
-from bridge.kafka.state_errors import transactional_permission_error
+from bridge.kafka.transactional_ids import transactional_ids
 from bridge.settings import Settings
 
 #: How long to look for a broker, and how long each request may take.
@@ -41,16 +42,17 @@ def remove_members(settings: Settings, group: str, members: Sequence[tuple[str, 
                     raise error(f"removing a member of {group}")
 
 
-def check_transactional_id(settings: Settings, transactional_id: str) -> None:
-    """Look whether this user may use the id; changes nothing, and fences no producer.
+def check_transactional_ids(settings: Settings, transactional_id: str) -> None:
+    """Look whether this user may use both ids; changes nothing, and fences no producer.
 
     Raises:
         NotPermitted: This user may not.
         BridgeError: The coordinator did not answer.
     """
     with _admin(settings) as admin:
-        if not _may_use(admin, transactional_id):
-            raise transactional_permission_error(transactional_id)
+        for name in transactional_ids(transactional_id):
+            if not _may_use(admin, name):
+                raise transactional_id_permission_error(transactional_id)
 
 
 def _may_use(admin: TransactionAdmin, transactional_id: str) -> bool:

@@ -6,7 +6,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AclOperation, AdminClient
 
 from bridge.errors import CheckpointUnusable
-from bridge.kafka.kafka_python.groups import check_transactional_id
+from bridge.kafka.kafka_python.groups import check_transactional_ids
 from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.librdkafka.group_members import describe_groups, members_of
 from bridge.kafka.librdkafka.group_ownership import owner_id_of
@@ -48,7 +48,7 @@ def check_state_rights(settings: Settings, admin: AdminClient, owner_id: str) ->
     allowed = descriptions[owner_id].authorized_operations
     if allowed and AclOperation.READ not in allowed:
         raise group_permission_error(owner_id, "Read is missing")
-    check_transactional_id(settings, owner_id)
+    check_transactional_ids(settings, owner_id)
 
 
 def _owners(admin: AdminClient, names: Sequence[str]) -> dict[str, str]:
