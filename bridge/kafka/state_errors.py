@@ -48,16 +48,6 @@ def group_permission_error(group: str, text: str) -> NotPermitted:
     )
 
 
-def transactional_permission_error(transactional_id: str) -> NotPermitted:
-    """This user may not use the transactional id."""
-    return NotPermitted(
-        f"Kafka does not let this user use the transactional id {transactional_id}",
-        _UNCHANGED,
-        f"Grant Write and Describe on the transactional id {transactional_id}, {_SCRIPT}",
-        part="kafka",
-    )
-
-
 def coordinator_error(group: str, text: str) -> Retryable:
     """The coordinator of the group does not answer."""
     return Retryable(

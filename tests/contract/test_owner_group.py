@@ -63,7 +63,7 @@ def test_a_standby_takes_over_after_a_release(stores: KafkaStore, owner: StorePr
     assert position(standby) == at(1)
 
 
-def test_a_restart_does_not_wait_for_its_dead_self(stores: KafkaStore, owner: StoreProcess) -> None:
+def test_a_restart_replaces_its_dead_self(stores: KafkaStore, owner: StoreProcess) -> None:
     owner.kill()
 
     restarted = stores.open()

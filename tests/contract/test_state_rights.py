@@ -10,7 +10,7 @@ from kafka.admin import ACLOperation, ResourceType
 
 from bridge.errors import BridgeError, NotPermitted
 from bridge.kafka.librdkafka.checkpoints import KafkaCheckpointStore
-from tests.support.factories import checkpoint
+from tests.support.factories import checkpoint, settings
 from tests.support.servers import kafka as apache
 from tests.support.servers.kafka import Kafka
 from tests.support.stores_under_test import KafkaStore, acquired
@@ -25,6 +25,7 @@ NEEDED = {
     "state": (ResourceType.TOPIC, STATE, (DESCRIBE, READ, WRITE)),
     "group": (ResourceType.GROUP, OWNER, (READ,)),
     "transactions": (ResourceType.TRANSACTIONAL_ID, OWNER, (DESCRIBE, WRITE)),
+    "transactions/2": (ResourceType.TRANSACTIONAL_ID, f"{OWNER}/2", (DESCRIBE, WRITE)),
 }
 #: What is withheld, and the text that names it.
 WITHHELD = {
@@ -32,6 +33,7 @@ WITHHELD = {
     "state-write": ("state", WRITE, f"write the state topic {STATE}"),
     "group-read": ("group", READ, f"the consumer group {OWNER}"),
     "transactions-write": ("transactions", WRITE, f"the transactional id {OWNER}"),
+    "transactions-second": ("transactions/2", WRITE, f"the transactional id {OWNER}"),
     "transactions-all": ("transactions", None, f"the transactional id {OWNER}"),
 }
 
@@ -64,8 +66,6 @@ def opened() -> Iterator[list[KafkaCheckpointStore]]:
 
 
 def store_of(kafka: Kafka, user: str, opened: list[KafkaCheckpointStore]) -> KafkaCheckpointStore:
-    from tests.support.factories import settings
-
     login: dict[str, Any] = {
         "kafka__security_protocol": "SASL_PLAINTEXT",
         "kafka__sasl_mechanism": "PLAIN",

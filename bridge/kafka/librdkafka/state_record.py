@@ -63,14 +63,9 @@ class StateRecord:
     def owned_since(self) -> float | None:
         """When that process became the owner, in Unix seconds; None when that is not known."""
         since = self.owner.get("since")
-        return float(since) if isinstance(since, int | float) else None
-
-    @property
-    def owner_since(self) -> float | None:
-        """When the ownership that stored it started, in Unix seconds; None if not known."""
-        since = self.owner.get("since")
-        is_time = isinstance(since, int | float) and 0 < since < _MAX_TIME
-        return float(since) if is_time else None
+        if isinstance(since, int | float) and 0 < since < _MAX_TIME:
+            return float(since)
+        return None
 
     def checkpoint(self, name: str, where: str) -> Checkpoint | None:
         """Return the checkpoint; None if there is no record, or it was removed on purpose.

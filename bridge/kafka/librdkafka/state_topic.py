@@ -151,25 +151,23 @@ class StateTopic:
                 count *= 10
 
     def all(self) -> Mapping[bytes, bytes | None]:
-        """Return the latest committed values by key. Raises as ``latest``."""
-        limits = _Limits(time.monotonic() + timeouts.SILENT_TOPIC_SECONDS, inf)
+        """Return the latest committed values by key, up to an open transaction.
+
+        Raises as ``latest``.
+        """
+        now = time.monotonic()
+        limits = _Limits(now + OWNER_SECONDS, now + OTHERS_SECONDS)
         with self._translated():
-            first, end = self._bounds(IsolationLevel.READ_COMMITTED)
+            first, end = self._bounds()
             return dict(self._read(first, end, limits))
 
-    def _bounds(
-        self, isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED
-    ) -> tuple[int, int]:
-        """Return the first offset and the end.
-
-        The end of a ``READ_UNCOMMITTED`` client is after open transactions, which lower the
-        other's.
-        """
+    def _bounds(self) -> tuple[int, int]:
+        """Return the first offset and the end, which is after open transactions."""
         partition = TopicPartition(self.topic, 0)
         first, end = (
             self._admin.client.list_offsets(
                 {partition: offset},
-                isolation_level=isolation,
+                isolation_level=IsolationLevel.READ_UNCOMMITTED,
                 request_timeout=timeouts.REQUEST_SECONDS,
             )[partition]
             for offset in (_EARLIEST, _LATEST)

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NoAnswer
 from typing import Any
 
-from bridge.errors import BridgeError, NotPermitted
+from bridge.errors import BridgeError
 from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.librdkafka.state_record import StateRecord, state_record_of
 from bridge.kafka.librdkafka.state_topic import StateTopic
@@ -18,7 +18,6 @@ from bridge.kafka.state_errors import (
     owner_sentence,
     reread_error,
     state_permission_error,
-    transactional_permission_error,
     unanswered_save_error,
 )
 from bridge.kafka.topics import Topic, missing_topic_error
@@ -134,11 +133,6 @@ class StateWriter:
         )
         try:
             producer.open()
-        except NotPermitted as error:
-            producer.discard()
-            if "TRANSACTIONAL_ID" in error.what:
-                raise transactional_permission_error(self._transactional_id) from error
-            raise
         except BridgeError:
             producer.discard()
             raise
