@@ -99,8 +99,8 @@ class Ownership:
             with suppress(
                 Retryable, NotPermitted, Misconfigured
             ):  # a standby waits for the end of the lease
-                if self._store.epoch:
-                    self._store.release()
+                # A standby leaves too: it may be a member of a group.
+                self._store.release()
         except Fenced as error:
             return error
         except BridgeError as error:

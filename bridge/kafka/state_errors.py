@@ -85,10 +85,15 @@ def missing_position_error(topic: str, name: str) -> CheckpointUnusable:
     )
 
 
-def fenced_error(name: str, owner: str) -> Fenced:
-    """Another bridge owns the checkpoint that was ours."""
+def owner_sentence(owner: str, name: str) -> str:
+    """Say which bridge owns the checkpoint."""
+    return f"{owner} owns the checkpoint '{name}'"
+
+
+def fenced_error(owner: str) -> Fenced:
+    """Another bridge owns the checkpoint that was ours; ``owner`` is a sentence."""
     return Fenced(
-        f"Another bridge took over the checkpoint '{name}': {owner}",
+        f"Another bridge took over: {owner}",
         "Nothing is lost: the new owner resumes from the last stored position; this "
         "bridge has stored nothing since",
         "If this was intended, do nothing; otherwise give each bridge its own checkpoint.name",
@@ -101,11 +106,11 @@ def not_owned_error(name: str) -> Fenced:
 
 
 def lost_error(group: str) -> Retryable:
-    """The group took the partition back, and no other bridge is known to have it."""
+    """The group gives the partition to no member, or not to this bridge yet."""
     return Retryable(
-        f"The consumer group {group} does not give the state topic to this bridge any more",
+        f"The consumer group {group} does not give the state topic to this bridge yet",
         _UNCHANGED,
-        f"It joins the group again. {RETRIED}",
+        f"If it lasts, look at the group's members ('{Hint.STATUS}'). {RETRIED}",
         part="kafka",
     )
 

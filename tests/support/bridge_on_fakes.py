@@ -221,7 +221,7 @@ class BridgeOnFakes:
         replacements = {
             "Pulse": self._make_pulse,
             "Lifecycle": RecordingLifecycle,
-            "driver_of": lambda _: self.kafka.driver,
+            "make_driver": lambda *_: self.kafka.driver,
             "make_source": lambda *_: self.source,
             "make_store": lambda *_: self.store,
             "state_client": lambda _: self.client,

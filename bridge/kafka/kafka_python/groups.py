@@ -3,16 +3,14 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from kafka import KafkaAdminClient
 from kafka.admin import MemberToRemove
 from kafka.errors import (
     KafkaError,
-    TransactionalIdAuthorizationFailedError,
-    TransactionalIdNotFoundError,
     UnknownMemberIdError,
 )
 
 from bridge.kafka import timeouts
+from bridge.kafka.kafka_python.admin_patches import TransactionAdmin
 from bridge.kafka.kafka_python.client import connection, make_client, make_latest_warning
 from bridge.kafka.kafka_python.errors import classify
 from bridge.kafka.state_errors import transactional_permission_error
@@ -49,23 +47,19 @@ def check_transactional_id(settings: Settings, transactional_id: str) -> None:
         BridgeError: The coordinator did not answer.
     """
     with _admin(settings) as admin:
-        try:
-            admin.describe_transactions([transactional_id])
-        except TransactionalIdNotFoundError:
-            pass  # It was never used.
-        except TransactionalIdAuthorizationFailedError:
-            raise transactional_permission_error(transactional_id) from None
+        if not admin.may_use_transactional_id(transactional_id):
+            raise transactional_permission_error(transactional_id)
 
 
 @contextmanager
-def _admin(settings: Settings) -> Iterator[KafkaAdminClient]:
+def _admin(settings: Settings) -> Iterator[TransactionAdmin]:
     latest_warning = make_latest_warning()
     options = connection(settings) | {
         "bootstrap_timeout_ms": timeouts.milliseconds(_SECONDS),
         "request_timeout_ms": timeouts.milliseconds(_SECONDS),
     }
     try:
-        admin = make_client(KafkaAdminClient, latest_warning, **options)
+        admin = make_client(TransactionAdmin, latest_warning, **options)
         try:
             yield admin
         finally:

@@ -8,7 +8,7 @@ from confluent_kafka.admin import AclOperation, AdminClient
 from bridge.errors import CheckpointUnusable
 from bridge.kafka.kafka_python.groups import check_transactional_id
 from bridge.kafka.librdkafka.errors import classify
-from bridge.kafka.librdkafka.group_members import DESCRIBE_SECONDS, describe_groups
+from bridge.kafka.librdkafka.group_members import describe_groups, members_of
 from bridge.kafka.librdkafka.group_ownership import owner_id_of
 from bridge.kafka.librdkafka.state_record import state_record_of
 from bridge.kafka.librdkafka.state_topic import StateTopic
@@ -40,14 +40,12 @@ def check_state_rights(settings: Settings, admin: AdminClient, owner_id: str) ->
         NotPermitted: One of them is missing.
     """
     try:
-        description = admin.describe_consumer_groups(
-            [owner_id], include_authorized_operations=True, request_timeout=DESCRIBE_SECONDS
-        )[owner_id].result(DESCRIBE_SECONDS + 1)
+        descriptions = describe_groups(admin, [owner_id], include_authorized_operations=True)
     except KafkaException as error:
         if "GROUP_AUTHORIZATION" in error.args[0].name():
             raise group_permission_error(owner_id, error.args[0].name()) from error
         raise classify(error) from error
-    allowed = description.authorized_operations
+    allowed = descriptions[owner_id].authorized_operations
     if allowed and AclOperation.READ not in allowed:
         raise group_permission_error(owner_id, "Read is missing")
     check_transactional_id(settings, owner_id)
@@ -56,9 +54,12 @@ def check_state_rights(settings: Settings, admin: AdminClient, owner_id: str) ->
 def _owners(admin: AdminClient, names: Sequence[str]) -> dict[str, str]:
     """Return the owners in words, by the name of the checkpoint."""
     owners = {}
-    groups = describe_groups(admin, [owner_id_of(name) for name in names])
+    try:
+        groups = describe_groups(admin, [owner_id_of(name) for name in names])
+    except KafkaException as error:
+        raise classify(error) from error
     for name in names:
-        for member in groups[owner_id_of(name)]:
+        for member in members_of(groups[owner_id_of(name)]):
             if member.owns and not member.is_dead:
                 owners[name] = member.text
     return owners
