@@ -15,6 +15,10 @@ _UNCHANGED = "Nothing is lost: the stored position is unchanged"
 _SCRIPT = "as config/kafka-acls.sh does"
 
 
+class PositionMissing(CheckpointUnusable):
+    """The state topic has records, but none of this name."""
+
+
 def missing_state_topic_error(topic: str) -> Misconfigured:
     """The state topic does not exist."""
     return Misconfigured(
@@ -65,9 +69,9 @@ def unfinished_transaction_error(topic: str, seconds: float) -> Retryable:
     )
 
 
-def missing_position_error(topic: str, name: str) -> CheckpointUnusable:
+def missing_position_error(topic: str, name: str) -> PositionMissing:
     """The state topic has records, but none of this name: a start at the present would skip."""
-    return CheckpointUnusable(
+    return PositionMissing(
         f"The state topic {topic} has records, but no position of '{name}'",
         _NOTHING_DONE,
         f"Check checkpoint.name ('{Hint.TOKEN_LIST}' shows all). If '{name}' is new, run "

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.kafka.librdkafka import group
 from bridge.kafka.librdkafka.group_members import member_client_id
-from bridge.kafka.librdkafka.group_ownership import owner_id_of
+from bridge.kafka.topics import owner_id_of
 from bridge.model.position import Position
 from tests.support.factories import at, checkpoint
 from tests.support.servers.kafka import Kafka

@@ -1,21 +1,17 @@
-"""Requests about groups and transactional ids that librdkafka's clients do not have."""
+"""Removes members from a consumer group, which librdkafka cannot do."""
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from kafka.admin import MemberToRemove
+from kafka.admin import KafkaAdminClient, MemberToRemove
 from kafka.errors import (
     KafkaError,
     UnknownMemberIdError,
 )
 
 from bridge.kafka import timeouts
-from bridge.kafka.errors import transactional_id_permission_error
-from bridge.kafka.kafka_python.admin_patches import TransactionAdmin
 from bridge.kafka.kafka_python.client import connection, make_client, make_latest_warning
 from bridge.kafka.kafka_python.errors import classify
-from bridge.kafka.transactional_ids import transactional_ids
 from bridge.settings import Settings
 
 #: How long to look for a broker, and how long each request may take.
@@ -42,40 +38,15 @@ def remove_members(settings: Settings, group: str, members: Sequence[tuple[str, 
                     raise error(f"removing a member of {group}")
 
 
-def check_transactional_ids(settings: Settings, transactional_id: str) -> None:
-    """Look whether this user may use both ids; changes nothing, and fences no producer.
-
-    Raises:
-        NotPermitted: This user may not.
-        BridgeError: The coordinator did not answer.
-    """
-    with _admin(settings) as admin:
-        for name in transactional_ids(transactional_id):
-            if not _may_use(admin, name):
-                raise transactional_id_permission_error(transactional_id)
-
-
-def _may_use(admin: TransactionAdmin, transactional_id: str) -> bool:
-    """Ask again while Kafka makes a coordinator, as for the first transaction of a cluster."""
-    deadline = time.monotonic() + _SECONDS
-    while True:
-        try:
-            return admin.may_use_transactional_id(transactional_id)
-        except KafkaError as error:
-            if not error.retriable or time.monotonic() >= deadline:
-                raise
-        time.sleep(_RETRY_SECONDS)
-
-
 @contextmanager
-def _admin(settings: Settings) -> Iterator[TransactionAdmin]:
+def _admin(settings: Settings) -> Iterator[KafkaAdminClient]:
     latest_warning = make_latest_warning()
     options = connection(settings) | {
         "bootstrap_timeout_ms": timeouts.milliseconds(_SECONDS),
         "request_timeout_ms": timeouts.milliseconds(_SECONDS),
     }
     try:
-        admin = make_client(TransactionAdmin, latest_warning, **options)
+        admin = make_client(KafkaAdminClient, latest_warning, **options)
         try:
             yield admin
         finally:

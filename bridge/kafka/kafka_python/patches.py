@@ -1,9 +1,9 @@
 """The private parts of kafka-python's connections that the bridge uses or changes.
 
 kafka-python has no public way to choose a transport, to learn why a connection failed, or to keep a
-broker from creating a topic; ``producer_patches`` and ``admin_patches`` have the private parts of
-the producer and of the admin client. Every change is made to subclasses and objects of the bridge's
-own clients: the classes, the loggers and the other clients of the process stay as they are.
+broker from creating a topic. ``producer_patches`` has the private parts of the producer, ``rights``
+those of the admin client. Every change is made to subclasses and objects of the bridge's own
+clients: the classes, the loggers and the other clients of the process stay as they are.
 :func:`require_supported_version` checks every name before it is used.
 """
 
@@ -35,7 +35,7 @@ from bridge.kafka.errors import (
 )
 
 _PRIVATE_NAMES: dict[type, tuple[str, ...]] = {
-    KafkaAdminClient: ("_find_coordinator_ids", "_manager"),
+    KafkaAdminClient: ("_find_coordinator_id", "_manager"),
     ClusterMetadata: ("_topics", "bootstrap_brokers", "config"),
     KafkaConnectionManager: (
         "_backoff",

@@ -207,7 +207,7 @@ class KafkaCheckpointStore:
     def check_rights(self) -> None:
         """Raise ``NotPermitted`` if this user lacks a right to own and store; changes nothing."""
         self._writer.require_topics()
-        check_state_rights(self._settings, self._admin.client, self.transactional_id)
+        check_state_rights(self._settings, self.transactional_id)
 
     def ownership(self) -> Membership:
         """Return the owner and the standbys as last seen; never waits, safe on any thread."""

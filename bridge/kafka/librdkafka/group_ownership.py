@@ -22,6 +22,7 @@ from bridge.kafka.state_errors import (
     owner_sentence,
     unconfirmed_error,
 )
+from bridge.kafka.topics import owner_id_of
 from bridge.model.membership import Membership
 from bridge.settings import Settings
 
@@ -196,8 +197,3 @@ class GroupOwnership:
             return self._members.now(seconds)
         except KafkaException as error:
             raise classify(error, "") from error
-
-
-def owner_id_of(name: str) -> str:
-    """Return the id of a checkpoint's group, and of its transactions."""
-    return f"job-bridge-{name}"

@@ -12,6 +12,8 @@ from bridge.model.owner_process import process_text
 
 #: The greatest count that can be continued; a damaged one may be larger.
 _MAX_COUNT = 2**62
+#: A later time is damage, and no date.
+_MAX_TIME = 2**32
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,9 @@ class StateRecord:
     def owned_since(self) -> float | None:
         """When that process became the owner, in Unix seconds; None when that is not known."""
         since = self.owner.get("since")
-        return float(since) if isinstance(since, int | float) else None
+        if isinstance(since, int | float) and 0 < since < _MAX_TIME:
+            return float(since)
+        return None
 
     def checkpoint(self, name: str, where: str) -> Checkpoint | None:
         """Return the checkpoint; None if there is no record, or it was removed on purpose.

@@ -35,8 +35,6 @@ from bridge.model.transactions import TransactionTotals
 
 #: How long a call of ``init_transactions`` takes: a wrong password is noticed between two.
 _INIT_CALL_SECONDS = 1.0
-#: One request at a time for each partition, but partitions do not wait for each other.
-_MAX_IN_FLIGHT = 5
 #: The answers of a coordinator that starts, or that ends the former producer's transaction.
 _PASSING = frozenset(
     {
@@ -83,7 +81,6 @@ class TransactionalClient:
                 "transactional.id": transactional_id,
                 "transaction.timeout.ms": timeouts.milliseconds(timeouts.TRANSACTION_SECONDS),
                 "socket.timeout.ms": timeouts.milliseconds(timeouts.TRANSACTION_REQUEST_SECONDS),
-                "max.in.flight.requests.per.connection": _MAX_IN_FLIGHT,
                 "debug": DEBUG,
             },
             logger=self._support,
