@@ -26,7 +26,7 @@ EXACTLY_ONCE = {
     "exactly.once.support": "required",
     "transaction.boundary": "poll",
 }
-_START_SECONDS = 90.0
+_START_SECONDS = 180.0
 _REQUEST_SECONDS = 60.0
 #: From a running task to the open change stream.
 _STREAM_SECONDS = 5.0
@@ -51,21 +51,16 @@ class ExactlyOnceConnect:
 
     def __enter__(self) -> "ExactlyOnceConnect":
         self._child.start()
-        self._child.await_ready(self._answers, "Kafka Connect", _START_SECONDS)
-        body = {"name": _KIND, "config": self._connector}
-        if not self._offsets.exists():
-            self._request("POST", "/connectors", body)
-            return self
-        self._request("POST", "/connectors", body | {"initial_state": "STOPPED"})
-        poll(lambda: self._state() == "STOPPED", "the stopped connector", _START_SECONDS)
-        stored = json.loads(self._offsets.read_text())
-        self._request("PATCH", f"/connectors/{_KIND}/offsets", stored)
-        self._request("PUT", f"/connectors/{_KIND}/resume")
+        try:
+            self._create()
+        except BaseException:
+            self._child.stop(20.0)
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            if kind is None:
+            if kind is None and not self._offsets.exists():
                 stored = self._request("GET", f"/connectors/{_KIND}/offsets")
                 self._offsets.write_text(json.dumps(stored))
         finally:
@@ -83,6 +78,19 @@ class ExactlyOnceConnect:
         """Wait until the task runs and has had time to open the change stream."""
         poll(self._task_runs, "the task of the connector", _START_SECONDS)
         time.sleep(_STREAM_SECONDS)
+
+    def _create(self) -> None:
+        """Create the connector, and let it continue at the stored offsets, if there are any."""
+        self._child.await_ready(self._answers, "Kafka Connect", _START_SECONDS)
+        body = {"name": _KIND, "config": self._connector}
+        if not self._offsets.exists():
+            self._request("POST", "/connectors", body)
+            return
+        self._request("POST", "/connectors", body | {"initial_state": "STOPPED"})
+        poll(lambda: self._state() == "STOPPED", "the stopped connector", _START_SECONDS)
+        stored = json.loads(self._offsets.read_text())
+        self._request("PATCH", f"/connectors/{_KIND}/offsets", stored)
+        self._request("PUT", f"/connectors/{_KIND}/resume")
 
     def _answers(self) -> bool:
         try:

@@ -31,7 +31,7 @@ allow --operation DescribeConfigs --topic "$TOPIC" "$@"
 allow --operation DescribeConfigs --topic "$TOPIC-dlq" "$@"
 
 # Required with checkpoint.store = kafka: the position in the state topic, the consumer group that decides which bridge owns it, and the
-# transactional id that keeps a former owner out. Nobody else should have Write on the state topic: a record there moves the position.
+# transactional id that keeps a former owner out. Only bridges should have Write on the state topic: a record there moves the position.
 allow --operation Describe --operation Read --operation Write --topic "$TOPIC-bridge-state" "$@"
 allow --operation Read --group "job-bridge-$NAME" "$@"
 allow --operation Describe --operation Write --transactional-id "job-bridge-$NAME" "$@"

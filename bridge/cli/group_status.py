@@ -7,7 +7,7 @@ import click
 
 from bridge.cli.settings import Settings
 from bridge.cli.times import iso
-from bridge.errors import Retryable, Usage
+from bridge.errors import CheckpointUnusable, Retryable, Usage
 from bridge.kafka.topics import uses_state_topic
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.membership import Member, Membership
@@ -24,12 +24,17 @@ def group_status(settings: Settings, as_json: bool) -> int:
             "'job-bridge token list' shows the owners in the other stores",
         )
     with open_group_store(settings) as store:
+        stored, unusable = None, ""
+        try:
+            stored = store.load()
+        except CheckpointUnusable as error:
+            unusable = error.what
         membership = store.describe()
-        stored = store.load()
     if as_json:
         click.echo(json.dumps(_document(store.name, membership, stored), indent=1))
     else:
-        _show(store.name, membership, stored)
+        _show(store.name, membership)
+        _show_position(stored, unusable)
     return 0 if membership.owner else Retryable.exit_code
 
 
@@ -51,15 +56,18 @@ def _member(member: Member) -> dict[str, object]:
     return {"name": member.name, "since": member.since}
 
 
-def _show(name: str, membership: Membership, stored: Checkpoint | None) -> None:
+def _show(name: str, membership: Membership) -> None:
     owner, standbys = membership.owner, membership.standbys
     click.echo(f"{name}: {'an owner' if owner else 'no owner'}, {len(standbys)} standby(s)")
     if owner is not None:
         click.echo(f"  owner       {_described(owner)}")
     for standby in standbys:
         click.echo(f"  standby     {_described(standby)}")
+
+
+def _show_position(stored: Checkpoint | None, unusable: str) -> None:
     if stored is None:
-        click.echo("  position    no position is stored")
+        click.echo(f"  position    {unusable or 'no position is stored'}")
         return
     click.echo(f"  position    {stored.position}, {_lag(stored):.0f} s ago")
     click.echo(f"  stored at   {iso(stored.saved_at)}")

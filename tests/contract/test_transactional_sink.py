@@ -29,7 +29,7 @@ def test_messages_and_position_are_committed_together(scenario: TransactionScena
         assert scenario.records() == []
         scenario.commit(scenario.producer)
 
-    assert sorted([value for part in scenario.messages() for value in part]) == [b"1", b"2", b"3"]
+    assert sorted(scenario.visible()) == [b"1", b"2", b"3"]
     assert scenario.records() == [b"position 3"]
     assert scenario.totals.messages == 3
 
@@ -117,7 +117,7 @@ def test_large_messages_fit(kafka: Kafka, topic: str) -> None:
         scenario.commit(scenario.producer)
     scenario.close()
 
-    assert [len(value) for values in scenario.messages() for value in values] == [size]
+    assert [len(value) for value in scenario.visible()] == [size]
 
 
 def test_dead_letters_are_in_the_transaction(scenario: TransactionScenario) -> None:
@@ -172,7 +172,7 @@ def test_a_killed_broker_commits_once(kafka: Kafka, topic: str) -> None:
         committed = commit.exception(SETTLE_SECONDS) is None
     scenario.open()  # completes the commit, or aborts
 
-    visible = [value for part in scenario.messages() for value in part]
+    visible = scenario.visible()
     assert visible in ([b"1"], [])
     assert scenario.records() == [b"position " + value for value in visible]
     assert visible or not committed

@@ -1,10 +1,9 @@
-"""Requests about groups and transactional ids that librdkafka's clients do not have."""
+"""Removes members from a consumer group, which librdkafka cannot do."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from kafka import KafkaAdminClient
-from kafka.admin import MemberToRemove
+from kafka.admin import KafkaAdminClient, MemberToRemove
 from kafka.errors import (
     KafkaError,
     UnknownMemberIdError,
@@ -17,6 +16,7 @@ from bridge.settings import Settings
 
 #: How long to look for a broker, and how long each request may take.
 _SECONDS = 5.0
+_RETRY_SECONDS = 0.2
 
 
 def remove_members(settings: Settings, group: str, members: Sequence[tuple[str, str]]) -> None:

@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from bridge.errors import CheckpointUnusable
+from bridge.kafka.errors import transactional_id_permission_error
 from bridge.kafka.kafka_python.rights import KafkaRights
-from bridge.kafka.librdkafka.group_members import describe_groups
+from bridge.kafka.librdkafka.errors import classify
+from bridge.kafka.librdkafka.group_members import describe_groups, members_of
 from bridge.kafka.librdkafka.state_record import state_record_of
 from bridge.kafka.librdkafka.state_topic import StateTopic
-from bridge.kafka.state_errors import group_permission_error, transactional_permission_error
+from bridge.kafka.state_errors import group_permission_error
 from bridge.kafka.topics import owner_id_of
+from bridge.kafka.transactional_ids import transactional_ids
 from bridge.model.checkpoint_entry import CheckpointEntry
 from bridge.settings import Settings
 
@@ -40,16 +44,20 @@ def check_state_rights(settings: Settings, owner_id: str) -> None:
     rights = KafkaRights(settings)
     if not rights.may_join(owner_id):
         raise group_permission_error(owner_id, "its ACLs do not contain Read")
-    if not rights.may_use(owner_id):
-        raise transactional_permission_error(owner_id)
+    for transactional_id in transactional_ids(owner_id):
+        if not rights.may_use(transactional_id):
+            raise transactional_id_permission_error(transactional_id)
 
 
 def _owners(admin: AdminClient, names: Sequence[str]) -> dict[str, str]:
     """Return the owners in words, by the name of the checkpoint."""
     owners = {}
-    groups = describe_groups(admin, [owner_id_of(name) for name in names])
+    try:
+        groups = describe_groups(admin, [owner_id_of(name) for name in names])
+    except KafkaException as error:
+        raise classify(error) from error
     for name in names:
-        for member in groups[owner_id_of(name)]:
+        for member in members_of(groups[owner_id_of(name)]):
             if member.owns and not member.is_dead:
                 owners[name] = member.text
     return owners
