@@ -152,3 +152,15 @@ def test_a_mark_is_replaced_by_hand(given: GivenSettings) -> None:
 
     assert changed.code == 0 and "old: The checkpoint was moved from" in changed.out
     assert shown(given, "mongo")["move"] is None
+
+
+def test_a_command_leaves_a_static_member(given: GivenSettings, start: MakeBridge) -> None:
+    """With the bridge's own settings it must not take the bridge's place in the group."""
+    settings = {**in_store(given, "kafka"), "checkpoint.instance": "bridge-0"}
+    with start(**settings) as bridge:
+        bridge.wait_ready()
+
+        ended = run_command("token", "clear", "--yes", settings=settings)
+
+        assert ended.code == 76 and "A bridge is running" in ended.error
+        assert bridge.ready() and bridge.stop() == 0
