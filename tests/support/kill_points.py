@@ -44,7 +44,7 @@ POINTS = {
     "after-save": Point(_MONGO_STORE, "save", "after"),
     "before-untag": Point(_TAGS, "clear", "before"),
     "after-untag": Point(_TAGS, "clear", "after"),
-    # A new producer has ended the transactions of its predecessor.
+    # The transactions of the predecessor are ended, of the first id or of both.
     "before-read-back": Point((PRODUCER,), "init_transactions", "after"),
     "after-read-back": Point(_KAFKA_STORE, "load", "after"),
     "after-begin": Point(_TRANSACTIONS, "begin", "after"),
