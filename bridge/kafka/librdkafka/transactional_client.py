@@ -5,7 +5,7 @@
 - The same thread polls. A commit waits for the reports of all messages; if another thread served
   the last of them, the commit would wait for a further report until the end of its poll (10 ms).
 - librdkafka starts a transaction without a request to a broker. So the next is started as soon as
-  the last has ended, and nobody waits for it.
+  the last has ended, and ``begin`` of the producer never waits.
 """
 
 import threading

@@ -102,7 +102,7 @@ class TransactionalProducer:
         self._clients.reverse()
 
     def begin(self) -> None:
-        """Start a transaction unless one is open. Raises the failure of the producer, if any."""
+        """Start a transaction if needed. Raises the failure of the producer, if any."""
         if self.failed:
             raise self.failure.error()
         if not self._transaction.open:

@@ -23,10 +23,10 @@ class ProducerOwner(Protocol):
 
     @property
     def producer(self) -> TransactionalProducer:
-        """The open producer. Raises ``Retryable`` when there is none."""
+        """The open producer. Raises ``Retryable`` after ``discard``."""
 
     def discard(self) -> None:
-        """Drop the producer; ``producer`` raises until a new one is open."""
+        """Drop the producer; ``producer`` raises until another is open."""
 
 
 class TransactionalSink(LibrdkafkaSink):
