@@ -28,8 +28,8 @@ from bridge.kafka.state_errors import (
 )
 from bridge.settings import Settings
 
-#: How long an owner waits for the end of the topic. A dead producer's transaction holds it back for
-#: its timeout (15 s for a bridge); the broker looks for such transactions every 10 s.
+#: How long an owner waits for the end of the topic. A dead producer's transaction withholds it for
+#: its timeout (15 s for a bridge), and the broker looks for such transactions every 10 s.
 OWNER_SECONDS = 30.0
 #: How long others wait: long enough for the marker of a transaction that is just committed.
 OTHERS_SECONDS = 0.3
