@@ -13,6 +13,9 @@ MONGOD := $(TEST_MONGOD)
 KAFKA := $(TEST_KAFKA)
 export TEST_MONGOD := $(MONGOD)
 export TEST_KAFKA := $(KAFKA)
+# The tests of faults that depend on chance.
+FAULTS := kill_points crash read_back_kills \
+	exactly_once_kills exactly_once_faults exactly_once_events hot_standby member_chaos rolling_brokers
 ON_SERVERS := $(BIN)/python -m tests.support.servers
 
 .DEFAULT_GOAL := help
@@ -51,8 +54,8 @@ lock: $(VENV)/test  ## write config/requirements.lock, the versions and hashes t
 unit: $(VENV)/test  ## the tests that need no server
 	$(BIN)/python -m pytest tests/unit tests/test_architecture.py $(PYTEST_ARGS)
 
-faults: $(VENV)/test  ## SIGKILL at random and at each named point of the loop, 20 times each, and a table of kills
-	FAULT_REPEATS=20 $(BIN)/python -m pytest tests/e2e/test_kill_points.py tests/e2e/test_crash.py tests/e2e/test_read_back_kills.py $(PYTEST_ARGS)
+faults: $(VENV)/test  ## SIGKILL at random and at each named point, 20 times each, faults of Kafka, and a table of kills
+	FAULT_REPEATS=20 FAULT_SECONDS=600 $(BIN)/python -m pytest $(addprefix tests/e2e/test_,$(addsuffix .py,$(FAULTS))) $(PYTEST_ARGS)
 	$(BIN)/python -m tests.soak.kills
 
 soak: $(VENV)/test  ## an hour of random faults; ARGS="--minutes 10"

@@ -17,6 +17,7 @@ class Hint(StrEnum):
     TOKEN_CLEAR = "job-bridge token clear"
     TOKEN_SET_NOW = "job-bridge token set now"
     TOKEN_SET_TIME = "job-bridge token set TIME"
+    TOKEN_MOVE = "job-bridge token move STORE"
     RUN_FROM_HISTORY = "job-bridge run --start-from history"
     RUN_RECOVER = "job-bridge run --recovery-on-history-lost recover"
     VERIFY = "job-bridge verify"

@@ -3,11 +3,14 @@
 #
 #   BOOTSTRAP=HOST:9092 PRINCIPAL=User:job-bridge TOPIC=job-transitions sh config/kafka-acls.sh --command-config admin.properties
 #
+# NAME is checkpoint.name; only checkpoint.store = kafka (which delivery.mode = exactly-once needs) uses it.
+#
 # An administrator creates the topics; 'job-bridge topics create' also needs Create on them.
 set -eu
 BOOTSTRAP=${BOOTSTRAP:-localhost:9092}
 PRINCIPAL=${PRINCIPAL:-User:job-bridge}
 TOPIC=${TOPIC:-job-transitions}
+NAME=${NAME:-cdmtaskservice.jobs}
 
 allow() {
     kafka-acls.sh --bootstrap-server "$BOOTSTRAP" --add --force --allow-principal "$PRINCIPAL" "$@"
@@ -26,3 +29,12 @@ allow --operation Read --topic "$TOPIC-dlq" "$@"
 # is assumed. 'job-bridge check' and 'verify' also read cleanup.policy, min.insync.replicas and retention.ms.
 allow --operation DescribeConfigs --topic "$TOPIC" "$@"
 allow --operation DescribeConfigs --topic "$TOPIC-dlq" "$@"
+
+# Required with checkpoint.store = kafka: the position in the state topic, the consumer group that decides which bridge owns it, and the
+# transactional id that keeps a former owner out. Only bridges should have Write on the state topic: a record there moves the position.
+allow --operation Describe --operation Read --operation Write --topic "$TOPIC-bridge-state" "$@"
+allow --operation Read --group "job-bridge-$NAME" "$@"
+allow --operation Describe --operation Write --transactional-id "job-bridge-$NAME" "$@"
+
+# Optional with checkpoint.store = kafka: 'job-bridge check' reads cleanup.policy, min.insync.replicas and segment.bytes.
+allow --operation DescribeConfigs --topic "$TOPIC-bridge-state" "$@"

@@ -3,7 +3,6 @@
 import logging
 
 from bridge.app.bridge import Bridge
-from bridge.app.members import Members
 from bridge.clock import Clock
 from bridge.kafka.probe import TopicProbe
 from bridge.logs import Repeated
@@ -24,14 +23,10 @@ _WARNING_SECONDS = 300.0
 
 
 class KafkaCheck:
-    """Asks whether the topic can accept messages, without sending any.
+    """Asks whether the topic can accept messages, without sending any."""
 
-    Then it asks for the members of the checkpoint, if Kafka has them.
-    """
-
-    def __init__(self, bridge: Bridge, members: Members) -> None:
+    def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
-        self._members = members
         self._probe: TopicProbe | None = None
 
     def ask(self) -> None:
@@ -43,7 +38,6 @@ class KafkaCheck:
             # The next question uses the settings of that time.
             self.close()
             raise
-        self._members.ask()
 
     def reason(self, now: float) -> str:
         return ""

@@ -25,9 +25,8 @@ class Health:
         self._namespace = namespace_of(settings)
         self._jobs = MongoDbCheck(settings, bridge, clock)
         self._mongodb = Probe("MongoDB", self._jobs, clock, bridge=bridge, logs_silence=False)
-        self._members = Members(settings, bridge.store, clock)
-        topic = KafkaCheck(bridge, self._members)
-        self._kafka = Probe("Kafka", topic, clock, bridge=bridge, logs_silence=True)
+        self._members = Members(settings, bridge.store)
+        self._kafka = Probe("Kafka", KafkaCheck(bridge), clock, bridge=bridge, logs_silence=True)
 
     def __enter__(self) -> Self:
         self._mongodb.start()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from bridge.app.finding import Finding, failure, guarded
+from bridge.app.preflight_state import check_state
 from bridge.app.tested_versions import KAFKA, with_note
 from bridge.errors import BridgeError, NotPermitted, Retryable
 from bridge.hints import Hint
@@ -14,6 +15,8 @@ from bridge.kafka.topics import (
     DEFAULT_MAX_MESSAGE_BYTES,
     Topic,
     missing_topic_error,
+    state_topic_of,
+    uses_state_topic,
     write_permission_error,
 )
 from bridge.settings import Settings
@@ -43,7 +46,10 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
     name = settings.kafka.topic
     dead_letters = f"{name}-dlq"
     driver = driver_of(settings)
-    topics = driver.topics(settings).describe(name, dead_letters)
+    state_topic = state_topic_of(name) if uses_state_topic(settings) else ""
+    names = filter(None, (name, dead_letters, state_topic))
+    topics = driver.topics(settings).describe(*names)
+    state = topics.pop(state_topic, None)
     servers = settings.kafka.bootstrap_servers
     yield Finding("ok", "kafka", f"{driver} reaches {servers}, {_version(settings, driver)}")
     if name in topics:
@@ -56,6 +62,8 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
         for topic in topics.values():
             yield from guarded("verify", partial(_readable, settings, driver, topic))
     yield _dead_letters(dead_letters, topics.get(dead_letters))
+    if state_topic:
+        yield from check_state(settings, driver, topics.get(name), state)
 
 
 def _version(settings: Settings, driver: KafkaDriver) -> str:

@@ -163,5 +163,6 @@ def missing_checkpoint_error(settings: Settings, latest: Record) -> CheckpointUn
         "Nothing was read or sent: a start at the present would skip all transitions since then",
         f"To resume before the messages end: '{Hint.TOKEN_SET_TIME.with_value(resume)}'; the next "
         f"start leaves out what the topic has. To skip them: '{Hint.TOKEN_CLEAR}'. "
-        "Otherwise correct checkpoint.name, checkpoint.store or kafka.topic",
+        "Otherwise correct checkpoint.name, checkpoint.store or kafka.topic; "
+        f"'{Hint.TOKEN_MOVE}' with the former checkpoint.store moves the checkpoint",
     )

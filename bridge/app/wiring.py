@@ -170,7 +170,38 @@ def open_source_and_store(settings: Settings) -> Iterator[tuple[MongoSource, Che
         closing(state_client(settings)) as client,
         closing(make_source(settings, client)) as source,
     ):
-        yield source, make_store(settings, client)
+        yield source, make_store(_for_command(settings), client)
+
+
+@contextmanager
+def open_store(settings: Settings, store: str) -> Iterator[CheckpointStore]:
+    """Open another checkpoint store than that of the settings, for a command.
+
+    Args:
+        settings: The settings, of which each store uses its own.
+        store: The value of ``checkpoint.store``.
+    """
+    checkpoint = settings.checkpoint.model_copy(update={"store": store})
+    other = _for_command(settings.model_copy(update={"checkpoint": checkpoint}))
+    with closing(state_client(other)) as client:
+        yield make_store(other, client)
+
+
+@contextmanager
+def open_group_store(settings: Settings) -> Iterator["KafkaCheckpointStore"]:
+    """Open the store in Kafka for a command that only reads; MongoDB is not asked."""
+    settings = _for_command(with_checkpoint_name(settings))
+    store = driver_of(settings).checkpoint_store(settings, None)
+    try:
+        yield store
+    finally:
+        store.release()
+
+
+def _for_command(settings: Settings) -> Settings:
+    """Return settings without a static member, whose place in its group a command would take."""
+    checkpoint = settings.checkpoint.model_copy(update={"instance": ""})
+    return settings.model_copy(update={"checkpoint": checkpoint})
 
 
 def _unwrapped(sink: Sink) -> Sink:

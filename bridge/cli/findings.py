@@ -1,11 +1,11 @@
 """Prints the findings of ``job-bridge verify``."""
 
 import json
-from datetime import datetime, timezone
 from typing import Any
 
 import click
 
+from bridge.cli.times import iso
 from bridge.errors import one_line
 from bridge.hints import Hint
 from bridge.verification.comparison import Findings
@@ -82,7 +82,3 @@ def _document(findings: Findings, sent: int) -> dict[str, Any]:
         **findings.counts,
         "examples": findings.examples,
     }
-
-
-def iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")

@@ -4,12 +4,12 @@ import http.client
 import json
 import urllib.error
 import urllib.request
-from datetime import datetime, timezone
 from typing import Any
 
 import click
 
 from bridge.cli.settings import Settings, with_settings
+from bridge.cli.times import iso
 from bridge.errors import Retryable
 
 #: The keys of a bridge's ``/status.json`` that are printed.
@@ -32,15 +32,29 @@ _KEYS = {
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the whole /status.json.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
+@click.option(
+    "--group",
+    is_flag=True,
+    help="Ask Kafka, not a bridge: the owner, the standbys and the position. Exits 0 if there is "
+    "an owner. Needs checkpoint.store = kafka.",
+)
 @with_settings
-def status(settings: Settings, as_json: bool) -> int:
+def status(settings: Settings, as_json: bool, group: bool) -> int:
     """Print the state of the bridge at http.host and http.port. Exits 0 if it is ready, else 75.
 
     \b
     Example:
       job-bridge status --http-port 9595
     """
+    if group:
+        from bridge.cli.group_status import group_status
+
+        return group_status(settings, as_json)
+    return _status_of_bridge(settings, as_json)
+
+
+def _status_of_bridge(settings: Settings, as_json: bool) -> int:
     url = f"{settings.http.url(settings.http.port)}/status.json"
     # Without the environment's proxy, which is for other hosts.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -87,7 +101,7 @@ def _show(document: dict[str, Any]) -> None:
 def _owner(ownership: dict[str, Any]) -> str:
     owner = "this bridge" if ownership["is_us"] else ownership["owner"] or "not known"
     if ownership["since"] is not None:
-        owner += f", since {_shown('_timestamp_seconds', ownership['since'])}"
+        owner += f", since {iso(ownership['since'])}"
     if ownership["standbys"] is None:
         return owner
     return f"{owner}; standbys: {', '.join(ownership['standbys']) or 'none'}"
@@ -95,5 +109,5 @@ def _owner(ownership: dict[str, Any]) -> str:
 
 def _shown(name: str, value: float) -> str:
     if name.endswith("_timestamp_seconds"):
-        return datetime.fromtimestamp(value, timezone.utc).isoformat(timespec="seconds")
+        return iso(value)
     return f"{value:.3f}".rstrip("0").rstrip(".")

@@ -1,4 +1,4 @@
-"""Options that are times: ISO 8601 with a zone, or a duration ago."""
+"""Times: options, and as they are printed."""
 
 from datetime import datetime, timezone
 
@@ -32,3 +32,8 @@ def span(
             f"the time span ends at {last.isoformat()}, before it starts at {first.isoformat()}"
         )
     return first, last
+
+
+def iso(seconds: float) -> str:
+    """Return Unix seconds as an ISO 8601 time in UTC."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")

@@ -13,7 +13,8 @@ import click
 
 from bridge.cli.settings import Settings, with_settings
 from bridge.cli.token_effect import describe, describe_all, effect_of
-from bridge.errors import BridgeError, CheckpointUnusable, Fenced, NotFound, Retryable, Usage
+from bridge.cli.token_move import move
+from bridge.errors import BridgeError, CheckpointUnusable, NotFound, Usage
 from bridge.hints import Hint
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.checkpoint_entry import CheckpointEntry
@@ -34,6 +35,9 @@ _UNCHANGED = "The checkpoint is unchanged"
 @click.group()
 def token() -> None:
     """Show or change the checkpoint. Stop the bridge before a change."""
+
+
+token.add_command(move)
 
 
 @token.command()
@@ -94,13 +98,16 @@ def list_(settings: Settings) -> None:
     for row in rows:
         cells = zip(row, widths, strict=True)
         click.echo("  ".join(text.ljust(width) for text, width in cells).rstrip())
+    for entry in entries:
+        if entry.damage:
+            click.echo(f"{entry.name}: {entry.damage}")
 
 
 def _row(entry: CheckpointEntry) -> tuple[str, str, str, str]:
     stored, saved = entry.checkpoint, "-"
     if stored and stored.saved_at:
         saved = datetime.fromtimestamp(stored.saved_at, timezone.utc).isoformat(timespec="seconds")
-    position = str(stored.position) if stored else "damaged" if entry.damage else "no position"
+    position = str(stored.position) if stored else "not usable" if entry.damage else "no position"
     return entry.name, position, entry.owner or "no owner", saved
 
 
@@ -209,18 +216,13 @@ class _Change:
 
 
 def _change(settings: Settings, target: str | None, yes: bool) -> None:
+    from bridge.app.command_ownership import own, owned
     from bridge.app.wiring import open_source_and_store
 
     with open_source_and_store(settings) as (source, store):
         position = _position(target, source.identity()) if target is not None else None
         entries = [] if settings.keeps_no_position else store.entries()
-        if blocker := store.acquire():
-            raise Fenced(
-                f"A bridge is running: {blocker}",
-                _UNCHANGED,
-                "Stop the bridge, then try again",
-            )
-        try:
+        with owned(store):
             before, unusable = _load(store)
             if before is None and not unusable and not store.cleared:
                 others = _other_names(entries, store.name)
@@ -229,13 +231,11 @@ def _change(settings: Settings, target: str | None, yes: bool) -> None:
             _Change(settings, source, before, unusable, position).announce()
             if not yes:
                 click.confirm("Change the checkpoint?", abort=True)
+                own(store)  # The answer may have taken longer than a lease or a session.
             store.replace(
                 _checkpoint_at(position, source.identity(), store, before) if position else None
             )
             logger.warning("the checkpoint was changed by hand", extra={"position": str(position)})
-        finally:
-            with suppress(Retryable):
-                store.release()
 
 
 def _other_names(entries: Sequence[CheckpointEntry], name: str) -> str:

@@ -1,9 +1,14 @@
 """``job-bridge topics``: creates the topics."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from bridge.cli.settings import Settings, with_settings
 from bridge.errors import Misconfigured, NotPermitted, PoisonEvent
+
+if TYPE_CHECKING:  # imported late: a Kafka client would slow down the help
+    from bridge.kafka.topics import TopicPlan
 
 _UNCHANGED = "Nothing was sent, and existing topics are unchanged"
 
@@ -19,7 +24,7 @@ def topics() -> None:
     type=click.IntRange(1),
     default=3,
     show_default=True,
-    help="Partitions of the topic. The dead-letter topic has 1.",
+    help="Partitions of the topic. The dead-letter topic and the state topic have 1.",
 )
 @click.option(
     "--replicas",
@@ -32,15 +37,22 @@ def topics() -> None:
 def create(settings: Settings, partitions: int, replicas: int) -> None:
     """Create the topic and its dead-letter topic, if they do not exist.
 
+    With checkpoint.store = kafka also the compacted topic <kafka.topic>-bridge-state, which keeps
+    the position.
+
     \b
     Example:
       job-bridge topics create --kafka-topic job-transitions --partitions 6 --replicas 3
     """
     from bridge.kafka.drivers import driver_of
+    from bridge.kafka.topics import TopicPlan, state_topic_plan, uses_state_topic
 
-    names = {settings.kafka.topic: partitions, f"{settings.kafka.topic}-dlq": 1}
+    topic = settings.kafka.topic
+    plans = [TopicPlan(topic, partitions), TopicPlan(f"{topic}-dlq", 1)]
+    if uses_state_topic(settings):
+        plans.append(state_topic_plan(topic, replicas))
     try:
-        created = driver_of(settings).topics(settings).create(names, replicas)
+        created = driver_of(settings).topics(settings).create(plans, replicas)
     except PoisonEvent as error:  # The broker's policy, which may refuse messages and topics.
         raise Misconfigured(
             f"The broker refuses to create the topics: {error.what.partition(': ')[2]}",
@@ -51,11 +63,16 @@ def create(settings: Settings, partitions: int, replicas: int) -> None:
         raise NotPermitted(
             error.what,
             _UNCHANGED,
-            "Check kafka.sasl_*, and grant Create on the cluster or on both topics",
+            "Check kafka.sasl_*, and grant Create on the cluster or on these topics",
         ) from None
-    for name, count in names.items():
+    for plan in plans:
         click.echo(
-            f"{name}: created with {count} partition(s)"
-            if name in created
-            else f"{name}: already exists"
+            f"{plan.name}: created with {_described(plan)}"
+            if plan.name in created
+            else f"{plan.name}: already exists"
         )
+
+
+def _described(plan: "TopicPlan") -> str:
+    policy = plan.configs.get("cleanup.policy")
+    return f"{plan.partitions} partition(s)" + (f", cleanup.policy {policy}" if policy else "")

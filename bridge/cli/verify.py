@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from bridge.cli.findings import iso, print_findings, show
+from bridge.cli.findings import print_findings, show
 from bridge.cli.progress import bars
 from bridge.cli.settings import Settings, with_settings
-from bridge.cli.times import span
+from bridge.cli.times import iso, span
 from bridge.errors import Misconfigured, NotFound, Retryable, Usage
 from bridge.hints import Hint
 from bridge.verification.comparison import Findings

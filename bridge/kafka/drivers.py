@@ -22,14 +22,25 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+def _refuse_checkpoint_store(
+    settings: Settings, dead_letter_topic: str | None
+) -> "KafkaCheckpointStore":
+    raise Misconfigured(
+        "checkpoint.store = kafka needs librdkafka, but the driver is kafka-python",
+        "Nothing was read or sent",
+        "pip install 'job-bridge[librdkafka]', and set kafka.driver = auto",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class KafkaDriver:
     """A Kafka client library.
 
     ``sink`` accepts the settings, the dead-letter topic (None if nothing is dead-lettered) and the
     event that wakes its user. ``tail_reader`` reads a topic back at the start of a session.
-    ``reader`` and ``broker_version`` are kafka-python's with both drivers. ``checkpoint_store``
-    accepts the settings and the dead-letter topic; only librdkafka has one.
+    ``reader`` and ``broker_version`` are kafka-python's with both drivers.
+    ``checkpoint_store`` accepts the settings and the dead-letter topic; kafka-python's raises
+    ``Misconfigured``.
     """
 
     name: str
@@ -40,7 +51,9 @@ class KafkaDriver:
     reader: Callable[[Settings], "AbstractContextManager[TopicReader]"]
     broker_version: Callable[[Settings], str]
     probe: Callable[[Settings], TopicProbe]
-    checkpoint_store: Callable[[Settings, str | None], "KafkaCheckpointStore"]
+    checkpoint_store: Callable[[Settings, str | None], "KafkaCheckpointStore"] = (
+        _refuse_checkpoint_store
+    )
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
@@ -85,18 +98,6 @@ def _kafka_python() -> KafkaDriver:
         _reader,
         _broker_version,
         kafka_python.KafkaPythonProbe,
-        _no_checkpoint_store,
-    )
-
-
-def _no_checkpoint_store(settings: Settings, _: str | None) -> "KafkaCheckpointStore":
-    is_exactly_once = settings.delivery.mode == "exactly-once"
-    setting = "delivery.mode = exactly-once" if is_exactly_once else "checkpoint.store = kafka"
-    raise Misconfigured(
-        f"{setting} needs librdkafka, and the driver is kafka-python "
-        f"(kafka.driver = {settings.kafka.driver})",
-        "Nothing was read or sent",
-        "pip install 'job-bridge[librdkafka]', and leave kafka.driver at auto",
     )
 
 
@@ -118,6 +119,14 @@ def _librdkafka_tail_reader(settings: Settings) -> "LibrdkafkaTailReader":
     return LibrdkafkaTailReader(settings)
 
 
+def _librdkafka_checkpoint_store(
+    settings: Settings, dead_letter_topic: str | None
+) -> "KafkaCheckpointStore":
+    from bridge.kafka.librdkafka.checkpoints import KafkaCheckpointStore
+
+    return KafkaCheckpointStore(settings, dead_letter_topic)
+
+
 def _librdkafka() -> KafkaDriver:
     from bridge.kafka import librdkafka
 
@@ -130,11 +139,5 @@ def _librdkafka() -> KafkaDriver:
         _reader,
         _broker_version,
         librdkafka.LibrdkafkaProbe,
-        _checkpoint_store,
+        _librdkafka_checkpoint_store,
     )
-
-
-def _checkpoint_store(settings: Settings, dead_letter_topic: str | None) -> "KafkaCheckpointStore":
-    from bridge.kafka.librdkafka.checkpoints import KafkaCheckpointStore
-
-    return KafkaCheckpointStore(settings, dead_letter_topic)

@@ -15,6 +15,10 @@ _UNCHANGED = "Nothing is lost: the stored position is unchanged"
 _SCRIPT = "as config/kafka-acls.sh does"
 
 
+class PositionMissing(CheckpointUnusable):
+    """The state topic has records, but none of this name."""
+
+
 def missing_state_topic_error(topic: str) -> Misconfigured:
     """The state topic does not exist."""
     return Misconfigured(
@@ -44,16 +48,6 @@ def group_permission_error(group: str, text: str) -> NotPermitted:
     )
 
 
-def transactional_permission_error(transactional_id: str) -> NotPermitted:
-    """This user may not use the transactional id."""
-    return NotPermitted(
-        f"Kafka does not let this user use the transactional id {transactional_id}",
-        _UNCHANGED,
-        f"Grant Write and Describe on the transactional id {transactional_id}, {_SCRIPT}",
-        part="kafka",
-    )
-
-
 def coordinator_error(group: str, text: str) -> Retryable:
     """The coordinator of the group does not answer."""
     return Retryable(
@@ -75,9 +69,9 @@ def unfinished_transaction_error(topic: str, seconds: float) -> Retryable:
     )
 
 
-def missing_position_error(topic: str, name: str) -> CheckpointUnusable:
+def missing_position_error(topic: str, name: str) -> PositionMissing:
     """The state topic has records, but none of this name: a start at the present would skip."""
-    return CheckpointUnusable(
+    return PositionMissing(
         f"The state topic {topic} has records, but no position of '{name}'",
         _NOTHING_DONE,
         f"Check checkpoint.name ('{Hint.TOKEN_LIST}' shows all). If '{name}' is new, run "
@@ -85,10 +79,15 @@ def missing_position_error(topic: str, name: str) -> CheckpointUnusable:
     )
 
 
-def fenced_error(name: str, owner: str) -> Fenced:
-    """Another bridge owns the checkpoint that was ours."""
+def owner_sentence(owner: str, name: str) -> str:
+    """Say which bridge owns the checkpoint."""
+    return f"{owner} owns the checkpoint '{name}'"
+
+
+def fenced_error(owner: str) -> Fenced:
+    """Another bridge owns the checkpoint that was ours; ``owner`` is a sentence."""
     return Fenced(
-        f"Another bridge took over the checkpoint '{name}': {owner}",
+        f"Another bridge took over: {owner}",
         "Nothing is lost: the new owner resumes from the last stored position; this "
         "bridge has stored nothing since",
         "If this was intended, do nothing; otherwise give each bridge its own checkpoint.name",
@@ -101,11 +100,11 @@ def not_owned_error(name: str) -> Fenced:
 
 
 def lost_error(group: str) -> Retryable:
-    """The group took the partition back, and no other bridge is known to have it."""
+    """The group gives the partition to no member, or not to this bridge yet."""
     return Retryable(
-        f"The consumer group {group} does not give the state topic to this bridge any more",
+        f"The consumer group {group} does not give the state topic to this bridge yet",
         _UNCHANGED,
-        f"It joins the group again. {RETRIED}",
+        f"If it lasts, look at the group's members ('{Hint.STATUS}'). {RETRIED}",
         part="kafka",
     )
 

@@ -1,17 +1,20 @@
 """Kafka topics as both drivers describe them."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from bridge.errors import RETRIED, Misconfigured, NotPermitted, Retryable
 from bridge.hints import Hint
+from bridge.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 #: Kafka's default of max.message.bytes.
 DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
+#: Kafka never compacts the segment that is written to: small segments keep the topic small.
+STATE_SEGMENT_BYTES = 16 * 1024 * 1024
 #: The state topic has the name of the messages' topic with this suffix.
 STATE_SUFFIX = "-bridge-state"
 
@@ -19,6 +22,11 @@ STATE_SUFFIX = "-bridge-state"
 def state_topic_of(topic: str) -> str:
     """Return the name of the topic that contains the positions of the bridges of ``topic``."""
     return f"{topic}{STATE_SUFFIX}"
+
+
+def owner_id_of(name: str) -> str:
+    """Return the id of a checkpoint's group, and of its transactions."""
+    return f"job-bridge-{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +48,56 @@ class Topic:
     topic_id: str = ""
     #: False only if the broker reports that this user may not read.
     readable: bool = True
-    #: Whether Kafka keeps only the latest message of each key; False also if that is unknown.
-    compacted: bool = False
+    #: The setting ``cleanup.policy``; empty if it is unknown.
+    cleanup_policy: str = ""
+    segment_bytes: int | None = None
+
+    @property
+    def compacted(self) -> bool:
+        """Whether Kafka keeps only the latest message of each key; False also if unknown."""
+        return "compact" in self._policies
+
+    @property
+    def expires(self) -> bool:
+        """Whether Kafka removes old messages of every key; False also if unknown."""
+        return "delete" in self._policies
+
+    @property
+    def _policies(self) -> list[str]:
+        return self.cleanup_policy.replace(" ", "").split(",")
 
     def message_limit(self) -> int:
         """Return the largest accepted message in bytes: the topic's setting, or Kafka's default."""
         return self.max_message_bytes or DEFAULT_MAX_MESSAGE_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class TopicPlan:
+    """A topic to create.
+
+    Attributes:
+        configs: Its settings by Kafka's names; the broker's defaults apply to all others.
+    """
+
+    name: str
+    partitions: int
+    configs: Mapping[str, str] = field(default_factory=dict)
+
+
+def uses_state_topic(settings: Settings) -> bool:
+    """Whether the position is kept in Kafka."""
+    return settings.checkpoint.store == "kafka" and not settings.keeps_no_position
+
+
+def state_topic_plan(topic: str, replicas: int) -> TopicPlan:
+    """Return the state topic of ``topic``, of which Kafka keeps the latest record of each name."""
+    configs = {
+        "cleanup.policy": "compact",
+        "segment.bytes": str(STATE_SEGMENT_BYTES),
+        # A broker's default may exceed the replicas.
+        "min.insync.replicas": "2" if replicas > 2 else "1",
+    }
+    return TopicPlan(state_topic_of(topic), 1, configs)
 
 
 class Topics(Protocol):
@@ -58,8 +110,8 @@ class Topics(Protocol):
             BridgeError: No broker answered, or the broker refused this user.
         """
 
-    def create(self, names: Mapping[str, int], replicas: int) -> list[str]:
-        """Create the missing topics with these numbers of partitions; return their names."""
+    def create(self, plans: Sequence[TopicPlan], replicas: int) -> list[str]:
+        """Create the topics that do not exist; return their names."""
 
 
 def require_topics(topics: Topics, topic: str, dead_letter_topic: str | None) -> dict[str, Topic]:
@@ -126,11 +178,6 @@ def replication_error(replicas: int, error: Exception) -> Misconfigured:
 def format_topic_id(number: int) -> str:
     """Return the text of a topic's UUID: 32 hexadecimal digits; empty for 0, which is no id."""
     return f"{number:032x}" if number else ""
-
-
-def is_compacted(cleanup_policy: object) -> bool:
-    """Whether a topic's ``cleanup.policy`` contains ``compact``."""
-    return "compact" in str(cleanup_policy).replace(" ", "").split(",")
 
 
 def parse_setting(value: object) -> int | None:

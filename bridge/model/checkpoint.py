@@ -9,14 +9,16 @@ from typing import Any
 from bridge import __version__
 from bridge.errors import CheckpointUnusable
 from bridge.hints import Hint
+from bridge.model.checkpoint_move import CheckpointMoved, StoreMove, move_of
 from bridge.model.gap import CREATED, Gap, unix_time_of
 from bridge.model.position import ClusterTime, Position, cluster_time_of, position_before
 from bridge.model.topic_offsets import TopicOffsets, topic_offsets_of
 from bridge.model.transition import Transition
 
 #: The newest format. A change that an older bridge would misread raises it.
-FORMAT = 2
-#: The format of a record without a gap. A bridge that does not know gaps can resume from it.
+FORMAT = 3
+#: The format of a record with a gap, and without. An older bridge can resume from the latter.
+WITH_GAP = 2
 WITHOUT_GAP = 1
 
 #: A recovery cursor, see ``mongo/job_documents.py``; a text of any length would fail later.
@@ -49,6 +51,7 @@ class Checkpoint:
         clean: Whether the bridge stopped with this checkpoint: nothing was sent after it.
         unconfirmed: Whether it is a first start at the present, made before anything showed that
             there was no earlier checkpoint.
+        move: The mark of a move between stores, with which no bridge may use it; None without.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Checkpoint:
     offsets: TopicOffsets | None = None
     clean: bool = False
     unconfirmed: bool = False
+    move: StoreMove | None = None
 
     def moved(
         self,
@@ -109,7 +113,7 @@ class Checkpoint:
     def record(self) -> dict[str, Any]:
         """Return the checkpoint as it is stored: plain values only."""
         return {
-            "format": FORMAT if self.gap else WITHOUT_GAP,
+            "format": FORMAT if self.move else WITH_GAP if self.gap else WITHOUT_GAP,
             **{name: getattr(self, name) for name in _PLAIN},
             **_position_fields(self.position),
             "place": "" if self._is_at_created else self.position.recovery_cursor,
@@ -124,6 +128,7 @@ class Checkpoint:
             else None,
             "clean": self.sequence if self.clean else None,
             "unconfirmed": self.sequence if self.unconfirmed else None,
+            "move": self.move.record() if self.move else None,
         }
 
     @property
@@ -169,7 +174,8 @@ def checkpoint_of(record: Mapping[str, Any], where: str) -> Checkpoint:
         where: The store, as errors name it.
 
     Raises:
-        CheckpointUnusable: The record is damaged, or a newer version wrote it.
+        CheckpointUnusable: The record is damaged, or a newer version wrote it;
+            ``CheckpointMoved`` if it has the mark of a move.
     """
     version = record.get("format")
     if isinstance(version, int) and version > FORMAT:
@@ -180,7 +186,7 @@ def checkpoint_of(record: Mapping[str, Any], where: str) -> Checkpoint:
             f"Run job-bridge {record.get('bridge_version', 'in its version')} or later",
         )
     try:
-        return _read(record)
+        checkpoint = _read(record)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointUnusable(
             f"The checkpoint in {where} is damaged: {_damage(error)}",
@@ -188,6 +194,9 @@ def checkpoint_of(record: Mapping[str, Any], where: str) -> Checkpoint:
             "Find the program that wrote there, "
             f"then run '{Hint.TOKEN_SET_TIME}' with a time before the damage",
         ) from None
+    if checkpoint.move is not None:
+        raise CheckpointMoved(checkpoint, checkpoint.move, where)
+    return checkpoint
 
 
 def _damage(error: Exception) -> str:
@@ -197,8 +206,9 @@ def _damage(error: Exception) -> str:
 
 
 def _read(record: Mapping[str, Any]) -> Checkpoint:
-    if record["format"] not in (FORMAT, WITHOUT_GAP) or (
-        record["format"] == WITHOUT_GAP and record.get("gap")
+    version = record["format"]
+    if version not in (FORMAT, WITH_GAP, WITHOUT_GAP) or (
+        version == WITHOUT_GAP and record.get("gap")
     ):
         raise ValueError("the format does not match the gap")
     return Checkpoint(
@@ -216,6 +226,8 @@ def _read(record: Mapping[str, Any]) -> Checkpoint:
         offsets=topic_offsets_of(record.get("offsets"), record["sequence"]),
         clean=record.get("clean") == record["sequence"],
         unconfirmed=record.get("unconfirmed") == record["sequence"],
+        # An older version, which leaves unknown fields as they are, writes an older format.
+        move=move_of(record["move"]) if version == FORMAT else None,
     )
 
 

@@ -106,7 +106,10 @@ class Reader(Protocol):
     """Reads a topic without a consumer group; leaves no trace."""
 
     def count(self, topic: str, since: float | None) -> int:
-        """Return about how many records ``read`` would deliver."""
+        """Return how many records ``read`` delivers at most.
+
+        Offsets count the markers of transactions, and the records of aborted ones, too.
+        """
 
     def read(self, topic: str, since: float | None) -> Iterator[Sequence[Record]]:
         """Deliver the committed records from ``since`` to the end at this moment.
@@ -255,10 +258,9 @@ class CheckpointStore(Protocol):
         """Return the checkpoints of all names in this store."""
 
     def ownership(self) -> Membership:
-        """Return the owner and the standbys, as far as the store knows them.
+        """Return the owner and the standbys, as far as the store knows them from its own work.
 
-        The store in Kafka asks the group's coordinator, for a few seconds at most; the others
-        return what they last read or wrote, on any thread.
+        Never waits for a server, and may be called on any thread.
         """
 
     def check_rights(self) -> None:

@@ -13,7 +13,7 @@ from tests.support.factories import at, checkpoint
 from tests.support.stores_under_test import StoreUnderTest, opened, owned
 
 
-@pytest.fixture(params=["memory", "file", "mongo"])
+@pytest.fixture(params=["memory", "file", "mongo", "kafka"])
 def under_test(
     request: pytest.FixtureRequest, tmp_path: Path, database: str
 ) -> Iterator[StoreUnderTest]:

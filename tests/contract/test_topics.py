@@ -1,4 +1,4 @@
-"""Both drivers recognise a compacted topic, which ``check`` and ``verify`` treat apart."""
+"""Both drivers describe and create topics alike, with their settings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import uuid
 import pytest
 
 from bridge.kafka.drivers import driver_of
+from bridge.kafka.topics import STATE_SEGMENT_BYTES, TopicPlan, state_topic_plan
 from tests.support.factories import settings
 from tests.support.servers.kafka import Kafka
 
@@ -25,4 +26,22 @@ def test_a_compacted_topic_is_recognised(
     topic = driver_of(config).topics(config).describe(name)[name]
 
     assert topic.compacted is compacted
+    assert topic.expires is ("delete" in policy)
     assert topic.replicas == 1
+
+
+def test_a_state_topic_has_its_settings(driver: str, kafka: Kafka) -> None:
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    config = settings(kafka__bootstrap_servers=kafka.bootstrap, kafka__driver=driver)
+    topics = driver_of(config).topics(config)
+    plans = [TopicPlan(name, 3), state_topic_plan(name, replicas=1)]
+
+    assert topics.create(plans, replicas=1) == [name, f"{name}-bridge-state"]
+    assert topics.create(plans, replicas=1) == []
+    described = topics.describe(name, f"{name}-bridge-state")
+
+    state = described[f"{name}-bridge-state"]
+    assert described[name].partitions == 3 and not described[name].compacted
+    assert (state.partitions, state.cleanup_policy) == (1, "compact")
+    assert (state.segment_bytes, state.min_insync_replicas) == (STATE_SEGMENT_BYTES, 1)
+    assert state_topic_plan(name, replicas=3).configs["min.insync.replicas"] == "2"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 
 import pytest
 
@@ -11,6 +13,8 @@ from bridge.demo.servers.process import poll
 from bridge.errors import Misconfigured, Retryable
 from bridge.kafka import timeouts
 from bridge.kafka.librdkafka import broker_support
+from bridge.kafka.librdkafka.transactional_client import TransactionalClient
+from bridge.kafka.librdkafka.transactional_producer import TransactionalProducer
 from tests.support.servers.kafka import Kafka
 from tests.support.transactions import SETTLE_SECONDS, TransactionScenario
 
@@ -111,6 +115,43 @@ def test_a_fenced_producer_starts_no_transaction(scenario: TransactionScenario) 
     assert scenario.records() == [b"before", b"owner"]
 
 
+def test_interleaved_owners_do_not_both_commit(
+    scenario: TransactionScenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another owner takes over both transactional ids while the first has only one of them."""
+    owners: list[TransactionalProducer] = []
+    init = TransactionalClient.init
+    calls = itertools.count(1)
+
+    def interleaved(client: TransactionalClient, seconds: float) -> Future[None]:
+        if next(calls) == 2:
+            owners.append(scenario.open())
+        return init(client, seconds)
+
+    monkeypatch.setattr(TransactionalClient, "init", interleaved)
+    owners.append(scenario.open())
+    second, first = owners
+
+    with pytest.raises(Retryable):
+        scenario.commit(first, b"first")
+    scenario.commit(second, b"second")
+    with pytest.raises(Retryable):
+        scenario.commit(second, b"not second")
+
+    assert scenario.records() == [b"second"]
+
+
+def test_transactions_use_both_ids_in_turn(scenario: TransactionScenario) -> None:
+    """Kafka is not ready for the next transaction of an id when it has confirmed the last."""
+    producer = scenario.open()
+    clients = []
+    for number in range(4):
+        scenario.commit(producer, b"%d" % number)
+        clients.append(producer.client)
+
+    assert clients[0] is clients[2] is not clients[1] is clients[3]
+
+
 def test_a_transaction_that_timed_out_is_retried(
     scenario: TransactionScenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,7 +230,7 @@ def test_a_hanging_call_ends_at_its_deadline(
     monkeypatch.setattr(timeouts, "COMMIT_SECONDS", 1.0)
     producer = scenario.open()
     monkeypatch.setattr(
-        type(producer), "_commit", lambda *arguments: time.sleep(SETTLE_SECONDS), raising=True
+        TransactionalClient, "_commit", lambda *arguments: time.sleep(SETTLE_SECONDS)
     )
     scenario.add(producer, b"hangs")
     commit = producer.commit()

@@ -28,7 +28,7 @@ from tests.support.state_topic import create_state_topic
 from tests.support.sweeps import TAG
 
 #: Users of the locked broker; a user's password is the name followed by the secret.
-USERS = ("whole", "plain", "mute")
+USERS = ("whole", "plain", "mute", "keeper", "stateless", "groupless", "untransacted")
 
 MakeBridge = Callable[..., BridgeProcess]
 RunRefused = Callable[[GivenSettings], EndedCommand]

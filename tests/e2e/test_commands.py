@@ -229,6 +229,20 @@ def test_topics_are_made_once(settings: GivenSettings, kafka: Kafka, topic: str)
     assert there[f"{topic}-new"] == 4 and there[f"{topic}-new-dlq"] == 1
 
 
+def test_the_kafka_store_gets_its_topic(settings: GivenSettings, topic: str) -> None:
+    given = {**settings, "checkpoint.store": "kafka"}
+
+    first = run_command("topics", "create", settings=given)
+    again = run_command("topics", "create", settings=given)
+
+    state = f"{topic}-bridge-state"
+    assert first.code == again.code == 0
+    assert first.out.splitlines()[-1] == (
+        f"{state}: created with 1 partition(s), cleanup.policy compact"
+    )
+    assert again.out.splitlines()[-1] == f"{state}: already exists"
+
+
 def test_more_replicas_than_brokers_is_a_configuration_error(
     settings: GivenSettings, topic: str
 ) -> None:

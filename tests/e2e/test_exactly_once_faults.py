@@ -75,12 +75,12 @@ def test_a_broker_killed_between_transactions_costs_time(
     scenario: FaultScenario, visible: VisibleRun
 ) -> None:
     bridge = scenario.bridge().start().wait_ready()
-    for _ in range(3):
+    for number in range(3):
         scenario.jobs().add_good()
-        visible.reader.await_more(len(GOOD))
+        visible.reader.await_count((2 * number + 1) * len(GOOD))
         with scenario.kafka_down():
             scenario.jobs().add_good()
-        visible.reader.await_more(len(GOOD))
+        visible.reader.await_count((2 * number + 2) * len(GOOD))
 
     visible.finish(bridge, at_least=6 * len(GOOD))
 
@@ -137,6 +137,7 @@ def foreign(scenario: FaultScenario) -> Iterator[Producer]:
             "bootstrap.servers": scenario.kafka.internal,
             "transactional.id": f"foreign-{scenario.topic}",
             "transaction.timeout.ms": int(1000 * OPEN_SECONDS),
+            "log_level": 0,
         }
     )
     producer.init_transactions(OPEN_SECONDS)
@@ -149,16 +150,17 @@ def test_a_foreign_open_transaction_hides_no_position(
     """The newest record of the bridge is after the start of the foreign transaction."""
     bridge = scenario.bridge().start().wait_ready()
     scenario.jobs().add_good()
-    visible.reader.await_more(len(GOOD))
+    visible.reader.await_count(len(GOOD))
     foreign.begin_transaction()
     foreign.produce(f"{scenario.topic}{SUFFIX}", b"{}", b"foreign")
     assert foreign.flush(OPEN_SECONDS) == 0
     scenario.jobs().add_good()
-    visible.reader.await_more(len(GOOD))
+    visible.reader.await_count(2 * len(GOOD))
     assert bridge.kill() == -signal.SIGKILL
     seen = visible.reader.count()
     bridge.start()
     scenario.jobs().add_good()
+    bridge.wait_unready("")
     time.sleep(3)  # it must do nothing in this time
     assert not bridge.ready() and visible.reader.count() == seen
     foreign.abort_transaction(OPEN_SECONDS)
@@ -172,7 +174,7 @@ def test_a_stop_after_an_idle_position_is_clean(
     """The position moved by events that are not sent, and is stored without messages."""
     bridge = scenario.bridge().start().wait_ready()
     job_id = scenario.jobs().add_good()
-    visible.reader.await_more(len(GOOD))
+    visible.reader.await_count(len(GOOD))
     before = scenario.checkpoint()["token"]
     for number in range(20):
         scenario.jobs().update(job_id, {"$set": {"admin_meta": {"number": number}}})

@@ -22,7 +22,7 @@ STEADY = Workload(rate=200, concurrency=32, error_share=0.4, writes="both")
 FEW, MANY = 4, 50
 #: At which call the process dies.
 FATAL_CALLS = {
-    "before-read-back": (1, 1),
+    "before-read-back": (1, 2),
     "after-read-back": (1, 1),
     "after-begin": (1, 40),
     "after-produce": (1, 200),

@@ -15,11 +15,17 @@ from tests.support.messages import published_states
 from tests.support.servers.kafka import Kafka
 
 
-@pytest.fixture(params=["mongo", "file"])
+@pytest.fixture(params=["mongo", "file", "kafka"])
 def given(
-    request: pytest.FixtureRequest, settings: GivenSettings, tmp_path: Path
+    request: pytest.FixtureRequest,
+    settings: GivenSettings,
+    kafka: Kafka,
+    topic: str,
+    tmp_path: Path,
 ) -> dict[str, str]:
-    """The settings with either store."""
+    """The settings with each store."""
+    if request.param == "kafka":
+        kafka.create_topic(f"{topic}-bridge-state", partitions=1, cleanup_policy="compact")
     return {
         **settings,
         "checkpoint.store": request.param,

@@ -76,6 +76,33 @@ def test_each_topic_has_its_own_jobs(
         assert kafka.read(f"{name}-dlq") == []
 
 
+def test_one_template_gives_each_its_own_checkpoint(
+    second: dict[str, str], jobs: JobWriter, pipelines: JobWriter, client: Client, database: str,
+    start: MakeBridge, tmp_path: Path,
+) -> None:  # fmt: skip
+    """The settings of both differ in the collection, the topic and the port only."""
+    state = f"{database}_state"
+    template = {"checkpoint.name": "", "checkpoint.database": state}
+    with (
+        start(**template) as first,
+        BridgeProcess({**second, **template}, tmp_path / "second.log") as other,
+    ):
+        first.wait_ready()
+        other.wait_ready()
+        jobs.add_good()
+        first.wait_acked(len(GOOD))
+        assert other.status()["counters"]["read"] == 0
+        assert first.status()["name"] == f"{database}.jobs"
+        assert other.status()["name"] == f"{database}.{PIPELINE}"
+        assert first.stop() == other.stop() == 0
+
+    stored = client[state][COLLECTION].find(sort=[("_id", 1)])
+    assert [document["_id"] for document in stored] == [
+        f"{database}.jobs",
+        f"{database}.{PIPELINE}",
+    ]
+
+
 def test_the_example_shares_no_name_with_the_defaults() -> None:
     default, example = load(None, {}, {}), load(EXAMPLE, {}, {})
 

@@ -1,7 +1,8 @@
 """A table of kills: ``python -m tests.soak.kills``.
 
-Each driver is killed under load, and during a backlog. The table has what was committed, lost, out
-of order, repeated and left out, and how long starts took until ready.
+Each driver, and exactly-once, is killed under load and during a backlog. The table has what was
+committed, lost, out of order, repeated and left out, and how long starts took until ready. A
+read_committed consumer watches the runs of exactly-once.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from tests.support.bridge_process import BridgeProcess
 from tests.support.delivery_case import (
     AT_LEAST_ONCE_KAFKA_PYTHON,
     AT_LEAST_ONCE_LIBRDKAFKA,
+    EXACTLY_ONCE,
     DeliveryCase,
 )
 from tests.support.fault_scenario import FaultScenario, Setting
@@ -30,8 +32,10 @@ from tests.support.read_back import LeftOut, kill, topic_contents, wait_for_all
 from tests.support.servers.kafka import Kafka
 from tests.support.servers.mongo import MongoDeployment
 from tests.support.simulator import Workload
+from tests.support.state_topic import create_state_topic
+from tests.support.visible_run import VisibleRun
 
-DRIVERS = (AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA)
+CASES = (AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA, EXACTLY_ONCE)
 BACKLOG_JOBS, BACKLOG_TRANSITIONS = 4000, 5
 #: Clean stops whose next start is timed.
 CLEAN_STARTS = 5
@@ -59,6 +63,10 @@ class Series:
         return [self.name, *map(str, counts), *seconds], not any(faults)
 
 
+def name_of(case: DeliveryCase) -> str:
+    return case.mode if case.transactional else case.driver
+
+
 def timed_start(bridge: BridgeProcess) -> float:
     began = time.monotonic()
     bridge.start().wait_ready()
@@ -67,7 +75,7 @@ def timed_start(bridge: BridgeProcess) -> float:
 
 def under_load(scenario: FaultScenario, kills: int, rate: float) -> Series:
     """Kills at random moments of a steady load, after some clean stops."""
-    series, bridge = Series(f"{scenario.delivery.driver} at {rate:g}/s"), scenario.bridge()
+    series, bridge = Series(f"{name_of(scenario.delivery)} at {rate:g}/s"), scenario.bridge()
     bridge.start().wait_ready()
     workload = Workload(rate=rate, concurrency=32, error_share=0.4, writes="both")
     with scenario.load(workload) as load:
@@ -88,7 +96,7 @@ def under_load(scenario: FaultScenario, kills: int, rate: float) -> Series:
 
 def during_a_backlog(scenario: FaultScenario, kills: int) -> Series:
     """Kills while the bridge catches up with what was committed before its start."""
-    series, bridge = Series(f"{scenario.delivery.driver}, backlog"), scenario.bridge()
+    series, bridge = Series(f"{name_of(scenario.delivery)}, backlog"), scenario.bridge()
     bridge.start().wait_ready()
     assert bridge.stop() == 0
     for _ in range(kills):
@@ -114,25 +122,42 @@ def made_scenario(
 ) -> Iterator[FaultScenario]:
     kafka.create_topic(name, message_timestamp_type="LogAppendTime")
     kafka.create_topic(f"{name}-dlq", partitions=1)
+    if case.store == "kafka":
+        create_state_topic(kafka, name)
     (folder / name).mkdir()
     setting = Setting(mongo, kafka, f"database-{name}", name, folder / name)
     with FaultScenario(setting, case) as scenario:
         yield scenario
 
 
+@contextmanager
+def watched(scenario: FaultScenario) -> Iterator[None]:
+    """Let a read_committed consumer watch a run of exactly-once, and judge it at the end."""
+    if not scenario.delivery.transactional:
+        yield
+        return
+    with VisibleRun(scenario) as visible:
+        yield
+        scenario.witness.catch_up()
+        visible.judge()
+
+
 @click.command()
-@click.option("--kills", default=50, show_default=True, help="Under load, each driver.")
-@click.option("--backlog-kills", default=10, show_default=True, help="In a backlog, each driver.")
+@click.option("--kills", default=50, show_default=True, help="Under load, each case.")
+@click.option("--backlog-kills", default=10, show_default=True, help="In a backlog, each case.")
 @click.option("--rate", default=200.0, show_default=True, help="Transitions a second.")
 def main(kills: int, backlog_kills: int, rate: float) -> None:
     """Print the table; exit code 1 if anything was lost, out of order or repeated."""
     folder = Path(tempfile.mkdtemp(prefix="kills-"))
     rows, well = [HEADINGS.split(",")], True
     with MongoDeployment(folder / "mongod") as mongo, Kafka(folder / "kafka") as kafka:
-        for case in DRIVERS:
+        for case in CASES:
             for steady in (True, False):
-                name = f"{case.driver}-{'load' if steady else 'backlog'}"
-                with made_scenario(mongo, kafka, case, name, folder) as scenario:
+                name = f"{name_of(case)}-{'load' if steady else 'backlog'}"
+                with (
+                    made_scenario(mongo, kafka, case, name, folder) as scenario,
+                    watched(scenario),
+                ):
                     series = (
                         under_load(scenario, kills, rate)
                         if steady

@@ -163,7 +163,7 @@ class FakeKafka:
         unused = cast(Any, None)
         tails = cast(Any, self._tail_reader)
         self.driver = KafkaDriver(
-            "fake", "1", cast(Any, self._sink), unused, tails, unused, unused, unused, unused
+            "fake", "1", cast(Any, self._sink), unused, tails, unused, unused, unused
         )
 
     @contextmanager

@@ -35,6 +35,11 @@ class DeliveryCase:
         """Whether messages are sent in transactions: consumers must read committed ones only."""
         return self.mode == "exactly-once"
 
+    @property
+    def isolation(self) -> str:
+        """The isolation level at which the topic is judged."""
+        return "read_committed" if self.transactional else "read_uncommitted"
+
     def settings(self) -> dict[str, str]:
         given = {"kafka.driver": self.driver, "delivery.mode": self.mode, **dict(self.more)}
         if self.positions:

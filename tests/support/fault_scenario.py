@@ -63,8 +63,7 @@ class FaultScenario:
         self.topic = setting.topic
         self.delivery = delivery
         self.witness = Witness(self.mongo.uri, self.database, self.database)
-        isolation = "read_committed" if delivery.transactional else "read_uncommitted"
-        self._follower = Follower(self.kafka.internal, self.topic, isolation)
+        self._follower = Follower(self.kafka.internal, self.topic, delivery.isolation)
         self._folder = setting.folder
         self._bridges: list[BridgeProcess] = []
         self._loads: list[Load] = []

@@ -23,6 +23,7 @@ PRODUCER = "confluent_kafka:Producer"
 _SINKS = ("bridge.kafka.kafka_python:KafkaPythonSink", "bridge.kafka.librdkafka:LibrdkafkaSink")
 _MONGO_STORE = ("bridge.mongo.checkpoints:MongoCheckpointStore",)
 _KAFKA_STORE = ("bridge.kafka.librdkafka.checkpoints:KafkaCheckpointStore",)
+_TRANSACTIONS = ("bridge.kafka.librdkafka.transactional_producer:TransactionalProducer",)
 _TAGS = ("bridge.mongo.transition_tags:TransitionTags",)
 #: The longest delay of the signal after the start of a call; a commit lasts some milliseconds.
 _DURING_SECONDS = 0.006
@@ -43,10 +44,10 @@ POINTS = {
     "after-save": Point(_MONGO_STORE, "save", "after"),
     "before-untag": Point(_TAGS, "clear", "before"),
     "after-untag": Point(_TAGS, "clear", "after"),
-    # A new producer has ended the transactions of its predecessor.
+    # The transactions of the predecessor are ended, of the first id or of both.
     "before-read-back": Point((PRODUCER,), "init_transactions", "after"),
     "after-read-back": Point(_KAFKA_STORE, "load", "after"),
-    "after-begin": Point((PRODUCER,), "begin_transaction", "after"),
+    "after-begin": Point(_TRANSACTIONS, "begin", "after"),
     "after-produce": Point((PRODUCER,), "produce", "after"),
     "before-commit": Point((PRODUCER,), "commit_transaction", "before"),
     "during-commit": Point((PRODUCER,), "commit_transaction", "during"),

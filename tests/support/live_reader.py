@@ -88,12 +88,11 @@ class LiveReader:
         """How many messages were seen so far."""
         return len(self.readings)
 
-    def await_more(self, count: int, seconds: float = DRAIN_SECONDS) -> None:
-        """Wait until ``count`` messages more than now are visible."""
-        goal = self.count() + count
+    def await_count(self, count: int, seconds: float = DRAIN_SECONDS) -> None:
+        """Wait until ``count`` messages of the topic are visible."""
         poll(
-            lambda: self.count() >= goal or self._failure is not None,
-            f"{count} more visible messages",
+            lambda: self.count() >= count or self._failure is not None,
+            f"{count} visible messages",
             seconds,
         )
         self.check()

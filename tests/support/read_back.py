@@ -55,8 +55,9 @@ def crash(scenario: FaultScenario, **settings: str) -> BridgeProcess:
     return bridge
 
 
-def topic_contents(scenario: FaultScenario, isolation: str = "read_uncommitted") -> Contents:
+def topic_contents(scenario: FaultScenario, isolation: str = "") -> Contents:
     """Compare the jobs with the topic at this moment."""
+    isolation = isolation or scenario.delivery.isolation
     records = scenario.kafka.read(scenario.topic, isolation=isolation)
     return compare(stored_messages(scenario.mongo.uri, scenario.database), records)
 

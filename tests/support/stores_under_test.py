@@ -1,22 +1,32 @@
-"""Checkpoint stores of the same name: in memory, in a file, in MongoDB."""
+"""Checkpoint stores of the same name: in memory, in a file, in MongoDB, in Kafka."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from kafka import KafkaProducer, TopicPartition
 from pymongo import MongoClient
 
 from bridge.checkpoint.file import FileCheckpointStore
+from bridge.kafka.librdkafka.checkpoints import KafkaCheckpointStore
+from bridge.kafka.topics import state_topic_of
 from bridge.mongo.checkpoints import COLLECTION, MongoCheckpointStore
 from bridge.pipeline.ports import CheckpointStore
+from bridge.settings import Settings
+from tests.support.factories import settings
 from tests.support.fakes import FakeClock, FakeStore, SharedCheckpoint
+from tests.support.servers.kafka import Kafka
 
 LEASE = 30.0
+#: Longer than the session of a member of a consumer group.
+ACQUIRE_SECONDS = 15.0
 
 
 class StoreUnderTest(Protocol):
@@ -137,7 +147,84 @@ class MongoStore:
         self.documents.update_one({"_id": "bridge"}, {"$set": {"sequence": "many"}})
 
 
+class KafkaStore:
+    """Stores of a topic of its own, with the state topic beside it."""
+
+    stands_by = True
+
+    def __init__(self, kafka: Kafka, topic: str, **others: Any) -> None:
+        self.kafka = kafka
+        self.topic = topic
+        self.state_topic = state_topic_of(topic)
+        self._others = others
+        self._opened: list[KafkaCheckpointStore] = []
+        kafka.create_topic(self.state_topic, partitions=1, cleanup_policy="compact")
+
+    def settings(self, name: str = "bridge", **others: Any) -> Settings:
+        return settings(
+            **{
+                "kafka__bootstrap_servers": self.kafka.bootstrap,
+                "kafka__topic": self.topic,
+                "checkpoint__store": "kafka",
+                "checkpoint__name": name,
+                **self._others,
+                **others,
+            }
+        )
+
+    def open(self, name: str = "bridge", **others: Any) -> KafkaCheckpointStore:
+        store = KafkaCheckpointStore(self.settings(name, **others), f"{self.topic}-dlq")
+        self._opened.append(store)
+        return store
+
+    def dead(self) -> None:
+        killed(
+            "from bridge.kafka.librdkafka.checkpoints import KafkaCheckpointStore\n"
+            "from tests.support.factories import settings",
+            f"KafkaCheckpointStore(settings(kafka__bootstrap_servers={self.kafka.bootstrap!r}, "
+            f"kafka__topic={self.topic!r}, checkpoint__store='kafka', "
+            f"checkpoint__name='bridge'), {self.topic + '-dlq'!r})",
+        )
+
+    def silent(self) -> None:
+        raise NotImplementedError
+
+    def damage(self) -> None:
+        self.write("bridge", json.dumps(self.stored("bridge") | {"sequence": "many"}).encode())
+
+    def vanish(self) -> None:
+        """Delete all records; Kafka allows that for topics that are not compacted only."""
+        self.kafka.alter_topic(self.state_topic, cleanup_policy="delete")
+        with self.kafka.admin() as admin:
+            admin.delete_records({TopicPartition(self.state_topic, 0): -1})
+
+    def stored(self, name: str) -> dict[str, Any]:
+        """The fields of the latest committed record of ``name``."""
+        values = [
+            record.value
+            for record in self.kafka.read(self.state_topic)
+            if record.key == name.encode()
+        ]
+        fields: dict[str, Any] = json.loads(values[-1] or b"")
+        return fields
+
+    def write(self, key: str, value: bytes | None, count: int = 1) -> None:
+        """Write records to the state topic, as another program could."""
+        producer = KafkaProducer(bootstrap_servers=self.kafka.bootstrap)
+        try:
+            for _ in range(count):
+                producer.send(self.state_topic, value, key.encode(), partition=0)
+            producer.flush()
+        finally:
+            producer.close()
+
+    def close(self) -> None:
+        for store in self._opened:
+            store.release()
+
+
 def killed(imports: str, store: str) -> None:
+    """A process that acquires ``store`` and ends like a crash."""
     acquire = f"assert {store}.acquire() == ''"
     code = f"import os, signal\n{imports}\n{acquire}\nos.kill(os.getpid(), signal.SIGKILL)"
     ended = subprocess.run(
@@ -154,6 +241,10 @@ def opened(request: pytest.FixtureRequest, folder: Path, database: str) -> Itera
         file = FileStore(folder)
         yield file
         file.close()
+    elif request.param == "kafka":
+        kafka_store = KafkaStore(request.getfixturevalue("kafka"), request.getfixturevalue("topic"))
+        yield kafka_store
+        kafka_store.close()
     else:
         collection = MongoStore(request.getfixturevalue("mongo").uri, database)
         yield collection
@@ -163,5 +254,15 @@ def opened(request: pytest.FixtureRequest, folder: Path, database: str) -> Itera
 def owned(under_test: StoreUnderTest) -> CheckpointStore:
     """A store that owns the checkpoint."""
     store = under_test.open()
-    assert store.acquire() == ""
+    assert acquired(store)
     return store
+
+
+def acquired(store: CheckpointStore, seconds: float = ACQUIRE_SECONDS) -> bool:
+    """Whether the store becomes the owner in time; asks again and again, as a bridge does."""
+    deadline = time.monotonic() + seconds
+    while store.acquire():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True

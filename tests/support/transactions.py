@@ -112,6 +112,10 @@ class TransactionScenario:
         records = self.kafka.read(self.state_topic, isolation=isolation)
         return [record.value or b"" for record in records]
 
+    def visible(self) -> list[bytes]:
+        """The committed values of all partitions."""
+        return [value for values in self.messages() for value in values]
+
     def messages(self, topic: str = "") -> list[list[bytes]]:
         """The committed values of each partition, in order."""
         partitions: list[list[bytes]] = [[] for _ in range(3)]

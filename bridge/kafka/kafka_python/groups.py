@@ -1,25 +1,22 @@
-"""Requests about groups and transactional ids that librdkafka's clients do not have."""
+"""Removes members from a consumer group, which librdkafka cannot do."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from kafka import KafkaAdminClient
-from kafka.admin import MemberToRemove
+from kafka.admin import KafkaAdminClient, MemberToRemove
 from kafka.errors import (
     KafkaError,
-    TransactionalIdAuthorizationFailedError,
-    TransactionalIdNotFoundError,
     UnknownMemberIdError,
 )
 
 from bridge.kafka import timeouts
 from bridge.kafka.kafka_python.client import connection, make_client, make_latest_warning
 from bridge.kafka.kafka_python.errors import classify
-from bridge.kafka.state_errors import transactional_permission_error
 from bridge.settings import Settings
 
 #: How long to look for a broker, and how long each request may take.
 _SECONDS = 5.0
+_RETRY_SECONDS = 0.2
 
 
 def remove_members(settings: Settings, group: str, members: Sequence[tuple[str, str]]) -> None:
@@ -39,22 +36,6 @@ def remove_members(settings: Settings, group: str, members: Sequence[tuple[str, 
             with suppress(UnknownMemberIdError):
                 if error.errno:
                     raise error(f"removing a member of {group}")
-
-
-def check_transactional_id(settings: Settings, transactional_id: str) -> None:
-    """Look whether this user may use the id; changes nothing, and fences no producer.
-
-    Raises:
-        NotPermitted: This user may not.
-        BridgeError: The coordinator did not answer.
-    """
-    with _admin(settings) as admin:
-        try:
-            admin.describe_transactions([transactional_id])
-        except TransactionalIdNotFoundError:
-            pass  # It was never used.
-        except TransactionalIdAuthorizationFailedError:
-            raise transactional_permission_error(transactional_id) from None
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """The private parts of kafka-python's connections that the bridge uses or changes.
 
 kafka-python has no public way to choose a transport, to learn why a connection failed, or to keep a
-broker from creating a topic; ``producer_patches`` has the private parts of the producer. Every
-change is made to subclasses and objects of the bridge's own clients: the classes, the loggers and
-the other clients of the process stay as they are. :func:`require_supported_version` checks every
-name before it is used.
+broker from creating a topic. ``producer_patches`` has the private parts of the producer, ``rights``
+those of the admin client. Every change is made to subclasses and objects of the bridge's own
+clients: the classes, the loggers and the other clients of the process stay as they are.
+:func:`require_supported_version` checks every name before it is used.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from collections.abc import Set
 from functools import partial
 from typing import Any
 
-from kafka import KafkaProducer, __version__
+from kafka import KafkaAdminClient, KafkaProducer, __version__
 from kafka import errors as kafka_errors
 from kafka.cluster import ClusterMetadata
 from kafka.net.compat import KafkaNetClient
@@ -35,6 +35,7 @@ from bridge.kafka.errors import (
 )
 
 _PRIVATE_NAMES: dict[type, tuple[str, ...]] = {
+    KafkaAdminClient: ("_find_coordinator_id", "_manager"),
     ClusterMetadata: ("_topics", "bootstrap_brokers", "config"),
     KafkaConnectionManager: (
         "_backoff",

@@ -1,6 +1,6 @@
 """Describes and creates topics with kafka-python."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -15,8 +15,8 @@ from bridge.kafka.kafka_python.client import connection, make_client, make_lates
 from bridge.kafka.kafka_python.errors import classify
 from bridge.kafka.topics import (
     Topic,
+    TopicPlan,
     format_topic_id,
-    is_compacted,
     parse_setting,
     replication_error,
 )
@@ -66,20 +66,24 @@ class KafkaPythonTopics:
             version = infer_broker_version_from_api_versions(admin.api_versions())
         return ".".join(map(str, version))
 
-    def create(self, names: Mapping[str, int], replicas: int) -> list[str]:
+    def create(self, plans: Sequence[TopicPlan], replicas: int) -> list[str]:
         with self._admin() as admin:
             existing = set(admin.list_topics())
-            missing = {name: count for name, count in names.items() if name not in existing}
             specifications = {
-                name: {"num_partitions": count, "replication_factor": replicas}
-                for name, count in missing.items()
+                plan.name: {
+                    "num_partitions": plan.partitions,
+                    "replication_factor": replicas,
+                    "configs": dict(plan.configs),
+                }
+                for plan in plans
+                if plan.name not in existing
             }
             try:
                 if specifications:
                     admin.create_topics(specifications, wait_for_metadata=True)
             except kafka_errors.InvalidReplicationFactorError as error:
                 raise replication_error(replicas, error) from None
-        return list(missing)
+        return list(specifications)
 
 
 def describe_configs(admin: KafkaAdminClient, names: list[str]) -> Mapping[str, Any]:
@@ -108,7 +112,10 @@ def _topic(metadata: Mapping[str, Any], configs: Mapping[str, Any]) -> Topic:
     allowed = metadata.get("authorized_operations")
 
     def setting(name: str) -> int | None:
-        return parse_setting(configs.get(name, {}).get("value"))
+        return parse_setting(value(name))
+
+    def value(name: str) -> object:
+        return configs.get(name, {}).get("value")
 
     return Topic(
         metadata["name"],
@@ -120,5 +127,6 @@ def _topic(metadata: Mapping[str, Any], configs: Mapping[str, Any]) -> Topic:
         writable=not allowed or "WRITE" in allowed,
         topic_id=format_topic_id(UUID(metadata["topic_id"]).int if metadata.get("topic_id") else 0),
         readable=not allowed or "READ" in allowed,
-        compacted=is_compacted(configs.get("cleanup.policy", {}).get("value")),
+        cleanup_policy=str(value("cleanup.policy") or ""),
+        segment_bytes=setting("segment.bytes"),
     )

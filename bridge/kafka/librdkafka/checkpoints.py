@@ -16,11 +16,10 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
-from confluent_kafka.admin import AdminClient
-
 from bridge.errors import BridgeError
-from bridge.kafka.librdkafka.client import ClientLogger, connection, make_latest_warning
+from bridge.kafka.librdkafka.client import make_latest_warning
 from bridge.kafka.librdkafka.group_ownership import GroupOwnership
+from bridge.kafka.librdkafka.replaceable_admin import ReplaceableAdmin
 from bridge.kafka.librdkafka.state_access import check_state_rights, entries_of
 from bridge.kafka.librdkafka.state_topic import StateTopic
 from bridge.kafka.librdkafka.state_writer import StateWriter
@@ -53,9 +52,7 @@ class KafkaCheckpointStore:
         self.where = f"the topic {self.topic} ({self.name})"
         self._settings = settings
         latest_warning = make_latest_warning()
-        self._admin = AdminClient(
-            connection(settings, latest_warning), logger=ClientLogger(latest_warning)
-        )
+        self._admin = ReplaceableAdmin(settings, latest_warning)
         parts: dict[str, Any] = {"admin": self._admin, "latest_warning": latest_warning}
         self._ownership = GroupOwnership(settings, self.topic, self.name, **parts)
         self.transactional_id = self._ownership.group_id
@@ -70,7 +67,6 @@ class KafkaCheckpointStore:
         #: Whether a sink sends through the producer, so that after a failure of the producer the
         #: position must be read again.
         self._has_sink = False
-        self._owned_since: float | None = None
 
     @property
     def epoch(self) -> int:
@@ -113,14 +109,13 @@ class KafkaCheckpointStore:
         if owner := self._ownership.acquire():
             self._writer.discard()
             if self.epoch:
-                raise fenced_error(self.name, owner)
+                raise fenced_error(owner)
             return owner
         if not self._writer.is_usable or self._writer.is_in_transaction:
             self._writer.open()
         self._renew_group()
         if not self.epoch:
-            self._owned_since = time.time()
-            self._writer.start_ownership(self._writer.known.epoch + 1, self._owned_since)
+            self._writer.start_ownership(self._writer.known.epoch + 1, time.time())
         return ""
 
     def load(self) -> Checkpoint | None:
@@ -135,7 +130,7 @@ class KafkaCheckpointStore:
         """
         writer = self._writer
         writer.refresh()
-        if writer.only_others and self._settings.start.from_ == "now":
+        if writer.lacks_ours and self._settings.start.from_ == "now":
             raise missing_position_error(self.topic, self.name)
         return writer.known.checkpoint(self.name, self.where)
 
@@ -184,7 +179,6 @@ class KafkaCheckpointStore:
         self._ownership.release()
         self._writer.close()
         self._reader.close()
-        self._owned_since = None
 
     def discard(self) -> None:
         """Drop the producer without committing; ``acquire`` opens another and reads again."""
@@ -208,20 +202,22 @@ class KafkaCheckpointStore:
 
     def entries(self) -> Sequence[CheckpointEntry]:
         """Return the checkpoints of all names in the state topic."""
-        return entries_of(self._reader, self._admin)
+        return entries_of(self._reader, self._admin.client)
 
     def check_rights(self) -> None:
         """Raise ``NotPermitted`` if this user lacks a right to own and store; changes nothing."""
         self._writer.require_topics()
-        check_state_rights(self._settings, self._admin, self.transactional_id)
+        check_state_rights(self._settings, self.transactional_id)
 
     def ownership(self) -> Membership:
         """Return the owner and the standbys as last seen; never waits, safe on any thread."""
-        return self._ownership.membership(self._owned_since)
+        return self._ownership.membership(self._writer.owners_since)
 
     def describe(self) -> Membership:
         """Ask Kafka for the owner and the standbys, for at most 5 s. Raises the bridge's errors."""
-        return self._ownership.describe(self._owned_since)
+        if not self.epoch:
+            self._writer.read()
+        return self._ownership.describe(self._writer.owners_since)
 
     def _renew_group(self) -> None:
         try:

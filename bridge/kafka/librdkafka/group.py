@@ -149,12 +149,12 @@ class OwnerGroup:
             self._asked_at = None
             self._note(error.args[0])
 
-    def leave(self) -> None:
-        """Leave the group; waits for the coordinator for at most ``LEAVE_SECONDS``."""
+    def leave(self, seconds: float = LEAVE_SECONDS) -> None:
+        """Leave the group; waits for the coordinator for at most ``seconds``."""
         consumer, self._consumer = self._consumer, None
         self._end()
         if consumer is not None:
-            close_within(consumer, LEAVE_SECONDS)
+            close_within(consumer, seconds)
 
     def _options(self) -> dict[str, Any]:
         instance = self._settings.checkpoint.instance

@@ -6,7 +6,7 @@ bridge owns the checkpoint, and a bridge can recognize an ended process of its o
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -16,15 +16,16 @@ from confluent_kafka.admin import AdminClient
 
 from bridge.daemon_executor import DaemonExecutor
 from bridge.errors import BridgeError
-from bridge.kafka.librdkafka.errors import classify
+from bridge.kafka.librdkafka.replaceable_admin import ReplaceableAdmin
 from bridge.model.membership import Member, Membership
-from bridge.model.owner_process import is_dead, this_process
+from bridge.model.owner_process import is_dead, process_text, this_process
 from bridge.settings import Settings
 
 logger = logging.getLogger("bridge")
 
 #: How long the coordinator may take to describe a group.
 DESCRIBE_SECONDS = 5.0
+_RETRY_SECONDS = 0.2
 _PREFIX = "job-bridge"
 _SEPARATOR = "_"
 #: Host, boot and namespace of the process, its number, its start, and when it joined.
@@ -83,7 +84,7 @@ class GroupMembers:
         refusal: The error of the latest description; None when it succeeded.
     """
 
-    def __init__(self, admin: AdminClient, settings: Settings, group: str) -> None:
+    def __init__(self, admin: ReplaceableAdmin, settings: Settings, group: str) -> None:
         self._admin = admin
         self._settings = settings
         self._group = group
@@ -120,6 +121,11 @@ class GroupMembers:
             raise
         return self.known
 
+    def forget(self) -> None:
+        """Forget the request in flight; the next makes another client."""
+        self._asked = None
+        self._admin.discard()
+
     def remove_dead(self) -> None:
         """Start to remove members of ended processes of this host, each once."""
         dead = [
@@ -137,7 +143,7 @@ class GroupMembers:
 
     def _ask(self) -> Future[Any]:
         self._asked_at = time.monotonic()
-        futures = self._admin.describe_consumer_groups(
+        futures = self._admin.client.describe_consumer_groups(
             [self._group], request_timeout=DESCRIBE_SECONDS
         )
         self._asked = futures[self._group]
@@ -153,7 +159,7 @@ class GroupMembers:
 
     def _note(self, description: Any, asked_at: float) -> None:
         self._asked = None
-        self.known = tuple(map(_member, description.members))
+        self.known = members_of(description)
         self.answered_at = asked_at
 
     def _remove(self, members: Sequence[GroupMember]) -> None:
@@ -190,41 +196,50 @@ _UNAVAILABLE = frozenset(
 )
 
 
-def describe_groups(
-    admin: AdminClient, groups: Sequence[str]
-) -> dict[str, tuple[GroupMember, ...]]:
-    """Return the members of ``groups``; waits for up to ``DESCRIBE_SECONDS``.
+def describe_groups(admin: AdminClient, groups: Sequence[str], **options: Any) -> dict[str, Any]:
+    """Return the descriptions of ``groups``; waits for up to ``DESCRIBE_SECONDS``.
+
+    A coordinator that moves, or that Kafka makes for the first group, is asked again.
 
     Raises:
-        BridgeError: A coordinator does not answer, or refuses.
+        KafkaException: A coordinator does not answer, or refuses.
     """
-    if not groups:
-        return {}
-    futures = admin.describe_consumer_groups(list(groups), request_timeout=DESCRIBE_SECONDS)
-    try:
-        return {
-            group: tuple(map(_member, future.result(DESCRIBE_SECONDS + 1).members))
-            for group, future in futures.items()
-        }
-    except (KafkaException, TimeoutError) as error:
-        raise classify(error) from error
+    deadline = time.monotonic() + DESCRIBE_SECONDS
+    described: dict[str, Any] = {}
+    while missing := [group for group in groups if group not in described]:
+        left = max(_RETRY_SECONDS, deadline - time.monotonic())
+        futures = admin.describe_consumer_groups(missing, request_timeout=left, **options)
+        for group, future in futures.items():
+            try:
+                described[group] = future.result(left + 1)
+            except KafkaException as error:
+                if error.args[0].code() not in _UNAVAILABLE or time.monotonic() >= deadline:
+                    raise
+                time.sleep(_RETRY_SECONDS)
+    return described
+
+
+def members_of(description: Any) -> tuple[GroupMember, ...]:
+    """Return the members in a group's description."""
+    return tuple(map(_member, description.members))
 
 
 def membership_of(
-    members: Sequence[GroupMember], member_id: str = "", owned_since: float | None = None
+    members: Sequence[GroupMember], member_id: str, since: Mapping[str, float | None]
 ) -> Membership:
     """Return the members for reports.
 
     Args:
         members: All members of the group.
         member_id: This process's own member id; empty if it is not a member.
-        owned_since: When the owner became it, in Unix seconds; None if that is not known.
+        since: When an owner, by its text, became the owner, in Unix seconds, if that is known.
     """
     owner = next((member for member in members if member.owns), None)
     standbys = tuple(member.member() for member in members if member is not owner)
     if owner is None:
         return Membership(None, standbys)
-    return Membership(Member(owner.text, owned_since), standbys, owner.member_id == member_id)
+    is_us = owner.member_id == member_id
+    return Membership(Member(owner.text, since.get(owner.text)), standbys, is_us)
 
 
 def _member(description: Any) -> GroupMember:
@@ -232,8 +247,7 @@ def _member(description: Any) -> GroupMember:
     address = description.host.lstrip("/")
     text = f"the client {description.client_id} at {address}"
     if process:
-        host = process["host"].split("/")[0]
-        text = f"the bridge with process {process['pid']} on {host}"
+        text = process_text(process)
     return GroupMember(
         member_id=description.member_id,
         instance=description.group_instance_id or "",

@@ -1,11 +1,10 @@
 """Decides by the group's assignment whether this bridge owns the checkpoint."""
 
 import time
+from collections.abc import Mapping
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
-from bridge.errors import BridgeError
 from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.librdkafka.group import CONFIRM_SECONDS, SESSION_SECONDS, OwnerGroup
@@ -15,12 +14,15 @@ from bridge.kafka.librdkafka.group_members import (
     GroupMembers,
     membership_of,
 )
+from bridge.kafka.librdkafka.replaceable_admin import ReplaceableAdmin
 from bridge.kafka.state_errors import (
     coordinator_error,
     fenced_error,
     lost_error,
+    owner_sentence,
     unconfirmed_error,
 )
+from bridge.kafka.topics import owner_id_of
 from bridge.model.membership import Membership
 from bridge.settings import Settings
 
@@ -56,7 +58,7 @@ class GroupOwnership:
         topic: str,
         name: str,
         *,
-        admin: AdminClient,
+        admin: ReplaceableAdmin,
         latest_warning: LatestWarning,
     ) -> None:
         self.group_id = owner_id_of(name)
@@ -64,33 +66,34 @@ class GroupOwnership:
         self._latest_warning = latest_warning
         self._group = OwnerGroup(settings, topic, self.group_id, latest_warning=latest_warning)
         self._members = GroupMembers(admin, settings, self.group_id)
+        self._joined_at = 0.0
 
     @property
     def joined(self) -> bool:
         """Whether this process is a member, or is becoming a member."""
         return self._group.joined
 
-    def acquire(self) -> str:
+    def acquire(self, seconds: float = JOIN_SECONDS) -> str:
         """Join the group; return ``""`` when it gives us the partition, else its owner in words.
 
-        It returns at once while another bridge is the owner, and otherwise waits for up to
-        ``JOIN_SECONDS``.
+        It returns at once while another bridge is the owner, and otherwise waits for ``seconds``.
 
         Raises:
-            Retryable: The coordinator does not answer, or gives the partition to no member.
+            Retryable: The coordinator does not answer, or gives the partition to no member yet.
             NotPermitted: This user may not join the group.
         """
         started = time.monotonic()
-        self._group.join()
+        if not self._group.joined:
+            self._joined_at = started
+            self._group.join()
         self._group.poll()
         while not self._is_confirmed():
             members = self._members.latest(_STANDBY_AGE_SECONDS)
             self._members.remove_dead()
             owner = self._other_owner(members)
-            is_recent = self._members.answered_at >= started - 2 * _STANDBY_AGE_SECONDS
-            if owner is not None and is_recent and not self._group.owns:
-                return f"{owner.text} owns the checkpoint '{self._name}'"
-            self._refuse_silence(started)
+            if owner is not None and self._is_recent(started) and not self._group.owns:
+                return owner_sentence(owner.text, self._name)
+            self._refuse_silence(started, seconds)
             self._group.poll(_SLICE_SECONDS)
         return ""
 
@@ -120,7 +123,7 @@ class GroupOwnership:
             group.request_confirmation(offset)
             group.poll(_SLICE_SECONDS)
         if not group.owns:
-            raise self._lost()
+            self._regain()
         if group.confirmed_seconds_ago >= SILENT_SECONDS:
             raise unconfirmed_error(self.group_id, group.confirmed_seconds_ago)
 
@@ -128,12 +131,19 @@ class GroupOwnership:
         """Leave the group, so that another bridge becomes the owner at once."""
         self._group.leave()
 
-    def membership(self, owned_since: float | None) -> Membership:
-        """Return the members as last described; safe on any thread."""
-        return membership_of(self._members.known, self._group.member_id, owned_since)
+    def membership(self, since: Mapping[str, float | None]) -> Membership:
+        """Return the members as last described; safe on any thread.
 
-    def describe(self, owned_since: float | None) -> Membership:
+        Args:
+            since: When an owner, by its text, became the owner, if that is known.
+        """
+        return membership_of(self._members.known, self._group.member_id, since)
+
+    def describe(self, since: Mapping[str, float | None]) -> Membership:
         """Ask the coordinator for the members, for at most ``DESCRIBE_SECONDS``.
+
+        Args:
+            since: As for ``membership``.
 
         Raises:
             BridgeError: It does not answer, or refuses.
@@ -141,7 +151,12 @@ class GroupOwnership:
         members = self._described(DESCRIBE_SECONDS)
         if members is None:
             raise coordinator_error(self.group_id, self._latest_warning.recent())
-        return membership_of(members, self._group.member_id, owned_since)
+        return membership_of(members, self._group.member_id, since)
+
+    def _is_recent(self, started: float) -> bool:
+        """Whether the description is of this membership, and recent enough for a standby."""
+        oldest = max(self._joined_at, started - 2 * _STANDBY_AGE_SECONDS)
+        return self._members.answered_at >= oldest
 
     def _is_confirmed(self) -> bool:
         if self._group.owns and not self._group.confirmed_at:
@@ -155,26 +170,30 @@ class GroupOwnership:
                 return member
         return None
 
-    def _refuse_silence(self, started: float) -> None:
-        elapsed = time.monotonic() - started
-        is_silent = self._members.answered_at < started and elapsed >= DESCRIBE_SECONDS
-        if is_silent or elapsed >= JOIN_SECONDS:
+    def _refuse_silence(self, started: float, seconds: float) -> None:
+        """Raise ``Retryable`` after ``seconds``, or earlier when the coordinator is silent."""
+        now = time.monotonic()
+        silent_seconds = now - max(self._joined_at, self._members.answered_at)
+        if silent_seconds >= DESCRIBE_SECONDS:
+            # The next clients read the password again.
+            self._group.leave(0.0)
+            self._members.forget()
             if (refusal := self._members.refusal) is not None:
-                raise classify(refusal, "")
+                raise classify(refusal, self._latest_warning.recent())
             raise coordinator_error(self.group_id, self._latest_warning.recent())
+        if now - started >= seconds:
+            raise lost_error(self.group_id)
 
-    def _lost(self) -> BridgeError:
-        """Return the error of an assignment that ended."""
+    def _regain(self) -> None:
+        """Become the owner again, unless another bridge is."""
         owner = self._other_owner(self._described(_WAIT_SECONDS) or ())
-        return fenced_error(self._name, owner.text) if owner else lost_error(self.group_id)
+        if owner:
+            raise fenced_error(owner_sentence(owner.text, self._name))
+        if text := self.acquire(_WAIT_SECONDS):
+            raise fenced_error(text)
 
     def _described(self, seconds: float) -> tuple[GroupMember, ...] | None:
         try:
             return self._members.now(seconds)
         except KafkaException as error:
             raise classify(error, "") from error
-
-
-def owner_id_of(name: str) -> str:
-    """Return the id of a checkpoint's group, and of its transactions."""
-    return f"job-bridge-{name}"

@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AclOperation, AdminClient
+from confluent_kafka.admin import AdminClient
 
 from bridge.errors import CheckpointUnusable
-from bridge.kafka.kafka_python.groups import check_transactional_id
+from bridge.kafka.errors import transactional_id_permission_error
+from bridge.kafka.kafka_python.rights import KafkaRights
 from bridge.kafka.librdkafka.errors import classify
-from bridge.kafka.librdkafka.group_members import DESCRIBE_SECONDS, describe_groups
-from bridge.kafka.librdkafka.group_ownership import owner_id_of
+from bridge.kafka.librdkafka.group_members import describe_groups, members_of
 from bridge.kafka.librdkafka.state_record import state_record_of
 from bridge.kafka.librdkafka.state_topic import StateTopic
 from bridge.kafka.state_errors import group_permission_error
+from bridge.kafka.topics import owner_id_of
+from bridge.kafka.transactional_ids import transactional_ids
 from bridge.model.checkpoint_entry import CheckpointEntry
 from bridge.settings import Settings
 
@@ -33,32 +35,29 @@ def entries_of(reader: StateTopic, admin: AdminClient) -> Sequence[CheckpointEnt
     ]
 
 
-def check_state_rights(settings: Settings, admin: AdminClient, owner_id: str) -> None:
+def check_state_rights(settings: Settings, owner_id: str) -> None:
     """Check the rights to the group and to the transactional id; changes nothing.
 
     Raises:
         NotPermitted: One of them is missing.
     """
-    try:
-        description = admin.describe_consumer_groups(
-            [owner_id], include_authorized_operations=True, request_timeout=DESCRIBE_SECONDS
-        )[owner_id].result(DESCRIBE_SECONDS + 1)
-    except KafkaException as error:
-        if "GROUP_AUTHORIZATION" in error.args[0].name():
-            raise group_permission_error(owner_id, error.args[0].name()) from error
-        raise classify(error) from error
-    allowed = description.authorized_operations
-    if allowed and AclOperation.READ not in allowed:
-        raise group_permission_error(owner_id, "Read is missing")
-    check_transactional_id(settings, owner_id)
+    rights = KafkaRights(settings)
+    if not rights.may_join(owner_id):
+        raise group_permission_error(owner_id, "its ACLs do not contain Read")
+    for transactional_id in transactional_ids(owner_id):
+        if not rights.may_use(transactional_id):
+            raise transactional_id_permission_error(transactional_id)
 
 
 def _owners(admin: AdminClient, names: Sequence[str]) -> dict[str, str]:
     """Return the owners in words, by the name of the checkpoint."""
     owners = {}
-    groups = describe_groups(admin, [owner_id_of(name) for name in names])
+    try:
+        groups = describe_groups(admin, [owner_id_of(name) for name in names])
+    except KafkaException as error:
+        raise classify(error) from error
     for name in names:
-        for member in groups[owner_id_of(name)]:
+        for member in members_of(groups[owner_id_of(name)]):
             if member.owns and not member.is_dead:
                 owners[name] = member.text
     return owners

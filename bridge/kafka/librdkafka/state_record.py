@@ -8,9 +8,12 @@ from typing import Any
 from bridge.errors import CheckpointUnusable
 from bridge.hints import Hint
 from bridge.model.checkpoint import UNCHANGED, Checkpoint, checkpoint_of
+from bridge.model.owner_process import process_text
 
 #: The greatest count that can be continued; a damaged one may be larger.
 _MAX_COUNT = 2**62
+#: A later time is damage, and no date.
+_MAX_TIME = 2**32
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,15 @@ class StateRecord:
     @property
     def owner_text(self) -> str:
         """The process that stored it, in words."""
-        if not self.owner:
-            return "another bridge"
-        return f"the bridge with process {self.owner.get('pid')} on {self.owner.get('host')}"
+        return process_text(self.owner) if self.owner else "another bridge"
+
+    @property
+    def owned_since(self) -> float | None:
+        """When that process became the owner, in Unix seconds; None when that is not known."""
+        since = self.owner.get("since")
+        if isinstance(since, int | float) and 0 < since < _MAX_TIME:
+            return float(since)
+        return None
 
     def checkpoint(self, name: str, where: str) -> Checkpoint | None:
         """Return the checkpoint; None if there is no record, or it was removed on purpose.

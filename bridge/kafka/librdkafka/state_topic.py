@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import OffsetSpec
 
 from bridge.errors import BridgeError
 from bridge.kafka import timeouts
@@ -20,6 +20,7 @@ from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.librdkafka.client import ClientLogger, connection
 from bridge.kafka.librdkafka.closing import close_within
 from bridge.kafka.librdkafka.errors import classify
+from bridge.kafka.librdkafka.replaceable_admin import ReplaceableAdmin
 from bridge.kafka.state_errors import (
     missing_state_topic_error,
     state_permission_error,
@@ -37,6 +38,7 @@ FIRST_RECORDS = 100
 _MAX_RECORDS = 5000
 _POLL_SECONDS = 0.02
 CLOSE_SECONDS = 0.5
+_METADATA_SECONDS = 2.0
 _FETCH_WAIT_MS = 10
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -92,7 +94,7 @@ class StateTopic:
         topic: str,
         group: str,
         *,
-        admin: AdminClient,
+        admin: ReplaceableAdmin,
         latest_warning: LatestWarning,
     ) -> None:
         self.topic = topic
@@ -149,25 +151,23 @@ class StateTopic:
                 count *= 10
 
     def all(self) -> Mapping[bytes, bytes | None]:
-        """Return the latest committed values by key. Raises as ``latest``."""
-        limits = _Limits(time.monotonic() + timeouts.SILENT_TOPIC_SECONDS, inf)
+        """Return the latest committed values by key, up to an open transaction.
+
+        Raises as ``latest``.
+        """
+        now = time.monotonic()
+        limits = _Limits(now + OWNER_SECONDS, now + OTHERS_SECONDS)
         with self._translated():
-            first, end = self._bounds(IsolationLevel.READ_COMMITTED)
+            first, end = self._bounds()
             return dict(self._read(first, end, limits))
 
-    def _bounds(
-        self, isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED
-    ) -> tuple[int, int]:
-        """Return the first offset and the end.
-
-        The end of a ``READ_UNCOMMITTED`` client is after open transactions, which lower the
-        other's.
-        """
+    def _bounds(self) -> tuple[int, int]:
+        """Return the first offset and the end, which is after open transactions."""
         partition = TopicPartition(self.topic, 0)
         first, end = (
-            self._admin.list_offsets(
+            self._admin.client.list_offsets(
                 {partition: offset},
-                isolation_level=isolation,
+                isolation_level=IsolationLevel.READ_UNCOMMITTED,
                 request_timeout=timeouts.REQUEST_SECONDS,
             )[partition]
             for offset in (_EARLIEST, _LATEST)
@@ -227,16 +227,26 @@ class StateTopic:
             yield
         except (KafkaException, NoAnswer) as error:
             self.close()
+            self._admin.discard()
             raise self._error(error) from error
         except BridgeError:
             self.close()
             raise
 
+    def _is_missing(self) -> bool:
+        """Whether the topic does not exist; its partition may only have no leader."""
+        try:
+            # All topics are requested: a request for a missing topic may create it.
+            topics = self._admin.client.list_topics(timeout=_METADATA_SECONDS).topics
+        except KafkaException:
+            return False
+        return self.topic not in topics
+
     def _error(self, error: Exception) -> BridgeError:
         warning = self._latest_warning.recent()
         if isinstance(error, KafkaException):
             code = error.args[0].code()
-            if code in _MISSING:
+            if code in _MISSING or (code == KafkaError._NOENT and self._is_missing()):
                 return missing_state_topic_error(self.topic)
             if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
                 return state_permission_error(self.topic, "Read")

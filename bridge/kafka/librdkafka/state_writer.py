@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NoAnswer
 from typing import Any
 
-from bridge.errors import BridgeError, NotPermitted
+from bridge.errors import BridgeError
 from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.librdkafka.state_record import StateRecord, state_record_of
 from bridge.kafka.librdkafka.state_topic import StateTopic
@@ -15,9 +15,9 @@ from bridge.kafka.librdkafka.transactional_producer import TransactionalProducer
 from bridge.kafka.state_errors import (
     fenced_error,
     missing_state_topic_error,
+    owner_sentence,
     reread_error,
     state_permission_error,
-    transactional_permission_error,
     unanswered_save_error,
 )
 from bridge.kafka.topics import Topic, missing_topic_error
@@ -42,7 +42,7 @@ class StateWriter:
 
     Attributes:
         known: The record as last read or stored.
-        only_others: Whether the topic has records of other names, and none of this name.
+        lacks_ours: Whether the topic has records, but no position of this name.
         end: The end of the state topic as last read.
         epoch: The number of the ownership; 0 without it.
     """
@@ -57,7 +57,7 @@ class StateWriter:
         latest_warning: LatestWarning,
     ) -> None:
         self.known = StateRecord()
-        self.only_others = False
+        self.lacks_ours = False
         self.end = 0
         self.epoch = 0
         self._settings = settings
@@ -79,6 +79,12 @@ class StateWriter:
         if self._producer is None or self._producer.failed:
             raise reread_error()
         return self._producer
+
+    @property
+    def owners_since(self) -> Mapping[str, float | None]:
+        """When the owners that are known became the owner, by their text, in Unix seconds."""
+        us = StateRecord({"owner": self._owner}) if self.epoch else self.known
+        return {us.owner_text: us.owned_since}
 
     @property
     def is_usable(self) -> bool:
@@ -127,11 +133,6 @@ class StateWriter:
         )
         try:
             producer.open()
-        except NotPermitted as error:
-            producer.discard()
-            if "TRANSACTIONAL_ID" in error.what:
-                raise transactional_permission_error(self._transactional_id) from error
-            raise
         except BridgeError:
             producer.discard()
             raise
@@ -147,7 +148,7 @@ class StateWriter:
             return  # Its own transaction would hold the end back.
         latest = self._reader.latest(self._key, as_owner=self.is_usable)
         self.known = state_record_of(latest.value)
-        self.only_others = latest.others and not latest.found
+        self.lacks_ours = latest.value is None and (latest.others or latest.found)
         self.end = latest.end
 
     def refresh(self) -> None:
@@ -161,12 +162,9 @@ class StateWriter:
     def start_ownership(self, epoch: int, since: float) -> None:
         """Note the number of the ownership, and the time of its start in Unix seconds."""
         process = this_process()
+        host = process["host"].split("/")[0]
         self.epoch = epoch
-        self._owner = {
-            "host": process["host"].split("/")[0],
-            "pid": process["pid"],
-            "since": since,
-        }
+        self._owner = {"host": host, "pid": process["pid"], "since": since}
 
     def stage(self, fields: Mapping[str, Any]) -> None:
         """Add a record to the open transaction, which it starts when needed."""
@@ -227,7 +225,7 @@ class StateWriter:
 
     def _note_stored(self, record: StateRecord) -> None:
         self.known = record
-        self.only_others = False
+        self.lacks_ours = False
         self._is_fresh = False
 
     def _admit(self, before: StateRecord) -> None:
@@ -240,7 +238,7 @@ class StateWriter:
             return
         if self.known.epoch > self.epoch:
             self.discard()
-            raise fenced_error(self._name, self.known.owner_text)
+            raise fenced_error(owner_sentence(self.known.owner_text, self._name))
         if before.exists and not self.known.exists:
             self.store(before.fields)
             logger.warning(

@@ -1,6 +1,6 @@
 """Describes and creates topics with librdkafka."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,8 +17,8 @@ from bridge.kafka.librdkafka.client import (
 from bridge.kafka.librdkafka.errors import classify, is_unanswered
 from bridge.kafka.topics import (
     Topic,
+    TopicPlan,
     format_topic_id,
-    is_compacted,
     parse_setting,
     replication_error,
 )
@@ -70,15 +70,18 @@ class LibrdkafkaTopics:
                 for name in existing_names
             }
 
-    def create(self, names: Mapping[str, int], replicas: int) -> list[str]:
+    def create(self, plans: Sequence[TopicPlan], replicas: int) -> list[str]:
         with self._admin() as admin:
             existing = request_metadata(admin, self._latest_warning).topics
-            missing = [name for name in names if name not in existing]
-            if missing:
-                topics = [NewTopic(name, names[name], replicas) for name in missing]
+            topics = [
+                NewTopic(plan.name, plan.partitions, replicas, config=dict(plan.configs))
+                for plan in plans
+                if plan.name not in existing
+            ]
+            if topics:
                 for future in admin.create_topics(topics, **_deadline()).values():
                     _await_creation(future, replicas)
-        return missing
+        return [topic.topic for topic in topics]
 
 
 def _deadline() -> dict[str, float]:
@@ -125,7 +128,8 @@ def _topic(metadata: Any, configs: Mapping[str, Any], description: Any) -> Topic
         retention_ms=setting("retention.ms"),
         writable=not allowed or AclOperation.WRITE in allowed,
         readable=not allowed or AclOperation.READ in allowed,
-        compacted="cleanup.policy" in configs and is_compacted(configs["cleanup.policy"].value),
+        cleanup_policy=str(configs["cleanup.policy"].value) if "cleanup.policy" in configs else "",
+        segment_bytes=setting("segment.bytes"),
         topic_id=_topic_id(description.topic_id) if description else "",
     )
 

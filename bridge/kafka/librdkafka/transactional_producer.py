@@ -1,70 +1,45 @@
-"""A producer of librdkafka under a transactional id.
+"""A producer of transactions that takes two transactional ids in turn.
 
-- All calls that wait for a broker run on a daemon thread, with deadlines of the bridge around them:
-  librdkafka does not always keep its own.
-- The same thread polls. A commit waits for the reports of all messages; if another thread served
-  the last of them, the commit would wait for a further report until the end of its poll (10 ms).
-- After an error or a deadline the producer is discarded and never used again: Kafka's transaction
-  protocol 1 does not order a late request against those of a later transaction. The next producer
-  of the id aborts the open transaction, or completes its commit.
-- librdkafka starts a transaction without a request to a broker. So the next is started as soon as
-  the last has ended, and ``begin`` never waits.
+Kafka confirms a commit before it has written the markers of the transaction. Until then it answers
+CONCURRENT_TRANSACTIONS to the next transaction of the same id, and librdkafka waits for 20 ms
+before it asks again. So the next transaction uses the other id.
+
+Both ids are taken over before the position is read, in the same order, and the first transaction
+of an ownership uses the first id. So a former owner cannot commit after that read: it is fenced
+from the second id, or was already from the first. The transactions stay in order, because each
+starts after the answer to the commit before it.
+
+After an error or a deadline the producer is discarded and never used again: Kafka's transaction
+protocol 1 does not order a late request against those of a later transaction. The next producer of
+the ids aborts the open transaction, or completes its commit.
 """
 
-import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
-from contextlib import suppress
-from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaException, Producer
 
 from bridge.errors import BridgeError
 from bridge.kafka import timeouts
 from bridge.kafka.client_log import LatestWarning
-from bridge.kafka.errors import (
-    connection_error,
-    discarded_producer_error,
-    error_text,
-    old_broker_error,
-    unanswered_commit_error,
-)
-from bridge.kafka.librdkafka.broker_support import DEBUG, SupportLogger
+from bridge.kafka.errors import discarded_producer_error
 from bridge.kafka.librdkafka.client import connection
-from bridge.kafka.librdkafka.client_thread import ClientThread, Deadline, FirstFailure
-from bridge.kafka.librdkafka.errors import is_lasting
+from bridge.kafka.librdkafka.client_thread import FirstFailure
 from bridge.kafka.librdkafka.producer import producer_options
+from bridge.kafka.librdkafka.transactional_client import Transaction, TransactionalClient
 from bridge.kafka.topics import Topic
+from bridge.kafka.transactional_ids import transactional_ids
 from bridge.model.transactions import TransactionTotals
 from bridge.settings import Settings
 
-#: How long a call of ``init_transactions`` takes: a wrong password is noticed between two.
-_INIT_CALL_SECONDS = 1.0
-#: One request at a time for each partition, but partitions do not wait for each other.
-_MAX_IN_FLIGHT = 5
-#: The answers of a coordinator that starts, or that ends the former producer's transaction.
-_PASSING = frozenset(
-    {
-        KafkaError._TIMED_OUT,
-        KafkaError._TIMED_OUT_QUEUE,
-        KafkaError._TRANSPORT,
-        KafkaError.REQUEST_TIMED_OUT,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.NOT_COORDINATOR,
-        KafkaError.CONCURRENT_TRANSACTIONS,
-    }
-)
-
 
 class TransactionalProducer:
-    """A producer under a transactional id, for one ownership; after any failure it is discarded.
+    """A producer under transactional ids, for one ownership; after any failure it is discarded.
 
     Attributes:
-        in_transaction: True from ``begin`` until the commit's answer.
         failure: The first error or deadline of the producer.
-        latest_warning: The client's.
+        latest_warning: The clients'.
     """
 
     def __init__(
@@ -76,17 +51,14 @@ class TransactionalProducer:
         latest_warning: LatestWarning,
         totals: TransactionTotals | None = None,
     ) -> None:
-        self.in_transaction = False
         self.failure = FirstFailure(transactional_id, latest_warning)
         self.latest_warning = latest_warning
         self._settings = settings
         self._topics = topics
-        self._transactional_id = transactional_id
+        self._ids = transactional_ids(transactional_id)
         self._totals = totals or TransactionTotals()
-        self._client: Producer | None = None
-        self._thread: ClientThread | None = None
-        self._messages = 0
-        self._began_at = 0.0
+        self._clients: list[TransactionalClient] = []
+        self._transaction = Transaction(open=False)
 
     @property
     def failed(self) -> bool:
@@ -94,36 +66,48 @@ class TransactionalProducer:
         return self.failure.happened
 
     @property
+    def in_transaction(self) -> bool:
+        """True from ``begin`` until the commit's answer."""
+        return self._transaction.open
+
+    @property
     def client(self) -> Producer:
-        """The client, for messages of the open transaction. Raises ``Retryable`` if discarded."""
-        if self._client is None:
-            raise self.failure.error()
-        return self._client
+        """The client of the open transaction, or of the last. Raises ``Retryable`` if discarded."""
+        return self._client().producer
 
     def open(self) -> None:
-        """Connect, take over the transactional id, and end its former transaction.
+        """Connect, take over the transactional ids, and end their former transactions.
 
         Raises:
             BridgeError: Then only ``discard`` is allowed. ``Misconfigured`` for brokers before 2.7.
         """
-        support = SupportLogger(self.latest_warning)
+        options = connection(self._settings, self.latest_warning)
+        options |= producer_options(self._settings, self._topics)
+        deadline = time.monotonic() + timeouts.INIT_SECONDS
         try:
-            client = Producer(self._options(), logger=support)
+            for transactional_id in self._ids:
+                client = TransactionalClient(
+                    options,
+                    transactional_id,
+                    self.failure,
+                    latest_warning=self.latest_warning,
+                    totals=self._totals,
+                )
+                self._clients.append(client)
         except KafkaException as error:
             raise self.failure.note(error) from error
-        self._client = client
-        self._thread = ClientThread(client, self.failure)
-        deadline = Deadline(time.monotonic() + timeouts.INIT_SECONDS, self._unanswered_init)
-        self._thread.call(lambda: self._init(client, support, deadline.at), deadline).result()
+        for client in self._clients:
+            client.init(deadline - time.monotonic()).result()
+        # The first transaction turns to the first id.
+        self._clients.reverse()
 
     def begin(self) -> None:
         """Start a transaction unless one is open. Raises the failure of the producer, if any."""
         if self.failed:
             raise self.failure.error()
-        if not self.in_transaction:
-            self.in_transaction = True
-            self._messages = 0
-            self._began_at = time.monotonic()
+        if not self._transaction.open:
+            self._clients.reverse()
+            self._transaction = Transaction()
 
     def add(self, topic: str, key: bytes, value: bytes) -> None:
         """Add a record to partition 0, as that of the position. Raises the bridge's errors."""
@@ -136,9 +120,8 @@ class TransactionalProducer:
 
     def sent(self, messages: int) -> None:
         """Count messages that were given to ``client``, and have their reports served."""
-        self._messages += messages
-        if self._thread is not None:
-            self._thread.serve()
+        self._transaction.messages += messages
+        self._client().serve()
 
     def commit(self) -> Future[None]:
         """Commit when every message is acknowledged; never waits.
@@ -148,90 +131,29 @@ class TransactionalProducer:
         Returns:
             A future that ends within ``timeouts.COMMIT_SECONDS``; its error is a ``BridgeError``.
         """
-        client, thread = self._client, self._thread
-        if self.failed or client is None or thread is None:
+        if self.failed or not self._clients:
             return _ended(self.failure.error())
-        if not self.in_transaction:
+        if not self._transaction.open:
             return _ended()
-        deadline = Deadline(time.monotonic() + timeouts.COMMIT_SECONDS, self._unanswered_commit)
-        return thread.call(lambda: self._commit(client, thread, deadline.at), deadline)
+        return self._client().commit(self._transaction)
 
     def discard(self) -> None:
-        """Give the client up, with its open transaction; never waits and never commits."""
-        client, thread = self._client, self._thread
-        self._client = None
-        self._thread = None
-        if self.in_transaction:
+        """Give the clients up, with the open transaction; never waits and never commits."""
+        if self._transaction.open:
             self._totals.aborted += 1
-        self.in_transaction = False
+            self._transaction = Transaction(open=False)
         self.failure.note(discarded_producer_error())
-        if thread is not None:
-            thread.close()
-        if client is not None:
-            threading.Thread(
-                target=_abandon, args=(client,), name="transactions-close", daemon=True
-            ).start()
+        while self._clients:
+            self._clients.pop().discard()
 
     def close(self) -> None:
         """Close a producer without an open transaction; never waits."""
         self.discard()
 
-    def _options(self) -> dict[str, Any]:
-        return (
-            connection(self._settings, self.latest_warning)
-            | producer_options(self._settings, self._topics)
-            | {
-                "transactional.id": self._transactional_id,
-                "transaction.timeout.ms": timeouts.milliseconds(timeouts.TRANSACTION_SECONDS),
-                "socket.timeout.ms": timeouts.milliseconds(timeouts.TRANSACTION_REQUEST_SECONDS),
-                "max.in.flight.requests.per.connection": _MAX_IN_FLIGHT,
-                "debug": DEBUG,
-            }
-        )
-
-    def _init(self, client: Producer, support: SupportLogger, deadline: float) -> None:
-        while True:
-            try:
-                client.init_transactions(_INIT_CALL_SECONDS)
-                break
-            except KafkaException as error:
-                client.poll(0)  # delivers the warnings
-                if error.args[0].code() not in _PASSING or time.monotonic() >= deadline:
-                    raise
-                if is_lasting(self.latest_warning.recent()):
-                    raise
-        client.poll(0)
-        if support.too_old:
-            raise old_broker_error(support.too_old)
-        client.begin_transaction()
-
-    def _commit(self, client: Producer, thread: ClientThread, deadline: float) -> None:
-        repeated = False
-        while True:
-            left = max(0.0, deadline - time.monotonic())
-            try:
-                client.commit_transaction(min(left, timeouts.COMMIT_CALL_SECONDS))
-                break
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError._TIMED_OUT or thread.closed:
-                    raise
-                if time.monotonic() >= deadline:
-                    raise self._unanswered_commit() from error
-            repeated = True
-        self._totals.commit(self._messages, time.monotonic() - self._began_at)
-        self.in_transaction = False
-        if repeated:
-            # A late request must not end the next transaction: the next producer has a new epoch.
-            self.failure.note(discarded_producer_error())
-        else:
-            client.begin_transaction()
-
-    def _unanswered_init(self) -> BridgeError:
-        text = f"init_transactions had no answer within {timeouts.INIT_SECONDS:g} s"
-        return connection_error(error_text(text, self.latest_warning.recent()))
-
-    def _unanswered_commit(self) -> BridgeError:
-        return unanswered_commit_error(timeouts.COMMIT_SECONDS, self.latest_warning.recent())
+    def _client(self) -> TransactionalClient:
+        if not self._clients:
+            raise self.failure.error()
+        return self._clients[0]
 
 
 def _ended(error: BridgeError | None = None) -> Future[None]:
@@ -241,10 +163,3 @@ def _ended(error: BridgeError | None = None) -> Future[None]:
     else:
         future.set_exception(error)
     return future
-
-
-def _abandon(client: Producer) -> None:
-    """Purge the messages, so that no request follows; the client ends with its last reference."""
-    with suppress(KafkaException):
-        client.purge(blocking=False)
-        client.flush(0)

@@ -243,6 +243,8 @@ class Kafka(Server):
             # A transaction that timed out is aborted soon after.
             "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
             "group.initial.rebalance.delay.ms": "0",
+            # How often it looks for something to compact.
+            "log.cleaner.backoff.ms": "1000",
             # A killed broker may come back only when its old session has ended.
             "broker.session.timeout.ms": "3000",
             "broker.heartbeat.interval.ms": "500",

@@ -9,7 +9,6 @@ import pytest
 
 from bridge.app.bridge import Bridge
 from bridge.app.checks import KafkaCheck, MongoDbCheck
-from bridge.app.members import Members
 from bridge.errors import NotPermitted, Retryable
 from bridge.model.health import MAJORITY_SECONDS
 from bridge.mongo.cluster import NewestWrites
@@ -185,7 +184,7 @@ def test_other_modes_need_no_tags() -> None:
 
 def test_a_failed_topic_gets_another_client() -> None:
     bridge = ProbedBridge()
-    check = KafkaCheck(cast(Bridge, bridge), Members(settings(), bridge.store, FakeClock()))
+    check = KafkaCheck(cast(Bridge, bridge))
     check.ask()
     bridge.topic_probes[0].failure = Retryable("Kafka is unreachable", part="kafka")
 

@@ -49,7 +49,6 @@ def checked_kafka(version: Callable[[Settings], str], monkeypatch: pytest.Monkey
         cast(Any, None),
         version,
         cast(Any, None),
-        cast(Any, None),
     )
     monkeypatch.setattr("bridge.app.preflight_kafka.driver_of", lambda _settings: driver)
     first = next(iter(check_kafka(settings())))

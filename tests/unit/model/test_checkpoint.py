@@ -29,7 +29,16 @@ CURSORS = st.builds(
 
 
 #: The fields that older versions do not write.
-OPTIONAL = {"type_bits", "place", "gap", "delivered", "offsets", "clean", "unconfirmed"}
+OPTIONAL = {
+    "type_bits",
+    "place",
+    "gap",
+    "delivered",
+    "offsets",
+    "clean",
+    "unconfirmed",
+    "move",
+}
 
 
 def with_token(time: ClusterTime, rest: str) -> Position:
@@ -184,7 +193,7 @@ def test_a_truncated_token_is_damaged() -> None:
 def test_a_newer_format_names_the_version_to_run() -> None:
     record = checkpoint().record() | {"format": FORMAT + 1, "bridge_version": "9.9"}
 
-    with pytest.raises(CheckpointUnusable, match=r"format 3.*up to 2.*job-bridge 9\.9 or later"):
+    with pytest.raises(CheckpointUnusable, match=r"format 4.*up to 3.*job-bridge 9\.9 or later"):
         checkpoint_of(record, "here")
 
 

@@ -1,0 +1,164 @@
+"""Bridges that share a checkpoint in Kafka: hand-over, death, a frozen owner, a rebalance."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from bridge.kafka.librdkafka import group
+from bridge.kafka.librdkafka.group_members import member_client_id
+from bridge.kafka.topics import owner_id_of
+from bridge.model.position import Position
+from tests.support.factories import at, checkpoint
+from tests.support.servers.kafka import Kafka
+from tests.support.store_process import StoreProcess
+from tests.support.stores_under_test import KafkaStore, acquired, owned
+
+#: How long a standby may need when the owner gives the ownership back.
+HAND_OVER_SECONDS = 2.0
+#: How long a standby may need when the owner is silent.
+TAKE_OVER_SECONDS = group.SESSION_SECONDS + 2.0
+
+
+@pytest.fixture
+def stores(kafka: Kafka, topic: str) -> Iterator[KafkaStore]:
+    stores = KafkaStore(kafka, topic)
+    owned(stores).release()  # the first member of the first group waits for Kafka's own topics
+    yield stores
+    stores.close()
+
+
+@pytest.fixture
+def owner(stores: KafkaStore, kafka: Kafka) -> Iterator[StoreProcess]:
+    """A bridge in another process, which owns the checkpoint."""
+    with StoreProcess(stores.topic, kafka.bootstrap) as process:
+        assert process.ask("acquire") == "ok"
+        assert process.ask("save 1") == "ok"
+        yield process
+
+
+def seconds_to_own(store: object) -> float:
+    started = time.monotonic()
+    assert acquired(store, 30.0)  # type: ignore[arg-type]
+    return time.monotonic() - started
+
+
+def position(store: object) -> Position:
+    stored = store.load()  # type: ignore[attr-defined]
+    assert stored is not None
+    return stored.position  # type: ignore[no-any-return]
+
+
+def test_a_standby_takes_over_after_a_release(stores: KafkaStore, owner: StoreProcess) -> None:
+    standby = stores.open()
+    assert f"process {owner.pid} on" in standby.acquire()
+
+    assert owner.ask("release") == "ok"
+
+    assert seconds_to_own(standby) < HAND_OVER_SECONDS
+    assert standby.epoch == 2
+    assert position(standby) == at(1)
+
+
+def test_a_restart_replaces_its_dead_self(stores: KafkaStore, owner: StoreProcess) -> None:
+    owner.kill()
+
+    restarted = stores.open()
+
+    assert seconds_to_own(restarted) < 2.5
+    assert position(restarted) == at(1)
+
+
+def test_a_member_of_another_host_is_not_removed(
+    stores: KafkaStore, kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process may live, though this host has no process of its number."""
+    elsewhere = member_client_id(0.0).replace("job-bridge_", "job-bridge_elsewhere-", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(group, "member_client_id", lambda joined_at: elsewhere)
+        owner = owned(stores)
+
+    standby = stores.open()
+
+    assert "on elsewhere-" in standby.acquire()
+    owner.save(checkpoint(1))
+
+
+def test_a_frozen_owner_is_replaced_and_fenced(stores: KafkaStore, owner: StoreProcess) -> None:
+    standby = stores.open()
+    assert standby.acquire() != ""
+
+    owner.stop()
+    assert seconds_to_own(standby) < TAKE_OVER_SECONDS
+    standby.save(checkpoint(2, sequence=2))
+    owner.resume()
+
+    assert owner.ask("save 9").startswith("Fenced: Another bridge took over: the bridge with")
+    assert position(stores.open()) == at(2)
+    standby.save(checkpoint(3, sequence=3))
+
+
+def test_a_short_freeze_keeps_the_ownership(stores: KafkaStore, owner: StoreProcess) -> None:
+    owner.stop()
+    time.sleep(group.SESSION_SECONDS / 2)
+    owner.resume()
+
+    assert owner.ask("save 2") == "ok"
+    assert position(stores.open()) == at(2)
+
+
+def test_standbys_that_come_and_go_leave_the_owner(stores: KafkaStore, owner: StoreProcess) -> None:
+    """Cooperative assignment: no join or leave of others interrupts the owner."""
+    for number in range(2, 5):
+        standby = stores.open()
+        assert standby.acquire() != ""
+        assert owner.ask(f"save {number}") == "ok"
+        standby.release()
+        assert owner.ask(f"renew {number}") == "ok"
+
+    assert position(stores.open()) == at(4)
+
+
+def test_bridges_of_two_names_do_not_meet(stores: KafkaStore) -> None:
+    first = owned(stores)
+    first.save(checkpoint(1))
+    other = stores.open("other", start__from="history")
+    assert acquired(other)
+    assert other.load() is None
+
+    for number in range(2, 6):
+        first.save(checkpoint(number, sequence=number))
+        other.save(replace(checkpoint(10 * number, sequence=number), name="other"))
+
+    assert position(first) == at(5)
+    assert position(stores.open("other")) == at(50)
+    assert [entry.name for entry in first.entries()] == ["bridge", "other"]
+
+
+def test_members_are_reported_with_their_names(stores: KafkaStore, owner: StoreProcess) -> None:
+    standby = stores.open()
+    standby.acquire()
+
+    seen = standby.describe()
+
+    assert seen.owner is not None and f"process {owner.pid} on" in seen.owner.name
+    assert not seen.is_us and seen.owner.since is not None
+    (us,) = seen.standbys
+    assert us.since is not None and abs(us.since - time.time()) < 60
+    assert standby.ownership() == seen
+    assert owner_id_of("bridge") == "job-bridge-bridge"
+
+
+def test_a_static_member_returns_without_a_rebalance(stores: KafkaStore) -> None:
+    """A process that is killed and started again on another host keeps its place."""
+    first = stores.open(checkpoint__instance="bridge-0")
+    assert acquired(first)
+    first.save(checkpoint(1))
+
+    second = stores.open(checkpoint__instance="bridge-0")
+
+    assert seconds_to_own(second) < HAND_OVER_SECONDS
+    second.save(checkpoint(2, sequence=1))
