@@ -12,7 +12,6 @@ from bridge.kafka.librdkafka.client import make_latest_warning
 from bridge.kafka.librdkafka.topics import LibrdkafkaTopics
 from bridge.kafka.librdkafka.transactional_producer import TransactionalProducer
 from bridge.kafka.librdkafka.transactional_sink import TransactionalSink
-from bridge.model.transactions import TransactionTotals
 from bridge.model.window import Delivery, Sending
 from tests.support.factories import delivery, message, settings
 from tests.support.servers.kafka import Kafka
@@ -32,7 +31,6 @@ class TransactionScenario:
         self.topic = topic
         self.state_topic = f"{topic}-bridge-state"
         self.wake = threading.Event()
-        self.totals = TransactionTotals()
         self.settings = settings(
             kafka__bootstrap_servers=bootstrap or kafka.bootstrap,
             kafka__topic=topic,
@@ -63,7 +61,6 @@ class TransactionScenario:
             topics,
             f"job-bridge-{self.topic}",
             latest_warning=make_latest_warning(),
-            totals=self.totals,
         )
         self._opened.append(producer)
         producer.open()
