@@ -65,18 +65,23 @@ class ReplaceableClient(MongoClient[Document]):
             super().__init__(**_arguments(settings, self._own_options))
 
     def replace(self) -> None:
-        """Close all connections and start again.
+        """Start again with new connections; calls of other threads fail with an error of PyMongo.
 
         Raises:
             Misconfigured: A file cannot be used now; the client stays as it is.
         """
         arguments = _arguments(self._settings.with_present_secrets(), self._own_options)
         with _correctable():
-            # The present client must stay if a file cannot be used.
-            MongoClient[Document](**arguments).close()
-        self.close()
-        with _correctable():
-            super().__init__(**arguments)
+            # Opened here: a call that is being made would otherwise mark it as opened.
+            successor = MongoClient[Document](**{**arguments, "connect": True})
+        # PyMongo's background tasks end with the object that started them.
+        own = {name: self.__dict__[name] for name in ("_settings", "_own_options")}
+        vars(successor).update(own, _started_by=successor)
+        former: MongoClient[Document] = MongoClient.__new__(MongoClient)
+        # A single assignment: other threads see the state of one of them, and nothing in between.
+        former.__dict__, self.__dict__ = self.__dict__, successor.__dict__
+        with timeout(_CLOSE_SECONDS):
+            former.close()
 
     def close(self) -> None:
         """Close all connections; a server that does not answer costs seconds, not hours."""
