@@ -1,9 +1,9 @@
 """Measures the mode exactly-once beside at-least-once, for docs/delivery-modes.md."""
 
-import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from benchmarks.contenders import EXACTLY_ONCE, bridge
+from benchmarks.goals import Row, at_least, at_most
 from benchmarks.paced_measures import PacedMeasures
 from benchmarks.pages import spread, table
 from benchmarks.results import Results
@@ -13,7 +13,8 @@ DRIVER = "librdkafka"
 BASE, MODE = "at-least-once", "exactly-once"
 _SETTINGS: Mapping[str, Mapping[str, str]] = {BASE: {}, MODE: EXACTLY_ONCE}
 _RATE, _SECONDS = 200, 10
-_JOBS = 20_000
+#: Jobs of the backlog, of seven transitions each; many, because a start costs CPU too.
+_JOBS = 60_000
 #: The goals: milliseconds at 200 writes/s, relative to at-least-once, and MB.
 _P50, _P99, _BACKLOG, _CPU, _MEMORY = 8.0, 20.0, 0.8, 1.1, 90.0
 
@@ -35,6 +36,7 @@ def measure(world: World, results: Results, rounds: int, jobs: int = _JOBS) -> N
                 name,
                 rate=run.rate(),
                 cpu=run.cpu_per_100k(),
+                warm_cpu=run.warm_cpu_per_100k(),
                 kafka_cpu=run.servers_cpu["kafka"] / run.transitions * 100_000,
                 megabytes=run.megabytes,
             )
@@ -55,33 +57,30 @@ def block(results: Results) -> str:
     return "\n\n".join((made, _figures(results), goals))
 
 
-def goal_rows(results: Results) -> Iterator[Sequence[str]]:
+def goal_rows(results: Results) -> Iterator[Row]:
     """The goals of the mode, and whether this run reached them."""
-    latency = f"{MODE}, {_RATE}/s"
-    for name, goal in (("p50", _P50), ("p99", _P99)):
-        values = results.values("latency", latency, name)
-        yield _row(f"{name} at {_RATE}/s, write to consumer, ms", values, f"under {goal:g}", goal)
+    rows = _goals(results)
+    yield from (row for row in rows if row is not None)
+
+
+def _goals(results: Results) -> Iterator[Row | None]:
+    for figure, goal in (("p50", _P50), ("p99", _P99)):
+        values = results.values("latency", _key("latency", MODE), figure)
+        yield at_most(f"{figure} at {_RATE}/s, from write to consumer, ms", values, goal)
     rates = results.ratios("backlog", MODE, BASE, "rate")
-    yield _row(
-        f"rate over a backlog, relative to {BASE}", rates, f"at least {_BACKLOG:g}", -_BACKLOG
-    )
-    costs = results.ratios("backlog", MODE, BASE, "cpu")
-    yield _row(f"CPU over a backlog, relative to {BASE}", costs, f"at most {_CPU:g}", _CPU)
+    yield at_least(f"rate over a backlog, relative to {BASE}", rates, _BACKLOG)
+    for figure, name in (("cpu", "with start-up"), ("warm_cpu", "in the warm half")):
+        costs = results.ratios("backlog", MODE, BASE, figure)
+        yield at_most(f"CPU over a backlog, {name}, relative to {BASE}", costs, _CPU)
     peaks = results.values("backlog", MODE, "megabytes")
-    yield _row("peak memory, MB", peaks, f"under {_MEMORY:g}", _MEMORY)
-
-
-def _row(name: str, values: Sequence[float], goal: str, bound: float) -> Sequence[str]:
-    """A row of the goals; a negative ``bound`` is the lowest value that is allowed."""
-    median = statistics.median(values)
-    reached = median >= -bound if bound < 0 else median <= bound
-    return name, spread(values, "{:.3g}"), goal, "yes" if reached else "**no**"
+    yield at_most("peak memory, MB", peaks, _MEMORY)
 
 
 def _figures(results: Results) -> str:
     columns = {
         "transitions/s": ("backlog", "rate", "{:.0f}"),
         "CPU s per 100 000": ("backlog", "cpu", "{:.2f}"),
+        "in the warm half": ("backlog", "warm_cpu", "{:.2f}"),
         "Kafka's CPU s per 100 000": ("backlog", "kafka_cpu", "{:.2f}"),
         "peak MB": ("backlog", "megabytes", "{:.0f}"),
         f"p50 ms at {_RATE}/s": ("latency", "p50", "{:.1f}"),

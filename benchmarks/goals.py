@@ -29,15 +29,15 @@ def _rates(results: Results) -> Iterator[Row | None]:
         ("kafka-python", 0.6, None, 1.3),
     ):
         ratios = results.ratios("throughput", driver, "watch()", "rate")
-        yield _at_least(f"{driver}: rate, relative to watch()", ratios, of_watch)
+        yield at_least(f"{driver}: rate, relative to watch()", ratios, of_watch)
         if of_batches is not None:
             ratios = results.ratios("throughput", driver, "raw batches", "rate")
-            yield _at_least(f"{driver}: rate, relative to raw batches", ratios, of_batches)
+            yield at_least(f"{driver}: rate, relative to raw batches", ratios, of_batches)
         best = _best(results, "warm_rate", PEERS, max)
         if best:
             ratios = results.ratios("throughput", driver, best, "warm_rate")
             name = f"{driver}: warm rate, relative to the best connector ({best})"
-            yield _at_least(name, ratios, of_best)
+            yield at_least(name, ratios, of_best)
 
 
 def _cpu(results: Results) -> Iterator[Row | None]:
@@ -50,7 +50,7 @@ def _cpu(results: Results) -> Iterator[Row | None]:
                 best = _best(results, figure, peers, min)
                 if best and goal:
                     ratios = results.ratios("throughput", driver, best, figure)
-                    yield _at_most(
+                    yield at_most(
                         f"{driver}: {name}, relative to the {group} ({best})", ratios, goal
                     )
 
@@ -58,20 +58,20 @@ def _cpu(results: Results) -> Iterator[Row | None]:
 def _memory_and_start(results: Results) -> Iterator[Row | None]:
     for driver in DRIVERS:
         peaks = _peaks(results, driver)
-        yield _at_most(f"{driver}: largest peak memory of all runs, MB", peaks[-1:], 80)
+        yield at_most(f"{driver}: largest peak memory of all runs, MB", peaks[-1:], 80)
         best = _best(results, "megabytes", JVM, min)
         if best:
             ratios = results.ratios("throughput", driver, best, "megabytes")
             name = f"{driver}: peak memory, relative to the best JVM connector"
-            yield _at_most(name, ratios, 0.1)
+            yield at_most(name, ratios, 0.1)
         first = results.values("start", driver, "first")
-        yield _at_most(f"{driver}: start to first message, s", first, 1.0)
+        yield at_most(f"{driver}: start to first message, s", first, 1.0)
         for peers, group in GROUPS:
             best = _best(results, "first", peers, min)
             if best:
                 ratios = results.ratios("throughput", driver, best, "first")
                 name = f"{driver}: start to first message, relative to the {group} ({best})"
-                yield _at_most(name, ratios, 0.2)
+                yield at_most(name, ratios, 0.2)
 
 
 def _peaks(results: Results, driver: str) -> list[float]:
@@ -92,7 +92,7 @@ def _latency(results: Results) -> Iterator[Row | None]:
                 if best:
                     ratios = results.ratios("latency", f"{driver}, 200/s", f"{best}, 200/s", figure)
                     name = f"{driver}: {figure} at 200/s, relative to the {group} ({best})"
-                    yield _at_most(name, ratios, 1.0)
+                    yield at_most(name, ratios, 1.0)
         yield _slowest_rate(results, driver, "p50", "p50")
         yield _slowest_rate(results, driver, "after_p50", "p50 after the write's acknowledgement")
 
@@ -107,18 +107,18 @@ def _slowest_rate(results: Results, driver: str, figure: str, name: str) -> Row 
     slowest = max(medians, default=(0.0, ""))[1]
     ratios = results.ratios("latency", slowest, f"{driver}, 10/s", figure)
     rate = slowest.rpartition(", ")[2]
-    return _at_most(f"{driver}: highest {name} (at {rate}), relative to 10/s", ratios, 1.1)
+    return at_most(f"{driver}: highest {name} (at {rate}), relative to 10/s", ratios, 1.1)
 
 
 def _idle_and_sizes(results: Results) -> Iterator[Row | None]:
     for driver in DRIVERS:
         shares = results.values("idle", driver, "cpu_share")
-        yield _at_most(f"{driver}: idle, share of a core", shares, 0.005)
+        yield at_most(f"{driver}: idle, share of a core", shares, 0.005)
         commands = results.values("idle", driver, "commands")
-        yield _at_most(f"{driver}: idle, commands/s to MongoDB", commands, 2.0)
+        yield at_most(f"{driver}: idle, commands/s to MongoDB", commands, 2.0)
         for size in ("100 KB", "2 MB"):
             ratios = results.ratios("sizes", f"{driver}, {size}", f"{driver}, 1 KB", "rate")
-            yield _at_least(f"{driver}: rate with jobs of {size}, relative to 1 KB", ratios, 0.8)
+            yield at_least(f"{driver}: rate with jobs of {size}, relative to 1 KB", ratios, 0.8)
 
 
 def _growth(results: Results) -> Iterator[Row | None]:
@@ -129,9 +129,9 @@ def _growth(results: Results) -> Iterator[Row | None]:
             peaks = [results.median(table, key, "megabytes") or 0.0 for key in contenders]
             if len(contenders) > 1 and max(rates):
                 ratio = min(rates) / max(rates)
-                yield _at_least(f"{driver}: lowest / highest rate over {name}", [ratio], 0.9)
+                yield at_least(f"{driver}: lowest / highest rate over {name}", [ratio], 0.9)
                 range_ = max(peaks) - min(peaks)
-                yield _at_most(f"{driver}: range of peak memory over {name}, MB", [range_], 10)
+                yield at_most(f"{driver}: range of peak memory over {name}, MB", [range_], 10)
 
 
 def _best(
@@ -152,13 +152,15 @@ def _best(
     return choose(medians)[1] if medians else None
 
 
-def _at_least(name: str, values: Sequence[float], goal: float) -> Row | None:
+def at_least(name: str, values: Sequence[float], goal: float) -> Row | None:
+    """The row of a figure whose median must reach ``goal``; None without values."""
     if not values:
         return None
     return _row(name, values, f"at least {goal:g}", reached=statistics.median(values) >= goal)
 
 
-def _at_most(name: str, values: Sequence[float], goal: float) -> Row | None:
+def at_most(name: str, values: Sequence[float], goal: float) -> Row | None:
+    """The row of a figure whose median must not exceed ``goal``; None without values."""
     if not values:
         return None
     return _row(name, values, f"at most {goal:.3g}", reached=statistics.median(values) <= goal)

@@ -121,7 +121,7 @@ def unconfirmed_error(group: str, seconds: float) -> Retryable:
 
 
 def reread_error() -> Retryable:
-    """The producer was discarded: the stored position may be another than the one in memory."""
+    """The producer was discarded: the position in memory may not be the stored position."""
     return Retryable(
         "The transactional producer failed and was discarded",
         "Nothing is lost: the position is read again before anything is sent",

@@ -283,7 +283,9 @@ class Transactions(Protocol):
         """
 
     def commit(self) -> Future[None]:
-        """Start to commit the transaction, without waiting; its messages are acknowledged.
+        """Start to commit the transaction, without waiting.
+
+        It is committed after all of its messages are acknowledged, and never if one failed.
 
         Returns:
             It is done within a deadline, and raises the bridge's errors.

@@ -40,8 +40,8 @@ class Progress:
     stored one and never moves backwards. A save runs on ``executor``, never two at once, so that no
     message waits for the store; the next call that finds it finished raises its error.
 
-    With transactions, a checkpoint is stored with the messages before its position: ``stage`` and
-    ``commit`` are for the sink that groups them, and nothing else is stored meanwhile.
+    With transactions, a checkpoint is stored with the messages before its position: ``commit`` is
+    for the sink that groups them, and nothing else is stored meanwhile.
 
     Attributes:
         position: The settled position.
@@ -83,8 +83,6 @@ class Progress:
         self.unacknowledged = 0
         self.transactional = policy.transactional
         self.in_transaction = False
-        #: The checkpoint of the transaction that is not committed yet.
-        self._staged: Checkpoint | None = None
         #: Whether messages were settled since the last save.
         self._settled = False
 
@@ -181,10 +179,10 @@ class Progress:
         """Whether a checkpoint is being stored; ``committed`` or ``remember`` notices its end."""
         return self._saving is not None
 
-    def stage(
+    def commit(
         self, transactions: Transactions, position: Position, item: Transition | Poison | None
     ) -> None:
-        """Add the checkpoint at ``position`` to the transaction that was started.
+        """Add the checkpoint at ``position`` to the transaction, and start to commit it.
 
         Args:
             transactions: The store.
@@ -194,13 +192,6 @@ class Progress:
         delivered = item if isinstance(item, Transition) else self._delivered
         checkpoint = self._next_checkpoint(position, delivered)
         transactions.stage(checkpoint)
-        self._staged = checkpoint
-
-    def commit(self, transactions: Transactions) -> None:
-        """Start to commit the transaction and its checkpoint."""
-        checkpoint, self._staged = self._staged, None
-        if checkpoint is None:
-            raise AssertionError("a transaction without a checkpoint")
         started = self._clock.monotonic()
         # Its answer does not confirm the membership of a group.
         self._saving = _Save(checkpoint, started, True, transactions.commit(), renews=False)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
+from bridge.errors import Fenced, Retryable
 from bridge.kafka.librdkafka import group
 from bridge.kafka.librdkafka.group_members import member_client_id
 from bridge.kafka.topics import owner_id_of
@@ -162,3 +164,10 @@ def test_a_static_member_returns_without_a_rebalance(stores: KafkaStore) -> None
 
     assert seconds_to_own(second) < HAND_OVER_SECONDS
     second.save(checkpoint(2, sequence=1))
+    deadline = time.monotonic() + TAKE_OVER_SECONDS
+    with pytest.raises(Fenced):
+        while time.monotonic() < deadline:
+            with suppress(Retryable):
+                first.save(checkpoint(9, sequence=9))
+            time.sleep(0.1)
+    assert position(second) == at(2)

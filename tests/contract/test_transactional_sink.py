@@ -31,7 +31,6 @@ def test_messages_and_position_are_committed_together(scenario: TransactionScena
 
     assert sorted(scenario.visible()) == [b"1", b"2", b"3"]
     assert scenario.records() == [b"position 3"]
-    assert scenario.totals.messages == 3
 
 
 def test_messages_of_a_job_stay_in_order(scenario: TransactionScenario) -> None:
@@ -54,7 +53,6 @@ def test_leaving_discards_an_open_transaction(scenario: TransactionScenario) -> 
         sink.send(scenario.sendings(b"lost"))
         scenario.settle(sink, 1)
 
-    assert scenario.totals.aborted == 1
     with pytest.raises(Retryable, match="discarded"):
         _ = scenario.producer
     scenario.commit(scenario.open(), b"after")

@@ -22,6 +22,8 @@ class FakeTransactions(FakeStore):
         self._staged: Checkpoint | None = None
         self._answer: Future[None] | None = None
         self.commits: list[int] = []
+        #: The sink of the session; a commit waits for its messages.
+        self.sink: FakeTransactionalSink | None = None
 
     def add(self, message: Message) -> None:
         self._messages.append(message)
@@ -70,6 +72,8 @@ class FakeTransactions(FakeStore):
 
     def _apply(self) -> None:
         assert self._staged is not None
+        assert self.sink is not None
+        self.sink.acknowledge()
         for message in self._messages:
             self._broker.partition_of(message.topic, message.key).append(message)
         self.commits.append(len(self._messages))
@@ -82,6 +86,7 @@ class FakeTransactionalSink(FakeSink):
     def __init__(self, broker: FakeBroker, transactions: FakeTransactions) -> None:
         super().__init__(broker)
         self._transactions = transactions
+        transactions.sink = self
 
     def acknowledge(self, max_messages: int = 1_000_000) -> None:
         for waiting in self._waiting.values():

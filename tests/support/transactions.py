@@ -5,20 +5,24 @@ from __future__ import annotations
 import threading
 import time
 
+from confluent_kafka import IsolationLevel, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 from kafka import KafkaProducer
 
+from bridge.demo.servers.process import poll
 from bridge.errors import Retryable
-from bridge.kafka.librdkafka.client import make_latest_warning
+from bridge.kafka.librdkafka.client import ClientLogger, make_latest_warning
 from bridge.kafka.librdkafka.topics import LibrdkafkaTopics
 from bridge.kafka.librdkafka.transactional_producer import TransactionalProducer
 from bridge.kafka.librdkafka.transactional_sink import TransactionalSink
-from bridge.model.transactions import TransactionTotals
 from bridge.model.window import Delivery, Sending
 from tests.support.factories import delivery, message, settings
 from tests.support.servers.kafka import Kafka
 
 #: Generous: only a client that hangs reaches it.
 SETTLE_SECONDS = 60.0
+COMMITTED = IsolationLevel.READ_COMMITTED
+UNCOMMITTED = IsolationLevel.READ_UNCOMMITTED
 
 
 class TransactionScenario:
@@ -32,7 +36,6 @@ class TransactionScenario:
         self.topic = topic
         self.state_topic = f"{topic}-bridge-state"
         self.wake = threading.Event()
-        self.totals = TransactionTotals()
         self.settings = settings(
             kafka__bootstrap_servers=bootstrap or kafka.bootstrap,
             kafka__topic=topic,
@@ -40,6 +43,9 @@ class TransactionScenario:
         )
         self._opened: list[TransactionalProducer] = []
         self._owned: TransactionalProducer | None = None
+        self._admin = AdminClient(
+            {"bootstrap.servers": kafka.internal}, logger=ClientLogger(make_latest_warning())
+        )
         kafka.create_topic(self.state_topic, 1, cleanup_policy="compact")
 
     @property
@@ -63,7 +69,6 @@ class TransactionScenario:
             topics,
             f"job-bridge-{self.topic}",
             latest_warning=make_latest_warning(),
-            totals=self.totals,
         )
         self._opened.append(producer)
         producer.open()
@@ -85,6 +90,17 @@ class TransactionScenario:
         for value in values:
             self.add(producer, value)
         producer.commit().result(SETTLE_SECONDS)
+        # Kafka confirms a commit before its readers see it.
+        poll(lambda: self._ends(COMMITTED) == self._ends(UNCOMMITTED), "the markers")
+
+    def _ends(self, isolation: IsolationLevel) -> list[int]:
+        partitions = [TopicPartition(self.topic, number) for number in range(3)]
+        partitions += [TopicPartition(f"{self.topic}-dlq", 0), TopicPartition(self.state_topic, 0)]
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        answers = self._admin.list_offsets(
+            dict.fromkeys(partitions, latest), isolation_level=isolation
+        )
+        return [answers[partition].result().offset for partition in partitions]
 
     def write_outside(self, value: bytes) -> None:
         """Write a position's record without a transaction."""

@@ -130,6 +130,8 @@ class KafkaCheckpointStore:
         """
         writer = self._writer
         writer.refresh()
+        if self.epoch:
+            self._reader.close()  # A running owner does not need it.
         if writer.lacks_ours and self._settings.start.from_ == "now":
             raise missing_position_error(self.topic, self.name)
         return writer.known.checkpoint(self.name, self.where)

@@ -45,7 +45,7 @@ _LASTING_TEXTS = (
     "Hostname mismatch",
 )
 #: Another producer uses the transactional id, or the transaction timed out: the answers are the
-#: same. ``_FATAL`` and ``_STATE`` are the answers of a producer that had one of the others.
+#: same. After them the client itself answers ``_FATAL`` or ``_STATE``.
 _ENDED_TRANSACTION = frozenset(
     {
         KafkaError._FENCED,

@@ -60,6 +60,7 @@ class OwnerGroup:
         confirmed_at: When the latest confirmation was requested, in monotonic seconds; 0 before the
             first of this assignment.
         member_id: The coordinator's name for this member; empty before the first assignment.
+        former_id: The member id that this process left with, which may still have its session.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class OwnerGroup:
         self.lost = False
         self.confirmed_at = 0.0
         self.member_id = ""
+        self.former_id = ""
         self._settings = settings
         self._topic = topic
         self._group = group
@@ -152,6 +154,7 @@ class OwnerGroup:
     def leave(self, seconds: float = LEAVE_SECONDS) -> None:
         """Leave the group; waits for the coordinator for at most ``seconds``."""
         consumer, self._consumer = self._consumer, None
+        self.former_id = self.member_id
         self._end()
         if consumer is not None:
             close_within(consumer, seconds)

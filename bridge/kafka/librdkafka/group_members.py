@@ -126,12 +126,17 @@ class GroupMembers:
         self._asked = None
         self._admin.discard()
 
-    def remove_dead(self) -> None:
-        """Start to remove members of ended processes of this host, each once."""
+    def remove_dead(self, former_id: str) -> None:
+        """Start to remove members of ended processes of this host, each once.
+
+        Args:
+            former_id: A member id that this process has given up, and that is removed too.
+        """
         dead = [
             member
             for member in self.known
-            if member.member_id not in self._removed and member.is_dead
+            if member.member_id not in self._removed
+            and (member.is_dead or member.member_id == former_id)
         ]
         if dead:
             self._removed.update(member.member_id for member in dead)

@@ -32,7 +32,7 @@ JOIN_SECONDS = 10.0
 #: Without a confirmation for this time nothing more is sent: others need the whole session.
 SILENT_SECONDS = SESSION_SECONDS * 2 / 3
 #: From this age of the latest confirmation on, a renewal waits for the next.
-_OVERDUE_SECONDS = 2.0
+_OVERDUE_SECONDS = 2.5
 #: How long such a renewal waits, and how long the coordinator may take to name the owner.
 _WAIT_SECONDS = 0.6
 _SLICE_SECONDS = 0.05
@@ -89,7 +89,7 @@ class GroupOwnership:
         self._group.poll()
         while not self._is_confirmed():
             members = self._members.latest(_STANDBY_AGE_SECONDS)
-            self._members.remove_dead()
+            self._members.remove_dead(self._group.former_id)
             owner = self._other_owner(members)
             if owner is not None and self._is_recent(started) and not self._group.owns:
                 return owner_sentence(owner.text, self._name)

@@ -10,7 +10,7 @@ from bridge.hints import Hint
 from bridge.model.checkpoint import UNCHANGED, Checkpoint, checkpoint_of
 from bridge.model.owner_process import process_text
 
-#: The greatest count that can be continued; a damaged one may be larger.
+#: A damaged count near the largest integer could not be continued.
 _MAX_COUNT = 2**62
 #: A later time is damage, and no date.
 _MAX_TIME = 2**32

@@ -28,11 +28,11 @@ from bridge.kafka.state_errors import (
 )
 from bridge.settings import Settings
 
-#: How long an owner waits for the end of the topic. A dead producer's transaction holds it back for
-#: its timeout (15 s for a bridge); the broker looks for such transactions every 10 s.
+#: How long an owner waits for the end of the topic. A dead producer's transaction withholds it for
+#: its timeout (15 s for a bridge), and the broker looks for such transactions every 10 s.
 OWNER_SECONDS = 30.0
 #: How long others wait: long enough for the marker of a transaction that is just committed.
-OTHERS_SECONDS = 0.3
+OTHERS_SECONDS = 0.5
 #: How many records from the end are read first; then ten times as many, and so on.
 FIRST_RECORDS = 100
 _MAX_RECORDS = 5000
@@ -68,9 +68,11 @@ class Latest(NamedTuple):
 
 
 class _Limits(NamedTuple):
-    """How long to read, in monotonic seconds.
+    """How long to read.
 
-    ``patience`` is for the records after an open transaction, ``deadline`` for all records.
+    Attributes:
+        deadline: For all records, in monotonic seconds.
+        patience: For the records after an open transaction: seconds from the moment it is reached.
     """
 
     deadline: float
@@ -132,8 +134,8 @@ class StateTopic:
             Retryable: The end could not be read in time.
             BridgeError: The topic is missing, or this user may not read it.
         """
-        now = time.monotonic()
-        limits = _Limits(now + OWNER_SECONDS, inf if as_owner else now + OTHERS_SECONDS)
+        patience = inf if as_owner else OTHERS_SECONDS
+        limits = _Limits(time.monotonic() + OWNER_SECONDS, patience)
         with self._translated():
             first, end = self._bounds()
             count = FIRST_RECORDS
@@ -155,8 +157,7 @@ class StateTopic:
 
         Raises as ``latest``.
         """
-        now = time.monotonic()
-        limits = _Limits(now + OWNER_SECONDS, now + OTHERS_SECONDS)
+        limits = _Limits(time.monotonic() + OWNER_SECONDS, OTHERS_SECONDS)
         with self._translated():
             first, end = self._bounds()
             return dict(self._read(first, end, limits))
@@ -185,16 +186,17 @@ class StateTopic:
         consumer.assign([TopicPartition(self.topic, 0, start)])
         try:
             reached = start
-            is_at_end = False
+            ended_at = inf
             while reached < end:
                 for message in consumer.consume(_MAX_RECORDS, _POLL_SECONDS):
                     reached = self._reached(message, reached)
                     error = message.error()
-                    is_at_end = error is not None and error.code() == KafkaError._PARTITION_EOF
+                    if error is not None and error.code() == KafkaError._PARTITION_EOF:
+                        ended_at = min(ended_at, time.monotonic())
                     if error is None and (message.offset() or 0) < end:
                         yield message.key() or b"", message.value()
                 now = time.monotonic()
-                if reached < end and is_at_end and now >= limits.patience:
+                if reached < end and now - ended_at >= limits.patience:
                     return
                 if reached < end and now >= limits.deadline:
                     raise unfinished_transaction_error(self.topic, OWNER_SECONDS)

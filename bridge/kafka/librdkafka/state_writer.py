@@ -143,7 +143,7 @@ class StateWriter:
         self._admit(before)
 
     def read(self) -> None:
-        """Read the record: the owner behind all open transactions, others up to the first."""
+        """Read the record: as the owner after all open transactions, else up to the first."""
         if self.is_in_transaction:
             return  # Its own transaction would hold the end back.
         latest = self._reader.latest(self._key, as_owner=self.is_usable)

@@ -5,7 +5,7 @@
 - The same thread polls. A commit waits for the reports of all messages; if another thread served
   the last of them, the commit would wait for a further report until the end of its poll (10 ms).
 - librdkafka starts a transaction without a request to a broker. So the next is started as soon as
-  the last has ended, and nobody waits for it.
+  the last has ended, and ``begin`` of the producer never waits.
 """
 
 import threading
@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -31,7 +31,6 @@ from bridge.kafka.errors import (
 from bridge.kafka.librdkafka.broker_support import DEBUG, SupportLogger
 from bridge.kafka.librdkafka.client_thread import ClientThread, Deadline, FirstFailure
 from bridge.kafka.librdkafka.errors import is_lasting
-from bridge.model.transactions import TransactionTotals
 
 #: How long a call of ``init_transactions`` takes: a wrong password is noticed between two.
 _INIT_CALL_SECONDS = 1.0
@@ -54,9 +53,7 @@ _PASSING = frozenset(
 class Transaction:
     """A transaction that was started; ``open`` until its commit is answered."""
 
-    messages: int = 0
     open: bool = True
-    began_at: float = field(default_factory=time.monotonic)
 
 
 class TransactionalClient:
@@ -69,11 +66,9 @@ class TransactionalClient:
         failure: FirstFailure,
         *,
         latest_warning: LatestWarning,
-        totals: TransactionTotals,
     ) -> None:
         self._failure = failure
         self._latest_warning = latest_warning
-        self._totals = totals
         self._support = SupportLogger(latest_warning)
         self.producer = Producer(
             {
@@ -138,7 +133,6 @@ class TransactionalClient:
                 if time.monotonic() >= deadline:
                     raise self._unanswered_commit() from error
             repeated = True
-        self._totals.commit(transaction.messages, time.monotonic() - transaction.began_at)
         transaction.open = False
         if repeated:
             # A late request must not end the next transaction: the next producer has a new epoch.

@@ -30,7 +30,6 @@ from bridge.kafka.librdkafka.producer import producer_options
 from bridge.kafka.librdkafka.transactional_client import Transaction, TransactionalClient
 from bridge.kafka.topics import Topic
 from bridge.kafka.transactional_ids import transactional_ids
-from bridge.model.transactions import TransactionTotals
 from bridge.settings import Settings
 
 
@@ -49,14 +48,12 @@ class TransactionalProducer:
         transactional_id: str,
         *,
         latest_warning: LatestWarning,
-        totals: TransactionTotals | None = None,
     ) -> None:
         self.failure = FirstFailure(transactional_id, latest_warning)
         self.latest_warning = latest_warning
         self._settings = settings
         self._topics = topics
         self._ids = transactional_ids(transactional_id)
-        self._totals = totals or TransactionTotals()
         self._clients: list[TransactionalClient] = []
         self._transaction = Transaction(open=False)
 
@@ -91,7 +88,6 @@ class TransactionalProducer:
                     transactional_id,
                     self.failure,
                     latest_warning=self.latest_warning,
-                    totals=self._totals,
                 )
                 self._clients.append(client)
         except KafkaException as error:
@@ -102,7 +98,7 @@ class TransactionalProducer:
         self._clients.reverse()
 
     def begin(self) -> None:
-        """Start a transaction unless one is open. Raises the failure of the producer, if any."""
+        """Start a transaction if needed. Raises the failure of the producer, if any."""
         if self.failed:
             raise self.failure.error()
         if not self._transaction.open:
@@ -116,11 +112,10 @@ class TransactionalProducer:
             self.client.produce(topic, value, key, 0)
         except KafkaException as error:
             raise self.failure.note(error) from error
-        self.sent(0)
+        self.serve()
 
-    def sent(self, messages: int) -> None:
-        """Count messages that were given to ``client``, and have their reports served."""
-        self._transaction.messages += messages
+    def serve(self) -> None:
+        """Serve the reports of messages that were given to ``client``."""
         self._client().serve()
 
     def commit(self) -> Future[None]:
@@ -139,9 +134,7 @@ class TransactionalProducer:
 
     def discard(self) -> None:
         """Give the clients up, with the open transaction; never waits and never commits."""
-        if self._transaction.open:
-            self._totals.aborted += 1
-            self._transaction = Transaction(open=False)
+        self._transaction = Transaction(open=False)
         self.failure.note(discarded_producer_error())
         while self._clients:
             self._clients.pop().discard()

@@ -23,10 +23,10 @@ class ProducerOwner(Protocol):
 
     @property
     def producer(self) -> TransactionalProducer:
-        """The open producer. Raises ``Retryable`` when there is none."""
+        """The open producer. Raises ``Retryable`` after ``discard``."""
 
     def discard(self) -> None:
-        """Drop the producer; ``producer`` raises until a new one is open."""
+        """Drop the producer; ``producer`` raises until another is open."""
 
 
 class TransactionalSink(LibrdkafkaSink):
@@ -82,7 +82,7 @@ class TransactionalSink(LibrdkafkaSink):
     def _hand_over(self, sendings: Sequence[Sending]) -> None:
         self._transactions.begin()
         self._produce_groups(sendings)
-        self._transactions.sent(len(sendings))
+        self._transactions.serve()
 
     def _collect(self) -> tuple[list[Delivery], KafkaError | Exception | None]:
         failed = self._transactions.failed  # read first: reports before it are then in the queue

@@ -10,8 +10,8 @@ import pytest
 from bridge.app.checkpoint_move import CheckpointMove, NamedStore
 from bridge.checkpoint.file import FileCheckpointStore
 from bridge.errors import CheckpointUnusable, Fenced, NotFound, Usage
-from bridge.model.checkpoint import Checkpoint
-from bridge.model.checkpoint_move import CheckpointMoved
+from bridge.model.checkpoint import FORMAT, Checkpoint, checkpoint_of
+from bridge.model.checkpoint_move import CheckpointMoved, StoreMove
 from bridge.model.gap import Gap
 from bridge.model.topic_offsets import TopicOffsets
 from tests.support.factories import at, checkpoint
@@ -239,3 +239,14 @@ def test_a_checkpoint_of_another_collection_stays(source: DyingStore, target: Dy
         move(source, target)
 
     assert valid(source) == 1 and target.load() is None
+
+
+def test_older_versions_refuse_or_end_marks() -> None:
+    """They refuse the format; one that overwrites the record by hand keeps the unknown field."""
+    mark = StoreMove("mongo", "file", "here", left=True)
+    record = replace(checkpoint(), move=mark).record()
+
+    assert record["format"] == FORMAT > checkpoint().record()["format"]
+    assert checkpoint_of(record | {"format": 1}, "here") == checkpoint()
+    with pytest.raises(CheckpointUnusable, match="damaged"):
+        checkpoint_of(record | {"move": {"from": "mongo"}}, "here")

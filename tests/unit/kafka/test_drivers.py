@@ -42,3 +42,11 @@ def test_an_unusable_kafka_python_is_reported(monkeypatch: pytest.MonkeyPatch) -
 
     with pytest.raises(Misconfigured, match=r"cannot be loaded: .*pip install 'kafka-python>="):
         driver_of(settings(kafka__topic="jobs", kafka__driver="kafka-python"))
+
+
+def test_kafka_python_has_no_checkpoint_store() -> None:
+    """The error names the command that installs the other driver."""
+    chosen = settings(kafka__topic="jobs", kafka__driver="kafka-python")
+
+    with pytest.raises(Misconfigured, match=r"pip install 'job-bridge\[librdkafka\]'"):
+        driver_of(chosen).checkpoint_store(chosen, None)
