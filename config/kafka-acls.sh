@@ -30,11 +30,12 @@ allow --operation Read --topic "$TOPIC-dlq" "$@"
 allow --operation DescribeConfigs --topic "$TOPIC" "$@"
 allow --operation DescribeConfigs --topic "$TOPIC-dlq" "$@"
 
-# Required with checkpoint.store = kafka: the position in the state topic, the consumer group that decides which bridge owns it, and the
-# transactional id that keeps a former owner out. Only bridges should have Write on the state topic: a record there moves the position.
+# Required with checkpoint.store = kafka: the position in the state topic, the consumer group that decides which bridge owns it, and the two
+# transactional ids that keep a former owner out, which are used in turn. Only bridges should have Write on the state topic: a record there moves the position.
 allow --operation Describe --operation Read --operation Write --topic "$TOPIC-bridge-state" "$@"
 allow --operation Read --group "job-bridge-$NAME" "$@"
 allow --operation Describe --operation Write --transactional-id "job-bridge-$NAME" "$@"
+allow --operation Describe --operation Write --transactional-id "job-bridge-$NAME/2" "$@"
 
 # Optional with checkpoint.store = kafka: 'job-bridge check' reads cleanup.policy, min.insync.replicas and segment.bytes.
 allow --operation DescribeConfigs --topic "$TOPIC-bridge-state" "$@"
