@@ -12,13 +12,17 @@ from bridge.pipeline.progress import Progress
 #: How long a transaction may take from its last acknowledgement to the answer to its commit. The
 #: store's own deadline is earlier; this one holds even if the Kafka client does not return.
 COMMIT_SECONDS = 15.0
+#: The size from which on no further event is added. A slow connection must send a transaction
+#: before its timeout: otherwise each attempt fails in the same way.
+_TRANSACTION_BYTES = 4 * 2**20
 
 
 class ExactlyOnceSink:
     """Groups messages into transactions; see :class:`bridge.pipeline.ports.Sink`.
 
     - Group commit: while a transaction is committed, the next one fills. So a single message is
-      committed at once, and a backlog in transactions as large as the window.
+      committed at once, and a backlog in transactions as large as the window, or
+      as 4 MiB.
     - A transaction consists of whole events. It contains the position after its last event.
     - Messages are settled when their transaction is committed: consumers with
       ``isolation.level = read_committed`` can read them then.
@@ -103,7 +107,8 @@ class ExactlyOnceSink:
     def _start(self) -> None:
         """Start the next transaction, unless there is one or a position is being stored."""
         if not self._current and self._next and not (self._progress.saving or self.broken):
-            self._current, self._next = self._next, []
+            count = _count_of_transaction(self._next)
+            self._current, self._next = self._next[:count], self._next[count:]
             self._started = self._clock.monotonic()
             self._unacknowledged = len(self._current)
             try:
@@ -121,3 +126,13 @@ class ExactlyOnceSink:
         if not self._failed and self._current:
             self._counters.transactions_aborted += 1
         self._failed = True
+
+
+def _count_of_transaction(sendings: Sequence[Sending]) -> int:
+    """Return how many of the messages the next transaction has: whole events."""
+    size = 0
+    for count, (_, delivery) in enumerate(sendings, 1):
+        size += delivery.size
+        if size >= _TRANSACTION_BYTES and delivery.position is not None:
+            return count
+    return len(sendings)
