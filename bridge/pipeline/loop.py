@@ -76,13 +76,17 @@ class Loop:
         """
         clock = self._pulse.clock
         deadline = clock.monotonic() + seconds
-        while self._window and not self._sink.broken and clock.monotonic() < deadline:
+        while self._is_in_flight() and not self._sink.broken and clock.monotonic() < deadline:
             self._pulse.wake.clear()
             with suppress(Retryable, NotPermitted, Misconfigured):
                 if not self._settle():
                     self._pulse.wait_for_answers(seconds)
                 self._remember()
         self._progress.drained(self._window)
+
+    def _is_in_flight(self) -> bool:
+        """Return whether there is anything that leaving the sink would abort."""
+        return bool(self._window) or (self._progress.transactional and self._progress.saving)
 
     def _read(self) -> bool:
         if self._events or self._window.full:

@@ -82,6 +82,9 @@ class OmittingSink:
             was_sent = of_key in noted or of_key in ledger
             if own in noted or own in ledger or (digest in ledger and not was_sent):
                 self._present.append(delivery)
+                if absent and absent[-1][1].position is None:
+                    # A dead letter of the same event: it is the last message that is sent.
+                    absent[-1][1].position = delivery.position
             else:
                 absent.append(sending)
                 noted.add(of_key)

@@ -9,7 +9,11 @@ from dataclasses import replace
 
 import pytest
 
+<<<<<<< HEAD
 from bridge.errors import Fenced, Retryable
+=======
+from bridge.errors import Fenced
+>>>>>>> w-rev1
 from bridge.kafka.librdkafka import group
 from bridge.kafka.librdkafka.group_members import member_client_id
 from bridge.kafka.topics import owner_id_of
@@ -164,6 +168,7 @@ def test_a_static_member_returns_without_a_rebalance(stores: KafkaStore) -> None
 
     assert seconds_to_own(second) < HAND_OVER_SECONDS
     second.save(checkpoint(2, sequence=1))
+<<<<<<< HEAD
     deadline = time.monotonic() + TAKE_OVER_SECONDS
     with pytest.raises(Fenced):
         while time.monotonic() < deadline:
@@ -171,3 +176,22 @@ def test_a_static_member_returns_without_a_rebalance(stores: KafkaStore) -> None
                 first.save(checkpoint(9, sequence=9))
             time.sleep(0.1)
     assert position(second) == at(2)
+=======
+
+
+@pytest.mark.parametrize("saves", [0, 1])
+def test_an_owner_notices_a_short_successor(stores: KafkaStore, saves: int) -> None:
+    """It had the ownership while the process was frozen, and has given it back."""
+    frozen = owned(stores)
+    for number in range(saves):
+        frozen.save(checkpoint(1, sequence=number))
+    frozen._ownership.release()  # type: ignore[attr-defined]
+    successor = owned(stores)
+    successor.save(checkpoint(5, sequence=5))
+    successor.release()
+
+    with pytest.raises(Fenced):
+        frozen.renew()
+
+    assert position(stores.open()) == at(5)
+>>>>>>> w-rev1

@@ -114,6 +114,8 @@ class KafkaCheckpointStore:
         if not self._writer.is_usable or self._writer.is_in_transaction:
             self._writer.open()
         self._renew_group()
+        if not self._writer.is_usable:
+            raise reread_error()
         if not self.epoch:
             self._writer.start_ownership(self._writer.known.epoch + 1, time.time())
         return ""
@@ -223,7 +225,9 @@ class KafkaCheckpointStore:
 
     def _renew_group(self) -> None:
         try:
-            self._ownership.renew(self._writer.end)
+            if self._ownership.renew(self._writer.end):
+                # The record is read again before anything is sent.
+                self._writer.discard()
         except BridgeError:
             self._writer.discard()
             raise

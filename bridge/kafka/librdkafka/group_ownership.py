@@ -97,13 +97,16 @@ class GroupOwnership:
             self._group.poll(_SLICE_SECONDS)
         return ""
 
-    def renew(self, offset: int = 0) -> None:
+    def renew(self, offset: int = 0) -> bool:
         """Serve the group, and ask it once a second to confirm the ownership.
 
         It waits only when confirmations are overdue, for at most a second and a half.
 
         Args:
             offset: The position in the state topic, for monitors.
+
+        Returns:
+            Whether the ownership was lost and is back: another bridge may have had it meanwhile.
 
         Raises:
             Fenced: Another bridge is the owner.
@@ -122,10 +125,12 @@ class GroupOwnership:
         ):
             group.request_confirmation(offset)
             group.poll(_SLICE_SECONDS)
-        if not group.owns:
+        is_back = not group.owns
+        if is_back:
             self._regain()
         if group.confirmed_seconds_ago >= SILENT_SECONDS:
             raise unconfirmed_error(self.group_id, group.confirmed_seconds_ago)
+        return is_back
 
     def release(self) -> None:
         """Leave the group, so that another bridge becomes the owner at once."""

@@ -236,7 +236,9 @@ class StateWriter:
         """
         if not self.epoch or not self.is_usable:
             return
-        if self.known.epoch > self.epoch:
+        # Two bridges have the same number if the first stored nothing before the second started.
+        same = self.known.epoch == self.epoch and self.known.owner == self._owner
+        if self.known.epoch >= self.epoch and not same:
             self.discard()
             raise fenced_error(owner_sentence(self.known.owner_text, self._name))
         if before.exists and not self.known.exists:

@@ -114,3 +114,13 @@ def test_a_large_ledger_is_on_disk() -> None:
     assert scenario.send(*present) == []
     scenario.sink.close()
     assert scenario.send(present[0]) == [present[0]]
+
+
+def test_the_last_sent_message_ends_its_event() -> None:
+    """Else a transaction would have no position to store."""
+    scenario = OmittingScenario(message())
+    letter, present = Delivery(None, 1), Delivery(at(1), 1)
+
+    scenario.sink.send([(message(topic="jobs-dlq"), letter), (message(), present)])
+
+    assert letter.position == present.position == at(1)

@@ -69,6 +69,7 @@ class TransactionalBridge(InMemoryBridge):
     def __init__(self, plan: list[tuple[int, ...] | str], messages: int, batch: int) -> None:
         self._plan = list(plan)
         self.grown: dict[int, int] = defaultdict(int)
+        self.executor = InlineExecutor()
         super().__init__(messages=messages, batch=batch)
 
     def grow(self) -> None:
@@ -102,7 +103,7 @@ class TransactionalBridge(InMemoryBridge):
             CheckpointPolicy(transactional=True),
             renew_seconds=RENEW_SECONDS,
             context=self.context,
-            executor=InlineExecutor(),
+            executor=self.executor,
         )
         self.new_session()
 
@@ -240,3 +241,20 @@ def test_an_idle_position_waits_for_the_transaction() -> None:
     bridge.turn()
 
     assert bridge.position == bridge.stored.position == bridge.log.position
+
+
+def test_a_drain_waits_for_an_idle_position() -> None:
+    """Leaving the sink would abort its transaction, and the stop would not be clean."""
+    bridge = TransactionalBridge(["skipped"], messages=10, batch=1)
+    bridge.grow()
+    bridge.turn()
+    bridge.executor.later = True
+    bridge.live("wait", 1)
+    bridge.turn()
+    assert not bridge.window and bridge.progress.saving
+    bridge.wake.meanwhile = bridge.executor.catch_up
+
+    bridge.loop.drain(20.0)
+
+    assert not bridge.progress.saving
+    assert bridge.stored.position == bridge.log.position
