@@ -9,11 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-<<<<<<< HEAD
 from bridge.errors import Fenced, Retryable
-=======
-from bridge.errors import Fenced
->>>>>>> w-rev1
 from bridge.kafka.librdkafka import group
 from bridge.kafka.librdkafka.group_members import member_client_id
 from bridge.kafka.topics import owner_id_of
@@ -168,7 +164,6 @@ def test_a_static_member_returns_without_a_rebalance(stores: KafkaStore) -> None
 
     assert seconds_to_own(second) < HAND_OVER_SECONDS
     second.save(checkpoint(2, sequence=1))
-<<<<<<< HEAD
     deadline = time.monotonic() + TAKE_OVER_SECONDS
     with pytest.raises(Fenced):
         while time.monotonic() < deadline:
@@ -176,7 +171,6 @@ def test_a_static_member_returns_without_a_rebalance(stores: KafkaStore) -> None
                 first.save(checkpoint(9, sequence=9))
             time.sleep(0.1)
     assert position(second) == at(2)
-=======
 
 
 @pytest.mark.parametrize("saves", [0, 1])
@@ -194,4 +188,3 @@ def test_an_owner_notices_a_short_successor(stores: KafkaStore, saves: int) -> N
         frozen.renew()
 
     assert position(stores.open()) == at(5)
->>>>>>> w-rev1
