@@ -9,6 +9,7 @@ import pytest
 
 from bridge.errors import Retryable
 from bridge.kafka.kafka_python.groups import remove_members
+from bridge.kafka.librdkafka.checkpoints import KafkaCheckpointStore
 from bridge.kafka.librdkafka.group_members import GroupMember, GroupMembers
 from tests.support.factories import checkpoint
 from tests.support.servers.kafka import Kafka
@@ -25,6 +26,7 @@ def test_an_expelled_owner_does_not_fence_itself(
     """The coordinator describes its new membership, which the client has not reported yet."""
     stores = KafkaStore(kafka, topic)
     owner = owned(stores)
+    assert isinstance(owner, KafkaCheckpointStore)
     owner.save(checkpoint(1))
     describe = GroupMembers.now
 
