@@ -92,6 +92,15 @@ class OwnerGroup:
         """The age of the latest confirmation; infinite before the first of this assignment."""
         return time.monotonic() - self.confirmed_at if self.confirmed_at else float("inf")
 
+    def is_own(self, member_id: str) -> bool:
+        """Whether this is the name of this member.
+
+        A client that was expelled joins again by itself, under a new name: the coordinator may
+        describe it before ``poll`` has served the assignment.
+        """
+        current = self._consumer.memberid() if self._consumer is not None else None
+        return member_id in (self.member_id, current)
+
     def join(self) -> None:
         """Start to join the group, unless this process is a member.
 

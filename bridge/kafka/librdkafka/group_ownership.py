@@ -171,7 +171,7 @@ class GroupOwnership:
     def _other_owner(self, members: tuple[GroupMember, ...]) -> GroupMember | None:
         """Return the owner if it is another process that may be alive."""
         for member in members:
-            if member.owns and member.member_id != self._group.member_id and not member.is_dead:
+            if member.owns and not (self._group.is_own(member.member_id) or member.is_dead):
                 return member
         return None
 
