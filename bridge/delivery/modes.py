@@ -26,7 +26,7 @@ from bridge.settings import Settings
 logger = logging.getLogger("bridge")
 
 #: The window of exactly-once, unless the settings have another.
-_TRANSACTION_MESSAGES = 20_000
+_TRANSACTION_MESSAGES = 10_000
 
 
 class TagSource(Protocol):

@@ -242,7 +242,7 @@ class DeliverySettings(Section):
         4_000,
         description="Maximum number of messages in flight. At the limit reading pauses, or mode "
         "fire-and-forget drops messages. It bounds memory and the duplicates after a crash. "
-        "Mode exactly-once has 20000 by default.",
+        "Mode exactly-once has 10000 by default.",
     )
     window_bytes: Annotated[int, Field(ge=1)] = Field(
         16_777_216,
