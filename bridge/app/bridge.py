@@ -166,7 +166,7 @@ class Bridge:
 
     def _acquire(self) -> str:
         with self._pulse.waits_for(checkpoint_side(self._settings)):
-            return self._ownership.acquire()
+            return self._background.call(self._ownership.acquire)
 
     def _start(self) -> OwnedCheckpoint:
         """Read the checkpoint to start from, or store a new one."""

@@ -1,6 +1,7 @@
 """The ownership of a checkpoint, from acquiring it to giving it back."""
 
 import logging
+import threading
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -19,6 +20,9 @@ from bridge.pipeline.progress import Progress
 
 logger = logging.getLogger("bridge")
 
+#: How long a stop waits for an ``acquire`` that waits for a server.
+_ACQUIRING_SECONDS = 1.0
+
 
 class OwnedCheckpoint(NamedTuple):
     """A checkpoint that this bridge owns, once its content is known."""
@@ -29,6 +33,9 @@ class OwnedCheckpoint(NamedTuple):
 
 class Ownership:
     """Keeps the checkpoint owned, before and after its content is known.
+
+    ``acquire`` may run on another thread; meanwhile ``keep`` and ``give_back`` do not use the
+    store.
 
     Args:
         store: The store of the checkpoint.
@@ -42,6 +49,8 @@ class Ownership:
         self.owned: OwnedCheckpoint | None = None
         self._store = store
         self._namespace = namespace
+        #: Held by the thread that uses the store.
+        self._using = threading.Lock()
 
     @property
     def progress(self) -> Progress | None:
@@ -66,11 +75,12 @@ class Ownership:
         Raises the errors of the store; ``Fenced`` when another owns a checkpoint that was ours;
         ``CheckpointUnusable`` when it belongs to another collection.
         """
-        if self.progress is not None:
-            self.progress.renew()
-            return ""
-        self._refuse_other_collection()
-        return self._store.acquire()
+        with self._using:
+            if self.progress is not None:
+                self.progress.renew()
+                return ""
+            self._refuse_other_collection()
+            return self._store.acquire()
 
     def _refuse_other_collection(self) -> None:
         """Raise ``CheckpointUnusable`` rather than wait for a position of another collection."""
@@ -82,10 +92,15 @@ class Ownership:
 
     def keep(self) -> None:
         """Renew the ownership when that is due. Raises the errors of the store."""
-        if self.progress is not None:
-            self.progress.keep()
-        elif self._store.epoch:
-            self._store.renew()
+        if not self._using.acquire(blocking=False):
+            return
+        try:
+            if self.progress is not None:
+                self.progress.keep()
+            elif self._store.epoch:
+                self._store.renew()
+        finally:
+            self._using.release()
 
     def give_back(self) -> BridgeError | None:
         """Store the settled position and give the checkpoint back.
@@ -93,6 +108,9 @@ class Ownership:
         Returns:
             The error that kept the position from being stored; None when it is stored.
         """
+        if not self._using.acquire(timeout=_ACQUIRING_SECONDS):
+            # The store does not answer. Without a position in memory there is nothing to store.
+            return None if self.progress is None else self._unstored(_silent_error())
         try:
             if self.progress is not None:
                 self.progress.save()
@@ -104,10 +122,19 @@ class Ownership:
         except Fenced as error:
             return error
         except BridgeError as error:
-            logger.warning(
-                "stopped without storing the position: %s; "
-                "the next start resumes from the last checkpoint",
-                error,
-            )
-            return error
+            return self._unstored(error)
+        finally:
+            self._using.release()
         return None
+
+    def _unstored(self, error: BridgeError) -> BridgeError:
+        logger.warning(
+            "stopped without storing the position: %s; "
+            "the next start resumes from the last checkpoint",
+            error,
+        )
+        return error
+
+
+def _silent_error() -> Retryable:
+    return Retryable("The checkpoint store does not answer")

@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from functools import partial
 
 from bridge.app.finding import Finding, failure, guarded
-from bridge.errors import Misconfigured
 from bridge.kafka.drivers import KafkaDriver
-from bridge.kafka.errors import old_broker_error, transactional_id_permission_error
+from bridge.kafka.errors import (
+    old_broker_error,
+    transaction_limit_error,
+    transactional_id_permission_error,
+)
 from bridge.kafka.kafka_python.rights import KafkaRights
 from bridge.kafka.state_errors import (
     group_permission_error,
@@ -64,11 +67,7 @@ def _brokers(settings: Settings, driver: KafkaDriver) -> Iterator[Finding]:
         text = f"this user may not read the brokers' {_MAX_TRANSACTION}; the bridge needs {needed}"
         yield Finding("ok", "transactions", text)
     elif longest < needed:
-        raise Misconfigured(
-            f"The brokers have {_MAX_TRANSACTION} = {longest}, less than the bridge needs",
-            "Nothing was read or sent",
-            f"Set {_MAX_TRANSACTION} to at least {needed}",
-        )
+        raise transaction_limit_error(f"The brokers have {_MAX_TRANSACTION} = {longest}", needed)
     else:
         text = f"the brokers have {_MAX_TRANSACTION} = {longest}, the bridge needs {needed}"
         yield Finding("ok", "transactions", text)

@@ -196,6 +196,15 @@ def old_broker_error(address: str) -> Misconfigured:
     )
 
 
+def transaction_limit_error(brokers: str, needed: int) -> Misconfigured:
+    """The brokers do not allow transactions as long as the bridge needs (milliseconds)."""
+    return Misconfigured(
+        f"{brokers}, less than the bridge needs",
+        _NOTHING_DONE,
+        f"Set transaction.max.timeout.ms to at least {needed}",
+    )
+
+
 def connection_error(text: str) -> BridgeError:
     """Any other failure: its cause in words, where ``text`` contains it."""
     return connection_failure(text)

@@ -150,3 +150,19 @@ def test_a_lost_producer_is_replaced_without_a_sink(stores: KafkaStore) -> None:
 
     stored = stores.open().load()
     assert stored is not None and stored.position == at(2)
+
+
+def test_a_removed_record_is_stored_again(stores: KafkaStore) -> None:
+    """Also when the producer fails: a bridge then reads before it becomes the owner again."""
+    store = stores.open()
+    assert acquired(store)
+    store.save(checkpoint(3))
+    store.sink(stores.settings(), None, threading.Event())
+    stores.vanish()
+    store.discard()
+
+    store.load()
+    assert acquired(store)
+
+    stored = store.load()
+    assert stored is not None and stored.position == at(3)

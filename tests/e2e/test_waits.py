@@ -109,3 +109,21 @@ def test_a_frozen_mongodb_does_not_delay_a_stop(
 
     assert any("stopping: waits for MongoDB at" in line for line in bridge.messages())
     assert bridge.messages()[-1] == "stopped: position not stored"
+
+
+def test_a_silent_store_does_not_delay_a_stop(mongo: MongoDeployment, tmp_path: Path) -> None:
+    """A bridge becomes the owner of a checkpoint in Kafka by several requests of 15 s."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        given = {
+            "mongo.uri": mongo.uri,
+            "kafka.bootstrap_servers": f"127.0.0.1:{silent.getsockname()[1]}",
+            "kafka.topic": "jobs",
+            "checkpoint.store": "kafka",
+        }
+        with BridgeProcess(given, tmp_path / "bridge.log") as bridge:
+            bridge.wait_unready("starting: waiting for Kafka at")
+            started = time.monotonic()
+
+            assert bridge.stop() == 0
+
+    assert time.monotonic() - started < 5

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from confluent_kafka import KafkaError, KafkaException
 
 from bridge.errors import BridgeError
+from bridge.kafka import timeouts
 from bridge.kafka.errors import (
     connection_error,
     ended_transaction_error,
@@ -13,6 +14,7 @@ from bridge.kafka.errors import (
     permission_error,
     rejected_message_error,
     send_time_error,
+    transaction_limit_error,
     transactional_id_permission_error,
 )
 
@@ -112,6 +114,11 @@ def classify_transaction(
     text = error_text(f"{error.name()}: {error.str()}", warning)
     if "TRANSACTIONAL_ID_AUTHORIZATION_FAILED" in text:
         return transactional_id_permission_error(transactional_id)
+    if "INVALID_TRANSACTION_TIMEOUT" in text:
+        needed = timeouts.milliseconds(timeouts.TRANSACTION_SECONDS)
+        return transaction_limit_error(
+            "The brokers have a small transaction.max.timeout.ms", needed
+        )
     is_refused = any(refusal in text for refusal in _PERMISSION_TEXTS)
     if error.code() in _ENDED_TRANSACTION and not is_refused:
         return ended_transaction_error(text)

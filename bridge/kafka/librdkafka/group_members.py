@@ -258,9 +258,15 @@ def _member(description: Any) -> GroupMember:
         instance=description.group_instance_id or "",
         process=process,
         joined_at=joined_at,
-        owns=bool(description.assignment and description.assignment.topic_partitions),
+        owns=_owns(description.assignment),
         text=text,
     )
+
+
+def _owns(assignment: Any) -> bool:
+    """Return whether a member has the first partition; the topic should have no other."""
+    partitions = assignment.topic_partitions if assignment else None
+    return any(part.partition == 0 for part in partitions or ())
 
 
 def _process(client_id: str) -> tuple[dict[str, Any], float | None]:

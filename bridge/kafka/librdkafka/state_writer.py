@@ -152,8 +152,8 @@ class StateWriter:
         self.end = latest.end
 
     def refresh(self) -> None:
-        """Read the record unless ``open`` has just read it."""
-        if not self._is_fresh:
+        """Read the record unless ``open`` has just read it, or is to compare it with this one."""
+        if not self._is_fresh and (self.is_usable or not self.epoch):
             before = self.known
             self.read()
             self._admit(before)

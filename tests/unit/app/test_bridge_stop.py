@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
+from bridge.app import ownership
 from bridge.app.lifecycle import State
 from bridge.app.outcome import Outcome
 from bridge.errors import (
@@ -77,3 +80,33 @@ def test_unacknowledged_messages_are_an_unclean_stop(
 
     assert outcome == Outcome(unacknowledged=1)
     assert "stopped with 1 messages that Kafka did not acknowledge: nothing is lost" in caplog.text
+
+
+@pytest.mark.parametrize("sessions", [0, 1])
+def test_a_stop_ends_a_slow_acquisition(
+    world: BridgeOnFakes, monkeypatch: pytest.MonkeyPatch, sessions: int
+) -> None:
+    """A store in Kafka waits for its servers for up to a minute."""
+    monkeypatch.setattr(ownership, "_ACQUIRING_SECONDS", 0.01)
+    answered = threading.Event()
+    renew = world.store.renew
+
+    def hang(*_: object) -> str:
+        world.bridge.request_stop()
+        answered.wait(30)
+        renew()
+        return ""
+
+    def fail_session() -> None:
+        monkeypatch.setattr(world.store, "renew", hang)
+        world.kafka.producer.fail(Retryable("the broker is unreachable"))
+
+    if not sessions:
+        monkeypatch.setattr(world.store, "acquire", hang)
+
+    outcome = world.run(*[fail_session] * sessions, *[lambda: None] * 10)
+
+    assert outcome == Outcome(stored=not sessions)
+    assert not answered.is_set()
+    assert world.moves[-1] == State.STOPPED
+    answered.set()

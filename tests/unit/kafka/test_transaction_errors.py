@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from bridge.errors import NotPermitted, Retryable
+from bridge.errors import Misconfigured, NotPermitted, Retryable
 from bridge.kafka.librdkafka.errors import classify_transaction
 from bridge.kafka.transactional_ids import transactional_ids
 
@@ -35,6 +35,15 @@ def test_a_refused_transactional_id_is_named() -> None:
 
     assert isinstance(verdict, NotPermitted)
     assert "job-bridge-jobs" in verdict.what and "job-bridge-jobs" in verdict.todo
+
+
+def test_a_short_limit_is_not_retried() -> None:
+    error = KafkaError(KafkaError.INVALID_TRANSACTION_TIMEOUT)
+
+    verdict = classify_transaction(KafkaException(error), "job-bridge-jobs")
+
+    assert isinstance(verdict, Misconfigured)
+    assert verdict.todo == "Set transaction.max.timeout.ms to at least 15000"
 
 
 def test_the_warning_can_contain_the_refusal() -> None:
