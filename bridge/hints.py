@@ -12,6 +12,7 @@ class Hint(StrEnum):
 
     CREATE_TOPICS = "job-bridge topics create"
     STATUS = "job-bridge status"
+    STATUS_GROUP = "job-bridge status --group"
     TOKEN_SHOW = "job-bridge token show"
     TOKEN_LIST = "job-bridge token list"
     TOKEN_CLEAR = "job-bridge token clear"

@@ -110,6 +110,9 @@ class CheckpointMove:
         else:
             if present is None:
                 return False
+            if present.unconfirmed and present.position >= checkpoint.position:
+                # A first start at the present that was refused: it skips what the move keeps.
+                return True
             what = self._compared(checkpoint, present)
         if not overwrite:
             raise Usage(what, _UNCHANGED, "--yes overwrites it")

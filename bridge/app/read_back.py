@@ -164,5 +164,6 @@ def missing_checkpoint_error(settings: Settings, latest: Record) -> CheckpointUn
         f"To resume before the messages end: '{Hint.TOKEN_SET_TIME.with_value(resume)}'; the next "
         f"start leaves out what the topic has. To skip them: '{Hint.TOKEN_CLEAR}'. "
         "Otherwise correct checkpoint.name, checkpoint.store or kafka.topic; "
-        f"'{Hint.TOKEN_MOVE}' with the former checkpoint.store moves the checkpoint",
+        f"'{Hint.TOKEN_MOVE}' with the former checkpoint.store and delivery.mode moves the "
+        "checkpoint",
     )

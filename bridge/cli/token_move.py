@@ -36,7 +36,8 @@ def move(settings: Settings, store: str, yes: bool) -> None:
         raise Usage(
             f"checkpoint.store is {present} already",
             "Nothing was changed",
-            "Name another store, or set checkpoint.store to the one that has the checkpoint",
+            "Name another store, or give the store that has the checkpoint, as with "
+            f"--checkpoint-store mongo{_former_mode(settings)}",
         )
     with (
         open_source_and_store(settings) as (_, left),
@@ -53,6 +54,13 @@ def move(settings: Settings, store: str, yes: bool) -> None:
     click.echo(f"from: {left.where}")
     click.echo(f"to:   {target.where}")
     click.echo(f"next: set checkpoint.store = {store}" + _mode_to_set(settings, store))
+
+
+def _former_mode(settings: Settings) -> str:
+    """Return the option without which the other stores are refused."""
+    if settings.delivery.mode == "exactly-once":
+        return " --delivery-mode at-least-once"
+    return ""
 
 
 def _mode_to_set(settings: Settings, store: str) -> str:

@@ -104,7 +104,7 @@ def lost_error(group: str) -> Retryable:
     return Retryable(
         f"The consumer group {group} does not give the state topic to this bridge yet",
         _UNCHANGED,
-        f"If it lasts, look at the group's members ('{Hint.STATUS}'). {RETRIED}",
+        f"If it lasts, look at the group's members ('{Hint.STATUS_GROUP}'). {RETRIED}",
         part="kafka",
     )
 

@@ -65,7 +65,7 @@ class MongoCheckpointStore:
 
     def _use(self, name: str) -> None:
         self.name = name
-        self.where = f"{self._database}.{COLLECTION} ({name})"
+        self.where = self._where(name)
         self._area = checkpoint_area(self.where)
         self._lease = Lease(
             self._collection,
@@ -74,6 +74,9 @@ class MongoCheckpointStore:
             lease_seconds=self._lease_seconds,
             clock=self._clock,
         )
+
+    def _where(self, name: str) -> str:
+        return f"{self._database}.{COLLECTION} ({name})"
 
     def _find_name(self) -> None:
         """Use the former default name where the checkpoint has it; asks the server once."""
@@ -160,7 +163,10 @@ class MongoCheckpointStore:
         query = {"_id": {"$in": [*names]}} if names else {}
         with translated(self._area):
             documents = list(self._collection.find(query, sort=[("_id", ASCENDING)]))
-        return [CheckpointDocument(document).entry(self.where) for document in documents]
+        return [
+            CheckpointDocument(document).entry(self._where(document["_id"]))
+            for document in documents
+        ]
 
     def ownership(self) -> Membership:
         """Return the owner as last read or written; asks nothing, and knows no standbys."""

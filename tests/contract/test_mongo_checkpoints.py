@@ -108,6 +108,20 @@ def test_a_record_without_a_field_is_damaged(
     assert checkpoints.load() is None
 
 
+def test_a_list_names_the_damaged_record(
+    client: MongoClient[dict[str, Any]], database: str
+) -> None:
+    checkpoints = store(client, database)
+    checkpoints.acquire()
+    checkpoints.save(checkpoint(1))
+    client[database][COLLECTION].update_one({"_id": "bridge"}, {"$unset": {"token": ""}})
+    other = MongoCheckpointStore(client, database, "other", lease_seconds=LEASE)
+
+    (entry,) = other.entries()
+
+    assert f"{database}.{COLLECTION} (bridge)" in entry.damage
+
+
 @pytest.mark.parametrize(
     "damage", [{"epoch": "many"}, {"renewed_at": "never"}, {"owner": "nobody"}]
 )

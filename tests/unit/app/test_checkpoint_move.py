@@ -185,6 +185,23 @@ def test_a_checkpoint_in_the_target_is_kept(
     assert content(target) == there and valid(source) == 1
 
 
+def test_a_refused_first_start_is_overwritten(source: DyingStore, target: DyingStore) -> None:
+    stored(source, checkpoint(5))
+    stored(target, replace(checkpoint(9), unconfirmed=True))
+
+    move(source, target)
+
+    assert content(target).position == at(5) and not content(target).unconfirmed
+
+
+def test_an_earlier_first_start_is_kept(source: DyingStore, target: DyingStore) -> None:
+    stored(source, checkpoint(5))
+    stored(target, replace(checkpoint(3), unconfirmed=True))
+
+    with pytest.raises(Usage):
+        move(source, target)
+
+
 def test_an_overwritten_checkpoint_ends_marks(source: DyingStore, target: DyingStore) -> None:
     """Its bridge may have sent messages after the position that moves."""
     stored(source, FULL)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from bridge.kafka.librdkafka import group_members
 from bridge.kafka.librdkafka.group_members import (
@@ -26,7 +27,7 @@ def described(client_id: str, member_id: str = "m", *, owns: bool = False) -> An
         group_instance_id=None,
         client_id=client_id,
         host="/10.0.0.7",
-        assignment=SimpleNamespace(topic_partitions=["state/0"] if owns else []),
+        assignment=SimpleNamespace(topic_partitions=[TopicPartition("state", 0)] if owns else []),
     )
 
 
