@@ -32,8 +32,11 @@ def failure(subject: str, error: BridgeError) -> Finding:
 
 
 def guarded(subject: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """Yield the findings of ``check``, and its error as the last finding."""
+    """Yield the findings of ``check``, and its error as the last finding.
+
+    An error of the checkpoint store has that subject, also where another part was to be checked.
+    """
     try:
         yield from check()
     except BridgeError as error:
-        yield failure(subject, error)
+        yield failure("checkpoint" if error.part == "checkpoint" else subject, error)

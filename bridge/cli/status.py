@@ -37,7 +37,7 @@ _KEYS = {
     "--group",
     is_flag=True,
     help="Ask Kafka, not a bridge: the owner, the standbys and the position. Exits 0 if there is "
-    "an owner. Needs checkpoint.store = kafka.",
+    "an owner, else 75. Needs checkpoint.store = kafka.",
 )
 @with_settings
 def status(settings: Settings, as_json: bool, group: bool) -> int:

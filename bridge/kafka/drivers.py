@@ -29,6 +29,7 @@ def _refuse_checkpoint_store(
         "checkpoint.store = kafka needs librdkafka, but the driver is kafka-python",
         "Nothing was read or sent",
         "pip install 'job-bridge[librdkafka]', and set kafka.driver = auto",
+        part="checkpoint",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,9 +10,9 @@ from typing import Any, cast
 import pytest
 
 from bridge.app import preflight_state
-from bridge.app.finding import Finding
+from bridge.app.finding import Finding, guarded
 from bridge.app.preflight_state import check_state
-from bridge.kafka.drivers import KafkaDriver
+from bridge.kafka.drivers import KafkaDriver, driver_of
 from bridge.kafka.topics import STATE_SEGMENT_BYTES, Topic
 from tests.support.factories import settings
 
@@ -27,13 +28,14 @@ STATE = Topic(
     segment_bytes=STATE_SEGMENT_BYTES,
 )
 OWNER = "job-bridge-mine"
+SECOND_ID = "job-bridge-mine/2"
 
 
 class ScriptedRights:
     """Rights and a broker's setting as a test wants them."""
 
     joins = True
-    uses = True
+    withheld_id = ""
     longest: int | None = 900_000
 
     def __init__(self, _: object) -> None:
@@ -44,8 +46,8 @@ class ScriptedRights:
         return self.joins
 
     def may_use(self, transactional_id: str) -> bool:
-        assert transactional_id in (OWNER, f"{OWNER}/2")
-        return self.uses or transactional_id == OWNER
+        assert transactional_id in (OWNER, SECOND_ID)
+        return transactional_id != self.withheld_id
 
     def broker_setting(self, name: str) -> int | None:
         assert name == "transaction.max.timeout.ms"
@@ -106,14 +108,34 @@ def test_a_missing_topic_names_the_command() -> None:
     assert failure.exit_code == 78 and "'job-bridge topics create' creates it" in failure.todo
 
 
-@pytest.mark.parametrize("name", ["joins", "uses"])
-def test_a_missing_right_is_a_failure(name: str, rights: type[ScriptedRights]) -> None:
-    setattr(rights, name, False)
+def test_a_missing_group_right_is_a_failure(rights: type[ScriptedRights]) -> None:
+    rights.joins = False
 
     ((level, text, code),) = problems(checked())
 
-    assert (level, code) == ("failure", 77)
-    assert (OWNER if name == "joins" else f"{OWNER}/2") in text
+    assert (level, code) == ("failure", 77) and OWNER in text
+
+
+@pytest.mark.parametrize("withheld", [OWNER, SECOND_ID])
+def test_each_missing_id_is_a_failure(withheld: str, rights: type[ScriptedRights]) -> None:
+    rights.withheld_id = withheld
+
+    ((level, text, code),) = problems(checked())
+
+    assert (level, code) == ("failure", 77) and text.split(".")[0].endswith(withheld)
+
+
+def test_a_missing_library_concerns_the_checkpoint() -> None:
+    config = settings(checkpoint__store="kafka", kafka__driver="kafka-python")
+
+    def check() -> Iterator[Finding]:
+        driver_of(config).checkpoint_store(config, None)
+        yield from ()
+
+    (finding,) = guarded("mongodb", check)
+
+    assert (finding.subject, finding.exit_code) == ("checkpoint", 78)
+    assert "pip install" in finding.todo
 
 
 @pytest.mark.parametrize(("version", "failures"), [("2.6", 1), ("2.7", 0), ("3.10", 0)])
