@@ -128,7 +128,7 @@ class Settings(BaseSettings):
         if self.checkpoint.store != "kafka":
             return "checkpoint.store = kafka: messages and position are in one transaction"
         if self.kafka.driver == "kafka-python":
-            return "kafka.driver = librdkafka (or auto)"
+            return "the driver librdkafka, which kafka.driver = kafka-python excludes: set auto"
         return ""
 
     def _missing_for_job_tags(self) -> str:
