@@ -26,6 +26,9 @@ logger = logging.getLogger("bridge")
 #: How long the coordinator may take to describe a group.
 DESCRIBE_SECONDS = 5.0
 _RETRY_SECONDS = 0.2
+#: librdkafka's longest timeout. After the timeout of a request to a coordinator, a late answer or
+#: a lost connection ends the process ("eonce->refcnt > 0"), so waits have deadlines of their own.
+_REQUEST_SECONDS = 3600.0
 _PREFIX = "job-bridge"
 _SEPARATOR = "_"
 #: Host, boot and namespace of the process, its number, its start, and when it joined.
@@ -149,7 +152,7 @@ class GroupMembers:
     def _ask(self) -> Future[Any]:
         self._asked_at = time.monotonic()
         futures = self._admin.client.describe_consumer_groups(
-            [self._group], request_timeout=DESCRIBE_SECONDS
+            [self._group], request_timeout=_REQUEST_SECONDS
         )
         self._asked = futures[self._group]
         return self._asked
@@ -213,15 +216,26 @@ def describe_groups(admin: AdminClient, groups: Sequence[str], **options: Any) -
     described: dict[str, Any] = {}
     while missing := [group for group in groups if group not in described]:
         left = max(_RETRY_SECONDS, deadline - time.monotonic())
-        futures = admin.describe_consumer_groups(missing, request_timeout=left, **options)
+        futures = admin.describe_consumer_groups(
+            missing, request_timeout=_REQUEST_SECONDS, **options
+        )
         for group, future in futures.items():
             try:
-                described[group] = future.result(left + 1)
+                described[group] = _answer(future, left)
             except KafkaException as error:
                 if error.args[0].code() not in _UNAVAILABLE or time.monotonic() >= deadline:
                     raise
                 time.sleep(_RETRY_SECONDS)
     return described
+
+
+def _answer(future: Future[Any], seconds: float) -> Any:
+    """Return the answer of a coordinator. Raises ``KafkaException``."""
+    try:
+        return future.result(seconds)
+    except TimeoutError:
+        text = f"no coordinator answered within {seconds:.0f} s"
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, text)) from None
 
 
 def members_of(description: Any) -> tuple[GroupMember, ...]:
