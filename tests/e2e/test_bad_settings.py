@@ -74,7 +74,7 @@ def test_all_problems_are_reported_by_their_given_names(tmp_path: Path) -> None:
         "--config",
         str(path),
         "--checkpoint-store",
-        "kafka",
+        "etcd",
         "--start-from",
         "yesterday",
         settings=given,
@@ -93,7 +93,7 @@ def test_all_problems_are_reported_by_their_given_names(tmp_path: Path) -> None:
         "JOB_BRIDGE_MONGO_PASSWORD_FILE: cannot read the file that it names: "
         "No such file or directory" in error
     )
-    assert "--checkpoint-store: Input should be 'mongo' or 'file', not 'kafka'" in error
+    assert "--checkpoint-store: Input should be 'mongo', 'file' or 'kafka', not 'etcd'" in error
     assert "--start-from: 'yesterday' is not an ISO 8601 time" in error
 
 
