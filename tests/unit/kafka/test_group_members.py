@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from types import SimpleNamespace
+from typing import Any, cast
 
-from confluent_kafka import TopicPartition
+import pytest
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
-from bridge.kafka.librdkafka.group_members import members_of, membership_of
+from bridge.kafka.librdkafka import group_members
+from bridge.kafka.librdkafka.group_members import describe_groups, members_of, membership_of
 
 
 def described(member_id: str, *partitions: int) -> SimpleNamespace:
@@ -28,3 +33,19 @@ def test_the_first_partition_makes_the_owner() -> None:
 
     assert [member.owns for member in members] == [False, True, False]
     assert membership_of(members, "a", {}).is_us
+
+
+def test_librdkafka_has_no_deadline_for_a_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that times out may end the process later; the wait has a deadline of its own."""
+    monkeypatch.setattr(group_members, "DESCRIBE_SECONDS", 0.1)
+    timeouts: list[float] = []
+
+    def describe(groups: list[str], request_timeout: float) -> dict[str, Future[Any]]:
+        timeouts.append(request_timeout)
+        return {group: Future() for group in groups}
+
+    admin = cast(AdminClient, SimpleNamespace(describe_consumer_groups=describe))
+    with pytest.raises(KafkaException, match="no coordinator answered"):
+        describe_groups(admin, ["job-bridge-jobs"])
+
+    assert timeouts and set(timeouts) == {3600.0}
