@@ -22,7 +22,7 @@ from tests.support.fakes import FakeClock, InlineExecutor
 MIB = 2**20
 
 
-class GroupedMessages:
+class GroupCommitScenario:
     def __init__(self) -> None:
         clock = FakeClock()
         broker = FakeBroker("jobs", "jobs-dlq")
@@ -74,7 +74,7 @@ def sendings(*events: Sequence[int]) -> list[Sending]:
     ],
 )
 def test_a_transaction_is_small_enough(events: list[list[int]], transactions: list[int]) -> None:
-    scenario = GroupedMessages()
+    scenario = GroupCommitScenario()
 
     scenario.sink.send(sendings(*events))
 
