@@ -118,7 +118,7 @@ def without(*names: str) -> Change:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (replacing(format=3, bridge_version="9.9.0"), "has format 3, but this bridge ("),
+        (replacing(format=4, bridge_version="9.9.0"), "has format 4, but this bridge ("),
         (
             lambda record: {**record, "token": record["token"][:15]},
             "damaged: ValueError: not a resume token",

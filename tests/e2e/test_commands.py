@@ -90,6 +90,7 @@ def test_the_shell_completes_commands_and_options(shell: str) -> None:
         "set",
         "list",
         "clear",
+        "move",
     }
     assert "--kafka-topic" in {
         item.value for item in completion.get_completions(["run"], "--kafka")
