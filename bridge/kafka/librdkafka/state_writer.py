@@ -138,7 +138,11 @@ class StateWriter:
             raise
         self._producer = producer
         before = self.known
-        self.read()
+        try:
+            self.read()
+        except BridgeError:
+            self.discard()  # Nobody may store before the record is read.
+            raise
         self._is_fresh = True
         self._admit(before)
 
