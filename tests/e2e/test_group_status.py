@@ -53,9 +53,10 @@ def test_owner_standby_and_position_are_shown(
         # Asking does not join the group.
         assert owner.ready() and standby.stop() == owner.stop() == 0
 
+    # On a busy machine a process may end before Kafka has noted that it leaves.
+    poll(lambda: "no owner, 0 standby(s)" in asked(in_kafka).out, "an empty group")
     stopped = asked(in_kafka)
-    assert stopped.code == 75
-    assert "no owner, 0 standby(s)" in stopped.out and "position    20" in stopped.out
+    assert stopped.code == 75 and "position    20" in stopped.out
 
 
 def test_other_stores_have_no_group(settings: dict[str, str]) -> None:

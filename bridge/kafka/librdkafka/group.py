@@ -33,7 +33,7 @@ MAX_POLL_SECONDS = 300.0
 #: How often to ask the coordinator for a confirmation.
 CONFIRM_SECONDS = 1.0
 #: How long to wait for the coordinator to note that this member leaves.
-LEAVE_SECONDS = 1.0
+LEAVE_SECONDS = 2.0
 _POLL_SLICE_SECONDS = 0.02
 #: This member is not in the group any more, or another process has its instance id.
 _EXPELLED = frozenset(
