@@ -17,17 +17,21 @@ from tests.support.delivery_case import (
     delivery_cases,
 )
 from tests.support.fault_scenario import FaultScenario
-from tests.support.long_faults import LONG
+from tests.support.long_faults import LONG, REPEATS
 from tests.support.visible_run import VisibleRun
 
 pytestmark = pytest.mark.timeout(900)
 FENCED = 76
+#: 'make faults' runs on a quiet machine; 'make test' shares two cores among its processes.
+BUSY = 1 if REPEATS > 1 else 2
 #: After SIGTERM of the owner.
-HANDOVER_SECONDS = 2.0
+HANDOVER_SECONDS = 2.0 * BUSY
 #: The session timeout of a member, and the time for the rest.
 SESSION_SECONDS, REST_SECONDS = 6.0, 2.0
+#: After SIGSTOP, on a busy machine: no process of this host knows that the owner does not work.
+FROZEN_SECONDS = 12.0
 #: From the first line of the log until ready; it would wait for the session of its dead self.
-OWN_START_SECONDS = 4.0
+OWN_START_SECONDS = 4.0 * BUSY
 
 
 @pytest.fixture
@@ -102,7 +106,7 @@ def test_a_woken_owner_repeats_only_the_wire(scenario: FaultScenario) -> None:
         load.await_commits(100)
 
     scenario.finish(second).check(repeated_at_most=late, at_least=400, saves_at_least=2)
-    assert taken_over < SESSION_SECONDS + REST_SECONDS
+    assert SESSION_SECONDS / 2 < taken_over < FROZEN_SECONDS
 
 
 @LONG
