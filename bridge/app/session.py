@@ -159,6 +159,10 @@ class Session:
         if tail is None:
             return sink
         context.sent.read_back = newest
+        if tail.ledger.is_empty and progress.gap is None:
+            # There is nothing to leave out: a whole backlog would be compared with nothing.
+            tail.ledger.close()
+            return sink
         self._omitting = OmittingSink(
             sink,
             tail.ledger,
