@@ -16,23 +16,10 @@ from bridge.model.checkpoint import Checkpoint
 from bridge.model.message import Message
 from bridge.model.transition import Transition
 from bridge.pipeline.ports import Sink
-from tests.support.factories import job, transition
+from tests.support.factories import job
 from tests.support.fakes import FakeBroker, FakeSink
-from tests.support.in_memory_bridge import InMemoryBridge
+from tests.support.planned_bridge import EVENTS, KilledProcess, Plan, PlannedBridge
 
-
-class Killed(BaseException):
-    """As SIGKILL: the code that runs afterwards must not matter."""
-
-
-EVENTS = st.lists(
-    st.one_of(
-        # One event with transitions of these jobs.
-        st.lists(st.integers(0, 3), min_size=1, max_size=3).map(tuple),
-        st.sampled_from(["skipped", "idle"]),
-    ),
-    max_size=14,
-)
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("acknowledge"), st.integers(1, 3)),
@@ -48,30 +35,13 @@ STEPS = st.lists(
 )
 
 
-class ScheduledBridge(InMemoryBridge):
+class ScheduledBridge(PlannedBridge):
     """Checks each save, and lets the events of ``plan`` happen step by step."""
 
-    def __init__(self, plan: list[tuple[int, ...] | str], messages: int, batch: int) -> None:
-        self._plan = list(plan)
-        self._grown: dict[int, int] = defaultdict(int)
+    def __init__(self, plan: Plan, messages: int, batch: int) -> None:
         self._kill_saving = False
         self.acknowledged: set[bytes] = set()
-        super().__init__(messages=messages, batch=batch)
-
-    def grow(self) -> None:
-        if not self._plan:
-            return
-        kind = self._plan.pop(0)
-        if kind == "idle":
-            self.log.pass_by()
-        elif isinstance(kind, str):
-            self.log.append(skipped=kind)
-        else:
-            self.log.append(*map(self._next, kind))
-
-    def _next(self, number: int) -> Transition:
-        self._grown[number] += 1
-        return transition(self._grown[number] - 1, job(number))
+        super().__init__(plan, messages, batch)
 
     def start_process(self) -> None:
         super().start_process()
@@ -95,7 +65,7 @@ class ScheduledBridge(InMemoryBridge):
                     assert isinstance(item, Transition)
                     assert item.trans_id.encode() in self.acknowledged
         if self._kill_saving:
-            raise Killed
+            raise KilledProcess
 
     def step(self, name: str, count: int) -> None:
         match name:
@@ -108,7 +78,7 @@ class ScheduledBridge(InMemoryBridge):
             case "wait":
                 self.clock.advance(1.0)
             case "kill":
-                raise Killed
+                raise KilledProcess
             case "kill-saving":
                 self._kill_saving = True
             case "sink":
@@ -124,7 +94,7 @@ class ScheduledBridge(InMemoryBridge):
         """Turn the loop once, and do what the bridge does after a failure."""
         try:
             self.run(lambda: self.step(name, count))
-        except Killed:
+        except KilledProcess:
             event("killed")
             self.start_process()
         except PoisonEvent:
@@ -137,7 +107,7 @@ class ScheduledBridge(InMemoryBridge):
     def finish(self) -> None:
         """Start once more, and work without failures until the end of the log."""
         self.start_process()
-        while self._plan:
+        while self.plan:
             self.grow()
         for _ in range(400):
             self.live("acknowledge", 100)
@@ -171,7 +141,7 @@ def trans_id(message: Message) -> bytes:
 @settings(max_examples=250)
 @given(EVENTS, STEPS, st.integers(1, 6), st.integers(1, 4))
 def test_no_schedule_loses_repeats_or_reorders(
-    plan: list[tuple[int, ...] | str], steps: list[tuple[str, int]], messages: int, batch: int
+    plan: Plan, steps: list[tuple[str, int]], messages: int, batch: int
 ) -> None:
     bridge = ScheduledBridge(plan, messages, batch)
     for name, count in steps:
@@ -183,16 +153,14 @@ def test_no_schedule_loses_repeats_or_reorders(
         read = json.loads(value)
         first_arrivals[read["job_id"]].append(read["trans_id"])
     assert sorted(bridge.values()) == sorted(bridge.expected())
-    for number, grown in bridge._grown.items():
+    for number, grown in bridge.grown.items():
         assert first_arrivals[job(number)] == [f"{job(number)}/{n}" for n in range(grown)]
     assert bridge.position == bridge.stored.position == bridge.log.position
 
 
 @settings(max_examples=60)
 @given(EVENTS, st.integers(1, 6), st.integers(1, 4))
-def test_without_failures_nothing_is_repeated(
-    plan: list[tuple[int, ...] | str], messages: int, batch: int
-) -> None:
+def test_without_failures_nothing_is_repeated(plan: Plan, messages: int, batch: int) -> None:
     bridge = ScheduledBridge(plan, messages, batch)
 
     bridge.finish()

@@ -14,27 +14,14 @@ from hypothesis import strategies as st
 from bridge.delivery.exactly_once import ExactlyOnceSink
 from bridge.errors import PoisonEvent, Retryable
 from bridge.model.policy import CheckpointPolicy
-from bridge.model.transition import Transition
 from bridge.pipeline.ports import Sink
 from bridge.pipeline.progress import Progress
-from tests.support.factories import checkpoint, job, transition
+from tests.support.factories import checkpoint, job
 from tests.support.fake_transactions import FakeTransactionalSink, FakeTransactions
 from tests.support.fakes import InlineExecutor
-from tests.support.in_memory_bridge import RENEW_SECONDS, InMemoryBridge
+from tests.support.in_memory_bridge import RENEW_SECONDS
+from tests.support.planned_bridge import EVENTS, KilledProcess, Plan, PlannedBridge
 
-
-class KilledInTransaction(BaseException):
-    """As SIGKILL: the code that runs afterwards must not matter."""
-
-
-EVENTS = st.lists(
-    st.one_of(
-        # One event with transitions of these jobs.
-        st.lists(st.integers(0, 3), min_size=1, max_size=3).map(tuple),
-        st.sampled_from(["skipped", "idle"]),
-    ),
-    max_size=14,
-)
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("acknowledge"), st.integers(1, 3)),
@@ -63,29 +50,12 @@ STEPS = st.lists(
 )
 
 
-class TransactionalBridge(InMemoryBridge):
+class TransactionalBridge(PlannedBridge):
     """A bridge in exactly-once; ``plan`` is what happens in MongoDB, an event at a time."""
 
-    def __init__(self, plan: list[tuple[int, ...] | str], messages: int, batch: int) -> None:
-        self._plan = list(plan)
-        self.grown: dict[int, int] = defaultdict(int)
+    def __init__(self, plan: Plan, messages: int, batch: int) -> None:
         self.executor = InlineExecutor()
-        super().__init__(messages=messages, batch=batch)
-
-    def grow(self) -> None:
-        if not self._plan:
-            return
-        kind = self._plan.pop(0)
-        if kind == "idle":
-            self.log.pass_by()
-        elif isinstance(kind, str):
-            self.log.append(skipped=kind)
-        else:
-            self.log.append(*map(self._next, kind))
-
-    def _next(self, number: int) -> Transition:
-        self.grown[number] += 1
-        return transition(self.grown[number] - 1, job(number))
+        super().__init__(plan, messages, batch)
 
     def start_process(self) -> None:
         super().start_process()
@@ -133,7 +103,7 @@ class TransactionalBridge(InMemoryBridge):
             case "wait":
                 self.clock.advance(11.0)
             case "kill-completed" | "kill-aborted":
-                raise KilledInTransaction
+                raise KilledProcess
             case "sink":
                 self.sink.fail(Retryable("the broker is unreachable"))
             case "poison":
@@ -147,7 +117,7 @@ class TransactionalBridge(InMemoryBridge):
         """Turn the loop once, and do what the bridge does after a failure."""
         try:
             self.run(lambda: self.step(name, count))
-        except KilledInTransaction:
+        except KilledProcess:
             event("killed")
             self.transactions.take_over(completes=name == "kill-completed")
             self.start_process()
@@ -166,7 +136,7 @@ class TransactionalBridge(InMemoryBridge):
         """Start once more, and work without failures until the end of the log."""
         self.transactions.take_over(completes=True)
         self.start_process()
-        while self._plan:
+        while self.plan:
             self.grow()
         for _ in range(400):
             self.live("acknowledge", 100)
@@ -187,7 +157,7 @@ class TransactionalBridge(InMemoryBridge):
 @settings(max_examples=250)
 @given(EVENTS, STEPS, st.integers(1, 6), st.integers(1, 4))
 def test_no_schedule_shows_a_transition_twice(
-    plan: list[tuple[int, ...] | str], steps: list[tuple[str, int]], messages: int, batch: int
+    plan: Plan, steps: list[tuple[str, int]], messages: int, batch: int
 ) -> None:
     bridge = TransactionalBridge(plan, messages, batch)
     for name, count in steps:
