@@ -76,7 +76,7 @@ class Loop:
         """
         clock = self._pulse.clock
         deadline = clock.monotonic() + seconds
-        while self._is_in_flight() and not self._sink.broken and clock.monotonic() < deadline:
+        while self._needs_sink() and not self._sink.broken and clock.monotonic() < deadline:
             self._pulse.wake.clear()
             with suppress(Retryable, NotPermitted, Misconfigured):
                 if not self._settle():
@@ -84,9 +84,9 @@ class Loop:
                 self._remember()
         self._progress.drained(self._window)
 
-    def _is_in_flight(self) -> bool:
-        """Return whether there is anything that leaving the sink would abort."""
-        return bool(self._window) or (self._progress.transactional and self._progress.saving)
+    def _needs_sink(self) -> bool:
+        """Return whether leaving the sink would give up messages, or a save."""
+        return bool(self._window) or self._progress.saves_through_sink
 
     def _read(self) -> bool:
         if self._events or self._window.full:

@@ -162,7 +162,7 @@ class Progress:
             self._sent.others = newest
         self._sends = True
         if self.transactional:
-            # What an earlier session sent in a transaction that was not committed is no repeat.
+            # Nothing of a transaction that was not committed is visible: it is not a repeat.
             self._sent.read_back = max(self._sent.read_back, self._sent.highest)
         if self._stored.unconfirmed or (self._stored.clean and not self.transactional):
             self._save_now()
@@ -178,6 +178,11 @@ class Progress:
     def saving(self) -> bool:
         """Whether a checkpoint is being stored; ``committed`` or ``remember`` notices its end."""
         return self._saving is not None
+
+    @property
+    def saves_through_sink(self) -> bool:
+        """Whether a checkpoint is being stored with the producer of the sink."""
+        return self.transactional and self.saving
 
     def commit(
         self, transactions: Transactions, position: Position, item: Transition | Poison | None
