@@ -8,17 +8,14 @@ from bridge.kafka.drivers import KafkaDriver
 from bridge.kafka.errors import (
     old_broker_error,
     transaction_limit_error,
-    transactional_id_permission_error,
 )
-from bridge.kafka.kafka_python.rights import KafkaRights
+from bridge.kafka.kafka_python.rights import KafkaRights, owner_rights
 from bridge.kafka.state_errors import (
-    group_permission_error,
     missing_state_topic_error,
     state_permission_error,
 )
 from bridge.kafka.timeouts import TRANSACTION_SECONDS, milliseconds
 from bridge.kafka.topics import STATE_SEGMENT_BYTES, Topic, owner_id_of, state_topic_of
-from bridge.kafka.transactional_ids import transactional_ids
 from bridge.model.checkpoint_name import with_checkpoint_name
 from bridge.settings import Settings
 
@@ -135,14 +132,8 @@ def _settings(state: Topic) -> Iterator[Finding]:
 
 def _rights(settings: Settings) -> Iterator[Finding]:
     owner_id = owner_id_of(with_checkpoint_name(settings).checkpoint.name)
-    rights = KafkaRights(settings)
-    if rights.may_join(owner_id):
-        yield Finding("ok", "owner", f"this user may join the consumer group {owner_id}")
-    else:
-        yield failure("owner", group_permission_error(owner_id, "its ACLs do not contain Read"))
-    for transactional_id in transactional_ids(owner_id):
-        if rights.may_use(transactional_id):
-            text = f"this user may use the transactional id {transactional_id}"
-            yield Finding("ok", "owner", text)
+    for right, error in owner_rights(KafkaRights(settings), owner_id):
+        if error is None:
+            yield Finding("ok", "owner", f"this user {right}")
         else:
-            yield failure("owner", transactional_id_permission_error(transactional_id))
+            yield failure("owner", error)

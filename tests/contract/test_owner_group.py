@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.errors import Fenced, Retryable
+from bridge.kafka import timeouts
 from bridge.kafka.librdkafka import group
 from bridge.kafka.librdkafka.group_members import member_client_id
 from bridge.kafka.topics import owner_id_of
@@ -22,7 +23,7 @@ from tests.support.stores_under_test import KafkaStore, acquired, owned
 #: How long a standby may need when the owner gives the ownership back.
 HAND_OVER_SECONDS = 2.0
 #: How long a standby may need when the owner is silent.
-TAKE_OVER_SECONDS = group.SESSION_SECONDS + 2.0
+TAKE_OVER_SECONDS = timeouts.GROUP_SESSION_SECONDS + 2.0
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_a_frozen_owner_is_replaced_and_fenced(stores: KafkaStore, owner: StoreP
 
 def test_a_short_freeze_keeps_the_ownership(stores: KafkaStore, owner: StoreProcess) -> None:
     owner.stop()
-    time.sleep(group.SESSION_SECONDS / 2)
+    time.sleep(timeouts.GROUP_SESSION_SECONDS / 2)
     owner.resume()
 
     assert owner.ask("save 2") == "ok"

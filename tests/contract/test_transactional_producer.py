@@ -267,7 +267,7 @@ def test_a_silent_broker_delays_opening_until_the_deadline(
 ) -> None:
     monkeypatch.setattr(timeouts, "INIT_SECONDS", 1.0)
     with kafka.proxy() as proxy:
-        behind_proxy.open().close()
+        behind_proxy.open().discard()
         monkeypatch.setattr(
             "tests.support.transactions.LibrdkafkaTopics.describe", lambda *names: {}
         )

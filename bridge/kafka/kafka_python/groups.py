@@ -16,7 +16,6 @@ from bridge.settings import Settings
 
 #: How long to look for a broker, and how long each request may take.
 _SECONDS = 5.0
-_RETRY_SECONDS = 0.2
 
 
 def remove_members(settings: Settings, group: str, members: Sequence[tuple[str, str]]) -> None:

@@ -5,7 +5,7 @@ and nothing changes: no producer has the id, and no member of a group has the na
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from kafka import KafkaAdminClient
@@ -15,9 +15,13 @@ from kafka.protocol.consumer.group import HeartbeatRequest
 from kafka.protocol.metadata import CoordinatorType
 from kafka.protocol.producer.transaction import EndTxnRequest
 
+from bridge.errors import NotPermitted
+from bridge.kafka.errors import transactional_id_permission_error
 from bridge.kafka.kafka_python.client import connection, make_client, make_latest_warning
 from bridge.kafka.kafka_python.errors import classify
+from bridge.kafka.state_errors import group_permission_error
 from bridge.kafka.topics import parse_setting
+from bridge.kafka.transactional_ids import transactional_ids
 from bridge.settings import Settings
 
 T = TypeVar("T")
@@ -90,6 +94,20 @@ class KafkaRights:
                 admin.close()
         except (kafka_errors.KafkaError, OSError, ValueError) as error:
             raise classify(error, self._latest_warning.recent()) from error
+
+
+def owner_rights(rights: KafkaRights, owner_id: str) -> Iterator[tuple[str, NotPermitted | None]]:
+    """Yield each right of an owner to its group and transactional ids, in words.
+
+    With each right comes the error if it is missing. Raises the bridge's errors.
+    """
+    joins = rights.may_join(owner_id)
+    refusal = group_permission_error(owner_id, "its ACLs do not contain Read")
+    yield f"may join the consumer group {owner_id}", None if joins else refusal
+    for transactional_id in transactional_ids(owner_id):
+        uses = rights.may_use(transactional_id)
+        error = None if uses else transactional_id_permission_error(transactional_id)
+        yield f"may use the transactional id {transactional_id}", error
 
 
 def _sent_to_coordinator(

@@ -1,8 +1,8 @@
-"""Checkpoints as records of a compacted Kafka topic, stored by transactions under a fixed id.
+"""Checkpoints as records of a compacted Kafka topic, stored by transactions under fixed ids.
 
 - A consumer group decides which bridge works (``group_ownership``). Safety does not depend on it:
-  whoever opened the producer of the transactional id last is the only bridge whose transactions
-  are committed, and it reads the position after that (``init_transactions``, KIP-98).
+  a bridge can commit only until another opens the producer of its transactional ids, and it reads
+  the position after it has opened them (``init_transactions``, KIP-98).
 - A producer that failed is discarded. Its last transaction may be committed or not, so the position
   is read again after a new producer is open.
 - In mode exactly-once a sink sends through the store's producer, and a record becomes part of a

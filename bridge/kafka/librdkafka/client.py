@@ -17,6 +17,8 @@ from bridge.settings import Settings
 #: The first wait for an answer; it doubles, so that a wrong password is noticed soon.
 _FIRST_WAIT_SECONDS = 0.5
 _POLL_SECONDS = 0.1
+#: How long a broker waits for a record at the end of a partition before it reports the end.
+_FETCH_WAIT_MS = 10
 
 
 class ClientLogger(logging.Logger):
@@ -76,6 +78,24 @@ def connection(settings: Settings, latest_warning: LatestWarning) -> dict[str, A
         }
         options |= {name: value for name, value in files.items() if value}
     return options
+
+
+def reading_options(group: str) -> dict[str, Any]:
+    """Return the options of a consumer that reads assigned partitions up to their end.
+
+    Args:
+        group: The client looks it up. It is never joined, and no offset is stored.
+    """
+    return {
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "enable.partition.eof": True,
+        # An offset that the topic does not have any more starts at the oldest record.
+        "auto.offset.reset": "earliest",
+        "isolation.level": "read_committed",
+        "fetch.wait.max.ms": _FETCH_WAIT_MS,
+    }
 
 
 def request_metadata(client: AdminClient, latest_warning: LatestWarning) -> Any:

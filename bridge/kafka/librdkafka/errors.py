@@ -75,6 +75,12 @@ _CAUSES = {
 _UNANSWERED = frozenset(
     {KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.REQUEST_TIMED_OUT}
 )
+#: The coordinator of a group or of a transactional id starts, moves, or does not answer.
+UNAVAILABLE_COORDINATOR = _UNANSWERED | {
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+}
 
 
 def is_lasting(warning: str) -> bool:

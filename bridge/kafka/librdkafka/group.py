@@ -25,8 +25,6 @@ from bridge.kafka.librdkafka.group_members import member_client_id
 from bridge.kafka.state_errors import group_permission_error
 from bridge.settings import Settings
 
-#: Kafka's minimum: another member takes over after this time without a heartbeat.
-SESSION_SECONDS = 6.0
 #: A standby learns of a new assignment with a heartbeat.
 HEARTBEAT_SECONDS = 0.5
 MAX_POLL_SECONDS = 300.0
@@ -56,7 +54,6 @@ class OwnerGroup:
 
     Attributes:
         owns: Whether the partition is assigned to this member.
-        lost: Whether an assignment of this member ended since the last one started.
         confirmed_at: When the latest confirmation was requested, in monotonic seconds; 0 before the
             first of this assignment.
         member_id: The coordinator's name for this member; empty before the first assignment.
@@ -67,7 +64,6 @@ class OwnerGroup:
         self, settings: Settings, topic: str, group: str, *, latest_warning: LatestWarning
     ) -> None:
         self.owns = False
-        self.lost = False
         self.confirmed_at = 0.0
         self.member_id = ""
         self.former_id = ""
@@ -174,7 +170,7 @@ class OwnerGroup:
             "client.id": member_client_id(time.time()),
             "group.id": self._group,
             "partition.assignment.strategy": "cooperative-sticky",
-            "session.timeout.ms": timeouts.milliseconds(SESSION_SECONDS),
+            "session.timeout.ms": timeouts.milliseconds(timeouts.GROUP_SESSION_SECONDS),
             "heartbeat.interval.ms": timeouts.milliseconds(HEARTBEAT_SECONDS),
             "max.poll.interval.ms": timeouts.milliseconds(MAX_POLL_SECONDS),
             "enable.auto.commit": False,
@@ -192,7 +188,6 @@ class OwnerGroup:
         if any(part.topic == self._topic and part.partition == 0 for part in partitions):
             self.member_id = consumer.memberid() or ""
             self.owns = True
-            self.lost = False
             self.confirmed_at = 0.0
             self._asked_at = None
 
@@ -201,7 +196,6 @@ class OwnerGroup:
             self._end()
 
     def _end(self) -> None:
-        self.lost = self.lost or self.owns
         self.owns = False
         self.confirmed_at = 0.0
         self._asked_at = None

@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from bridge.daemon_executor import DaemonExecutor
 from bridge.errors import BridgeError
+from bridge.kafka.librdkafka.errors import UNAVAILABLE_COORDINATOR
 from bridge.kafka.librdkafka.replaceable_admin import ReplaceableAdmin
 from bridge.model.membership import Member, Membership
 from bridge.model.owner_process import is_dead, process_text, this_process
@@ -29,6 +30,7 @@ _RETRY_SECONDS = 0.2
 #: librdkafka's longest timeout. After the timeout of a request to a coordinator, a late answer or
 #: a lost connection ends the process ("eonce->refcnt > 0"), so waits have deadlines of their own.
 _REQUEST_SECONDS = 3600.0
+_UNAVAILABLE = UNAVAILABLE_COORDINATOR | {KafkaError._ALL_BROKERS_DOWN}
 _PREFIX = "job-bridge"
 _SEPARATOR = "_"
 #: Host, boot and namespace of the process, its number, its start, and when it joined.
@@ -145,10 +147,6 @@ class GroupMembers:
             self._removed.update(member.member_id for member in dead)
             self._removals.submit(self._remove, dead)
 
-    def remove(self, members: Sequence[GroupMember]) -> Future[None]:
-        """Start to remove ``members``; the future never fails."""
-        return self._removals.submit(self._remove, members)
-
     def _ask(self) -> Future[Any]:
         self._asked_at = time.monotonic()
         futures = self._admin.client.describe_consumer_groups(
@@ -188,20 +186,6 @@ class GroupMembers:
             return
         for member in members:
             logger.info("removed %s from the group %s", member.text, self._group)
-
-
-#: The coordinator is not available, or moves.
-_UNAVAILABLE = frozenset(
-    {
-        KafkaError._TIMED_OUT,
-        KafkaError._TRANSPORT,
-        KafkaError._ALL_BROKERS_DOWN,
-        KafkaError.REQUEST_TIMED_OUT,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.NOT_COORDINATOR,
-    }
-)
 
 
 def describe_groups(admin: AdminClient, groups: Sequence[str], **options: Any) -> dict[str, Any]:

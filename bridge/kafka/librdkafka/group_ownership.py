@@ -5,9 +5,10 @@ from collections.abc import Mapping
 
 from confluent_kafka import KafkaException
 
+from bridge.kafka import timeouts
 from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.librdkafka.errors import classify
-from bridge.kafka.librdkafka.group import CONFIRM_SECONDS, SESSION_SECONDS, OwnerGroup
+from bridge.kafka.librdkafka.group import CONFIRM_SECONDS, OwnerGroup
 from bridge.kafka.librdkafka.group_members import (
     DESCRIBE_SECONDS,
     GroupMember,
@@ -30,7 +31,7 @@ from bridge.settings import Settings
 #: than the session of an ended process, and than the broker's group.initial.rebalance.delay.ms.
 JOIN_SECONDS = 10.0
 #: Without a confirmation for this time nothing more is sent: others need the whole session.
-SILENT_SECONDS = SESSION_SECONDS * 2 / 3
+SILENT_SECONDS = timeouts.GROUP_SESSION_SECONDS * 2 / 3
 #: From this age of the latest confirmation on, a renewal waits for the next.
 _OVERDUE_SECONDS = 2.5
 #: How long such a renewal waits, and how long the coordinator may take to name the owner.

@@ -19,7 +19,12 @@ from confluent_kafka import (
 from bridge.errors import Retryable
 from bridge.kafka import timeouts
 from bridge.kafka.errors import read_permission_error, silent_topic_error
-from bridge.kafka.librdkafka.client import ClientLogger, connection, make_latest_warning
+from bridge.kafka.librdkafka.client import (
+    ClientLogger,
+    connection,
+    make_latest_warning,
+    reading_options,
+)
 from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.topics import missing_topic_error
 from bridge.model.message import Record
@@ -28,8 +33,6 @@ from bridge.settings import Settings
 _MAX_RECORDS = 5000
 #: ``consume`` returns when it has the maximum of records or this time has passed.
 _POLL_SECONDS = 0.02
-#: How long a broker waits for a record at the end of a partition before it reports the end.
-_FETCH_WAIT_MS = 10
 #: The client looks its group up, although partitions are assigned and the group is never joined.
 _UNNEEDED = KafkaError.GROUP_AUTHORIZATION_FAILED
 
@@ -45,7 +48,8 @@ class LibrdkafkaTailReader:
     def __enter__(self) -> Self:
         try:
             self._consumer = Consumer(
-                connection(self._settings, self._latest_warning) | _options(),
+                connection(self._settings, self._latest_warning)
+                | reading_options(f"job-bridge-{os.getpid()}"),
                 logger=ClientLogger(self._latest_warning),
             )
         except KafkaException as error:
@@ -185,18 +189,3 @@ class LibrdkafkaTailReader:
 
     def _silence_error(self, topic: str, partitions: int) -> Retryable:
         return silent_topic_error(topic, partitions, self._latest_warning.recent())
-
-
-def _options() -> dict[str, Any]:
-    return {
-        # Never joined: partitions are assigned, and no offset is stored.
-        "group.id": f"job-bridge-{os.getpid()}",
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "enable.partition.eof": True,
-        # An offset that the topic does not have any more starts at the oldest record.
-        "auto.offset.reset": "earliest",
-        "isolation.level": "read_committed",
-        "fetch.wait.max.ms": _FETCH_WAIT_MS,
-        "allow.auto.create.topics": False,
-    }

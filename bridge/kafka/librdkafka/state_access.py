@@ -6,15 +6,12 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from bridge.errors import CheckpointUnusable
-from bridge.kafka.errors import transactional_id_permission_error
-from bridge.kafka.kafka_python.rights import KafkaRights
+from bridge.kafka.kafka_python.rights import KafkaRights, owner_rights
 from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.librdkafka.group_members import describe_groups, members_of
 from bridge.kafka.librdkafka.state_record import state_record_of
 from bridge.kafka.librdkafka.state_topic import StateTopic
-from bridge.kafka.state_errors import group_permission_error
 from bridge.kafka.topics import owner_id_of
-from bridge.kafka.transactional_ids import transactional_ids
 from bridge.model.checkpoint_entry import CheckpointEntry
 from bridge.settings import Settings
 
@@ -41,12 +38,9 @@ def check_state_rights(settings: Settings, owner_id: str) -> None:
     Raises:
         NotPermitted: One of them is missing.
     """
-    rights = KafkaRights(settings)
-    if not rights.may_join(owner_id):
-        raise group_permission_error(owner_id, "its ACLs do not contain Read")
-    for transactional_id in transactional_ids(owner_id):
-        if not rights.may_use(transactional_id):
-            raise transactional_id_permission_error(transactional_id)
+    for _, error in owner_rights(KafkaRights(settings), owner_id):
+        if error is not None:
+            raise error
 
 
 def _owners(admin: AdminClient, names: Sequence[str]) -> dict[str, str]:

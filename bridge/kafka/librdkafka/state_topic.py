@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import TimeoutError as NoAnswer
 from contextlib import contextmanager
 from math import inf
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
@@ -17,7 +16,7 @@ from confluent_kafka.admin import OffsetSpec
 from bridge.errors import BridgeError
 from bridge.kafka import timeouts
 from bridge.kafka.client_log import LatestWarning
-from bridge.kafka.librdkafka.client import ClientLogger, connection
+from bridge.kafka.librdkafka.client import ClientLogger, connection, reading_options
 from bridge.kafka.librdkafka.closing import close_within
 from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.librdkafka.replaceable_admin import ReplaceableAdmin
@@ -39,7 +38,6 @@ _MAX_RECORDS = 5000
 _POLL_SECONDS = 0.02
 CLOSE_SECONDS = 0.5
 _METADATA_SECONDS = 2.0
-_FETCH_WAIT_MS = 10
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _MISSING = frozenset(
@@ -57,7 +55,7 @@ class Latest(NamedTuple):
     Attributes:
         value: The record's value; None if the topic has no record of the key, or a tombstone.
         found: Whether the topic has a record of the key.
-        others: Whether the topic has committed records of other keys, as far as it was read.
+        others: Whether the topic has committed records of other keys, in the part that was read.
         end: The offset at which the search ended.
     """
 
@@ -80,7 +78,7 @@ class _Limits(NamedTuple):
 
 
 class StateTopic:
-    """A reader of the committed records; a context manager. Its client is made when needed.
+    """A reader of the committed records. Its client is made when needed.
 
     Args:
         settings: The connection.
@@ -105,17 +103,6 @@ class StateTopic:
         self._admin = admin
         self._latest_warning = latest_warning
         self._consumer: Consumer | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the client; the next read makes another."""
@@ -217,7 +204,7 @@ class StateTopic:
     def _client(self) -> Consumer:
         if self._consumer is None:
             self._consumer = Consumer(
-                connection(self._settings, self._latest_warning) | _options(self._group),
+                connection(self._settings, self._latest_warning) | reading_options(self._group),
                 logger=ClientLogger(self._latest_warning),
             )
         return self._consumer
@@ -253,16 +240,3 @@ class StateTopic:
             if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
                 return state_permission_error(self.topic, "Read")
         return classify(error, "" if "AUTHORIZATION" in warning else warning)
-
-
-def _options(group: str) -> dict[str, Any]:
-    return {
-        # Not joined: the partition is assigned, and no offset is stored.
-        "group.id": group,
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "enable.partition.eof": True,
-        "auto.offset.reset": "earliest",
-        "isolation.level": "read_committed",
-        "fetch.wait.max.ms": _FETCH_WAIT_MS,
-    }

@@ -220,9 +220,6 @@ class StateWriter:
 
     def close(self) -> None:
         """End the ownership; a transaction that is open is not committed."""
-        if self.is_usable and not self.is_in_transaction:
-            producer, self._producer = self.producer, None
-            producer.close()
         self.discard()
         self.epoch = 0
         self.known = StateRecord()

@@ -30,23 +30,15 @@ from bridge.kafka.errors import (
 )
 from bridge.kafka.librdkafka.broker_support import DEBUG, SupportLogger
 from bridge.kafka.librdkafka.client_thread import ClientThread, Deadline, FirstFailure
-from bridge.kafka.librdkafka.errors import is_lasting
+from bridge.kafka.librdkafka.errors import UNAVAILABLE_COORDINATOR, is_lasting
 
 #: How long a call of ``init_transactions`` takes: a wrong password is noticed between two.
 _INIT_CALL_SECONDS = 1.0
 #: The answers of a coordinator that starts, or that ends the former producer's transaction.
-_PASSING = frozenset(
-    {
-        KafkaError._TIMED_OUT,
-        KafkaError._TIMED_OUT_QUEUE,
-        KafkaError._TRANSPORT,
-        KafkaError.REQUEST_TIMED_OUT,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.NOT_COORDINATOR,
-        KafkaError.CONCURRENT_TRANSACTIONS,
-    }
-)
+_PASSING = UNAVAILABLE_COORDINATOR | {
+    KafkaError._TIMED_OUT_QUEUE,
+    KafkaError.CONCURRENT_TRANSACTIONS,
+}
 
 
 @dataclass(slots=True)

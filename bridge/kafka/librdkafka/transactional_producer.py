@@ -139,10 +139,6 @@ class TransactionalProducer:
         while self._clients:
             self._clients.pop().discard()
 
-    def close(self) -> None:
-        """Close a producer without an open transaction; never waits."""
-        self.discard()
-
     def _client(self) -> TransactionalClient:
         if not self._clients:
             raise self.failure.error()
