@@ -1,4 +1,4 @@
-"""Who owns the checkpoint, and who stands by, for status and metrics."""
+"""The owner and the standbys of a checkpoint, for status and metrics."""
 
 from bridge.model.membership import Member
 from bridge.model.owner_process import process_text, this_process

@@ -258,7 +258,7 @@ class CheckpointStore(Protocol):
         """Return the checkpoints of all names in this store."""
 
     def ownership(self) -> Membership:
-        """Return the owner and the standbys, as far as the store knows them from its own work.
+        """Return the owner and the standbys, as the store last saw them in its own work.
 
         Never waits for a server, and may be called on any thread.
         """

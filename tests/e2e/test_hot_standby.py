@@ -112,7 +112,7 @@ def test_a_woken_owner_repeats_only_the_wire(scenario: FaultScenario) -> None:
 @LONG
 @KAFKA_POSITION
 def test_a_lonely_woken_owner_works_on(scenario: FaultScenario, visible: VisibleRun) -> None:
-    """Its membership is lost, but nobody else has taken the work."""
+    """Its membership is lost, but no other bridge has taken the work."""
     bridge = scenario.bridge().start().wait_ready()
     with scenario.load() as load:
         load.await_commits(100)

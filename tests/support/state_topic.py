@@ -28,7 +28,7 @@ def committed_records(kafka: Kafka, topic: str, name: str) -> list[TopicRecord]:
 
 
 def stored_checkpoint(kafka: Kafka, topic: str, name: str) -> Mapping[str, Any]:
-    """The newest committed record; empty if there is none."""
+    """The newest committed record; empty before the first."""
     records = committed_records(kafka, topic, name)
     found: Mapping[str, Any] = json.loads(records[-1].value or b"{}") if records else {}
     return found
