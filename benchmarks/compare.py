@@ -23,11 +23,11 @@ def compare(world: World, ref: str, pairs: int, jobs: int, drivers: Sequence[str
             rates, costs = [], []
             for number in range(pairs):
                 tree, commit = _pair(world, backlog, driver, other, tree_first=number % 2 == 0)
-                rates.append(tree.rate() / commit.rate())
-                costs.append(tree.cpu_per_100k() / commit.cpu_per_100k())
+                rates.append(_rate(tree) / _rate(commit))
+                costs.append(_cpu(tree) / _cpu(commit))
                 click.echo(
                     f"{driver:14} pair {number + 1}: "
-                    f"{tree.rate():8.0f}/s / {commit.rate():8.0f}/s = {rates[-1]:.3f}"
+                    f"{_rate(tree):8.0f}/s / {_rate(commit):8.0f}/s = {rates[-1]:.3f}"
                     f"   CPU {costs[-1]:.3f}"
                 )
             click.echo(
@@ -37,11 +37,24 @@ def compare(world: World, ref: str, pairs: int, jobs: int, drivers: Sequence[str
 
 def _pair(
     world: World, backlog: Backlog, driver: str, other: Path, *, tree_first: bool
-) -> tuple[Run, Run]:
-    """A run of the working tree and a run of the commit; each starts every second pair."""
-    codes = (ROOT, other) if tree_first else (other, ROOT)
-    first, second = (world.drain(backlog, _bridge(world, code, driver)) for code in codes)
-    return (first, second) if tree_first else (second, first)
+) -> tuple[list[Run], list[Run]]:
+    """Run the working tree and the commit twice each, the second time in the reverse order.
+
+    So a machine that becomes slower or faster meanwhile favours neither.
+    """
+    codes = [ROOT, other] if tree_first else [other, ROOT]
+    runs: dict[Path, list[Run]] = {ROOT: [], other: []}
+    for code in (*codes, *reversed(codes)):
+        runs[code].append(world.drain(backlog, _bridge(world, code, driver)))
+    return runs[ROOT], runs[other]
+
+
+def _rate(runs: list[Run]) -> float:
+    return statistics.fmean(run.rate() for run in runs)
+
+
+def _cpu(runs: list[Run]) -> float:
+    return statistics.fmean(run.cpu_per_100k() for run in runs)
 
 
 @contextlib.contextmanager

@@ -117,7 +117,7 @@ def _resume_at(updated: str | None) -> tuple[float | None, str]:
 def _with_topic(settings: Settings, topic: str | None) -> Settings:
     if topic is None:
         return settings
-    from bridge.settings.schema import KafkaSettings
+    from bridge.settings.kafka import KafkaSettings
 
     try:
         kafka = KafkaSettings.model_validate({**settings.kafka.model_dump(), "topic": topic})

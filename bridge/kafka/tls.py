@@ -8,7 +8,7 @@ import ssl
 from pathlib import Path
 
 from bridge.errors import Misconfigured
-from bridge.settings.schema import KafkaSettings
+from bridge.settings.kafka import KafkaSettings
 
 
 def check_files(kafka: KafkaSettings) -> None:

@@ -21,6 +21,8 @@ from pydantic_settings import (
 
 from bridge.errors import Misconfigured
 from bridge.settings import schema
+from bridge.settings.http import HttpSettings
+from bridge.settings.kafka import KafkaSettings
 from bridge.settings.names import variable
 from bridge.settings.problems import (
     SettingsProblems,
@@ -51,14 +53,14 @@ class Settings(BaseSettings):
 
     mongo: schema.MongoSettings = schema.MongoSettings()
     jobs: schema.JobsSettings = schema.JobsSettings()
-    kafka: schema.KafkaSettings = schema.KafkaSettings()
+    kafka: KafkaSettings = KafkaSettings()
     delivery: schema.DeliverySettings = schema.DeliverySettings()
     checkpoint: schema.CheckpointSettings = schema.CheckpointSettings()
     start: schema.StartSettings = schema.StartSettings()
     recovery: schema.RecoverySettings = schema.RecoverySettings()
     sweep: schema.SweepSettings = schema.SweepSettings()
     verify: schema.VerifySettings = schema.VerifySettings()
-    http: schema.HttpSettings = schema.HttpSettings()
+    http: HttpSettings = HttpSettings()
     log: schema.LogSettings = schema.LogSettings()
 
     #: The file of each secret that was read from a file, by ``section.name``.

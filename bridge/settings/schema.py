@@ -16,10 +16,8 @@ from bridge.settings.values import (
     FieldName,
     Interval,
     JobsDatabase,
-    Servers,
     StartFrom,
     TagName,
-    Topic,
     Wait,
 )
 
@@ -109,112 +107,6 @@ class JobsSettings(Section):
                 "must not be empty"
             )
         return self
-
-
-class KafkaSettings(Section):
-    """The connection to Kafka, and the messages."""
-
-    bootstrap_servers: Servers = Field(
-        "localhost:9092",
-        description="Brokers for the first connection, as host:port, separated by commas. "
-        "A single reachable broker is enough.",
-    )
-    topic: Topic = Field(
-        "job-transitions",
-        description="Topic of the messages: letters, digits and - only. Dead letters go to the "
-        "topic with this name and the suffix -dlq. Do not use cts-jobs, CTS's own topic.",
-    )
-    driver: Literal["auto", "kafka-python", "librdkafka"] = Field(
-        "auto",
-        description="Kafka client library: kafka-python, librdkafka (from the extra of that name), "
-        "or auto, which uses librdkafka if it is installed.",
-    )
-    headers: Literal["cloudevents", "none"] = Field(
-        "cloudevents",
-        description="Message headers: cloudevents, or none, which is faster but leaves out the "
-        "sequence and the origin of a transition.",
-    )
-    read_back: Literal["auto", "off"] = Field(
-        "auto",
-        description="After a crash, leave out what the topic contains: auto reads it back from the "
-        "stored position on, which needs Read on the topic; off sends it again.",
-    )
-    on_oversize: Literal["dead-letter", "stop"] = Field(
-        "dead-letter",
-        description="Action for a message larger than the topic accepts: dead-letter sends a "
-        "dead letter instead, stop ends the bridge (exit 82).",
-    )
-    compression: Literal["none", "gzip"] = Field(
-        "none",
-        description="Compression of batches: none or gzip. Messages are small, so gzip saves "
-        "little and costs CPU time.",
-    )
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT",
-        description="Protocol of the brokers: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.",
-    )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "SCRAM-SHA-512",
-        description="SASL mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. SASL protocols only.",
-    )
-    sasl_username: str = Field(
-        "",
-        description="SASL user. It needs Describe and Write on the topic and on its -dlq topic. "
-        "SASL protocols only, where it is required.",
-    )
-    sasl_password: SecretStr = Field(
-        SecretStr(""),
-        description="Password of kafka.sasl_username. SASL protocols only, where it is required.",
-    )
-    ssl_cafile: str = Field(
-        "",
-        description="File of the certificate authorities to trust. Empty: the system's. "
-        "SSL protocols only.",
-    )
-    ssl_certfile: str = Field(
-        "",
-        description="File of the client certificate, if the brokers require one (mutual TLS). "
-        "SSL protocols only.",
-    )
-    ssl_keyfile: str = Field("", description="File of the client key. SSL protocols only.")
-    ssl_password: SecretStr = Field(
-        SecretStr(""), description="Password of the client key. SSL protocols only."
-    )
-
-    @model_validator(mode="after")
-    def sasl_is_complete(self) -> "KafkaSettings":
-        if self.security_protocol.startswith("SASL") and not (
-            self.sasl_username and self.sasl_password.get_secret_value()
-        ):
-            raise ValueError(
-                f"kafka.security_protocol = {self.security_protocol} needs kafka.sasl_username "
-                "and kafka.sasl_password"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def security_settings_are_used(self) -> "KafkaSettings":
-        unused = [
-            name
-            for name, part in (
-                ("sasl_username", "SASL"),
-                ("sasl_password", "SASL"),
-                ("ssl_cafile", "SSL"),
-                ("ssl_certfile", "SSL"),
-                ("ssl_keyfile", "SSL"),
-                ("ssl_password", "SSL"),
-            )
-            if getattr(self, name) not in ("", SecretStr("")) and part not in self.security_protocol
-        ]
-        if unused:
-            raise ValueError(
-                f"kafka.{unused[0]} is not used with kafka.security_protocol = "
-                f"{self.security_protocol}: the connection would be less secure than intended"
-            )
-        return self
-
-    def servers(self) -> list[str]:
-        return [server.strip() for server in self.bootstrap_servers.split(",") if server.strip()]
 
 
 class DeliverySettings(Section):
@@ -369,24 +261,6 @@ class VerifySettings(Section):
         description="Transitions younger than this many seconds are not compared, because they "
         "may still be in flight.",
     )
-
-
-class HttpSettings(Section):
-    """The HTTP server for health and metrics."""
-
-    host: str = Field(
-        "127.0.0.1",
-        description="Address of /metrics, /livez, /readyz and /status.json. "
-        "They do not require a password.",
-        min_length=1,
-    )
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(
-        9595, description="Port of the HTTP server. 0: any free port, which the log names."
-    )
-
-    def url(self, port: int) -> str:
-        """Return the URL of ``port`` on this host; brackets surround an IPv6 address."""
-        return f"http://[{self.host}]:{port}" if ":" in self.host else f"http://{self.host}:{port}"
 
 
 class LogSettings(Section):
