@@ -104,7 +104,7 @@ class HttpServer:
 
     def _run(self) -> None:
         loop = self._loop
-        assert loop is not None
+        assert loop is not None  # noqa: S101 - for mypy: entering sets it
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             runner.run(self._serve(loop))
 
