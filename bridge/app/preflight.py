@@ -9,6 +9,7 @@ from bridge.app.finding import Finding, guarded
 from bridge.app.preflight_kafka import check_kafka
 from bridge.app.preflight_mongodb import check_mongodb
 from bridge.hints import Hint
+from bridge.observability.http_security import certificate_of
 from bridge.observability.http_server import cannot_serve
 from bridge.settings import Settings
 
@@ -28,6 +29,8 @@ def preflight(settings: Settings) -> list[Finding]:
 
 def _check_http(settings: Settings) -> Iterator[Finding]:
     host, port = settings.http.host, settings.http.port
+    if certificate_of(settings.http):
+        yield Finding("ok", "http", "TLS with the certificate of http.certfile")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

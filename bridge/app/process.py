@@ -10,6 +10,7 @@ from bridge.app.signals import on_stop
 from bridge.app.wait_reporter import WaitReporter
 from bridge.clock import Clock, SystemClock
 from bridge.model.profile import namespace_of
+from bridge.observability.http_security import certificate_of, guard_of
 from bridge.observability.http_server import HttpServer
 from bridge.observability.metrics import registry
 from bridge.observability.status import LatestVerification, Status
@@ -45,7 +46,14 @@ class Process:
         with (
             self._waits,
             on_stop(self.bridge.request_stop),
-            HttpServer(http.host, http.port, self.status, registry=metrics) as server,
+            HttpServer(
+                http.host,
+                http.port,
+                self.status,
+                registry=metrics,
+                guard=guard_of(http),
+                certificate=certificate_of(http),
+            ) as server,
             self._health,
             scheduler,
         ):
