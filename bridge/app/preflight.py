@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from bridge.app.finding import Finding, guarded
+from bridge.app.plain_text import plain_text_findings
 from bridge.app.preflight_kafka import check_kafka
 from bridge.app.preflight_mongodb import check_mongodb
 from bridge.hints import Hint
@@ -15,7 +16,7 @@ from bridge.settings import Settings
 
 
 def preflight(settings: Settings) -> list[Finding]:
-    """Return all findings: MongoDB first, then Kafka, then HTTP.
+    """Return all findings: MongoDB first, then Kafka, then HTTP, then connections without TLS.
 
     An unreachable part is a single failure; the other parts are still checked.
     """
@@ -24,7 +25,7 @@ def preflight(settings: Settings) -> list[Finding]:
         finding
         for subject, check in checks.items()
         for finding in guarded(subject, partial(check, settings))
-    ]
+    ] + [*plain_text_findings(settings)]
 
 
 def _check_http(settings: Settings) -> Iterator[Finding]:

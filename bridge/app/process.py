@@ -6,6 +6,7 @@ from bridge import __version__
 from bridge.app.bridge import Bridge
 from bridge.app.health import Health
 from bridge.app.lifecycle import State
+from bridge.app.plain_text import warn_of_plain_text
 from bridge.app.signals import on_stop
 from bridge.app.wait_reporter import WaitReporter
 from bridge.clock import Clock, SystemClock
@@ -58,6 +59,7 @@ class Process:
             scheduler,
         ):
             self._log_start(http.url(server.port))
+            warn_of_plain_text(self._settings)
             outcome = self.bridge.run()
         logger.log(
             logging.WARNING if outcome.exit_code else logging.INFO,
