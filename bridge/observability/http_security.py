@@ -1,4 +1,4 @@
-"""Who may read a page, and with how many details; the certificate of the HTTP server."""
+"""The password and the certificate of the HTTP server."""
 
 import binascii
 import hashlib

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bridge.app import preflight
 from bridge.app.plain_text import plain_text_findings, warn_of_plain_text
 from tests.support.factories import settings
 
@@ -28,7 +29,7 @@ def name_server(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Resolve the names of this file only; addresses resolve to themselves."""
     names = dict(NAMES)
 
-    def resolve(host: str, *_: Any) -> list[Any]:
+    def resolve(host: str, *_: Any, **__: Any) -> list[Any]:
         if host.isalnum() and host not in names:
             raise socket.gaierror("Name or service not known")
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (names.get(host, host), 0))]
@@ -85,6 +86,18 @@ def test_pages_on_a_public_address_are_reported(
     assert subjects(http__host="8.8.8.8", http__certfile="x") == []
     name_server["here"] = "8.8.4.4"
     assert subjects(http__host=ALL_ADDRESSES) == ["http"]
+
+
+def test_a_check_lists_the_findings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("check_mongodb", "check_kafka"):
+        monkeypatch.setattr(preflight, name, lambda _: iter(()))
+
+    findings = preflight.preflight(settings(mongo__uri="mongodb://outside:1", http__port=0))
+
+    assert [(finding.level, finding.subject) for finding in findings] == [
+        ("ok", "http"),
+        ("warning", "mongodb"),
+    ]
 
 
 def test_a_start_logs_the_findings(caplog: pytest.LogCaptureFixture) -> None:

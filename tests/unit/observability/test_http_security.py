@@ -1,4 +1,4 @@
-"""The guard of the pages, and TLS: who is admitted, and which certificate is shown."""
+"""The password of the pages, and TLS: the readers that are admitted, and the certificate."""
 
 from __future__ import annotations
 
