@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+from confluent_kafka import ConsumerGroupState
+from confluent_kafka.admin import AdminClient
 
 from bridge.errors import Fenced, Retryable
 from bridge.kafka import timeouts
@@ -123,6 +125,34 @@ def test_standbys_that_come_and_go_leave_the_owner(stores: KafkaStore, owner: St
         assert owner.ask(f"renew {number}") == "ok"
 
     assert position(stores.open()) == at(4)
+
+
+def test_a_standby_that_stops_leaves_the_group(
+    stores: KafkaStore, owner: StoreProcess, kafka: Kafka
+) -> None:
+    """Otherwise the next rebalance waits until its session ends, and the owner with it."""
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    standby = stores.open()
+    while _stable_members(admin) != 2:
+        assert standby.acquire() != ""
+        assert owner.ask("renew") == "ok"
+    assert standby.acquire() != ""  # serves its empty assignment
+    assert owner.ask("renew 2") == "ok"
+
+    standby.release()
+
+    deadline = time.monotonic() + timeouts.GROUP_SESSION_SECONDS / 2
+    while _stable_members(admin) != 1:
+        assert time.monotonic() < deadline
+        assert owner.ask("renew") == "ok"
+
+
+def _stable_members(admin: AdminClient) -> int:
+    """Return the number of members; 0 during a rebalance."""
+    group = owner_id_of("bridge")
+    description = admin.describe_consumer_groups([group])[group].result(10)
+    is_stable = description.state is ConsumerGroupState.STABLE
+    return len(description.members) if is_stable else 0
 
 
 def test_bridges_of_two_names_do_not_meet(stores: KafkaStore) -> None:

@@ -33,14 +33,10 @@ CONFIRM_SECONDS = 1.0
 #: How long to wait for the coordinator to note that this member leaves.
 LEAVE_SECONDS = 2.0
 _POLL_SLICE_SECONDS = 0.02
-#: This member is not in the group any more, or another process has its instance id.
-_EXPELLED = frozenset(
-    {
-        KafkaError.ILLEGAL_GENERATION,
-        KafkaError.UNKNOWN_MEMBER_ID,
-        KafkaError.FENCED_INSTANCE_ID,
-    }
-)
+#: This member is not in the group any more, or another process has its instance id. A commit with
+#: ILLEGAL_GENERATION only met a rebalance, in which the member keeps its partition: it confirms
+#: nothing, and the next commit has the new generation.
+_EXPELLED = frozenset({KafkaError.UNKNOWN_MEMBER_ID, KafkaError.FENCED_INSTANCE_ID})
 
 
 class OwnerGroup:
@@ -160,9 +156,15 @@ class OwnerGroup:
         """Leave the group; waits for the coordinator for at most ``seconds``."""
         consumer, self._consumer = self._consumer, None
         self.former_id = self.member_id
+        is_standby = not self.owns
         self._end()
-        if consumer is not None:
-            close_within(consumer, seconds)
+        if consumer is None:
+            return
+        if is_standby:
+            # Closing a member without partitions sends no LeaveGroup request (librdkafka 2.16), and
+            # the next rebalance waits until the session of that member ends.
+            consumer.unsubscribe()
+        close_within(consumer, seconds)
 
     def _options(self) -> dict[str, Any]:
         instance = self._settings.checkpoint.instance
