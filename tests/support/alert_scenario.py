@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.support.servers import prometheus
+from tests.support.servers.prometheus import RULE_FILES, RULES
 
-RULES = Path(__file__).parents[2] / "config" / "prometheus"
-RULE_FILES = ("recording-rules.yml", "alerts.yml")
 LATE = "job_bridge_delivery_latency_seconds_count"
 IN_TIME = 'job_bridge_delivery_latency_seconds_bucket{le="1.0"}'
 #: Name of the alert and of the bridge; the latter is empty where there is no bridge.
