@@ -231,7 +231,7 @@ def _metrics() -> Iterator[Metric]:
         gauges=lambda: dict.fromkeys(GAUGES, 0.0),
         state=State.RUNNING,
         about=dict.fromkeys(INFO_LABELS, "example"),
-        health=HealthState(),
+        health=HealthState(certificates=(("example", 0.0),)),
     )
     status = SimpleNamespace(snapshot=lambda: snapshot)
     for family in registry(cast(Status, status), [*State]).collect():

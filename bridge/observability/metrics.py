@@ -123,6 +123,9 @@ GAUGES = {
     "job_bridge_oplog_headroom_seconds": (
         "Cluster time of the stored checkpoint minus that of the oplog's oldest entry"
     ),
+    "job_bridge_oplog_window_seconds": (
+        "Cluster time of MongoDB's newest write minus that of the oplog's oldest entry"
+    ),
     "job_bridge_owner": "1 if this bridge owns the checkpoint, 0 for a standby",
     "job_bridge_owner_since_timestamp_seconds": (
         "When the owner of the checkpoint, this bridge or another, became it, Unix time"
@@ -173,6 +176,10 @@ DROPPED = (
     "job_bridge_log_lines_dropped",
     "Lines that the log dropped, because nothing read it",
 )
+CERTIFICATES = (
+    "job_bridge_certificate_not_after_timestamp_seconds",
+    "When the certificates in the file of a setting expire, Unix time; of authorities the last",
+)
 BUILD = ("job_bridge_build_info", "Version of the bridge")
 
 #: The labels of ``job_bridge_info``; names in :attr:`Snapshot.about`.
@@ -205,6 +212,10 @@ class _Collector(Collector):
             state.add_metric([name], float(name == snapshot.state))
         yield state
         yield CounterMetricFamily(*DROPPED, value=snapshot.health.log_lines_dropped)
+        certificates = GaugeMetricFamily(*CERTIFICATES, labels=["setting"])
+        for setting, expiry in snapshot.health.certificates:
+            certificates.add_metric([setting], expiry)
+        yield certificates
         about = snapshot.about
         info = GaugeMetricFamily(*INFO, labels=INFO_LABELS)
         info.add_metric([about.get(label, "") for label in INFO_LABELS], 1)

@@ -75,6 +75,7 @@ class HealthState(NamedTuple):
         oplog: Unknown times while MongoDB does not answer.
         log_lines_dropped: The lines that the log dropped because nothing read it.
         ownership: The owner of the checkpoint; None where no position is kept.
+        certificates: Setting of each certificate file, and when it expires, in Unix seconds.
     """
 
     reasons: tuple[str, ...] = ()
@@ -85,6 +86,7 @@ class HealthState(NamedTuple):
     oplog: OplogTimes = OplogTimes()
     log_lines_dropped: int = 0
     ownership: OwnershipState | None = None
+    certificates: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +169,7 @@ class Snapshot:
             "job_bridge_source_lag_seconds": _between(reached, oplog.newest),
             "job_bridge_delivery_lag_seconds": _between(settled, reached),
             "job_bridge_oplog_headroom_seconds": _between(oplog.oldest, needed),
+            "job_bridge_oplog_window_seconds": _between(oplog.oldest, oplog.newest),
             **self._ownership_gauges(),
             **self._recovery_gauges(),
             **self._verification_gauges(),

@@ -176,6 +176,7 @@ def test_each_gauge_has_its_own_value() -> None:
         "source_lag_seconds": 5,
         "delivery_lag_seconds": 3,
         "oplog_headroom_seconds": 9,
+        "oplog_window_seconds": 27,
         "recovery_jobs": 11,
         "recovery_jobs_done": 7,
         "recovery_eta_seconds": 3,
