@@ -1,6 +1,6 @@
-"""Writes the references of settings, commands and metrics from the code: ``make docs``.
+"""Writes the references of settings, commands, metrics and messages: ``make docs``.
 
-A test compares the pages with this script's output, so a page cannot differ from the code.
+A test compares the files with this script's output, so a file cannot differ from the code.
 """
 
 import inspect

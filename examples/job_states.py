@@ -48,7 +48,8 @@ def parse(record: Any) -> Transition:
         raise ValueError(f"not a transition: {error!r}") from error
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("not a transition: a field is not a text")
-    return Transition(*texts, sequence)
+    job_id, state, trans_id = texts
+    return Transition(job_id, state, trans_id, sequence)
 
 
 def process(database: sqlite3.Connection, transition: Transition) -> bool:

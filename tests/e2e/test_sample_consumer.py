@@ -124,7 +124,7 @@ def test_each_transition_has_one_effect_despite_kills(
         expected = {transition.trans_id for transition in scenario.witness.transitions}
         poll(lambda: consumer.processed() >= expected, "all transitions", PROGRESS_SECONDS)
         (effects,) = consumer.rows("SELECT sum(messages) FROM job")
-        states = dict(consumer.rows("SELECT id, state FROM job"))
+        states = {str(row[0]): row[1] for row in consumer.rows("SELECT id, state FROM job")}
         assert consumer.end(signal.SIGTERM) == 0, consumer.output()
     assert bridge.stop() == 0
 
