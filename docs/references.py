@@ -1,6 +1,6 @@
-"""Writes the references of settings, commands and metrics from the code: ``make docs``.
+"""Writes the references of settings, commands, metrics and messages: ``make docs``.
 
-A test compares the pages with this script's output, so a page cannot differ from the code.
+A test compares the files with this script's output, so a file cannot differ from the code.
 """
 
 import inspect
@@ -24,6 +24,7 @@ from bridge.observability.snapshot import HealthState
 from bridge.observability.status import Status
 from bridge.settings.load import setting_names
 from bridge.settings.names import option, variable
+from docs.message_schemas import SCHEMAS
 
 FOLDER = Path(__file__).parent / "reference"
 _WIDTH = 118
@@ -246,9 +247,9 @@ def _values(family: Metric, label: str) -> str:
 
 
 def write() -> None:
-    """Write the pages."""
+    """Write the pages and the schemas."""
     FOLDER.mkdir(exist_ok=True)
-    for name, page in PAGES.items():
+    for name, page in {**PAGES, **SCHEMAS}.items():
         (FOLDER / name).write_text(page())
 
 

@@ -24,6 +24,7 @@ OUTSIDE = {
     "config/kafka-acls.sh": "config/kafka-acls.sh",
     "config/mongodb-role.js": "config/mongodb-role.js",
     "config/pipeline-jobs.example.toml": "config/pipeline-jobs.example.toml",
+    "examples/job_states.py": "examples/job_states.py",
 }
 #: Pictures that pages show; they have the same path in the site.
 PICTURES = ("benchmarks/results/*.svg",)
