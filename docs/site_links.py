@@ -24,6 +24,8 @@ OUTSIDE = {
     "config/kafka-acls.sh": "config/kafka-acls.sh",
     "config/mongodb-role.js": "config/mongodb-role.js",
     "config/pipeline-jobs.example.toml": "config/pipeline-jobs.example.toml",
+    "config/prometheus/alerts.yml": "config/prometheus/alerts.yml",
+    "config/prometheus/recording-rules.yml": "config/prometheus/recording-rules.yml",
 }
 #: Pictures that pages show; they have the same path in the site.
 PICTURES = ("benchmarks/results/*.svg",)
