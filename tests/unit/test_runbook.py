@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
 from pathlib import Path
+from unittest.mock import patch
 
 import click
+import pytest
 
 from bridge import errors
 from bridge.cli import INTERRUPTED, OUTPUT_CLOSED, main
+from bridge.cli.run import run
+from bridge.hints import exit_fields
+from tests.support.factories import settings
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = ROOT / "docs" / "operations" / "runbook.md"
@@ -47,6 +53,19 @@ def test_every_exit_code_has_a_section() -> None:
 
     documented = [name for name in sections() if name.startswith("Exit code")]
     assert documented == [f"Exit code {code}" for code in sorted(codes)]
+
+
+def test_a_last_line_names_its_section(caplog: pytest.LogCaptureFixture) -> None:
+    """``run`` ends with it."""
+    assert run.callback is not None
+    with patch("bridge.app.process.Process", side_effect=errors.Fenced("fenced")):
+        assert inspect.unwrap(run.callback)(settings=settings()) == errors.Fenced.exit_code
+
+    (record,) = caplog.records
+    path, _, anchor = vars(record)["runbook"].partition("#")
+    assert ROOT / path == RUNBOOK
+    assert anchor in [name.lower().replace(" ", "-") for name in sections()]
+    assert exit_fields(0) == {"exit_code": 0}
 
 
 def test_each_section_has_its_parts() -> None:
