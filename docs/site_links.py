@@ -20,6 +20,7 @@ OUTSIDE = {
     "CHANGELOG.md": "changelog.md",
     "SECURITY.md": "security.md",
     "config/Dockerfile": "config/Dockerfile",
+    "config/grafana/job-bridge.json": "config/grafana/job-bridge.json",
     "config/job-bridge.example.toml": "config/job-bridge.example.toml",
     "config/kafka-acls.sh": "config/kafka-acls.sh",
     "config/mongodb-role.js": "config/mongodb-role.js",
