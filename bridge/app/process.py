@@ -9,6 +9,7 @@ from bridge.app.lifecycle import State
 from bridge.app.signals import on_stop
 from bridge.app.wait_reporter import WaitReporter
 from bridge.clock import Clock, SystemClock
+from bridge.hints import exit_fields
 from bridge.model.profile import namespace_of
 from bridge.observability.http_server import HttpServer
 from bridge.observability.metrics import registry
@@ -55,7 +56,7 @@ class Process:
             logging.WARNING if outcome.exit_code else logging.INFO,
             "stopped: %s",
             outcome,
-            extra={"exit_code": outcome.exit_code},
+            extra=exit_fields(outcome.exit_code),
         )
         return outcome.exit_code
 

@@ -99,13 +99,17 @@ def check_alerts(
     folder: Path, bridges: Sequence[ScrapedBridge], firing: Mapping[int, set[Alert]]
 ) -> None:
     """Assert that exactly the alerts in ``firing`` fire at each of its minutes."""
+    series = [series for bridge in bridges for series in bridge.input()]
+    check_queries(folder, series, [_expected(minute, alerts) for minute, alerts in firing.items()])
+
+
+def check_queries(
+    folder: Path, series: Sequence[Mapping[str, str]], expected: Sequence[Mapping[str, object]]
+) -> None:
+    """Let promtool evaluate the rules and then queries; both arguments are in its notation."""
     for name in RULE_FILES:
         (folder / name).write_text((RULES / name).read_text())
-    case = {
-        "interval": "1m",
-        "input_series": [series for bridge in bridges for series in bridge.input()],
-        "promql_expr_test": [_expected(minute, alerts) for minute, alerts in firing.items()],
-    }
+    case = {"interval": "1m", "input_series": series, "promql_expr_test": expected}
     document = {"rule_files": RULE_FILES, "evaluation_interval": "1m", "tests": [case]}
     tests = folder / "tests.yml"
     tests.write_text(json.dumps(document))
