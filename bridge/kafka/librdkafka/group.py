@@ -156,15 +156,9 @@ class OwnerGroup:
         """Leave the group; waits for the coordinator for at most ``seconds``."""
         consumer, self._consumer = self._consumer, None
         self.former_id = self.member_id
-        is_standby = not self.owns
         self._end()
-        if consumer is None:
-            return
-        if is_standby:
-            # Closing a member without partitions sends no LeaveGroup request (librdkafka 2.16), and
-            # the next rebalance waits until the session of that member ends.
-            consumer.unsubscribe()
-        close_within(consumer, seconds)
+        if consumer is not None:
+            close_within(consumer, seconds)
 
     def _options(self) -> dict[str, Any]:
         instance = self._settings.checkpoint.instance
