@@ -25,9 +25,9 @@ OUTSIDE = {
     "config/kafka-acls.sh": "config/kafka-acls.sh",
     "config/mongodb-role.js": "config/mongodb-role.js",
     "config/pipeline-jobs.example.toml": "config/pipeline-jobs.example.toml",
-    "examples/job_states.py": "examples/job_states.py",
     "config/prometheus/alerts.yml": "config/prometheus/alerts.yml",
     "config/prometheus/recording-rules.yml": "config/prometheus/recording-rules.yml",
+    "examples/job_states.py": "examples/job_states.py",
 }
 #: Pictures that pages show; they have the same path in the site.
 PICTURES = ("benchmarks/results/*.svg",)

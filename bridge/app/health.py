@@ -5,7 +5,6 @@ from typing import Self
 
 from bridge import logs
 from bridge.app.bridge import Bridge
-from bridge.app.certificates import Certificates
 from bridge.app.checks import KafkaCheck, MongoDbCheck, missing_collection
 from bridge.app.members import Members
 from bridge.app.probe import Probe
@@ -26,7 +25,6 @@ class Health:
         self._namespace = namespace_of(settings)
         self._jobs = MongoDbCheck(settings, bridge, clock)
         self._mongodb = Probe("MongoDB", self._jobs, clock, bridge=bridge, logs_silence=False)
-        self._certificates = Certificates(settings)
         self._members = Members(settings, bridge.store)
         self._kafka = Probe("Kafka", KafkaCheck(bridge), clock, bridge=bridge, logs_silence=True)
 
@@ -63,5 +61,4 @@ class Health:
             oplog=self._jobs.oplog_times(),
             log_lines_dropped=logs.dropped(),
             ownership=self._members.state(),
-            certificates=self._certificates.not_after(),
         )

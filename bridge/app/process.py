@@ -11,6 +11,7 @@ from bridge.app.wait_reporter import WaitReporter
 from bridge.clock import Clock, SystemClock
 from bridge.hints import exit_fields
 from bridge.model.profile import namespace_of
+from bridge.observability.certificates import Certificates
 from bridge.observability.http_server import HttpServer
 from bridge.observability.metrics import registry
 from bridge.observability.status import LatestVerification, Status
@@ -41,7 +42,7 @@ class Process:
     def run(self) -> int:
         """Work until stopped; return the exit code. Raises the ``BridgeError`` that ended it."""
         http = self._settings.http
-        metrics = registry(self.status, [*State])
+        metrics = registry(self.status, [*State], Certificates(self._settings))
         scheduler = VerificationScheduler(self._settings, self.status, self._verification)
         with (
             self._waits,

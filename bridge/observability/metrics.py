@@ -12,6 +12,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from bridge.observability.certificates import Certificates
 from bridge.observability.counters import Distribution
 from bridge.observability.snapshot import Snapshot
 from bridge.observability.status import Status
@@ -192,9 +193,10 @@ _PARTS = dict.fromkeys(("mongodb", "kafka", "checkpoint", "bridge"), 0)
 class _Collector(Collector):
     """Turns a snapshot into Prometheus families at each scrape."""
 
-    def __init__(self, status: Status, states: Sequence[str]) -> None:
+    def __init__(self, status: Status, states: Sequence[str], certificates: Certificates) -> None:
         self._status = status
         self._states = states
+        self._certificates = certificates
 
     def collect(self) -> Iterator[Metric]:
         snapshot = self._status.snapshot()
@@ -213,7 +215,7 @@ class _Collector(Collector):
         yield state
         yield CounterMetricFamily(*DROPPED, value=snapshot.health.log_lines_dropped)
         certificates = GaugeMetricFamily(*CERTIFICATES, labels=["setting"])
-        for setting, expiry in snapshot.health.certificates:
+        for setting, expiry in self._certificates.not_after():
             certificates.add_metric([setting], expiry)
         yield certificates
         about = snapshot.about
@@ -247,13 +249,15 @@ def _labelled(metric: tuple[str, str], counts: Mapping[str, int]) -> Metric:
     return family
 
 
-def registry(status: Status, states: Sequence[str]) -> CollectorRegistry:
+def registry(
+    status: Status, states: Sequence[str], certificates: Certificates
+) -> CollectorRegistry:
     """Return a registry with the metrics of a bridge and its process.
 
     ``states`` are the values of the bridge's state.
     """
     own = CollectorRegistry()
-    own.register(_Collector(status, states))
+    own.register(_Collector(status, states, certificates))
     ProcessCollector(registry=own)
     PlatformCollector(registry=own)
     GCCollector(registry=own)

@@ -75,7 +75,6 @@ class HealthState(NamedTuple):
         oplog: Unknown times while MongoDB does not answer.
         log_lines_dropped: The lines that the log dropped because nothing read it.
         ownership: The owner of the checkpoint; None where no position is kept.
-        certificates: Setting of each certificate file, and when it expires, in Unix seconds.
     """
 
     reasons: tuple[str, ...] = ()
@@ -86,7 +85,6 @@ class HealthState(NamedTuple):
     oplog: OplogTimes = OplogTimes()
     log_lines_dropped: int = 0
     ownership: OwnershipState | None = None
-    certificates: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import subprocess
+from types import SimpleNamespace
+from typing import cast
 
 from prometheus_client.core import Metric
 from prometheus_client.exposition import generate_latest
@@ -15,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import CollectorRegistry
 
 from bridge.app.lifecycle import State
+from bridge.observability.certificates import Certificates
 from bridge.observability.counters import Counters
 from bridge.observability.metrics import GAUGES, registry
 from bridge.observability.snapshot import (
@@ -52,7 +55,6 @@ def full_registry() -> CollectorRegistry:
             collection_exists=True,
             oplog=oplog,
             ownership=OwnershipState("a bridge", 1.0, ("a standby",), is_us=True),
-            certificates=(("kafka.ssl_certfile", 1.0),),
         )
     )
     snapshot = status_of(bridge, FakeClock(), health).snapshot()
@@ -61,6 +63,7 @@ def full_registry() -> CollectorRegistry:
         for name in snapshot.__slots__
         if name not in ("recovery", "verified")
     }
+    certificates = SimpleNamespace(not_after=lambda: (("kafka.ssl_certfile", 1.0),))
     return registry(
         FixedStatus(
             type(snapshot)(
@@ -70,6 +73,7 @@ def full_registry() -> CollectorRegistry:
             )
         ),
         [*State],
+        cast(Certificates, certificates),
     )
 
 

@@ -1,4 +1,7 @@
-"""The certificate files that the settings name, and when they expire."""
+"""The certificate files that the settings name, and when they expire.
+
+Only the page of metrics asks: a file system that hangs must not delay a probe.
+"""
 
 from collections.abc import Callable, Iterator
 from os import stat

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app.certificates import Certificates
 from bridge.model.certificate import expiries
+from bridge.observability.certificates import Certificates
 from tests.support.factories import settings
 from tests.support.servers import certificates as authority
 
