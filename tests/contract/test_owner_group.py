@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 from confluent_kafka import ConsumerGroupState
-from confluent_kafka.admin import AdminClient
 
 from bridge.errors import Fenced, Retryable
 from bridge.kafka import timeouts
 from bridge.kafka.librdkafka import group
 from bridge.kafka.librdkafka.checkpoints import KafkaCheckpointStore
+from bridge.kafka.librdkafka.clients import AdminClient
 from bridge.kafka.librdkafka.group_members import member_client_id
 from bridge.kafka.topics import owner_id_of
 from bridge.model.position import Position
@@ -99,7 +99,8 @@ def test_a_member_of_another_host_is_not_removed(
 
 def test_a_frozen_owner_is_replaced_and_fenced(stores: KafkaStore, owner: StoreProcess) -> None:
     standby = stores.open()
-    assert standby.acquire() != ""
+    for _ in "look", "join":
+        assert standby.acquire() != ""
 
     owner.stop()
     assert seconds_to_own(standby) < TAKE_OVER_SECONDS
@@ -124,12 +125,22 @@ def test_standbys_that_come_and_go_leave_the_owner(stores: KafkaStore, owner: St
     """Cooperative assignment: no join or leave of others interrupts the owner."""
     for number in range(2, 5):
         standby = stores.open()
-        assert standby.acquire() != ""
+        for _ in "look", "join":
+            assert standby.acquire() != ""
         assert owner.ask(f"save {number}") == "ok"
         standby.release()
         assert owner.ask(f"renew {number}") == "ok"
 
     assert position(stores.open()) == at(4)
+
+
+def test_a_first_look_joins_no_group(stores: KafkaStore, owner: StoreProcess) -> None:
+    """It would leave at once, while it joins, and the group would wait for its session."""
+    command = stores.open()
+
+    assert f"process {owner.pid} on" in command.acquire()
+
+    assert not command._ownership.joined
 
 
 def test_a_standby_that_stops_leaves_the_group(
@@ -183,7 +194,8 @@ def test_bridges_of_two_names_do_not_meet(stores: KafkaStore) -> None:
 
 def test_members_are_reported_with_their_names(stores: KafkaStore, owner: StoreProcess) -> None:
     standby = stores.open()
-    standby.acquire()
+    for _ in "look", "join":
+        assert standby.acquire() != ""
 
     seen = standby.describe()
 

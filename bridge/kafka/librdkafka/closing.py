@@ -3,7 +3,9 @@
 import logging
 import threading
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import KafkaException
+
+from bridge.kafka.librdkafka.clients import Consumer
 
 logger = logging.getLogger(__name__)
 
