@@ -14,11 +14,13 @@ import pytest
 
 from bridge.cli.status_client import read_status
 from bridge.errors import Misconfigured, NotPermitted
+from bridge.observability.certificates import Certificates
 from bridge.observability.http_request import Request, Response
 from bridge.observability.http_security import Guard, certificate_of, guard_of
 from bridge.observability.http_server import HttpServer
 from bridge.observability.metrics import registry
 from bridge.settings.http import HttpSettings
+from tests.support import factories
 from tests.support.fakes import FakeClock
 from tests.support.http_crowd import ask
 from tests.support.observed_bridge import ObservedBridge, status_of
@@ -39,7 +41,7 @@ def serve(settings: HttpSettings) -> HttpServer:
         "127.0.0.1",
         0,
         status,
-        registry=registry(status, ["running"]),
+        registry=registry(status, ["running"], Certificates(factories.settings())),
         guard=guard_of(settings),
         certificate=certificate_of(settings),
     )

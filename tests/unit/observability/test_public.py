@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.model.gap import Gap
+from bridge.observability.certificates import Certificates
 from bridge.observability.http_pages import Pages
 from bridge.observability.http_request import Request
 from bridge.observability.metrics import registry
@@ -16,7 +17,7 @@ from bridge.observability.snapshot import OwnershipState
 from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.pulse import Pulse
 from bridge.pipeline.recovery_progress import RecoveryProgress
-from tests.support.factories import at, checkpoint, token, transition
+from tests.support.factories import at, checkpoint, settings, token, transition
 from tests.support.fakes import FakeClock
 from tests.support.observed_bridge import FixedHealth, ObservedBridge, status_of
 
@@ -41,7 +42,7 @@ def pages() -> Pages:
         recovery=RecoveryProgress(gap, 10, PipelineContext(Pulse(clock))),
     )
     status = status_of(bridge, clock, health)
-    return Pages(status, registry(status, ["running"]))
+    return Pages(status, registry(status, ["running"], Certificates(settings())))
 
 
 def page(pages: Pages, path: str, *, details: bool) -> str:
