@@ -8,8 +8,8 @@ import sys
 from tests.support.command import ROOT
 
 PROGRAM = """
-import sys
-sys.modules["kafka.net"] = None  # as before kafka-python 3
+import sys, kafka
+sys.modules["kafka.net.compat"] = None  # as before kafka-python 3
 from bridge.cli import main
 main(["check"])
 """
