@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from bridge.app.lifecycle import State
 from bridge.cli import main as command_line
 from bridge.cli.settings import COMMON
+from bridge.observability.certificates import Certificates
 from bridge.observability.counters import Counters
 from bridge.observability.metrics import GAUGES, INFO_LABELS, registry
 from bridge.observability.snapshot import HealthState
@@ -36,7 +37,7 @@ _GENERATED = (
 
 def settings_page() -> str:
     """Every setting by section: description, default, values, and how it is given."""
-    lines = [_GENERATED.format(source="bridge/settings/schema.py"), "", "# Settings", ""]
+    lines = [_GENERATED.format(source="bridge/settings"), "", "# Settings", ""]
     lines += _paragraph(
         "Settings come from four sources. A later source overrides an earlier one: the defaults, "
         "the TOML file (`--config FILE` or `JOB_BRIDGE_CONFIG=FILE`), the environment "
@@ -235,7 +236,9 @@ def _metrics() -> Iterator[Metric]:
         health=HealthState(),
     )
     status = SimpleNamespace(snapshot=lambda: snapshot)
-    for family in registry(cast(Status, status), [*State]).collect():
+    certificates = SimpleNamespace(not_after=lambda: (("example", 0.0),))
+    own = registry(cast(Status, status), [*State], cast(Certificates, certificates))
+    for family in own.collect():
         if family.name.startswith("job_bridge_"):
             yield family
 
