@@ -23,6 +23,7 @@ Client = MongoClient[Document]
 #: notifier, which needs none, shares the environment of its host.
 _FIRST_PYMONGO = (4, 20)
 _FIRST_UNSUPPORTED_PYMONGO = (4, 21)
+SUPPORTED_PYMONGO = "pymongo>={}.{},<{}.{}".format(*_FIRST_PYMONGO, *_FIRST_UNSUPPORTED_PYMONGO)
 #: Milliseconds for which the server may hold a read without events, so an idle reader still turns.
 AWAIT_MS = 1000
 #: Seconds beyond the await after which a silent connection counts as broken.
@@ -133,11 +134,10 @@ def history_client(settings: Settings) -> ReplaceableClient:
 
 def _require_supported_version() -> None:
     if not _FIRST_PYMONGO <= version_tuple[:2] < _FIRST_UNSUPPORTED_PYMONGO:
-        supported = "pymongo>={}.{},<{}.{}".format(*_FIRST_PYMONGO, *_FIRST_UNSUPPORTED_PYMONGO)
         raise Misconfigured(
-            f"pymongo {version} is installed; the bridge supports {supported}",
+            f"pymongo {version} is installed; the bridge supports {SUPPORTED_PYMONGO}",
             "Nothing was read or sent",
-            f"pip install '{supported}'",
+            f"pip install '{SUPPORTED_PYMONGO}'",
         )
 
 
