@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 from bridge.clock import SystemClock
 from bridge.errors import BridgeError, Retryable
-from bridge.kafka.drivers import driver_of
 from bridge.model.policy import Backoff
 from bridge.model.window import Delivery
+from bridge.notifier.arguments import driver_for_host
 from bridge.notifier.counts import NotifierCounts
 from bridge.notifier.limited_log import LimitedLog
 from bridge.notifier.pending import PendingMessage
@@ -47,7 +47,7 @@ class ProducerWorker:
         clock = SystemClock()
         self._log = LimitedLog(clock)
         self._settings = settings
-        self._driver = driver_of(settings)
+        self._driver = driver_for_host(settings)
         self._max_messages = max_messages
         self._synchronous = synchronous
         #: Woken by messages and answers; stopped when the notifier is closed.

@@ -56,4 +56,4 @@ class _AnsweringSink(FakeSink):
 
 def install(monkeypatch: pytest.MonkeyPatch, driver: Any) -> None:
     """Let notifiers use ``driver``."""
-    monkeypatch.setattr("bridge.notifier.worker.driver_of", lambda settings: driver)
+    monkeypatch.setattr("bridge.notifier.worker.driver_for_host", lambda settings: driver)
