@@ -172,13 +172,25 @@ def test_the_package_exports_what_it_names() -> None:
     assert all(hasattr(bridge, name) for name in bridge.__all__)
 
 
-def test_importing_it_loads_only_what_it_needs() -> None:
+@pytest.mark.parametrize(
+    ("use", "clients"),
+    [
+        ("bridge.Notifier, bridge.AsyncNotifier", set()),
+        (
+            "with bridge.Notifier('127.0.0.1:1', mode='fire-and-forget', driver='librdkafka',"
+            " timeout_seconds=0.01): pass",
+            {"confluent_kafka"},
+        ),
+    ],
+    ids=["imported", "used"],
+)
+def test_it_loads_only_what_it_needs(use: str, clients: set[str]) -> None:
     """No client of MongoDB, no command line, no metrics, and no Kafka client before it is used."""
-    program = "import sys, bridge; bridge.Notifier, bridge.AsyncNotifier; print(*sys.modules)"
+    program = f"import sys, bridge\n{use}\nprint(*sys.modules)"
     ended = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
 
     loaded = {name.partition(".")[0] for name in ended.stdout.split()}
-    unwanted = {"pymongo", "bson", "click", "prometheus_client", "kafka", "confluent_kafka"}
-    assert loaded & unwanted == set()
+    optional = {"pymongo", "bson", "click", "prometheus_client", "kafka", "confluent_kafka"}
+    assert loaded & optional == clients
