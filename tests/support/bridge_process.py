@@ -93,6 +93,11 @@ class BridgeProcess:
             )
         return self
 
+    @property
+    def settings(self) -> GivenSettings:
+        """The settings of the next life."""
+        return dict(self._settings)
+
     def configure(self, **settings: str) -> None:
         """Change settings for the next start."""
         self._settings |= by_name(settings)
