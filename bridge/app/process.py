@@ -24,10 +24,12 @@ logger = logging.getLogger("bridge")
 class Process:
     """Runs a bridge as ``job-bridge run`` does."""
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock | None = None, *, until_now: bool = False
+    ) -> None:
         self._settings = settings
         clock = clock or SystemClock()
-        self.bridge = Bridge(settings, clock)
+        self.bridge = Bridge(settings, clock, until_now=until_now)
         self._waits = WaitReporter(self.bridge, clock, settings.delivery.drain_seconds)
         self._verification = LatestVerification()
         self._health = Health(settings, self.bridge, clock)

@@ -98,6 +98,8 @@ class Session:
             settings, pulse = self._parts.settings, self._pulse
             with pulse.waits_for(mongodb_side(settings)):
                 newest = position_past(self._deployment().cluster_time)
+            if self._parts.until:
+                self._parts.until.session_started(newest)
             with pulse.waits_for(kafka_side(settings)):
                 sink = self._open_sink(stack, newest)
             with pulse.waits_for(mongodb_side(settings)):
@@ -125,11 +127,13 @@ class Session:
         return self._client.refused() if self._client else False
 
     def turned(self) -> None:
-        """Check after each turn whether the recovery has finished or Kafka has stalled."""
+        """Check after each turn whether recovery or bridge have finished, or Kafka has stalled."""
         if self.recovery and self._progress.gap is None:
             self._recovered(self.recovery)
         if self.in_flight is not None:
             self._parts.stall.look(self.in_flight, self)
+        if self._parts.until:
+            self._parts.until.look(self._progress.position)
 
     def _deployment(self) -> Deployment:
         needed = not self._parts.settings.keeps_no_position
