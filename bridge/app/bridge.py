@@ -11,6 +11,7 @@ from bridge.app.lifecycle import Lifecycle, State
 from bridge.app.lost_resume_point import note_gap
 from bridge.app.outcome import Outcome
 from bridge.app.ownership import OwnedCheckpoint, Ownership
+from bridge.app.pause import Pause
 from bridge.app.read_back import ReadBack
 from bridge.app.retry import Retry
 from bridge.app.session import Session
@@ -80,6 +81,7 @@ class Bridge:
         self.driver = make_driver(settings, self.store)
         self._ownership = Ownership(self.store, namespace_of(settings))
         self._pulse = Pulse(clock, self._ownership)
+        self.pause = Pause(self._pulse, self.lifecycle, self._ownership)
         self._until = UntilNow(self._pulse) if until_now else None
         self._background = Background(self._pulse)
         self._context = PipelineContext(self._pulse, self.counters)
@@ -150,6 +152,9 @@ class Bridge:
                     self._failed(error)
                 # A Kafka client that failed leaves threads and sockets in reference cycles.
                 gc.collect()
+                if self.pause.wait():
+                    self._retry.paused()
+                    continue
                 self._pulse.sleep(self._retry.pause_seconds(), until=self._answers_again)
 
     def _run_session(self) -> None:
@@ -251,6 +256,10 @@ class Bridge:
     def stops(self) -> bool:
         """Whether a stop was requested, or the bridge has ended by itself."""
         return self._pulse.stop.is_set() or self.state is State.STOPPED
+
+    @property
+    def paused_since(self) -> float | None:
+        return self.pause.since
 
     @property
     def streams(self) -> bool:

@@ -48,7 +48,7 @@ class Process:
         scheduler = VerificationScheduler(self._settings, self.status, self._verification)
         with (
             self._waits,
-            on_stop(self.bridge.request_stop),
+            on_stop(self.bridge.request_stop, self.bridge.pause),
             HttpServer(http.host, http.port, self.status, registry=metrics) as server,
             self._health,
             scheduler,

@@ -87,7 +87,7 @@ class Session:
         self._stream: MeteredStream | None = None
 
     def run(self) -> None:
-        """Work until a stop is requested.
+        """Work until a stop or a pause is requested.
 
         Raises:
             BridgeError: It ended the session; messages in flight were settled where possible.
@@ -237,7 +237,8 @@ class Session:
             # A client that has acknowledged nothing for a minute is not waited for any longer.
             self._drain(loop, 0 if isinstance(error, Stalled) else None)
             raise
-        self._lifecycle.enter(State.DRAINING, "stopping")
+        stops = self._pulse.stop.is_set()
+        self._lifecycle.enter(State.DRAINING, "stopping" if stops else "pausing")
         self._drain(loop)
 
     def _drain(self, loop: Loop, seconds: float | None = None) -> None:

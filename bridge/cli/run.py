@@ -28,7 +28,8 @@ def run(settings: Settings, until: str | None) -> int:
     """Run the bridge until SIGTERM or SIGINT.
 
     The first signal waits for the messages in flight and stores the position. A second signal ends
-    the process immediately, as a crash would.
+    the process immediately, as a crash would. SIGUSR1 pauses, SIGUSR2 resumes: meanwhile nothing
+    is read or sent, and the checkpoint stays owned.
 
     With --until now it ends by itself, with 0, once everything up to the cluster time of its start
     is in Kafka; on an idle cluster that takes up to 10 seconds. Meanwhile it recovers and retries
