@@ -27,6 +27,7 @@ OUTSIDE = {
     "config/pipeline-jobs.example.toml": "config/pipeline-jobs.example.toml",
     "config/prometheus/alerts.yml": "config/prometheus/alerts.yml",
     "config/prometheus/recording-rules.yml": "config/prometheus/recording-rules.yml",
+    "config/systemd/job-bridge@.service": "config/systemd/job-bridge@.service",
     "examples/job_states.py": "examples/job_states.py",
 }
 #: Pictures that pages show; they have the same path in the site.

@@ -6,6 +6,7 @@ from bridge import __version__
 from bridge.app.bridge import Bridge
 from bridge.app.health import Health
 from bridge.app.lifecycle import State
+from bridge.app.service_manager import ServiceManager
 from bridge.app.signals import on_stop
 from bridge.app.wait_reporter import WaitReporter
 from bridge.clock import Clock, SystemClock
@@ -27,6 +28,7 @@ class Process:
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self._settings = settings
         clock = clock or SystemClock()
+        self._clock = clock
         self.bridge = Bridge(settings, clock)
         self._waits = WaitReporter(self.bridge, clock, settings.delivery.drain_seconds)
         self._verification = LatestVerification()
@@ -42,6 +44,7 @@ class Process:
     def run(self) -> int:
         """Work until stopped; return the exit code. Raises the ``BridgeError`` that ended it."""
         http = self._settings.http
+        manager = ServiceManager(self.bridge, self.status, self._clock)
         metrics = registry(self.status, [*State], Certificates(self._settings))
         scheduler = VerificationScheduler(self._settings, self.status, self._verification)
         with (
@@ -50,6 +53,7 @@ class Process:
             HttpServer(http.host, http.port, self.status, registry=metrics) as server,
             self._health,
             scheduler,
+            manager,
         ):
             self._log_start(http.url(server.port))
             outcome = self.bridge.run()

@@ -132,6 +132,17 @@ def dashboard() -> None:
     _print(OperatorsFile.DASHBOARD)
 
 
+@config.command()
+def systemd() -> None:
+    """Print the template unit of systemd, with an instance for each settings file.
+
+    \b
+    Example:
+      job-bridge config systemd > /etc/systemd/system/job-bridge@.service
+    """
+    _print(OperatorsFile.SYSTEMD_UNIT)
+
+
 def _print(file: OperatorsFile) -> None:
     click.echo(file.text(), nl=False)
 

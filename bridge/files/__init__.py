@@ -1,4 +1,4 @@
-"""The operators' files of the package: settings, rights, alerts and the dashboard.
+"""The operators' files of the package: settings, rights, alerts, dashboard and systemd unit.
 
 ``config/`` of the repository links to them, so that each exists once.
 """
@@ -17,6 +17,7 @@ class OperatorsFile(StrEnum):
     ALERTS = "prometheus/alerts.yml"
     RECORDING_RULES = "prometheus/recording-rules.yml"
     DASHBOARD = "grafana/job-bridge.json"
+    SYSTEMD_UNIT = "systemd/job-bridge@.service"
 
     def text(self) -> str:
         """Return the content of the file."""

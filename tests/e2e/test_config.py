@@ -19,6 +19,7 @@ FILES = {
     ("alerts",): "prometheus/alerts.yml",
     ("rules",): "prometheus/recording-rules.yml",
     ("dashboard",): "grafana/job-bridge.json",
+    ("systemd",): "systemd/job-bridge@.service",
 }
 
 

@@ -126,6 +126,7 @@ def copied_files(folder: Path) -> list[Path]:
         ("alerts", "prometheus/alerts.yml"),
         ("rules", "prometheus/recording-rules.yml"),
         ("dashboard", "grafana/job-bridge.json"),
+        ("systemd", "systemd/job-bridge@.service"),
     ],
 )
 def test_the_wheel_prints_its_files(
