@@ -55,7 +55,7 @@ dist: $(VENV)/test  ## build the wheel and the source archive of REF into build/
 	rm -rf build/dist build/sources && mkdir -p build/dist build/sources
 	git archive $(REF) | tar -x -C build/sources
 	cd build/sources && SOURCE_DATE_EPOCH=$$(git -C "$(CURDIR)" log -1 --format=%ct $(REF)) \
-		"$(CURDIR)/$(BIN)/python" -m build --no-isolation --outdir "$(CURDIR)/build/dist"
+		"$(abspath $(BIN))/pyproject-build" --no-isolation --outdir "$(CURDIR)/build/dist"
 	cd build/dist && sha256sum * > SHA256SUMS && cat SHA256SUMS
 
 sbom: $(VENV)/test  ## write build/dist/sbom.cdx.json, a bill of the locked packages
