@@ -164,11 +164,13 @@ def _local_problems(settings: Settings) -> list[str]:
     from bridge.kafka.drivers import driver_of
     from bridge.kafka.tls import check_files
     from bridge.model.profile import profile_of
+    from bridge.observability.http_security import certificate_of
 
     checks: tuple[Callable[[], Any], ...] = (
         lambda: profile_of(settings),
         lambda: driver_of(settings),
         lambda: check_files(settings.kafka),
+        lambda: certificate_of(settings.http),
     )
     problems = []
     for check in checks:

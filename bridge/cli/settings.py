@@ -37,6 +37,8 @@ COMMON = (
     "log.format",
     "log.level",
 )
+#: The help of ``--insecure``, which sets mongo.insecure.
+INSECURE = "Accept a mongo.uri with which TLS does not check MongoDB's certificate."
 
 
 class Given(NamedTuple):
@@ -67,8 +69,9 @@ def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the shared options to a command, and pass it their values as ``given``."""
 
     @functools.wraps(command)
-    def gathered(config: Path | None, **values: Any) -> Any:
+    def gathered(config: Path | None, insecure: bool, **values: Any) -> Any:
         options = {name: values.pop(_parameter(name)) for name in COMMON}
+        options["mongo.insecure"] = "yes" if insecure else None
         options = {name: value for name, value in options.items() if value is not None}
         return command(given=Given(config, options), **values)
 
@@ -80,6 +83,7 @@ def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default=None,
             help=str(setting_names()[name].description),
         )(gathered)
+    gathered = click.option("--insecure", is_flag=True, help=INSECURE)(gathered)
     return click.option(
         "--config",
         type=click.Path(dir_okay=False, path_type=Path),
@@ -92,4 +96,4 @@ def _parameter(name: str) -> str:
     return name.replace(".", "_")
 
 
-__all__ = ["COMMON", "Given", "Settings", "with_options", "with_settings"]
+__all__ = ["COMMON", "INSECURE", "Given", "Settings", "with_options", "with_settings"]

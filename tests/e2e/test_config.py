@@ -136,13 +136,14 @@ def test_validate_reports_all_problems_together() -> None:
     ("settings", "words"),
     [
         ({"kafka__security_protocol": "SSL", "kafka__ssl_cafile": "/gone"}, "cannot read /gone"),
+        ({"http__certfile": "/gone.pem"}, "http.certfile"),
         (
             {"delivery__mode": "background-jobs", "sweep__job_tag": "state"},
             "sweep.job_tag = state is a field that the service uses",
         ),
         ({"JOB_BRIDGE_CONFIG": "/gone.toml"}, "Cannot read the settings file /gone.toml"),
     ],
-    ids=["certificates", "tag", "settings file"],
+    ids=["authorities", "certificate", "tag", "settings file"],
 )
 def test_validate_reads_what_settings_name(settings: dict[str, str], words: str) -> None:
     (problem,) = validated(code=78, **settings)["problems"]
