@@ -94,7 +94,6 @@ class BridgeProcess:
         return self
 
     def configure(self, **settings: str) -> None:
-        """Change settings for the next start."""
         self.settings |= by_name(settings)
 
     @property
@@ -116,7 +115,8 @@ class BridgeProcess:
         return self.wait()
 
     def send_signal(self, number: signal.Signals) -> None:
-        os.kill(self.pid, number)
+        """Without effect if it has ended."""
+        self._started().send_signal(number)
 
     def pause(self) -> None:
         """Freeze the process."""
