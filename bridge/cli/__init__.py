@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -57,6 +58,19 @@ class _Group(click.Group):
             import_module(f"bridge.cli.{name.replace('-', '')}"), name.replace("-", "_")
         )
         return command
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(context, arguments)
+        except click.UsageError as error:
+            # click looks for the nearest name among imported commands only.
+            if not (near := get_close_matches(arguments[0], COMMANDS, 1)):
+                raise
+            raise click.UsageError(
+                f"No such command '{arguments[0]}'. Did you mean '{near[0]}'?", error.ctx
+            ) from None
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         gc.set_threshold(_COLLECT_AFTER, 20, 100)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from bridge.app.signals import on_stop
-from bridge.cli.settings import Settings, with_settings
+from bridge.cli.settings import JOBS, KAFKA, Settings, with_settings_of
 from bridge.cli.times import when
 from bridge.errors import Retryable, Usage, one_line
 from bridge.model.dead_letter import DeadLetter, transition_of
@@ -31,7 +31,7 @@ def dead_letters() -> None:
     "Default: all in the topic.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document per line.")
-@with_settings
+@with_settings_of(*KAFKA)
 def list_(settings: Settings, since: str | None, as_json: bool) -> None:
     """List dead letters, oldest first.
 
@@ -57,7 +57,7 @@ def list_(settings: Settings, since: str | None, as_json: bool) -> None:
 
 @dead_letters.command()
 @click.argument("location", metavar="PARTITION:OFFSET")
-@with_settings
+@with_settings_of(*KAFKA)
 def show(settings: Settings, location: str) -> None:
     """Show a whole dead letter, with its headers.
 
@@ -75,7 +75,7 @@ def show(settings: Settings, location: str) -> None:
     "--all", "all_letters", is_flag=True, help="All dead letters, or all newer than --since."
 )
 @click.option("--since", metavar="WHEN", help="With --all: only newer dead letters; see 'list'.")
-@with_settings
+@with_settings_of(*JOBS, *KAFKA, "kafka.headers")
 def retry(
     settings: Settings, locations: tuple[str, ...], all_letters: bool, since: str | None
 ) -> int:

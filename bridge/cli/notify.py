@@ -2,7 +2,7 @@
 
 import click
 
-from bridge.cli.settings import Settings, with_settings
+from bridge.cli.settings import JOBS, KAFKA, Settings, with_settings_of
 from bridge.errors import Retryable, Usage, one_line
 from bridge.model.profile import namespace_of
 from bridge.model.transition import Poison, Transition
@@ -13,7 +13,7 @@ from bridge.model.transition import Poison, Transition
 @click.option(
     "--state", help="Send the latest transition to this state, instead of the latest transition."
 )
-@with_settings
+@with_settings_of(*JOBS, *KAFKA, "kafka.headers")
 def notify(settings: Settings, job_id: str, state: str | None) -> None:
     """Send a job's latest transition, and wait for Kafka.
 

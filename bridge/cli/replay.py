@@ -12,7 +12,7 @@ from bridge.app.signals import on_stop
 from bridge.cli import INTERRUPTED
 from bridge.cli.progress import bars
 from bridge.cli.selection import CURSOR, Selection, resume_command
-from bridge.cli.settings import Settings, with_settings
+from bridge.cli.settings import JOBS, KAFKA, Settings, with_settings_of
 from bridge.cli.times import span, when
 from bridge.errors import NotFound, Usage
 from bridge.model.message import value_of
@@ -60,7 +60,7 @@ _MIN_RATE = 1e-6
     default=0.0,
     help="Maximum number of jobs per second. Default: no limit.",
 )
-@with_settings
+@with_settings_of(*JOBS, *KAFKA, "kafka.headers")
 def replay(
     settings: Settings,
     job_ids: tuple[str, ...],

@@ -4,9 +4,11 @@ import functools
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import click
+from click.shell_completion import CompletionItem
+from pydantic_core import PydanticUndefined
 
 from bridge import logs
 from bridge.settings import Settings, load
@@ -39,12 +41,33 @@ COMMON = (
 )
 
 
+#: Groups of options, by the use that a command makes of them.
+JOBS = ("mongo.", "jobs.")
+KAFKA = ("kafka.bootstrap_servers", "kafka.topic")
+CHECKPOINT = ("checkpoint.store", "checkpoint.name", "checkpoint.file")
+MODE = ("delivery.mode",)
+
+
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the shared options to a command, and pass it the validated settings as ``settings``.
 
     Sets up the log as well. Raises ``Misconfigured`` with all problems together.
     """
+    return _with_options(_loading(command), ("",))
 
+
+def with_settings_of(*used: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the shared options to a command whose help shows only those that it uses.
+
+    The others stay accepted, so that the same options fit every command.
+
+    Args:
+        used: The names of the settings that the command uses, or their beginnings.
+    """
+    return lambda command: _with_options(_loading(command), (*used, "log."))
+
+
+def _loading(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def loaded(config: Path | None, **values: Any) -> Any:
         given = {name: values.pop(_parameter(name)) for name in COMMON}
@@ -55,24 +78,61 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
             logger.warning("%s", text)
         return command(settings=settings, **values)
 
+    return loaded
+
+
+def _with_options(command: Callable[..., Any], used: tuple[str, ...]) -> Callable[..., Any]:
     for name in reversed(COMMON):
-        loaded = click.option(
+        field = setting_names()[name]
+        choices = _choices(field)
+        command = click.option(
             option(name),
             _parameter(name),
-            metavar="VALUE",
+            metavar=f"[{'|'.join(choices)}]" if choices else "VALUE",
             default=None,
-            help=str(setting_names()[name].description),
-        )(loaded)
+            hidden=not name.startswith(used),
+            help=f"{field.description}{_default(field)}",
+            shell_complete=_completion(choices),
+        )(command)
     return click.option(
         "--config",
         type=click.Path(dir_okay=False, path_type=Path),
         envvar="JOB_BRIDGE_CONFIG",
         help="Settings file (TOML); also as JOB_BRIDGE_CONFIG in the environment.",
-    )(loaded)
+    )(command)
+
+
+def _choices(field: Any) -> tuple[str, ...]:
+    """Return the values of a setting that has a fixed list of them."""
+    return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+
+
+def _default(field: Any) -> str:
+    default = field.default
+    return "" if default in ("", None, PydanticUndefined) else f" [default: {default}]"
+
+
+def _completion(choices: tuple[str, ...]) -> Callable[..., list[CompletionItem]] | None:
+    if not choices:
+        return None
+
+    def complete(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem]:
+        return [CompletionItem(choice) for choice in choices if choice.startswith(typed)]
+
+    return complete
 
 
 def _parameter(name: str) -> str:
     return name.replace(".", "_")
 
 
-__all__ = ["COMMON", "Settings", "with_settings"]
+__all__ = [
+    "CHECKPOINT",
+    "COMMON",
+    "JOBS",
+    "KAFKA",
+    "MODE",
+    "Settings",
+    "with_settings",
+    "with_settings_of",
+]

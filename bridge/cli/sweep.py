@@ -9,7 +9,7 @@ import click
 
 from bridge.app.signals import on_stop
 from bridge.cli.progress import bars
-from bridge.cli.settings import Settings, with_settings
+from bridge.cli.settings import JOBS, KAFKA, MODE, Settings, with_settings_of
 from bridge.errors import Misconfigured, NotPermitted, Retryable
 from bridge.hints import Hint
 from bridge.logs import Repeated
@@ -19,7 +19,7 @@ from bridge.model.policy import Backoff
 @click.command()
 @click.option("--once", is_flag=True, help="Sweep once, then end; for cron.")
 @click.option("--create-index", is_flag=True, help="Create the indexes that sweeps need, then end.")
-@with_settings
+@with_settings_of(*JOBS, *KAFKA, *MODE, "kafka.headers")
 def sweep(settings: Settings, once: bool, create_index: bool) -> int:
     """Send tagged transitions, and remove their tags.
 

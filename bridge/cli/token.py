@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.settings import Settings, with_settings
+from bridge.cli.settings import CHECKPOINT, JOBS, KAFKA, MODE, Settings, with_settings_of
 from bridge.cli.token_effect import describe, describe_all, effect_of
 from bridge.cli.token_move import move
 from bridge.errors import BridgeError, CheckpointUnusable, NotFound, Usage
@@ -42,7 +42,7 @@ token.add_command(move)
 
 @token.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the stored record as JSON.")
-@with_settings
+@with_settings_of(*JOBS, *KAFKA, *CHECKPOINT, *MODE)
 def show(settings: Settings, as_json: bool) -> None:
     """Show the checkpoint, decoded.
 
@@ -78,7 +78,7 @@ def _why_missing(store: CheckpointStore) -> str:
 
 
 @token.command("list")
-@with_settings
+@with_settings_of(*JOBS, *KAFKA, *CHECKPOINT, *MODE)
 def list_(settings: Settings) -> None:
     """List the checkpoints of all names in the store.
 
@@ -114,7 +114,7 @@ def _row(entry: CheckpointEntry) -> tuple[str, str, str, str]:
 @token.command("set")
 @click.argument("target", metavar="TIME|now|TOKEN")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@with_settings
+@with_settings_of(*JOBS, *KAFKA, *CHECKPOINT, *MODE, "start.")
 def set_(settings: Settings, target: str, yes: bool) -> None:
     """Set the position from which the bridge resumes.
 
@@ -134,7 +134,7 @@ def set_(settings: Settings, target: str, yes: bool) -> None:
 
 @token.command()
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@with_settings
+@with_settings_of(*JOBS, *KAFKA, *CHECKPOINT, *MODE, "start.")
 def clear(settings: Settings, yes: bool) -> None:
     """Remove the checkpoint: the next start uses start.from.
 

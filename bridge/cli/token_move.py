@@ -4,7 +4,7 @@ import logging
 
 import click
 
-from bridge.cli.settings import Settings, with_settings
+from bridge.cli.settings import CHECKPOINT, JOBS, KAFKA, MODE, Settings, with_settings_of
 from bridge.errors import Usage
 from bridge.model.profile import namespace_of
 
@@ -16,7 +16,7 @@ STORES = ("mongo", "file", "kafka")
 @click.command()
 @click.argument("store", type=click.Choice(STORES), metavar="|".join(STORES))
 @click.option("--yes", is_flag=True, help="Overwrite a checkpoint that the other store has.")
-@with_settings
+@with_settings_of(*JOBS, *KAFKA, *CHECKPOINT, *MODE)
 def move(settings: Settings, store: str, yes: bool) -> None:
     """Move the checkpoint from checkpoint.store to another store.
 

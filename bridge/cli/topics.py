@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.settings import Settings, with_settings
+from bridge.cli.settings import KAFKA, MODE, Settings, with_settings_of
 from bridge.errors import Misconfigured, NotPermitted, PoisonEvent
 
 if TYPE_CHECKING:  # imported late: a Kafka client would slow down the help
@@ -33,7 +33,7 @@ def topics() -> None:
     show_default=True,
     help="Replicas of each partition. Use 3 with 3 or more brokers.",
 )
-@with_settings
+@with_settings_of(*KAFKA, *MODE, "checkpoint.store")
 def create(settings: Settings, partitions: int, replicas: int) -> None:
     """Create the topic and its dead-letter topic, if they do not exist.
 
