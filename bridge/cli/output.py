@@ -6,6 +6,9 @@ from typing import Any
 
 import click
 
+#: Longer cells do not widen their column.
+_WIDEST = 80
+
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -25,9 +28,12 @@ def print_json(document: object) -> None:
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table with headers; columns are as wide as their content, and nothing is cut."""
+    """Print a table with headers; nothing is cut, so a very long cell moves the rest of its row."""
     lines = [headers, *rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths = [
+        max(len(text) for text in column if len(text) <= _WIDEST)
+        for column in zip(*lines, strict=True)
+    ]
     for line in lines:
         cells = zip(line, widths, strict=True)
         click.echo("  ".join(text.ljust(width) for text, width in cells).rstrip())
