@@ -57,6 +57,9 @@ def print_findings(findings: Findings, topic: str) -> None:
     for kind, label in _KINDS.items():
         click.echo(f"  {label:13} {counts[kind]}")
         _print_examples(findings, kind)
+    if findings.late is not None:
+        share = findings.late / max(1, counts["transitions"])
+        click.echo(f"  {'late':13} {findings.late} ({share:.3%})")
     if counts["shared_ids"]:
         click.echo(
             f"job ids that several documents have: {counts['shared_ids']}; consumers cannot "
@@ -75,10 +78,11 @@ def _print_examples(findings: Findings, kind: str) -> None:
 def _document(findings: Findings, sent: int) -> dict[str, Any]:
     since, until = findings.span
     return {
-        "since": since,
-        "until": until,
+        "since": iso(since),
+        "until": iso(until),
         "repaired": sent,
         "compacted": findings.compacted,
         **findings.counts,
+        "late": findings.late,
         "examples": findings.examples,
     }

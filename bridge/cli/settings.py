@@ -39,6 +39,8 @@ COMMON = (
     "log.format",
     "log.level",
 )
+#: The help of ``--insecure``, which sets mongo.insecure.
+INSECURE = "Accept a mongo.uri with which TLS does not check MongoDB's certificate."
 
 
 #: Groups of options, by the use that a command makes of them.
@@ -69,8 +71,9 @@ def with_settings_of(*used: str) -> Callable[[Callable[..., Any]], Callable[...,
 
 def _loading(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
-    def loaded(config: Path | None, **values: Any) -> Any:
+    def loaded(config: Path | None, insecure: bool, **values: Any) -> Any:
         given = {name: values.pop(_parameter(name)) for name in COMMON}
+        given["mongo.insecure"] = "yes" if insecure else None
         options = {name: value for name, value in given.items() if value is not None}
         settings = load(config, options)
         logs.set_up(settings.log.format, settings.log.level)
@@ -94,6 +97,8 @@ def _with_options(command: Callable[..., Any], used: tuple[str, ...]) -> Callabl
             help=f"{field.description}{_default(field)}",
             shell_complete=_completion(choices),
         )(command)
+    is_hidden = not "mongo.uri".startswith(used)
+    command = click.option("--insecure", is_flag=True, hidden=is_hidden, help=INSECURE)(command)
     return click.option(
         "--config",
         type=click.Path(dir_okay=False, path_type=Path),
@@ -129,6 +134,7 @@ def _parameter(name: str) -> str:
 __all__ = [
     "CHECKPOINT",
     "COMMON",
+    "INSECURE",
     "JOBS",
     "KAFKA",
     "MODE",
