@@ -43,6 +43,8 @@ COMMON = (
 INSECURE = "Accept a mongo.uri with which TLS does not check MongoDB's certificate."
 
 
+#: Usual values of settings that accept others too, for the completion of the shell.
+_SUGGESTED = {"start.from": ("now", "history")}
 #: Groups of options, by the use that a command makes of them.
 JOBS = ("mongo.", "jobs.")
 KAFKA = ("kafka.bootstrap_servers", "kafka.topic")
@@ -95,7 +97,7 @@ def _with_options(command: Callable[..., Any], used: tuple[str, ...]) -> Callabl
             default=None,
             hidden=not name.startswith(used),
             help=f"{field.description}{_default(field)}",
-            shell_complete=_completion(choices),
+            shell_complete=_completion(name, choices or _SUGGESTED.get(name, ())),
         )(command)
     is_hidden = not "mongo.uri".startswith(used)
     command = click.option("--insecure", is_flag=True, hidden=is_hidden, help=INSECURE)(command)
@@ -117,12 +119,17 @@ def _default(field: Any) -> str:
     return "" if default in ("", None, PydanticUndefined) else f" [default: {default}]"
 
 
-def _completion(choices: tuple[str, ...]) -> Callable[..., list[CompletionItem]] | None:
-    if not choices:
-        return None
+def _completion(name: str, choices: tuple[str, ...]) -> Callable[..., list[CompletionItem]] | None:
+    if name == "checkpoint.file":
+        return lambda *_: [CompletionItem("", type="file")]
+    return completing(*choices) if choices else None
+
+
+def completing(*values: str) -> Callable[..., list[CompletionItem]]:
+    """Return the completion of a parameter by its usual values."""
 
     def complete(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem]:
-        return [CompletionItem(choice) for choice in choices if choice.startswith(typed)]
+        return [CompletionItem(value) for value in values if value.startswith(typed)]
 
     return complete
 
@@ -139,6 +146,7 @@ __all__ = [
     "KAFKA",
     "MODE",
     "Settings",
+    "completing",
     "with_settings",
     "with_settings_of",
 ]

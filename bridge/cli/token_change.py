@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli.output import dry_run_option, json_option, print_json
-from bridge.cli.settings import CHECKPOINT, JOBS, KAFKA, MODE, Settings, with_settings_of
+from bridge.cli.settings import (
+    CHECKPOINT,
+    JOBS,
+    KAFKA,
+    MODE,
+    Settings,
+    completing,
+    with_settings_of,
+)
 from bridge.cli.token_effect import describe, describe_all, effect_of
 from bridge.cli.token_show import other_names
 from bridge.errors import BridgeError, CheckpointUnusable, Usage
@@ -63,7 +71,7 @@ def _changing(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command("set")
-@click.argument("target", metavar="TIME|now|TOKEN")
+@click.argument("target", metavar="TIME|now|TOKEN", shell_complete=completing("now"))
 @_changing
 def set_(settings: Settings, target: str, answers: _Answers) -> None:
     """Set the position from which the bridge resumes.
