@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bridge.cli.settings import Settings, with_settings
+from bridge.cli.settings import CHECKPOINT, KAFKA, Settings, with_settings_of
 from bridge.cli.status_client import read_status
 from bridge.cli.times import iso
 from bridge.errors import Retryable
@@ -43,7 +43,7 @@ _NO_DETAILS = (
     help="Ask Kafka, not a bridge: the owner, the standbys and the position. Exits 0 if there is "
     "an owner, else 75. Needs checkpoint.store = kafka.",
 )
-@with_settings
+@with_settings_of("http.", "mongo.database", "mongo.collection", *KAFKA, *CHECKPOINT)
 def status(settings: Settings, as_json: bool, group: bool) -> int:
     """Print the state of the bridge at http.host and http.port. Exits 0 if it is ready, else 75.
 
