@@ -10,6 +10,7 @@ from enum import StrEnum
 class Hint(StrEnum):
     """A command as an operator types it; upper-case words stand for values."""
 
+    INIT = "job-bridge init"
     CREATE_TOPICS = "job-bridge topics create"
     STATUS = "job-bridge status"
     STATUS_GROUP = "job-bridge status --group"
