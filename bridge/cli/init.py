@@ -180,10 +180,13 @@ def _complete(report: "Report", settings: Settings, proposal: "Proposal") -> Non
         f"Settings of job-bridge for {report.namespace}, written by '{Hint.INIT}'.",
         "All other settings have their defaults; 'job-bridge run --help' names the common ones.",
     )
-    report.text = settings_text(found, proposal.jobs, header=header, always=_ALWAYS)
+    jobs = proposal.settings
+    report.text = settings_text(found, jobs, header=header, always=_ALWAYS)
     secrets = secrets_left_out(settings)
     report.secrets = sorted(secrets)
-    loaded = validated(report.text, secrets)
+    # A problem of a field is named as its option.
+    fields = {f"jobs.{name}": value for name, value in jobs.items()}
+    loaded = validated(report.text, {**secrets, **fields})
     profile_of(loaded)
     report.settings = found.model_copy(update={"jobs": loaded.jobs})
 

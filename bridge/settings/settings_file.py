@@ -26,7 +26,7 @@ def settings_text(
     """Return the TOML text of the settings that were given; secrets are left out.
 
     Args:
-        jobs: the settings of the section ``jobs``; empty ones are left out.
+        jobs: the settings of the section ``jobs``.
         header: the lines of the comment at the top.
         always: further settings, by ``section.name``; a default is written as a comment.
     """
@@ -48,8 +48,11 @@ def secrets_left_out(settings: Settings) -> dict[str, str]:
     }
 
 
-def validated(text: str, secrets: Mapping[str, str]) -> Settings:
+def validated(text: str, options: Mapping[str, str]) -> Settings:
     """Return the settings that a file with this text gives, without the environment.
+
+    Args:
+        options: settings by ``section.name``, among them the secrets that the text lacks.
 
     Raises:
         Misconfigured: the settings contradict each other.
@@ -57,7 +60,7 @@ def validated(text: str, secrets: Mapping[str, str]) -> Settings:
     with tempfile.TemporaryDirectory(prefix="job-bridge-") as folder:
         path = Path(folder) / "settings.toml"
         path.write_text(text, "utf-8")
-        return load(path, secrets, {})
+        return load(path, options, {})
 
 
 def admit_target(path: Path, *, force: bool) -> None:
@@ -119,7 +122,7 @@ def _section(
     settings: Settings, section: str, jobs: Mapping[str, str], always: Sequence[str]
 ) -> Iterator[str]:
     if section == "jobs":
-        yield from (f"{name} = {_toml(value)}" for name, value in jobs.items() if value)
+        yield from (f"{name} = {_toml(value)}" for name, value in jobs.items())
         return
     model = getattr(settings, section)
     given = dict(_given(model))

@@ -33,7 +33,7 @@ def sample(client: Client, database: str, count: int = 200) -> CollectionSample:
 
 
 def test_short_values_come_with_their_types(client: Client, database: str) -> None:
-    written = {
+    written: dict[str, Any] = {
         "_id": ObjectId(),
         "text": "short",
         "long": "x" * 129,

@@ -51,6 +51,13 @@ class Proposal:
     undecided: list[Undecided] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings of the section ``jobs`` that a file needs: a shipped profile names all."""
+        if self.jobs.get("profile") in PROFILES:
+            return {"profile": self.jobs["profile"]}
+        return {name: value for name, value in self.jobs.items() if value}
+
     def proposes(self, candidate: Candidate) -> bool:
         """Whether the proposal contains the candidate."""
         return self.jobs.get(candidate.setting) == candidate.name and not candidate.problem
