@@ -148,7 +148,7 @@ def _given(settings: Settings, fields: Mapping[str, str | None]) -> dict[str, st
 def _undecided(report: "Report", proposal: "Proposal", as_json: bool) -> int:
     """Report what a person has to decide; return or raise the exit code."""
     options = " ".join(
-        f"{option(f'jobs.{undecided.setting}')} {_example(undecided.setting)}"
+        f"{option(f'jobs.{undecided.setting}')} {undecided.value}"
         for undecided in proposal.undecided
     )
     kind = Misconfigured if report.sample.documents else NotFound
@@ -162,10 +162,6 @@ def _undecided(report: "Report", proposal: "Proposal", as_json: bool) -> int:
         "Nothing was written",
         f"Run '{Hint.INIT}' again with {options}",
     )
-
-
-def _example(setting: str) -> str:
-    return "''" if setting in _OPTIONAL else "FIELD"
 
 
 def _complete(report: "Report", settings: Settings, proposal: "Proposal") -> None:

@@ -181,6 +181,42 @@ def test_an_absent_collection_is_not_found(
     assert known.code == 0 and load(target, {}, {}).jobs.profile == "cts"
 
 
+def test_hostile_documents_are_only_undecided(
+    given: dict[str, str], target: Path, client: Client, database: str
+) -> None:
+    hostile: list[dict[str, Any]] = [
+        {"state": {"$set": [[INPUT]]}, "a.b": 1, "$c": "\x1b[31m", "": None, "\x1b[0m\n": "x"},
+        {"_id": {"a": 1}, "state": 7, "history": [1, None, {"time": "x"}], "id": INPUT},
+        {"_id": 5, "state": "x" * 2_000_000, "status.x": "a", "updated": float("nan")},
+    ]
+    client[database][COLLECTION].insert_many(hostile)
+
+    ended = init(given, target)
+
+    assert ended.code == 78 and not target.exists()
+    assert "does not decide jobs.id_field, jobs.state_field, jobs.transitions" in ended.error
+    assert "\x1b" not in ended.out + ended.err
+
+
+def test_views_and_standalones_are_named(
+    given: dict[str, str],
+    target: Path,
+    client: Client,
+    database: str,
+    standalone: MongoDeployment,
+) -> None:
+    """A file for a standalone is written, because the collection is known; the checks fail."""
+    client[database].command("create", "view", viewOn=COLLECTION, pipeline=[])
+    viewed = init({**given, "mongo.collection": "view"}, target)
+    assert viewed.code == 78 and "is a view" in viewed.error and not target.exists()
+
+    with MongoClient[Any](standalone.uri) as alone:
+        alone[database][COLLECTION].insert_many(job_layouts.cts())
+    ended = init({**given, "mongo.uri": standalone.uri}, target)
+    assert ended.code == 78 and "This mongod is a standalone" in ended.out
+    assert load(target, {}, {}).jobs.profile == "cts"
+
+
 def test_without_kafka_only_mongodb_is_checked(
     given: dict[str, str], target: Path, client: Client, database: str
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from bridge.model.detection.candidates import Candidate, Choice, choose, name_problem
 from bridge.model.detection.names import ELEMENT_ID, ELEMENT_STATE, ELEMENT_TIME, likeness
-from bridge.model.detection.values import MOST, Field, is_short, seconds_of, share
+from bridge.model.detection.values import MOST, Field, is_short, percent, seconds_of, share
 
 Element = Mapping[str, Any]
 
@@ -66,10 +66,14 @@ class ArrayOfDocuments:
         candidates = []
         for name, field in self.inner.items():
             link = self.link(name, states)
-            if field.mostly("string") and link >= MOST:
-                evidence = f"equals the job's state in the last entry of {link:.0%} of the jobs"
-                score = 4 + likeness(name, ELEMENT_STATE)
-                candidates.append(self._candidate("transition_state", field, score, evidence))
+            alike = likeness(name, ELEMENT_STATE)
+            if not field.mostly("string") or (link < MOST and alike < 2):
+                continue
+            evidence = f"equals the job's state in the last entry of {percent(link)} of the jobs"
+            problem = "" if link >= MOST else f"{evidence} only"
+            candidates.append(
+                self._candidate("transition_state", field, 4 + alike, evidence, problem)
+            )
         return candidates
 
     def dates(self) -> list[Candidate]:
@@ -99,9 +103,11 @@ class ArrayOfDocuments:
         """Choose the time of an element."""
         return choose(self.dates())
 
-    def _candidate(self, setting: str, field: Field, score: float, evidence: str) -> Candidate:
+    def _candidate(
+        self, setting: str, field: Field, score: float, evidence: str, problem: str = ""
+    ) -> Candidate:
         path = f"{self.field.name}[].{field.name}"
-        problem = name_problem(field.name)
+        problem = problem or name_problem(field.name)
         return Candidate(setting, path, field.seen, field.of, field.types, score, evidence, problem)
 
 

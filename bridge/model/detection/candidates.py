@@ -41,11 +41,13 @@ class Undecided(NamedTuple):
         setting: the name of the setting, without its section.
         reason: why, a clause without a full stop.
         todo: the values that decide it, a clause without a full stop.
+        value: the values as an option has them: ``state|phase``, or a word for them.
     """
 
     setting: str
     reason: str
     todo: str
+    value: str = "FIELD"
 
 
 class Choice(NamedTuple):
@@ -77,5 +79,8 @@ def tie(setting: str, tied: Sequence[Candidate]) -> Undecided:
     names = [candidate.name for candidate in tied]
     listed = f"{', '.join(names[:-1])} and {names[-1]}"
     return Undecided(
-        setting, f"the evidence for {listed} is equal", f"set it to {' or '.join(names)}"
+        setting,
+        f"the evidence for {listed} is equal",
+        f"set it to {' or '.join(names)}",
+        "|".join(names),
     )

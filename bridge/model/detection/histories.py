@@ -6,7 +6,7 @@ from typing import Any
 from bridge.model.detection.arrays import ArrayOfDocuments
 from bridge.model.detection.candidates import Candidate, name_problem
 from bridge.model.detection.names import ELEMENT_TIME, HISTORY, STATE, likeness
-from bridge.model.detection.values import MOST, Field, kind_of, share
+from bridge.model.detection.values import MOST, Field, kind_of, percent, share
 
 _HISTORY = "transitions_field"
 
@@ -68,7 +68,7 @@ def _of_array(array: ArrayOfDocuments, states: Sequence[Any]) -> Candidate | Non
         return None
     problem = _unlinked(array, states) if link < MOST else _without_time(array)
     evidence = (
-        f"the last entry contains the state in {link:.0%} of the jobs"
+        f"the last entry contains the state in {percent(link)} of the jobs"
         if link >= MOST
         else "the name of a history"
     )

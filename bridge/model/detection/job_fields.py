@@ -54,11 +54,12 @@ def _document_id(field: Field, others: Sequence[Candidate]) -> Candidate:
 def _id_candidate(field: Field, indexes: Indexes) -> Candidate | None:
     is_unique = field.name in indexes.unique
     alike = likeness(field.name, ID)
-    if not (alike or is_unique) or not field.kinds:
+    is_text = field.mostly("string")
+    if not field.kinds or not (is_unique or alike == 3 or (alike == 2 and is_text)):
         return None
     texts = field.texts()
     problem = name_problem(field.name)
-    if not field.mostly("string"):
+    if not is_text:
         is_rare = field.seen < MOST * field.of
         problem = "many jobs lack it" if is_rare else f"it is {field.types}, not string"
     elif len(set(texts)) < len(texts):

@@ -136,7 +136,9 @@ class _Proposer:
         known = {**self._proposal.jobs, **self._given}.keys()
         if not {"state_field", "transitions_field"} & known:
             reason = "it depends on jobs.state_field"
-            self._proposal.undecided.append(Undecided("transitions_field", reason, _TODO_HISTORY))
+            self._proposal.undecided.append(
+                Undecided("transitions_field", reason, _TODO_HISTORY, "''")
+            )
             return None
         states = self._states()
         candidates = history_candidates(self._fields, self._arrays, states)
@@ -169,7 +171,7 @@ class _Proposer:
             if candidates or not self._count
             else ("the sample contains no array of transitions")
         )
-        return Undecided("transitions_field", reason, _TODO_HISTORY)
+        return Undecided("transitions_field", reason, _TODO_HISTORY, "''")
 
     def _inside(self, current: ArrayOfDocuments | None, states: Sequence[object]) -> None:
         """Decide the names inside a transition."""
@@ -216,6 +218,11 @@ class _Proposer:
             field = self._fields.get(jobs.get(setting, ""))
             if field and field.seen < self._count:
                 notes.append(_missing(setting, field))
+        if jobs.get("id_field") == "_id" and (others := self._other_ids()):
+            notes.append(
+                f"The job id is _id. If consumers know the jobs by {' or '.join(others)}, set "
+                "jobs.id_field to it."
+            )
         if jobs.get("transitions_field") == "":
             notes.append(
                 "Jobs without a history: each change of the state is a transition, and after an "
@@ -245,6 +252,13 @@ class _Proposer:
             jobs.get(setting, "") == value or (setting in unseen and not jobs.get(setting))
             for setting, value in wanted.items()
         )
+
+    def _other_ids(self) -> list[str]:
+        return [
+            candidate.name
+            for candidate in self._proposal.candidates
+            if candidate.setting == "id_field" and candidate.name != "_id" and not candidate.problem
+        ]
 
     def _has_history_candidates(self) -> bool:
         settings = {candidate.setting for candidate in self._proposal.candidates}

@@ -120,3 +120,8 @@ def share(truths: Iterable[bool]) -> float:
     """Return the share of true values; 0 if there is none."""
     known = list(truths)
     return sum(known) / len(known) if known else 0.0
+
+
+def percent(part: float) -> str:
+    """Return a share as text; only all of them are 100%."""
+    return f"{int(100 * part)}%"

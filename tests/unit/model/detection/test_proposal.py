@@ -156,6 +156,29 @@ def test_a_unique_index_is_evidence() -> None:
     assert indexed.jobs["id_field"] == "reference"
 
 
+def test_other_ids_are_mentioned() -> None:
+    proposal = propose(job_layouts.temporal())
+
+    assert proposal.jobs["id_field"] == "_id"
+    assert (
+        "The job id is _id. If consumers know the jobs by workflowId or runId"
+        in (proposal.notes[0])
+    )
+
+
+def test_a_chosen_history_needs_its_state() -> None:
+    """The events of Temporal have a date; a person says that their type is the state."""
+    given = {"transitions_field": "events"}
+
+    undecided = propose(job_layouts.temporal(), given).undecided
+    decided = propose(job_layouts.temporal(), {**given, "transition_state": "eventType"})
+
+    assert [entry.setting for entry in undecided] == ["transition_state"]
+    assert "eventType: equals the job's state in the last entry of 0%" in undecided[0].reason
+    assert decided.undecided == []
+    assert decided.jobs["transition_time"] == "eventTime"
+
+
 def test_an_empty_collection_decides_nothing() -> None:
     proposal = propose([])
 
