@@ -6,12 +6,14 @@ from bridge import __version__
 from bridge.app.bridge import Bridge
 from bridge.app.health import Health
 from bridge.app.lifecycle import State
+from bridge.app.plain_text import warn_of_plain_text
 from bridge.app.signals import on_stop
 from bridge.app.wait_reporter import WaitReporter
 from bridge.clock import Clock, SystemClock
 from bridge.hints import exit_fields
 from bridge.model.profile import namespace_of
 from bridge.observability.certificates import Certificates
+from bridge.observability.http_security import certificate_of, guard_of
 from bridge.observability.http_server import HttpServer
 from bridge.observability.metrics import registry
 from bridge.observability.status import LatestVerification, Status
@@ -24,10 +26,12 @@ logger = logging.getLogger("bridge")
 class Process:
     """Runs a bridge as ``job-bridge run`` does."""
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock | None = None, *, until_now: bool = False
+    ) -> None:
         self._settings = settings
         clock = clock or SystemClock()
-        self.bridge = Bridge(settings, clock)
+        self.bridge = Bridge(settings, clock, until_now=until_now)
         self._waits = WaitReporter(self.bridge, clock, settings.delivery.drain_seconds)
         self._verification = LatestVerification()
         self._health = Health(settings, self.bridge, clock)
@@ -46,12 +50,20 @@ class Process:
         scheduler = VerificationScheduler(self._settings, self.status, self._verification)
         with (
             self._waits,
-            on_stop(self.bridge.request_stop),
-            HttpServer(http.host, http.port, self.status, registry=metrics) as server,
+            on_stop(self.bridge.request_stop, self.bridge.pause),
+            HttpServer(
+                http.host,
+                http.port,
+                self.status,
+                registry=metrics,
+                guard=guard_of(http),
+                certificate=certificate_of(http),
+            ) as server,
             self._health,
             scheduler,
         ):
             self._log_start(http.url(server.port))
+            warn_of_plain_text(self._settings)
             outcome = self.bridge.run()
         logger.log(
             logging.WARNING if outcome.exit_code else logging.INFO,

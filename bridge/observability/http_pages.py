@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from bridge.observability.http_request import Request, Response
+from bridge.observability.public import public_document, public_readiness
 from bridge.observability.status import HANG_SECONDS, Status
 
 #: Answered without waiting for anything, whatever the other pages do.
@@ -42,7 +43,7 @@ class Pages:
             case "/readyz":
                 return self._readyz(request)
             case "/status.json":
-                return self._status_json()
+                return self._status_json(request)
         return self._metrics_page(request)
 
     def _livez(self) -> Response:
@@ -55,10 +56,13 @@ class Pages:
         admits_standby = parse_qs(request.query).get("standby") == ["ok"]
         well = snapshot.ready or (admits_standby and snapshot.standby_works)
         status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
-        return Response(status, snapshot.readiness().encode())
+        text = snapshot.readiness()
+        return Response(status, (text if request.details else public_readiness(text)).encode())
 
-    def _status_json(self) -> Response:
+    def _status_json(self, request: Request) -> Response:
         document = self._status.snapshot().document()
+        if not request.details:
+            document = public_document(document)
         body = json.dumps(document, indent=1).encode() + b"\n"
         return Response(HTTPStatus.OK, body, (("Content-Type", "application/json; charset=utf-8"),))
 
