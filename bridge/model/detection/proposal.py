@@ -37,7 +37,7 @@ _TODO_HISTORY = (
 
 @dataclass(slots=True)
 class Proposal:
-    """The settings of a profile, as far as the sample or a person decides them.
+    """The settings of a profile that the sample or a person decides.
 
     Attributes:
         jobs: the settings of the section ``jobs``; empty texts where a field does not exist.

@@ -117,7 +117,7 @@ def seconds_of(value: Any) -> float | None:
 
 
 def share(truths: Iterable[bool]) -> float:
-    """Return the share of true values; 0 if there is none."""
+    """Return the share of true values; 0 if there are no values."""
     known = list(truths)
     return sum(known) / len(known) if known else 0.0
 
