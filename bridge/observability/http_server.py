@@ -113,6 +113,7 @@ class HttpServer:
             loop.add_reader(listening, self._accept, loop, listening)
         while not self._closing.is_set():
             self._refuse_late(loop)
+            self._sample()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_SECONDS):
                     await self._closing.wait()
@@ -122,6 +123,13 @@ class HttpServer:
         for client in [*self._arriving]:
             self._take(loop, client)
             client.close()
+
+    def _sample(self) -> None:
+        """Add to the history of the status page; a bug there does not end the server."""
+        try:
+            self._pages.sample()
+        except Exception:
+            logger.exception("a bug in job-bridge: no sample for the status page")
 
     def _accept(self, loop: asyncio.AbstractEventLoop, listening: socket.socket) -> None:
         for _ in range(_MAX_ACCEPTS):
