@@ -13,16 +13,17 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from bridge.clock import Clock, SystemClock
 from bridge.observability.history import History
+from bridge.observability.http_events import event_response
 from bridge.observability.http_request import Request, Response
 from bridge.observability.start_page import FILES, json_response, page_file, start_page
 from bridge.observability.status import HANG_SECONDS, Status
 
 #: Answered without waiting for anything, whatever the other pages do.
 PROBES = frozenset({"/livez", "/readyz"})
-_OTHERS = frozenset({"/", "/metrics", "/status.json", "/history.json", *FILES})
+_OTHERS = frozenset({"/", "/metrics", "/status.json", "/history.json", "/events", *FILES})
 _METHODS = ("GET", "HEAD")
 _HANGS = f"the main loop has not run for {HANG_SECONDS:.0f} seconds\n".encode()
-_PATHS = b"/ /metrics /livez /readyz /status.json /history.json\n"
+_PATHS = b"/ /metrics /livez /readyz /status.json /history.json /events\n"
 
 
 class Pages:
@@ -58,6 +59,8 @@ class Pages:
                 return self._status_json()
             case "/history.json":
                 return json_response(self._history.document(self._clock.now()))
+            case "/events":
+                return event_response(details=request.details)
             case "/":
                 return start_page(request.accept, self._clock.now())
             case path if path in FILES:

@@ -55,13 +55,18 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The parts of a request that the pages use."""
+    """The parts of a request that the pages use.
+
+    Attributes:
+        details: Whether the reader may see hosts, job ids and tokens.
+    """
 
     method: str
     path: str
     query: str = ""
     accept: str = ""
     accept_encoding: str = ""
+    details: bool = False
 
 
 def is_complete(head: bytes) -> bool:

@@ -91,7 +91,7 @@ def test_the_pages_of_an_idle_bridge(
         assert bridge.get("/readyz") == (200, "ready\n")
         assert bridge.get("/nothing") == (
             404,
-            "/ /metrics /livez /readyz /status.json /history.json\n",
+            "/ /metrics /livez /readyz /status.json /history.json /events\n",
         )
         code, page = bridge.get("/metrics")
         assert code == 200 and kinds(page) == METRICS

@@ -2,6 +2,7 @@
 "use strict";
 
 const PERIOD = 2000;
+const SHOWN = 20;
 const WORDS = {
   starting: ["Starting", "wait"],
   standby: ["Standby: another bridge delivers", "wait"],
@@ -199,4 +200,33 @@ async function update() {
   setTimeout(update, PERIOD);
 }
 
+function describe(kind, data) {
+  if (kind === "missed") return "Further transitions, not shown";
+  // Readers without a password get no job ids.
+  const job = data.job_id === undefined ? "" : `job ${data.job_id}: ${data.state}`;
+  return kind === "dead-letter" ? `dead letter, ${job} ${data.reason || ""}` : job;
+}
+
+function showEvent(event) {
+  const data = JSON.parse(event.data);
+  const item = document.createElement("li");
+  const time = document.createElement("time");
+  time.textContent = data.time || "";
+  item.append(time, ` ${describe(event.type, data)}`);
+  element("transitions").prepend(item);
+  while (element("transitions").childElementCount > SHOWN) {
+    element("transitions").lastElementChild.remove();
+  }
+}
+
+function follow() {
+  const events = new EventSource("/events");
+  // A new connection starts with the last transitions again.
+  events.addEventListener("open", () => element("transitions").replaceChildren());
+  for (const kind of ["transition", "dead-letter", "missed"]) {
+    events.addEventListener(kind, showEvent);
+  }
+}
+
+follow();
 update();
