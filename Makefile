@@ -34,8 +34,8 @@ servers: $(VENV)/test
 	@$(ON_SERVERS)
 
 check: $(VENV)/test  ## ruff, mypy and the documents
-	$(BIN)/ruff format --check bridge tests benchmarks docs
-	$(BIN)/ruff check bridge tests benchmarks docs
+	$(BIN)/ruff format --check bridge tests benchmarks docs examples
+	$(BIN)/ruff check bridge tests benchmarks docs examples
 	$(BIN)/mypy
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 

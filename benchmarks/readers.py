@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
+
+from bridge.kafka.librdkafka.clients import Consumer
 
 _BATCH = 10_000
 _POLL_SECONDS = 1.0

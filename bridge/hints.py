@@ -29,3 +29,9 @@ class Hint(StrEnum):
     def with_value(self, value: str) -> str:
         """Return this command with its last, upper-case word replaced by ``value``."""
         return f"{self.rpartition(' ')[0]} {value}"
+
+
+def exit_fields(exit_code: int) -> dict[str, int | str]:
+    """Return the fields of a last log line: the exit code, and its section of the runbook."""
+    section = f"docs/operations/runbook.md#exit-code-{exit_code}"
+    return {"exit_code": exit_code, **({"runbook": section} if exit_code else {})}

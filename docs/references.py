@@ -1,6 +1,6 @@
-"""Writes the references of settings, commands and metrics from the code: ``make docs``.
+"""Writes the references of settings, commands, metrics and messages: ``make docs``.
 
-A test compares the pages with this script's output, so a page cannot differ from the code.
+A test compares the files with this script's output, so a file cannot differ from the code.
 """
 
 import inspect
@@ -18,12 +18,14 @@ from pydantic import SecretStr
 from bridge.app.lifecycle import State
 from bridge.cli import main as command_line
 from bridge.cli.settings import COMMON
+from bridge.observability.certificates import Certificates
 from bridge.observability.counters import Counters
 from bridge.observability.metrics import GAUGES, INFO_LABELS, registry
 from bridge.observability.snapshot import HealthState
 from bridge.observability.status import Status
 from bridge.settings.load import setting_names
 from bridge.settings.names import option, variable
+from docs.message_schemas import SCHEMAS
 
 FOLDER = Path(__file__).parent / "reference"
 _WIDTH = 118
@@ -35,7 +37,7 @@ _GENERATED = (
 
 def settings_page() -> str:
     """Every setting by section: description, default, values, and how it is given."""
-    lines = [_GENERATED.format(source="bridge/settings/schema.py"), "", "# Settings", ""]
+    lines = [_GENERATED.format(source="bridge/settings"), "", "# Settings", ""]
     lines += _paragraph(
         "Settings come from four sources. A later source overrides an earlier one: the defaults, "
         "the TOML file (`--config FILE` or `JOB_BRIDGE_CONFIG=FILE`), the environment "
@@ -234,7 +236,9 @@ def _metrics() -> Iterator[Metric]:
         health=HealthState(),
     )
     status = SimpleNamespace(snapshot=lambda: snapshot)
-    for family in registry(cast(Status, status), [*State]).collect():
+    certificates = SimpleNamespace(not_after=lambda: (("example", 0.0),))
+    own = registry(cast(Status, status), [*State], cast(Certificates, certificates))
+    for family in own.collect():
         if family.name.startswith("job_bridge_"):
             yield family
 
@@ -246,9 +250,9 @@ def _values(family: Metric, label: str) -> str:
 
 
 def write() -> None:
-    """Write the pages."""
+    """Write the pages and the schemas."""
     FOLDER.mkdir(exist_ok=True)
-    for name, page in PAGES.items():
+    for name, page in {**PAGES, **SCHEMAS}.items():
         (FOLDER / name).write_text(page())
 
 

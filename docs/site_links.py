@@ -20,10 +20,14 @@ OUTSIDE = {
     "CHANGELOG.md": "changelog.md",
     "SECURITY.md": "security.md",
     "config/Dockerfile": "config/Dockerfile",
+    "config/grafana/job-bridge.json": "config/grafana/job-bridge.json",
     "config/job-bridge.example.toml": "config/job-bridge.example.toml",
     "config/kafka-acls.sh": "config/kafka-acls.sh",
     "config/mongodb-role.js": "config/mongodb-role.js",
     "config/pipeline-jobs.example.toml": "config/pipeline-jobs.example.toml",
+    "config/prometheus/alerts.yml": "config/prometheus/alerts.yml",
+    "config/prometheus/recording-rules.yml": "config/prometheus/recording-rules.yml",
+    "examples/job_states.py": "examples/job_states.py",
 }
 #: Pictures that pages show; they have the same path in the site.
 PICTURES = ("benchmarks/results/*.svg",)

@@ -15,7 +15,6 @@ from tests.support.architecture import (
     PACKAGE,
     PUBLIC,
     ROOT,
-    TABLES,
     function_lines,
     functions,
     lines_of,
@@ -39,7 +38,7 @@ def test_floors_name_existing_rooms_only() -> None:
     known = modules()
     rooms = {room(module) for module in known}
     assert rooms == LEVEL.keys()
-    rules = (*DRIVERLESS, *ONLY_FROM, *PUBLIC, *TABLES)
+    rules = (*DRIVERLESS, *ONLY_FROM, *PUBLIC)
     homes = {home for rooms in (*HOMES.values(), *DRIVERLESS.values()) for home in rooms}
     assert {*rules, *homes} <= known.keys()
 

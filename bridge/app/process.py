@@ -9,7 +9,9 @@ from bridge.app.lifecycle import State
 from bridge.app.signals import on_stop
 from bridge.app.wait_reporter import WaitReporter
 from bridge.clock import Clock, SystemClock
+from bridge.hints import exit_fields
 from bridge.model.profile import namespace_of
+from bridge.observability.certificates import Certificates
 from bridge.observability.http_server import HttpServer
 from bridge.observability.metrics import registry
 from bridge.observability.status import LatestVerification, Status
@@ -40,7 +42,7 @@ class Process:
     def run(self) -> int:
         """Work until stopped; return the exit code. Raises the ``BridgeError`` that ended it."""
         http = self._settings.http
-        metrics = registry(self.status, [*State])
+        metrics = registry(self.status, [*State], Certificates(self._settings))
         scheduler = VerificationScheduler(self._settings, self.status, self._verification)
         with (
             self._waits,
@@ -55,7 +57,7 @@ class Process:
             logging.WARNING if outcome.exit_code else logging.INFO,
             "stopped: %s",
             outcome,
-            extra={"exit_code": outcome.exit_code},
+            extra=exit_fields(outcome.exit_code),
         )
         return outcome.exit_code
 

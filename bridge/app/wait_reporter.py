@@ -11,6 +11,7 @@ from bridge.app.background import CLOSE_SECONDS
 from bridge.app.lifecycle import State
 from bridge.clock import Clock
 from bridge.errors import Retryable
+from bridge.hints import exit_fields
 from bridge.model.window import Window
 from bridge.pipeline.pulse import Waiting
 
@@ -124,7 +125,7 @@ class WaitReporter:
             self._stop_seconds,
             self._stop_side(),
             self._unacknowledged(),
-            extra={"exit_code": code},
+            extra=exit_fields(code),
         )
         logs.flush()
         os._exit(code)

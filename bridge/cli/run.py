@@ -8,6 +8,7 @@ import click
 
 from bridge.cli.settings import Settings, with_settings
 from bridge.errors import BridgeError
+from bridge.hints import exit_fields
 
 logger = logging.getLogger("bridge")
 
@@ -34,7 +35,7 @@ def run(settings: Settings) -> int:
         _tune_interpreter()
         return process.run()
     except BridgeError as error:
-        logger.error("%s: %s", error.title, error, extra={"exit_code": error.exit_code})
+        logger.error("%s: %s", error.title, error, extra=exit_fields(error.exit_code))
         return error.exit_code
 
 

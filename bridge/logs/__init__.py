@@ -12,7 +12,7 @@ from bridge.errors import one_line
 from bridge.logs.background_handler import BackgroundHandler
 
 #: The fields of a line, given as ``extra=``. Other attributes of a record are not printed.
-FIELDS = ("job_id", "trans_id", "position", "exit_code", "reason")
+FIELDS = ("job_id", "trans_id", "position", "exit_code", "runbook", "reason")
 #: A failure that continues is logged once per this many seconds.
 REPEAT_SECONDS = 30.0
 

@@ -12,6 +12,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from bridge.observability.certificates import Certificates
 from bridge.observability.counters import Distribution
 from bridge.observability.snapshot import Snapshot
 from bridge.observability.status import Status
@@ -123,6 +124,9 @@ GAUGES = {
     "job_bridge_oplog_headroom_seconds": (
         "Cluster time of the stored checkpoint minus that of the oplog's oldest entry"
     ),
+    "job_bridge_oplog_window_seconds": (
+        "Cluster time of MongoDB's newest write minus that of the oplog's oldest entry"
+    ),
     "job_bridge_owner": "1 if this bridge owns the checkpoint, 0 for a standby",
     "job_bridge_owner_since_timestamp_seconds": (
         "When the owner of the checkpoint, this bridge or another, became it, Unix time"
@@ -173,6 +177,10 @@ DROPPED = (
     "job_bridge_log_lines_dropped",
     "Lines that the log dropped, because nothing read it",
 )
+CERTIFICATES = (
+    "job_bridge_certificate_not_after_timestamp_seconds",
+    "When the certificates in the file of a setting expire, Unix time; of authorities the last",
+)
 BUILD = ("job_bridge_build_info", "Version of the bridge")
 
 #: The labels of ``job_bridge_info``; names in :attr:`Snapshot.about`.
@@ -185,9 +193,10 @@ _PARTS = dict.fromkeys(("mongodb", "kafka", "checkpoint", "bridge"), 0)
 class _Collector(Collector):
     """Turns a snapshot into Prometheus families at each scrape."""
 
-    def __init__(self, status: Status, states: Sequence[str]) -> None:
+    def __init__(self, status: Status, states: Sequence[str], certificates: Certificates) -> None:
         self._status = status
         self._states = states
+        self._certificates = certificates
 
     def collect(self) -> Iterator[Metric]:
         snapshot = self._status.snapshot()
@@ -205,6 +214,10 @@ class _Collector(Collector):
             state.add_metric([name], float(name == snapshot.state))
         yield state
         yield CounterMetricFamily(*DROPPED, value=snapshot.health.log_lines_dropped)
+        certificates = GaugeMetricFamily(*CERTIFICATES, labels=["setting"])
+        for setting, expiry in self._certificates.not_after():
+            certificates.add_metric([setting], expiry)
+        yield certificates
         about = snapshot.about
         info = GaugeMetricFamily(*INFO, labels=INFO_LABELS)
         info.add_metric([about.get(label, "") for label in INFO_LABELS], 1)
@@ -236,13 +249,15 @@ def _labelled(metric: tuple[str, str], counts: Mapping[str, int]) -> Metric:
     return family
 
 
-def registry(status: Status, states: Sequence[str]) -> CollectorRegistry:
+def registry(
+    status: Status, states: Sequence[str], certificates: Certificates
+) -> CollectorRegistry:
     """Return a registry with the metrics of a bridge and its process.
 
     ``states`` are the values of the bridge's state.
     """
     own = CollectorRegistry()
-    own.register(_Collector(status, states))
+    own.register(_Collector(status, states, certificates))
     ProcessCollector(registry=own)
     PlatformCollector(registry=own)
     GCCollector(registry=own)

@@ -167,6 +167,7 @@ class Snapshot:
             "job_bridge_source_lag_seconds": _between(reached, oplog.newest),
             "job_bridge_delivery_lag_seconds": _between(settled, reached),
             "job_bridge_oplog_headroom_seconds": _between(oplog.oldest, needed),
+            "job_bridge_oplog_window_seconds": _between(oplog.oldest, oplog.newest),
             **self._ownership_gauges(),
             **self._recovery_gauges(),
             **self._verification_gauges(),

@@ -1,6 +1,7 @@
 """The settings: a frozen model per section, with the default and description of each setting.
 
-The descriptions are the help texts of the options and the text of the settings reference.
+``kafka.py`` and ``http.py`` have those of Kafka and of the HTTP server. The descriptions are the
+help texts of the options and the text of the settings reference.
 """
 
 from typing import Annotated, Literal

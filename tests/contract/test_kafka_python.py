@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,8 @@ from kafka.net.compat import KafkaNetClient
 from kafka.producer.sender import Sender
 
 from bridge.demo.servers.process import poll
+from bridge.errors import BridgeError
+from bridge.kafka import timeouts
 from bridge.kafka.kafka_python.producer import KafkaPythonSink
 from tests.support.factories import delivery, message
 from tests.support.servers.kafka import Kafka
@@ -151,3 +155,35 @@ def test_a_hand_over_wakes_the_sender_once(
             settle(cluster, sink, lambda deliveries: len(deliveries) == 60)
 
     assert sum(map(len, cluster.written())) == 180
+
+
+def test_given_up_batches_in_flight_are_waited_for(
+    kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sender forgets a batch that it gives up, but the broker may still write it."""
+    monkeypatch.setattr(timeouts, "ANSWER_SECONDS", 30.0)
+    cluster = KafkaSinkUnderTest(DRIVER, kafka, topic, f"127.0.0.1:{kafka.proxy_port}")
+    with kafka.proxy() as proxy:
+        with opened(cluster) as sink:
+            sink.send([(message("job-0", b"before", topic), delivery(1))])
+            settle(cluster, sink, lambda deliveries: len(deliveries) == 1)
+            proxy.silence()
+            held = proxy.counts.held
+            sink.send([(message("job-0", b"meanwhile", topic), delivery(2))])
+            poll(lambda: proxy.counts.held > held, "a request in flight")
+            sink._producer._accumulator.config["delivery_timeout_ms"] = 0
+            sink._producer.wake_sender()
+            poll(lambda: given_up(sink), "the end of the client's patience")
+            threading.Timer(0.5, proxy.pass_through).start()
+            started = time.monotonic()
+
+        assert 0.4 < time.monotonic() - started < 10
+    assert b"meanwhile" in [value for partition in cluster.written() for value in partition]
+
+
+def given_up(sink: KafkaPythonSink) -> bool:
+    try:
+        sink.settled()
+    except BridgeError:
+        return True
+    return False

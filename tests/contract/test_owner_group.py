@@ -8,10 +8,13 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+from confluent_kafka import ConsumerGroupState
 
 from bridge.errors import Fenced, Retryable
 from bridge.kafka import timeouts
 from bridge.kafka.librdkafka import group
+from bridge.kafka.librdkafka.checkpoints import KafkaCheckpointStore
+from bridge.kafka.librdkafka.clients import AdminClient
 from bridge.kafka.librdkafka.group_members import member_client_id
 from bridge.kafka.topics import owner_id_of
 from bridge.model.position import Position
@@ -55,9 +58,13 @@ def position(store: object) -> Position:
     return stored.position  # type: ignore[no-any-return]
 
 
-def test_a_standby_takes_over_after_a_release(stores: KafkaStore, owner: StoreProcess) -> None:
+def test_a_standby_takes_over_after_a_release(
+    stores: KafkaStore, owner: StoreProcess, kafka: Kafka
+) -> None:
     standby = stores.open()
     assert f"process {owner.pid} on" in standby.acquire()
+    # The hand-over is measured, and not how long a new client looks for the coordinator.
+    await_member(standby, owner, AdminClient({"bootstrap.servers": kafka.bootstrap}))
 
     assert owner.ask("release") == "ok"
 
@@ -92,7 +99,8 @@ def test_a_member_of_another_host_is_not_removed(
 
 def test_a_frozen_owner_is_replaced_and_fenced(stores: KafkaStore, owner: StoreProcess) -> None:
     standby = stores.open()
-    assert standby.acquire() != ""
+    for _ in "look", "join":
+        assert standby.acquire() != ""
 
     owner.stop()
     assert seconds_to_own(standby) < TAKE_OVER_SECONDS
@@ -117,12 +125,55 @@ def test_standbys_that_come_and_go_leave_the_owner(stores: KafkaStore, owner: St
     """Cooperative assignment: no join or leave of others interrupts the owner."""
     for number in range(2, 5):
         standby = stores.open()
-        assert standby.acquire() != ""
+        for _ in "look", "join":
+            assert standby.acquire() != ""
         assert owner.ask(f"save {number}") == "ok"
         standby.release()
         assert owner.ask(f"renew {number}") == "ok"
 
     assert position(stores.open()) == at(4)
+
+
+def test_a_first_look_joins_no_group(stores: KafkaStore, owner: StoreProcess) -> None:
+    """It would leave at once, while it joins, and the group would wait for its session."""
+    command = stores.open()
+
+    assert f"process {owner.pid} on" in command.acquire()
+
+    assert not command._ownership.joined
+
+
+def test_a_standby_that_stops_leaves_the_group(
+    stores: KafkaStore, owner: StoreProcess, kafka: Kafka
+) -> None:
+    """Otherwise the next rebalance waits until its session ends, and the owner with it."""
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    standby = stores.open()
+    await_member(standby, owner, admin)
+    assert standby.acquire() != ""  # serves its empty assignment
+    assert owner.ask("renew 2") == "ok"
+
+    standby.release()
+
+    deadline = time.monotonic() + timeouts.GROUP_SESSION_SECONDS / 2
+    while _stable_members(admin) != 1:
+        assert time.monotonic() < deadline
+        assert owner.ask("renew") == "ok"
+
+
+def await_member(standby: KafkaCheckpointStore, owner: StoreProcess, admin: AdminClient) -> None:
+    """Wait until the group consists of the owner and the standby."""
+    while _stable_members(admin) != 2:
+        assert standby.acquire() != ""
+        assert owner.ask("renew") == "ok"
+
+
+def _stable_members(admin: AdminClient) -> int:
+    """Return the number of members; 0 during a rebalance."""
+    group = owner_id_of("bridge")
+    description = admin.describe_consumer_groups([group])[group].result(10)
+    is_stable = description.state is ConsumerGroupState.STABLE
+    return len(description.members) if is_stable else 0
 
 
 def test_bridges_of_two_names_do_not_meet(stores: KafkaStore) -> None:
@@ -143,7 +194,8 @@ def test_bridges_of_two_names_do_not_meet(stores: KafkaStore) -> None:
 
 def test_members_are_reported_with_their_names(stores: KafkaStore, owner: StoreProcess) -> None:
     standby = stores.open()
-    standby.acquire()
+    for _ in "look", "join":
+        assert standby.acquire() != ""
 
     seen = standby.describe()
 

@@ -265,9 +265,9 @@ def test_a_discard_ends_the_commit_under_way(
 def test_a_silent_broker_delays_opening_until_the_deadline(
     behind_proxy: TransactionScenario, kafka: Kafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timeouts, "INIT_SECONDS", 1.0)
     with kafka.proxy() as proxy:
         behind_proxy.open().discard()
+        monkeypatch.setattr(timeouts, "INIT_SECONDS", 1.0)
         monkeypatch.setattr(
             "tests.support.transactions.LibrdkafkaTopics.describe", lambda *names: {}
         )

@@ -54,6 +54,8 @@ METRICS = {
     "job_bridge_transactions_aborted": "counter",
     "job_bridge_transactions_committed": "counter",
     "job_bridge_oplog_headroom_seconds": "gauge",
+    "job_bridge_oplog_window_seconds": "gauge",
+    "job_bridge_certificate_not_after_timestamp_seconds": "gauge",
     "job_bridge_state": "gauge",
     "job_bridge_build_info": "gauge",
 }
@@ -61,8 +63,8 @@ METRICS = {
 LATER = {
     name
     for name in METRICS
-    if name.endswith(("timestamp_seconds", "_exists")) or "lag" in name or "headroom" in name
-}
+    if name.endswith(("timestamp_seconds", "_exists")) or "lag" in name or "oplog" in name
+} - {"job_bridge_certificate_not_after_timestamp_seconds"}
 #: Known a moment after the start, in either way.
 SOON = {"job_bridge_kafka_up", "job_bridge_mongodb_up"}
 

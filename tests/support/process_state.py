@@ -13,6 +13,8 @@ import warnings
 from typing import Any
 
 CLIENTS = ("kafka", "confluent_kafka")
+#: Where Python notes a warning, in the module that runs when a collection finds its cause.
+_WARNED = "__warningregistry__"
 
 
 def process_state() -> dict[str, Any]:
@@ -35,6 +37,8 @@ def _clients() -> dict[str, Any]:
         if module_name.partition(".")[0] not in CLIENTS:
             continue
         for name, value in vars(module).items():
+            if name == _WARNED:
+                continue
             state[f"{module_name}.{name}"] = id(value)
             if inspect.isclass(value):
                 for attribute, method in vars(value).items():

@@ -6,12 +6,13 @@ import threading
 import time
 
 from confluent_kafka import IsolationLevel, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import OffsetSpec
 from kafka import KafkaProducer
 
 from bridge.demo.servers.process import poll
 from bridge.errors import Retryable
 from bridge.kafka.librdkafka.client import ClientLogger, make_latest_warning
+from bridge.kafka.librdkafka.clients import AdminClient
 from bridge.kafka.librdkafka.topics import LibrdkafkaTopics
 from bridge.kafka.librdkafka.transactional_producer import TransactionalProducer
 from bridge.kafka.librdkafka.transactional_sink import TransactionalSink

@@ -25,6 +25,7 @@ from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 from kafka.producer.record_accumulator import RecordAccumulator
 from kafka.producer.sender import Sender
 from kafka.producer.transaction_manager import TransactionManager
+from kafka.protocol.producer import ProduceRequest
 
 from bridge.kafka import timeouts
 from bridge.kafka.client_log import LatestWarning
@@ -48,7 +49,7 @@ _PRIVATE_NAMES: dict[type, tuple[str, ...]] = {
     KafkaSSLTransport: ("_sock_recv", "_sock_send"),
     KafkaTCPTransport: ("_sock_recv", "_sock_send", "_write_buffer"),
     RecordAccumulator: ("_batches", "_tp_lock", "ready"),
-    Sender: ("_can_split", "_client", "_dispatch_error", "_in_flight_batches", "run_once"),
+    Sender: ("_can_split", "_client", "_dispatch_error", "run_once"),
     TransactionManager: ("_NEEDS_EPOCH_BUMP_ERRORS",),
 }
 
@@ -94,7 +95,25 @@ class NetworkClient(KafkaNetClient):  # type: ignore[misc]  # it has no types
 
 
 class ProducerNetworkClient(NetworkClient):
-    """Lets the sender thread wait while a broker accepts nothing; otherwise it would spin."""
+    """Lets the sender thread wait while a broker accepts nothing; otherwise it would spin.
+
+    Attributes:
+        unanswered_batches: How many requests with batches have no answer yet. The sender forgets a
+            batch that it has given up, although the broker may still write it.
+    """
+
+    unanswered_batches = 0
+
+    def send(self, node_id: int, request: Any, **options: Any) -> Any:
+        """Send a request and return its future."""
+        future = super().send(node_id, request, **options)
+        if isinstance(request, ProduceRequest):
+            self.unanswered_batches += 1
+            future.add_both(self._note_answer)
+        return future
+
+    def _note_answer(self, _: Any) -> None:
+        self.unanswered_batches -= 1
 
     def connection_delay(self, node_id: int) -> float:
         """Return how long the sender may wait for this broker, in milliseconds.

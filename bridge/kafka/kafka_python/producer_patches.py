@@ -103,9 +103,7 @@ def _noting_answers(sender: Sender, answered: threading.Event) -> Callable[[], N
 
     def run_once_noted() -> None:
         run_once()
-        # A failed producer keeps batches that are answered; a request for metadata is no batch.
-        batches_in_flight = any(sender._in_flight_batches.values())
-        if not (batches_in_flight and sender._client.in_flight_request_count()):
+        if not sender._client.unanswered_batches:
             answered.set()
 
     return run_once_noted

@@ -6,10 +6,10 @@ import time
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
 
 from bridge.kafka import timeouts
 from bridge.kafka.client_log import LatestWarning
+from bridge.kafka.librdkafka.clients import AdminClient
 from bridge.kafka.librdkafka.errors import is_lasting
 from bridge.kafka.tls import check_files
 from bridge.settings import Settings

@@ -3,7 +3,9 @@
 import logging
 import threading
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import KafkaException
+
+from bridge.kafka.librdkafka.clients import Consumer
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +22,11 @@ def close_within(consumer: Consumer, seconds: float) -> None:
 
 def _close(consumer: Consumer) -> None:
     try:
+        if not consumer.assignment():
+            # Closing a member without partitions sends no LeaveGroup request (librdkafka 2.16), and
+            # the next rebalance waits until the session of that member ends. A member with
+            # partitions leaves by itself, unless it is static (KIP-345).
+            consumer.unsubscribe()
         consumer.close()
     except (KafkaException, RuntimeError) as error:  # the process ends, or makes another client
         logger.debug("closing a consumer: %s", error)

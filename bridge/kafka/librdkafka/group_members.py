@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
 
 from bridge.daemon_executor import DaemonExecutor
 from bridge.errors import BridgeError
+from bridge.kafka.librdkafka.clients import AdminClient
 from bridge.kafka.librdkafka.errors import UNAVAILABLE_COORDINATOR
 from bridge.kafka.librdkafka.replaceable_admin import ReplaceableAdmin
 from bridge.model.membership import Member, Membership

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 from confluent_kafka import KafkaException
 
@@ -30,6 +31,8 @@ from bridge.settings import Settings
 #: How long a first ``acquire`` waits for the assignment while no other bridge is the owner: longer
 #: than the session of an ended process, and than the broker's group.initial.rebalance.delay.ms.
 JOIN_SECONDS = 10.0
+#: How long to look for an owner before joining.
+_LOOK_SECONDS = 2.0
 #: Without a confirmation for this time nothing more is sent: others need the whole session.
 SILENT_SECONDS = timeouts.GROUP_SESSION_SECONDS * 2 / 3
 #: From this age of the latest confirmation on, a renewal waits for the next.
@@ -68,6 +71,7 @@ class GroupOwnership:
         self._group = OwnerGroup(settings, topic, self.group_id, latest_warning=latest_warning)
         self._members = GroupMembers(admin, settings, self.group_id)
         self._joined_at = 0.0
+        self._has_seen_owner = False
 
     @property
     def joined(self) -> bool:
@@ -78,15 +82,19 @@ class GroupOwnership:
         """Join the group; return ``""`` when it gives us the partition, else its owner in words.
 
         It returns at once while another bridge is the owner, and otherwise waits for ``seconds``.
+        The first call that finds another owner does not join. A command ends then: a member that
+        leaves while it joins keeps the group from an assignment until its session ends.
 
         Raises:
             Retryable: The coordinator does not answer, or gives the partition to no member yet.
             NotPermitted: This user may not join the group.
         """
-        started = time.monotonic()
         if not self._group.joined:
-            self._joined_at = started
+            if owner := self._first_seen_owner(min(seconds, _LOOK_SECONDS)):
+                return owner_sentence(owner.text, self._name)
+            self._joined_at = time.monotonic()
             self._group.join()
+        started = time.monotonic()
         self._group.poll()
         while not self._is_confirmed():
             members = self._members.latest(_STANDBY_AGE_SECONDS)
@@ -158,6 +166,19 @@ class GroupOwnership:
         if members is None:
             raise coordinator_error(self.group_id, self._latest_warning.recent())
         return membership_of(members, self._group.member_id, since)
+
+    def _first_seen_owner(self, seconds: float) -> GroupMember | None:
+        """Return another owner, the first time that there is one.
+
+        Without an answer in time, or after a refusal, joining shows what is wrong.
+        """
+        if self._has_seen_owner:
+            return None
+        with suppress(KafkaException):
+            owner = self._other_owner(self._members.now(seconds) or ())
+            self._has_seen_owner = owner is not None
+            return owner
+        return None
 
     def _is_recent(self, started: float) -> bool:
         """Whether the description is of this membership, and recent enough for a standby."""

@@ -5,10 +5,11 @@ from concurrent.futures import TimeoutError as NoAnswer
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import AclOperation, ConfigResource, ResourceType
 
 from bridge.kafka import timeouts
 from bridge.kafka.librdkafka.client import ClientLogger, connection, make_latest_warning
+from bridge.kafka.librdkafka.clients import AdminClient
 from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.librdkafka.topics import answer
 from bridge.kafka.probe import (

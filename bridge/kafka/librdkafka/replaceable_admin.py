@@ -1,10 +1,10 @@
 """An admin client that is made when needed, and again after an error."""
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
 from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.librdkafka.client import ClientLogger, connection
+from bridge.kafka.librdkafka.clients import AdminClient
 from bridge.kafka.librdkafka.errors import classify
 from bridge.settings import Settings
 

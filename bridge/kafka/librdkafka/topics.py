@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import AclOperation, ConfigResource, NewTopic, ResourceType
 
 from bridge.kafka import timeouts
 from bridge.kafka.librdkafka.client import (
@@ -14,6 +14,7 @@ from bridge.kafka.librdkafka.client import (
     make_latest_warning,
     request_metadata,
 )
+from bridge.kafka.librdkafka.clients import AdminClient
 from bridge.kafka.librdkafka.errors import classify, is_unanswered
 from bridge.kafka.topics import (
     Topic,

@@ -8,7 +8,9 @@ import pytest
 from prometheus_client.exposition import generate_latest
 
 from bridge.app.lifecycle import LOOPING, MOVES, Lifecycle, State
+from bridge.observability.certificates import Certificates
 from bridge.observability.metrics import registry
+from tests.support.factories import settings
 from tests.support.fakes import FakeClock
 from tests.support.observed_bridge import ObservedBridge, status_of
 
@@ -116,7 +118,8 @@ def test_a_ready_state_without_reason_is_ready() -> None:
 @pytest.mark.parametrize("state", State)
 def test_the_state_gauge_lists_every_state(state: State) -> None:
     bridge = ObservedBridge(state, looping=state in LOOPING)
-    text = generate_latest(registry(status_of(bridge, FakeClock()), [*State])).decode()
+    own = registry(status_of(bridge, FakeClock()), [*State], Certificates(settings()))
+    text = generate_latest(own).decode()
 
     for name in State:
         assert f'job_bridge_state{{state="{name}"}} {float(name == state)}' in text

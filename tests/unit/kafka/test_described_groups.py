@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from bridge.kafka.librdkafka import group_members
+from bridge.kafka.librdkafka.clients import AdminClient
 from bridge.kafka.librdkafka.group_members import describe_groups, members_of, membership_of
 
 

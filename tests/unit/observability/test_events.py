@@ -14,11 +14,12 @@ import pytest
 from bridge.model.transition import Poison
 from bridge.model.window import Delivery
 from bridge.observability import http_events
+from bridge.observability.certificates import Certificates
 from bridge.observability.http_events import MAX_PARTS, EventFeed, event_response
 from bridge.observability.http_server import HttpServer
 from bridge.observability.metrics import registry
 from bridge.observability.recent import MAX_DELIVERIES, RecentDeliveries
-from tests.support.factories import delivery, transition
+from tests.support.factories import delivery, settings, transition
 from tests.support.fakes import FakeClock
 from tests.support.http_crowd import ask
 from tests.support.observed_bridge import ObservedBridge, status_of
@@ -59,7 +60,8 @@ def observed() -> ObservedBridge:
 @pytest.fixture
 def server(observed: ObservedBridge) -> Iterator[HttpServer]:
     status = status_of(observed, FakeClock())
-    with HttpServer("127.0.0.1", 0, status, registry=registry(status, ["running"])) as server:
+    metrics = registry(status, ["running"], Certificates(settings()))
+    with HttpServer("127.0.0.1", 0, status, registry=metrics) as server:
         yield server
 
 

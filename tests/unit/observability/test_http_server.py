@@ -11,11 +11,13 @@ from contextlib import suppress
 import pytest
 
 from bridge.observability import http_server
+from bridge.observability.certificates import Certificates
 from bridge.observability.http_request import MAX_HEAD_BYTES
 from bridge.observability.http_server import HttpServer
 from bridge.observability.metrics import registry
 from bridge.observability.snapshot import Snapshot
 from bridge.observability.status import LatestVerification, Status
+from tests.support.factories import settings
 from tests.support.fakes import FakeClock
 from tests.support.http_crowd import Answer, Crowd, ask
 from tests.support.observed_bridge import FixedHealth, ObservedBridge, status_of
@@ -78,7 +80,8 @@ def status() -> Status:
 
 
 def serve(status: Status) -> HttpServer:
-    return HttpServer("127.0.0.1", 0, status, registry=registry(status, ["running"]))
+    own = registry(status, ["running"], Certificates(settings()))
+    return HttpServer("127.0.0.1", 0, status, registry=own)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from bridge.observability.certificates import Certificates
 from bridge.observability.counters import BUCKETS, Counters
 from bridge.observability.metrics import COUNTERS, GAUGES, registry
 from bridge.observability.snapshot import (
@@ -20,11 +21,12 @@ from bridge.observability.snapshot import (
     Verified,
 )
 from bridge.observability.status import Status
-from tests.support.factories import BASE, at, checkpoint
+from tests.support.factories import BASE, at, checkpoint, settings
 from tests.support.fakes import FakeClock
 from tests.support.observed_bridge import ObservedBridge, status_of
 
 STATES = ("starting", "running", "stopped")
+CERTIFICATES = Certificates(settings())
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -51,11 +53,11 @@ def scraped(own: CollectorRegistry) -> Samples:
 def scrape(counters: Counters) -> Samples:
     """Return the samples of a running bridge of which only the counters are known."""
     bridge = ObservedBridge(counters=counters)
-    return scraped(registry(status_of(bridge, FakeClock()), STATES))
+    return scraped(registry(status_of(bridge, FakeClock()), STATES, CERTIFICATES))
 
 
 def scrape_snapshot(snapshot: Snapshot) -> Samples:
-    return scraped(registry(FixedStatus(snapshot), STATES))
+    return scraped(registry(FixedStatus(snapshot), STATES, CERTIFICATES))
 
 
 def test_every_counter_is_present_at_once() -> None:
@@ -176,6 +178,7 @@ def test_each_gauge_has_its_own_value() -> None:
         "source_lag_seconds": 5,
         "delivery_lag_seconds": 3,
         "oplog_headroom_seconds": 9,
+        "oplog_window_seconds": 27,
         "recovery_jobs": 11,
         "recovery_jobs_done": 7,
         "recovery_eta_seconds": 3,

@@ -12,8 +12,10 @@ import pytest
 
 from bridge import __version__
 from bridge.observability import build
+from bridge.observability.certificates import Certificates
 from bridge.observability.http_server import HttpServer
 from bridge.observability.metrics import registry
+from tests.support.factories import settings
 from tests.support.fakes import FakeClock
 from tests.support.http_crowd import Answer, ask
 from tests.support.observed_bridge import ObservedBridge, status_of
@@ -27,7 +29,8 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 def server() -> Iterator[HttpServer]:
     clock = FakeClock()
     status = status_of(ObservedBridge(last_beat=clock.monotonic()), clock)
-    with HttpServer("127.0.0.1", 0, status, registry=registry(status, ["running"])) as server:
+    metrics = registry(status, ["running"], Certificates(settings()))
+    with HttpServer("127.0.0.1", 0, status, registry=metrics) as server:
         yield server
 
 

@@ -14,6 +14,7 @@ from bridge.model.gap import Gap
 from bridge.model.policy import STALL_SECONDS, stalled
 from bridge.model.position import ClusterTime
 from bridge.model.window import Delivery, Window
+from bridge.observability.certificates import Certificates
 from bridge.observability.http_pages import Pages
 from bridge.observability.http_request import Request
 from bridge.observability.http_server import HttpServer
@@ -39,7 +40,7 @@ class StatusScenario:
         self.status = status_of(self.bridge, self.clock, self.health)
 
     def get(self, path: str, query: str = "") -> tuple[str, str]:
-        pages = Pages(self.status, registry(self.status, ["running"]))
+        pages = Pages(self.status, registry(self.status, ["running"], Certificates(settings())))
         response = pages.answer(Request("GET", path, query))
         return f"{response.status.value} {response.status.phrase}", response.body.decode()
 

@@ -1,0 +1,91 @@
+"""The sample consumer without Kafka: order, duplicates, and records that are not messages."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bridge.model.message import MessageFormat
+from bridge.model.transition import STREAM, Transition
+from examples import job_states
+
+FORMAT = MessageFormat("job-transitions", "job-bridge/cts.jobs", cloudevents=True)
+BARE = MessageFormat("job-transitions", "job-bridge/cts.jobs", cloudevents=False)
+STATES = ("created", "running", "complete")
+
+
+@pytest.fixture
+def database() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:")) as opened:
+        opened.executescript(job_states.TABLES)
+        yield opened
+
+
+def record(number: int, form: MessageFormat = FORMAT) -> Any:
+    """The record of a job's transition."""
+    moment = f"2026-03-02T20:31:0{number}.511000+00:00"
+    sequence = 1_772_483_460_511_000 + number * 1_000_000
+    transition = Transition("job-1", STATES[number], moment, f"t-{number}", sequence)
+    return record_of(form.message(transition, STREAM))
+
+
+def record_of(message: Any) -> Any:
+    return SimpleNamespace(
+        topic=message.topic,
+        partition=0,
+        offset=7,
+        key=message.key,
+        value=message.value,
+        headers=message.headers,
+    )
+
+
+@pytest.mark.parametrize("form", [FORMAT, BARE], ids=["headers", "no headers"])
+def test_the_latest_state_stays(database: sqlite3.Connection, form: MessageFormat) -> None:
+    """Messages in the wrong order, and a duplicate."""
+    changes = [
+        job_states.process(database, job_states.parse(record(number, form)))
+        for number in (0, 2, 1, 0)
+    ]
+
+    assert changes == [True, True, True, False]
+    ((job_id, _, state, messages),) = database.execute("SELECT * FROM job").fetchall()
+    assert (job_id, state, messages) == ("job-1", "complete", 3)
+
+
+def test_time_and_sequence_have_one_scale() -> None:
+    """A topic may contain messages of both kinds."""
+    assert job_states.parse(record(1)).sequence == job_states.parse(record(1, BARE)).sequence
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, b"", b"[]", b"5", b'{"job_id": "job-1"}', b"\xff", FORMAT.message.__name__.encode()],
+)
+def test_a_foreign_record_is_unusable(value: bytes | None) -> None:
+    foreign = record(0)
+    foreign.value = value
+
+    with pytest.raises(ValueError, match="not a transition"):
+        job_states.parse(foreign)
+
+
+def test_a_dead_letter_says_where_it_is_from() -> None:
+    sent: list[tuple[str, dict[str, Any]]] = []
+
+    class RecordingProducer:
+        def send(self, topic: str, **given: Any) -> Any:
+            sent.append((topic, given))
+            return SimpleNamespace(get=lambda timeout: None)
+
+    job_states.dead_letter(RecordingProducer(), record(0), "not a transition: ...")
+
+    ((topic, given),) = sent
+    assert topic == "job-transitions-job-states-dlq"
+    assert given["value"] == record(0).value
+    assert dict(given["headers"])["origin"] == b"job-transitions 0:7"
