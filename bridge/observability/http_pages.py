@@ -56,7 +56,7 @@ class Pages:
             case "/readyz":
                 return self._readyz(request)
             case "/status.json":
-                return self._status_json()
+                return self._status_json(request)
             case "/history.json":
                 return json_response(self._history.document(self._clock.now()))
             case "/events":
@@ -79,8 +79,11 @@ class Pages:
         status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
         return Response(status, snapshot.readiness().encode())
 
-    def _status_json(self) -> Response:
+    def _status_json(self, request: Request) -> Response:
         document = self._status.snapshot().document()
+        if not request.details:
+            # They name jobs.
+            document["warnings"] = [{**text, "details": ""} for text in document["warnings"]]
         body = json.dumps(document, indent=1).encode() + b"\n"
         return Response(HTTPStatus.OK, body, (("Content-Type", "application/json; charset=utf-8"),))
 

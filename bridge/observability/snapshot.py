@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from bridge.logs.recent_warnings import LoggedWarning
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.position import ClusterTime, Position
 from bridge.observability.counters import Counters
@@ -74,6 +75,7 @@ class HealthState(NamedTuple):
         collection_exists: Whether the jobs collection exists; None while that is not known.
         oplog: Unknown times while MongoDB does not answer.
         log_lines_dropped: The lines that the log dropped because nothing read it.
+        warnings: The last warnings and errors of the log, the latest first.
         ownership: The owner of the checkpoint; None where no position is kept.
     """
 
@@ -84,6 +86,7 @@ class HealthState(NamedTuple):
     collection_exists: bool | None = None
     oplog: OplogTimes = OplogTimes()
     log_lines_dropped: int = 0
+    warnings: tuple[LoggedWarning, ...] = ()
     ownership: OwnershipState | None = None
 
 
@@ -224,6 +227,7 @@ class Snapshot:
             "ready": self.ready,
             "reasons": list(self.reasons),
             "notes": list(self.notes),
+            "warnings": [warning.document() for warning in self.health.warnings],
             "position": str(self.position) if self.position else None,
             "checkpoint": {**stored.record(), **token} if stored else None,
             "ownership": self.health.ownership._asdict() if self.health.ownership else None,

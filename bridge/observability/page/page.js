@@ -128,6 +128,31 @@ function showCounters(counters) {
     ([name, value]) => [name.replaceAll("_", " "), number(value)]));
 }
 
+function warningItem(warning) {
+  const item = document.createElement("li");
+  const time = document.createElement("time");
+  time.textContent = moment(warning.last);
+  // The log line ends with the action, unless this reader may not see all of the line.
+  const todo = warning.todo && !warning.text.endsWith(warning.todo) ? `. ${warning.todo}` : "";
+  const details = warning.details ? `; ${warning.details}` : "";
+  item.append(time, ` ${warning.level}: ${warning.text}${todo}${details}`);
+  return item;
+}
+
+let shownWarnings = "";
+function showWarnings(warnings) {
+  // Replaced only when it changes: a selection or the scroll position would be lost.
+  const text = JSON.stringify(warnings);
+  if (text === shownWarnings) return;
+  shownWarnings = text;
+  const items = warnings.map(warningItem);
+  if (!items.length) {
+    items.push(document.createElement("li"));
+    items[0].textContent = "None since the start";
+  }
+  element("warnings").replaceChildren(...items);
+}
+
 function line(samples, value, peak, now, seconds) {
   const points = samples.filter((sample) => value(sample) !== null).map((sample) => {
     const x = 300 * (1 - (now - sample.time) / seconds);
@@ -189,6 +214,7 @@ async function update() {
     showWork(status, history.server_time);
     showOwner(status.ownership);
     showCounters(status.counters);
+    showWarnings(status.warnings);
     showHistory(history);
     setText("updated", `Updated ${moment(history.server_time)}`);
   } catch (error) {
