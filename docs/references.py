@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from bridge.app.lifecycle import State
 from bridge.cli import main as command_line
-from bridge.cli.settings import COMMON
+from bridge.cli.settings import COMMON, INSECURE
 from bridge.observability.certificates import Certificates
 from bridge.observability.counters import Counters
 from bridge.observability.metrics import GAUGES, INFO_LABELS, registry
@@ -72,6 +72,7 @@ def commands_page() -> str:
     common += [
         f"`{option(name)} VALUE`: [{name}](settings.md#{name.replace('.', '')})" for name in COMMON
     ]
+    common += [f"`--insecure`: {INSECURE} It sets [mongo.insecure](settings.md#mongoinsecure)"]
     lines += _items(common)
     for name, command in _commands():
         lines += [f"## {name}", "", *_help(command)]
@@ -212,7 +213,7 @@ def _usage(name: str, command: click.Command) -> list[str]:
 
 def _options(name: str, command: click.Command) -> list[str]:
     context = click.Context(command, info_name=name)
-    shared = {setting.replace(".", "_") for setting in COMMON} | {"config"}
+    shared = {setting.replace(".", "_") for setting in COMMON} | {"config", "insecure"}
     items = []
     for parameter in command.params:
         if parameter.name in shared or not isinstance(parameter, click.Option):

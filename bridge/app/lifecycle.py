@@ -71,6 +71,7 @@ class Lifecycle:
             AssertionError: The move is not in ``MOVES``: a bug.
         """
         before = self._now.state
-        assert state == before or state in MOVES[before], f"a bridge {before} cannot be {state}"
+        if state != before and state not in MOVES[before]:
+            raise AssertionError(f"a bridge {before} cannot be {state}")
         self._now = _Now(state, reason)
         return state != before

@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from functools import partial
 
 from bridge.app.finding import Finding, guarded
+from bridge.app.plain_text import plain_text_findings
 from bridge.app.preflight_kafka import check_kafka
 from bridge.app.preflight_mongodb import check_mongodb
 from bridge.hints import Hint
+from bridge.observability.http_security import certificate_of
 from bridge.observability.http_server import cannot_serve
 from bridge.settings import Settings
 
 
 def preflight(settings: Settings) -> list[Finding]:
-    """Return all findings: MongoDB first, then Kafka, then HTTP.
+    """Return all findings: MongoDB first, then Kafka, then HTTP, then connections without TLS.
 
     An unreachable part is a single failure; the other parts are still checked.
     """
@@ -23,11 +25,13 @@ def preflight(settings: Settings) -> list[Finding]:
         finding
         for subject, check in checks.items()
         for finding in guarded(subject, partial(check, settings))
-    ]
+    ] + [*plain_text_findings(settings)]
 
 
 def _check_http(settings: Settings) -> Iterator[Finding]:
     host, port = settings.http.host, settings.http.port
+    if certificate_of(settings.http):
+        yield Finding("ok", "http", "TLS with the certificate of http.certfile")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

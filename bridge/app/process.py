@@ -6,12 +6,14 @@ from bridge import __version__
 from bridge.app.bridge import Bridge
 from bridge.app.health import Health
 from bridge.app.lifecycle import State
+from bridge.app.plain_text import warn_of_plain_text
 from bridge.app.signals import on_stop
 from bridge.app.wait_reporter import WaitReporter
 from bridge.clock import Clock, SystemClock
 from bridge.hints import exit_fields
 from bridge.model.profile import namespace_of
 from bridge.observability.certificates import Certificates
+from bridge.observability.http_security import certificate_of, guard_of
 from bridge.observability.http_server import HttpServer
 from bridge.observability.metrics import registry
 from bridge.observability.status import LatestVerification, Status
@@ -47,11 +49,19 @@ class Process:
         with (
             self._waits,
             on_stop(self.bridge.request_stop),
-            HttpServer(http.host, http.port, self.status, registry=metrics) as server,
+            HttpServer(
+                http.host,
+                http.port,
+                self.status,
+                registry=metrics,
+                guard=guard_of(http),
+                certificate=certificate_of(http),
+            ) as server,
             self._health,
             scheduler,
         ):
             self._log_start(http.url(server.port))
+            warn_of_plain_text(self._settings)
             outcome = self.bridge.run()
         logger.log(
             logging.WARNING if outcome.exit_code else logging.INFO,

@@ -37,6 +37,8 @@ COMMON = (
     "log.format",
     "log.level",
 )
+#: The help of ``--insecure``, which sets mongo.insecure.
+INSECURE = "Accept a mongo.uri with which TLS does not check MongoDB's certificate."
 
 
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -46,8 +48,9 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @functools.wraps(command)
-    def loaded(config: Path | None, **values: Any) -> Any:
+    def loaded(config: Path | None, insecure: bool, **values: Any) -> Any:
         given = {name: values.pop(_parameter(name)) for name in COMMON}
+        given["mongo.insecure"] = "yes" if insecure else None
         options = {name: value for name, value in given.items() if value is not None}
         settings = load(config, options)
         logs.set_up(settings.log.format, settings.log.level)
@@ -63,6 +66,7 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
             default=None,
             help=str(setting_names()[name].description),
         )(loaded)
+    loaded = click.option("--insecure", is_flag=True, help=INSECURE)(loaded)
     return click.option(
         "--config",
         type=click.Path(dir_okay=False, path_type=Path),
@@ -75,4 +79,4 @@ def _parameter(name: str) -> str:
     return name.replace(".", "_")
 
 
-__all__ = ["COMMON", "Settings", "with_settings"]
+__all__ = ["COMMON", "INSECURE", "Settings", "with_settings"]

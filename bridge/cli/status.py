@@ -2,13 +2,12 @@
 
 import http.client
 import json
-import urllib.error
-import urllib.request
 from typing import Any
 
 import click
 
 from bridge.cli.settings import Settings, with_settings
+from bridge.cli.status_client import read_status
 from bridge.cli.times import iso
 from bridge.errors import Retryable
 
@@ -29,6 +28,11 @@ _KEYS = {
     "gauges",
     "restarts",
 }
+#: A bridge shows these to authenticated readers, or to all.
+_NO_DETAILS = (
+    "hosts, owners and causes are not shown: set http.username and http.password, or "
+    "http.details = on"
+)
 
 
 @click.command()
@@ -56,17 +60,13 @@ def status(settings: Settings, as_json: bool, group: bool) -> int:
 
 def _status_of_bridge(settings: Settings, as_json: bool) -> int:
     url = f"{settings.http.url(settings.http.port)}/status.json"
-    # Without the environment's proxy, which is for other hosts.
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(url, timeout=5) as response:
-            document = json.load(response)
+        document = read_status(settings.http)
         if not (isinstance(document, dict) and document.keys() >= _KEYS):
             raise ValueError("another program answers there")
     except (OSError, ValueError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", error)
         raise Retryable(
-            f"No bridge answers at {url}: {reason}",
+            f"No bridge answers at {url}: {error}",
             "This does not mean that data was lost",
             "Check that the bridge runs, and check http.host and http.port",
         ) from None
@@ -90,6 +90,8 @@ def _show(document: dict[str, Any]) -> None:
     # Bridges of earlier versions do not report it.
     if ownership := document.get("ownership"):
         click.echo(f"  owner       {_owner(ownership)}")
+    if not document.get("details", True):
+        click.echo(f"  {_NO_DETAILS}")
     for group in ("counters", "gauges"):
         for name, value in document[group].items():
             if value is not None:

@@ -76,7 +76,7 @@ def verify(
       job-bridge verify --since 24h --repair
     """
     first, last = span(since, begin, end, "24h")
-    assert first is not None
+    assert first is not None  # noqa: S101 - for mypy: --since has a default
     settle = settings.verify.settle_seconds
     requested = Span(first.timestamp(), min(last.timestamp(), time.time() - settle))
     if requested.until < requested.since:

@@ -48,7 +48,7 @@ class JobTags:
         *,
         for_sweeps: Collection[Document] | None = None,
     ) -> None:
-        assert profile.updated_field is not None
+        assert profile.updated_field is not None  # noqa: S101 - for mypy: the settings check it
         self._collection = with_majority(collection)
         self._for_sweeps = with_majority(collection if for_sweeps is None else for_sweeps)
         self._profile = profile

@@ -52,7 +52,8 @@ class TransitionTags:
         *,
         for_sweeps: Collection[Document] | None = None,
     ) -> None:
-        assert profile.transitions_field is not None
+        # The settings check it.
+        assert profile.transitions_field is not None  # noqa: S101 - for mypy
         self._collection = with_majority(collection)
         self._for_sweeps = with_majority(collection if for_sweeps is None else for_sweeps)
         self._documents = JobDocuments(profile)

@@ -15,6 +15,7 @@ from bridge.clock import Clock, SystemClock
 from bridge.observability.history import History
 from bridge.observability.http_events import event_response
 from bridge.observability.http_request import Request, Response
+from bridge.observability.public import public_document, public_readiness
 from bridge.observability.start_page import FILES, json_response, page_file, start_page
 from bridge.observability.status import HANG_SECONDS, Status
 
@@ -77,13 +78,13 @@ class Pages:
         admits_standby = parse_qs(request.query).get("standby") == ["ok"]
         well = snapshot.ready or (admits_standby and snapshot.standby_works)
         status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
-        return Response(status, snapshot.readiness().encode())
+        text = snapshot.readiness()
+        return Response(status, (text if request.details else public_readiness(text)).encode())
 
     def _status_json(self, request: Request) -> Response:
         document = self._status.snapshot().document()
         if not request.details:
-            # They name jobs.
-            document["warnings"] = [{**text, "details": ""} for text in document["warnings"]]
+            document = public_document(document)
         body = json.dumps(document, indent=1).encode() + b"\n"
         return Response(HTTPStatus.OK, body, (("Content-Type", "application/json; charset=utf-8"),))
 

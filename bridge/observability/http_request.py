@@ -1,7 +1,7 @@
 """Parses the head of an HTTP request, and writes that of a response."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
@@ -58,6 +58,7 @@ class Request:
     """The parts of a request that the pages use.
 
     Attributes:
+        authorization: The credentials; not in ``repr()``.
         details: Whether the reader may see hosts, job ids and tokens.
     """
 
@@ -66,6 +67,7 @@ class Request:
     query: str = ""
     accept: str = ""
     accept_encoding: str = ""
+    authorization: str = field(default="", repr=False)
     details: bool = False
 
 
@@ -98,6 +100,7 @@ def parse(head: bytes) -> Request:
         target.query,
         _joined(parser, "Accept"),
         _joined(parser, "Accept-Encoding"),
+        _joined(parser, "Authorization"),
     )
 
 

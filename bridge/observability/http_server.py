@@ -20,6 +20,8 @@ from bridge.errors import Misconfigured
 from bridge.observability.http_events import EventFeed, EventResponse
 from bridge.observability.http_pages import PROBES, Pages
 from bridge.observability.http_request import BadRequest, Request, Response, is_complete, parse
+from bridge.observability.http_security import Guard, ServerCertificate
+from bridge.observability.http_tls import DESCRIPTORS, TlsRelay
 from bridge.observability.status import Status
 
 logger = logging.getLogger(__name__)
@@ -68,17 +70,26 @@ class HttpServer:
     """
 
     def __init__(
-        self, host: str, port: int, status: Status, *, registry: CollectorRegistry
+        self,
+        host: str,
+        port: int,
+        status: Status,
+        *,
+        registry: CollectorRegistry,
+        guard: Guard | None = None,
+        certificate: ServerCertificate | None = None,
     ) -> None:
         self._pages = Pages(status, registry)
         self._feed = EventFeed(status.recent)
+        self._guard = guard or Guard()
         try:
             self._sockets = _listen(host, port)
         except (OSError, ValueError) as error:
             raise cannot_serve(host, port, error) from None
         self.port = int(self._sockets[0].getsockname()[1])
         self._slow_pages = DaemonExecutor("http-pages")
-        self._max_connections = _max_connections()
+        self._max_connections = _max_connections(DESCRIPTORS if certificate else 1)
+        self._tls = TlsRelay(certificate, self._max_connections) if certificate else None
         #: Connections whose request has not arrived completely, the oldest first.
         self._arriving: dict[socket.socket, _Arrival] = {}
         #: The tasks that answer, the oldest first.
@@ -106,7 +117,7 @@ class HttpServer:
 
     def _run(self) -> None:
         loop = self._loop
-        assert loop is not None
+        assert loop is not None  # noqa: S101 - for mypy: entering sets it
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             runner.run(self._serve(loop))
 
@@ -138,9 +149,11 @@ class HttpServer:
         for _ in range(_MAX_ACCEPTS):
             try:
                 client, _address = listening.accept()
+                client.setblocking(False)
+                if self._tls:
+                    client = self._tls.plain_end(loop, client)
             except OSError:  # No other client waits, or it has left, or there is no descriptor.
                 return
-            client.setblocking(False)
             if len(self._arriving) + len(self._answering) >= self._max_connections:
                 self._drop_oldest(loop)
             self._arriving[client] = _Arrival(loop.time() + ARRIVAL_SECONDS)
@@ -217,6 +230,10 @@ class HttpServer:
     async def _answer(self, request: Request | BadRequest) -> Response:
         if isinstance(request, BadRequest):
             return Response.of_status(request.status)
+        admitted = self._guard.admit(request)
+        if isinstance(admitted, Response):
+            return admitted
+        request = admitted
         try:
             if request.path in PROBES:
                 return self._pages.answer(request)
@@ -254,7 +271,9 @@ def _listen(host: str, port: int) -> Sequence[socket.socket]:
     return sockets
 
 
-def _max_connections() -> int:
+def _max_connections(descriptors: int) -> int:
     """Return the limit: half of the descriptors remain for MongoDB and Kafka."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else min(_MAX_CONNECTIONS, soft // 2)
+    if soft == resource.RLIM_INFINITY:
+        return _MAX_CONNECTIONS
+    return min(_MAX_CONNECTIONS, soft // (2 * descriptors))

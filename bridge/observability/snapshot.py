@@ -223,6 +223,7 @@ class Snapshot:
         token = {"token": stored.position.token[:24]} if stored else {}
         return {
             **self.about,
+            "details": True,
             "state": self.state,
             "ready": self.ready,
             "reasons": list(self.reasons),

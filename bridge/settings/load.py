@@ -172,7 +172,7 @@ def setting_names() -> dict[str, Any]:
     fields = {}
     for section, field in Settings.model_fields.items():
         model = field.annotation
-        assert isinstance(model, type) and issubclass(model, Section)
+        assert isinstance(model, type) and issubclass(model, Section)  # noqa: S101 - for mypy
         for name, inner in model.model_fields.items():
             fields[f"{section}.{inner.alias or name}"] = inner
     return fields

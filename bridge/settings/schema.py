@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
+from bridge.settings.mongo_uri import unchecked_options
 from bridge.settings.section import Section
 from bridge.settings.values import (
     Age,
@@ -47,11 +48,27 @@ class MongoSettings(Section):
         description="Collection of the jobs. Empty: the profile's collection "
         "(cts and custom: jobs, ee2: ee2_jobs).",
     )
+    insecure: Literal["no", "yes"] = Field(
+        "no",
+        description="Whether mongo.uri may contain tlsInsecure, tlsAllowInvalidCertificates or "
+        "tlsAllowInvalidHostnames, with which any server is accepted as MongoDB: no or yes.",
+    )
 
     @model_validator(mode="after")
     def user_and_password_go_together(self) -> "MongoSettings":
         if bool(self.username) != bool(self.password.get_secret_value()):
             raise ValueError("set both mongo.username and mongo.password, or neither")
+        return self
+
+    @model_validator(mode="after")
+    def certificates_are_checked(self) -> "MongoSettings":
+        unchecked = unchecked_options(self.uri.get_secret_value())
+        if unchecked and self.insecure == "no":
+            raise ValueError(
+                f"mongo.uri contains {', '.join(unchecked)}, so any server is accepted as MongoDB: "
+                "remove that and name the authority in tlsCAFile, or accept it with --insecure "
+                "(mongo.insecure = yes)"
+            )
         return self
 
 

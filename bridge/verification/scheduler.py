@@ -114,7 +114,7 @@ class VerificationScheduler:
         span = ["--from", _iso(since), "--to", _iso(until)]
         command = [sys.executable, "-m", "bridge", "verify", *span, "--json"]
         # In its own session, so that a Ctrl-C reaches only this process, which then stops it.
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: S603 - this program, without a shell
             command,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

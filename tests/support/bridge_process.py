@@ -50,7 +50,12 @@ class BridgeProcess:
         self.log_file = log_file
         #: When each life ended, Unix seconds.
         self.deaths: list[float] = []
-        self._settings = {"http.port": "0", "log.format": "json", **settings}
+        self._settings = {
+            "http.port": "0",
+            "http.details": "on",
+            "log.format": "json",
+            **settings,
+        }
         self._process: subprocess.Popen[bytes] | None = None
         self._port: int | None = None
         #: Where the log of this life starts.

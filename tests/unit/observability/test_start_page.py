@@ -11,18 +11,14 @@ from pathlib import Path
 import pytest
 
 from bridge import __version__
-from bridge.logs.recent_warnings import LoggedWarning
 from bridge.observability import build
 from bridge.observability.certificates import Certificates
-from bridge.observability.http_pages import Pages
-from bridge.observability.http_request import Request
 from bridge.observability.http_server import HttpServer
 from bridge.observability.metrics import registry
-from bridge.observability.snapshot import HealthState
 from tests.support.factories import settings
 from tests.support.fakes import FakeClock
 from tests.support.http_crowd import Answer, ask
-from tests.support.observed_bridge import FixedHealth, ObservedBridge, status_of
+from tests.support.observed_bridge import ObservedBridge, status_of
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 PAGE = Path(build.__file__).parent / "page"
@@ -95,18 +91,6 @@ def test_the_history_is_served(server: HttpServer) -> None:
     document = json.loads(get(server, "/history.json").body)
     assert document["objective"]["target"] == 0.999
     assert document["samples"] == []
-
-
-@pytest.mark.parametrize(("details", "shown"), [(True, "job_id=7"), (False, "")])
-def test_warnings_name_jobs_to_some(details: bool, shown: str) -> None:
-    warning = LoggedWarning(1.0, 2.0, "warning", "dead-lettered", "job_id=7", "Look at it")
-    status = status_of(ObservedBridge(), FakeClock(), FixedHealth(HealthState(warnings=(warning,))))
-    pages = Pages(status, registry(status, ["running"], Certificates(settings())))
-
-    answer = pages.answer(Request("GET", "/status.json", details=details))
-
-    expected = {**warning.document(), "details": shown}
-    assert json.loads(answer.body)["warnings"] == [expected]
 
 
 def test_commits_of_checkouts_are_found(tmp_path: Path) -> None:

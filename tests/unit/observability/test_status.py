@@ -41,7 +41,7 @@ class StatusScenario:
 
     def get(self, path: str, query: str = "") -> tuple[str, str]:
         pages = Pages(self.status, registry(self.status, ["running"], Certificates(settings())))
-        response = pages.answer(Request("GET", path, query))
+        response = pages.answer(Request("GET", path, query, details=True))
         return f"{response.status.value} {response.status.phrase}", response.body.decode()
 
     def beat(self) -> None:

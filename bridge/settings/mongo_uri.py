@@ -1,0 +1,42 @@
+"""The parts of a connection string of MongoDB that decide how secure the connection is."""
+
+import re
+from urllib.parse import unquote_plus
+
+_TRUE = "true"
+#: Options that turn TLS on if they have a value.
+_FILES = ("tlscafile", "tlscertificatekeyfile", "tlscertificatekeyfilepassword", "tlscrlfile")
+#: Options that accept any server as MongoDB, in lower case; PyMongo does not care about the case.
+_UNCHECKED = {
+    "tlsinsecure": "tlsInsecure",
+    "tlsallowinvalidcertificates": "tlsAllowInvalidCertificates",
+    "tlsallowinvalidhostnames": "tlsAllowInvalidHostnames",
+}
+_SCHEME = re.compile(r"(mongodb(?:\+srv)?)://(.*)", re.S)
+_PORT = re.compile(r":\d+$")
+
+
+def unchecked_options(uri: str) -> list[str]:
+    """Return the options of ``uri`` with which TLS does not check the server's certificate."""
+    options = _options(uri)
+    return [name for lower, name in _UNCHECKED.items() if options.get(lower) == _TRUE]
+
+
+def plain_hosts(uri: str) -> list[str]:
+    """Return the hosts of ``uri`` with which the connection has no TLS; empty with TLS."""
+    scheme = _SCHEME.fullmatch(uri.strip())
+    if scheme is None:
+        return []
+    options = _options(uri)
+    tls = options.get("tls", options.get("ssl", str(scheme[1].endswith("+srv")).lower()))
+    if tls == _TRUE or any(map(options.get, _FILES)):
+        return []
+    authority = scheme[2].partition("?")[0].rpartition("@")[2].partition("/")[0]
+    return [_PORT.sub("", host).strip("[]") for host in authority.split(",") if host]
+
+
+def _options(uri: str) -> dict[str, str]:
+    """Return the options in lower case, with their values decoded."""
+    pairs = re.split("[&;]", uri.strip().partition("?")[2])
+    named = (pair.partition("=") for pair in pairs)
+    return {name.lower(): unquote_plus(value).lower() for name, _, value in named}
