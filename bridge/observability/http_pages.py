@@ -61,7 +61,7 @@ class Pages:
             case "/history.json":
                 return json_response(self._history.document(self._clock.now()))
             case "/events":
-                return event_response(details=request.details)
+                return event_response(request)
             case "/":
                 return start_page(request.accept, self._clock.now())
             case path if path in FILES:

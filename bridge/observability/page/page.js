@@ -62,6 +62,12 @@ function showState(status) {
   setText("verdict", words);
   setList("reasons", [...status.reasons, ...status.notes.map((note) => `Note: ${note}`)]);
   setText("name", status.name);
+  // Readers without the password of http.username may not see all.
+  if (status.details === false) {
+    const item = document.createElement("li");
+    item.textContent = "Hosts, jobs and causes are not shown: see http.details in the settings";
+    element("reasons").append(item);
+  }
   setText("route", `${status.namespace} to ${status.topic}, ${status.driver}, ${status.mode}, ` +
     `job-bridge ${status.version}`);
   document.title = `${words}: ${status.name}`;
@@ -247,8 +253,6 @@ function showEvent(event) {
 
 function follow() {
   const events = new EventSource("/events");
-  // A new connection starts with the last transitions again.
-  events.addEventListener("open", () => element("transitions").replaceChildren());
   for (const kind of ["transition", "dead-letter", "missed"]) {
     events.addEventListener(kind, showEvent);
   }

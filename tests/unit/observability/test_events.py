@@ -15,7 +15,14 @@ from bridge.model.transition import Poison
 from bridge.model.window import Delivery
 from bridge.observability import http_events
 from bridge.observability.certificates import Certificates
-from bridge.observability.http_events import MAX_PARTS, EventFeed, event_response
+from bridge.observability.http_events import (
+    FIRST_EVENTS,
+    MAX_KEPT,
+    MAX_PARTS,
+    EventFeed,
+    event_response,
+)
+from bridge.observability.http_request import Request
 from bridge.observability.http_server import HttpServer
 from bridge.observability.metrics import registry
 from bridge.observability.recent import MAX_DELIVERIES, RecentDeliveries
@@ -33,6 +40,7 @@ class EventReader:
 
     def __init__(self, client: socket.socket) -> None:
         self._stream = client.makefile("rb")
+        self.identifier = ""
 
     def head(self) -> bytes:
         return b"".join(iter(self._stream.readline, b"\r\n"))
@@ -42,6 +50,7 @@ class EventReader:
         while True:
             lines = [line.decode().rstrip("\n") for line in iter(self._stream.readline, b"\n")]
             fields = dict(line.split(": ", 1) for line in lines)
+            self.identifier = fields.get("id", self.identifier)
             if "event" in fields:
                 return fields["event"], json.loads(fields["data"])
 
@@ -66,9 +75,10 @@ def server(observed: ObservedBridge) -> Iterator[HttpServer]:
 
 
 @contextmanager
-def reading(server: HttpServer) -> Iterator[EventReader]:
+def reading(server: HttpServer, after: str = "") -> Iterator[EventReader]:
+    header = f"Last-Event-ID: {after}\r\n\r\n" if after else "\r\n"
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
-        client.sendall(b"GET" + REQUEST)
+        client.sendall(b"GET" + REQUEST.removesuffix(b"\r\n") + header.encode())
         yield EventReader(client)
 
 
@@ -91,6 +101,36 @@ def test_anonymous_readers_see_no_jobs(server: HttpServer, observed: ObservedBri
         reader.head()
         _, data = reader.event()
         assert data.keys() == {"time", "sequence"}
+
+
+def test_a_reader_resumes_after_its_last_event(
+    server: HttpServer, observed: ObservedBridge
+) -> None:
+    observed.recent.add([of_item(number) for number in range(1, 4)])
+    with reading(server) as reader:
+        reader.head()
+        reader.event()
+        seen = reader.identifier
+
+    with reading(server, seen) as resumed, reading(server, "0123abcd-1") as other:
+        for reader, first in ((resumed, 2), (other, 1)):
+            reader.head()
+            assert reader.event()[1]["time"] == transition(first).time
+    assert resumed.identifier.endswith("-2")
+
+
+def test_a_late_reader_learns_of_a_gap() -> None:
+    recent = RecentDeliveries()
+    feed = EventFeed(recent)
+    for number in range(1, MAX_KEPT + 10):
+        recent.add([of_item(number)])
+        feed.pump()
+
+    late = feed._after(f"{feed._process}-3")
+    assert [event.number for event in late] == [*range(9, MAX_KEPT + 10)]
+    assert [event.item is None for event in late] == [True] + [False] * MAX_KEPT
+    assert feed._after(f"{feed._process}-{MAX_KEPT + 9}") == []
+    assert len(feed._after(f"{feed._process}-x")) == FIRST_EVENTS
 
 
 def test_head_requests_end(server: HttpServer) -> None:
@@ -117,7 +157,9 @@ def test_a_reader_that_stops_is_dropped() -> None:
         with ours, theirs:
             ours.setblocking(False)
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-            serving = asyncio.create_task(feed.serve(ours, event_response(details=True)))
+            serving = asyncio.create_task(
+                feed.serve(ours, event_response(Request("GET", "/events")))
+            )
             await asyncio.sleep(0)
             (reader,) = feed._readers
             for number in range(2 * MAX_PARTS):
