@@ -124,8 +124,7 @@ def _show(document: dict[str, Any]) -> None:
         click.echo(f"  {f'restarts by {part}':40} {count}")
     # Bridges of earlier versions do not report them.
     for warning in document.get("warnings", [])[:_MAX_WARNINGS]:
-        details = f"; {warning['details']}" if warning["details"] else ""
-        line = one_line(f"{warning['level']}: {warning['text']}{details}")
+        line = one_line(f"{warning['level']}: {warning['text']} {warning['details']}")
         click.echo(f"  {iso(warning['last'])} {line}")
 
 

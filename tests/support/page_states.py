@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime, timezone
 
 from bridge.clock import SystemClock
 from bridge.logs.recent_warnings import LoggedWarning
@@ -42,7 +43,8 @@ class PicturedBridge:
     def __init__(self, lag: int = 0) -> None:
         self.clock = SystemClock()
         self.now = int(self.clock.now())
-        self.bridge = ObservedBridge(last_beat=self.clock.monotonic())
+        # The loop of an observed bridge does not run.
+        self.bridge = ObservedBridge(last_beat=self.clock.monotonic() + 3600)
         self.bridge.store.name = "ee2-jobs"
         self.bridge.position = position_before(ClusterTime(self.now - lag))
         self.bridge.reached = position_before(ClusterTime(self.now - lag // 2))
@@ -70,6 +72,7 @@ class PicturedBridge:
                 number,
                 job_id=f"64b3e1c{number // 4:x}",
                 state=_JOB_STATES[number % 4],
+                time=datetime.fromtimestamp(self.now - 2 * (count - number), timezone.utc),
             )
             self.bridge.recent.add([settled])
 
@@ -92,14 +95,15 @@ class PicturedBridge:
         )
         metrics = registry(status, ["running"], Certificates(settings()))
         guard = Guard(details=True)
-        with HttpServer("127.0.0.1", 0, status, registry=metrics, guard=guard) as server:
-            self._fill(server, status)
+        server = HttpServer("127.0.0.1", 0, status, registry=metrics, guard=guard)
+        # Before the server itself adds samples.
+        self._fill(server, status)
+        with server:
             yield server
 
     def _fill(self, server: HttpServer, status: Status) -> None:
         """Add samples of 15 minutes: waves, with a few messages that are late."""
         history = server._pages._history
-        history._samples.clear()
         counters, moment = self.bridge.counters, self.clock.monotonic()
         count = int(HISTORY_SECONDS / SAMPLE_SECONDS)
         for sample in range(count + 1):

@@ -34,6 +34,7 @@ function setPairs(id, pairs) {
     const definition = document.createElement("dd");
     term.textContent = name;
     definition.textContent = value;
+    if (/^\d{4}-\d\d-\d\dT\S+$/.test(value)) definition.className = "whole";
     return [term, definition];
   }));
 }
@@ -140,7 +141,8 @@ function warningItem(warning) {
   time.textContent = moment(warning.last);
   // The log line ends with the action, unless this reader may not see all of the line.
   const todo = warning.todo && !warning.text.endsWith(warning.todo) ? `. ${warning.todo}` : "";
-  const details = warning.details ? `; ${warning.details}` : "";
+  const details = !warning.details || warning.details.startsWith("(") ?
+    ` ${warning.details}` : ` (${warning.details})`;
   item.append(time, ` ${warning.level}: ${warning.text}${todo}${details}`);
   return item;
 }

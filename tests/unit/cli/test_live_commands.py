@@ -66,7 +66,7 @@ def test_watch_prints_each_state(port: str, observed: ObservedBridge) -> None:
         assert process.wait(20) == 0
 
     assert ": running, ready" in first
-    assert first.rstrip().endswith("warning: Kafka is slow. Nothing is lost; job_id=7")
+    assert first.rstrip().endswith("warning: Kafka is slow. Nothing is lost job_id=7")
 
 
 def test_watch_ends_with_the_last_code(port: str, observed: ObservedBridge) -> None:
