@@ -66,6 +66,12 @@ class SendFailed(BridgeError):
     title = "send failed"
 
 
+class MessageTooLarge(SendFailed):
+    """Kafka does not have the message: its topic accepts no message of this size."""
+
+    title = "message too large"
+
+
 class Usage(BridgeError):
     """The command line asks for something that makes no sense."""
 

@@ -57,6 +57,9 @@ def print_findings(findings: Findings, topic: str) -> None:
     for kind, label in _KINDS.items():
         click.echo(f"  {label:13} {counts[kind]}")
         _print_examples(findings, kind)
+    if findings.late is not None:
+        share = findings.late / max(1, counts["transitions"])
+        click.echo(f"  {'late':13} {findings.late} ({share:.3%})")
     if counts["shared_ids"]:
         click.echo(
             f"job ids that several documents have: {counts['shared_ids']}; consumers cannot "
@@ -80,5 +83,6 @@ def _document(findings: Findings, sent: int) -> dict[str, Any]:
         "repaired": sent,
         "compacted": findings.compacted,
         **findings.counts,
+        "late": findings.late,
         "examples": findings.examples,
     }

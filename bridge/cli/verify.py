@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from bridge.cli.settings import Settings, with_settings
 from bridge.cli.times import iso, span
 from bridge.errors import Misconfigured, NotFound, Retryable, Usage
 from bridge.hints import Hint
+from bridge.model import objective
 from bridge.verification.comparison import Findings
 from bridge.verification.rows import Span
 
@@ -41,7 +43,7 @@ from bridge.verification.rows import Span
     "as_json",
     is_flag=True,
     help="Print the findings as a JSON document; its keys: missing, repeated, out_of_order, "
-    "strange, wrong, set_aside, shared_ids; examples contains up to 1000 of each.",
+    "strange, wrong, set_aside, shared_ids, late; examples contains up to 1000 of each.",
 )
 @with_settings
 def verify(
@@ -65,6 +67,9 @@ def verify(
                   key is not their job id; such a transition is also missing, unless it was sent
                   right too
     dead letters  transitions that were dead-lettered and not sent since
+    late          transitions that were not in the topic within a second after their own time;
+                  counted if the broker stamps the messages (message.timestamp.type) and the jobs
+                  have a history
 
     --repair cannot remove unexpected and wrong messages. In a compacted topic, only the latest
     message of each job is compared with the job's latest transition, and --repair is refused.
@@ -103,8 +108,7 @@ def _verify(settings: Settings, requested: Span, repair: bool, as_json: bool) ->
 
     topic, sent = settings.kafka.topic, None
     described = driver_of(settings).topics(settings).describe(topic).get(topic)
-    compacted = described is not None and described.compacted
-    if compacted:
+    if described is not None and described.compacted:
         _report_compaction(topic, repair)
     retention_start = _retention_start(described)
     with (
@@ -116,7 +120,7 @@ def _verify(settings: Settings, requested: Span, repair: bool, as_json: bool) ->
         # Compare again if the topic's retention removed messages meanwhile.
         while retained != compared:
             with TransitionDatabase() as database:
-                findings = _compare(settings, source, reader, retained, database, compacted)
+                findings = _compare(settings, source, reader, retained, database, described)
                 compared = retained
                 if not findings.complete:
                     retained = _retained(retained, reader.kept_since(topic, retention_start), topic)
@@ -126,7 +130,7 @@ def _verify(settings: Settings, requested: Span, repair: bool, as_json: bool) ->
                     sent = _repair(settings, database, findings.counts["missing"])
         if sent is not None:
             with TransitionDatabase() as database:
-                findings = _compare(settings, source, reader, retained, database, compacted)
+                findings = _compare(settings, source, reader, retained, database, described)
     show(findings, topic, as_json, sent)
     return findings
 
@@ -162,12 +166,13 @@ def _compare(
     reader: Any,
     retained: Span,
     database: Any,
-    compacted: bool,
+    described: Any,
 ) -> Findings:
     from bridge.verification.comparison import Verification
 
     topic, margin = settings.kafka.topic, settings.recovery.margin_seconds
     by_state = source.profile.transitions_field is None
+    compacted = described is not None and described.compacted
     totals = {
         "jobs": source.history.count(retained.since),
         "messages": reader.count(topic, retained.since - margin),
@@ -181,7 +186,10 @@ def _compare(
             compacted=compacted,
             advance=advance,
         )
-        return verification.run(source.history, reader, topic, f"{topic}-dlq")
+        findings = verification.run(source.history, reader, topic, f"{topic}-dlq")
+    if compacted or by_state or described is None or not described.has_append_times:
+        return findings
+    return replace(findings, late=database.late(objective.SECONDS))
 
 
 def _repair(settings: Settings, database: Any, missing: int) -> int:

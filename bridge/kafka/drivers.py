@@ -2,8 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -86,10 +86,9 @@ def driver_of(settings: Settings) -> KafkaDriver:
 
 
 def _kafka_python() -> KafkaDriver:
-    try:
+    with _kafka_python_required():
         from bridge.kafka import kafka_python
-    except ImportError as error:
-        raise unsupported_client_error(f"kafka-python cannot be loaded: {error}") from None
+
     return KafkaDriver(
         "kafka-python",
         kafka_python.VERSION,
@@ -103,15 +102,26 @@ def _kafka_python() -> KafkaDriver:
 
 
 def _reader(settings: Settings) -> "TopicReader":
-    from bridge.kafka.kafka_python.reader import TopicReader
+    with _kafka_python_required():
+        from bridge.kafka.kafka_python.reader import TopicReader
 
     return TopicReader(settings)
 
 
 def _broker_version(settings: Settings) -> str:
-    from bridge.kafka.kafka_python.topics import KafkaPythonTopics
+    with _kafka_python_required():
+        from bridge.kafka.kafka_python.topics import KafkaPythonTopics
 
     return KafkaPythonTopics(settings).broker_version()
+
+
+@contextmanager
+def _kafka_python_required() -> Iterator[None]:
+    """Other versions of kafka-python lack some of the imported names."""
+    try:
+        yield
+    except ImportError as error:
+        raise unsupported_client_error(f"kafka-python cannot be loaded: {error}") from None
 
 
 def _librdkafka_tail_reader(settings: Settings) -> "LibrdkafkaTailReader":

@@ -51,6 +51,13 @@ class Topic:
     #: The setting ``cleanup.policy``; empty if it is unknown.
     cleanup_policy: str = ""
     segment_bytes: int | None = None
+    #: The setting ``message.timestamp.type``; empty if it is unknown.
+    timestamp_type: str = ""
+
+    @property
+    def has_append_times(self) -> bool:
+        """Whether a message's time is when the broker wrote it; False also if unknown."""
+        return self.timestamp_type == "LogAppendTime"
 
     @property
     def compacted(self) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from pymongo import MongoClient, timeout
+from pymongo import MongoClient, timeout, version, version_tuple
 from pymongo.errors import InvalidURI, PyMongoError
 from pymongo.server_description import ServerDescription
 
@@ -19,6 +19,11 @@ from bridge.settings import Settings
 Document = dict[str, Any]
 Client = MongoClient[Document]
 
+#: The bridge was tested with these versions. The package installs with older ones too, because the
+#: notifier, which needs none, shares the environment of its host.
+_FIRST_PYMONGO = (4, 20)
+_FIRST_UNSUPPORTED_PYMONGO = (4, 21)
+SUPPORTED_PYMONGO = "pymongo>={}.{},<{}.{}".format(*_FIRST_PYMONGO, *_FIRST_UNSUPPORTED_PYMONGO)
 #: Milliseconds for which the server may hold a read without events, so an idle reader still turns.
 AWAIT_MS = 1000
 #: Seconds beyond the await after which a silent connection counts as broken.
@@ -127,8 +132,18 @@ def history_client(settings: Settings) -> ReplaceableClient:
     return ReplaceableClient(settings, socketTimeoutMS=_LONG_QUERY_SECONDS * 1000)
 
 
+def _require_supported_version() -> None:
+    if not _FIRST_PYMONGO <= version_tuple[:2] < _FIRST_UNSUPPORTED_PYMONGO:
+        raise Misconfigured(
+            f"pymongo {version} is installed; the bridge supports {SUPPORTED_PYMONGO}",
+            "Nothing was read or sent",
+            f"pip install '{SUPPORTED_PYMONGO}'",
+        )
+
+
 def _arguments(settings: Settings, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return PyMongo's arguments."""
+    """Return PyMongo's arguments. Raises ``Misconfigured`` if its version is not supported."""
+    _require_supported_version()
     mongo = settings.mongo
     uri = mongo.uri.get_secret_value()
     login: dict[str, Any] = {}

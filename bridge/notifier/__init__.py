@@ -4,7 +4,7 @@ For services that do not run a bridge beside their MongoDB: the modes synchronou
 fire-and-forget need nothing but Kafka. Message and producer are those of the bridge.
 """
 
-from bridge.errors import SendFailed
+from bridge.notifier.async_notifier import AsyncNotifier
 from bridge.notifier.notifier import Notifier
 
-__all__ = ["Notifier", "SendFailed"]
+__all__ = ["AsyncNotifier", "Notifier"]

@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from bridge.errors import Misconfigured
+from bridge.kafka.drivers import KafkaDriver, driver_of
 from bridge.model.transition import Transition, made_trans_id
 from bridge.settings import Settings, load
 from bridge.settings.load import setting_names
@@ -87,4 +88,17 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
         problem = re.sub(r"(?:--kafka-|\bkafka\.)([a-z_-]+)", keyword, error.what)
         raise Misconfigured(
             problem, "Nothing was sent", "Correct the arguments of Notifier"
+        ) from None
+
+
+def driver_for_host(settings: Settings) -> KafkaDriver:
+    """Return the driver; an error advises nothing that conflicts with pins of the host."""
+    try:
+        return driver_of(settings)
+    except Misconfigured as error:
+        raise Misconfigured(
+            error.what,
+            "Nothing was sent",
+            "pip install 'job-bridge[librdkafka]', which works beside any version of kafka-python, "
+            "and leave driver at its default",
         ) from None

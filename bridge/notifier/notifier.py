@@ -1,25 +1,15 @@
 """The notifier: sends a message for each state change from inside a service."""
 
-import os
-import threading
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Self
 
-from bridge.delivery.synchronous import send_failed
-from bridge.errors import Misconfigured
-from bridge.model.message import MessageFormat
-from bridge.model.transition import NOTIFY, Transition
-from bridge.model.window import Delivery
-from bridge.notifier.arguments import count_of, seconds_of, settings_of, text_of, transition_of
-from bridge.notifier.worker import PendingMessage, ProducerWorker
-
-_UNKNOWN = "Whether Kafka has the message is unknown, and it is not sent again automatically"
-_UNSENT = "The message was not sent, and it is not sent later"
-_SEND_AGAIN = "Check Kafka, then call notify() again: consumers recognise duplicates by trans_id"
+from bridge.model.transition import Transition
+from bridge.notifier.arguments import transition_of
+from bridge.notifier.base import NotifierBase
 
 
-class Notifier:
+class Notifier(NotifierBase):
     """Sends a message for each state change; a context manager, safe to use from many threads.
 
     The modes:
@@ -29,12 +19,12 @@ class Notifier:
       whether Kafka has the message, so another attempt may duplicate it. The producer is discarded,
       and its other unacknowledged messages fail too.
     - ``fire-and-forget``: ``notify`` returns at once. A message that fails, or exceeds
-      ``window_messages``, is counted in ``lost`` and logged. The reason why no message can be sent
-      is logged once.
+      ``window_messages``, is counted in ``lost``. The first failure is logged at once, then at most
+      a line each 30 s.
 
-    A Notifier can be entered once, and works only inside its ``with`` block and in the process that
-    entered it; otherwise it raises ``RuntimeError``. Entering a synchronous Notifier connects to
-    Kafka. Leaving waits for messages in flight, for ``timeout_seconds`` and a moment at most.
+    A Notifier can be started once, by ``start`` or its ``with`` block, and works only until it is
+    closed and in the process that started it; otherwise it raises ``RuntimeError``. Starting a
+    synchronous Notifier connects to Kafka.
 
     It changes no class, logger or other Kafka client of its process.
 
@@ -52,63 +42,22 @@ class Notifier:
         TypeError: An argument is unknown or of a wrong type.
         ValueError: A number is out of range.
         Misconfigured: A setting is not valid.
-        BridgeError: Kafka is unreachable or the topic does not exist; on entering, if synchronous.
+        BridgeError: Kafka is unreachable or the topic does not exist; on starting, if synchronous.
 
     >>> with Notifier("localhost:9092", "job-transitions") as notifier:
     ...     notifier.notify("job-1", "complete", datetime.now(timezone.utc), "0b1f7a52-...")
     """
 
-    def __init__(
-        self,
-        bootstrap_servers: str = "localhost:9092",
-        topic: str = "job-transitions",
-        *,
-        mode: Literal["synchronous", "fire-and-forget"] = "synchronous",
-        timeout_seconds: float = 35.0,
-        window_messages: int = 10_000,
-        source: str = "job-bridge",
-        **kafka: Any,
-    ) -> None:
-        if mode not in ("synchronous", "fire-and-forget"):
-            raise Misconfigured(
-                f"mode = {mode!r} is neither synchronous nor fire-and-forget", "Nothing was sent"
-            )
-        self._synchronous = mode == "synchronous"
-        self._timeout_seconds = seconds_of(timeout_seconds)
-        max_messages = count_of(window_messages)
-        settings = settings_of({"bootstrap_servers": bootstrap_servers, "topic": topic, **kafka})
-        self._message_format = MessageFormat(
-            settings.kafka.topic,
-            text_of("source", source),
-            cloudevents=settings.kafka.headers == "cloudevents",
-        )
-        self._worker = ProducerWorker(
-            settings, max_messages=max_messages, synchronous=self._synchronous
-        )
-        self._entering = threading.Lock()
-        self._process: int | None = None
+    def start(self) -> None:
+        """Start to accept messages; if synchronous, connect to Kafka first."""
+        self._open()
 
-    @property
-    def lost(self) -> int:
-        """The number of messages that failed or found no room, in mode fire-and-forget."""
-        return self._worker.lost
+    def close(self) -> None:
+        """Wait for messages in flight, for ``timeout_seconds`` and a moment at most."""
+        self._close()
 
     def __enter__(self) -> Self:
-        with self._entering:
-            if self._process is not None:
-                raise RuntimeError(
-                    "This Notifier was entered before and cannot be entered again: "
-                    "make a new Notifier for each with block"
-                )
-            self._process = os.getpid()
-        self._worker.start()
-        try:
-            if self._synchronous:
-                self._worker.await_producer(self._timeout_seconds)
-        except BaseException:
-            self._worker.close()
-            raise
-        self._worker.accept()
+        self.start()
         return self
 
     def __exit__(
@@ -117,8 +66,7 @@ class Notifier:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._worker.drain(self._timeout_seconds)
-        self._worker.close()
+        self.close()
 
     def notify(self, job_id: str, state: str, time: datetime, trans_id: str = "") -> None:
         """Send a state change; messages of a job arrive in the order of the calls.
@@ -134,36 +82,14 @@ class Notifier:
             ValueError: An argument is empty, or the time has no zone.
             RuntimeError: The Notifier is not open in this process.
             SendFailed: In mode synchronous; names the job, the state and the cause.
+            MessageTooLarge: A ``SendFailed``: the topic accepts no message of this size.
         """
         self.send(transition_of(job_id, state, time, trans_id))
 
     def send(self, transition: Transition) -> None:
         """Send a transition that was read from a job. Raises as :meth:`notify` does."""
-        pending = self._pending(transition)
-        # Threads do not survive a fork.
-        if self._worker.accepting and os.getpid() != self._process:
-            raise RuntimeError(
-                "This Notifier was entered before this process was forked, "
-                "and nothing was sent: enter a Notifier in each process"
-            )
+        pending = self._submit(transition)
         self._worker.submit(pending)
         if self._synchronous:
-            self._await(pending)
-
-    def _pending(self, transition: Transition) -> PendingMessage:
-        if not isinstance(transition, Transition):
-            raise TypeError(f"transition is {transition!r:.100}, not a Transition")
-        for name in ("job_id", "state", "time", "trans_id"):
-            text_of(name, getattr(transition, name))
-        message = self._message_format.message(transition, NOTIFY)
-        return PendingMessage(message, Delivery(None, message.size(), item=transition))
-
-    def _await(self, pending: PendingMessage) -> None:
-        error = self._worker.await_answer(pending, self._timeout_seconds)
-        if error is not None:
-            raise send_failed(
-                pending.delivery.item,
-                error.what,
-                _UNKNOWN if pending.handed_over else _UNSENT,
-                _SEND_AGAIN,
-            ) from error
+            error = self._worker.await_answer(pending, self._timeout_seconds)
+            self._raise_failure(pending, error)

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 
 from bridge.clock import SystemClock
 from bridge.errors import BridgeError, Retryable
-from bridge.kafka.drivers import driver_of
-from bridge.model.message import Message
 from bridge.model.policy import Backoff
 from bridge.model.window import Delivery
+from bridge.notifier.arguments import driver_for_host
+from bridge.notifier.counts import NotifierCounts
+from bridge.notifier.limited_log import LimitedLog
+from bridge.notifier.pending import PendingMessage
 from bridge.pipeline.ports import Sink
 from bridge.pipeline.pulse import Pulse
 from bridge.settings import Settings
@@ -24,20 +26,6 @@ _CLOSE_SECONDS = 1.0
 _MAX_BACKOFF_SECONDS = 2.0
 
 _CHECK_KAFKA = "Check bootstrap_servers, security_protocol and that Kafka is up"
-
-
-class PendingMessage:
-    """A message that is not answered yet."""
-
-    __slots__ = ("delivery", "done", "error", "handed_over", "message")
-
-    def __init__(self, message: Message, delivery: Delivery) -> None:
-        self.message = message
-        self.delivery = delivery
-        self.done = threading.Event()
-        self.error: BridgeError | None = None
-        #: Whether the producer has it: Kafka may then have it too.
-        self.handed_over = False
 
 
 class ProducerWorker:
@@ -53,12 +41,17 @@ class ProducerWorker:
     def __init__(self, settings: Settings, *, max_messages: int, synchronous: bool) -> None:
         self.accepting = False
         self.lost = 0
+        self._acknowledged = 0
+        self._failed = 0
+        self._connected = False
+        clock = SystemClock()
+        self._log = LimitedLog(clock)
         self._settings = settings
-        self._driver = driver_of(settings)
+        self._driver = driver_for_host(settings)
         self._max_messages = max_messages
         self._synchronous = synchronous
         #: Woken by messages and answers; stopped when the notifier is closed.
-        self._pulse = Pulse(SystemClock())
+        self._pulse = Pulse(clock)
         #: Set after the first attempt to open a producer.
         self._attempted = threading.Event()
         #: Guards the messages; notified when some are answered.
@@ -68,7 +61,6 @@ class ProducerWorker:
         self._discard_producer = False
         #: Why there is no producer.
         self._failure: BridgeError | None = None
-        self._logged_failures: set[tuple[type[BridgeError], str]] = set()
         self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
 
     def start(self) -> None:
@@ -89,15 +81,28 @@ class ProducerWorker:
             raise _for_callers(failure, "Nothing was sent") from failure
 
     def accept(self) -> None:
-        """Accept messages from now on."""
-        self.accepting = True
+        """Accept messages from now on, unless a stop was requested."""
+        with self._answered:
+            self.accepting = not self._pulse.stop.is_set()
+
+    def stop(self) -> None:
+        """Request that the thread ends; never waits."""
+        self._pulse.request_stop()
+
+    def counts(self) -> NotifierCounts:
+        """Return the numbers of messages so far."""
+        with self._answered:
+            return NotifierCounts(
+                self._acknowledged, self._failed, self.lost, self._backlog(), self._connected
+            )
 
     def submit(self, pending: PendingMessage) -> None:
         """Queue a message. Raises ``RuntimeError`` if messages are not accepted."""
         with self._answered:
             if not self.accepting:
                 raise RuntimeError(
-                    "This Notifier is not open, and nothing was sent: use it inside a with block"
+                    "This Notifier is not open, and nothing was sent: "
+                    "call start(), or use it inside a with block"
                 )
             if not self._synchronous and self._backlog() >= self._max_messages:
                 self._count_lost(1, f"{self._max_messages} messages are unacknowledged already")
@@ -108,8 +113,14 @@ class ProducerWorker:
     def await_answer(self, pending: PendingMessage, seconds: float) -> BridgeError | None:
         """Wait for the answer to a message; return its error, or None if it is acknowledged."""
         pending.done.wait(seconds)
+        return self.answer_of(pending, seconds)
+
+    def answer_of(self, pending: PendingMessage, seconds: float) -> BridgeError | None:
+        """Return the answer to a message after a wait; one without an answer is given up."""
         with self._answered:
-            return pending.error if pending.done.is_set() else self._give_up(pending, seconds)
+            error = pending.error if pending.done.is_set() else self._give_up(pending, seconds)
+            self._failed += error is not None
+        return error
 
     def drain(self, seconds: float) -> None:
         """Accept no more messages, and wait until all are answered."""
@@ -130,6 +141,7 @@ class ProducerWorker:
                 left,
                 Retryable("the notifier was closed before Kafka acknowledged them", part="kafka"),
             )
+            self._log.conclude(f"The notifier was closed; {self._losses()}")
 
     def _backlog(self) -> int:
         return len(self._queue) + len(self._in_flight)
@@ -166,7 +178,7 @@ class ProducerWorker:
         Messages in flight fail before the producer is closed, which may take long.
         """
         self._failure = None
-        self._logged_failures.clear()
+        self._connected = True
         self._attempted.set()
         try:
             with _translated():
@@ -175,17 +187,22 @@ class ProducerWorker:
         except BridgeError as error:
             with self._answered:
                 self._fail(self._in_flight, error)
+        finally:
+            self._connected = False
 
     def _send_and_settle(self, sink: Sink) -> None:
         self._pulse.wake.clear()
-        if messages := self._take_queue():
+        if messages := self._take_queue(sink.max_message_bytes(self._settings.kafka.topic)):
             sink.send([(pending.message, pending.delivery) for pending in messages])
         self._settle(sink.settled())
         if not self._queue:
             self._pulse.wait_for_answers()
 
-    def _take_queue(self) -> list[PendingMessage]:
-        """Move the queued messages in flight, unless the producer is to be discarded."""
+    def _take_queue(self, max_bytes: int) -> list[PendingMessage]:
+        """Move the queued messages in flight; those above ``max_bytes`` fail.
+
+        Raises ``Retryable`` if the producer is to be discarded.
+        """
         with self._answered:
             if self._discard_producer:
                 raise Retryable(
@@ -193,12 +210,23 @@ class ProducerWorker:
                     "since Kafka did not acknowledge another message in time",
                     part="kafka",
                 )
-            messages = list(self._queue)
+            messages = [pending for pending in self._queue if not self._refused(pending, max_bytes)]
             self._queue.clear()
             self._in_flight.extend(messages)
             for pending in messages:
                 pending.handed_over = True
         return messages
+
+    def _refused(self, pending: PendingMessage, max_bytes: int) -> bool:
+        """Fail a message that the topic can never accept; messages after it are not affected."""
+        error = pending.too_large(max_bytes)
+        if error is None:
+            return False
+        if not self._synchronous:
+            self._count_lost(1, error.what)
+        pending.answer(error)
+        self._answered.notify_all()
+        return True
 
     def _settle(self, deliveries: Sequence[Delivery]) -> None:
         if not deliveries:
@@ -208,25 +236,26 @@ class ProducerWorker:
         with self._answered:
             for pending in self._in_flight:
                 if pending.delivery.settled:
-                    pending.done.set()
+                    self._acknowledged += 1
+                    pending.answer()
             self._in_flight = deque(
                 pending for pending in self._in_flight if not pending.delivery.settled
             )
             self._answered.notify_all()
 
     def _open_failed(self, error: BridgeError) -> None:
-        """Fail waiting callers if waiting does not help; log each reason once, if none waits."""
+        """Fail waiting callers if waiting does not help; log the reason if no caller waits."""
         with self._answered:
             self._failure = error
             if self._synchronous and not isinstance(error, Retryable):
                 self._fail(self._queue, error)
         self._attempted.set()
-        reason = (type(error), error.todo)
-        if self._synchronous or self._pulse.stop.is_set() or reason in self._logged_failures:
+        if self._synchronous or self._pulse.stop.is_set():
             return
-        self._logged_failures.add(reason)
-        data = f"Up to {self._max_messages} messages wait, and the notifier retries by itself"
-        logger.warning("%s", _for_callers(error, data))
+        lost = f"; {self._losses()}" if self.lost else ""
+        data = f"Up to {self._max_messages} messages wait, and the notifier retries by itself{lost}"
+        with self._answered:
+            self._log.warn(str(_for_callers(error, data)))
 
     def _fail(self, messages: deque[PendingMessage], error: BridgeError) -> None:
         failed = list(messages)
@@ -235,13 +264,15 @@ class ProducerWorker:
         if failed and not self._synchronous:
             self._count_lost(len(failed), error.what)
         for pending in failed:
-            pending.error = error
-            pending.done.set()
+            pending.answer(error)
         self._answered.notify_all()
 
     def _count_lost(self, count: int, reason: str) -> None:
         self.lost += count
-        logger.warning("%s; %d messages lost so far, as fire-and-forget allows", reason, self.lost)
+        self._log.warn(f"{reason}; {self._losses()}")
+
+    def _losses(self) -> str:
+        return f"{self.lost} messages lost so far, as fire-and-forget allows"
 
 
 @contextmanager

@@ -39,13 +39,16 @@ class Jobs(Protocol):
 class Findings:
     """The result: the counts by kind, and the first of each kind as text.
 
-    ``compacted`` says that only the latest message of each job was compared.
+    Attributes:
+        compacted: Whether only the latest message of each job was compared.
+        late: How many transitions were not in the topic in time; None if that is not known.
     """
 
     span: Span
     counts: dict[str, int]
     examples: dict[str, list[str]]
     compacted: bool = False
+    late: int | None = None
 
     @property
     def complete(self) -> bool:

@@ -29,6 +29,7 @@ class Expected(NamedTuple):
         document: The document that contains it, as text.
         in_span: Whether its own time belongs to the compared time span.
         required: Whether it is missing if there is no message.
+        moment: Its own time in Unix seconds; None if it has none.
     """
 
     job: str
@@ -43,6 +44,7 @@ class Expected(NamedTuple):
     document: str
     in_span: bool
     required: bool
+    moment: float | None
 
 
 class Received(NamedTuple):
@@ -114,7 +116,7 @@ class TransitionDatabase:
         self._insert("INSERT OR IGNORE INTO document VALUES (?, ?)", rows)
 
     def add_expected(self, rows: Iterable[Expected]) -> None:
-        self._insert(f"INSERT INTO expected VALUES ({'?, ' * 12}0)", rows)
+        self._insert(f"INSERT INTO expected VALUES ({'?, ' * 13}0)", rows)
 
     def add_received(self, rows: Iterable[Received]) -> None:
         self._insert(f"INSERT INTO received VALUES ({'?, ' * 10}?)", rows)
@@ -146,6 +148,13 @@ class TransitionDatabase:
             kind: int(self._database.execute(query).fetchone()[0])
             for kind, query in queries.COUNTS.items()
         }
+
+    def late(self, seconds: float) -> int:
+        """Return how many transitions have no message within ``seconds`` after their own time.
+
+        Only for jobs with a history. Missing and dead-lettered transitions are among them.
+        """
+        return int(self._database.execute(queries.LATE, (seconds,)).fetchone()[0])
 
     def missing(self) -> Iterator[Expected]:
         """Return the missing transitions, grouped by job and in the job's order."""

@@ -20,7 +20,7 @@ PRAGMA locking_mode = EXCLUSIVE;
 CREATE TABLE document (job TEXT, name TEXT, PRIMARY KEY (job, name)) WITHOUT ROWID;
 CREATE TABLE expected (job TEXT, identity TEXT, made TEXT, letter TEXT, sequence INTEGER,
                        state TEXT, time TEXT, trans_id TEXT, reason TEXT, document TEXT,
-                       in_span INTEGER, required INTEGER, arrived INTEGER DEFAULT 0);
+                       in_span INTEGER, required INTEGER, moment REAL, arrived INTEGER DEFAULT 0);
 CREATE TABLE received (job TEXT, identity TEXT, letter TEXT, kafka_partition INTEGER,
                        kafka_offset INTEGER, written REAL, state TEXT, time TEXT,
                        in_span INTEGER, valid INTEGER, remark TEXT);
@@ -185,6 +185,15 @@ FROM (
         FROM expected AS e JOIN ({_FIRST_ARRIVALS}) AS a ON a.transition_key = e.rowid
         WHERE a.arrival = 1)
 ) WHERE kafka_offset > first_later_offset
+"""
+#: A transition counts by its first message, whenever that was written.
+LATE = """
+SELECT COUNT(*)
+FROM expected AS e LEFT JOIN (
+  SELECT transition_key, MIN(written) AS written
+  FROM message WHERE kind = 'right' GROUP BY transition_key) AS m ON m.transition_key = e.rowid
+WHERE e.in_span AND (e.required OR e.arrived)
+  AND (m.written IS NULL OR m.written > e.moment + ?)
 """
 SHARED_IDS = "FROM document GROUP BY job HAVING COUNT(*) > 1"
 

@@ -44,7 +44,7 @@ class Rows:
             letter = self._letter(item.state, item.time, item.trans_id)
             if not item.job_id or not (identity or self._by_state):
                 continue
-            in_span = bool(identity) and self._span.contains(_unix_time(item.time))
+            moment = _unix_time(item.time)
             yield Expected(
                 plain(item.job_id),
                 plain(identity),
@@ -56,8 +56,9 @@ class Rows:
                 plain(item.trans_id),
                 plain(item.reason) if isinstance(item, Poison) else "",
                 plain(job.document),
-                in_span,
+                bool(identity) and self._span.contains(moment),
                 required,
+                moment,
             )
 
     def received(self, record: Record) -> Received:

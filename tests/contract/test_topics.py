@@ -30,6 +30,17 @@ def test_a_compacted_topic_is_recognised(
     assert topic.replicas == 1
 
 
+@pytest.mark.parametrize("kind", ["CreateTime", "LogAppendTime"])
+def test_the_kind_of_timestamps_is_recognised(kind: str, driver: str, kafka: Kafka) -> None:
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    kafka.create_topic(name, message_timestamp_type=kind)
+    config = settings(kafka__bootstrap_servers=kafka.bootstrap, kafka__driver=driver)
+
+    topic = driver_of(config).topics(config).describe(name)[name]
+
+    assert topic.has_append_times is (kind == "LogAppendTime")
+
+
 def test_a_state_topic_has_its_settings(driver: str, kafka: Kafka) -> None:
     name = f"test-{uuid.uuid4().hex[:12]}"
     config = settings(kafka__bootstrap_servers=kafka.bootstrap, kafka__driver=driver)

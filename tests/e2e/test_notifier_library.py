@@ -163,7 +163,7 @@ def test_fire_and_forget_logs_once_and_sends_later(
 
         return replace(chosen, sink=sink)
 
-    monkeypatch.setattr("bridge.notifier.worker.driver_of", counting)
+    monkeypatch.setattr("bridge.notifier.worker.driver_for_host", counting)
     with Notifier(kafka.bootstrap, name, mode="fire-and-forget", driver=driver) as notifier:
         notifier.notify("job-1", "created", NOW)
         poll(lambda: len(tries) > 3, "several tries", 120)

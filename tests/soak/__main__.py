@@ -238,6 +238,7 @@ class Soak:
         for lane in self.lanes:
             lane.sample()
             arrived = self._arrived(lane, sum(map(len, jobs.values())))
+            lane.count_late()
             codes = [bridge.stop() for bridge in lane.bridges if bridge.running]
             verdict = judge_lane(jobs, self.kafka.read(lane.topic), lane.bridges)
             medians = growth(lane.samples)
@@ -248,7 +249,7 @@ class Soak:
                 f"{len(verdict.reordered)} out of order, {len(verdict.repeated)} repeated, "
                 f"{len(verdict.late)} appended after the read-back, "
                 f"{sum(lane.left_out.values()):.0f} left out; {lane.lives} lives, "
-                f"exits {dict(lane.exits)}; "
+                f"exits {dict(lane.exits)}; {lane.counted_twice}"
                 + ", ".join(f"{n} {a:.0f} -> {b:.0f}" for n, (a, b) in medians.items())
             )
             faults = [*verdict.lost, *verdict.reordered, *verdict.repeated]

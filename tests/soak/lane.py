@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.support import giving_up_kafka
 from tests.support.bridge_process import COMMAND, BridgeProcess
 from tests.support.read_back import LEFT_OUT
+from tests.support.verification_results import verify
 
 DRIVERS = ("kafka-python", "librdkafka")
 
@@ -25,6 +26,7 @@ class Lane:
     exits: Counter[int] = field(default_factory=Counter)
     left_out: dict[int, float] = field(default_factory=dict)
     samples: list[dict[str, float]] = field(default_factory=list)
+    counted_twice: str = ""
 
     def start(self, bridge: BridgeProcess) -> None:
         """Start a life; in the lane ``killed`` with the other driver, and perhaps impatient."""
@@ -43,6 +45,20 @@ class Lane:
     def active(self) -> BridgeProcess | None:
         """The bridge that is ready; None while no bridge is ready."""
         return next((bridge for bridge in self.bridges if bridge.running and bridge.ready()), None)
+
+    def count_late(self) -> None:
+        """Count late transitions by the bridge, whose life must be whole, and by ``verify``."""
+        bridge = self.active()
+        if bridge is None or self.lives > 1:
+            return
+        name = "job_bridge_delivery_latency_seconds"
+        metrics = bridge.metrics()
+        count, in_time = metrics[f"{name}_count"], metrics[f'{name}_bucket{{le="1.0"}}']
+        found = verify({**bridge.settings, "verify.settle_seconds": "0"}, "--since", "24h")
+        self.counted_twice = (
+            f"late: {count - in_time:.0f} of {count:.0f} by the bridge, "
+            f"{found['late']} of {found['transitions']} by verify; "
+        )
 
     def sample(self) -> None:
         bridge = self.active()

@@ -52,7 +52,7 @@ HOMES = {
     "kafka": ("kafka", "demo"),
     "confluent_kafka": ("kafka",),
     "click": ("cli", "demo.play"),
-    "prometheus_client": ("observability",),
+    "prometheus_client": ("observability", "notifier.metrics"),
     "pydantic": ("settings", "verification.scheduler"),
     "pydantic_settings": ("settings",),
     "pythonjsonlogger": ("logs",),

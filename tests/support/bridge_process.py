@@ -50,7 +50,7 @@ class BridgeProcess:
         self.log_file = log_file
         #: When each life ended, Unix seconds.
         self.deaths: list[float] = []
-        self._settings = {
+        self.settings = {
             "http.port": "0",
             "http.details": "on",
             "log.format": "json",
@@ -85,7 +85,7 @@ class BridgeProcess:
             self._process = subprocess.Popen(
                 [*bound, sys.executable, "-m", *command],
                 cwd=ROOT,
-                env=environment(self._settings),
+                env=environment(self.settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -94,8 +94,7 @@ class BridgeProcess:
         return self
 
     def configure(self, **settings: str) -> None:
-        """Change settings for the next start."""
-        self._settings |= by_name(settings)
+        self.settings |= by_name(settings)
 
     @property
     def running(self) -> bool:
@@ -116,7 +115,8 @@ class BridgeProcess:
         return self.wait()
 
     def send_signal(self, number: signal.Signals) -> None:
-        os.kill(self.pid, number)
+        """Without effect if it has ended."""
+        self._started().send_signal(number)
 
     def pause(self) -> None:
         """Freeze the process."""

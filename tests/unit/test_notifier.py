@@ -77,8 +77,8 @@ def test_it_cannot_be_entered_twice() -> None:
 def test_it_does_not_send_in_a_forked_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its thread does not exist there: nothing would be sent, without an error."""
     with nowhere(mode="fire-and-forget") as notifier:
-        monkeypatch.setattr("bridge.notifier.notifier.os.getpid", lambda: 1)
-        with pytest.raises(RuntimeError, match="enter a Notifier in each process"):
+        monkeypatch.setattr("bridge.notifier.base.os.getpid", lambda: 1)
+        with pytest.raises(RuntimeError, match="start a Notifier in each process"):
             notifier.notify("job-1", "complete", datetime.now(timezone.utc))
         monkeypatch.undo()
 

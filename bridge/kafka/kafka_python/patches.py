@@ -15,18 +15,6 @@ from collections.abc import Set
 from functools import partial
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaProducer, __version__
-from kafka import errors as kafka_errors
-from kafka.cluster import ClusterMetadata
-from kafka.net.compat import KafkaNetClient
-from kafka.net.manager import KafkaConnectionManager
-from kafka.net.selector import NetworkSelector
-from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
-from kafka.producer.record_accumulator import RecordAccumulator
-from kafka.producer.sender import Sender
-from kafka.producer.transaction_manager import TransactionManager
-from kafka.protocol.producer import ProduceRequest
-
 from bridge.kafka import timeouts
 from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.errors import (
@@ -34,6 +22,24 @@ from bridge.kafka.errors import (
     FIRST_UNSUPPORTED_KAFKA_PYTHON,
     unsupported_client_error,
 )
+from bridge.kafka.kafka_python.debug_log import at_debug
+
+try:
+    from kafka import KafkaAdminClient, KafkaProducer, __version__
+    from kafka import errors as kafka_errors
+    from kafka.cluster import ClusterMetadata
+    from kafka.net.compat import KafkaNetClient
+    from kafka.net.connection import KafkaConnection
+    from kafka.net.manager import KafkaConnectionManager
+    from kafka.net.selector import NetworkSelector
+    from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
+    from kafka.producer.record_accumulator import RecordAccumulator
+    from kafka.producer.sender import Sender
+    from kafka.producer.transaction_manager import TransactionManager
+    from kafka.protocol.producer import ProduceRequest
+except ImportError as error:
+    # The package installs with older versions, beside which only the notifier works.
+    raise unsupported_client_error(f"kafka-python cannot be loaded: {error}") from None
 
 _PRIVATE_NAMES: dict[type, tuple[str, ...]] = {
     KafkaAdminClient: ("_find_coordinator_id", "_manager"),
@@ -56,6 +62,7 @@ _PRIVATE_NAMES: dict[type, tuple[str, ...]] = {
 #: The shortest wait of the sender for a broker that accepts nothing at the moment.
 _MIN_DELAY_MS = 100.0
 _UNKNOWN_TOPIC = kafka_errors.UnknownTopicOrPartitionError.errno
+_Selector = at_debug(NetworkSelector)
 #: Reported when a client closes its own connection.
 _OWN_CLOSE = (kafka_errors.KafkaConnectionError, kafka_errors.Cancelled)
 
@@ -79,11 +86,40 @@ def _has(owner: type, name: str) -> bool:
     return hasattr(owner, name) or name in owner.__init__.__code__.co_names  # type: ignore[misc]
 
 
-class NetworkClient(KafkaNetClient):  # type: ignore[misc]  # it has no types
+class _EagerTransport:
+    """Writes a request when it is made, and delivers a broker's last answer.
+
+    kafka-python would write in a later round of its event loop. It drops data that arrives together
+    with the end of the connection, such as the reason why a broker refuses a password.
+    """
+
+    def write(self: Any, data: bytes) -> None:
+        """Send at once as much as the socket accepts; only the event loop's thread writes."""
+        super().write(data)  # type: ignore[misc]
+        _, error = self._sock_send()
+        self.last_write = time.monotonic()
+        if error:  # the event loop meets the error too, and closes the connection
+            self._write_buffer.append(data)
+
+    def _sock_recv(self: Any) -> tuple[bytes, Exception | None]:
+        data, error = super()._sock_recv()  # type: ignore[misc]
+        # The next read finds the end of the connection again.
+        return (data, None) if data else (data, error)
+
+
+class TcpTransport(_EagerTransport, at_debug(KafkaTCPTransport)):  # type: ignore[misc]
+    """A connection without TLS."""
+
+
+class TlsTransport(_EagerTransport, at_debug(KafkaSSLTransport)):  # type: ignore[misc]
+    """A connection with TLS."""
+
+
+class NetworkClient(at_debug(KafkaNetClient)):  # type: ignore[misc]  # it has no types
     """kafka-python's network client; its connections report why they fail."""
 
     def __init__(self, latest_warning: LatestWarning, **configs: Any) -> None:
-        self._selector = NetworkSelector(**configs)
+        self._selector = _Selector(**configs)
         self._connections = _ConnectionManager(self._selector, latest_warning, **configs)
         super().__init__(net=self._selector, manager=self._connections, **configs)
 
@@ -135,7 +171,15 @@ class ProducerNetworkClient(NetworkClient):
         return ""
 
 
-class _ConnectionManager(KafkaConnectionManager):  # type: ignore[misc]
+class _ConnectionManager(
+    at_debug(  # type: ignore[misc]
+        KafkaConnectionManager,
+        ClusterMetadata=at_debug(ClusterMetadata),
+        KafkaConnection=at_debug(KafkaConnection),
+        KafkaSSLTransport=TlsTransport,
+        KafkaTCPTransport=TcpTransport,
+    )
+):
     """Reports failed connections, and waits longer after each refused login.
 
     It tries the bootstrap servers in turn, each for a short time. kafka-python tries one by chance
@@ -162,13 +206,6 @@ class _ConnectionManager(KafkaConnectionManager):  # type: ignore[misc]
         self.cluster.config["allow_auto_create_topics"] = False
         self._apply_metadata = self.cluster.update_metadata
         self.cluster.update_metadata = self._metadata_received
-
-    async def _build_transport(self, node: Any, **options: Any) -> Any:
-        transport = await super()._build_transport(node, **options)
-        # No option chooses the class. Reading and writing start only after this.
-        is_tls = isinstance(transport, KafkaSSLTransport)
-        transport.__class__ = TlsTransport if is_tls else TcpTransport
-        return transport
 
     def get_connection(self, node_id: Any, timeout_ms: float | None = None, **options: Any) -> Any:
         """Return the connection to a server, which is made if needed."""
@@ -204,32 +241,3 @@ class _ConnectionManager(KafkaConnectionManager):  # type: ignore[misc]
             topic.name for topic in response.topics if topic.error_code == _UNKNOWN_TOPIC
         )
         self._apply_metadata(response)
-
-
-class _EagerTransport:
-    """Writes a request when it is made, and delivers a broker's last answer.
-
-    kafka-python would write in a later round of its event loop. It drops data that arrives together
-    with the end of the connection, such as the reason why a broker refuses a password.
-    """
-
-    def write(self: Any, data: bytes) -> None:
-        """Send at once as much as the socket accepts; only the event loop's thread writes."""
-        super().write(data)  # type: ignore[misc]
-        _, error = self._sock_send()
-        self.last_write = time.monotonic()
-        if error:  # the event loop meets the error too, and closes the connection
-            self._write_buffer.append(data)
-
-    def _sock_recv(self: Any) -> tuple[bytes, Exception | None]:
-        data, error = super()._sock_recv()  # type: ignore[misc]
-        # The next read finds the end of the connection again.
-        return (data, None) if data else (data, error)
-
-
-class TcpTransport(_EagerTransport, KafkaTCPTransport):  # type: ignore[misc]
-    """A connection without TLS."""
-
-
-class TlsTransport(_EagerTransport, KafkaSSLTransport):  # type: ignore[misc]
-    """A connection with TLS."""

@@ -129,4 +129,5 @@ def _topic(metadata: Mapping[str, Any], configs: Mapping[str, Any]) -> Topic:
         readable=not allowed or "READ" in allowed,
         cleanup_policy=str(value("cleanup.policy") or ""),
         segment_bytes=setting("segment.bytes"),
+        timestamp_type=str(value("message.timestamp.type") or ""),
     )

@@ -118,7 +118,10 @@ def _topic(metadata: Any, configs: Mapping[str, Any], description: Any) -> Topic
     allowed = description.authorized_operations if description else None
 
     def setting(name: str) -> int | None:
-        return parse_setting(configs[name].value) if name in configs else None
+        return parse_setting(value(name))
+
+    def value(name: str) -> str | None:
+        return configs[name].value if name in configs else None
 
     return Topic(
         metadata.topic,
@@ -129,8 +132,9 @@ def _topic(metadata: Any, configs: Mapping[str, Any], description: Any) -> Topic
         retention_ms=setting("retention.ms"),
         writable=not allowed or AclOperation.WRITE in allowed,
         readable=not allowed or AclOperation.READ in allowed,
-        cleanup_policy=str(configs["cleanup.policy"].value) if "cleanup.policy" in configs else "",
+        cleanup_policy=value("cleanup.policy") or "",
         segment_bytes=setting("segment.bytes"),
+        timestamp_type=value("message.timestamp.type") or "",
         topic_id=_topic_id(description.topic_id) if description else "",
     )
 
