@@ -71,6 +71,11 @@ class Retry:
                 raise error
         self._trouble.failed(now, text, todo=error.todo)
 
+    def paused(self) -> None:
+        """Forget since when it failed: nothing was tried during a pause."""
+        self._refused_since = None
+        self._failing_since = None
+
     def failing_seconds(self) -> float:
         """Return how long ago the first failure since the bridge was last healthy occurred."""
         since = self._failing_since

@@ -61,6 +61,9 @@ class Observed(Protocol):
     def reason(self) -> str: ...
 
     @property
+    def paused_since(self) -> float | None: ...
+
+    @property
     def streams(self) -> bool: ...
 
     @property
@@ -142,6 +145,7 @@ class Status:
             is_standby=bridge.is_standby,
             reasons=tuple(self._reasons(in_flight, recovery, health)),
             alive=self._is_alive(),
+            paused_since=bridge.paused_since,
             streams=bridge.streams,
             start=bridge.start,
             reached=bridge.reached,

@@ -29,6 +29,7 @@ METRICS = {
     "job_bridge_restarts": "counter",
     "job_bridge_delivery_latency_seconds": "histogram",
     "job_bridge_ready": "gauge",
+    "job_bridge_paused": "gauge",
     "job_bridge_in_flight_messages": "gauge",
     "job_bridge_in_flight_bytes": "gauge",
     "job_bridge_recovered_latest_state_only": "counter",

@@ -30,6 +30,7 @@ class ObservedBridge:
     looping: bool = True
     is_standby: bool = False
     reason: str = ""
+    paused_since: float | None = None
     streams: bool = True
     #: Just now by a new ``FakeClock``.
     last_beat: float = 1000.0

@@ -9,6 +9,7 @@ const WORDS = {
   running: ["Transitions reach Kafka", "good"],
   recovering: ["Recovering a gap", "wait"],
   waiting: ["Transitions do not reach Kafka now", "bad"],
+  paused: ["Paused by an operator", "wait"],
   draining: ["Stopping", "wait"],
   stopped: ["Stopped", "bad"],
 };
