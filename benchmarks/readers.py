@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
-
-from bridge.kafka.librdkafka.clients import Consumer
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 _BATCH = 10_000
 _POLL_SECONDS = 1.0

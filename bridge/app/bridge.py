@@ -91,13 +91,13 @@ class Bridge:
         self._clients = ClientReplacement(self.source, self._context)
         self._retry = Retry(clock)
         self._executor = DaemonExecutor("checkpoint")
+        source = source_name(settings)
+        read_back = ReadBack(settings, self.driver, self._background, clock=clock, source=source)
         self._parts = SessionParts(
             settings=settings,
             driver=self.driver,
             source=self.source,
-            read_back=ReadBack(
-                settings, self.driver, self._background, clock=clock, source=source_name(settings)
-            ),
+            read_back=read_back,
             mode=self._mode,
             context=self._context,
             background=self._background,

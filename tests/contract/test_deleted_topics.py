@@ -8,11 +8,11 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from confluent_kafka import Producer
 
 from bridge.errors import Misconfigured, Retryable
 from bridge.kafka.drivers import driver_of
 from bridge.kafka.librdkafka import producer
-from bridge.kafka.librdkafka.clients import Producer
 from bridge.pipeline.ports import Sink
 from tests.support.factories import delivery, message, settings
 from tests.support.servers import kafka as apache

@@ -15,7 +15,7 @@ from kafka import KafkaProducer
 from bridge.demo.servers.process import poll
 from bridge.errors import Misconfigured, Retryable
 from bridge.kafka.drivers import driver_of
-from bridge.kafka.librdkafka.clients import AdminClient
+from bridge.kafka.librdkafka.admin_client import AdminClient
 from bridge.model.message import Message
 from bridge.pipeline.ports import Sink
 from tests.support.factories import delivery, message, settings

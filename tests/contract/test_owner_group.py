@@ -13,8 +13,8 @@ from confluent_kafka import ConsumerGroupState
 from bridge.errors import Fenced, Retryable
 from bridge.kafka import timeouts
 from bridge.kafka.librdkafka import group
+from bridge.kafka.librdkafka.admin_client import AdminClient
 from bridge.kafka.librdkafka.checkpoints import KafkaCheckpointStore
-from bridge.kafka.librdkafka.clients import AdminClient
 from bridge.kafka.librdkafka.group_members import member_client_id
 from bridge.kafka.topics import owner_id_of
 from bridge.model.position import Position

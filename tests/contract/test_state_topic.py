@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
+from confluent_kafka import Producer
 
 from bridge.demo.servers.process import poll
 from bridge.errors import CheckpointUnusable, Misconfigured, Retryable
 from bridge.kafka.librdkafka import state_topic
 from bridge.kafka.librdkafka.checkpoints import KafkaCheckpointStore
-from bridge.kafka.librdkafka.clients import Producer
 from tests.support.factories import at, checkpoint
 from tests.support.servers.kafka import Kafka
 from tests.support.stores_under_test import KafkaStore, acquired, owned

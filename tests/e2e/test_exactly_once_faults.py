@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from confluent_kafka import Producer
 
 from bridge.demo.servers.process import poll
-from bridge.kafka.librdkafka.clients import Producer
 from tests.support.delivery_case import ONLY_EXACTLY_ONCE
 from tests.support.fault_scenario import FaultScenario
 from tests.support.job_writer import GOOD

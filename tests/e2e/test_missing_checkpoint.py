@@ -8,9 +8,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from bridge.demo.servers.process import poll
-from bridge.kafka.librdkafka.clients import Producer
 from tests.support.bridge_process import BridgeProcess
 from tests.support.command import run_command
 from tests.support.delivery_case import (

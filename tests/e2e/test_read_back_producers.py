@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import pytest
+from confluent_kafka import Producer
 
 from bridge.demo.servers.process import poll
-from bridge.kafka.librdkafka.clients import Producer
 from tests.support.delivery_case import (
     AT_LEAST_ONCE_KAFKA_PYTHON,
     AT_LEAST_ONCE_LIBRDKAFKA,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 
 import pytest
+from confluent_kafka import Producer
 from kafka import TopicPartition
 from kafka.admin import NewPartitions
 
 from bridge.demo.servers.process import poll
-from bridge.kafka.librdkafka.clients import Producer
 from tests.support.delivery_case import (
     ONE_DELIVERY,
 )

@@ -13,9 +13,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from bridge.demo.servers.process import poll
-from bridge.kafka.librdkafka.clients import Producer
 from tests.support.command import ROOT, run_command
 from tests.support.delivery_case import AT_LEAST_ONCE_LIBRDKAFKA
 from tests.support.fault_scenario import FaultScenario

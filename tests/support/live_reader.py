@@ -8,10 +8,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from types import TracebackType
 
-from confluent_kafka import KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from bridge.demo.servers.process import poll
-from bridge.kafka.librdkafka.clients import Consumer
 
 POLL_SECONDS = 0.1
 METADATA_SECONDS = 30.0

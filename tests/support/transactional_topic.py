@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
+from confluent_kafka import Producer
+
 from bridge.kafka.drivers import driver_of
 from bridge.kafka.kafka_python.reader import TopicReader
-from bridge.kafka.librdkafka.clients import Producer
 from bridge.model.message import Record, value_of
 from bridge.model.transition import Transition
 from tests.support.factories import settings

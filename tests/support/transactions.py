@@ -11,8 +11,8 @@ from kafka import KafkaProducer
 
 from bridge.demo.servers.process import poll
 from bridge.errors import Retryable
+from bridge.kafka.librdkafka.admin_client import AdminClient
 from bridge.kafka.librdkafka.client import ClientLogger, make_latest_warning
-from bridge.kafka.librdkafka.clients import AdminClient
 from bridge.kafka.librdkafka.topics import LibrdkafkaTopics
 from bridge.kafka.librdkafka.transactional_producer import TransactionalProducer
 from bridge.kafka.librdkafka.transactional_sink import TransactionalSink

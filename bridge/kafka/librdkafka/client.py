@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from bridge.kafka import timeouts
 from bridge.kafka.client_log import LatestWarning
-from bridge.kafka.librdkafka.clients import AdminClient
+from bridge.kafka.librdkafka.admin_client import AdminClient
 from bridge.kafka.librdkafka.errors import is_lasting
 from bridge.kafka.tls import check_files
 from bridge.settings import Settings

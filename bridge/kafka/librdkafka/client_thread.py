@@ -8,12 +8,11 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from bridge.errors import BridgeError
 from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.errors import discarded_producer_error
-from bridge.kafka.librdkafka.clients import Producer
 from bridge.kafka.librdkafka.errors import classify_transaction
 
 logger = logging.getLogger(__name__)

@@ -3,9 +3,7 @@
 import logging
 import threading
 
-from confluent_kafka import KafkaException
-
-from bridge.kafka.librdkafka.clients import Consumer
+from confluent_kafka import Consumer, KafkaException
 
 logger = logging.getLogger(__name__)
 

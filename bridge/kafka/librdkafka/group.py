@@ -14,12 +14,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from confluent_kafka import OFFSET_END, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
 from bridge.kafka import timeouts
 from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.librdkafka.client import ClientLogger, connection
-from bridge.kafka.librdkafka.clients import Consumer
 from bridge.kafka.librdkafka.closing import close_within
 from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.librdkafka.group_members import member_client_id
@@ -176,7 +175,7 @@ class OwnerGroup:
         }
         return options | ({"group.instance.id": instance} if instance else {})
 
-    def _assigned(self, consumer: Any, partitions: Sequence[TopicPartition]) -> None:
+    def _assigned(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         # Nothing is fetched: the position is read by another client.
         starts = [TopicPartition(part.topic, part.partition, OFFSET_END) for part in partitions]
         consumer.incremental_assign(starts)
@@ -188,7 +187,7 @@ class OwnerGroup:
             self.confirmed_at = 0.0
             self._asked_at = None
 
-    def _ended(self, consumer: Any, partitions: Sequence[TopicPartition]) -> None:
+    def _ended(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         if any(part.topic == self._topic and part.partition == 0 for part in partitions):
             self._end()
 

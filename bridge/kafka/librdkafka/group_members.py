@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from bridge.daemon_executor import DaemonExecutor
 from bridge.errors import BridgeError
-from bridge.kafka.librdkafka.clients import AdminClient
+from bridge.kafka.librdkafka.admin_client import AdminClient
 from bridge.kafka.librdkafka.errors import UNAVAILABLE_COORDINATOR
 from bridge.kafka.librdkafka.replaceable_admin import ReplaceableAdmin
 from bridge.model.membership import Member, Membership

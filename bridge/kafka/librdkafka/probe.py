@@ -8,8 +8,8 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation, ConfigResource, ResourceType
 
 from bridge.kafka import timeouts
+from bridge.kafka.librdkafka.admin_client import AdminClient
 from bridge.kafka.librdkafka.client import ClientLogger, connection, make_latest_warning
-from bridge.kafka.librdkafka.clients import AdminClient
 from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.librdkafka.topics import answer
 from bridge.kafka.probe import (

@@ -21,13 +21,12 @@ from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from bridge.errors import BridgeError
 from bridge.kafka import timeouts
 from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.librdkafka.client import ClientLogger, connection, make_latest_warning
-from bridge.kafka.librdkafka.clients import Producer
 from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.librdkafka.topics import LibrdkafkaTopics
 from bridge.kafka.partitioner import Partitioner

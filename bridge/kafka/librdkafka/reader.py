@@ -7,7 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from confluent_kafka import OFFSET_END, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    OFFSET_END,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from bridge.errors import Retryable
 from bridge.kafka import timeouts
@@ -18,7 +25,6 @@ from bridge.kafka.librdkafka.client import (
     make_latest_warning,
     reading_options,
 )
-from bridge.kafka.librdkafka.clients import Consumer
 from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.topics import missing_topic_error
 from bridge.model.message import Record

@@ -3,8 +3,8 @@
 from confluent_kafka import KafkaException
 
 from bridge.kafka.client_log import LatestWarning
+from bridge.kafka.librdkafka.admin_client import AdminClient
 from bridge.kafka.librdkafka.client import ClientLogger, connection
-from bridge.kafka.librdkafka.clients import AdminClient
 from bridge.kafka.librdkafka.errors import classify
 from bridge.settings import Settings
 

@@ -6,7 +6,7 @@ from confluent_kafka import KafkaException
 
 from bridge.errors import CheckpointUnusable
 from bridge.kafka.kafka_python.rights import KafkaRights, owner_rights
-from bridge.kafka.librdkafka.clients import AdminClient
+from bridge.kafka.librdkafka.admin_client import AdminClient
 from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.librdkafka.group_members import describe_groups, members_of
 from bridge.kafka.librdkafka.state_record import state_record_of

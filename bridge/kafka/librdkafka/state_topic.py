@@ -10,14 +10,13 @@ from contextlib import contextmanager
 from math import inf
 from typing import Any, NamedTuple
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
 from bridge.errors import BridgeError
 from bridge.kafka import timeouts
 from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.librdkafka.client import ClientLogger, connection, reading_options
-from bridge.kafka.librdkafka.clients import Consumer
 from bridge.kafka.librdkafka.closing import close_within
 from bridge.kafka.librdkafka.errors import classify
 from bridge.kafka.librdkafka.replaceable_admin import ReplaceableAdmin

@@ -8,13 +8,13 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation, ConfigResource, NewTopic, ResourceType
 
 from bridge.kafka import timeouts
+from bridge.kafka.librdkafka.admin_client import AdminClient
 from bridge.kafka.librdkafka.client import (
     ClientLogger,
     connection,
     make_latest_warning,
     request_metadata,
 )
-from bridge.kafka.librdkafka.clients import AdminClient
 from bridge.kafka.librdkafka.errors import classify, is_unanswered
 from bridge.kafka.topics import (
     Topic,

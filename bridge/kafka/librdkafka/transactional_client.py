@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from bridge.errors import BridgeError
 from bridge.kafka import timeouts
@@ -30,7 +30,6 @@ from bridge.kafka.errors import (
 )
 from bridge.kafka.librdkafka.broker_support import DEBUG, SupportLogger
 from bridge.kafka.librdkafka.client_thread import ClientThread, Deadline, FirstFailure
-from bridge.kafka.librdkafka.clients import Producer
 from bridge.kafka.librdkafka.errors import UNAVAILABLE_COORDINATOR, is_lasting
 
 #: How long a call of ``init_transactions`` takes: a wrong password is noticed between two.

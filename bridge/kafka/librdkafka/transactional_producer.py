@@ -18,7 +18,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, Producer
 
 from bridge.errors import BridgeError
 from bridge.kafka import timeouts
@@ -26,7 +26,6 @@ from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.errors import discarded_producer_error
 from bridge.kafka.librdkafka.client import connection
 from bridge.kafka.librdkafka.client_thread import FirstFailure
-from bridge.kafka.librdkafka.clients import Producer
 from bridge.kafka.librdkafka.producer import producer_options
 from bridge.kafka.librdkafka.transactional_client import Transaction, TransactionalClient
 from bridge.kafka.topics import Topic

@@ -6,10 +6,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, Producer
 
 from bridge.errors import BridgeError
-from bridge.kafka.librdkafka.clients import Producer
 from bridge.kafka.librdkafka.producer import LibrdkafkaSink
 from bridge.kafka.librdkafka.transactional_producer import TransactionalProducer
 from bridge.model.window import Delivery, Sending

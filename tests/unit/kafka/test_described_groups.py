@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import KafkaException, TopicPartition
 
 from bridge.kafka.librdkafka import group_members
-from bridge.kafka.librdkafka.clients import AdminClient
+from bridge.kafka.librdkafka.admin_client import AdminClient
 from bridge.kafka.librdkafka.group_members import describe_groups, members_of, membership_of
 
 

@@ -48,14 +48,14 @@ def run(module: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_collected_clients_are_destroyed_elsewhere() -> None:
-    ended = run("bridge.kafka.librdkafka.clients")
+    ended = run("bridge.kafka.librdkafka.admin_client")
 
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == "collected\n"
 
 
 def test_librdkafka_aborts_without_this_protection() -> None:
-    """When it does not any more, the module ``clients`` has lost its reason."""
+    """When it does not any more, ``AdminClient`` of the bridge has lost its reason."""
     ended = run("confluent_kafka.admin")
 
     assert ended.returncode == -signal.SIGABRT
