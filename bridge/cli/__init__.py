@@ -25,6 +25,7 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 COMMANDS = (
     "run",
     "check",
+    "config",
     "status",
     "tail",
     "verify",

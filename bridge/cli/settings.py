@@ -4,7 +4,7 @@ import functools
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import click
 from click.shell_completion import CompletionItem
@@ -52,12 +52,19 @@ CHECKPOINT = ("checkpoint.store", "checkpoint.name", "checkpoint.file")
 MODE = ("delivery.mode",)
 
 
+class Given(NamedTuple):
+    """The settings file and the shared options of a command, before they are read."""
+
+    path: Path | None
+    options: dict[str, Any]
+
+
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the shared options to a command, and pass it the validated settings as ``settings``.
 
     Sets up the log as well. Raises ``Misconfigured`` with all problems together.
     """
-    return _with_options(_loading(command), ("",))
+    return with_settings_of("")(command)
 
 
 def with_settings_of(*used: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -68,45 +75,61 @@ def with_settings_of(*used: str) -> Callable[[Callable[..., Any]], Callable[...,
     Args:
         used: The names of the settings that the command uses, or their beginnings.
     """
-    return lambda command: _with_options(_loading(command), (*used, "log."))
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def loaded(given: Given, **values: Any) -> Any:
+            settings = load(*given)
+            logs.set_up(settings.log.format, settings.log.level)
+            for text in warnings(given.options):
+                logger.warning("%s", text)
+            return command(settings=settings, **values)
+
+        return with_options(loaded, (*used, "log."))
+
+    return decorate
 
 
-def _loading(command: Callable[..., Any]) -> Callable[..., Any]:
+def with_options(command: Callable[..., Any], used: tuple[str, ...] = ("",)) -> Callable[..., Any]:
+    """Add the shared options to a command, and pass it their values as ``given``.
+
+    Args:
+        command: The command.
+        used: The names that the help shows, or their beginnings.
+    """
+
     @functools.wraps(command)
-    def loaded(config: Path | None, insecure: bool, **values: Any) -> Any:
-        given = {name: values.pop(_parameter(name)) for name in COMMON}
-        given["mongo.insecure"] = "yes" if insecure else None
-        options = {name: value for name, value in given.items() if value is not None}
-        settings = load(config, options)
-        logs.set_up(settings.log.format, settings.log.level)
-        for text in warnings(options):
-            logger.warning("%s", text)
-        return command(settings=settings, **values)
+    def gathered(config: Path | None, insecure: bool, **values: Any) -> Any:
+        options = {name: values.pop(_parameter(name)) for name in COMMON}
+        options["mongo.insecure"] = "yes" if insecure else None
+        options = {name: value for name, value in options.items() if value is not None}
+        return command(given=Given(config, options), **values)
 
-    return loaded
-
-
-def _with_options(command: Callable[..., Any], used: tuple[str, ...]) -> Callable[..., Any]:
+    shared: Callable[..., Any] = gathered
     for name in reversed(COMMON):
-        field = setting_names()[name]
-        choices = _choices(field)
-        command = click.option(
-            option(name),
-            _parameter(name),
-            metavar=f"[{'|'.join(choices)}]" if choices else "VALUE",
-            default=None,
-            hidden=not name.startswith(used),
-            help=f"{field.description}{_default(field)}",
-            shell_complete=_completion(name, choices or _SUGGESTED.get(name, ())),
-        )(command)
+        shared = _option(name, is_hidden=not name.startswith(used))(shared)
     is_hidden = not "mongo.uri".startswith(used)
-    command = click.option("--insecure", is_flag=True, hidden=is_hidden, help=INSECURE)(command)
+    shared = click.option("--insecure", is_flag=True, hidden=is_hidden, help=INSECURE)(shared)
     return click.option(
         "--config",
         type=click.Path(dir_okay=False, path_type=Path),
         envvar="JOB_BRIDGE_CONFIG",
         help="Settings file (TOML); also as JOB_BRIDGE_CONFIG in the environment.",
-    )(command)
+    )(shared)
+
+
+def _option(name: str, *, is_hidden: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    field = setting_names()[name]
+    choices = _choices(field)
+    return click.option(
+        option(name),
+        _parameter(name),
+        metavar=f"[{'|'.join(choices)}]" if choices else "VALUE",
+        default=None,
+        hidden=is_hidden,
+        help=f"{field.description}{_default(field)}",
+        shell_complete=_completion(name, choices or _SUGGESTED.get(name, ())),
+    )
 
 
 def _choices(field: Any) -> tuple[str, ...]:
@@ -145,8 +168,10 @@ __all__ = [
     "JOBS",
     "KAFKA",
     "MODE",
+    "Given",
     "Settings",
     "completing",
+    "with_options",
     "with_settings",
     "with_settings_of",
 ]
