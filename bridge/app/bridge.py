@@ -85,6 +85,7 @@ class Bridge:
         self._until = UntilNow(self._pulse) if until_now else None
         self._background = Background(self._pulse)
         self._context = PipelineContext(self._pulse, self.counters)
+        self.recent = self._context.recent
         self._mode = mode_of(settings, self.source, self.store)
         self._starting_point = StartingPoint(settings, self.source, self.store, clock=clock)
         self._clients = ClientReplacement(self.source, self._context)

@@ -149,7 +149,8 @@ class Session:
         self._client = driver
         self.in_flight = self._mode_context.in_flight
         client = parts.mode.wrap_client(driver, self._progress, self._mode_context)
-        metered = MeteredSink(client, parts.context.clock, parts.context.counters)
+        context = parts.context
+        metered = MeteredSink(client, context.clock, context.counters, recent=context.recent)
         sink = self._omit_present(metered, driver, stack, newest=newest)
         return stack.enter_context(parts.mode.wrap_sink(sink, self._mode_context))
 

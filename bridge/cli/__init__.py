@@ -23,6 +23,7 @@ INTERRUPTED, OUTPUT_CLOSED = 130, 141
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 #: In the order of the help. A command's file and function have its name.
 COMMANDS = (
+    "init",
     "run",
     "check",
     "config",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
+from bridge.logs.recent_warnings import LoggedWarning
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.position import ClusterTime, Position
 from bridge.observability.counters import Counters
@@ -75,6 +76,7 @@ class HealthState(NamedTuple):
         collection_exists: Whether the jobs collection exists; None while that is not known.
         oplog: Unknown times while MongoDB does not answer.
         log_lines_dropped: The lines that the log dropped because nothing read it.
+        warnings: The last warnings and errors of the log, the latest first.
         ownership: The owner of the checkpoint; None where no position is kept.
     """
 
@@ -85,6 +87,7 @@ class HealthState(NamedTuple):
     collection_exists: bool | None = None
     oplog: OplogTimes = OplogTimes()
     log_lines_dropped: int = 0
+    warnings: tuple[LoggedWarning, ...] = ()
     ownership: OwnershipState | None = None
 
 
@@ -229,6 +232,7 @@ class Snapshot:
             "ready": self.ready,
             "reasons": list(self.reasons),
             "notes": list(self.notes),
+            "warnings": [warning.document() for warning in self.health.warnings],
             "paused_since": _iso(self.paused_since),
             "position": str(self.position) if self.position else None,
             "checkpoint": {**stored.record(), **token} if stored else None,

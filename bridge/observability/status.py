@@ -11,6 +11,7 @@ from bridge.model.policy import stalled
 from bridge.model.position import Position
 from bridge.model.window import Window
 from bridge.observability.counters import Counters
+from bridge.observability.recent import RecentDeliveries
 from bridge.observability.snapshot import (
     HealthState,
     InFlightState,
@@ -89,6 +90,9 @@ class Observed(Protocol):
     @property
     def counters(self) -> Counters: ...
 
+    @property
+    def recent(self) -> RecentDeliveries: ...
+
     def complaint(self) -> str: ...
 
 
@@ -123,6 +127,11 @@ class Status:
         self._clock = clock
         self._about = {**about, "version": __version__}
         self._verification = verification
+
+    @property
+    def recent(self) -> RecentDeliveries:
+        """The last deliveries of the bridge."""
+        return self._bridge.recent
 
     def snapshot(self) -> Snapshot:
         """Return a snapshot of the current state; never waits for a server."""
