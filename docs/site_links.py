@@ -18,6 +18,7 @@ OUTSIDE = {
     "ARCHITECTURE.md": "architecture/index.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
+    "LICENSE.md": "licence.md",
     "RELEASING.md": "releasing.md",
     "SECURITY.md": "security.md",
     "config/docker/Dockerfile": "config/docker/Dockerfile",

@@ -18,6 +18,7 @@ class Failure(NamedTuple):
         meaning: What it means for the data.
         action: What to do.
         exit_code: The exit code of the command.
+        text: All clauses as the error prints them, possibly on several lines; empty to join them.
     """
 
     title: str
@@ -25,11 +26,12 @@ class Failure(NamedTuple):
     meaning: str
     action: str
     exit_code: int
+    text: str = ""
 
     def line(self) -> str:
-        """Return the failure as a line of text."""
+        """Return the failure as text, usually a single line."""
         clauses = (self.what, self.meaning, self.action)
-        text = ". ".join(clause for clause in clauses if clause)
+        text = self.text or ". ".join(clause for clause in clauses if clause)
         return f"job-bridge: {self.title}: {text}"
 
     def document(self) -> str:
@@ -53,7 +55,7 @@ def report(failure: Failure, *, as_json: bool) -> None:
 def failure_of(error: BridgeError) -> Failure:
     """Return the failure of a command that has ended, so that nothing is retried."""
     title = "temporary failure" if isinstance(error, Retryable) else error.title
-    return Failure(title, error.what, error.data, error.todo, error.exit_code)
+    return Failure(title, error.what, error.data, error.todo, error.exit_code, str(error))
 
 
 def usage_failure(error: click.ClickException) -> Failure:

@@ -64,7 +64,7 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
 
     Sets up the log as well. Raises ``Misconfigured`` with all problems together.
     """
-    return _with_options(_loading(command), ("",))
+    return with_settings_of("")(command)
 
 
 def with_settings_of(*used: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -75,27 +75,29 @@ def with_settings_of(*used: str) -> Callable[[Callable[..., Any]], Callable[...,
     Args:
         used: The names of the settings that the command uses, or their beginnings.
     """
-    return lambda command: _with_options(_loading(command), (*used, "log."))
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def loaded(given: Given, **values: Any) -> Any:
+            settings = load(*given)
+            logs.set_up(settings.log.format, settings.log.level)
+            for text in warnings(given.options):
+                logger.warning("%s", text)
+            return command(settings=settings, **values)
+
+        return with_options(loaded, (*used, "log."))
+
+    return decorate
 
 
-def _loading(command: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(command)
-    def loaded(given: Given, **values: Any) -> Any:
-        settings = load(*given)
-        logs.set_up(settings.log.format, settings.log.level)
-        for text in warnings(given.options):
-            logger.warning("%s", text)
-        return command(settings=settings, **values)
+def with_options(command: Callable[..., Any], used: tuple[str, ...] = ("",)) -> Callable[..., Any]:
+    """Add the shared options to a command, and pass it their values as ``given``.
 
-    return loaded
+    Args:
+        command: The command.
+        used: The names that the help shows, or their beginnings.
+    """
 
-
-def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the shared options to a command, and pass it their values as ``given``."""
-    return _with_options(command, ("",))
-
-
-def _with_options(command: Callable[..., Any], used: tuple[str, ...]) -> Callable[..., Any]:
     @functools.wraps(command)
     def gathered(config: Path | None, insecure: bool, **values: Any) -> Any:
         options = {name: values.pop(_parameter(name)) for name in COMMON}
@@ -103,26 +105,31 @@ def _with_options(command: Callable[..., Any], used: tuple[str, ...]) -> Callabl
         options = {name: value for name, value in options.items() if value is not None}
         return command(given=Given(config, options), **values)
 
+    shared: Callable[..., Any] = gathered
     for name in reversed(COMMON):
-        field = setting_names()[name]
-        choices = _choices(field)
-        gathered = click.option(
-            option(name),
-            _parameter(name),
-            metavar=f"[{'|'.join(choices)}]" if choices else "VALUE",
-            default=None,
-            hidden=not name.startswith(used),
-            help=f"{field.description}{_default(field)}",
-            shell_complete=_completion(name, choices or _SUGGESTED.get(name, ())),
-        )(gathered)
+        shared = _option(name, is_hidden=not name.startswith(used))(shared)
     is_hidden = not "mongo.uri".startswith(used)
-    gathered = click.option("--insecure", is_flag=True, hidden=is_hidden, help=INSECURE)(gathered)
+    shared = click.option("--insecure", is_flag=True, hidden=is_hidden, help=INSECURE)(shared)
     return click.option(
         "--config",
         type=click.Path(dir_okay=False, path_type=Path),
         envvar="JOB_BRIDGE_CONFIG",
         help="Settings file (TOML); also as JOB_BRIDGE_CONFIG in the environment.",
-    )(gathered)
+    )(shared)
+
+
+def _option(name: str, *, is_hidden: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    field = setting_names()[name]
+    choices = _choices(field)
+    return click.option(
+        option(name),
+        _parameter(name),
+        metavar=f"[{'|'.join(choices)}]" if choices else "VALUE",
+        default=None,
+        hidden=is_hidden,
+        help=f"{field.description}{_default(field)}",
+        shell_complete=_completion(name, choices or _SUGGESTED.get(name, ())),
+    )
 
 
 def _choices(field: Any) -> tuple[str, ...]:

@@ -84,10 +84,10 @@ class _Plain(logging.Formatter):
     """Formats ``time level message field=value ...``, always as a single line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        stamp = time.strftime("%H:%M:%S", time.localtime(record.created))
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
         line = one_line(f"{record.getMessage()}{fields}")
-        line = f"{stamp}.{int(record.msecs):03d} {record.levelname.lower():7} {line}"
+        line = f"{stamp}.{int(record.msecs):03d}Z {record.levelname.lower():7} {line}"
         if record.exc_info:
             line = f"{line}\n{self.formatException(record.exc_info)}"
         return line

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -66,6 +67,7 @@ def test_a_json_line_has_utc_milliseconds() -> None:
 def test_a_plain_line_has_known_fields_only() -> None:
     line = logged("plain", io.StringIO())
 
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z warning ", line)
     assert line.endswith("warning set aside to jobs-dlq job_id=job-1 trans_id=t-1\n")
     assert "secret" not in line
 

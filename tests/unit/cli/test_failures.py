@@ -9,6 +9,7 @@ import pytest
 from bridge.cli import main
 from bridge.cli.check import check
 from bridge.errors import RETRIED, BridgeError, Misconfigured, Retryable
+from bridge.settings.problems import SettingsProblems
 
 FIELDS = {"error", "what", "meaning", "do", "exit_code", "runbook"}
 
@@ -61,6 +62,13 @@ class TestFailures:
             "",
             "job-bridge: configuration: It happened. Nothing was sent. Do this\n",
         )
+
+    def test_several_problems_keep_their_lines(self, failing: FailingCheck) -> None:
+        error = SettingsProblems(["kafka.topic is wrong", "http.port is wrong"])
+        _, _, err = failing.run(error)
+        assert err.splitlines()[1:3] == ["  kafka.topic is wrong", "  http.port is wrong"]
+        _, _, err = failing.run(error, "--json")
+        assert "kafka.topic is wrong; http.port is wrong" in json.loads(err)["what"]
 
     def test_an_ended_command_retries_nothing(self, failing: FailingCheck) -> None:
         error = Retryable("Kafka is unreachable", "Nothing is lost", RETRIED)
