@@ -19,7 +19,7 @@ FAULTS := kill_points crash read_back_kills \
 ON_SERVERS := $(BIN)/python -m tests.support.servers
 
 .DEFAULT_GOAL := help
-.PHONY: help run test servers check docs licences site lock unit faults soak bench bench-peers bench-modes bench-exactly-once bench-check clean
+.PHONY: help run test servers check docs licences site lock dist sbom unit faults soak bench bench-peers bench-modes bench-exactly-once bench-check clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -34,8 +34,8 @@ servers: $(VENV)/test
 	@$(ON_SERVERS)
 
 check: $(VENV)/test  ## ruff, mypy and the documents
-	$(BIN)/ruff format --check bridge tests benchmarks docs examples
-	$(BIN)/ruff check bridge tests benchmarks docs examples
+	$(BIN)/ruff format --check bridge tests benchmarks docs examples config
+	$(BIN)/ruff check bridge tests benchmarks docs examples config
 	$(BIN)/mypy
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
@@ -53,6 +53,19 @@ lock: $(VENV)/test  ## write config/requirements.lock, the versions and hashes t
 	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --upgrade --all-build-deps --allow-unsafe \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options \
 		--extra librdkafka --extra codecs --output-file config/requirements.lock setup.cfg
+
+dist: $(VENV)/test  ## build the wheel and the source archive of REF into build/dist, with equal bytes everywhere
+	rm -rf build/dist build/sources && mkdir -p build/dist build/sources
+	git archive $(REF) | tar -x -C build/sources
+	cd build/sources && SOURCE_DATE_EPOCH=$$(git -C "$(CURDIR)" log -1 --format=%ct $(REF)) \
+		"$(abspath $(BIN))/pyproject-build" --no-isolation --outdir "$(CURDIR)/build/dist"
+	cd build/dist && sha256sum * > SHA256SUMS && cat SHA256SUMS
+
+sbom: $(VENV)/test  ## write build/dist/sbom.cdx.json, a bill of the locked packages
+	mkdir -p build/dist
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'cyclonedx-bom>=7,<8'
+	$(BIN)/cyclonedx-py requirements config/requirements.lock --output-reproducible --spec-version 1.6 \
+		--output-format JSON --output-file build/dist/sbom.cdx.json
 
 unit: $(VENV)/test  ## the tests that need no server
 	$(BIN)/python -m pytest tests/unit tests/test_architecture.py $(PYTEST_ARGS)

@@ -18,6 +18,7 @@ OUTSIDE = {
     "ARCHITECTURE.md": "architecture/index.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
+    "RELEASING.md": "releasing.md",
     "SECURITY.md": "security.md",
     "config/Dockerfile": "config/Dockerfile",
     "config/grafana/job-bridge.json": "config/grafana/job-bridge.json",
@@ -27,6 +28,7 @@ OUTSIDE = {
     "config/pipeline-jobs.example.toml": "config/pipeline-jobs.example.toml",
     "config/prometheus/alerts.yml": "config/prometheus/alerts.yml",
     "config/prometheus/recording-rules.yml": "config/prometheus/recording-rules.yml",
+    "config/systemd/job-bridge@.service": "config/systemd/job-bridge@.service",
     "examples/job_states.py": "examples/job_states.py",
 }
 #: Pictures that pages show; they have the same path in the site.

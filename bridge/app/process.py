@@ -7,6 +7,7 @@ from bridge.app.bridge import Bridge
 from bridge.app.health import Health
 from bridge.app.lifecycle import State
 from bridge.app.plain_text import warn_of_plain_text
+from bridge.app.service_manager import ServiceManager
 from bridge.app.signals import on_stop
 from bridge.app.wait_reporter import WaitReporter
 from bridge.clock import Clock, SystemClock
@@ -31,6 +32,7 @@ class Process:
     ) -> None:
         self._settings = settings
         clock = clock or SystemClock()
+        self._clock = clock
         self.bridge = Bridge(settings, clock, until_now=until_now)
         self._waits = WaitReporter(self.bridge, clock, settings.delivery.drain_seconds)
         self._verification = LatestVerification()
@@ -46,6 +48,7 @@ class Process:
     def run(self) -> int:
         """Work until stopped; return the exit code. Raises the ``BridgeError`` that ended it."""
         http = self._settings.http
+        manager = ServiceManager(self.bridge, self.status, self._clock)
         metrics = registry(self.status, [*State], Certificates(self._settings))
         scheduler = VerificationScheduler(self._settings, self.status, self._verification)
         with (
@@ -61,6 +64,7 @@ class Process:
             ) as server,
             self._health,
             scheduler,
+            manager,
         ):
             self._log_start(http.url(server.port))
             warn_of_plain_text(self._settings)

@@ -25,6 +25,7 @@ COMMANDS = (
     "init",
     "run",
     "check",
+    "config",
     "status",
     "tail",
     "verify",

@@ -4,7 +4,7 @@ import functools
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -41,6 +41,13 @@ COMMON = (
 INSECURE = "Accept a mongo.uri with which TLS does not check MongoDB's certificate."
 
 
+class Given(NamedTuple):
+    """The settings file and the shared options of a command, before they are read."""
+
+    path: Path | None
+    options: dict[str, Any]
+
+
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the shared options to a command, and pass it the validated settings as ``settings``.
 
@@ -48,35 +55,45 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @functools.wraps(command)
-    def loaded(config: Path | None, insecure: bool, **values: Any) -> Any:
-        given = {name: values.pop(_parameter(name)) for name in COMMON}
-        given["mongo.insecure"] = "yes" if insecure else None
-        options = {name: value for name, value in given.items() if value is not None}
-        settings = load(config, options)
+    def loaded(given: Given, **values: Any) -> Any:
+        settings = load(*given)
         logs.set_up(settings.log.format, settings.log.level)
-        for text in warnings(options):
+        for text in warnings(given.options):
             logger.warning("%s", text)
         return command(settings=settings, **values)
 
+    return with_options(loaded)
+
+
+def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the shared options to a command, and pass it their values as ``given``."""
+
+    @functools.wraps(command)
+    def gathered(config: Path | None, insecure: bool, **values: Any) -> Any:
+        options = {name: values.pop(_parameter(name)) for name in COMMON}
+        options["mongo.insecure"] = "yes" if insecure else None
+        options = {name: value for name, value in options.items() if value is not None}
+        return command(given=Given(config, options), **values)
+
     for name in reversed(COMMON):
-        loaded = click.option(
+        gathered = click.option(
             option(name),
             _parameter(name),
             metavar="VALUE",
             default=None,
             help=str(setting_names()[name].description),
-        )(loaded)
-    loaded = click.option("--insecure", is_flag=True, help=INSECURE)(loaded)
+        )(gathered)
+    gathered = click.option("--insecure", is_flag=True, help=INSECURE)(gathered)
     return click.option(
         "--config",
         type=click.Path(dir_okay=False, path_type=Path),
         envvar="JOB_BRIDGE_CONFIG",
         help="Settings file (TOML); also as JOB_BRIDGE_CONFIG in the environment.",
-    )(loaded)
+    )(gathered)
 
 
 def _parameter(name: str) -> str:
     return name.replace(".", "_")
 
 
-__all__ = ["COMMON", "INSECURE", "Settings", "with_settings"]
+__all__ = ["COMMON", "INSECURE", "Given", "Settings", "with_options", "with_settings"]

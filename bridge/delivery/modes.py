@@ -26,7 +26,7 @@ from bridge.settings import Settings
 logger = logging.getLogger("bridge")
 
 #: The window of exactly-once, unless the settings have another.
-_TRANSACTION_MESSAGES = 10_000
+TRANSACTION_MESSAGES = 10_000
 
 
 class TagSource(Protocol):
@@ -106,7 +106,7 @@ class ExactlyOnceMode(Mode):
         delivery = self._settings.delivery
         # A larger window makes larger transactions, which cost less for a message.
         is_default = "window_messages" not in delivery.model_fields_set
-        messages = _TRANSACTION_MESSAGES if is_default else delivery.window_messages
+        messages = TRANSACTION_MESSAGES if is_default else delivery.window_messages
         return Window(start, messages, delivery.window_bytes)
 
     def wrap_client(self, sink: Sink, progress: Progress, context: ModeContext) -> Sink:

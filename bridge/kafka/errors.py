@@ -16,6 +16,7 @@ from bridge.errors import (
     ReadRefused,
     Retryable,
 )
+from bridge.hints import Hint
 from bridge.kafka.connection_failures import NOTHING_LOST, connection_failure
 
 _NOTHING_DONE = "Nothing was read or sent"
@@ -63,7 +64,8 @@ def read_permission_error(text: str) -> ReadRefused:
     return ReadRefused(
         f"Kafka does not let this user read the topic: {text}",
         _NOTHING_DONE,
-        "Grant Read and Describe on the topic and its -dlq, as config/kafka-acls.sh does",
+        "Grant Read and Describe on the topic and its -dlq, as the script of "
+        f"'{Hint.RIGHTS_KAFKA}' does",
         part="kafka",
     )
 
@@ -180,8 +182,8 @@ def transactional_id_permission_error(transactional_id: str) -> NotPermitted:
     return NotPermitted(
         f"Kafka does not let this user use the transactional id {transactional_id}",
         "Nothing was read or sent",
-        f"Grant Write and Describe on the transactional id {transactional_id}, as "
-        "config/kafka-acls.sh does",
+        f"Grant Write and Describe on the transactional id {transactional_id}, as the script of "
+        f"'{Hint.RIGHTS_KAFKA}' does",
         part="kafka",
     )
 

@@ -12,7 +12,7 @@ from bridge.hints import Hint
 
 _NOTHING_DONE = "Nothing was read or sent"
 _UNCHANGED = "Nothing is lost: the stored position is unchanged"
-_SCRIPT = "as config/kafka-acls.sh does"
+_SCRIPT = f"as the script of '{Hint.RIGHTS_KAFKA}' does"
 
 
 class PositionMissing(CheckpointUnusable):

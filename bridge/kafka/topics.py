@@ -168,7 +168,8 @@ def write_permission_error(name: str) -> NotPermitted:
     return NotPermitted(
         f"Kafka does not let this user write to the topic {name}",
         "Nothing was read or sent",
-        f"Grant Write and Describe on {name} and its -dlq, as config/kafka-acls.sh does",
+        f"Grant Write and Describe on {name} and its -dlq, as the script of "
+        f"'{Hint.RIGHTS_KAFKA}' does",
         part="kafka",
     )
 

@@ -181,7 +181,8 @@ def checkpoint_area(where: str) -> Area:
     return Area(
         part="checkpoint",
         refused=f"MongoDB does not let this user keep the checkpoint in {where}",
-        grant="Grant find, insert and update on that collection",
+        grant="Grant find, insert and update on that collection, as the script of "
+        f"'{Hint.RIGHTS_MONGODB}' does",
         since_refusal="Nothing was sent since the last stored position",
         failed=f"MongoDB failed to read or write the checkpoint in {where}",
         verdicts={},

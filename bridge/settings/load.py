@@ -6,7 +6,6 @@ options of the command line.
 """
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,10 +34,10 @@ from bridge.settings.problems import (
     without_service_links,
 )
 from bridge.settings.section import Section, is_quoted
+from bridge.settings.settings_file import read_file
 
 #: The margin of a recovery that sends the messages of the topic again.
 _SHORT_MARGIN_SECONDS = 60.0
-_NOTHING_DONE = "Nothing was read or sent"
 
 #: The part of the bridge that uses the secrets of a section.
 _PARTS = {"mongo": "mongodb", "kafka": "kafka"}
@@ -178,6 +177,12 @@ def setting_names() -> dict[str, Any]:
     return fields
 
 
+def secret_names() -> frozenset[str]:
+    """Return the settings whose values are never shown."""
+    fields = setting_names()
+    return frozenset(name for name, field in fields.items() if field.annotation is SecretStr)
+
+
 def load(
     path: Path | None, options: Mapping[str, Any], environment: Mapping[str, str] = os.environ
 ) -> Settings:
@@ -191,9 +196,16 @@ def load(
     Raises:
         Misconfigured: Contains all problems, each under the name that was given.
     """
+    return load_with_sources(path, options, environment)[0]
+
+
+def load_with_sources(
+    path: Path | None, options: Mapping[str, Any], environment: Mapping[str, str] = os.environ
+) -> tuple[Settings, Sources]:
+    """Read the settings as ``load`` does; return the sources they came from, too."""
     fields = setting_names()
     environment = without_service_links(environment)
-    file = _from_file(path)
+    file = read_file(path)
     secrets, problems = _from_secret_files(environment)
     problems += unknown_in_file(file, path, fields)
     problems += unknown_variables(environment, fields)
@@ -201,42 +213,21 @@ def load(
         name: environment[variable(name)] for name in fields if variable(name) in environment
     }
     known = {name: value for name, value in flat(file) if name in fields}
+    sources = Sources(options, environment, file, path=path)
     try:
         settings = _layered(_nested(options), _nested(variables), secrets, _nested(known))
     except ValidationError as invalid:
-        sources = Sources(options, environment, file, path=path)
         problems += [problem(error, fields, sources) for error in invalid.errors(include_url=False)]
     if problems:
         raise SettingsProblems([*dict.fromkeys(problems)])
     files = _secret_files(environment)
     settings._secret_files = {name: path for name, path in files.items() if name not in options}
-    return settings
+    return settings, sources
 
 
 def warnings(options: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> list[str]:
     """Return a warning for each setting that is ignored or given in an unsafe way."""
     return remarks(options, environment, setting_names())
-
-
-def _from_file(path: Path | None) -> Nested:
-    if path is None:
-        return {}
-    try:
-        # Some editors on Windows write a byte order mark, which TOML does not allow.
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise Misconfigured(
-            f"Cannot read the settings file {path}: {reason}",
-            _NOTHING_DONE,
-            "Check the path and its permissions",
-        ) from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise Misconfigured(
-            f"The settings file {path} is not valid TOML: {error}",
-            _NOTHING_DONE,
-            "Text values need quotes, and each [section] may occur once",
-        ) from None
 
 
 def _nested(options: Mapping[str, Any]) -> Nested:
@@ -251,8 +242,8 @@ def _secret_files(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the file of each secret that has a file, by ``section.name``."""
     return {
         name: environment[f"{variable(name)}_FILE"]
-        for name, field in setting_names().items()
-        if field.annotation is SecretStr and f"{variable(name)}_FILE" in environment
+        for name in secret_names()
+        if f"{variable(name)}_FILE" in environment
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from bridge.errors import Misconfigured, one_line
+from bridge.hints import Hint
 from bridge.settings.names import PREFIX, option, variable
 
 #: Names in the environment that are not settings: the settings file, and the demo's programs.
@@ -24,6 +25,9 @@ _PASSWORD_IN_URI = re.compile(r"(?i)://[^/@]*:[^/]*@|(password|aws_session_token
 #: Values that are no secrets in the wrong place: words and numbers, as Python prints them.
 _HARMLESS = re.compile(r"[\[\]{}',\w .:+-]{0,60}")
 
+#: The source of a setting that is not given.
+DEFAULT = "default"
+
 #: Every setting as ``section.name``, with its pydantic field.
 Fields = Mapping[str, Any]
 
@@ -32,18 +36,18 @@ class SettingsProblems(Misconfigured):
     """Problems in the settings; several are printed on a line each."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self._problems = [one_line(text) for text in problems]
+        self.problems = [one_line(text) for text in problems]
         super().__init__(
             f"{len(problems)} problem(s) in the settings: " + "; ".join(problems),
             "Nothing was read or sent",
-            "config/job-bridge.example.toml lists every setting",
+            f"'{Hint.CONFIG_EXAMPLE}' prints every setting",
         )
 
     def __str__(self) -> str:
-        if len(self._problems) == 1:
+        if len(self.problems) == 1:
             return super().__str__()
-        first = f"{len(self._problems)} problem(s) in the settings:"
-        return "\n  ".join([first, *self._problems]) + f"\n{self.data}. {self.todo}"
+        first = f"{len(self.problems)} problem(s) in the settings:"
+        return "\n  ".join([first, *self.problems]) + f"\n{self.data}. {self.todo}"
 
 
 class Sources:
@@ -64,15 +68,20 @@ class Sources:
 
     def name(self, setting: str) -> str:
         """Return ``setting`` as it was given: an option, a variable, or a name in the file."""
+        source = self.source(setting)
+        if source == DEFAULT:
+            return setting
+        return f"{source}: {setting}" if source == str(self._path) else source
+
+    def source(self, setting: str) -> str:
+        """Return the option, variable or file that gives ``setting``, or ``default``."""
         section, _, key = setting.partition(".")
         if setting in self._options:
             return option(setting)
         for given in (variable(setting), f"{variable(setting)}_FILE"):
             if given in self._environment:
                 return given
-        if key in self._file.get(section, {}):
-            return f"{self._path}: {setting}"
-        return setting
+        return str(self._path) if key in self._file.get(section, {}) else DEFAULT
 
 
 def problem(error: Any, fields: Fields, sources: Sources) -> str:

@@ -30,7 +30,7 @@ FLOORS = (
     ("model",),
     ("settings",),
     ("logs",),
-    ("errors", "clock", "hints", "daemon_executor"),
+    ("errors", "clock", "hints", "daemon_executor", "files"),
     ("",),  # the package itself: its version
 )
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

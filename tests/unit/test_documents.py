@@ -19,7 +19,10 @@ from docs.site_links import OUTSIDE
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-TOP = [ROOT / f"{name}.md" for name in ("README", "ARCHITECTURE", "CONTRIBUTING", "SECURITY")]
+TOP = [
+    ROOT / f"{name}.md"
+    for name in ("README", "ARCHITECTURE", "CONTRIBUTING", "RELEASING", "SECURITY")
+]
 CHANGELOG = ROOT / "CHANGELOG.md"
 PAGES = [*TOP, CHANGELOG, *sorted(DOCS.rglob("*.md"))]
 GENERATED = [DOCS / "reference" / name for name in references.PAGES]

@@ -18,7 +18,7 @@ from bridge.hints import Hint
 PACKAGE = Path(bridge.__file__).parent
 #: A command line in a text; "job-bridge" alone is the product's name.
 COMMAND = re.compile(
-    r"job-bridge (run|check|token|topics|sweep|status|verify|replay|tail|notify)\b"
+    r"job-bridge (run|check|config|token|topics|sweep|status|verify|replay|tail|notify)\b"
 )
 
 

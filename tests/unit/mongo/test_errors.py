@@ -168,7 +168,7 @@ def test_a_checkpoint_names_its_own_permissions(code: int, todo: str) -> None:
     verdict = classify(OperationFailure("no", code), checkpoint_area("db.checkpoints"))
 
     assert type(verdict) is NotPermitted
-    assert (verdict.part, verdict.todo) == ("checkpoint", todo)
+    assert verdict.part == "checkpoint" and verdict.todo.startswith(todo)
 
 
 def test_wrong_settings_are_not_retried_for_a_checkpoint() -> None:

@@ -116,7 +116,7 @@ def test_several_problems_have_a_line_each() -> None:
         "  --jobs-profile",
         "  --kafka-topic",
     ]
-    assert last.startswith("Nothing was read or sent. config/")
+    assert last.startswith("Nothing was read or sent. 'job-bridge config example'")
 
 
 def test_a_single_problem_is_a_single_line() -> None:

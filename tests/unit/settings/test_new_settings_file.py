@@ -10,7 +10,7 @@ import pytest
 
 from bridge.errors import Misconfigured, Usage
 from bridge.settings import load
-from bridge.settings.settings_file import (
+from bridge.settings.new_settings_file import (
     admit_target,
     secrets_left_out,
     settings_text,
