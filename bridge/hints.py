@@ -10,10 +10,10 @@ from enum import StrEnum
 class Hint(StrEnum):
     """A command as an operator types it; upper-case words stand for values."""
 
+    INIT = "job-bridge init"
     CONFIG_EXAMPLE = "job-bridge config example"
     RIGHTS_MONGODB = "job-bridge config rights mongo"
     RIGHTS_KAFKA = "job-bridge config rights kafka"
-    INIT = "job-bridge init"
     CREATE_TOPICS = "job-bridge topics create"
     STATUS = "job-bridge status"
     STATUS_GROUP = "job-bridge status --group"

@@ -109,7 +109,7 @@ def init(
         return _undecided(report, proposal, as_json)
     _complete(report, settings, proposal)
     if not dry_run:
-        from bridge.settings.settings_writer import write_settings
+        from bridge.settings.new_settings_file import write_settings
 
         write_settings(output, report.text, force=force)
         report.file = str(output)
@@ -119,7 +119,7 @@ def init(
 
 
 def _admit_output(output: Path, force: bool) -> None:
-    from bridge.settings.settings_writer import admit_target
+    from bridge.settings.new_settings_file import admit_target
 
     admit_target(output, force=force)
     config = click.get_current_context().params.get("config")
@@ -167,7 +167,7 @@ def _undecided(report: "Report", proposal: "Proposal", as_json: bool) -> int:
 def _complete(report: "Report", settings: Settings, proposal: "Proposal") -> None:
     """Make the text of the file, and the settings that it gives."""
     from bridge.model.profile import profile_of
-    from bridge.settings.settings_writer import secrets_left_out, settings_text, validated
+    from bridge.settings.new_settings_file import secrets_left_out, settings_text, validated
 
     collection = report.collection
     mongo = settings.mongo.model_copy(update={"collection": collection})

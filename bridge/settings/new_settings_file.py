@@ -1,4 +1,4 @@
-"""Writes a settings file: its text, whole or not at all."""
+"""The text of a settings file, and how it is written: whole or not at all."""
 
 import json
 import os
