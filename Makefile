@@ -19,7 +19,7 @@ FAULTS := kill_points crash read_back_kills \
 ON_SERVERS := $(BIN)/python -m tests.support.servers
 
 .DEFAULT_GOAL := help
-.PHONY: help run test servers check docs licences site lock dist sbom drill unit faults soak bench bench-peers bench-modes bench-exactly-once bench-check clean
+.PHONY: help run test servers check docs pictures licences site lock dist sbom drill unit faults soak bench bench-peers bench-modes bench-exactly-once bench-check clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -44,6 +44,9 @@ docs: $(VENV)/test  ## write the references of settings, commands and metrics fr
 
 licences: $(VENV)/bench  ## write the page of licences from the installed packages
 	$(BIN)/python -m docs.licences
+
+pictures: $(VENV)/bench  ## take the pictures of the status page again, with headless Chromium
+	$(BIN)/python -m docs.pictures
 
 site: $(VENV)/test  ## build the documents into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

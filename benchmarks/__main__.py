@@ -11,6 +11,7 @@ from benchmarks import exactly_once, modes, report
 from benchmarks.backlog_measures import SIZES, BacklogMeasures
 from benchmarks.compare import compare
 from benchmarks.contenders import DRIVERS, PEERS, bridge
+from benchmarks.open_pages import OpenPages
 from benchmarks.paced_measures import PacedMeasures
 from benchmarks.profile import profile
 from benchmarks.results import EXACTLY_ONCE_FILE, MODES_FILE, PEERS_FILE, Results
@@ -154,6 +155,15 @@ def check(ref: str, pairs: int, jobs: int, driver: tuple[str, ...]) -> None:
     """Compare the working tree with the commit REF, in alternating runs."""
     with _world(4000) as world:
         compare(world, ref, pairs, jobs, driver)
+
+
+@main.command("pages")
+@click.option("--rounds", default=ROUNDS, show_default=True)
+def _pages(rounds: int) -> None:
+    """Measure the latency with ten open status pages beside that without; a minute."""
+    with _world(1000) as world:
+        for row in OpenPages(world).rows(rounds):
+            click.echo("  ".join(f"{cell:12}" for cell in row))
 
 
 @main.command("report")

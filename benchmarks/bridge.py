@@ -34,14 +34,14 @@ class MeasuredBridge:
         code: Path = ROOT,
         command: Sequence[str] = COMMAND,
     ) -> None:
-        self._port = free_port()
+        self.port = free_port()
         given = {
             "mongo.uri": route.world.mongod.uri,
             "mongo.database": route.database,
             "kafka.bootstrap_servers": route.world.kafka.bootstrap,
             "kafka.topic": route.topic,
             "checkpoint.name": route.topic,
-            "http.port": str(self._port),
+            "http.port": str(self.port),
             "log.format": "plain",
         }
         if route.start is not None:
@@ -72,13 +72,13 @@ class MeasuredBridge:
 
     def oldest_in_flight(self) -> float:
         """Seconds for which the oldest message has been in flight."""
-        url = f"http://127.0.0.1:{self._port}/status.json"
+        url = f"http://127.0.0.1:{self.port}/status.json"
         with urllib.request.urlopen(url, timeout=5) as answer:
             return float(json.load(answer)["gauges"]["job_bridge_in_flight_oldest_seconds"])
 
     def _ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=1):
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=1):
                 return True
         except OSError:
             return False

@@ -97,18 +97,18 @@ class PacedMeasures:
         database = f"late-{time.monotonic_ns():x}"
         self._world.create(database)
         if make is None:
-            return self._paced(database, rate, seconds)
+            return self.paced(database, rate, seconds)
         topic = self._world.topic()
         target = (self._world.kafka.bootstrap, topic)
         with make(database, topic, None) as contender:
             _await_start(contender)
             # The first writes warm up both ends; they are not counted.
-            self._paced(database, min(rate, 200), 3, *target)
+            self.paced(database, min(rate, 200), 3, *target)
             before = cpu_seconds(contender.pid)
-            paced = self._paced(database, rate, seconds, *target)
+            paced = self.paced(database, rate, seconds, *target)
             return replace(paced, cores=(cpu_seconds(contender.pid) - before) / seconds)
 
-    def _paced(self, database: str, rate: int, seconds: int, *target: str) -> _Paced:
+    def paced(self, database: str, rate: int, seconds: int, *target: str) -> _Paced:
         """Run :mod:`benchmarks.latency` in a process of its own."""
         mongod = self._world.mongod
         before = cpu_seconds(mongod.pid())

@@ -6,7 +6,7 @@ A test compares the names of the packages; the licences come from the environmen
 import re
 from collections.abc import Iterator
 from configparser import ConfigParser
-from importlib.metadata import metadata
+from importlib.metadata import files, metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -91,9 +91,16 @@ def licence(name: str) -> str:
     older = str(fields.get("license", ""))
     short = older if len(older) <= _LONGEST_LICENCE and "\n" not in older else ""
     text = str(fields.get("license_expression", "")) or short or ", ".join(classified)
+    text = text or _title_of_licence(name)
     if not text:
         raise ValueError(f"{name} declares no licence")
     return text
+
+
+def _title_of_licence(name: str) -> str:
+    """Return the first line of the file of the licence; empty without such a file."""
+    paths = (path for path in files(name) or () if path.name.startswith("LICENSE"))
+    return next((path.read_text().strip().partition("\n")[0] for path in paths), "")
 
 
 def write() -> None:

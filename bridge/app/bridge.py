@@ -8,13 +8,16 @@ from contextlib import suppress
 from bridge.app.background import Background, Stopped, close_all
 from bridge.app.clients import ClientReplacement
 from bridge.app.lifecycle import Lifecycle, State
+from bridge.app.lost_resume_point import note_gap
 from bridge.app.outcome import Outcome
 from bridge.app.ownership import OwnedCheckpoint, Ownership
+from bridge.app.pause import Pause
 from bridge.app.read_back import ReadBack
 from bridge.app.retry import Retry
 from bridge.app.session import Session
 from bridge.app.sides import checkpoint_side, mongodb_side
 from bridge.app.starting_point import StartingPoint
+from bridge.app.until_now import UntilNow
 from bridge.app.wiring import (
     SessionParts,
     make_brake,
@@ -60,9 +63,14 @@ class Bridge:
 
     Owns the checkpoint, finds the starting point, runs session after session, and gives the
     checkpoint back. ``run`` works on the thread that calls it; properties may be read on any.
+
+    Args:
+        settings: The settings.
+        clock: The clocks.
+        until_now: Whether to end once everything up to the start is delivered.
     """
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, *, until_now: bool = False) -> None:
         self.lifecycle = Lifecycle()
         self.counters = Counters()
         self._settings = settings
@@ -73,8 +81,11 @@ class Bridge:
         self.driver = make_driver(settings, self.store)
         self._ownership = Ownership(self.store, namespace_of(settings))
         self._pulse = Pulse(clock, self._ownership)
+        self.pause = Pause(self._pulse, self.lifecycle, self._ownership)
+        self._until = UntilNow(self._pulse) if until_now else None
         self._background = Background(self._pulse)
         self._context = PipelineContext(self._pulse, self.counters)
+        self.recent = self._context.recent
         self._mode = mode_of(settings, self.source, self.store)
         self._starting_point = StartingPoint(settings, self.source, self.store, clock=clock)
         self._clients = ClientReplacement(self.source, self._context)
@@ -94,6 +105,7 @@ class Bridge:
             lifecycle=self.lifecycle,
             retry=self._retry,
             stall=make_stall_warning(clock, self._mode),
+            until=self._until,
         )
         self._first_position: Position | None = None
         self._session: Session | None = None
@@ -141,6 +153,9 @@ class Bridge:
                     self._failed(error)
                 # A Kafka client that failed leaves threads and sockets in reference cycles.
                 gc.collect()
+                if self.pause.wait():
+                    self._retry.paused()
+                    continue
                 self._pulse.sleep(self._retry.pause_seconds(), until=self._answers_again)
 
     def _run_session(self) -> None:
@@ -150,12 +165,14 @@ class Bridge:
             self._session = Session(self._parts, self._ownership.owned or self._start())
             self._session.run()
         except ResumePointLost as error:
-            self._lose_resume_point(error)
+            note_gap(self._ownership, self._starting_point, self._settings, error)
             self.counters.history_lost += 1
 
     def _own_checkpoint(self) -> None:
-        """Become or stay the owner of the checkpoint. Raises ``Stopped`` in a standby."""
+        """Become or stay the owner. Raises ``Stopped`` in a standby, ``Fenced`` until now."""
         while owner := self._acquire():
+            if self._until:
+                self._until.refuse_standby(owner)
             if self.lifecycle.enter(State.STANDBY, f"standby: {owner}"):
                 logger.info("standby: %s", owner)
             self._pulse.sleep(_STANDBY_SECONDS)
@@ -175,26 +192,6 @@ class Bridge:
         self._first_position = self._first_position or start.checkpoint.position
         progress = make_progress(self._parts, self.store, start.checkpoint, self._executor)
         return self._ownership.start(start, progress)
-
-    def _lose_resume_point(self, error: ResumePointLost) -> None:
-        """Note a gap: the next session publishes it from the jobs' history before the stream."""
-        progress = self._ownership.progress
-        if self._settings.keeps_no_position or progress is None:
-            logger.warning(
-                "%s; nothing is lost, the tags mark the unsent transitions: resuming from now",
-                error.what,
-            )
-            self._ownership.forget_position()
-            return
-        gap = self._starting_point.gap_since(progress.position, progress.stored, error)
-        progress.lose(gap)
-        logger.warning(
-            "%s. Nothing is skipped: the changes since then are published from the jobs' history, "
-            "starting %g s earlier",
-            error.what,
-            self._settings.recovery_margin,
-            extra={"position": str(progress.position)},
-        )
 
     def _failed(self, error: BridgeError) -> None:
         """Record a failure that will be retried; raise it if it ends the bridge.
@@ -260,6 +257,10 @@ class Bridge:
     def stops(self) -> bool:
         """Whether a stop was requested, or the bridge has ended by itself."""
         return self._pulse.stop.is_set() or self.state is State.STOPPED
+
+    @property
+    def paused_since(self) -> float | None:
+        return self.pause.since
 
     @property
     def streams(self) -> bool:

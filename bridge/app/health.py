@@ -60,5 +60,6 @@ class Health:
             collection_exists=exists,
             oplog=self._jobs.oplog_times(),
             log_lines_dropped=logs.dropped(),
+            warnings=logs.recent_warnings(),
             ownership=self._members.state(),
         )

@@ -13,19 +13,30 @@ class State(StrEnum):
     RECOVERING = "recovering"
     WAITING = "waiting"
     DRAINING = "draining"
+    PAUSED = "paused"
     STOPPED = "stopped"
 
 
 #: The states that may follow each; a state may follow itself, with another reason.
 MOVES: dict[State, frozenset[State]] = {
     State.STARTING: frozenset(
-        {State.STANDBY, State.RUNNING, State.RECOVERING, State.WAITING, State.STOPPED}
+        {
+            State.STANDBY,
+            State.RUNNING,
+            State.RECOVERING,
+            State.WAITING,
+            State.PAUSED,
+            State.STOPPED,
+        }
     ),
     State.STANDBY: frozenset({State.STARTING, State.WAITING, State.STOPPED}),
     State.RUNNING: frozenset({State.WAITING, State.DRAINING, State.STOPPED}),
     State.RECOVERING: frozenset({State.RUNNING, State.WAITING, State.DRAINING, State.STOPPED}),
-    State.WAITING: frozenset({State.STANDBY, State.RUNNING, State.RECOVERING, State.STOPPED}),
-    State.DRAINING: frozenset({State.STOPPED}),
+    State.WAITING: frozenset(
+        {State.STANDBY, State.RUNNING, State.RECOVERING, State.PAUSED, State.STOPPED}
+    ),
+    State.DRAINING: frozenset({State.PAUSED, State.STOPPED}),
+    State.PAUSED: frozenset({State.STARTING, State.STOPPED}),
     State.STOPPED: frozenset(),
 }
 #: The states in which a loop runs.

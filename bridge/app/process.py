@@ -27,11 +27,13 @@ logger = logging.getLogger("bridge")
 class Process:
     """Runs a bridge as ``job-bridge run`` does."""
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock | None = None, *, until_now: bool = False
+    ) -> None:
         self._settings = settings
         clock = clock or SystemClock()
         self._clock = clock
-        self.bridge = Bridge(settings, clock)
+        self.bridge = Bridge(settings, clock, until_now=until_now)
         self._waits = WaitReporter(self.bridge, clock, settings.delivery.drain_seconds)
         self._verification = LatestVerification()
         self._health = Health(settings, self.bridge, clock)
@@ -51,7 +53,7 @@ class Process:
         scheduler = VerificationScheduler(self._settings, self.status, self._verification)
         with (
             self._waits,
-            on_stop(self.bridge.request_stop),
+            on_stop(self.bridge.request_stop, self.bridge.pause),
             HttpServer(
                 http.host,
                 http.port,

@@ -69,7 +69,12 @@ class Retry:
             self._refused_since = self._refused_since or now
             if not self._has_worked or now - self._refused_since > PERMISSION_PATIENCE_SECONDS:
                 raise error
-        self._trouble.failed(now, text)
+        self._trouble.failed(now, text, todo=error.todo)
+
+    def paused(self) -> None:
+        """Forget since when it failed: nothing was tried during a pause."""
+        self._refused_since = None
+        self._failing_since = None
 
     def failing_seconds(self) -> float:
         """Return how long ago the first failure since the bridge was last healthy occurred."""

@@ -87,7 +87,7 @@ class Session:
         self._stream: MeteredStream | None = None
 
     def run(self) -> None:
-        """Work until a stop is requested.
+        """Work until a stop or a pause is requested.
 
         Raises:
             BridgeError: It ended the session; messages in flight were settled where possible.
@@ -98,6 +98,8 @@ class Session:
             settings, pulse = self._parts.settings, self._pulse
             with pulse.waits_for(mongodb_side(settings)):
                 newest = position_past(self._deployment().cluster_time)
+            if self._parts.until:
+                self._parts.until.session_started(newest)
             with pulse.waits_for(kafka_side(settings)):
                 sink = self._open_sink(stack, newest)
             with pulse.waits_for(mongodb_side(settings)):
@@ -125,11 +127,13 @@ class Session:
         return self._client.refused() if self._client else False
 
     def turned(self) -> None:
-        """Check after each turn whether the recovery has finished or Kafka has stalled."""
+        """Check after each turn whether recovery or bridge have finished, or Kafka has stalled."""
         if self.recovery and self._progress.gap is None:
             self._recovered(self.recovery)
         if self.in_flight is not None:
             self._parts.stall.look(self.in_flight, self)
+        if self._parts.until:
+            self._parts.until.look(self._progress.position)
 
     def _deployment(self) -> Deployment:
         needed = not self._parts.settings.keeps_no_position
@@ -145,7 +149,8 @@ class Session:
         self._client = driver
         self.in_flight = self._mode_context.in_flight
         client = parts.mode.wrap_client(driver, self._progress, self._mode_context)
-        metered = MeteredSink(client, parts.context.clock, parts.context.counters)
+        context = parts.context
+        metered = MeteredSink(client, context.clock, context.counters, recent=context.recent)
         sink = self._omit_present(metered, driver, stack, newest=newest)
         return stack.enter_context(parts.mode.wrap_sink(sink, self._mode_context))
 
@@ -233,7 +238,8 @@ class Session:
             # A client that has acknowledged nothing for a minute is not waited for any longer.
             self._drain(loop, 0 if isinstance(error, Stalled) else None)
             raise
-        self._lifecycle.enter(State.DRAINING, "stopping")
+        stops = self._pulse.stop.is_set()
+        self._lifecycle.enter(State.DRAINING, "stopping" if stops else "pausing")
         self._drain(loop)
 
     def _drain(self, loop: Loop, seconds: float | None = None) -> None:

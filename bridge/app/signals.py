@@ -1,25 +1,44 @@
-"""SIGTERM, SIGINT and SIGHUP: the first asks for a clean stop, the second ends the process."""
+"""Signals: the first to stop asks for a clean stop, the second ends the process.
+
+SIGUSR1 and SIGUSR2 start and end a pause, where there is something to pause.
+"""
 
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
+from typing import Protocol
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_PAUSE_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
 #: Written in place of a signal when there was none; no signal has this number.
 _LEFT = b"\0"
 
 
+class Pausable(Protocol):
+    """Work that can be paused; both methods return at once."""
+
+    def start(self) -> None:
+        """Ask for a pause."""
+
+    def end(self) -> None:
+        """Ask for the end of the pause."""
+
+
 @contextmanager
-def on_stop(request_stop: Callable[[], None]) -> Iterator[None]:
-    """Call ``request_stop`` once, on a thread of its own, at the first signal.
+def on_stop(request_stop: Callable[[], None], pause: Pausable | None = None) -> Iterator[None]:
+    """Call ``request_stop`` once, on a thread of its own, at the first signal to stop.
 
     - The interpreter writes each signal to a pipe at once, although Python's handlers run between
       two bytecodes of the main thread, which may be stuck in a call to a disk.
-    - After the first signal all have their default action again, so a second one kills.
+    - After the first signal to stop, those have their default action again: a second one kills.
     - A SIGHUP that ``nohup`` has set to be ignored stays ignored.
+
+    Args:
+        request_stop: Asks for the stop.
+        pause: Started by SIGUSR1 and ended by SIGUSR2; without it both have their default action.
     """
     numbers = [
         number
@@ -34,11 +53,18 @@ def on_stop(request_stop: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
     def wait() -> None:
-        if os.read(signalled, 1) != _LEFT:
-            request_stop()
+        requested = False
+        while (read := os.read(signalled, 1)) != _LEFT:
+            if pause and read[0] in _PAUSE_SIGNALS:
+                (pause.start if read[0] == signal.SIGUSR1 else pause.end)()
+            elif not requested:
+                requested = True
+                request_stop()
         os.close(signalled)
 
     before = {number: signal.signal(number, handle) for number in numbers}
+    if pause:
+        before |= {number: signal.signal(number, _note) for number in _PAUSE_SIGNALS}
     woken_before = signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
     threading.Thread(target=wait, name="signals", daemon=True).start()
     try:
@@ -47,6 +73,9 @@ def on_stop(request_stop: Callable[[], None]) -> Iterator[None]:
         signal.set_wakeup_fd(woken_before)
         for number, handler in before.items():
             signal.signal(number, handler)
-        with suppress(BrokenPipeError):  # A signal has ended the thread.
-            os.write(woken, _LEFT)
+        os.write(woken, _LEFT)
         os.close(woken)
+
+
+def _note(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing: the interpreter has written the signal to the pipe."""

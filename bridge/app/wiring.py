@@ -12,6 +12,7 @@ from bridge.app.background import Background
 from bridge.app.lifecycle import Lifecycle
 from bridge.app.read_back import ReadBack
 from bridge.app.retry import Retry
+from bridge.app.until_now import UntilNow
 from bridge.checkpoint.file import FileCheckpointStore
 from bridge.checkpoint.none import NullCheckpointStore
 from bridge.clock import Clock, SystemClock
@@ -43,7 +44,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionParts:
-    """The objects of a bridge that all its sessions use."""
+    """The objects of a bridge that all its sessions use.
+
+    ``until`` ends the bridge by itself; None where it works until it is stopped.
+    """
 
     settings: Settings
     driver: KafkaDriver
@@ -56,6 +60,7 @@ class SessionParts:
     lifecycle: Lifecycle
     retry: Retry
     stall: StallWarning
+    until: UntilNow | None = None
 
 
 def source_name(settings: Settings) -> str:

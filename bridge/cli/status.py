@@ -1,15 +1,18 @@
 """``job-bridge status``: prints the state of a running bridge."""
 
-import http.client
 import json
+import sys
+from threading import Event
+from time import time
 from typing import Any
 
 import click
 
-from bridge.cli.settings import Settings, with_settings
+from bridge.app.signals import on_stop
+from bridge.cli.settings import CHECKPOINT, KAFKA, Settings, with_settings_of
 from bridge.cli.status_client import read_status
 from bridge.cli.times import iso
-from bridge.errors import Retryable
+from bridge.errors import Retryable, Usage, one_line
 
 #: The keys of a bridge's ``/status.json`` that are printed.
 _KEYS = {
@@ -33,6 +36,8 @@ _NO_DETAILS = (
     "hosts, owners and causes are not shown: set http.username and http.password, or "
     "http.details = on"
 )
+_WATCH_SECONDS = 2.0
+_MAX_WARNINGS = 5
 
 
 @click.command()
@@ -43,14 +48,24 @@ _NO_DETAILS = (
     help="Ask Kafka, not a bridge: the owner, the standbys and the position. Exits 0 if there is "
     "an owner, else 75. Needs checkpoint.store = kafka.",
 )
-@with_settings
-def status(settings: Settings, as_json: bool, group: bool) -> int:
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Print the state again every 2 seconds, until Ctrl-C; with --json a line each. "
+    "The exit code is that of the last state.",
+)
+@with_settings_of("http.", "mongo.database", "mongo.collection", *KAFKA, *CHECKPOINT)
+def status(settings: Settings, as_json: bool, group: bool, watch: bool) -> int:
     """Print the state of the bridge at http.host and http.port. Exits 0 if it is ready, else 75.
 
     \b
     Example:
-      job-bridge status --http-port 9595
+      job-bridge status --http-port 9595 --watch
     """
+    if watch and group:
+        raise Usage("--watch and --group: give only one")
+    if watch:
+        return _watch(settings, as_json)
     if group:
         from bridge.cli.group_status import group_status
 
@@ -58,20 +73,29 @@ def status(settings: Settings, as_json: bool, group: bool) -> int:
     return _status_of_bridge(settings, as_json)
 
 
-def _status_of_bridge(settings: Settings, as_json: bool) -> int:
-    url = f"{settings.http.url(settings.http.port)}/status.json"
-    try:
-        document = read_status(settings.http)
-        if not (isinstance(document, dict) and document.keys() >= _KEYS):
-            raise ValueError("another program answers there")
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise Retryable(
-            f"No bridge answers at {url}: {error}",
-            "This does not mean that data was lost",
-            "Check that the bridge runs, and check http.host and http.port",
-        ) from None
+def _watch(settings: Settings, as_json: bool) -> int:
+    """Print the state every two seconds until a signal; return the exit code of the last."""
+    stop = Event()
+    with on_stop(stop.set):
+        code = _status_of_bridge(settings, as_json, clears=True)
+        while not stop.wait(_WATCH_SECONDS):
+            try:
+                code = _status_of_bridge(settings, as_json, clears=True)
+            except Retryable as error:
+                click.echo(f"job-bridge: {error}", err=True)
+                code = error.exit_code
+    return code
+
+
+def _status_of_bridge(settings: Settings, as_json: bool, *, clears: bool = False) -> int:
+    document = read_status(settings.http, _KEYS)
+    if clears and not as_json:
+        # A terminal shows the latest state only; a file contains each, with its time.
+        if sys.stdout.isatty():
+            click.clear()
+        click.echo(iso(time()))
     if as_json:
-        click.echo(json.dumps(document, indent=1))
+        click.echo(json.dumps(document, indent=None if clears else 1))
     else:
         _show(document)
     return 0 if document["ready"] else Retryable.exit_code
@@ -98,6 +122,10 @@ def _show(document: dict[str, Any]) -> None:
                 click.echo(f"  {name.removeprefix('job_bridge_'):40} {_shown(name, value)}")
     for part, count in document["restarts"].items():
         click.echo(f"  {f'restarts by {part}':40} {count}")
+    # Bridges of earlier versions do not report them.
+    for warning in document.get("warnings", [])[:_MAX_WARNINGS]:
+        line = one_line(f"{warning['level']}: {warning['text']} {warning['details']}")
+        click.echo(f"  {iso(warning['last'])} {line}")
 
 
 def _owner(ownership: dict[str, Any]) -> str:

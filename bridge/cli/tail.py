@@ -1,12 +1,15 @@
-"""``job-bridge tail``: prints the transitions of the stream."""
+"""``job-bridge tail``: prints the transitions of the stream, or of a running bridge."""
 
+import json
 import threading
 from datetime import datetime, timezone
+from itertools import islice
 
 import click
 
 from bridge.app.signals import on_stop
 from bridge.cli.settings import Settings, with_settings
+from bridge.cli.status_client import open_events
 from bridge.errors import Usage, one_line
 from bridge.model.message import value_of
 from bridge.model.position import Position, past_position
@@ -22,16 +25,37 @@ from bridge.settings import parse_when
     "it. Default: now.",
 )
 @click.option("--count", type=click.IntRange(1), help="End after this many transitions.")
+@click.option(
+    "--acknowledged",
+    is_flag=True,
+    help="Print the transitions that Kafka acknowledged, as the bridge at http.host and http.port "
+    "reports them (/events), the last 20 first. Does not use MongoDB.",
+)
 @with_settings
-def tail(settings: Settings, since: str | None, count: int | None) -> None:
+def tail(settings: Settings, since: str | None, count: int | None, acknowledged: bool) -> None:
     """Print transitions as they happen, a JSON message per line.
 
-    Does not use Kafka, and does not change the checkpoint.
+    Does not use Kafka, and does not change the checkpoint. Ends with Ctrl-C.
 
     \b
     Example:
       job-bridge tail --mongo-uri mongodb://localhost:27017/?replicaSet=rs0 --count 10
     """
+    if acknowledged:
+        if since is not None:
+            raise Usage("--since and --acknowledged: give only one")
+        _print_acknowledged(settings, count)
+    else:
+        _print_stream(settings, since, count)
+
+
+def _print_acknowledged(settings: Settings, count: int | None) -> None:
+    with open_events(settings.http) as events, on_stop(events.end):
+        for kind, data in islice(events, count):
+            click.echo(json.dumps({"event": kind, **data}))
+
+
+def _print_stream(settings: Settings, since: str | None, count: int | None) -> None:
     from bridge.app.wiring import open_source_and_store
 
     stop, wake = threading.Event(), threading.Event()

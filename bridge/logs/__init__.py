@@ -10,6 +10,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 from bridge.errors import one_line
 from bridge.logs.background_handler import BackgroundHandler
+from bridge.logs.recent_warnings import LoggedWarning, LogText, RecentWarnings
 
 #: The fields of a line, given as ``extra=``. Other attributes of a record are not printed.
 FIELDS = ("job_id", "trans_id", "position", "exit_code", "runbook", "reason")
@@ -30,7 +31,8 @@ def set_up(log_format: str, level: str, stream: TextIO = sys.stderr) -> None:
         previous.flush()
         previous.close()
     root = logging.getLogger()
-    root.handlers[:] = [BackgroundHandler(stream, _Plain() if plain else _json())]
+    written = BackgroundHandler(stream, _Plain() if plain else _json())
+    root.handlers[:] = [written, RecentWarnings(FIELDS)]
     root.setLevel(logging.WARNING)
     logging.getLogger("bridge").setLevel(level.upper())
     # The bridge logs a failure of its drivers itself, once, through ``Repeated``.
@@ -46,6 +48,12 @@ def dropped() -> int:
 def blocked() -> float:
     """Return for how many seconds the log has been stuck in a write; 0.0 while it is not."""
     return max((handler.blocked_seconds for handler in _handlers()), default=0.0)
+
+
+def recent_warnings() -> tuple[LoggedWarning, ...]:
+    """Return the last warnings and errors of the bridge, the latest first."""
+    handlers = logging.getLogger().handlers
+    return next((kept.latest() for kept in handlers if isinstance(kept, RecentWarnings)), ())
 
 
 def flush() -> None:
@@ -105,13 +113,14 @@ class Repeated:
         """The number of failures since the last success."""
         return self._times
 
-    def failed(self, now: float, text: str, lasted: float | None = None) -> None:
+    def failed(self, now: float, text: str, lasted: float | None = None, *, todo: str = "") -> None:
         """Note a failure, and log it if it is due.
 
         Args:
             now: Monotonic seconds.
             text: The log line.
             lasted: How long the failure has lasted, in seconds, if ``text`` contains that.
+            todo: The action to take, which ``text`` contains too.
         """
         self._times += 1
         if self._times == 1:
@@ -123,7 +132,7 @@ class Repeated:
                 if self._times > 1 and lasted is None
                 else ""
             )
-            self._logger.warning("%s%s", text, repeats)
+            self._logger.warning(LogText(text, repeats, todo=todo))
 
     def over(self, now: float, text: str) -> None:
         """Note a success; log it only if there was a failure."""
@@ -172,6 +181,6 @@ class BatchNotes:
         notes = self._notes
         self._notes = {}
         for text, note in notes.items():
-            line = f"{text}; {note.example}" if note.example else text
+            example = f"; {note.example}" if note.example else ""
             more = f" ({note.more} more in the same batch)" if note.more else ""
-            self._logger.warning("%s%s", line, more, extra=dict(note.fields))
+            self._logger.warning(LogText(text, f"{example}{more}"), extra=dict(note.fields))

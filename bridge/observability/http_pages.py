@@ -1,4 +1,4 @@
-"""The pages: ``/metrics``, ``/livez``, ``/readyz``, ``/status.json``; they only read.
+"""The pages: ``/``, ``/metrics``, ``/livez``, ``/readyz`` and JSON; they only read.
 
 ``/readyz`` answers 503 for a standby; ``/readyz?standby=ok`` answers 200 for a standby that could
 take over, so that a rolling update does not wait for the owner to leave.
@@ -11,24 +11,38 @@ from urllib.parse import parse_qs
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
+from bridge.clock import Clock, SystemClock
+from bridge.observability.history import History
+from bridge.observability.http_events import event_response
 from bridge.observability.http_request import Request, Response
 from bridge.observability.public import public_document, public_readiness
+from bridge.observability.start_page import FILES, json_response, page_file, start_page
 from bridge.observability.status import HANG_SECONDS, Status
 
 #: Answered without waiting for anything, whatever the other pages do.
 PROBES = frozenset({"/livez", "/readyz"})
-_OTHERS = frozenset({"/metrics", "/status.json"})
+_OTHERS = frozenset({"/", "/metrics", "/status.json", "/history.json", "/events", *FILES})
 _METHODS = ("GET", "HEAD")
 _HANGS = f"the main loop has not run for {HANG_SECONDS:.0f} seconds\n".encode()
-_PATHS = b"/metrics /livez /readyz /status.json\n"
+_PATHS = b"/ /metrics /livez /readyz /status.json /history.json /events\n"
 
 
 class Pages:
     """Answers requests from a snapshot of the bridge."""
 
-    def __init__(self, status: Status, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, status: Status, registry: CollectorRegistry, clock: Clock | None = None
+    ) -> None:
         self._status = status
         self._metrics = make_wsgi_app(registry)
+        self._clock = clock or SystemClock()
+        self._history = History()
+
+    def sample(self) -> None:
+        """Add a sample to the history when it is due; call it often, on a single thread."""
+        moment = self._clock.monotonic()
+        if self._history.is_due(moment):
+            self._history.add(self._status.snapshot(), time=self._clock.now(), moment=moment)
 
     def answer(self, request: Request) -> Response:
         """Return the response to a request."""
@@ -44,6 +58,14 @@ class Pages:
                 return self._readyz(request)
             case "/status.json":
                 return self._status_json(request)
+            case "/history.json":
+                return json_response(self._history.document(self._clock.now()))
+            case "/events":
+                return event_response(request)
+            case "/":
+                return start_page(request.accept, self._clock.now())
+            case path if path in FILES:
+                return page_file(path)
         return self._metrics_page(request)
 
     def _livez(self) -> Response:

@@ -59,6 +59,7 @@ class Request:
 
     Attributes:
         authorization: The credentials; not in ``repr()``.
+        last_event_id: The last event that a reader of ``/events`` has.
         details: Whether the reader may see hosts, job ids and tokens.
     """
 
@@ -68,6 +69,7 @@ class Request:
     accept: str = ""
     accept_encoding: str = ""
     authorization: str = field(default="", repr=False)
+    last_event_id: str = ""
     details: bool = False
 
 
@@ -101,6 +103,7 @@ def parse(head: bytes) -> Request:
         _joined(parser, "Accept"),
         _joined(parser, "Accept-Encoding"),
         _joined(parser, "Authorization"),
+        _joined(parser, "Last-Event-ID"),
     )
 
 

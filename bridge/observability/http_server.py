@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from bridge.daemon_executor import DaemonExecutor
 from bridge.errors import Misconfigured
+from bridge.observability.http_events import EventFeed, EventResponse
 from bridge.observability.http_pages import PROBES, Pages
 from bridge.observability.http_request import BadRequest, Request, Response, is_complete, parse
 from bridge.observability.http_security import Guard, ServerCertificate
@@ -79,6 +80,7 @@ class HttpServer:
         certificate: ServerCertificate | None = None,
     ) -> None:
         self._pages = Pages(status, registry)
+        self._feed = EventFeed(status.recent)
         self._guard = guard or Guard()
         try:
             self._sockets = _listen(host, port)
@@ -124,6 +126,7 @@ class HttpServer:
             loop.add_reader(listening, self._accept, loop, listening)
         while not self._closing.is_set():
             self._refuse_late(loop)
+            self._look()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_SECONDS):
                     await self._closing.wait()
@@ -133,6 +136,14 @@ class HttpServer:
         for client in [*self._arriving]:
             self._take(loop, client)
             client.close()
+
+    def _look(self) -> None:
+        """Look at the bridge for the status page and ``/events``; a bug there ends nothing."""
+        try:
+            self._feed.pump()
+            self._pages.sample()
+        except Exception:
+            logger.exception("a bug in job-bridge: the status page and /events lack values")
 
     def _accept(self, loop: asyncio.AbstractEventLoop, listening: socket.socket) -> None:
         for _ in range(_MAX_ACCEPTS):
@@ -205,6 +216,9 @@ class HttpServer:
         with client, suppress(OSError, TimeoutError):
             response = await self._answer(request)
             head_only = isinstance(request, Request) and request.method == "HEAD"
+            if isinstance(response, EventResponse) and not head_only:
+                await self._feed.serve(client, response)
+                return
             async with asyncio.timeout(ARRIVAL_SECONDS):
                 await loop.sock_sendall(client, response.encoded(head_only=head_only))
             client.shutdown(socket.SHUT_WR)

@@ -90,7 +90,10 @@ COUNTERS = (
 GAUGES = {
     "job_bridge_ready": (
         "1 while transitions are delivered as they happen; 0 while starting, standby, recovering, "
-        "waiting, draining, or for a reason that /readyz lists"
+        "waiting, draining, paused, or for a reason that /readyz lists"
+    ),
+    "job_bridge_paused": (
+        "1 from SIGUSR1, which asks for a pause, to SIGUSR2; nothing is read or sent meanwhile"
     ),
     "job_bridge_kafka_up": (
         "1 while Kafka answers and every partition of the topic has a leader and enough in-sync "

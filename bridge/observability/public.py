@@ -9,8 +9,13 @@ _CAUSE = re.compile(r": | \(| at (?=\S+:\d)")
 #: The process of an owner, a host with a port, or an address.
 _ADDRESS = re.compile(
     r"(?<=process )\d+ on \S+|"
-    r"\[[0-9a-fA-F:.]+\](:\d+)?|[\w.-]*[A-Za-z][\w.-]*:\d{1,5}\b|(\d+\.){3}\d+(:\d+)?"
+    r"\[[0-9a-fA-F:.]+\](:\d+)?|"
+    # The hour and minute of a time look like a host with a port.
+    r"(?<![\w.-])(?!\d{4}-\d\d-\d\dT\d\d:)[\w.-]*[A-Za-z][\w.-]*:\d{1,5}\b|"
+    r"(\d+\.){3}\d+(:\d+)?"
 )
+#: A job's id may contain any character, so the rest of the text is left out.
+_JOB = re.compile(r"(^Job |\b(?:of|with) job ).+")
 _CHECKPOINT = ("format", "sequence", "saved_at", "bridge_version")
 _HIDDEN = "..."
 _NOTE = "note: "
@@ -29,6 +34,7 @@ def public_document(document: Mapping[str, Any]) -> dict[str, Any]:
         "details": False,
         "reasons": [public_text(text) for text in document["reasons"]],
         "notes": [public_text(text) for text in document["notes"]],
+        "warnings": [_public_warning(warning) for warning in document["warnings"]],
         "position": _without_token(document["position"]),
         "checkpoint": {name: checkpoint[name] for name in _CHECKPOINT} if checkpoint else None,
         "ownership": {**ownership, "owner": None, "standbys": None} if ownership else None,
@@ -45,8 +51,15 @@ def public_readiness(text: str) -> str:
 
 
 def public_text(text: str) -> str:
-    """Return a reason or a note without its cause and without hosts."""
-    return _ADDRESS.sub(_HIDDEN, _CAUSE.split(text, maxsplit=1)[0])
+    """Return a reason or a note without its cause, and without hosts and jobs."""
+    text = _CAUSE.split(text, maxsplit=1)[0]
+    return _ADDRESS.sub(_HIDDEN, _JOB.sub(rf"\1{_HIDDEN}", text))
+
+
+def _public_warning(warning: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a warning of the log without its cause, hosts and jobs; the action stays."""
+    text, todo = public_text(warning["text"]), _ADDRESS.sub(_HIDDEN, warning["todo"])
+    return {**warning, "text": text, "details": "", "todo": todo}
 
 
 def _without_token(position: str | None) -> str | None:

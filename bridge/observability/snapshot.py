@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
+from bridge.logs.recent_warnings import LoggedWarning
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.position import ClusterTime, Position
 from bridge.observability.counters import Counters
@@ -74,6 +76,7 @@ class HealthState(NamedTuple):
         collection_exists: Whether the jobs collection exists; None while that is not known.
         oplog: Unknown times while MongoDB does not answer.
         log_lines_dropped: The lines that the log dropped because nothing read it.
+        warnings: The last warnings and errors of the log, the latest first.
         ownership: The owner of the checkpoint; None where no position is kept.
     """
 
@@ -84,6 +87,7 @@ class HealthState(NamedTuple):
     collection_exists: bool | None = None
     oplog: OplogTimes = OplogTimes()
     log_lines_dropped: int = 0
+    warnings: tuple[LoggedWarning, ...] = ()
     ownership: OwnershipState | None = None
 
 
@@ -97,6 +101,7 @@ class Snapshot:
         is_standby: Whether that is the state of a standby.
         reasons: Why the bridge is not ready; empty when it is.
         alive: Whether the main thread works.
+        paused_since: When a pause was requested, in Unix seconds; None without a pause.
         streams: Whether MongoDB has a change stream to read.
         start: The position at which the bridge started; None before it is known.
         reached: The position up to which events were read; None while no stream is open.
@@ -114,6 +119,7 @@ class Snapshot:
     is_standby: bool
     reasons: tuple[str, ...]
     alive: bool
+    paused_since: float | None
     streams: bool
     start: Position | None
     reached: Position | None
@@ -132,7 +138,7 @@ class Snapshot:
     @property
     def standby_works(self) -> bool:
         """Whether this is a standby that could take over: MongoDB, Kafka and the log answer."""
-        return self.is_standby and not self.health.reasons
+        return self.is_standby and not (self.health.reasons or self.paused_since)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -153,6 +159,7 @@ class Snapshot:
         oplog = self.health.oplog
         return {
             "job_bridge_ready": float(self.ready),
+            "job_bridge_paused": float(self.paused_since is not None),
             "job_bridge_kafka_up": _flag(self.health.kafka_up),
             "job_bridge_mongodb_up": _flag(self.health.mongodb_up),
             "job_bridge_collection_exists": _flag(self.health.collection_exists),
@@ -225,6 +232,8 @@ class Snapshot:
             "ready": self.ready,
             "reasons": list(self.reasons),
             "notes": list(self.notes),
+            "warnings": [warning.document() for warning in self.health.warnings],
+            "paused_since": _iso(self.paused_since),
             "position": str(self.position) if self.position else None,
             "checkpoint": {**stored.record(), **token} if stored else None,
             "ownership": self.health.ownership._asdict() if self.health.ownership else None,
@@ -239,6 +248,12 @@ class Snapshot:
 
 def _flag(value: bool | None) -> float | None:
     return None if value is None else float(value)
+
+
+def _iso(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")
 
 
 def _between(earlier: ClusterTime | None, later: ClusterTime | None) -> float | None:

@@ -11,6 +11,7 @@ from bridge.model.policy import stalled
 from bridge.model.position import Position
 from bridge.model.window import Window
 from bridge.observability.counters import Counters
+from bridge.observability.recent import RecentDeliveries
 from bridge.observability.snapshot import (
     HealthState,
     InFlightState,
@@ -60,6 +61,9 @@ class Observed(Protocol):
     def reason(self) -> str: ...
 
     @property
+    def paused_since(self) -> float | None: ...
+
+    @property
     def streams(self) -> bool: ...
 
     @property
@@ -85,6 +89,9 @@ class Observed(Protocol):
 
     @property
     def counters(self) -> Counters: ...
+
+    @property
+    def recent(self) -> RecentDeliveries: ...
 
     def complaint(self) -> str: ...
 
@@ -121,6 +128,11 @@ class Status:
         self._about = {**about, "version": __version__}
         self._verification = verification
 
+    @property
+    def recent(self) -> RecentDeliveries:
+        """The last deliveries of the bridge."""
+        return self._bridge.recent
+
     def snapshot(self) -> Snapshot:
         """Return a snapshot of the current state; never waits for a server."""
         bridge = self._bridge
@@ -133,6 +145,7 @@ class Status:
             is_standby=bridge.is_standby,
             reasons=tuple(self._reasons(in_flight, recovery, health)),
             alive=self._is_alive(),
+            paused_since=bridge.paused_since,
             streams=bridge.streams,
             start=bridge.start,
             reached=bridge.reached,

@@ -53,12 +53,12 @@ class Loop:
         self._after: Position | None = None
 
     def run(self) -> None:
-        """Work until a stop is requested.
+        """Work until a stop or a pause is requested.
 
         Raises the error that ends the session; messages in flight are still in the window then.
         """
         pulse = self._pulse
-        while not pulse.stop.is_set():
+        while not pulse.halts:
             pulse.wake.clear()
             busy = self._read() | self._publish() | self._settle()
             self._remember()

@@ -48,6 +48,7 @@ class Pulse:
         clock: The clocks of the bridge.
         wake: Set by the threads of clients and readers when there is something to collect.
         stop: Set when the bridge is to stop.
+        pause: Set while the bridge is to read and send nothing.
         waiting: The side that the main thread waits for; None while it works.
         last_beat: When the main thread last showed that it works, in monotonic seconds.
     """
@@ -63,6 +64,7 @@ class Pulse:
         self.clock = clock
         self.wake = wake or threading.Event()
         self.stop = stop or threading.Event()
+        self.pause = threading.Event()
         self.waiting: Waiting | None = None
         self.last_beat = clock.monotonic()
         self._keeper = keeper or NoKeeper()
@@ -71,6 +73,16 @@ class Pulse:
         """Ask for a stop; returns at once. May be called from any thread."""
         self.stop.set()
         self.wake.set()
+
+    def request_pause(self) -> None:
+        """Ask for a pause; returns at once. May be called from any thread."""
+        self.pause.set()
+        self.wake.set()
+
+    @property
+    def halts(self) -> bool:
+        """Whether a stop or a pause is requested: nothing more is to be read."""
+        return self.stop.is_set() or self.pause.is_set()
 
     def beat(self) -> None:
         """Note that the main thread works."""

@@ -29,6 +29,7 @@ METRICS = {
     "job_bridge_restarts": "counter",
     "job_bridge_delivery_latency_seconds": "histogram",
     "job_bridge_ready": "gauge",
+    "job_bridge_paused": "gauge",
     "job_bridge_in_flight_messages": "gauge",
     "job_bridge_in_flight_bytes": "gauge",
     "job_bridge_recovered_latest_state_only": "counter",
@@ -91,7 +92,10 @@ def test_the_pages_of_an_idle_bridge(
 
         assert bridge.get("/livez") == (200, "alive\n")
         assert bridge.get("/readyz") == (200, "ready\n")
-        assert bridge.get("/nothing") == (404, "/metrics /livez /readyz /status.json\n")
+        assert bridge.get("/nothing") == (
+            404,
+            "/ /metrics /livez /readyz /status.json /history.json /events\n",
+        )
         code, page = bridge.get("/metrics")
         assert code == 200 and kinds(page) == METRICS
         bridge.wait_for(lambda: bridge.status()["checkpoint"]["token"] != "", "a stored checkpoint")

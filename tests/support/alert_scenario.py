@@ -33,6 +33,8 @@ _CONSTANT = {
     "job_bridge_verified_wrong": 0,
     'job_bridge_state{state="running"}': 1,
     'job_bridge_state{state="recovering"}': 0,
+    'job_bridge_state{state="paused"}': 0,
+    "job_bridge_paused": 0,
     'job_bridge_certificate_not_after_timestamp_seconds{setting="kafka.ssl_certfile"}': 10**9,
     "job_bridge_history_lost_total": 0,
     "job_bridge_recovered_latest_state_only_total": 0,

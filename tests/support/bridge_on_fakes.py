@@ -206,10 +206,12 @@ class BridgeOnFakes:
     """One bridge and its world; each wait of its loop is a step.
 
     The waits of the main thread turn the fake clock and take no time. ``steps`` happen one after
-    the other, one at each wait for answers; the bridge is stopped after the last one.
+    the other, one at each wait for answers; the bridge is stopped after the last one. ``until_now``
+    among the options is the bridge's own, the others are settings.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
+        until_now = options.pop("until_now", False)
         self.clock = FakeClock()
         self.log = Log()
         self.kafka = FakeKafka()
@@ -230,7 +232,7 @@ class BridgeOnFakes:
         for name, replacement in replacements.items():
             monkeypatch.setattr(module, name, replacement)
         self.settings = settings(kafka__topic="jobs", mongo__database="db", **options)
-        self.bridge = Bridge(self.settings, self.clock)
+        self.bridge = Bridge(self.settings, self.clock, until_now=until_now)
 
     def _make_pulse(self, clock: FakeClock, keeper: Keeper) -> Pulse:
         self.wake = FakeWake(clock)

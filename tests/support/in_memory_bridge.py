@@ -13,6 +13,7 @@ from bridge.model.topic_offsets import TopicOffsets
 from bridge.model.transition import Transition
 from bridge.model.window import Window
 from bridge.observability.counters import Counters
+from bridge.observability.recent import RecentDeliveries
 from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.ledger import Ledger
 from bridge.pipeline.loop import Loop, LoopContext
@@ -113,7 +114,8 @@ class InMemoryBridge:
         self.window = Window(self.progress.position, self._messages, self._size)
         self.sink = self.make_sink()
         self.stream = self.make_stream()
-        self.top = self._omit_present(MeteredSink(self.sink, self.clock, self.counters))
+        metered = MeteredSink(self.sink, self.clock, self.counters, recent=RecentDeliveries())
+        self.top = self._omit_present(metered)
         self.publisher = Publisher(
             self.top,
             self.window,

@@ -10,6 +10,7 @@ from bridge.model.checkpoint import Checkpoint
 from bridge.model.position import Position
 from bridge.model.window import Window
 from bridge.observability.counters import Counters
+from bridge.observability.recent import RecentDeliveries
 from bridge.observability.snapshot import HealthState
 from bridge.observability.status import LatestVerification, Recovery, Status
 
@@ -29,6 +30,7 @@ class ObservedBridge:
     looping: bool = True
     is_standby: bool = False
     reason: str = ""
+    paused_since: float | None = None
     streams: bool = True
     #: Just now by a new ``FakeClock``.
     last_beat: float = 1000.0
@@ -40,6 +42,7 @@ class ObservedBridge:
     recovery: Recovery | None = None
     store: NamedStore = field(default_factory=NamedStore)
     counters: Counters = field(default_factory=Counters)
+    recent: RecentDeliveries = field(default_factory=RecentDeliveries)
     warning: str = ""
 
     def complaint(self) -> str:

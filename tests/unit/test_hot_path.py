@@ -95,7 +95,7 @@ def test_calls_for_each_transition_are_few() -> None:
     context = PipelineContext(Pulse(clock))
     sink = InstantSink()
     window = Window(at(0), 10_000, 10**9)
-    metered = MeteredSink(sink, clock, context.counters)
+    metered = MeteredSink(sink, clock, context.counters, recent=context.recent)
     publisher = Publisher(
         metered,
         window,

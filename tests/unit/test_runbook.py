@@ -59,7 +59,9 @@ def test_a_last_line_names_its_section(caplog: pytest.LogCaptureFixture) -> None
     """``run`` ends with it."""
     assert run.callback is not None
     with patch("bridge.app.process.Process", side_effect=errors.Fenced("fenced")):
-        assert inspect.unwrap(run.callback)(settings=settings()) == errors.Fenced.exit_code
+        assert (
+            inspect.unwrap(run.callback)(settings=settings(), until=None) == errors.Fenced.exit_code
+        )
 
     (record,) = caplog.records
     path, _, anchor = vars(record)["runbook"].partition("#")

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
+
+import pytest
 
 CACHE = Path(__file__).parents[3] / ".cache"
 
 
 class FetchError(RuntimeError):
     """A server's program cannot be fetched."""
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip the test with a reason; fail where ``CI`` is set."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def cached(name: str, fetch: Callable[[Path], None]) -> Path:

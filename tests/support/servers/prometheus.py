@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-import pytest
-
 from bridge.demo.servers.process import Child, Server, free_port
-from tests.support.servers.cache import FetchError, cached
+from tests.support.servers.cache import FetchError, cached, unavailable
+from tests.support.servers.debian import DebianPackages
 
 RULES = Path(__file__).parents[3] / "config" / "prometheus"
 RULE_FILES = ("recording-rules.yml", "alerts.yml")
@@ -93,38 +90,14 @@ def program(name: str) -> Path:
     try:
         return cached("prometheus", _fetch) / name
     except FetchError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+        unavailable(f"Prometheus cannot be fetched: {error}")
 
 
 def _fetch(folder: Path) -> None:
-    """Download and unpack the package; nothing is installed.
-
-    apt checks the package against the checksum in Debian's signed index. The index is read into a
-    folder of its own, because that of the system may be missing or old.
-    """
-    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise FetchError("Prometheus is not on the path, and can only be fetched on Debian")
     state = folder / "apt"
-    for name in ("lists/partial", "cache/archives/partial"):
-        (state / name).mkdir(parents=True)
-    options = [f"Dir::State::lists={state}/lists", f"Dir::Cache={state}/cache"]
-    options += ["APT::Sandbox::User=", "Acquire::Languages=none"]
-    apt = ["apt-get", "--quiet=2", *(word for option in options for word in ("-o", option))]
-    _run([*apt, "update"], state)
-    _run([*apt, "download", "prometheus"], state)
-    (package,) = state.glob("prometheus_*.deb")
-    _run(["dpkg-deb", "--extract", str(package), "unpacked"], state)
+    packages = DebianPackages(state)
+    packages.download("prometheus")
+    packages.unpack(state / "unpacked")
     for name in ("prometheus", "promtool"):
         (state / "unpacked/usr/bin" / name).rename(folder / name)
     shutil.rmtree(state)
-
-
-def _run(command: list[str], folder: Path) -> None:
-    done = subprocess.run(
-        command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True
-    )
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise FetchError(f"Prometheus cannot be fetched: {reason}")

@@ -16,12 +16,13 @@ from tests.support.observed_bridge import ObservedBridge, status_of
 
 #: The moves as the operators' documents show them; a change of ``MOVES`` is to be a decision.
 ALLOWED = {
-    "starting": {"standby", "running", "recovering", "waiting", "stopped"},
+    "starting": {"standby", "running", "recovering", "waiting", "paused", "stopped"},
     "standby": {"starting", "waiting", "stopped"},
     "running": {"waiting", "draining", "stopped"},
     "recovering": {"running", "waiting", "draining", "stopped"},
-    "waiting": {"standby", "running", "recovering", "stopped"},
-    "draining": {"stopped"},
+    "waiting": {"standby", "running", "recovering", "paused", "stopped"},
+    "draining": {"paused", "stopped"},
+    "paused": {"starting", "stopped"},
     "stopped": set(),
 }
 PAIRS = [(before, after) for before in State for after in State if before != after]

@@ -22,7 +22,14 @@ def callback():
     print("asked on", threading.current_thread().name, flush=True)
     asked.set()
 
-with on_stop(callback):
+class Pause:
+    def start(self):
+        print("paused", flush=True)
+
+    def end(self):
+        print("resumed", flush=True)
+
+with on_stop(callback, Pause() if sys.argv[1] == "pause" else None):
     print("ready", flush=True)
     asked.wait()
     if sys.argv[1] == "hang":
@@ -83,6 +90,21 @@ def test_the_second_signal_kills(first: signal.Signals, second: signal.Signals) 
 def test_an_ignored_hangup_stays_ignored() -> None:
     with child("nohup") as process:
         process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+
+        assert line(process) == "asked on signals\n"
+        assert line(process) == "restored True True\n"
+        assert process.wait(10) == 0
+
+
+def test_two_signals_pause_and_resume() -> None:
+    """As often as they come; the stop after them is still the first."""
+    with child("pause") as process:
+        for _ in range(2):
+            process.send_signal(signal.SIGUSR1)
+            assert line(process) == "paused\n"
+            process.send_signal(signal.SIGUSR2)
+            assert line(process) == "resumed\n"
         process.send_signal(signal.SIGTERM)
 
         assert line(process) == "asked on signals\n"

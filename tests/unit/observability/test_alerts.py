@@ -15,6 +15,7 @@ DAY = 24 * HOUR
 #: Alert, series, its values from minute 20 on, and the minutes after that until the alert fires.
 CASES: list[tuple[str, str, float | Sequence[float], int]] = [
     ("NotReady", "job_bridge_ready", 0, 5),
+    ("Paused", "job_bridge_paused", 1, 30),
     ("KafkaDown", "job_bridge_kafka_up", 0, 2),
     ("MongoDBDown", "job_bridge_mongodb_up", 0, 2),
     ("CollectionMissing", "job_bridge_collection_exists", 0, HOUR),
@@ -79,6 +80,45 @@ def test_an_idle_cluster_stalls_nothing(tmp_path: Path) -> None:
     bridge.change("job_bridge_position_timestamp_seconds", 1_140, since=20)
 
     check_alerts(tmp_path, [bridge], {40: set(), 60: set()})
+
+
+def pause(bridge: ScrapedBridge, since: int, minutes: int) -> None:
+    """Let it be paused while the cluster advances."""
+    bridge.change("job_bridge_ready", [0] * minutes, since)
+    bridge.change("job_bridge_paused", [1] * minutes, since)
+    bridge.change('job_bridge_state{state="running"}', [0] * minutes, since)
+    bridge.change('job_bridge_state{state="paused"}', [1] * minutes, since)
+    bridge.change("job_bridge_position_timestamp_seconds", [60 * since] * minutes, since)
+    bridge.change("job_bridge_lag_seconds", [60 * n for n in range(minutes)], since)
+
+
+def test_a_paused_bridge_is_a_ticket(tmp_path: Path) -> None:
+    """Neither its lag nor its readiness pages; its standby is not ready either."""
+    bridge, standby = ScrapedBridge("cts", 90), ScrapedBridge("cts", 90, instance="other:9595")
+    pause(bridge, 20, 40)
+    standby.change("job_bridge_ready", 0, since=0)
+
+    paused = {minute: alerts("Paused") for minute in range(50, 60)}
+    quiet = {minute: set[Alert]() for minute in (*range(50), *range(60, 90))}
+    check_alerts(tmp_path, [bridge, standby], paused | quiet)
+
+
+def test_a_pause_does_not_hide_the_oplog(tmp_path: Path) -> None:
+    bridge = ScrapedBridge("cts", 60)
+    pause(bridge, 20, 40)
+    bridge.change("job_bridge_oplog_headroom_seconds", 3_600, since=30)
+
+    both = alerts("OplogHeadroomLow", "OplogHeadroomCritical")
+    check_alerts(tmp_path, [bridge], {29: set(), 40: both})
+
+
+def test_a_paused_standby_hides_nothing(tmp_path: Path) -> None:
+    owner, standby = ScrapedBridge("cts", 60), ScrapedBridge("cts", 60, instance="other:9595")
+    for process in (owner, standby):
+        process.change("job_bridge_ready", 0, since=20)
+    standby.change("job_bridge_paused", 1, since=20)
+
+    check_alerts(tmp_path, [owner, standby], {30: alerts("NotReady")})
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["refused", "removed"])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bridge.cli.status_client import read_status
-from bridge.errors import Misconfigured, NotPermitted
+from bridge.errors import Misconfigured, NotPermitted, Retryable
 from bridge.observability.certificates import Certificates
 from bridge.observability.http_request import Request, Response
 from bridge.observability.http_security import Guard, certificate_of, guard_of
@@ -145,7 +145,7 @@ def test_status_reads_from_a_tls_server(
     other = certificates.Certificates(tmp_path / "other", "bridge")
 
     assert read_status(settings_for(secure, certfile=files.file("bridge")))["state"] == "running"
-    with pytest.raises(ValueError, match="not that of http"):
+    with pytest.raises(Retryable, match="not that of http"):
         read_status(settings_for(secure, certfile=other.file("bridge")))
 
 

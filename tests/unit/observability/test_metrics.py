@@ -166,6 +166,7 @@ def test_each_gauge_has_its_own_value() -> None:
 
     expected = {
         "ready": 1,
+        "paused": 0,
         "in_flight_messages": 2,
         "in_flight_bytes": 42,
         "in_flight_oldest_seconds": 4,

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from bridge.logs.recent_warnings import LoggedWarning
 from bridge.model.gap import Gap
 from bridge.observability.certificates import Certificates
 from bridge.observability.http_pages import Pages
@@ -33,6 +34,16 @@ def pages() -> Pages:
         ownership=OwnershipState(f"process 1 on {HOST}", 1.0, (f"process 2 on {HOST}",), True),
         reasons=(f"MongoDB refuses connections at {HOST}:27017: {HOST}:27017: [Errno 111]",),
         notes=(f"the collection is missing on {HOST}:27017",),
+        warnings=(
+            LoggedWarning(
+                first=1.0,
+                last=2.0,
+                level="warning",
+                text=f"MongoDB refuses connections at {HOST}:27017: [Errno 111]. Nothing is lost",
+                details="job_id=job-canary",
+                todo=f"Start {HOST}:27017",
+            ),
+        ),
     )
     gap = Gap(since=None, until=at(3), recent=0.0, reread_from=None)
     bridge = ObservedBridge(
@@ -73,6 +84,8 @@ def test_anonymous_status_keeps_its_form(pages: Pages) -> None:
     assert public.keys() == full.keys()
     assert (public["details"], full["details"]) == (False, True)
     assert public["reasons"][1] == "MongoDB refuses connections"
+    (warning,) = public["warnings"]
+    assert (warning["text"], warning["todo"]) == ("MongoDB refuses connections", "Start ...")
     assert public["position"] == str(at(1)).partition(" (")[0]
     assert public["ownership"] == {"owner": None, "since": 1.0, "standbys": None, "is_us": True}
     assert {name: public[name] for name in ("gauges", "counters", "state", "name")} == {
@@ -92,8 +105,12 @@ def test_anonymous_status_keeps_its_form(pages: Pages) -> None:
             "it belongs to the bridge with process ...",
         ),
         ("waiting for 10.0.0.7", "waiting for ..."),
+        ("Job a b. c, state running: the message was not acknowledged", "Job ..."),
+        ("the latest of job x, at 1", "the latest of job ..."),
+        ("a job was deleted. Nothing is sent for it", "a job was deleted. Nothing is sent for it"),
         ("the broker [fd00::1]:9092 left", "the broker ... left"),
         ("node secret.internal:9092 left", "node ... left"),
+        ("paused since 2026-03-02T10:11:38+00:00: why", "paused since 2026-03-02T10:11:38+00:00"),
     ],
 )
 def test_the_cause_is_left_out(text: str, public: str) -> None:

@@ -101,6 +101,32 @@ def test_a_standby_without_servers_is_not_ready(standby: StatusScenario) -> None
     assert text == f"{STANDBY}\nMongoDB has not answered yet\n"
 
 
+def test_a_paused_standby_is_not_excused(standby: StatusScenario) -> None:
+    """It would not deliver after a take-over."""
+    standby.bridge.paused_since = 1.0
+
+    assert standby.get("/readyz", "standby=ok") == ("503 Service Unavailable", f"{STANDBY}\n")
+
+
+def test_a_pause_is_reported_everywhere(scenario: StatusScenario) -> None:
+    assert scenario.gauge("paused") == 0
+    assert json.loads(scenario.get("/status.json")[1])["paused_since"] is None
+    scenario.bridge.state = "paused"
+    scenario.bridge.looping = False
+    scenario.bridge.paused_since = 86_400.0
+    scenario.bridge.reason = "paused since 1970-01-02T00:00:00+00:00: SIGUSR2 resumes"
+    # Only a loop that runs may hang.
+    scenario.clock.advance(3_600)
+
+    document = json.loads(scenario.get("/status.json")[1])
+
+    assert scenario.get("/readyz") == ("503 Service Unavailable", f"{scenario.bridge.reason}\n")
+    assert document["paused_since"] == "1970-01-02T00:00:00+00:00"
+    assert (document["state"], document["reasons"]) == ("paused", [scenario.bridge.reason])
+    assert (scenario.gauge("paused"), scenario.gauge("ready")) == (1, 0)
+    assert scenario.get("/livez")[0] == "200 OK"
+
+
 def test_only_a_standby_is_excused(scenario: StatusScenario) -> None:
     """A bridge that starts, or waits for a server, is not ready for any question."""
     assert scenario.get("/readyz", "standby=ok") == ("200 OK", "ready\n")

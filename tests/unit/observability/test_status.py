@@ -211,7 +211,10 @@ def test_the_document_shortens_the_token(scenario: StatusScenario) -> None:
 
 
 def test_other_paths_list_the_pages(scenario: StatusScenario) -> None:
-    assert scenario.get("/else") == ("404 Not Found", "/metrics /livez /readyz /status.json\n")
+    assert scenario.get("/else") == (
+        "404 Not Found",
+        "/ /metrics /livez /readyz /status.json /history.json /events\n",
+    )
     assert scenario.get("/metrics")[0] == "200 OK"
 
 

@@ -231,3 +231,17 @@ def test_each_turn_is_a_beat() -> None:
     bridge.turn()
 
     assert bridge.pulse.last_beat == 1050.0
+
+
+def test_a_pause_ends_the_loop() -> None:
+    """It reads nothing more; the messages in flight are left to the drain."""
+    bridge = filled(1)
+    bridge.turn()
+    reads = bridge.reads
+    bridge.log.append()
+    bridge.pulse.request_pause()
+
+    bridge.run(lambda: None)
+
+    assert (bridge.reads, bridge.sink.in_flight) == (reads, 1)
+    assert bridge.pulse.wake.is_set()
