@@ -63,7 +63,7 @@ def test_each_help_has_an_example_and_no_secret(words: tuple[str, ...]) -> None:
         for name, field in setting_names().items()
         if field.annotation is SecretStr and "password" in name
     ]
-    assert len(secrets) == 3 and not any(option(name) in ended.out for name in secrets)
+    assert len(secrets) == 4 and not any(option(name) in ended.out for name in secrets)
 
 
 def test_the_main_help_names_commands_and_exit_codes() -> None:
