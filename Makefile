@@ -19,7 +19,7 @@ FAULTS := kill_points crash read_back_kills \
 ON_SERVERS := $(BIN)/python -m tests.support.servers
 
 .DEFAULT_GOAL := help
-.PHONY: help run test servers check docs pictures licences site lock dist sbom unit faults soak bench bench-peers bench-modes bench-exactly-once bench-check clean
+.PHONY: help run test servers check docs pictures licences site lock dist sbom drill unit faults soak bench bench-peers bench-modes bench-exactly-once bench-check clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -69,6 +69,9 @@ sbom: $(VENV)/test  ## write build/dist/sbom.cdx.json, a bill of the locked pack
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'cyclonedx-bom>=7,<8'
 	$(BIN)/cyclonedx-py requirements config/requirements.lock --output-reproducible --spec-version 1.6 \
 		--output-format JSON --output-file build/dist/sbom.cdx.json
+
+drill: $(VENV)/test  ## change between the version REF and this one under load; REF=v0.2.0
+	$(BIN)/python -m tests.soak.drill --ref $(REF) $(ARGS)
 
 unit: $(VENV)/test  ## the tests that need no server
 	$(BIN)/python -m pytest tests/unit tests/test_architecture.py $(PYTEST_ARGS)

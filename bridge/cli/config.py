@@ -19,13 +19,15 @@ _RIGHTS = {"mongo": OperatorsFile.MONGODB_ROLES, "kafka": OperatorsFile.KAFKA_AC
 
 @click.group()
 def config() -> None:
-    """Print and validate the settings, and print the files for operators. No server is asked."""
+    """Print settings and files for operators, without servers."""
 
 
 @config.command()
 @click.argument("name", type=click.Choice(list(_EXAMPLES)), default="job-bridge")
 def example(name: str) -> None:
-    """Print a settings file: every setting with its default, or those of a second collection.
+    """Print a settings file.
+
+    It contains every setting with its default, or the settings of a second collection.
 
     \b
     Example:
@@ -38,7 +40,9 @@ def example(name: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @with_options
 def show(given: Given, as_json: bool) -> None:
-    """Print each setting, its effective value, and the source of the value. Secrets are hidden.
+    """Print each setting with its value and source.
+
+    The value is the effective one. Secrets are hidden.
 
     \b
     Example:
@@ -58,9 +62,9 @@ def show(given: Given, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @with_options
 def validate(given: Given, strict: bool, as_json: bool) -> int:
-    """Validate the settings and the files that they name. Exits 0 if they are valid, else 78.
+    """Validate the settings, and the files they name.
 
-    'job-bridge check' also asks MongoDB and Kafka.
+    Exits 0 if they are valid, else 78. 'job-bridge check' also asks MongoDB and Kafka.
 
     \b
     Example:
@@ -89,7 +93,9 @@ def validate(given: Given, strict: bool, as_json: bool) -> int:
 @config.command()
 @click.argument("server", type=click.Choice(list(_RIGHTS)))
 def rights(server: str) -> None:
-    """Print the script that grants the least rights: for mongosh, or for a shell.
+    """Print the script that grants the least rights.
+
+    That for MongoDB is for mongosh, that for Kafka for a shell.
 
     \b
     Example:
@@ -101,7 +107,9 @@ def rights(server: str) -> None:
 
 @config.command()
 def alerts() -> None:
-    """Print Prometheus' alerts. They need the recording rules.
+    """Print Prometheus' alerts.
+
+    They need the recording rules.
 
     \b
     Example:
@@ -112,7 +120,9 @@ def alerts() -> None:
 
 @config.command()
 def rules() -> None:
-    """Print Prometheus' recording rules, which the alerts and the dashboard need.
+    """Print Prometheus' recording rules.
+
+    The alerts and the dashboard need them.
 
     \b
     Example:
@@ -134,7 +144,9 @@ def dashboard() -> None:
 
 @config.command()
 def systemd() -> None:
-    """Print the template unit of systemd, with an instance for each settings file.
+    """Print systemd's template unit.
+
+    It has an instance for each settings file.
 
     \b
     Example:

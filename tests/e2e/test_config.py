@@ -169,5 +169,9 @@ def test_strict_refuses_warnings(settings: dict[str, str], words: str) -> None:
     assert "--strict refuses 1 warning(s)" in strict.err
 
 
+def test_the_help_is_not_cut() -> None:
+    assert "..." not in config("--help").out.partition("Commands:")[2]
+
+
 def test_the_printed_second_collection_is_toml() -> None:
     assert tomllib.loads(config("example", "pipeline-jobs").out)["mongo"]["collection"]
