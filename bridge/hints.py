@@ -13,6 +13,7 @@ class Hint(StrEnum):
     CONFIG_EXAMPLE = "job-bridge config example"
     RIGHTS_MONGODB = "job-bridge config rights mongo"
     RIGHTS_KAFKA = "job-bridge config rights kafka"
+    INIT = "job-bridge init"
     CREATE_TOPICS = "job-bridge topics create"
     STATUS = "job-bridge status"
     STATUS_GROUP = "job-bridge status --group"

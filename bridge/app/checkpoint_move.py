@@ -75,18 +75,36 @@ class CheckpointMove:
         with ExitStack() as stack:
             stack.enter_context(owned(self._source))
             stack.enter_context(owned(self._target))
-            try:
-                checkpoint = self._source.load()
-            except CheckpointMoved as error:
-                if not self._is_ours(error.move, left=True):
-                    raise
-                return self._finish(error)
-            if checkpoint is None:
-                raise NotFound(
-                    f"no checkpoint '{self._source.name}' in {self._source.where}", _UNCHANGED
-                )
-            admit_namespace(checkpoint, self._namespace)
+            checkpoint = self._load()
+            if isinstance(checkpoint, CheckpointMoved):
+                return self._finish(checkpoint)
             return Moved(self._move(checkpoint, replaced=self._admit_target(checkpoint, overwrite)))
+
+    def plan(self, *, overwrite: bool) -> Moved:
+        """Return what ``run`` would return, without a change; raises the same errors.
+
+        It does not find a bridge that owns a checkpoint.
+        """
+        checkpoint = self._load()
+        if isinstance(checkpoint, CheckpointMoved):
+            return Moved(self._unfinished(checkpoint), finished=True)
+        self._admit_target(checkpoint, overwrite)
+        return Moved(checkpoint)
+
+    def _load(self) -> Checkpoint | CheckpointMoved:
+        """Return the checkpoint to move, or the mark of an earlier move to the same target."""
+        try:
+            checkpoint = self._source.load()
+        except CheckpointMoved as error:
+            if not self._is_ours(error.move, left=True):
+                raise
+            return error
+        if checkpoint is None:
+            raise NotFound(
+                f"no checkpoint '{self._source.name}' in {self._source.where}", _UNCHANGED
+            )
+        admit_namespace(checkpoint, self._namespace)
+        return checkpoint
 
     def _is_ours(self, move: StoreMove, *, left: bool) -> bool:
         ours = self._copy_mark
@@ -136,8 +154,9 @@ class CheckpointMove:
         return self._complete(checkpoint)
 
     def _complete(self, checkpoint: Checkpoint) -> Checkpoint:
-        self._write(self._target, replace(checkpoint, move=None))
-        return checkpoint
+        complete = replace(checkpoint, move=None)
+        self._write(self._target, complete)
+        return complete
 
     def _write(self, store: CheckpointStore, checkpoint: Checkpoint) -> None:
         own(store)
@@ -147,14 +166,19 @@ class CheckpointMove:
 
     def _finish(self, error: CheckpointMoved) -> Moved:
         """Finish a move whose original is not valid any more."""
+        present = self._unfinished(error)
+        return Moved(self._complete(present) if present.move else present, finished=True)
+
+    def _unfinished(self, error: CheckpointMoved) -> Checkpoint:
+        """Return the copy that a move left; it has a mark unless the move was complete."""
         try:
             present = self._target.load()
         except CheckpointMoved as copy:
             if not self._is_ours(copy.move, left=False):
                 raise
-            return Moved(self._complete(copy.checkpoint), finished=True)
+            return replace(copy.checkpoint, move=copy.move)
         if present is not None:
-            return Moved(present, finished=True)
+            return present
         time = error.checkpoint.position.cluster_time.isoformat()
         raise CheckpointUnusable(
             f"{error.what}, where there is no checkpoint any more",

@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import partial
 
 from bridge.app.finding import Finding, guarded
@@ -15,15 +15,19 @@ from bridge.observability.http_server import cannot_serve
 from bridge.settings import Settings
 
 
-def preflight(settings: Settings) -> list[Finding]:
+def preflight(settings: Settings, *, without: Container[str] = ()) -> list[Finding]:
     """Return all findings: MongoDB first, then Kafka, then HTTP, then connections without TLS.
 
     An unreachable part is a single failure; the other parts are still checked.
+
+    Args:
+        without: the parts that are not checked: ``mongodb``, ``kafka`` or ``http``.
     """
     checks = {"mongodb": check_mongodb, "kafka": check_kafka, "http": _check_http}
     return [
         finding
         for subject, check in checks.items()
+        if subject not in without
         for finding in guarded(subject, partial(check, settings))
     ] + [*plain_text_findings(settings)]
 

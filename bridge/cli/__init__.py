@@ -7,21 +7,23 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
 import click
 
 from bridge import __version__
+from bridge.cli.failures import bug_failure, disk_failure, failure_of, report, usage_failure
 from bridge.errors import RETRIED, BridgeError, Retryable, Usage
 
-BUG = BridgeError.exit_code
 #: A shell's exit codes after SIGINT, and after SIGPIPE, when the reader of the output has ended.
 INTERRUPTED, OUTPUT_CLOSED = 130, 141
 #: Errors of a full or broken disk.
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 #: In the order of the help. A command's file and function have its name.
 COMMANDS = (
+    "init",
     "run",
     "check",
     "config",
@@ -59,37 +61,41 @@ class _Group(click.Group):
         )
         return command
 
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(context, arguments)
+        except click.UsageError as error:
+            # click looks for the nearest name among imported commands only.
+            if not (near := get_close_matches(arguments[0], COMMANDS, 1)):
+                raise
+            raise click.UsageError(
+                f"No such command '{arguments[0]}'. Did you mean '{near[0]}'?", error.ctx
+            ) from None
+
     def main(self, *arguments: Any, **options: Any) -> Any:
         gc.set_threshold(_COLLECT_AFTER, 20, 100)
         options["standalone_mode"] = False
         _open_streams()
+        words = arguments[0] if arguments else options.get("args")
+        as_json = "--json" in (sys.argv[1:] if words is None else words)
         try:
             _check_text(sys.argv)
             code = super().main(*arguments, **options)
         except click.exceptions.Abort:
             sys.exit(INTERRUPTED)
         except click.ClickException as error:
-            error.show()
+            if as_json:
+                report(usage_failure(error), as_json=True)
+            else:
+                error.show()
             sys.exit(Usage.exit_code)
         except BridgeError as error:
-            # A bridge that runs would wait and retry; this command has ended.
-            title = "temporary failure" if isinstance(error, Retryable) else error.title
-            click.echo(f"job-bridge: {title}: {error}", err=True)
+            report(failure_of(error), as_json=as_json)
             sys.exit(error.exit_code)
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
-                _discard_output()
-                click.echo(
-                    f"job-bridge: cannot write the output: {error.strerror}. "
-                    "Completed work stays done; the rest of the output is missing",
-                    err=True,
-                )
-                sys.exit(Retryable.exit_code)
-            logging.getLogger("bridge").exception(
-                "this is a bug in job-bridge, please report it with this traceback; "
-                "nothing is lost: the next start resumes from the last stored position"
-            )
-            sys.exit(BUG)
+            sys.exit(_end_unexpectedly(error, as_json=as_json))
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, context: click.Context) -> Any:
@@ -102,6 +108,22 @@ class _Group(click.Group):
             raise (
                 error if context.invoked_subcommand in ("run", "demo") else _without_retry(error)
             ) from None
+
+
+def _end_unexpectedly(error: Exception, *, as_json: bool) -> int:
+    """Report an exception that is not an error of the bridge; return the exit code."""
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        _discard_output()
+        report(disk_failure(error.strerror), as_json=as_json)
+        return Retryable.exit_code
+    logging.getLogger("bridge").error(
+        "this is a bug in job-bridge, please report it with this traceback; "
+        "nothing is lost: the next start resumes from the last stored position",
+        exc_info=error,
+    )
+    if as_json:
+        report(bug_failure(error), as_json=True)
+    return BridgeError.exit_code
 
 
 def _without_retry(error: Retryable) -> Retryable:
@@ -157,6 +179,10 @@ def main() -> None:
     the environment, and from options; options override the environment, and
     the environment overrides the file. A secret may be in a file:
     JOB_BRIDGE_MONGO_PASSWORD_FILE=/run/secrets/mongo.
+
+    \b
+    With --json, results are JSON on standard output, and an error is a JSON
+    object on standard error: {error, what, meaning, do, exit_code, runbook}.
 
     \b
     Exit codes: 0 success, 64 usage, 66 not found, 70 bug, 75 try again,

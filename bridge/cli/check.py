@@ -2,11 +2,16 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from bridge.cli.settings import Settings, with_settings
+
+if TYPE_CHECKING:  # imported late: the clients would slow down the help
+    from bridge.app.finding import Finding
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
 
@@ -35,10 +40,20 @@ def check(settings: Settings, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:
-        # https://no-color.org; None: click decides by the terminal.
-        colour = False if os.environ.get("NO_COLOR") else None
-        for finding in findings:
-            level = click.style(f"{finding.level:8}", fg=_COLOURS[finding.level])
-            todo = f" -> {finding.todo}" if finding.todo else ""
-            click.echo(f"{level} {finding.subject:12} {finding.text}{todo}", color=colour)
+        print_findings(findings)
+    return first_failure(findings)
+
+
+def print_findings(findings: Sequence["Finding"], *, err: bool = False) -> None:
+    """Print a line per finding, coloured on a terminal."""
+    # https://no-color.org; None: click decides by the terminal.
+    colour = False if os.environ.get("NO_COLOR") else None
+    for finding in findings:
+        level = click.style(f"{finding.level:8}", fg=_COLOURS[finding.level])
+        todo = f" -> {finding.todo}" if finding.todo else ""
+        click.echo(f"{level} {finding.subject:12} {finding.text}{todo}", err=err, color=colour)
+
+
+def first_failure(findings: Sequence["Finding"]) -> int:
+    """Return the exit code of the first failure, or 0."""
     return next((finding.exit_code for finding in findings if finding.level == "failure"), 0)

@@ -78,8 +78,8 @@ def _print_examples(findings: Findings, kind: str) -> None:
 def _document(findings: Findings, sent: int) -> dict[str, Any]:
     since, until = findings.span
     return {
-        "since": since,
-        "until": until,
+        "since": iso(since),
+        "until": iso(until),
         "repaired": sent,
         "compacted": findings.compacted,
         **findings.counts,

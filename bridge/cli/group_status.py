@@ -39,21 +39,21 @@ def group_status(settings: Settings, as_json: bool) -> int:
 
 
 def _document(name: str, membership: Membership, stored: Checkpoint | None) -> dict[str, object]:
-    """Return the answer as ``--json`` prints it; times are Unix seconds."""
+    """Return the answer as ``--json`` prints it; times are ISO 8601."""
     owner = membership.owner
     return {
         "name": name,
         "owner": _member(owner) if owner else None,
         "standbys": [_member(standby) for standby in membership.standbys],
         "position": str(stored.position) if stored else None,
-        "position_time": stored.position.cluster_time.seconds if stored else None,
+        "position_time": stored.position.cluster_time.isoformat() if stored else None,
         "lag_seconds": _lag(stored) if stored else None,
-        "saved_at": stored.saved_at if stored else None,
+        "saved_at": iso(stored.saved_at) if stored else None,
     }
 
 
 def _member(member: Member) -> dict[str, object]:
-    return {"name": member.name, "since": member.since}
+    return {"name": member.name, "since": iso(member.since) if member.since else None}
 
 
 def _show(name: str, membership: Membership) -> None:

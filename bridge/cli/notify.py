@@ -1,9 +1,12 @@
 """``job-bridge notify``: sends a transition, and waits for its acknowledgement."""
 
+import json
+
 import click
 
-from bridge.cli.settings import Settings, with_settings
+from bridge.cli.settings import JOBS, KAFKA, Settings, with_settings_of
 from bridge.errors import Retryable, Usage, one_line
+from bridge.model.message import value_of
 from bridge.model.profile import namespace_of
 from bridge.model.transition import Poison, Transition
 
@@ -13,8 +16,12 @@ from bridge.model.transition import Poison, Transition
 @click.option(
     "--state", help="Send the latest transition to this state, instead of the latest transition."
 )
-@with_settings
-def notify(settings: Settings, job_id: str, state: str | None) -> None:
+@click.option("--dry-run", is_flag=True, help="Print the message; send nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print {topic, sent, message} as JSON.")
+@with_settings_of(*JOBS, *KAFKA, "kafka.headers")
+def notify(
+    settings: Settings, job_id: str, state: str | None, dry_run: bool, as_json: bool
+) -> None:
     """Send a job's latest transition, and wait for Kafka.
 
     The message has the transition's own identity (trans_id), and ce_origin notify. Exits 75 if
@@ -25,7 +32,18 @@ def notify(settings: Settings, job_id: str, state: str | None) -> None:
       job-bridge notify 6e7f6e1c-8f0e-4e4e-9d39-0b7e0a6b1c11 --state complete
     """
     transition = _latest_transition(settings, job_id, state)
-    _send(settings, transition)
+    if not dry_run:
+        _send(settings, transition)
+    if as_json:
+        message = json.loads(value_of(transition))
+        click.echo(
+            json.dumps({"topic": settings.kafka.topic, "sent": not dry_run, "message": message})
+        )
+        return
+    if dry_run:
+        click.echo(value_of(transition).decode())
+        click.echo("1 message would be sent; nothing was sent", err=True)
+        return
     click.echo(
         one_line(
             f"sent to {settings.kafka.topic}: job {transition.job_id}, "

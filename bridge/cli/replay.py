@@ -4,15 +4,17 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import takewhile
+from typing import Any, NamedTuple
 
 import click
 
 from bridge.app.signals import on_stop
 from bridge.cli import INTERRUPTED
+from bridge.cli.output import dry_run_option, json_option, print_json
 from bridge.cli.progress import bars
 from bridge.cli.selection import CURSOR, Selection, resume_command
-from bridge.cli.settings import Settings, with_settings
+from bridge.cli.settings import JOBS, KAFKA, Settings, with_settings_of
 from bridge.cli.times import span, when
 from bridge.errors import NotFound, Usage
 from bridge.model.message import value_of
@@ -53,14 +55,17 @@ _MIN_RATE = 1e-6
     "resume with.",
 )
 @click.option("--topic", help="Topic to publish to, instead of kafka.topic.")
-@click.option("--dry-run", is_flag=True, help="Print the messages instead of sending them.")
+@dry_run_option("Print the messages instead of sending them.")
+@json_option(
+    "Print a last line {topic, dry_run, messages, finished, unknown_jobs, resume} as JSON."
+)
 @click.option(
     "--rate",
     type=click.FloatRange(min=0),
     default=0.0,
     help="Maximum number of jobs per second. Default: no limit.",
 )
-@with_settings
+@with_settings_of(*JOBS, *KAFKA, "kafka.headers")
 def replay(
     settings: Settings,
     job_ids: tuple[str, ...],
@@ -71,6 +76,7 @@ def replay(
     updated: str | None,
     topic: str | None,
     dry_run: bool,
+    as_json: bool,
     rate: float,
 ) -> int:
     """Publish transitions again, from the jobs' history.
@@ -104,7 +110,8 @@ def replay(
         states,
         *_resume_at(updated),
     )
-    return _replay(_with_topic(settings, topic), selection, dry_run, rate)
+    settings, printed = _with_topic(settings, topic), _Printed(dry_run, as_json)
+    return _replay(settings, selection, printed, rate)
 
 
 def _resume_at(updated: str | None) -> tuple[float | None, str]:
@@ -128,10 +135,18 @@ def _with_topic(settings: Settings, topic: str | None) -> Settings:
     return settings.model_copy(update={"kafka": kafka})
 
 
-def _replay(settings: Settings, selection: Selection, dry_run: bool, rate: float) -> int:
+@dataclass(frozen=True, slots=True)
+class _Printed:
+    """The options that decide what is printed; with ``dry_run`` nothing is sent."""
+
+    dry_run: bool
+    as_json: bool
+
+
+def _replay(settings: Settings, selection: Selection, printed: _Printed, rate: float) -> int:
     from bridge.app.wiring import open_republisher, open_source_and_store
 
-    stop = threading.Event()
+    stop, resume = threading.Event(), ""
     with open_source_and_store(settings) as (source, _), on_stop(stop.set):
         history, ids = source.history, selection.job_ids
         total = len(ids) if ids else history.count(selection.updated_since, selection.cursor)
@@ -139,21 +154,55 @@ def _replay(settings: Settings, selection: Selection, dry_run: bool, rate: float
             found = _Found()
             steps = _by_ids(history, ids, found) if ids else _by_update_time(history, selection)
             events = _events(steps, selection, found, lambda: advance("jobs", 1))
-            if dry_run:
-                code = _print(events, stop)
-                _raise_not_found(settings, selection, found, code != INTERRUPTED)
-                return code
-            with open_republisher(settings, stop, rate) as republisher:
-                finished = republisher.run(events)
-                reached, sent = republisher.window.position, republisher.settled
-        click.echo(f"{sent} messages sent to {settings.kafka.topic}")
-    if not finished and (command := resume_command(selection, reached)):
-        if found.unknown_ids:
+            if printed.dry_run:
+                count = sum(map(_print, takewhile(lambda _: not stop.is_set(), events)))
+                finished = not stop.is_set()
+            else:
+                with open_republisher(settings, stop, rate) as republisher:
+                    finished = republisher.run(events)
+                    reached, count = republisher.window.position, republisher.settled
+                resume = "" if finished else resume_command(selection, reached)
+    result = _Result(count, finished, resume)
+    _report(settings, printed, result, found)
+    if resume or (printed.dry_run and not finished):
+        if found.unknown_ids and not printed.as_json:
             click.echo(_unknown(settings, found), err=True)
-        click.echo(f"stopped; to resume: {command}", err=True)
         return INTERRUPTED
     _raise_not_found(settings, selection, found, finished)
     return 0
+
+
+class _Result(NamedTuple):
+    """How far a replay got.
+
+    Attributes:
+        messages: How many messages were sent, or printed by a dry run.
+        finished: Whether it reached its end.
+        resume: The command that sends the rest; empty if there is none.
+    """
+
+    messages: int
+    finished: bool
+    resume: str
+
+
+def _report(settings: Settings, printed: _Printed, result: _Result, found: "_Found") -> None:
+    if printed.as_json:
+        print_json(
+            {
+                "topic": settings.kafka.topic,
+                "dry_run": printed.dry_run,
+                **result._asdict(),
+                "unknown_jobs": found.unknown_ids,
+            }
+        )
+    elif printed.dry_run:
+        if result.finished:
+            click.echo(f"{result.messages} messages would be sent; nothing was sent", err=True)
+    else:
+        click.echo(f"{result.messages} messages sent to {settings.kafka.topic}")
+        if result.resume:
+            click.echo(f"stopped; to resume: {result.resume}", err=True)
 
 
 @dataclass(slots=True)
@@ -236,14 +285,9 @@ def _events(
         yield Event(position, items, origin=REPLAY)
 
 
-def _print(events: Iterator[Event], stop: threading.Event) -> int:
-    count = 0
-    for event in events:
-        if stop.is_set():
-            return INTERRUPTED
-        for item in event.items:
-            if isinstance(item, Transition):
-                click.echo(value_of(item).decode())
-                count += 1
-    click.echo(f"{count} messages would be sent; nothing was sent", err=True)
-    return 0
+def _print(event: Event) -> int:
+    """Print the messages of an event; return how many."""
+    transitions = [item for item in event.items if isinstance(item, Transition)]
+    for transition in transitions:
+        click.echo(value_of(transition).decode())
+    return len(transitions)

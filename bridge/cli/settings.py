@@ -4,9 +4,11 @@ import functools
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import click
+from click.shell_completion import CompletionItem
+from pydantic_core import PydanticUndefined
 
 from bridge import logs
 from bridge.settings import Settings, load
@@ -41,6 +43,15 @@ COMMON = (
 INSECURE = "Accept a mongo.uri with which TLS does not check MongoDB's certificate."
 
 
+#: Usual values of settings that accept others too, for the completion of the shell.
+_SUGGESTED = {"start.from": ("now", "history")}
+#: Groups of options, by the use that a command makes of them.
+JOBS = ("mongo.", "jobs.")
+KAFKA = ("kafka.bootstrap_servers", "kafka.topic")
+CHECKPOINT = ("checkpoint.store", "checkpoint.name", "checkpoint.file")
+MODE = ("delivery.mode",)
+
+
 class Given(NamedTuple):
     """The settings file and the shared options of a command, before they are read."""
 
@@ -53,7 +64,21 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
 
     Sets up the log as well. Raises ``Misconfigured`` with all problems together.
     """
+    return _with_options(_loading(command), ("",))
 
+
+def with_settings_of(*used: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the shared options to a command whose help shows only those that it uses.
+
+    The others stay accepted, so that the same options fit every command.
+
+    Args:
+        used: The names of the settings that the command uses, or their beginnings.
+    """
+    return lambda command: _with_options(_loading(command), (*used, "log."))
+
+
+def _loading(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def loaded(given: Given, **values: Any) -> Any:
         settings = load(*given)
@@ -62,12 +87,15 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
             logger.warning("%s", text)
         return command(settings=settings, **values)
 
-    return with_options(loaded)
+    return loaded
 
 
 def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the shared options to a command, and pass it their values as ``given``."""
+    return _with_options(command, ("",))
 
+
+def _with_options(command: Callable[..., Any], used: tuple[str, ...]) -> Callable[..., Any]:
     @functools.wraps(command)
     def gathered(config: Path | None, insecure: bool, **values: Any) -> Any:
         options = {name: values.pop(_parameter(name)) for name in COMMON}
@@ -76,14 +104,19 @@ def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(given=Given(config, options), **values)
 
     for name in reversed(COMMON):
+        field = setting_names()[name]
+        choices = _choices(field)
         gathered = click.option(
             option(name),
             _parameter(name),
-            metavar="VALUE",
+            metavar=f"[{'|'.join(choices)}]" if choices else "VALUE",
             default=None,
-            help=str(setting_names()[name].description),
+            hidden=not name.startswith(used),
+            help=f"{field.description}{_default(field)}",
+            shell_complete=_completion(name, choices or _SUGGESTED.get(name, ())),
         )(gathered)
-    gathered = click.option("--insecure", is_flag=True, help=INSECURE)(gathered)
+    is_hidden = not "mongo.uri".startswith(used)
+    gathered = click.option("--insecure", is_flag=True, hidden=is_hidden, help=INSECURE)(gathered)
     return click.option(
         "--config",
         type=click.Path(dir_okay=False, path_type=Path),
@@ -92,8 +125,46 @@ def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(gathered)
 
 
+def _choices(field: Any) -> tuple[str, ...]:
+    """Return the values of a setting that has a fixed list of them."""
+    return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+
+
+def _default(field: Any) -> str:
+    default = field.default
+    return "" if default in ("", None, PydanticUndefined) else f" [default: {default}]"
+
+
+def _completion(name: str, choices: tuple[str, ...]) -> Callable[..., list[CompletionItem]] | None:
+    if name == "checkpoint.file":
+        return lambda *_: [CompletionItem("", type="file")]
+    return completing(*choices) if choices else None
+
+
+def completing(*values: str) -> Callable[..., list[CompletionItem]]:
+    """Return the completion of a parameter by its usual values."""
+
+    def complete(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem]:
+        return [CompletionItem(value) for value in values if value.startswith(typed)]
+
+    return complete
+
+
 def _parameter(name: str) -> str:
     return name.replace(".", "_")
 
 
-__all__ = ["COMMON", "INSECURE", "Given", "Settings", "with_options", "with_settings"]
+__all__ = [
+    "CHECKPOINT",
+    "COMMON",
+    "INSECURE",
+    "JOBS",
+    "KAFKA",
+    "MODE",
+    "Given",
+    "Settings",
+    "completing",
+    "with_options",
+    "with_settings",
+    "with_settings_of",
+]

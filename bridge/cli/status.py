@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from bridge.app.signals import on_stop
-from bridge.cli.settings import Settings, with_settings
+from bridge.cli.settings import CHECKPOINT, KAFKA, Settings, with_settings_of
 from bridge.cli.status_client import read_status
 from bridge.cli.times import iso
 from bridge.errors import Retryable, Usage, one_line
@@ -54,7 +54,7 @@ _MAX_WARNINGS = 5
     help="Print the state again every 2 seconds, until Ctrl-C; with --json a line each. "
     "The exit code is that of the last state.",
 )
-@with_settings
+@with_settings_of("http.", "mongo.database", "mongo.collection", *KAFKA, *CHECKPOINT)
 def status(settings: Settings, as_json: bool, group: bool, watch: bool) -> int:
     """Print the state of the bridge at http.host and http.port. Exits 0 if it is ready, else 75.
 

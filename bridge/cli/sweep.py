@@ -1,31 +1,63 @@
 """``job-bridge sweep``: sends tagged transitions, without a change stream."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from bridge.app.signals import on_stop
+from bridge.cli import INTERRUPTED
+from bridge.cli.output import dry_run_option, json_option, print_json
 from bridge.cli.progress import bars
-from bridge.cli.settings import Settings, with_settings
+from bridge.cli.settings import CHECKPOINT, JOBS, KAFKA, MODE, Settings, with_settings_of
+from bridge.cli.sweep_checks import refuse_beside_bridge, written_by_sweep
 from bridge.errors import Misconfigured, NotPermitted, Retryable
 from bridge.hints import Hint
 from bridge.logs import Repeated
+from bridge.model.message import value_of
 from bridge.model.policy import Backoff
+from bridge.model.profile import namespace_of
+from bridge.model.transition import Transition
+
+logger = logging.getLogger("bridge")
+
+
+@dataclass(frozen=True, slots=True)
+class _Printed:
+    """The options that decide what is printed; with ``dry_run`` nothing is sent or written."""
+
+    dry_run: bool
+    as_json: bool
 
 
 @click.command()
 @click.option("--once", is_flag=True, help="Sweep once, then end; for cron.")
 @click.option("--create-index", is_flag=True, help="Create the indexes that sweeps need, then end.")
-@with_settings
-def sweep(settings: Settings, once: bool, create_index: bool) -> int:
+@dry_run_option("Print the messages that a sweep would send now, and change nothing.")
+@json_option(
+    "Print a line {namespace, topic, dry_run, messages, finished} for each sweep as JSON, "
+    "or {created_indexes}."
+)
+@click.option(
+    "--force", is_flag=True, help="Sweep although a bridge of another mode owns a checkpoint."
+)
+@with_settings_of(*JOBS, *KAFKA, *MODE, *CHECKPOINT, "kafka.headers")
+def sweep(
+    settings: Settings, once: bool, create_index: bool, dry_run: bool, as_json: bool, force: bool
+) -> int:
     """Send tagged transitions, and remove their tags.
 
     Sends those that are older than sweep.older_than_seconds; repeats every sweep.every_seconds.
     Requires delivery.mode = background-jobs or background-transitions. Uses no change stream, so it
     works on a standalone mongod. Two sweeps at the same time lose nothing, but may send duplicates.
+
+    It writes to the jobs: background-transitions sets sweep.transition_tag to true, background-jobs
+    removes sweep.job_tag. It does not start beside a bridge that publishes the same collection in
+    another mode, because every message would be sent twice.
 
     \b
     Example:
@@ -37,42 +69,80 @@ def sweep(settings: Settings, once: bool, create_index: bool) -> int:
             "Nothing was read or sent",
             "Set it to background-transitions, or to background-jobs with sweep.job_tag",
         )
+    printed = _Printed(dry_run, as_json)
     if create_index:
-        return _create_index(settings)
+        return _create_index(settings, printed)
     from bridge.app.wiring import open_source_and_store
 
+    if not (dry_run or force):
+        refuse_beside_bridge(settings)
     stop = threading.Event()
     with on_stop(stop.set), open_source_and_store(settings) as (source, _):
         # Shared by all sweeps, because it remembers the transitions that were sent in vain.
         tags = source.tags()
+        if dry_run:
+            return _print_messages(settings, tags, printed, stop)
+        logger.info("%s", written_by_sweep(settings))
         if once:
-            return _sweep_once(settings, source, tags, stop)
-        return _sweep_repeatedly(settings, source, tags, stop)
+            return _sweep_once(settings, source, tags, printed, stop)
+        return _sweep_repeatedly(settings, source, tags, printed, stop)
 
 
-def _create_index(settings: Settings) -> int:
+def _print_messages(settings: Settings, tags: Any, printed: _Printed, stop: threading.Event) -> int:
+    count = 0
+    for items in tags.pending(time.time() - settings.sweep.older_than_seconds):
+        if stop.is_set():
+            return INTERRUPTED
+        for item in items:
+            if isinstance(item, Transition):
+                click.echo(value_of(item).decode())
+                count += 1
+    if printed.as_json:
+        _print_summary(settings, printed, count, finished=True)
+    else:
+        text = f"{count} messages would be sent; nothing was sent, and no tag was removed"
+        click.echo(text, err=True)
+    return 0
+
+
+def _print_summary(settings: Settings, printed: _Printed, messages: int, *, finished: bool) -> None:
+    print_json(
+        {
+            "namespace": namespace_of(settings),
+            "topic": settings.kafka.topic,
+            "dry_run": printed.dry_run,
+            "messages": messages,
+            "finished": finished,
+        }
+    )
+
+
+def _create_index(settings: Settings, printed: _Printed) -> int:
     from bridge.app.wiring import open_source_and_store
 
     with open_source_and_store(settings) as (source, _):
         query = source.sweep()
         missing = query.missing_indexes()
-        if missing:
+        if missing and not printed.dry_run:
             query.create_indexes(missing)
+    if printed.as_json:
+        print_json({"dry_run": printed.dry_run, "created_indexes": [*missing]})
+        return 0
     for name in missing:
-        click.echo(f"created the index {name}")
+        click.echo(f"{'would create' if printed.dry_run else 'created'} the index {name}")
     if not missing:
         click.echo("sweeps already have an index: nothing was changed")
     return 0
 
 
-def _sweep_repeatedly(settings: Settings, source: Any, tags: Any, stop: threading.Event) -> int:
+def _sweep_repeatedly(
+    settings: Settings, source: Any, tags: Any, printed: _Printed, stop: threading.Event
+) -> int:
     """Sweep until stopped; retry after a temporary failure."""
-    import logging
-
-    failures, backoff, tries = Repeated(logging.getLogger("bridge")), Backoff(first=1.0), 0
+    failures, backoff, tries = Repeated(logger), Backoff(first=1.0), 0
     while not stop.is_set():
         try:
-            code = _sweep_once(settings, source, tags, stop)
+            code = _sweep_once(settings, source, tags, printed, stop)
             tries = 0
             failures.over(time.monotonic(), "the sweep works again")
             if code:
@@ -87,7 +157,9 @@ def _sweep_repeatedly(settings: Settings, source: Any, tags: Any, stop: threadin
     return 0
 
 
-def _sweep_once(settings: Settings, source: Any, tags: Any, stop: threading.Event) -> int:
+def _sweep_once(
+    settings: Settings, source: Any, tags: Any, printed: _Printed, stop: threading.Event
+) -> int:
     from bridge.app.wiring import open_republisher
     from bridge.delivery.untagging_sink import InFlight, StillTagged, UntaggingSink
 
@@ -109,10 +181,13 @@ def _sweep_once(settings: Settings, source: Any, tags: Any, stop: threading.Even
         ) as republisher,
     ):
         finished = republisher.run(_events(tags.pending(before), advance))
-    click.echo(
-        f"{republisher.settled} messages sent"
-        + ("" if finished else "; stopped before the end, and the unsent transitions stay tagged")
-    )
+    if printed.as_json:
+        _print_summary(settings, printed, republisher.settled, finished=finished)
+    else:
+        rest = (
+            "" if finished else "; stopped before the end, and the unsent transitions stay tagged"
+        )
+        click.echo(f"{republisher.settled} messages sent{rest}")
     return 0 if finished else Retryable.exit_code
 
 

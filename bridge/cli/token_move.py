@@ -4,20 +4,30 @@ import logging
 
 import click
 
-from bridge.cli.settings import Settings, with_settings
+from bridge.cli.output import dry_run_option, json_option, print_json
+from bridge.cli.settings import CHECKPOINT, JOBS, KAFKA, MODE, Settings, with_settings_of
 from bridge.errors import Usage
 from bridge.model.profile import namespace_of
 
 logger = logging.getLogger("bridge")
 
+#: By whether an earlier move is finished, and by whether nothing is changed.
+_DONE = {
+    (False, False): "moved",
+    (True, False): "an earlier move is finished",
+    (False, True): "would be moved",
+    (True, True): "an earlier move would be finished",
+}
 STORES = ("mongo", "file", "kafka")
 
 
 @click.command()
 @click.argument("store", type=click.Choice(STORES), metavar="|".join(STORES))
 @click.option("--yes", is_flag=True, help="Overwrite a checkpoint that the other store has.")
-@with_settings
-def move(settings: Settings, store: str, yes: bool) -> None:
+@dry_run_option("Say what would be moved; change nothing.")
+@json_option("Print {name, position, from, to, finished, changed} as JSON.")
+@with_settings_of(*JOBS, *KAFKA, *CHECKPOINT, *MODE)
+def move(settings: Settings, store: str, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Move the checkpoint from checkpoint.store to another store.
 
     The position, an unfinished recovery and the sequence move along. The checkpoint that is left
@@ -44,16 +54,22 @@ def move(settings: Settings, store: str, yes: bool) -> None:
         open_store(settings, store) as target,
     ):
         source = NamedStore(present, left)
-        moved = CheckpointMove(source, NamedStore(store, target), namespace_of(settings)).run(
-            overwrite=yes
-        )
+        move = CheckpointMove(source, NamedStore(store, target), namespace_of(settings))
+        moved = move.plan(overwrite=yes) if dry_run else move.run(overwrite=yes)
     position = moved.checkpoint.position
-    logger.warning("the checkpoint was moved by hand", extra={"position": str(position)})
-    done = "an earlier move is finished" if moved.finished else "moved"
+    if not dry_run:
+        logger.warning("the checkpoint was moved by hand", extra={"position": str(position)})
+    if as_json:
+        document = {"name": left.name, "position": str(position), "from": left.where}
+        rest = {"to": target.where, "finished": moved.finished, "changed": not dry_run}
+        print_json(document | rest)
+        return
+    done = _DONE[moved.finished, dry_run]
     click.echo(f"{done}: {position}")
     click.echo(f"from: {left.where}")
     click.echo(f"to:   {target.where}")
-    click.echo(f"next: set checkpoint.store = {store}" + _mode_to_set(settings, store))
+    if not dry_run:
+        click.echo(f"next: set checkpoint.store = {store}" + _mode_to_set(settings, store))
 
 
 def _former_mode(settings: Settings) -> str:

@@ -1,14 +1,16 @@
 """``job-bridge topics``: creates the topics."""
 
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.settings import Settings, with_settings
+from bridge.cli.settings import KAFKA, MODE, Settings, with_settings_of
 from bridge.errors import Misconfigured, NotPermitted, PoisonEvent
 
 if TYPE_CHECKING:  # imported late: a Kafka client would slow down the help
-    from bridge.kafka.topics import TopicPlan
+    from bridge.kafka.topics import Topic, TopicPlan, Topics
 
 _UNCHANGED = "Nothing was sent, and existing topics are unchanged"
 
@@ -33,12 +35,21 @@ def topics() -> None:
     show_default=True,
     help="Replicas of each partition. Use 3 with 3 or more brokers.",
 )
-@with_settings
-def create(settings: Settings, partitions: int, replicas: int) -> None:
+@click.option("--dry-run", is_flag=True, help="Say what would be created; create nothing.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print a JSON list of {topic, action, partitions, replicas, differences}.",
+)
+@with_settings_of(*KAFKA, *MODE, "checkpoint.store")
+def create(
+    settings: Settings, partitions: int, replicas: int, dry_run: bool, as_json: bool
+) -> None:
     """Create the topic and its dead-letter topic, if they do not exist.
 
     With checkpoint.store = kafka also the compacted topic <kafka.topic>-bridge-state, which keeps
-    the position.
+    the position. Existing topics are never changed; a line says how they differ.
 
     \b
     Example:
@@ -51,8 +62,34 @@ def create(settings: Settings, partitions: int, replicas: int) -> None:
     plans = [TopicPlan(topic, partitions), TopicPlan(f"{topic}-dlq", 1)]
     if uses_state_topic(settings):
         plans.append(state_topic_plan(topic, replicas))
+    topics = driver_of(settings).topics(settings)
+    if dry_run:
+        existing = topics.describe(*(plan.name for plan in plans))
+        created = [plan.name for plan in plans if plan.name not in existing]
+    else:
+        created = _created(topics, plans, replicas)
+        existing = topics.describe(*(plan.name for plan in plans if plan.name not in created))
+    action = "would create" if dry_run else "created"
+    rows = [
+        {
+            "topic": plan.name,
+            "action": action if plan.name in created else "exists",
+            "partitions": plan.partitions,
+            "replicas": replicas,
+            "differences": _differences(plan, replicas, existing.get(plan.name)),
+        }
+        for plan in plans
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    for plan, row in zip(plans, rows, strict=True):
+        click.echo(f"{plan.name}: {_line(plan, row)}")
+
+
+def _created(topics: "Topics", plans: "Sequence[TopicPlan]", replicas: int) -> list[str]:
     try:
-        created = driver_of(settings).topics(settings).create(plans, replicas)
+        return topics.create(plans, replicas)
     except PoisonEvent as error:  # The broker's policy, which may refuse messages and topics.
         raise Misconfigured(
             f"The broker refuses to create the topics: {error.what.partition(': ')[2]}",
@@ -65,12 +102,29 @@ def create(settings: Settings, partitions: int, replicas: int) -> None:
             _UNCHANGED,
             "Check kafka.sasl_*, and grant Create on the cluster or on these topics",
         ) from None
-    for plan in plans:
-        click.echo(
-            f"{plan.name}: created with {_described(plan)}"
-            if plan.name in created
-            else f"{plan.name}: already exists"
-        )
+
+
+def _differences(plan: "TopicPlan", replicas: int, topic: "Topic | None") -> list[str]:
+    """Return how an existing topic differs from the plan; settings that are unknown do not."""
+    if topic is None:
+        return []
+    policy = plan.configs.get("cleanup.policy")
+    pairs = [
+        ("partition(s)", topic.partitions, plan.partitions),
+        ("replica(s)", topic.replicas, replicas),
+    ]
+    differences = [f"{has} {name}, not {asked}" for name, has, asked in pairs if has != asked]
+    if policy and topic.cleanup_policy not in ("", policy):
+        differences.append(f"cleanup.policy {topic.cleanup_policy}, not {policy}")
+    return differences
+
+
+def _line(plan: "TopicPlan", row: Mapping[str, Any]) -> str:
+    if row["action"] != "exists":
+        return f"{row['action']} with {_described(plan)}"
+    if not row["differences"]:
+        return "already exists"
+    return f"already exists with {'; '.join(row['differences'])}; it was not changed"
 
 
 def _described(plan: "TopicPlan") -> str:

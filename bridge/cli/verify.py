@@ -9,7 +9,7 @@ import click
 
 from bridge.cli.findings import print_findings, show
 from bridge.cli.progress import bars
-from bridge.cli.settings import Settings, with_settings
+from bridge.cli.settings import JOBS, KAFKA, Settings, with_settings_of
 from bridge.cli.times import iso, span
 from bridge.errors import Misconfigured, NotFound, Retryable, Usage
 from bridge.hints import Hint
@@ -45,7 +45,7 @@ from bridge.verification.rows import Span
     help="Print the findings as a JSON document; its keys: missing, repeated, out_of_order, "
     "strange, wrong, set_aside, shared_ids, late; examples contains up to 1000 of each.",
 )
-@with_settings
+@with_settings_of(*JOBS, *KAFKA, "kafka.headers")
 def verify(
     settings: Settings,
     since: str | None,

@@ -4,11 +4,13 @@ import asyncio
 import json
 import os
 import random
+import shlex
 import sys
 import tempfile
 import threading
 import time
 import urllib.request
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,7 @@ from bridge.demo.servers.broker import Broker
 from bridge.demo.servers.mongod import Mongod
 from bridge.demo.servers.process import Child, ServerError, free_port
 from bridge.errors import BridgeError, Retryable
+from bridge.hints import Hint
 
 TOPIC, DATABASE, PARTITIONS = "job-transitions", "cdmtaskservice", 3
 #: How long to wait for messages in flight when the jobs have ended.
@@ -66,6 +69,17 @@ def play(options: Play) -> int:
             raise BridgeError(f"The demo cannot run: {error}", "", "") from None
 
 
+def try_it(settings: Mapping[str, str]) -> str:
+    """Return the settings for a second terminal, and the commands to try there."""
+    return "\n".join(
+        [
+            "to try other commands on this demo, paste into a second terminal:",
+            *(f"  export JOB_BRIDGE_{name}={shlex.quote(text)}" for name, text in settings.items()),
+            f"then: {Hint.STATUS}; next: job-bridge tail --count 5; {Hint.VERIFY}",
+        ]
+    )
+
+
 class _Demo:
     """A run of the demo, from the servers to the summary."""
 
@@ -76,6 +90,7 @@ class _Demo:
         self._scoreboard = Scoreboard()
         self._kills = 0
         self._port = free_port()
+        self._settings: dict[str, str] = {}
 
     def run(self) -> int:
         with ExitStack() as stack:
@@ -94,19 +109,19 @@ class _Demo:
 
     def _bridge(self, mongod: Mongod, broker: Broker) -> Child:
         """The bridge's process, configured by its environment only."""
-        settings = {
+        self._settings = {
             "MONGO_URI": mongod.uri,
             "MONGO_DATABASE": DATABASE,
             "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
             "KAFKA_TOPIC": TOPIC,
             "HTTP_PORT": str(self._port),
-            "LOG_FORMAT": "plain",
         }
         own = {
             name: value
             for name, value in os.environ.items()
             if name == _DRIVER or not name.startswith("JOB_BRIDGE_")
         }
+        settings = self._settings | {"LOG_FORMAT": "plain"}
         environment = own | {f"JOB_BRIDGE_{name}": value for name, value in settings.items()}
         return Child(
             [sys.executable, "-m", "bridge", "run"], self._folder / "bridge.log", environment
@@ -123,6 +138,7 @@ class _Demo:
                 f"the bridge is ready (process {bridge.pid}); "
                 f"metrics at http://127.0.0.1:{self._port}/metrics"
             )
+            click.echo(try_it(self._settings))
 
     def _job_service(self, mongod: Mongod) -> "_JobService":
         options = self._options

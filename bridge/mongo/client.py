@@ -34,6 +34,7 @@ _CLOSE_SECONDS = 2.0
 _PROBE_CONNECT_MS = 4000
 _PROBE_ANSWER_MS = 2000
 _PROBE_HEARTBEAT_MS = 30_000
+_SAMPLE_MS = 30_000
 #: Without an index MongoDB scans all jobs before it returns the first.
 _LONG_QUERY_SECONDS = 3600
 
@@ -130,6 +131,11 @@ def probe_client(settings: Settings) -> ReplaceableClient:
 def history_client(settings: Settings) -> ReplaceableClient:
     """Return a client for long queries: without an index MongoDB first sorts all jobs."""
     return ReplaceableClient(settings, socketTimeoutMS=_LONG_QUERY_SECONDS * 1000)
+
+
+def sample_client(settings: Settings) -> ReplaceableClient:
+    """Return a client that samples a collection: the server limits the time of its queries."""
+    return ReplaceableClient(settings, socketTimeoutMS=_SAMPLE_MS)
 
 
 def _require_supported_version() -> None:

@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from bridge.model import objective
 from bridge.observability.counters import Distribution
 from bridge.observability.snapshot import Snapshot
 
 #: How far back the charts go, and the time between two samples.
 HISTORY_SECONDS = 900.0
 SAMPLE_SECONDS = 5.0
-#: The objective: this share of transitions is in Kafka within this time of its commit.
-OBJECTIVE = 0.999
-OBJECTIVE_SECONDS = 1.0
 
 
 class _Sample(NamedTuple):
@@ -93,10 +91,10 @@ def _objective(samples: Sequence[_Sample]) -> dict[str, Any]:
     recent = None
     if len(samples) > 1:
         recent = _share(_difference(samples[0], samples[-1]), samples[-1].latency)
-    spent = None if since_start is None else (1 - since_start) / (1 - OBJECTIVE)
+    spent = None if since_start is None else (1 - since_start) / (1 - objective.SHARE)
     return {
-        "target": OBJECTIVE,
-        "seconds": OBJECTIVE_SECONDS,
+        "target": objective.SHARE,
+        "seconds": objective.SECONDS,
         "share": since_start,
         "recent_share": recent,
         "budget_left": None if spent is None else 1 - spent,
@@ -106,5 +104,5 @@ def _objective(samples: Sequence[_Sample]) -> dict[str, Any]:
 def _share(counts: Sequence[int], latency: Distribution) -> float | None:
     """Return the share of values within the objective; None without values."""
     total = sum(counts)
-    within = sum(counts[: latency.bounds.index(OBJECTIVE_SECONDS) + 1])
+    within = sum(counts[: latency.bounds.index(objective.SECONDS) + 1])
     return within / total if total else None

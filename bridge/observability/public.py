@@ -9,7 +9,10 @@ _CAUSE = re.compile(r": | \(| at (?=\S+:\d)")
 #: The process of an owner, a host with a port, or an address.
 _ADDRESS = re.compile(
     r"(?<=process )\d+ on \S+|"
-    r"\[[0-9a-fA-F:.]+\](:\d+)?|[\w.-]*[A-Za-z][\w.-]*:\d{1,5}\b|(\d+\.){3}\d+(:\d+)?"
+    r"\[[0-9a-fA-F:.]+\](:\d+)?|"
+    # The hour and minute of a time look like a host with a port.
+    r"(?<![\w.-])(?!\d{4}-\d\d-\d\dT\d\d:)[\w.-]*[A-Za-z][\w.-]*:\d{1,5}\b|"
+    r"(\d+\.){3}\d+(:\d+)?"
 )
 #: A job's id may contain any character, so the rest of the text is left out.
 _JOB = re.compile(r"(^Job |\b(?:of|with) job ).+")

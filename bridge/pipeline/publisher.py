@@ -121,8 +121,16 @@ class Publisher:
             message = self._dead_letter(item, origin)
         return message, message.size()
 
+    def refusal_of(self, item: Transition, origin: bytes) -> str:
+        """Return why the topic does not accept the message of ``item``; empty if it does."""
+        size = self._format.message(item, origin).size()
+        return "" if size <= self._max_bytes else self._oversize_reason(size)
+
+    def _oversize_reason(self, size: int) -> str:
+        return f"{TOO_LARGE} {size} bytes, more than topic {self._format.topic} accepts"
+
     def _oversize(self, item: Transition, size: int, origin: bytes) -> Message:
-        reason = f"{TOO_LARGE} {size} bytes, more than topic {self._format.topic} accepts"
+        reason = self._oversize_reason(size)
         if not self._dead_letter_oversize:
             raise PoisonEvent(
                 f"Job {item.job_id:.100}: {reason}",

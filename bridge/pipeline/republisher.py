@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import islice
 
-from bridge.model.transition import Event
+from bridge.model.transition import Event, Transition
 from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.publisher import Publisher
 from bridge.pipeline.stall_warning import Complainer, StallWarning
@@ -59,6 +59,10 @@ class Republisher:
     def dead_lettered(self) -> int:
         """Transitions that went to the dead-letter topic."""
         return self._publisher.dead_lettered
+
+    def refusal_of(self, item: Transition, origin: bytes) -> str:
+        """Return why the topic does not accept the message of ``item``; empty if it does."""
+        return self._publisher.refusal_of(item, origin)
 
     def run(self, events: Iterable[Event], advance: Callable[[int], None] = _ignore) -> bool:
         """Publish ``events`` in their order.

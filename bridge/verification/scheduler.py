@@ -133,14 +133,15 @@ class VerificationScheduler:
         if self._stop.is_set():
             return False
         if not output.startswith("{"):
-            raise ValueError(errors)
+            raise ValueError(_reason(errors))
         findings = json.loads(output)
         self._report(findings, " ".join(span))
         return not findings["missing"]
 
     def _report(self, findings: Mapping[str, Any], span: str) -> None:
         kinds = ("missing", "repeated", "strange", "wrong")
-        self._latest.result = Verified(findings["until"], *(findings[kind] for kind in kinds))
+        until = datetime.fromisoformat(findings["until"]).timestamp()
+        self._latest.result = Verified(until, *(findings[kind] for kind in kinds))
         if findings["missing"]:
             logger.error(
                 "The topic is missing %d of %d transitions, the first: %s. "
@@ -190,3 +191,13 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat()
+
+
+def _reason(errors: str) -> str:
+    """Return the last error of the process's standard error as text."""
+    lines = errors.strip().splitlines()
+    try:
+        failure = json.loads(lines[-1])
+        return ". ".join(filter(None, (failure["what"], failure["meaning"], failure["do"])))
+    except (IndexError, KeyError, TypeError, ValueError):
+        return errors

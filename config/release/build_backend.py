@@ -57,20 +57,19 @@ def _normalise_wheel(path: Path) -> None:
 
 
 def _normalise_sdist(path: Path) -> None:
-    content = io.BytesIO()
+    plain = io.BytesIO()
     with (
         tarfile.open(path) as archive,
-        tarfile.open(fileobj=content, mode="w", format=tarfile.PAX_FORMAT) as copy,
+        tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as copy,
     ):
         for member in sorted(archive.getmembers(), key=lambda member: member.name):
-            copy.addfile(
-                _normalised(member), archive.extractfile(member) if member.isreg() else None
-            )
+            content = archive.extractfile(member) if member.isreg() else None
+            copy.addfile(_normalised(member), content)
     with (
         path.open("wb") as file,
         gzip.GzipFile("", "wb", fileobj=file, mtime=_epoch()) as packed,
     ):
-        packed.write(content.getvalue())
+        packed.write(plain.getvalue())
 
 
 def _normalised(member: tarfile.TarInfo) -> tarfile.TarInfo:

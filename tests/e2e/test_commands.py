@@ -219,7 +219,7 @@ def test_topics_are_made_once(settings: GivenSettings, kafka: Kafka, topic: str)
         f"{topic}-new-dlq: created with 1 partition(s)",
     ]
     assert again.out.splitlines() == [
-        f"{topic}-new: already exists",
+        f"{topic}-new: already exists with 4 partition(s), not 9; it was not changed",
         f"{topic}-new-dlq: already exists",
     ]
     with kafka.admin() as admin:

@@ -157,10 +157,9 @@ def test_a_missing_dead_letter_topic_stops_the_bridge(
 
     made = run_command("topics", "create", settings=without_dead_letters)
     assert made.code == 0
-    assert made.out.splitlines() == [
-        f"{name}: already exists",
-        f"{name}-dlq: created with 1 partition(s)",
-    ]
+    existing, created = made.out.splitlines()
+    assert existing.startswith(f"{name}: already exists")
+    assert created == f"{name}-dlq: created with 1 partition(s)"
     with start(kafka__topic=name) as bridge:
         bridge.wait_acked(1 + len(GOOD))
     assert [letter["job_id"] for letter in dead_letters(kafka, name)] == ["odd"]

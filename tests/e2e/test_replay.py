@@ -71,6 +71,29 @@ def test_a_dry_run_prints_and_sends_nothing(
     assert kafka.read(topic) == []
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_the_last_line_is_the_json_summary(
+    dry_run: bool, settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    job_id = jobs.add_good()
+    selection = ("--job", job_id, "--job", "unknown", *["--dry-run"][: int(dry_run)])
+
+    ended = run_command("replay", *selection, "--json", settings=settings)
+
+    *messages, summary = map(json.loads, ended.out.splitlines())
+    assert summary == {
+        "topic": topic,
+        "dry_run": dry_run,
+        "messages": 3,
+        "finished": True,
+        "resume": "",
+        "unknown_jobs": ["unknown"],
+    }
+    assert len(messages) == (3 if dry_run else 0)
+    assert ended.code == json.loads(ended.err)["exit_code"] == 66
+    assert len(kafka.read(topic)) == (0 if dry_run else 3)
+
+
 def test_another_topic_gets_them_instead(
     settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:

@@ -137,10 +137,13 @@ def assert_clean(text: str) -> None:
 
 
 def errors_in(text: str) -> list[str]:
-    """The error lines of the log, and every line that is not part of the log."""
+    """The error lines of the log, failures as JSON, and every line that is not part of the log."""
     lines = [
         json.loads(line) if line.startswith("{") else {"plain": line} for line in text.splitlines()
     ]
     logged = [str(line["message"]) for line in lines if line.get("level") in ("ERROR", "CRITICAL")]
+    failures = [
+        ". ".join((line["what"], line["meaning"], line["do"])) for line in lines if "what" in line
+    ]
     plain = [str(line["plain"]) for line in lines if str(line.get("plain", "")).strip()]
-    return logged + plain
+    return logged + failures + plain

@@ -59,8 +59,11 @@ def stored(store: FileCheckpointStore, content: Checkpoint) -> Checkpoint:
 def move(
     source: FileCheckpointStore, target: FileCheckpointStore, *, overwrite: bool = False
 ) -> Checkpoint:
-    made = CheckpointMove(NamedStore("mongo", source), NamedStore("file", target), NAMESPACE)
-    return made.run(overwrite=overwrite).checkpoint
+    return to_file(source, target).run(overwrite=overwrite).checkpoint
+
+
+def to_file(source: FileCheckpointStore, target: FileCheckpointStore) -> CheckpointMove:
+    return CheckpointMove(NamedStore("mongo", source), NamedStore("file", target), NAMESPACE)
 
 
 def move_back(source: FileCheckpointStore, target: FileCheckpointStore) -> Checkpoint:
@@ -104,6 +107,34 @@ def test_everything_that_stays_valid_moves(source: DyingStore, target: DyingStor
     assert after.sequence > before.sequence
     assert replace(after, sequence=before.sequence, epoch=before.epoch) == before
     assert before.clean and before.offsets and before.gap
+
+
+def test_a_plan_writes_nothing(source: DyingStore, target: DyingStore) -> None:
+    before = stored(source, FULL)
+    source.writes_left = target.writes_left = 0
+    moved = to_file(source, target).plan(overwrite=False)
+
+    assert moved.checkpoint == before == content(source)
+    assert not moved.finished and target.load() is None
+
+
+def test_a_plan_refuses_what_the_move_refuses(source: DyingStore, target: DyingStore) -> None:
+    stored(source, FULL)
+    stored(target, checkpoint(9))
+
+    with pytest.raises(Usage):
+        to_file(source, target).plan(overwrite=False)
+    assert to_file(source, target).plan(overwrite=True).checkpoint == content(source)
+
+
+def test_a_plan_names_an_unfinished_move(source: DyingStore, target: DyingStore) -> None:
+    stored(source, FULL)
+    target.writes_left = 1
+    with pytest.raises(EndedProcess):
+        move(source, target)
+
+    assert to_file(source, target).plan(overwrite=False).finished
+    assert valid(source, target) == 0
 
 
 def test_the_original_says_where_it_went(source: DyingStore, target: DyingStore) -> None:

@@ -137,9 +137,14 @@ def test_a_long_pause_is_logged_repeatedly(
 def test_a_pause_uses_up_no_patience(world: BridgeOnFakes) -> None:
     """Permissions that are missing before and after a long pause do not end the bridge."""
 
-    def refuse() -> None:
-        world.kafka.failures = [NotPermitted("the password is wrong")] * 2
+    def pause_once() -> None:
+        """While the refused session is being opened."""
+        world.kafka.before_open = lambda: None
         pause(world)
+
+    def refuse() -> None:
+        world.kafka.failures = [NotPermitted("the password is wrong")]
+        world.kafka.before_open = pause_once
         world.kafka.producer.fail(Retryable("the broker is unreachable", part="kafka"))
 
     def refuse_again() -> None:

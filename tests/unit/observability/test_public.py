@@ -110,6 +110,7 @@ def test_anonymous_status_keeps_its_form(pages: Pages) -> None:
         ("a job was deleted. Nothing is sent for it", "a job was deleted. Nothing is sent for it"),
         ("the broker [fd00::1]:9092 left", "the broker ... left"),
         ("node secret.internal:9092 left", "node ... left"),
+        ("paused since 2026-03-02T10:11:38+00:00: why", "paused since 2026-03-02T10:11:38+00:00"),
     ],
 )
 def test_the_cause_is_left_out(text: str, public: str) -> None:

@@ -51,7 +51,7 @@ def test_wrong_and_strange_messages_are_reported(caplog: pytest.LogCaptureFixtur
         settings(), status_of(ObservedBridge(), SystemClock()), latest
     )
     counted = {
-        "until": 60.0,
+        "until": "1970-01-01T00:01:00+00:00",
         "compacted": False,
         "missing": 0,
         "repeated": 1,
@@ -80,7 +80,13 @@ def test_a_missing_transition_names_the_remedy(
     verifying = VerificationScheduler(
         settings(), status_of(ObservedBridge(), SystemClock()), LatestVerification()
     )
-    counted = {"until": 60.0, "missing": 1, "repeated": 0, "strange": 0, "wrong": 0}
+    counted = {
+        "until": "1970-01-01T00:01:00+00:00",
+        "missing": 1,
+        "repeated": 0,
+        "strange": 0,
+        "wrong": 0,
+    }
     examples = {"missing": ["a"]}
 
     verifying._report(

@@ -1,0 +1,39 @@
+"""The forms of output that the commands share: options, JSON documents and tables."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+#: Longer cells do not widen their column.
+_WIDEST = 80
+
+_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def json_option(text: str) -> _Decorator:
+    """Return the option ``--json``, passed as ``as_json``; errors are JSON with it too."""
+    return click.option("--json", "as_json", is_flag=True, help=text)
+
+
+def dry_run_option(text: str) -> _Decorator:
+    """Return the option ``--dry-run``, with which a command changes nothing."""
+    return click.option("--dry-run", is_flag=True, help=text)
+
+
+def print_json(document: object) -> None:
+    """Print a document on a single line."""
+    click.echo(json.dumps(document))
+
+
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table with headers; nothing is cut, so a very long cell moves the rest of its row."""
+    lines = [headers, *rows]
+    widths = [
+        max(len(text) for text in column if len(text) <= _WIDEST)
+        for column in zip(*lines, strict=True)
+    ]
+    for line in lines:
+        cells = zip(line, widths, strict=True)
+        click.echo("  ".join(text.ljust(width) for text, width in cells).rstrip())

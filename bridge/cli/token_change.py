@@ -1,0 +1,263 @@
+"""``job-bridge token set`` and ``clear``: change the checkpoint by hand."""
+
+import functools
+import logging
+import time
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bridge.cli.output import dry_run_option, json_option, print_json
+from bridge.cli.settings import (
+    CHECKPOINT,
+    JOBS,
+    KAFKA,
+    MODE,
+    Settings,
+    completing,
+    with_settings_of,
+)
+from bridge.cli.token_effect import describe, describe_all, effect_of
+from bridge.cli.token_show import other_names
+from bridge.errors import BridgeError, CheckpointUnusable, Usage
+from bridge.hints import Hint
+from bridge.model.checkpoint import Checkpoint
+from bridge.model.cluster_identity import ClusterIdentity
+from bridge.model.position import Position, past_position, position_after
+from bridge.model.profile import namespace_of
+from bridge.pipeline.ports import CheckpointStore
+from bridge.settings import parse_when
+
+if TYPE_CHECKING:  # imported late: MongoDB's driver would slow down the help
+    from bridge.mongo.source import MongoSource
+
+logger = logging.getLogger("bridge")
+
+_UNCHANGED = "The checkpoint is unchanged"
+_CLEARED = "no checkpoint: the next start uses start.from"
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """The options that decide whether the checkpoint is changed, and the form of the output."""
+
+    yes: bool
+    dry_run: bool
+    as_json: bool
+
+
+def _changing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a change, passed as ``answers``."""
+
+    @functools.wraps(command)
+    def answered(yes: bool, dry_run: bool, as_json: bool, **values: Any) -> Any:
+        if as_json and not (yes or dry_run):
+            raise Usage("--json asks no question: give --yes or --dry-run", _UNCHANGED)
+        return command(answers=_Answers(yes, dry_run, as_json), **values)
+
+    changing: Callable[..., Any] = answered
+    for option in (
+        with_settings_of(*JOBS, *KAFKA, *CHECKPOINT, *MODE, "start."),
+        json_option("Print {name, old, new, effect, warnings, changed} as JSON."),
+        dry_run_option("Say what would change; change nothing."),
+        click.option("--yes", is_flag=True, help="Do not ask for confirmation."),
+    ):
+        changing = option(changing)
+    return changing
+
+
+@click.command("set")
+@click.argument("target", metavar="TIME|now|TOKEN", shell_complete=completing("now"))
+@_changing
+def set_(settings: Settings, target: str, answers: _Answers) -> None:
+    """Set the position from which the bridge resumes.
+
+    It says how many transitions will be skipped, or read again.
+
+    \b
+    TIME    an ISO 8601 time with a zone, or a duration ago such as 2h; inclusive
+    now     after MongoDB's last write; earlier unsent transitions are skipped
+    TOKEN   a resume token: right after its event
+
+    \b
+    Example:
+      job-bridge token set 2026-03-02T18:00:00+00:00
+    """
+    _change(settings, target, answers)
+
+
+@click.command()
+@_changing
+def clear(settings: Settings, answers: _Answers) -> None:
+    """Remove the checkpoint: the next start uses start.from.
+
+    It says how many transitions will be skipped, or read again. It also leaves a sign that the
+    checkpoint was removed on purpose: without it a bridge that finds its own messages in the topic,
+    but no checkpoint, does not start.
+
+    \b
+    Example:
+      job-bridge token clear --yes
+    """
+    _change(settings, None, answers)
+
+
+def _position(target: str, identity: ClusterIdentity) -> Position:
+    newest, now = identity.newest, datetime.now(timezone.utc)
+    if target == "now":
+        return newest
+    with suppress(ValueError):
+        return position_after(target)
+    try:
+        position = past_position(parse_when(target, now), newest, now)
+    except ValueError as error:
+        raise Usage(
+            f"{target!r} is neither a resume token nor a usable time: {error}", _UNCHANGED
+        ) from None
+    if position is None:
+        raise Usage(
+            f"{target} is in the future: "
+            f"MongoDB's last write was at {identity.cluster_time.isoformat()}",
+            _UNCHANGED,
+            f"'{Hint.TOKEN_SET_NOW}' resumes from the last write",
+        )
+    return position
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A change to be confirmed.
+
+    Attributes:
+        name: The name of the checkpoint.
+        before: The stored checkpoint; None if it does not exist or is unusable.
+        unusable: Why the stored checkpoint cannot be read; empty if it can.
+        position: The new position; None to remove the checkpoint.
+        warnings: The doubts about the name and the collection.
+        effect: The effect on the transitions, in words; empty if nothing is known.
+    """
+
+    name: str
+    before: Checkpoint | None
+    unusable: str
+    position: Position | None
+    warnings: list[str]
+    effect: str
+
+    def announce(self) -> None:
+        """Print the old and the new position, and the effect."""
+        before = self.before
+        for text in self.warnings:
+            click.echo(text)
+        click.echo(f"old: {before.position if before else self.unusable or 'no checkpoint'}")
+        click.echo(f"new: {self.position or _CLEARED}")
+        if self.effect:
+            click.echo(self.effect)
+
+    def document(self, *, changed: bool) -> dict[str, object]:
+        """Return the change for ``--json``."""
+        before, position = self.before, self.position
+        return {
+            "name": self.name,
+            "old": str(before.position) if before else self.unusable or None,
+            "new": str(position) if position else None,
+            "effect": self.effect,
+            "warnings": self.warnings,
+            "changed": changed,
+        }
+
+
+def _effect(
+    settings: Settings,
+    source: "MongoSource",
+    before: Checkpoint | None,
+    unusable: str,
+    position: Position | None,
+) -> str:
+    from bridge.app.starting_point import first_position
+
+    if before is None:
+        return "the old position is not known, nor what is skipped or read again" * bool(unusable)
+    if before.gap:
+        return (
+            "warning: a recovery is not finished; its unsent transitions will not be sent. "
+            "'job-bridge replay' can send them from the jobs"
+        )
+    history, start = source.history, settings.start.from_
+    if position is None and start == "history":
+        return describe_all(history, settings)
+    if position is None and start != "now":
+        with suppress(BridgeError):
+            position = first_position(start, source.identity().newest)
+    return describe(effect_of(before.position, position), history, settings)
+
+
+def _change(settings: Settings, target: str | None, answers: _Answers) -> None:
+    from bridge.app.command_ownership import own, owned
+    from bridge.app.wiring import open_source_and_store
+
+    with open_source_and_store(settings) as (source, store):
+        position = _position(target, source.identity()) if target is not None else None
+        entries = [] if settings.keeps_no_position else store.entries()
+        others = other_names(entries, store.name)
+        with nullcontext() if answers.dry_run else owned(store):
+            change = _planned(settings, source, store, position, others)
+            if not answers.as_json:
+                change.announce()
+            if not (answers.yes or answers.dry_run):
+                _confirm()
+                own(store)  # The answer may have taken longer than a lease or a session.
+            if not answers.dry_run:
+                _store(store, source, change)
+    if answers.as_json:
+        print_json(change.document(changed=not answers.dry_run))
+    elif answers.dry_run:
+        click.echo("nothing was changed", err=True)
+
+
+def _planned(
+    settings: Settings,
+    source: "MongoSource",
+    store: CheckpointStore,
+    position: Position | None,
+    others: str,
+) -> _Change:
+    before, unusable = _load(store)
+    warnings = []
+    if before is None and not unusable and not store.cleared:
+        warnings.append(f"'{store.name}' is a new name in this store. {others}")
+    if before and before.namespace != (namespace := namespace_of(settings)):
+        warnings.append(
+            f"warning: the checkpoint '{before.name}' belongs to {before.namespace}, not to "
+            f"{namespace}: a bridge that reads {before.namespace} would lose its position. "
+            "If there is one, set another checkpoint.name instead"
+        )
+    effect = _effect(settings, source, before, unusable, position)
+    return _Change(store.name, before, unusable, position, warnings, effect)
+
+
+def _confirm() -> None:
+    if not click.confirm("Change the checkpoint?"):
+        click.echo("nothing was changed", err=True)
+        raise click.Abort
+
+
+def _store(store: CheckpointStore, source: "MongoSource", change: _Change) -> None:
+    before, position, checkpoint = change.before, change.position, None
+    if position is not None:
+        # For this collection and cluster, even if the earlier checkpoint was for another.
+        first = source.identity().first(store.name, position, store.epoch, time.time())
+        checkpoint = replace(first, sequence=before.sequence + 1 if before else 0)
+    store.replace(checkpoint)
+    logger.warning("the checkpoint was changed by hand", extra={"position": str(position)})
+
+
+def _load(store: CheckpointStore) -> tuple[Checkpoint | None, str]:
+    try:
+        return store.load(), ""
+    except CheckpointUnusable as error:
+        return None, error.what

@@ -1,0 +1,1 @@
+"""Proposes the profile of a collection by a sample of its documents."""

@@ -1,0 +1,93 @@
+"""``token``: dry runs, JSON and tables, without and with a change of the checkpoint."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.command import EndedCommand, GivenSettings, run_command
+from tests.support.job_writer import JobWriter
+
+
+@pytest.fixture
+def in_file(settings: GivenSettings, jobs: JobWriter, tmp_path: Path) -> dict[str, str]:
+    """The settings with a checkpoint in a file."""
+    given = {
+        **settings,
+        "checkpoint.store": "file",
+        "checkpoint.file": str(tmp_path / "checkpoint.json"),
+    }
+    assert token(given, "set", "now", "--yes").code == 0
+    return given
+
+
+def token(given: GivenSettings, *words: str, answer: str = "") -> EndedCommand:
+    return run_command("token", *words, settings=given, answer=answer)
+
+
+def document(given: GivenSettings, *words: str) -> Any:
+    ended = token(given, *words, "--json")
+    assert ended.code == 0, ended.err
+    return json.loads(ended.out)
+
+
+def content(given: GivenSettings) -> str:
+    return Path(given["checkpoint.file"]).read_text()
+
+
+class TestTokenOutput:
+    @pytest.mark.parametrize("words", [("set", "1h"), ("clear",), ("move", "mongo")])
+    def test_a_dry_run_changes_nothing(
+        self, words: tuple[str, ...], in_file: GivenSettings
+    ) -> None:
+        before = content(in_file)
+
+        text = token(in_file, *words, "--dry-run")
+        assert text.code == 0, text.err
+        assert document(in_file, *words, "--dry-run")["changed"] is False
+        assert content(in_file) == before
+
+    @pytest.mark.parametrize("words", [("set", "1h"), ("clear",), ("move", "mongo")])
+    def test_a_change_is_described_as_json(
+        self, words: tuple[str, ...], in_file: GivenSettings
+    ) -> None:
+        before = content(in_file)
+
+        assert document(in_file, *words, "--yes")["changed"] is True
+        assert content(in_file) != before
+
+    def test_json_asks_no_question(self, in_file: GivenSettings) -> None:
+        before = content(in_file)
+
+        ended = token(in_file, "clear", "--json", answer="y\n")
+
+        assert ended.code == 64 and "give --yes or --dry-run" in json.loads(ended.err)["what"]
+        assert content(in_file) == before
+
+    def test_a_declined_change_says_so(self, in_file: GivenSettings) -> None:
+        ended = token(in_file, "clear", answer="n\n")
+
+        assert (ended.code, ended.err) == (130, "nothing was changed\n")
+
+    def test_times_are_in_iso_format(self, in_file: GivenSettings) -> None:
+        shown, (listed,) = document(in_file, "show"), document(in_file, "list")
+
+        for text in (
+            shown["saved_at"],
+            shown["position_time"],
+            listed["saved_at"],
+            listed["position_time"],
+        ):
+            assert datetime.fromisoformat(text).tzinfo is not None
+        assert listed["name"] == in_file["checkpoint.name"]
+        assert f"saved_at          {shown['saved_at']}\n" in token(in_file, "show").out
+
+    def test_the_list_has_headers(self, in_file: GivenSettings) -> None:
+        headers, row = token(in_file, "list").out.splitlines()
+
+        assert headers.split() == ["NAME", "POSITION", "OWNER", "SAVED", "AT"]
+        assert row.index("no owner") == headers.index("OWNER")

@@ -1,0 +1,43 @@
+"""The help of the commands: choices and defaults from the settings' types."""
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from bridge.cli import main
+
+
+def help_of(*words: str) -> str:
+    return " ".join(
+        CliRunner().invoke(main, [*words, "--help"], standalone_mode=False).output.split()
+    )
+
+
+class TestOptions:
+    def test_help_shows_the_choices_of_a_setting(self) -> None:
+        assert "--checkpoint-store [mongo|file|kafka]" in help_of("run")
+
+    def test_help_shows_the_default_of_a_setting(self) -> None:
+        assert "[default: localhost:9092]" in help_of("run")
+
+    @pytest.mark.parametrize("unused", ["--http-port", "--mongo-uri", "--start-from"])
+    def test_help_leaves_out_unused_options(self, unused: str) -> None:
+        assert unused not in help_of("topics", "create")
+        assert unused in help_of("run")
+
+    def test_shell_completes_the_values_of_a_setting(self) -> None:
+        command = main.get_command(click.Context(main), "run")
+        assert command is not None
+        option = next(part for part in command.params if part.name == "checkpoint_store")
+        items = option.shell_complete(click.Context(command), "m")
+        assert [item.value for item in items] == ["mongo"]
+
+    @pytest.mark.parametrize(
+        ("typed", "nearest"), [(["chek"], "check"), (["token", "shw"], "show")]
+    )
+    def test_a_mistyped_command_names_the_nearest(
+        self, typed: list[str], nearest: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit):
+            main(typed)
+        assert f"Did you mean '{nearest}'?" in capsys.readouterr().err
