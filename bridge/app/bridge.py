@@ -74,7 +74,6 @@ class Bridge:
         self.lifecycle = Lifecycle()
         self.counters = Counters()
         self._settings = settings
-        self._clock = clock
         self._client = state_client(settings)
         self.source = make_source(settings, self._client)
         self.store = make_store(settings, self._client)

@@ -8,11 +8,11 @@ from bridge.settings.section import Section
 
 
 class HttpSettings(Section):
-    """The HTTP server for health and metrics."""
+    """The HTTP server for the status page, health and metrics."""
 
     host: str = Field(
         "127.0.0.1",
-        description="Address of /metrics, /livez, /readyz and /status.json. "
+        description="Address of the status page, /metrics, /livez, /readyz and /status.json. "
         "Without http.username they do not require a password.",
         min_length=1,
     )
