@@ -10,11 +10,7 @@ import pytest
 
 from bridge.errors import Misconfigured, Usage
 from bridge.settings import load
-<<<<<<<< HEAD:tests/unit/settings/test_settings_writer.py
-from bridge.settings.settings_writer import (
-========
 from bridge.settings.new_settings_file import (
->>>>>>>> w-init:tests/unit/settings/test_new_settings_file.py
     admit_target,
     secrets_left_out,
     settings_text,
