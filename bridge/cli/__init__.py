@@ -167,10 +167,26 @@ def _check_text(arguments: Sequence[str]) -> None:
             ) from None
 
 
+def _show_version(context: click.Context, _: click.Parameter, requested: bool) -> None:
+    if requested and not context.resilient_parsing:
+        from bridge.observability.build import git_commit
+
+        commit = git_commit()
+        click.echo(f"job-bridge, version {__version__}" + (f" (commit {commit})" if commit else ""))
+        context.exit()
+
+
 @click.group(
     cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
-@click.version_option(__version__, prog_name="job-bridge")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and, where it is known, the commit; then exit.",
+)
 def main() -> None:
     """Publish every state transition of a job in MongoDB to Kafka.
 

@@ -80,7 +80,8 @@ def with_settings_of(*used: str) -> Callable[[Callable[..., Any]], Callable[...,
         @functools.wraps(command)
         def loaded(given: Given, **values: Any) -> Any:
             settings = load(*given)
-            logs.set_up(settings.log.format, settings.log.level)
+            log, name = settings.log, settings.checkpoint.name
+            logs.set_up(log.format, log.level, bridge=name)
             for text in warnings(given.options):
                 logger.warning("%s", text)
             return command(settings=settings, **values)

@@ -8,6 +8,7 @@ from typing import Any, TextIO
 
 from pythonjsonlogger.json import JsonFormatter
 
+from bridge import __version__
 from bridge.errors import one_line
 from bridge.logs.background_handler import BackgroundHandler
 from bridge.logs.recent_warnings import LoggedWarning, LogText, RecentWarnings
@@ -18,20 +19,21 @@ FIELDS = ("job_id", "trans_id", "position", "exit_code", "runbook", "reason")
 REPEAT_SECONDS = 30.0
 
 
-def set_up(log_format: str, level: str, stream: TextIO = sys.stderr) -> None:
+def set_up(log_format: str, level: str, stream: TextIO = sys.stderr, *, bridge: str = "") -> None:
     """Send the log to ``stream``, on a thread of its own; a process has one log.
 
     Args:
         log_format: ``plain``, ``json`` or ``auto`` (plain on a terminal).
         level: The lowest level of the bridge's own log lines.
         stream: Where the lines are written.
+        bridge: The name of the bridge, for its JSON lines among those of others.
     """
     plain = log_format == "plain" or (log_format == "auto" and stream.isatty())
     for previous in _handlers():
         previous.flush()
         previous.close()
     root = logging.getLogger()
-    written = BackgroundHandler(stream, _Plain() if plain else _json())
+    written = BackgroundHandler(stream, _Plain() if plain else _json(bridge))
     root.handlers[:] = [written, RecentWarnings(FIELDS)]
     root.setLevel(logging.WARNING)
     logging.getLogger("bridge").setLevel(level.upper())
@@ -67,11 +69,12 @@ def _handlers() -> list[BackgroundHandler]:
     return [handler for handler in root.handlers if isinstance(handler, BackgroundHandler)]
 
 
-def _json() -> logging.Formatter:
+def _json(bridge: str) -> logging.Formatter:
     formatter = JsonFormatter(
-        "{levelname}{name}{message}{asctime}",
+        "{asctime}{levelname}{name}{message}",
         style="{",
-        rename_fields={"levelname": "level"},
+        rename_fields={"asctime": "time", "levelname": "level"},
+        static_fields={"bridge": bridge, "version": __version__} if bridge else None,
     )
     formatter.converter = time.gmtime
     # Not as ``datefmt``, because with that the milliseconds are left out.
@@ -166,11 +169,13 @@ class BatchNotes:
         Args:
             text: The log line, the same for all cases of a kind.
             example: What is specific to the case; the line contains that of the first case.
-            fields: Fields of the record (see :data:`FIELDS`); those of the first case are kept.
+            fields: Fields of the record (see :data:`FIELDS`); those of the first case are kept,
+                without the empty ones.
         """
         note = self._notes.get(text)
         if note is None:
-            self._notes[text] = _Note(example, fields)
+            given = {name: value for name, value in fields.items() if value != ""}
+            self._notes[text] = _Note(example, given)
         else:
             note.more += 1
 

@@ -18,8 +18,9 @@ class KafkaSettings(Section):
     )
     topic: Topic = Field(
         "job-transitions",
-        description="Topic of the messages: letters, digits and - only. Dead letters go to the "
-        "topic with this name and the suffix -dlq. Do not use cts-jobs, CTS's own topic.",
+        description="Topic of the messages: letters, digits, . _ and -, but no . or _ with "
+        "jobs.profile = cts. Dead letters go to the topic with this name and the suffix -dlq. "
+        "Do not use cts-jobs, CTS's own topic.",
     )
     driver: Literal["auto", "kafka-python", "librdkafka"] = Field(
         "auto",

@@ -106,6 +106,16 @@ class Settings(BaseSettings):
         return self.recovery.margin_seconds
 
     @model_validator(mode="after")
+    def topic_fits_its_service(self) -> "Settings":
+        # The CDM Task Service accepts no other names for its topics.
+        if self.jobs.profile == "cts" and set(self.kafka.topic) & {".", "_"}:
+            raise ValueError(
+                f"kafka.topic = {self.kafka.topic} contains . or _: with jobs.profile = cts only "
+                "letters, digits and - are accepted, as in the CDM Task Service"
+            )
+        return self
+
+    @model_validator(mode="after")
     def mode_has_its_settings(self) -> "Settings":
         """Check the rules across sections."""
         mode = self.delivery.mode

@@ -15,15 +15,15 @@ _YEAR = 366 * 24 * 3600
 
 
 def _topic(name: str) -> str:
-    illegal = re.search(r"[^a-zA-Z0-9-]", name)
+    illegal = re.search(r"[^a-zA-Z0-9._-]", name)
     if illegal:
         raise ValueError(
             f"Illegal character {illegal.group()!r} at position {illegal.start() + 1} of the Kafka "
-            "topic: letters, digits and - only"
+            "topic: letters, digits, . _ and - only"
         )
     # Kafka's limit is 249, and the dead-letter topic has a suffix of 4 characters.
-    if not 1 <= len(name) <= 245:
-        raise ValueError("a topic name has 1 to 245 characters")
+    if not 1 <= len(name) <= 245 or name in (".", ".."):
+        raise ValueError("a topic name has 1 to 245 characters, and is not . or ..")
     return name
 
 

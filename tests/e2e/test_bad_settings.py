@@ -120,14 +120,12 @@ def test_a_misspelt_security_protocol_is_not_plain_text(protocol: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "topic", ["job_transitions", "job.transitions", "a b", "ümlaut", "", "x" * 246]
-)
+@pytest.mark.parametrize("topic", ["job:transitions", "a b", "ümlaut", "", ".", "..", "x" * 246])
 def test_an_invalid_topic_name_is_refused(topic: str) -> None:
     error = complaint(settings={"kafka.topic": topic})
 
     assert "JOB_BRIDGE_KAFKA_TOPIC: " in error
-    assert "letters, digits and - only" in error or "1 to 245 characters" in error
+    assert "letters, digits, . _ and - only" in error or "1 to 245 characters" in error
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from bridge import __version__
 from bridge.cli import main
 from bridge.demo.servers.process import poll
+from bridge.observability.build import git_commit
 from bridge.settings.load import setting_names
 from bridge.settings.names import option
 from tests.support.command import (
@@ -46,7 +47,8 @@ def commands(group: click.Group = main, path: tuple[str, ...] = ()) -> Iterator[
 def test_the_version_is_printed() -> None:
     ended = run_command("--version", settings={})
 
-    assert (ended.code, ended.out) == (0, f"job-bridge, version {__version__}\n")
+    commit = f" (commit {git_commit()})" if git_commit() else ""
+    assert (ended.code, ended.out) == (0, f"job-bridge, version {__version__}{commit}\n")
 
 
 @pytest.mark.parametrize("words", list(commands()), ids=" ".join)

@@ -54,8 +54,8 @@ def take_over_seconds(standby: BridgeProcess, began: float) -> float:
 
 def start_seconds(bridge: BridgeProcess) -> float:
     """How long this life needed until it was ready, without the start of the interpreter."""
-    began = str(bridge.lines()[0]["asctime"])
-    ready = next(str(line["asctime"]) for line in bridge.lines() if line["message"] == "ready")
+    began = str(bridge.lines()[0]["time"])
+    ready = next(str(line["time"]) for line in bridge.lines() if line["message"] == "ready")
     return (datetime.fromisoformat(ready) - datetime.fromisoformat(began)).total_seconds()
 
 

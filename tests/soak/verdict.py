@@ -60,9 +60,9 @@ def judge_lane(
 def read_back_ends(bridge: BridgeProcess) -> list[float]:
     """When the read-backs of all lives ended, Unix milliseconds."""
     return [
-        datetime.fromisoformat(str(line["asctime"])).timestamp() * 1000
+        datetime.fromisoformat(str(line["time"])).timestamp() * 1000
         for line in bridge.all_lines()
-        if "asctime" in line and READ_BACK.search(str(line["message"]))
+        if "time" in line and READ_BACK.search(str(line["message"]))
     ]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from bridge import __version__
 from bridge.logs import REPEAT_SECONDS, BatchNotes, Repeated, flush, set_up
 
 
@@ -57,11 +58,31 @@ def test_a_json_line_has_message_and_id_fields() -> None:
     assert (record["job_id"], record["trans_id"]) == ("job-1", "t-1")
 
 
+def test_a_json_line_names_its_bridge() -> None:
+    stream = io.StringIO()
+    set_up("json", "info", stream, bridge="cdm-jobs")
+    logging.getLogger("bridge.test").info("ready")
+
+    record = json.loads(written(stream))
+
+    assert (record["bridge"], record["version"]) == ("cdm-jobs", __version__)
+
+
+def test_empty_fields_of_a_batch_are_left_out() -> None:
+    stream = io.StringIO()
+    set_up("plain", "info", stream)
+    notes = BatchNotes(logging.getLogger("bridge.test"))
+    notes.add("dead-lettered", job_id="", trans_id="t-1")
+    notes.log()
+
+    assert written(stream).endswith("warning dead-lettered trans_id=t-1\n")
+
+
 def test_a_json_line_has_utc_milliseconds() -> None:
     record = json.loads(logged("json", io.StringIO()))
 
-    assert len(record["asctime"]) == len("2026-03-02T12:00:00.511+00:00")
-    assert record["asctime"].endswith("+00:00") and record["asctime"][19] == "."
+    assert len(record["time"]) == len("2026-03-02T12:00:00.511+00:00")
+    assert record["time"].endswith("+00:00") and record["time"][19] == "."
 
 
 def test_a_plain_line_has_known_fields_only() -> None:

@@ -61,7 +61,7 @@ def test_all_problems_are_reported_by_their_given_names(file: Path) -> None:
         text = problems(
             file,
             {"JOB_BRIDGE_DELIVERY_WINDOW_MESSAGES": "0"},
-            kafka__topic="a.b",
+            kafka__topic="a b",
             checkpoint__interval_seconds="soon",
         )
 
@@ -71,11 +71,24 @@ def test_all_problems_are_reported_by_their_given_names(file: Path) -> None:
         f"{file}: kafka.headers",
         "JOB_BRIDGE_DELIVERY_WINDOW_MESSAGES",
         "--kafka-topic",
-        "Illegal character '.' at position 2",
+        "Illegal character ' ' at position 2",
         "--checkpoint-interval-seconds",
         "'soon'",
     ):
         assert part in text
+
+
+@pytest.mark.parametrize("topic", ["job-transitions", "kbase.jobs", "job_transitions", "x" * 245])
+def test_topics_have_the_names_of_kafka(topic: str) -> None:
+    options = {"kafka.topic": topic, "jobs.profile": "ee2"}
+
+    assert load(None, options, {}).kafka.topic == topic
+
+
+@pytest.mark.parametrize("topic", ["kbase.jobs", "job_transitions"])
+def test_topics_of_cts_have_its_names(topic: str) -> None:
+    with pytest.raises(Misconfigured, match="only letters, digits and - are accepted"):
+        load(None, {"kafka.topic": topic}, {})
 
 
 SECONDS = sorted(name for name, field in setting_names().items() if field.annotation is float)

@@ -107,7 +107,7 @@ def test_a_secrets_byte_order_mark_is_ignored(tmp_path: Path) -> None:
 
 def test_several_problems_have_a_line_each() -> None:
     with pytest.raises(Misconfigured) as caught:
-        load(None, {"kafka.topic": "a.b", "http.port": -1, "jobs.profile": "x\ny"}, {})
+        load(None, {"kafka.topic": "a b", "http.port": -1, "jobs.profile": "x\ny"}, {})
 
     first, *lines, last = str(caught.value).splitlines()
     assert first == "3 problem(s) in the settings:"
@@ -121,6 +121,6 @@ def test_several_problems_have_a_line_each() -> None:
 
 def test_a_single_problem_is_a_single_line() -> None:
     with pytest.raises(Misconfigured) as caught:
-        load(None, {"kafka.topic": "a.b"}, {})
+        load(None, {"kafka.topic": "a b"}, {})
 
     assert str(caught.value).count("\n") == 0
