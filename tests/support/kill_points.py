@@ -89,10 +89,12 @@ def _fatal(
         if fatal and moment == "during":
             delay = random.uniform(0, _DURING_SECONDS)
             threading.Timer(delay, os.kill, (os.getpid(), number)).start()
-        answer = call(*arguments, **named)
-        if fatal and moment != "before":
-            os.kill(os.getpid(), number)
-        return answer
+        try:
+            return call(*arguments, **named)
+        finally:
+            # A call that timed out is repeated, and no other has this number.
+            if fatal and moment != "before":
+                os.kill(os.getpid(), number)
 
     return wrapped
 
