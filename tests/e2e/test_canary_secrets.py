@@ -21,9 +21,10 @@ from tests.support.http_crowd import ask
 
 #: Every command that reads settings, except 'run', with the arguments that it needs.
 ARGUMENTS = {
-    "check": [["check"]],
+    "init": [["init", "--dry-run"], ["init", "--dry-run", "--json"]],
+    "check": [["check"], ["check", "--json"]],
     "status": [["status"], ["status", "--group"]],
-    "tail": [["tail", "--count", "1"]],
+    "tail": [["tail", "--count", "1"], ["tail", "--acknowledged"]],
     "verify": [["verify", "--since", "1h"]],
     "replay": [["replay", "--since", "1h"]],
     "notify": [["notify", "job-1"]],
@@ -32,7 +33,9 @@ ARGUMENTS = {
     "token": [["token", "show"], ["token", "list"], ["token", "set", "now", "--yes"]],
     "topics": [["topics", "create"]],
 }
-PAGES = ["/", "/livez", "/readyz", "/status.json", "/metrics", "/else"]
+#: They need no server, so they succeed.
+OFFLINE = [["show"], ["show", "--json"], ["validate"], ["validate", "--strict", "--json"]]
+PAGES = ["/", "/history.json", "/livez", "/readyz", "/status.json", "/metrics", "/else"]
 TAGS = {"delivery.mode": "background-jobs", "sweep.job_tag": "unsent"}
 
 
@@ -54,7 +57,7 @@ def test_canaries_are_recognised() -> None:
 
 def test_every_command_has_its_arguments() -> None:
     """``demo`` reads no settings."""
-    assert {*COMMANDS} - {"run", "demo"} == ARGUMENTS.keys()
+    assert {*COMMANDS} - {"run", "demo", "config"} == ARGUMENTS.keys()
 
 
 @pytest.mark.parametrize(
@@ -66,6 +69,14 @@ def test_no_command_shows_a_secret(arguments: list[str]) -> None:
     settings = canaries() | tags | {"http.port": str(free_port())}
 
     assert_shown_nowhere(run_command(*arguments, settings=settings))
+
+
+@pytest.mark.parametrize("arguments", OFFLINE, ids=" ".join)
+def test_settings_are_shown_without_secrets(arguments: list[str]) -> None:
+    ended = run_command("config", *arguments, settings=canaries())
+
+    assert ended.code != 70 and ended.out
+    assert shown_in(ended.out + ended.err) == [], ended.out + ended.err
 
 
 @pytest.mark.parametrize("name", NAMES)
