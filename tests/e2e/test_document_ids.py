@@ -94,7 +94,8 @@ def test_odd_texts_stop_nothing(
     assert [letter["state"] for letter in letters] == ["created", r"a\xff", "created"]
     assert published_states(kafka, topic, "good") == list(GOOD)
     listed = run_command("dead-letters", "list", settings=settings)
-    assert listed.code == 0 and len(listed.out.splitlines()) == 3
+    _, *rows = listed.out.splitlines()
+    assert listed.code == 0 and len(rows) == 3
     verified = run_command("verify", "--json", "--since", "1h", settings=settings)
     assert json.loads(verified.out)["missing"] == 0
     assert run_command("replay", "--job", ODD, settings=settings).code == 64
