@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge.errors import Misconfigured
-from bridge.kafka.errors import unsupported_client_error
+from bridge.kafka.errors import missing_codec_error, unsupported_client_error
 from bridge.kafka.probe import TopicProbe
 from bridge.kafka.topics import Topics
 from bridge.settings import Settings
@@ -64,11 +64,11 @@ def driver_of(settings: Settings) -> KafkaDriver:
     """Return the driver that ``kafka.driver`` names; ``auto`` prefers librdkafka.
 
     Raises:
-        Misconfigured: The driver cannot be loaded.
+        Misconfigured: The driver cannot be loaded, or lacks the codec of ``kafka.compression``.
     """
     chosen = settings.kafka.driver
     if chosen == "kafka-python":
-        return _kafka_python()
+        return _kafka_python(settings)
     try:
         return _librdkafka()
     except ImportError as error:
@@ -82,13 +82,15 @@ def driver_of(settings: Settings) -> KafkaDriver:
             logger.warning(
                 "librdkafka is installed but cannot be loaded (%s): using kafka-python", error
             )
-    return _kafka_python()
+    return _kafka_python(settings)
 
 
-def _kafka_python() -> KafkaDriver:
+def _kafka_python(settings: Settings) -> KafkaDriver:
     with _kafka_python_required():
         from bridge.kafka import kafka_python
 
+    if not kafka_python.has_codec(settings.kafka.compression):
+        raise missing_codec_error(settings.kafka.compression)
     return KafkaDriver(
         "kafka-python",
         kafka_python.VERSION,

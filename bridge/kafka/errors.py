@@ -147,6 +147,16 @@ def codec_error(text: str) -> Misconfigured:
     )
 
 
+def missing_codec_error(compression: str) -> Misconfigured:
+    """kafka-python needs a package for this codec."""
+    return Misconfigured(
+        f"kafka.compression = {compression} needs a package that is not installed",
+        _NOTHING_DONE,
+        "pip install 'job-bridge[codecs]', or 'job-bridge[librdkafka]', whose driver needs no "
+        "package for a codec",
+    )
+
+
 def discarded_producer_error() -> Retryable:
     """This producer already reported a failure."""
     return Retryable(

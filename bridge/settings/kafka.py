@@ -42,10 +42,11 @@ class KafkaSettings(Section):
         description="Action for a message larger than the topic accepts: dead-letter sends a "
         "dead letter instead, stop ends the bridge (exit 82).",
     )
-    compression: Literal["none", "gzip"] = Field(
+    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
         "none",
-        description="Compression of batches: none or gzip. Messages are small, so gzip saves "
-        "little and costs CPU time.",
+        description="Compression of batches: none, gzip, snappy, lz4 or zstd. Messages are small, "
+        "so it saves little and costs CPU time. With the driver kafka-python, all but none and "
+        "gzip need the extra codecs.",
     )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT",

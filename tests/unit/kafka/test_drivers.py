@@ -36,6 +36,16 @@ def test_each_client_reports_its_own_failure(driver: str, monkeypatch: pytest.Mo
         assert f":{own}" in cause and f":{other}" not in cause
 
 
+def test_a_missing_codec_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """librdkafka contains them all."""
+    monkeypatch.setattr("kafka.codec.has_zstd", lambda: False)
+    given = {"kafka__topic": "jobs", "kafka__compression": "zstd"}
+
+    with pytest.raises(Misconfigured, match=r"kafka.compression = zstd needs a package"):
+        driver_of(settings(kafka__driver="kafka-python", **given))
+    assert driver_of(settings(kafka__driver="librdkafka", **given)).name == "librdkafka"
+
+
 def test_an_unusable_kafka_python_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(kafka, "kafka_python", raising=False)
     monkeypatch.setitem(sys.modules, "bridge.kafka.kafka_python", None)
