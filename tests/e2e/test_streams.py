@@ -8,8 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.support.command import ROOT, GivenSettings, assert_clean, environment
 
 BRIDGE = (sys.executable, "-m", "bridge")
