@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
-
 import pytest
 
 from bridge.demo.servers.process import poll
@@ -69,11 +66,19 @@ def test_a_take_over_repeats_nothing(scenario: FaultScenario) -> None:
     second = scenario.bridge().start().wait_unready("standby: ")
     with scenario.load() as load:
         load.await_commits(100)
-        time.sleep(random.uniform(0.3, 0.9))  # somewhere between two stored positions
+        await_messages_after_a_save(scenario)
         kill(first)
         second.wait_ready()
         load.await_commits(100)
     stop_and_judge(scenario, second, left_out)
+
+
+def await_messages_after_a_save(scenario: FaultScenario) -> None:
+    """Wait until the topic has messages that the stored position does not cover."""
+    before = scenario.checkpoint()
+    poll(lambda: scenario.checkpoint() != before, "a stored position")
+    count = scenario.count()
+    poll(lambda: scenario.count() > count, "a later message")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""librdkafka's admin client, destroyed by a thread that waits until nothing else refers to it.
+"""librdkafka's admin client, which is never destroyed on a thread of its own.
 
 The futures of an admin client end on a thread of that client. If the last reference goes there,
 librdkafka aborts the process, because a client may not destroy itself on its own thread. That
@@ -29,10 +29,17 @@ class AdminClient(confluent_kafka.admin.AdminClient):
         _start_destroying()
         super().__init__(*arguments, **options)
 
-    # ``put`` of a SimpleQueue may interrupt itself. It is bound here, because the names of a module
-    # are gone at the end of the process.
-    def __del__(self, hand_over: Any = _unused.put) -> None:
-        hand_over(self)
+    # The names are bound here, because those of a module are gone at the end of the process. The
+    # ``put`` of a SimpleQueue may interrupt itself.
+    def __del__(
+        self,
+        current_thread: Any = threading.current_thread,
+        foreign: Any = threading._DummyThread,
+        hand_over: Any = _unused.put,
+    ) -> None:
+        """Hand the client over on a thread that Python did not start."""
+        if isinstance(current_thread(), foreign):
+            hand_over(self)
 
 
 @cache
