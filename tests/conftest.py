@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import uuid
 from collections.abc import Iterator
@@ -26,6 +27,23 @@ def pytest_configure() -> None:
         versions.use_chosen_servers()
     except (versions.UnknownVersion, FetchError) as error:
         raise pytest.UsageError(str(error)) from None
+
+
+@pytest.fixture(autouse=True)
+def loggers() -> Iterator[None]:
+    """Restore the loggers after a test that set up the log of a command."""
+    names = ("", "bridge", "kafka", "pymongo", "asyncio")
+    before = {
+        name: (logging.getLogger(name).handlers[:], logging.getLogger(name).level) for name in names
+    }
+    yield
+    for name, (handlers, level) in before.items():
+        logger = logging.getLogger(name)
+        for handler in logger.handlers:
+            if handler not in handlers:
+                handler.close()
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
 
 
 def pytest_report_header() -> str:

@@ -82,8 +82,10 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
         name = match[1].replace("-", "_")
         return name if name in known else match[0]
 
+    options = {f"kafka.{name}": value for name, value in given.items()}
     try:
-        return load(None, {f"kafka.{name}": value for name, value in given.items()}, {})
+        # Another profile than the default, whose rule for topics is for the bridge of one service.
+        return load(None, {**options, "jobs.profile": "ee2"}, {})
     except Misconfigured as error:
         problem = re.sub(r"(?:--kafka-|\bkafka\.)([a-z_-]+)", keyword, error.what)
         raise Misconfigured(

@@ -11,7 +11,7 @@ from tests.support.command import SECRET, GivenSettings, run_command
 
 BROKEN = f"""
 [kafka]
-topic = "under_score"
+topic = "under:score"
 sasl_pasword = "{SECRET}"
 sasl_password = ["{SECRET}"]
 [checkpiont]
@@ -82,7 +82,7 @@ def test_all_problems_are_reported_by_their_given_names(tmp_path: Path) -> None:
 
     assert "10 problem(s)" in error
     assert len(error.splitlines()) == 12
-    assert f"{path}: kafka.topic: Illegal character '_' at position 6" in error
+    assert f"{path}: kafka.topic: Illegal character ':' at position 6" in error
     assert f"{path}: kafka.sasl_pasword is unknown (did you mean kafka.sasl_password?)" in error
     assert f"{path}: kafka.sasl_password: Input should be a valid string" in error
     assert f"{path}: checkpiont.name is unknown (did you mean checkpoint.name?)" in error

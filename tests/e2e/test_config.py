@@ -124,11 +124,11 @@ def test_show_prints_every_value_whole() -> None:
 
 
 def test_validate_reports_all_problems_together() -> None:
-    result = validated(code=78, kafka__topic="a_b", http__port="x", JOB_BRIDGE_LOG_LEVL="info")
+    result = validated(code=78, kafka__topic="a b", http__port="x", JOB_BRIDGE_LOG_LEVL="info")
 
     assert len(result["problems"]) == 3
     assert any("JOB_BRIDGE_LOG_LEVL is unknown" in problem for problem in result["problems"])
-    plain = config("validate", kafka__topic="a_b", http__port="x")
+    plain = config("validate", kafka__topic="a b", http__port="x")
     assert plain.code == 78 and "'job-bridge config example' prints every setting" in plain.err
 
 

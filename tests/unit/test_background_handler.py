@@ -25,18 +25,6 @@ LONG = "x" * 100_000
 PATIENCE_SECONDS = 20.0
 
 
-@pytest.fixture(autouse=True)
-def loggers() -> Iterator[None]:
-    """Restore the root logger after a test."""
-    root = logging.getLogger()
-    before = root.handlers[:]
-    yield
-    for handler in root.handlers:
-        if handler not in before:
-            handler.close()
-    root.handlers[:] = before
-
-
 class LogPipe:
     """A log whose reader reads only when the test says so."""
 

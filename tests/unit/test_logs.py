@@ -6,25 +6,11 @@ import io
 import json
 import logging
 import re
-from collections.abc import Iterator
 
 import pytest
 
 from bridge import __version__
 from bridge.logs import REPEAT_SECONDS, BatchNotes, Repeated, flush, set_up
-
-
-@pytest.fixture(autouse=True)
-def loggers() -> Iterator[None]:
-    """Restore the loggers after a test."""
-    names = ("", "bridge", "kafka", "pymongo", "asyncio")
-    before = {
-        name: (logging.getLogger(name).handlers[:], logging.getLogger(name).level) for name in names
-    }
-    yield
-    for name, (handlers, level) in before.items():
-        logging.getLogger(name).handlers[:] = handlers
-        logging.getLogger(name).setLevel(level)
 
 
 class Terminal(io.StringIO):

@@ -160,7 +160,7 @@ def test_only_a_whole_transition_is_sent() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"topic": "a_b"}, r"topic: Illegal character '_'"),
+        ({"topic": "a:b"}, r"topic: Illegal character ':'"),
         ({"driver": "java"}, r"driver: .*not 'java'"),
         ({"bootstrap_servers": 5}, r"bootstrap_servers: .*not 5"),
         (
@@ -179,6 +179,10 @@ def test_a_wrong_setting_is_named_by_its_keyword(given: dict[str, Any], message:
         Notifier(**{**given, "ssl_password": SECRET})
 
     assert "--kafka" not in str(raised.value) and SECRET not in str(raised.value)
+
+
+def test_any_topic_of_kafka_is_accepted() -> None:
+    assert Notifier(topic="kbase.job_states")._message_format.topic == "kbase.job_states"
 
 
 def test_space_around_the_topic_is_removed() -> None:
