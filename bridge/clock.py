@@ -1,6 +1,7 @@
-"""The monotonic and the wall clock, as a protocol, so that tests can set the time."""
+"""The monotonic and the wall clock, as a protocol for tests; and a time as text."""
 
 import time
+from datetime import datetime, timezone
 from typing import Protocol
 
 
@@ -20,3 +21,8 @@ class SystemClock:
 
     def now(self) -> float:
         return time.time()
+
+
+def iso(seconds: float) -> str:
+    """Return Unix seconds as an ISO 8601 time in UTC, to the second."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")

@@ -2,10 +2,10 @@
 
 import logging
 from contextlib import suppress
-from datetime import datetime, timezone
 
 from bridge.app.lifecycle import Lifecycle, State
 from bridge.app.ownership import Ownership
+from bridge.clock import iso
 from bridge.errors import Misconfigured, NotPermitted, Retryable
 from bridge.pipeline.pulse import PULSE_SECONDS, Pulse
 
@@ -56,7 +56,7 @@ class Pause:
             return False
         self._store_position()
         started = pulse.clock.monotonic()
-        since = _iso(self.since or pulse.clock.now())
+        since = iso(self.since or pulse.clock.now())
         self._lifecycle.enter(State.PAUSED, f"paused since {since}: SIGUSR2 resumes")
         self._report()
         self._wait(started)
@@ -104,7 +104,3 @@ class Pause:
     def _fields(self) -> dict[str, str]:
         progress = self._ownership.progress
         return {"position": str(progress.position)} if progress else {}
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")

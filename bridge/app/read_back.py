@@ -5,10 +5,9 @@ import math
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from datetime import datetime, timezone
 
 from bridge.app.background import Background
-from bridge.clock import Clock
+from bridge.clock import Clock, iso
 from bridge.errors import CheckpointUnusable, ReadRefused
 from bridge.hints import Hint
 from bridge.kafka.drivers import KafkaDriver
@@ -152,9 +151,7 @@ def missing_checkpoint_error(settings: Settings, latest: Record) -> CheckpointUn
     fields = fields_of(latest.value) or {}
     job_id, time = str(fields.get("job_id"))[:100], str(fields.get("time"))[:40]
     # Messages before the latest may have been in flight when the bridge died.
-    resume = datetime.fromtimestamp(
-        max(0.0, latest.timestamp - settings.recovery_margin), timezone.utc
-    ).isoformat(timespec="seconds")
+    resume = iso(max(0.0, latest.timestamp - settings.recovery_margin))
     return CheckpointUnusable(
         f"There is no checkpoint '{settings.checkpoint.name}', but the topic "
         f"{settings.kafka.topic} has messages of this bridge, the latest of job {job_id} at "

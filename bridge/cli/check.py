@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.cli.output import json_option
 from bridge.cli.settings import Settings, with_settings
 
 if TYPE_CHECKING:  # imported late: the clients would slow down the help
@@ -17,12 +18,7 @@ _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
 
 
 @click.command()
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="Print a JSON list of {level, subject, text, todo, exit_code}.",
-)
+@json_option("Print a JSON list of {level, subject, text, todo, exit_code}.")
 @with_settings
 def check(settings: Settings, as_json: bool) -> int:
     """Check all preconditions of 'run', without changing anything.

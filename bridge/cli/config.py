@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from bridge.cli.output import json_option
 from bridge.cli.settings import Given, Settings, with_options
 from bridge.errors import Misconfigured
 from bridge.files import OperatorsFile
@@ -37,7 +38,7 @@ def example(name: str) -> None:
 
 
 @config.command()
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@json_option("Print a JSON list.")
 @with_options
 def show(given: Given, as_json: bool) -> None:
     """Print each setting with its value and source.
@@ -59,7 +60,7 @@ def show(given: Given, as_json: bool) -> None:
 
 @config.command()
 @click.option("--strict", is_flag=True, help="Exit with 78 for warnings, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@json_option("Print the result as JSON.")
 @with_options
 def validate(given: Given, strict: bool, as_json: bool) -> int:
     """Validate the settings, and the files they name.

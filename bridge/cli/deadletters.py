@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 import click
@@ -13,6 +12,7 @@ from bridge.app.signals import on_stop
 from bridge.cli.output import dry_run_option, json_option, print_json, print_table
 from bridge.cli.settings import JOBS, KAFKA, Settings, with_settings_of
 from bridge.cli.times import when
+from bridge.clock import iso
 from bridge.errors import Retryable, Usage, one_line
 from bridge.model.dead_letter import DeadLetter, transition_of
 from bridge.model.message import Record, fields_of, value_of
@@ -242,10 +242,9 @@ def _read(settings: Settings, since: float | None) -> list[DeadLetter]:
 
 def _dead_letter(record: Record) -> DeadLetter:
     fields = fields_of(record.value)
-    written = datetime.fromtimestamp(record.timestamp, timezone.utc)
     return DeadLetter(
         f"{record.partition}:{record.offset}",
-        written.isoformat(timespec="seconds"),
+        iso(record.timestamp),
         {"error_dlq": "not a dead letter of this bridge"} if fields is None else fields,
         {name: (value or b"").decode(errors="replace") for name, value in record.headers},
     )

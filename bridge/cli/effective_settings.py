@@ -10,18 +10,7 @@ from bridge.model.profile import profile_of
 from bridge.settings import Settings
 from bridge.settings.load import secret_names, setting_names
 from bridge.settings.problems import DEFAULT, Sources
-
-#: The settings of ``jobs`` that a profile decides.
-_PROFILE_FIELDS = (
-    "id_field",
-    "state_field",
-    "transitions_field",
-    "archive_field",
-    "updated_field",
-    "transition_state",
-    "transition_time",
-    "transition_trans_id",
-)
+from bridge.settings.schema import PROFILE_SETTINGS
 
 
 class EffectiveSetting(NamedTuple):
@@ -71,7 +60,7 @@ def _derived(settings: Settings) -> dict[str, Any]:
     """Return the values that other settings decide."""
     profile = profile_of(settings)
     derived: dict[str, Any] = {
-        **{f"jobs.{name}": getattr(profile, name) for name in _PROFILE_FIELDS},
+        **{f"jobs.{name}": getattr(profile, name) for name in PROFILE_SETTINGS},
         "mongo.collection": profile.collection,
         "checkpoint.name": checkpoint_name(settings),
         "recovery.margin_seconds": settings.recovery_margin,

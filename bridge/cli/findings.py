@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from bridge.cli.times import iso
+from bridge.clock import iso
 from bridge.errors import one_line
 from bridge.hints import Hint
 from bridge.verification.comparison import Findings

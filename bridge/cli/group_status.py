@@ -6,7 +6,7 @@ import time
 import click
 
 from bridge.cli.settings import Settings
-from bridge.cli.times import iso
+from bridge.clock import iso
 from bridge.errors import CheckpointUnusable, Retryable, Usage
 from bridge.kafka.topics import uses_state_topic
 from bridge.model.checkpoint import Checkpoint

@@ -6,26 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bridge.cli.output import dry_run_option, json_option
 from bridge.cli.settings import Settings, with_settings
 from bridge.errors import Misconfigured, NotFound, Usage
 from bridge.hints import Hint
 from bridge.settings.names import option
+from bridge.settings.schema import PROFILE_SETTINGS
 
 if TYPE_CHECKING:  # imported late: the clients would slow down the help
     from bridge.cli.init_report import Report
     from bridge.model.detection.proposal import Proposal
 
-#: As ``bridge.model.detection.proposal.SETTINGS``, whose import would slow down the help.
-FIELDS = (
-    "id_field",
-    "state_field",
-    "transitions_field",
-    "archive_field",
-    "updated_field",
-    "transition_state",
-    "transition_time",
-    "transition_trans_id",
-)
 _MAX_SAMPLE = 2000
 _ALWAYS = ("mongo.uri", "mongo.database", "kafka.bootstrap_servers", "kafka.topic")
 #: Fields that a collection may lack; an empty option says so.
@@ -34,7 +25,7 @@ _OPTIONAL = ("transitions_field", "archive_field", "updated_field")
 
 def _with_fields(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add an option for each setting that the command proposes."""
-    for name in reversed(FIELDS):
+    for name in reversed(PROFILE_SETTINGS):
         setting = f"jobs.{name}"
         empty = " Empty: there is no such field." if name in _OPTIONAL else ""
         command = click.option(
@@ -55,7 +46,7 @@ def _with_fields(command: Callable[..., Any]) -> Callable[..., Any]:
     help="The settings file to write.",
 )
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
-@click.option("--dry-run", is_flag=True, help="Print the file, and write nothing.")
+@dry_run_option("Print the file, and write nothing.")
 @click.option(
     "--sample",
     "count",
@@ -64,12 +55,9 @@ def _with_fields(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="How many documents to read: half of them the newest, half of them random.",
 )
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="Print a JSON object: the sample, the candidates, the settings, what is undecided, the "
-    "findings of 'check', and the exit code.",
+@json_option(
+    "Print a JSON object: the sample, the candidates, the settings, what is undecided, the "
+    "findings of 'check', and the exit code."
 )
 @_with_fields
 @with_settings
@@ -138,7 +126,7 @@ def _given(settings: Settings, fields: Mapping[str, str | None]) -> dict[str, st
     given: dict[str, str] = {}
     jobs = settings.jobs
     if jobs.profile == "custom":
-        names = jobs.model_fields_set & set(FIELDS)
+        names = jobs.model_fields_set & set(PROFILE_SETTINGS)
         given = {name: getattr(jobs, name) or "" for name in names}
     elif "profile" in jobs.model_fields_set:
         given = shipped_settings(jobs.profile)

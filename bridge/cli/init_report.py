@@ -24,7 +24,7 @@ _MAX_CANDIDATES = 6
 
 
 class Report:
-    """What the command found and did; printed as text, or as a JSON object.
+    """The result of the command, printed as text or as a JSON object.
 
     Attributes:
         text: the settings file; empty while a setting is undecided.

@@ -4,6 +4,7 @@ import json
 
 import click
 
+from bridge.cli.output import dry_run_option, json_option
 from bridge.cli.settings import JOBS, KAFKA, Settings, with_settings_of
 from bridge.errors import Retryable, Usage, one_line
 from bridge.model.message import value_of
@@ -16,8 +17,8 @@ from bridge.model.transition import Poison, Transition
 @click.option(
     "--state", help="Send the latest transition to this state, instead of the latest transition."
 )
-@click.option("--dry-run", is_flag=True, help="Print the message; send nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print {topic, sent, message} as JSON.")
+@dry_run_option("Print the message; send nothing.")
+@json_option("Print {topic, sent, message} as JSON.")
 @with_settings_of(*JOBS, *KAFKA, "kafka.headers")
 def notify(
     settings: Settings, job_id: str, state: str | None, dry_run: bool, as_json: bool

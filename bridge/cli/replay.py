@@ -178,7 +178,7 @@ class _Result(NamedTuple):
     Attributes:
         messages: How many messages were sent, or printed by a dry run.
         finished: Whether it reached its end.
-        resume: The command that sends the rest; empty if there is none.
+        resume: The command that sends the remaining messages; empty after the end.
     """
 
     messages: int

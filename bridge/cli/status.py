@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from bridge.app.signals import on_stop
+from bridge.cli.output import json_option
 from bridge.cli.settings import CHECKPOINT, KAFKA, Settings, with_settings_of
 from bridge.cli.status_client import read_status
-from bridge.cli.times import iso
+from bridge.clock import iso
 from bridge.errors import Retryable, Usage, one_line
 
 #: The keys of a bridge's ``/status.json`` that are printed.
@@ -41,7 +42,7 @@ _MAX_WARNINGS = 5
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
+@json_option("Print the whole answer as JSON.")
 @click.option(
     "--group",
     is_flag=True,

@@ -1,4 +1,4 @@
-"""What a sweep writes, and whether a bridge of another mode publishes the same collection."""
+"""Describes the writes of a sweep, and refuses it beside a bridge of another mode."""
 
 import logging
 from collections.abc import Sequence

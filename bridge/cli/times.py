@@ -32,8 +32,3 @@ def span(
             f"the time span ends at {last.isoformat()}, before it starts at {first.isoformat()}"
         )
     return first, last
-
-
-def iso(seconds: float) -> str:
-    """Return Unix seconds as an ISO 8601 time in UTC."""
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")

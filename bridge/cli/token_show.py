@@ -8,7 +8,7 @@ import click
 
 from bridge.cli.output import json_option, print_json, print_table
 from bridge.cli.settings import CHECKPOINT, JOBS, KAFKA, MODE, Settings, with_settings_of
-from bridge.cli.times import iso
+from bridge.clock import iso
 from bridge.errors import NotFound
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.checkpoint_entry import CheckpointEntry

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bridge.cli.output import dry_run_option, json_option
 from bridge.cli.settings import KAFKA, MODE, Settings, with_settings_of
 from bridge.errors import Misconfigured, NotPermitted, PoisonEvent
 
@@ -35,13 +36,8 @@ def topics() -> None:
     show_default=True,
     help="Replicas of each partition. Use 3 with 3 or more brokers.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be created; create nothing.")
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="Print a JSON list of {topic, action, partitions, replicas, differences}.",
-)
+@dry_run_option("Say what would be created; create nothing.")
+@json_option("Print a JSON list of {topic, action, partitions, replicas, differences}.")
 @with_settings_of(*KAFKA, *MODE, "checkpoint.store")
 def create(
     settings: Settings, partitions: int, replicas: int, dry_run: bool, as_json: bool

@@ -8,9 +8,11 @@ from typing import Any
 import click
 
 from bridge.cli.findings import print_findings, show
+from bridge.cli.output import json_option
 from bridge.cli.progress import bars
 from bridge.cli.settings import JOBS, KAFKA, Settings, with_settings_of
-from bridge.cli.times import iso, span
+from bridge.cli.times import span
+from bridge.clock import iso
 from bridge.errors import Misconfigured, NotFound, Retryable, Usage
 from bridge.hints import Hint
 from bridge.model import objective
@@ -38,12 +40,9 @@ from bridge.verification.rows import Span
     is_flag=True,
     help="Send missing transitions, in order and with ce_origin replay, then compare again.",
 )
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="Print the findings as a JSON document; its keys: missing, repeated, out_of_order, "
-    "strange, wrong, set_aside, shared_ids, late; examples contains up to 1000 of each.",
+@json_option(
+    "Print the findings as a JSON document; its keys: missing, repeated, out_of_order, "
+    "strange, wrong, set_aside, shared_ids, late; examples contains up to 1000 of each."
 )
 @with_settings_of(*JOBS, *KAFKA, "kafka.headers")
 def verify(

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
+from bridge.clock import iso
 from bridge.logs.recent_warnings import LoggedWarning
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.position import ClusterTime, Position
@@ -233,7 +233,7 @@ class Snapshot:
             "reasons": list(self.reasons),
             "notes": list(self.notes),
             "warnings": [warning.document() for warning in self.health.warnings],
-            "paused_since": _iso(self.paused_since),
+            "paused_since": None if self.paused_since is None else iso(self.paused_since),
             "position": str(self.position) if self.position else None,
             "checkpoint": {**stored.record(), **token} if stored else None,
             "ownership": self.health.ownership._asdict() if self.health.ownership else None,
@@ -248,12 +248,6 @@ class Snapshot:
 
 def _flag(value: bool | None) -> float | None:
     return None if value is None else float(value)
-
-
-def _iso(seconds: float | None) -> str | None:
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")
 
 
 def _between(earlier: ClusterTime | None, later: ClusterTime | None) -> float | None:

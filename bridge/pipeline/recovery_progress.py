@@ -1,9 +1,9 @@
 """How far a recovery has come: for the log, the status and the metrics."""
 
 import logging
-from datetime import datetime, timezone
 from typing import Any
 
+from bridge.clock import iso
 from bridge.model.gap import Gap
 from bridge.pipeline.context import PipelineContext
 
@@ -58,8 +58,7 @@ class RecoveryProgress:
         total = "?" if self.total is None else self.total
         since = "all transitions"
         if self.gap.since is not None:
-            time = datetime.fromtimestamp(self.gap.since, timezone.utc)
-            since = f"transitions since {time.isoformat(timespec='seconds')}"
+            since = f"transitions since {iso(self.gap.since)}"
         return f"recovering from the jobs' history: {self.done} of {total} jobs read, {since}{left}"
 
     def read(self, jobs: int) -> None:

@@ -110,9 +110,8 @@ class JobsSettings(Section):
 
     @model_validator(mode="after")
     def custom_profile_is_complete(self) -> "JobsSettings":
-        names = type(self).model_fields.keys() - {"profile"}
         if self.profile != "custom":
-            given = sorted(names & self.model_fields_set)
+            given = sorted(self.model_fields_set - {"profile"})
             if given:
                 raise ValueError(f"jobs.{given[0]} needs jobs.profile = custom")
         elif not (self.id_field and self.state_field):
@@ -125,6 +124,10 @@ class JobsSettings(Section):
                 "must not be empty"
             )
         return self
+
+
+#: The settings that a profile decides, without their section, in the order of the settings file.
+PROFILE_SETTINGS = tuple(name for name in JobsSettings.model_fields if name != "profile")
 
 
 class DeliverySettings(Section):

@@ -13,18 +13,8 @@ from bridge.model.detection.job_fields import (
 )
 from bridge.model.detection.values import Document, Field, Indexes, fields_of
 from bridge.model.profile import PROFILES, Profile
+from bridge.settings.schema import PROFILE_SETTINGS
 
-#: The settings of a profile, without their section, in the order of the settings file.
-SETTINGS = (
-    "id_field",
-    "state_field",
-    "transitions_field",
-    "archive_field",
-    "updated_field",
-    "transition_state",
-    "transition_time",
-    "transition_trans_id",
-)
 _OF_A_TRANSITION = ("transition_state", "transition_time", "transition_trans_id")
 #: Fewer documents prove little.
 _FEW = 10
@@ -104,7 +94,7 @@ class _Proposer:
         self._add_notes(current)
         self._proposal.jobs = {
             "profile": profile,
-            **{name: jobs[name] for name in SETTINGS if name in jobs},
+            **{name: jobs[name] for name in PROFILE_SETTINGS if name in jobs},
         }
         return self._proposal
 
@@ -267,7 +257,7 @@ class _Proposer:
 
 def settings_of(profile: Profile) -> dict[str, str]:
     """Return the fields of a profile by the names of the settings."""
-    return {name: getattr(profile, name) or "" for name in SETTINGS}
+    return {name: getattr(profile, name) or "" for name in PROFILE_SETTINGS}
 
 
 def shipped_settings(name: str) -> dict[str, str]:

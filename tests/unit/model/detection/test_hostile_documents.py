@@ -15,7 +15,8 @@ from bson.timestamp import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.detection.proposal import SETTINGS, propose
+from bridge.model.detection.proposal import propose
+from bridge.settings.schema import PROFILE_SETTINGS
 from tests.support import job_layouts
 
 scalars = st.one_of(
@@ -57,7 +58,7 @@ class TestHostileDocuments:
 
         decided = proposal.jobs.keys() | {undecided.setting for undecided in proposal.undecided}
         assert {"profile", "id_field", "state_field", "transitions_field"} <= decided
-        assert proposal.jobs.keys() <= {"profile", *SETTINGS}
+        assert proposal.jobs.keys() <= {"profile", *PROFILE_SETTINGS}
 
 
 @pytest.mark.parametrize("name", ["sta.te", "$state", "", "état", "\udcff"])
