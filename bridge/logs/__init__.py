@@ -11,10 +11,9 @@ from pythonjsonlogger.json import JsonFormatter
 from bridge import __version__
 from bridge.errors import one_line
 from bridge.logs.background_handler import BackgroundHandler
+from bridge.logs.fields import fields_text
 from bridge.logs.recent_warnings import LoggedWarning, LogText, RecentWarnings
 
-#: The fields of a line, given as ``extra=``. Other attributes of a record are not printed.
-FIELDS = ("job_id", "trans_id", "position", "exit_code", "runbook", "reason")
 #: A failure that continues is logged once per this many seconds.
 REPEAT_SECONDS = 30.0
 
@@ -34,7 +33,7 @@ def set_up(log_format: str, level: str, stream: TextIO = sys.stderr, *, bridge: 
         previous.close()
     root = logging.getLogger()
     written = BackgroundHandler(stream, _Plain() if plain else _json(bridge))
-    root.handlers[:] = [written, RecentWarnings(FIELDS)]
+    root.handlers[:] = [written, RecentWarnings()]
     root.setLevel(logging.WARNING)
     logging.getLogger("bridge").setLevel(level.upper())
     # The bridge logs a failure of its drivers itself, once, through ``Repeated``.
@@ -88,17 +87,11 @@ class _Plain(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
-        line = one_line(f"{record.getMessage()}{fields}")
+        line = one_line(f"{record.getMessage()}{fields_text(record)}")
         line = f"{stamp}.{int(record.msecs):03d}Z {record.levelname.lower():7} {line}"
         if record.exc_info:
             line = f"{line}\n{self.formatException(record.exc_info)}"
         return line
-
-
-def _fields(record: logging.LogRecord) -> Mapping[str, Any]:
-    """Return those of :data:`FIELDS` that a record has."""
-    return {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
 
 
 class Repeated:
@@ -169,8 +162,8 @@ class BatchNotes:
         Args:
             text: The log line, the same for all cases of a kind.
             example: What is specific to the case; the line contains that of the first case.
-            fields: Fields of the record (see :data:`FIELDS`); those of the first case are kept,
-                without the empty ones.
+            fields: Fields of the record (see ``bridge.logs.fields``); those of the first case are
+                kept, without the empty ones.
         """
         note = self._notes.get(text)
         if note is None:

@@ -2,10 +2,10 @@
 
 import logging
 import re
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from bridge.errors import one_line
+from bridge.logs.fields import fields_text
 
 MAX_LINES = 20
 _MAX_TEXT = 1000
@@ -57,9 +57,8 @@ class LoggedWarning(NamedTuple):
 class RecentWarnings(logging.Handler):
     """Keeps the last warnings of the bridge; reading is safe on any thread."""
 
-    def __init__(self, names: tuple[str, ...]) -> None:
+    def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._names = names
         #: The warnings by their text without numbers, the latest last.
         self._warnings: dict[str, LoggedWarning] = {}
 
@@ -67,9 +66,7 @@ class RecentWarnings(logging.Handler):
         if record.name.partition(".")[0] != "bridge":
             return
         line = record.msg if isinstance(record.msg, LogText) else LogText(record.getMessage())
-        details = line.details + "".join(
-            f" {name}={value}" for name, value in self._fields(record).items()
-        )
+        details = line.details + fields_text(record)
         text = one_line(line.text)[:_MAX_TEXT]
         key = _NUMBERS.sub("", text)
         former = self._warnings.pop(key, None)
@@ -91,6 +88,3 @@ class RecentWarnings(logging.Handler):
             return tuple(reversed(self._warnings.values()))
         finally:
             self.release()
-
-    def _fields(self, record: logging.LogRecord) -> Mapping[str, Any]:
-        return {name: getattr(record, name) for name in self._names if hasattr(record, name)}
