@@ -70,7 +70,8 @@ class ServiceManager:
         self._clock = clock
         self._address = _address(environment)
         self._interval = _interval(environment)
-        self._sent: set[str] = set()
+        #: The latest lines by their name, which are not sent again.
+        self._latest: dict[str, str] = {}
         self._next_sign = clock.monotonic()
         self._left = threading.Event()
         self._thread = threading.Thread(target=self._run, name="service-manager", daemon=True)
@@ -89,16 +90,16 @@ class ServiceManager:
         self._left.set()
         if self._address:
             self._thread.join()
-            self._send_once("STOPPING=1")
+            self._send_change("STOPPING", "1")
 
     def look(self) -> None:
         """Send what has changed, and the life sign that is due."""
         seen, now = self._status.snapshot(), self._clock.monotonic()
         if seen.state != State.STARTING and not self._bridge.stops:
-            self._send_once("READY=1")
+            self._send_change("READY", "1")
         if self._bridge.stops:
-            self._send_once("STOPPING=1")
-        self._send_status(seen)
+            self._send_change("STOPPING", "1")
+        self._send_change("STATUS", _status(seen))
         if self._interval is not None and seen.alive and now >= self._next_sign:
             self._next_sign = now + self._interval
             self._send("WATCHDOG=1")
@@ -107,26 +108,22 @@ class ServiceManager:
         while not self._left.wait(_LOOK_SECONDS):
             self.look()
 
-    def _send_status(self, seen: Observation) -> None:
-        text = "; ".join(seen.reasons) or "ready"
-        # Most reasons start with the state already.
-        status = (
-            f"STATUS={one_line(text if text.startswith(seen.state) else f'{seen.state}: {text}')}"
-        )
-        if status not in self._sent:
-            self._sent = {line for line in self._sent if not line.startswith("STATUS=")}
-            self._send_once(status)
-
-    def _send_once(self, line: str) -> None:
-        if line not in self._sent:
-            self._sent.add(line)
-            self._send(line)
+    def _send_change(self, name: str, value: str) -> None:
+        if self._latest.get(name) != value:
+            self._latest[name] = value
+            self._send(f"{name}={value}")
 
     def _send(self, line: str) -> None:
         # A service manager that does not read is no reason to end the bridge.
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.setblocking(False)
             sender.sendto(line.encode(), self._address)
+
+
+def _status(seen: Observation) -> str:
+    text = "; ".join(seen.reasons) or "ready"
+    # Most reasons start with the state already.
+    return one_line(text if text.startswith(seen.state) else f"{seen.state}: {text}")
 
 
 def _address(environment: Mapping[str, str]) -> str:
