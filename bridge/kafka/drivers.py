@@ -2,13 +2,13 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge.errors import Misconfigured
-from bridge.kafka.errors import missing_codec_error, unsupported_client_error
+from bridge.kafka.errors import missing_codec_error
 from bridge.kafka.probe import TopicProbe
 from bridge.kafka.topics import Topics
 from bridge.settings import Settings
@@ -86,8 +86,7 @@ def driver_of(settings: Settings) -> KafkaDriver:
 
 
 def _kafka_python(settings: Settings) -> KafkaDriver:
-    with _kafka_python_required():
-        from bridge.kafka import kafka_python
+    from bridge.kafka import kafka_python
 
     if not kafka_python.has_codec(settings.kafka.compression):
         raise missing_codec_error(settings.kafka.compression)
@@ -104,26 +103,15 @@ def _kafka_python(settings: Settings) -> KafkaDriver:
 
 
 def _reader(settings: Settings) -> "TopicReader":
-    with _kafka_python_required():
-        from bridge.kafka.kafka_python.reader import TopicReader
+    from bridge.kafka.kafka_python.reader import TopicReader
 
     return TopicReader(settings)
 
 
 def _broker_version(settings: Settings) -> str:
-    with _kafka_python_required():
-        from bridge.kafka.kafka_python.topics import KafkaPythonTopics
+    from bridge.kafka.kafka_python.topics import KafkaPythonTopics
 
     return KafkaPythonTopics(settings).broker_version()
-
-
-@contextmanager
-def _kafka_python_required() -> Iterator[None]:
-    """Other versions of kafka-python lack some of the imported names."""
-    try:
-        yield
-    except ImportError as error:
-        raise unsupported_client_error(f"kafka-python cannot be loaded: {error}") from None
 
 
 def _librdkafka_tail_reader(settings: Settings) -> "LibrdkafkaTailReader":

@@ -1,11 +1,20 @@
-"""The driver on kafka-python, a client in pure Python; always installed."""
+"""The driver on kafka-python, a client in pure Python; always installed.
 
-from kafka import __version__ as VERSION
-from kafka import codec
+Every import of a module of this package raises ``Misconfigured`` with a version that lacks a name:
+the package installs with older versions, beside which only the notifier works.
+"""
 
-from bridge.kafka.kafka_python.probe import KafkaPythonProbe
-from bridge.kafka.kafka_python.producer import KafkaPythonSink
-from bridge.kafka.kafka_python.topics import KafkaPythonTopics
+from bridge.kafka.errors import unsupported_client_error
+
+try:
+    from kafka import __version__ as VERSION
+    from kafka import codec
+
+    from bridge.kafka.kafka_python.probe import KafkaPythonProbe
+    from bridge.kafka.kafka_python.producer import KafkaPythonSink
+    from bridge.kafka.kafka_python.topics import KafkaPythonTopics
+except ImportError as error:
+    raise unsupported_client_error(f"kafka-python cannot be loaded: {error}") from None
 
 
 def has_codec(compression: str) -> bool:

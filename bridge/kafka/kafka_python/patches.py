@@ -15,6 +15,19 @@ from collections.abc import Set
 from functools import partial
 from typing import Any
 
+from kafka import KafkaAdminClient, KafkaProducer, __version__
+from kafka import errors as kafka_errors
+from kafka.cluster import ClusterMetadata
+from kafka.net.compat import KafkaNetClient
+from kafka.net.connection import KafkaConnection
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
+from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
+from kafka.producer.record_accumulator import RecordAccumulator
+from kafka.producer.sender import Sender
+from kafka.producer.transaction_manager import TransactionManager
+from kafka.protocol.producer import ProduceRequest
+
 from bridge.kafka import timeouts
 from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.errors import (
@@ -23,23 +36,6 @@ from bridge.kafka.errors import (
     unsupported_client_error,
 )
 from bridge.kafka.kafka_python.debug_log import at_debug
-
-try:
-    from kafka import KafkaAdminClient, KafkaProducer, __version__
-    from kafka import errors as kafka_errors
-    from kafka.cluster import ClusterMetadata
-    from kafka.net.compat import KafkaNetClient
-    from kafka.net.connection import KafkaConnection
-    from kafka.net.manager import KafkaConnectionManager
-    from kafka.net.selector import NetworkSelector
-    from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
-    from kafka.producer.record_accumulator import RecordAccumulator
-    from kafka.producer.sender import Sender
-    from kafka.producer.transaction_manager import TransactionManager
-    from kafka.protocol.producer import ProduceRequest
-except ImportError as error:
-    # The package installs with older versions, beside which only the notifier works.
-    raise unsupported_client_error(f"kafka-python cannot be loaded: {error}") from None
 
 _PRIVATE_NAMES: dict[type, tuple[str, ...]] = {
     KafkaAdminClient: ("_find_coordinator_id", "_manager"),

@@ -19,15 +19,13 @@ from bridge.kafka.kafka_python.debug_log import at_debug
 
 #: How often the sender of a discarded producer looks for answers.
 _ANSWER_POLL_SECONDS = 0.02
-_Sender = at_debug(Sender)
 
 
-class StrictProducer(at_debug(KafkaProducer)):  # type: ignore[misc]
+class StrictProducer(at_debug(KafkaProducer, Sender=at_debug(Sender))):  # type: ignore[misc]
     """A producer that sends nothing after a failed message, and can be discarded."""
 
     def __init__(self, latest_warning: LatestWarning, **options: Any) -> None:
         super().__init__(**options)
-        self._sender.__class__ = _Sender
         # KIP-360: an epoch bump would let the messages after a failed batch in.
         self._transaction_manager._NEEDS_EPOCH_BUMP_ERRORS = frozenset()
         # A batch too large for its topic fails as a whole; the next producer makes smaller ones.

@@ -48,7 +48,9 @@ def test_a_missing_codec_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_unusable_kafka_python_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(kafka, "kafka_python", raising=False)
-    monkeypatch.setitem(sys.modules, "bridge.kafka.kafka_python", None)
+    for name in [name for name in sys.modules if name.startswith("bridge.kafka.kafka_python")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "kafka", None)
 
     with pytest.raises(Misconfigured, match=r"cannot be loaded: .*pip install 'kafka-python>="):
         driver_of(settings(kafka__topic="jobs", kafka__driver="kafka-python"))
