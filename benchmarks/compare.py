@@ -1,10 +1,7 @@
 """Compares two commits: alternating runs over the same backlog, and the ratio of each pair."""
 
-import contextlib
 import statistics
-import subprocess
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -13,11 +10,12 @@ import click
 from benchmarks.bridge import MeasuredBridge
 from benchmarks.results import ROOT
 from benchmarks.world import Backlog, Contender, Make, Route, Run, World
+from tests.support.checkout import checked_out
 
 
 def compare(world: World, ref: str, pairs: int, jobs: int, drivers: Sequence[str]) -> None:
     """Print rate and CPU of the working tree, relative to the commit ``ref``."""
-    with _checked_out(ref) as other:
+    with checked_out(ref) as other:
         backlog = world.backlog(jobs)
         for driver in drivers:
             rates, costs = [], []
@@ -55,22 +53,6 @@ def _rate(runs: list[Run]) -> float:
 
 def _cpu(runs: list[Run]) -> float:
     return statistics.fmean(run.cpu_per_100k() for run in runs)
-
-
-@contextlib.contextmanager
-def _checked_out(ref: str) -> Iterator[Path]:
-    """A Git worktree of a commit, removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="job-bridge-ref-") as name:
-        path = Path(name) / "checkout"
-        _git("worktree", "add", "--detach", "--quiet", str(path), ref)
-        try:
-            yield path
-        finally:
-            _git("worktree", "remove", "--force", str(path))
-
-
-def _git(*arguments: str) -> None:
-    subprocess.run(["git", *arguments], cwd=ROOT, check=True)
 
 
 def _bridge(world: World, code: Path, driver: str) -> Make:

@@ -7,17 +7,14 @@ repeated. The load is that of a service whose writes both versions understand.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from tests.support.bridge_process import COMMAND, BridgeProcess
-from tests.support.command import ROOT
+from tests.support.checkout import checked_out
 from tests.support.delivery_case import (
     AT_LEAST_ONCE_KAFKA_PYTHON,
     AT_LEAST_ONCE_LIBRDKAFKA,
@@ -32,22 +29,6 @@ from tests.support.simulator import Workload
 CASES = (AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA)
 #: Settings of :class:`BridgeProcess` that a former version may not know.
 NEWER_SETTINGS = ("http.details",)
-
-
-@contextmanager
-def checked_out(ref: str) -> Iterator[Path]:
-    """A Git worktree of a commit, removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="job-bridge-drill-") as name:
-        path = Path(name) / "checkout"
-        git("worktree", "add", "--detach", "--quiet", str(path), ref)
-        try:
-            yield path
-        finally:
-            git("worktree", "remove", "--force", str(path))
-
-
-def git(*arguments: str) -> None:
-    subprocess.run(["git", *arguments], cwd=ROOT, check=True)
 
 
 def versions(scenario: FaultScenario) -> tuple[BridgeProcess, BridgeProcess]:

@@ -92,7 +92,7 @@ def test_liveness_needs_no_password() -> None:
 
 @pytest.mark.parametrize("details", [False, True])
 def test_without_a_user_all_are_admitted(details: bool) -> None:
-    """A password that nobody checks shows no details."""
+    """Without ``http.username`` no password is checked, so it admits no reader to the details."""
     request = Request("GET", "/status.json", authorization=basic("bridge", PASSWORD))
 
     admitted = Guard(details=details).admit(request)
