@@ -26,11 +26,11 @@ _EFFECT = (
 @click.argument("name")
 @changing("mongo.uri", "mongo.database", *KAFKA, *CHECKPOINT, *MODE)
 def remove(settings: Settings, name: str, answers: Answers) -> None:
-    """Remove NAME and its position from the store, for a bridge that will not run again.
+    """Remove a name from the store, for a bridge that has ended.
 
-    It refuses while a bridge owns the checkpoint (76). With checkpoint.store = mongo it needs the
-    right to remove documents of that collection, which a bridge does not need. For a bridge that
-    will start anew, use token clear.
+    NAME and its position are gone afterwards, and nothing shows that they were there: for a bridge
+    that will start anew, use token clear. It refuses while a bridge owns the checkpoint (76). With
+    checkpoint.store = mongo it needs the right to remove documents, which a bridge does not need.
 
     \b
     Example:
