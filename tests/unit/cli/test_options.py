@@ -39,13 +39,11 @@ class TestOptions:
         assert [name for name in used.split() if name not in text] == []
         assert [name for name in unused.split() if name in text] == []
 
-    @pytest.mark.parametrize(
-        "group", [(), ("config",), ("config", "rights"), ("dead-letters",), ("token",), ("topics",)]
-    )
+    @pytest.mark.parametrize("group", [(), ("config",), ("dead-letters",), ("token",), ("topics",)])
     def test_help_cuts_no_summary(self, group: tuple[str, ...]) -> None:
         text = CliRunner().invoke(main, [*group, "--help"], standalone_mode=False).output
-        assert "Commands:" in text
-        assert [line for line in text.splitlines() if line.endswith("...")] == []
+        commands = text.partition("Commands:")[2].splitlines()
+        assert len(commands) > 1 and [line for line in commands if line.endswith("...")] == []
 
     def test_shell_completes_the_values_of_a_setting(self) -> None:
         command = main.get_command(click.Context(main), "run")
