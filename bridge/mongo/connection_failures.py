@@ -81,8 +81,8 @@ _CAUSES = (
     _Cause(
         "for replica set name",
         "No server of mongo.uri belongs to its replicaSet",
-        "Check replicaSet in mongo.uri; a standalone mongod becomes a replica set with --replSet "
-        "and, once, rs.initiate()",
+        "Check replicaSet in mongo.uri; if mongod is a standalone, it becomes a replica set with "
+        "--replSet rs0 and, once, rs.initiate()",
     ),
     _Cause(
         "internal hostnames",

@@ -33,7 +33,7 @@ def test_a_standalone_is_told_how_to_become_a_set(tmp_path: Path) -> None:
     for error in (of_jobs, of_checkpoint):
         assert type(error) is Retryable and error.part == "mongodb"
         assert error.what.startswith("No server of mongo.uri belongs to its replicaSet")
-        assert "a standalone mongod becomes a replica set" in error.todo
+        assert "if mongod is a standalone, it becomes a replica set" in error.todo
 
 
 def test_a_set_without_primary_is_told_so(tmp_path: Path) -> None:

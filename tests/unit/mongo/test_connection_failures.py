@@ -61,7 +61,7 @@ WITHOUT_SERVER = [
     (
         'No replica set members available for replica set name "rs1"',
         "No server of mongo.uri belongs to its replicaSet",
-        "a standalone mongod becomes a replica set",
+        "if mongod is a standalone, it becomes a replica set",
     ),
     (
         "Could not reach any servers in [('a', 1)]. Replica set is configured with internal "
