@@ -7,11 +7,20 @@ import re
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 
+from bridge.settings.mongo_uri import is_connection_string
 from bridge.settings.times import parse_duration, parse_time
 
 _YEAR = 366 * 24 * 3600
+
+
+def _connection_string(uri: SecretStr) -> SecretStr:
+    if not is_connection_string(uri.get_secret_value()):
+        raise ValueError(
+            "not a MongoDB connection string, which starts with mongodb:// or mongodb+srv://"
+        )
+    return uri
 
 
 def _topic(name: str) -> str:
@@ -98,6 +107,7 @@ def _every(text: str) -> str:
     return text
 
 
+ConnectionString = Annotated[SecretStr, AfterValidator(_connection_string)]
 Topic = Annotated[str, AfterValidator(_topic)]
 Servers = Annotated[str, AfterValidator(_servers)]
 FieldName = Annotated[str | None, AfterValidator(_field_name)]
