@@ -1,6 +1,7 @@
 """``job-bridge dead-letters``: lists, shows and retries dead letters."""
 
 import json
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +14,14 @@ from bridge.cli.output import dry_run_option, json_option, print_json, print_tab
 from bridge.cli.settings import JOBS, KAFKA, Settings, with_settings_of
 from bridge.cli.times import when
 from bridge.clock import iso
-from bridge.errors import Retryable, Usage, one_line
+from bridge.errors import NotFound, Retryable, Usage, one_line
 from bridge.model.dead_letter import DeadLetter, transition_of
 from bridge.model.message import Record, fields_of, value_of
 from bridge.model.position import ClusterTime, position_before
 from bridge.model.transition import RETRY, Event, Transition
+
+#: The place of a letter in its topic.
+_LOCATION = re.compile(r"\d+:\d+", re.A)
 
 
 @click.group("dead-letters")
@@ -251,10 +255,13 @@ def _dead_letter(record: Record) -> DeadLetter:
 
 
 def _at_locations(letters: Sequence[DeadLetter], locations: Sequence[str]) -> list[DeadLetter]:
+    odd = [location for location in locations if not _LOCATION.fullmatch(location)]
+    if odd:
+        raise Usage(f"not PARTITION:OFFSET, such as 0:15: {', '.join(odd)}", "Nothing was sent")
     by_location = {letter.location: letter for letter in letters}
     unknown = [location for location in locations if location not in by_location]
     if unknown:
-        raise Usage(
+        raise NotFound(
             f"there is no dead letter at {', '.join(unknown)}",
             "Nothing was sent",
             "'job-bridge dead-letters list' shows the existing ones",

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -21,9 +22,10 @@ from bridge.cli.settings import (
 from bridge.cli.token_answers import UNCHANGED, Answers, changing
 from bridge.cli.token_effect import describe, describe_all, effect_of
 from bridge.cli.token_show import other_names
-from bridge.errors import BridgeError, CheckpointUnusable, Usage
+from bridge.errors import BridgeError, CheckpointUnusable, NotFound, Usage
 from bridge.hints import Hint
 from bridge.model.checkpoint import Checkpoint
+from bridge.model.checkpoint_entry import CheckpointEntry
 from bridge.model.cluster_identity import ClusterIdentity
 from bridge.model.position import Position, past_position, position_after
 from bridge.model.profile import namespace_of
@@ -68,7 +70,7 @@ def clear(settings: Settings, answers: Answers) -> None:
 
     It says how many transitions will be skipped, or read again. It also leaves a sign that the
     checkpoint was removed on purpose: without it a bridge that finds its own messages in the topic,
-    but no checkpoint, does not start.
+    but no checkpoint, does not start. Exits 66 if the store does not contain the name.
 
     \b
     Example:
@@ -174,6 +176,8 @@ def _change(settings: Settings, target: str | None, answers: Answers) -> None:
     with open_source_and_store(settings) as (source, store):
         position = _position(target, source.identity()) if target is not None else None
         entries = [] if settings.keeps_no_position else store.entries()
+        if target is None and not settings.keeps_no_position:
+            _admit_name(store, entries)
         others = other_names(entries, store.name)
         with nullcontext() if answers.dry_run else owned(store):
             change = _planned(settings, source, store, position, others)
@@ -188,6 +192,18 @@ def _change(settings: Settings, target: str | None, answers: Answers) -> None:
         print_json(change.document(changed=not answers.dry_run))
     elif answers.dry_run:
         click.echo("nothing was changed", err=True)
+
+
+def _admit_name(store: CheckpointStore, entries: Sequence[CheckpointEntry]) -> None:
+    """Raise ``NotFound`` if there is nothing to clear; a start that exits with 83 leaves a name."""
+    before, unusable = _load(store)
+    if before or unusable or store.name in {entry.name for entry in entries}:
+        return
+    raise NotFound(
+        f"no checkpoint '{store.name}': the first start uses start.from",
+        "Nothing was changed",
+        other_names(entries, store.name),
+    )
 
 
 def _planned(
@@ -218,7 +234,8 @@ def _store(store: CheckpointStore, source: "MongoSource", change: _Change) -> No
         first = source.identity().first(store.name, position, store.epoch, time.time())
         checkpoint = replace(first, sequence=before.sequence + 1 if before else 0)
     store.replace(checkpoint)
-    logger.warning("the checkpoint was changed by hand", extra={"position": str(position)})
+    extra = {"position": str(position)} if position else {}
+    logger.warning("the checkpoint was changed by hand", extra=extra)
 
 
 def _load(store: CheckpointStore) -> tuple[Checkpoint | None, str]:

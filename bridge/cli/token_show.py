@@ -16,10 +16,10 @@ from bridge.pipeline.ports import CheckpointStore
 
 
 @click.command()
-@json_option("Print the stored record as JSON, with its position; null without a checkpoint.")
+@json_option("Print the stored record as JSON, with its position; null after token clear.")
 @with_settings_of(*JOBS, *KAFKA, *CHECKPOINT, *MODE)
 def show(settings: Settings, as_json: bool) -> None:
-    """Show the checkpoint, decoded.
+    """Show the checkpoint, decoded. Exits 66 if the store does not contain the name.
 
     \b
     Example:
@@ -29,7 +29,7 @@ def show(settings: Settings, as_json: bool) -> None:
 
     with open_source_and_store(settings) as (_, store):
         stored = store.load()
-        missing = stored is None and not as_json and _why_missing(store)
+        missing = _why_missing(store) if stored is None else ""
     if as_json:
         click.echo(json.dumps(_document(stored) if stored else None, indent=1))
     elif missing:

@@ -255,14 +255,28 @@ def test_nor_is_what_the_letter_has_shortened(
 
 
 @pytest.mark.parametrize(
-    "arguments", [("retry",), ("retry", "0:0", "--all"), ("retry", "0:99"), ("show", "9:9")]
+    ("arguments", "code"),
+    [
+        (("retry",), 64),
+        (("retry", "0:0", "--all"), 64),
+        (("retry", "0;0"), 64),
+        (("retry", "0:99"), 66),
+        (("show", "9:9"), 66),
+        (("show", "9:9", "--json"), 66),
+    ],
 )
 def test_what_is_not_there_or_unclear_is_refused(
-    arguments: tuple[str, ...], settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+    arguments: tuple[str, ...],
+    code: int,
+    settings: GivenSettings,
+    jobs: JobWriter,
+    kafka: Kafka,
+    topic: str,
 ) -> None:
+    """As for a job of 'replay' and 'notify': 66 is for what does not exist."""
     ended = run_command("dead-letters", *arguments, settings=settings)
 
-    assert ended.code == 64
+    assert ended.code == code
     assert kafka.read(topic) == []
 
 
