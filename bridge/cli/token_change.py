@@ -37,6 +37,8 @@ if TYPE_CHECKING:  # imported late: MongoDB's driver would slow down the help
 
 logger = logging.getLogger("bridge")
 
+#: How a line starts that a person should read before the answer.
+_WARNING = "warning: "
 _CLEARED = "no checkpoint: the next start uses start.from"
 
 
@@ -126,20 +128,22 @@ class _Change:
         before = self.before
         for text in self.warnings:
             click.echo(text)
-        click.echo(f"old: {before.position if before else self.unusable or 'no checkpoint'}")
-        click.echo(f"new: {self.position or _CLEARED}")
+        click.echo(f"old: {before.position.text if before else self.unusable or 'no checkpoint'}")
+        click.echo(f"new: {self.position.text if self.position else _CLEARED}")
         if self.effect:
             click.echo(self.effect)
 
     def document(self, *, changed: bool) -> dict[str, object]:
         """Return the change for ``--json``."""
         before, position = self.before, self.position
+        losses = [self.effect] if self.effect.startswith(_WARNING) else []
+        warnings = [*self.warnings, *losses]
         return {
             "name": self.name,
-            "old": str(before.position) if before else self.unusable or None,
-            "new": str(position) if position else None,
-            "effect": self.effect,
-            "warnings": self.warnings,
+            "old": before.position.text if before else self.unusable or None,
+            "new": position.text if position else None,
+            "effect": self.effect.removeprefix(_WARNING),
+            "warnings": [text.removeprefix(_WARNING) for text in warnings],
             "changed": changed,
         }
 
@@ -157,7 +161,7 @@ def _effect(
         return "the old position is not known, nor what is skipped or read again" * bool(unusable)
     if before.gap:
         return (
-            "warning: a recovery is not finished; its unsent transitions will not be sent. "
+            f"{_WARNING}a recovery is not finished; its unsent transitions will not be sent. "
             "'job-bridge replay' can send them from the jobs"
         )
     history, start = source.history, settings.start.from_
@@ -219,7 +223,7 @@ def _planned(
         warnings.append(f"'{store.name}' is a new name in this store. {others}")
     if before and before.namespace != (namespace := namespace_of(settings)):
         warnings.append(
-            f"warning: the checkpoint '{before.name}' belongs to {before.namespace}, not to "
+            f"{_WARNING}the checkpoint '{before.name}' belongs to {before.namespace}, not to "
             f"{namespace}: a bridge that reads {before.namespace} would lose its position. "
             "If there is one, set another checkpoint.name instead"
         )

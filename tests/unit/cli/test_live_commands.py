@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import pytest
 
@@ -78,6 +79,8 @@ def test_watch_ends_with_the_last_code(port: str, observed: ObservedBridge) -> N
         assert process.wait(20) == 75
 
     assert document["reasons"] == ["MongoDB is away"]
+    (warning,) = document["warnings"]
+    assert datetime.fromisoformat(warning["first"]) <= datetime.fromisoformat(warning["last"])
 
 
 def test_tail_prints_acknowledged_transitions(port: str, observed: ObservedBridge) -> None:
