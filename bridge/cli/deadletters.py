@@ -53,13 +53,13 @@ def list_(settings: Settings, since: str | None, as_json: bool) -> None:
         for letter in letters:
             print_json(_document(letter))
     elif letters:
-        print_table(("PLACE", "WRITTEN", "JOB", "STATE", "REASON"), [*map(_row, letters)])
+        print_table(("PLACE", "WRITTEN", "JOB", "REASON", "STATE"), [*map(_row, letters)])
     else:
         click.echo(f"no dead letters in {settings.kafka.topic}-dlq", err=True)
 
 
 def _row(letter: DeadLetter) -> Sequence[str]:
-    texts = (one_line(letter.text(name)) or "-" for name in ("job_id", "state", "error_dlq"))
+    texts = (one_line(letter.text(name)) or "-" for name in ("job_id", "error_dlq", "state"))
     return (letter.location, letter.written, *texts)
 
 
@@ -239,6 +239,8 @@ def _read(settings: Settings, since: float | None) -> list[DeadLetter]:
             record
             for batch in reader.read(f"{settings.kafka.topic}-dlq", since)
             for record in batch
+            # Kafka finds the first offset; times of later records may be older.
+            if since is None or record.timestamp >= since
         ]
     records.sort(key=lambda record: (record.timestamp, record.partition, record.offset))
     return [_dead_letter(record) for record in records]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from kafka import KafkaProducer
@@ -50,7 +51,7 @@ def test_they_are_listed_with_place_and_reason(
     lines = run_command("dead-letters", "list", settings=settings).out.splitlines()
     assert (
         len(lines) == 3
-        and lines[0].split() == ["PLACE", "WRITTEN", "JOB", "STATE", "REASON"]
+        and lines[0].split() == ["PLACE", "WRITTEN", "JOB", "REASON", "STATE"]
         and lines[2].startswith("0:1 ")
         and letters[1] in lines[2]
         and "the time is missing" in lines[2]
@@ -69,7 +70,7 @@ def test_what_a_job_holds_moves_no_cursor(
 
     listing = run_command("dead-letters", "list", settings=settings)
 
-    assert listing.out.count("\n") == 2 and r" run\x1b[2Jning next " in listing.out
+    assert listing.out.count("\n") == 2 and r" run\x1b[2Jning next" in listing.out
     assert [letter["state"] for letter in listed(settings)] == ["run\x1b[2Jning\nnext"]
 
 
@@ -195,11 +196,30 @@ def test_letters_of_recovered_jobs_are_sent(
         assert sent[job_id]["trans_id"] == made_trans_id(job_id, time, "error", sequence)
 
 
-def write_letter(kafka: Kafka, topic: str, fields: dict[str, str], number: int) -> None:
+def write_letter(
+    kafka: Kafka, topic: str, fields: dict[str, str], number: int, age: float = 0
+) -> None:
     producer = KafkaProducer(bootstrap_servers=kafka.bootstrap)
     headers = [("ce_sequence", b"%d" % number)]
-    producer.send(topic, json.dumps(fields).encode(), headers=headers).get(60)
+    moment = int((time.time() - age) * 1000)
+    producer.send(topic, json.dumps(fields).encode(), headers=headers, timestamp_ms=moment).get(60)
     producer.close()
+
+
+def test_older_letters_are_not_listed(
+    settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    """Also where they follow newer ones; and a long state does not move the reason."""
+    fields = {"job_id": "new", "state": "s" * 500, "error_dlq": "too large"}
+    write_letter(kafka, f"{topic}-dlq", fields, number=1)
+    write_letter(kafka, f"{topic}-dlq", {"job_id": "old"}, number=2, age=7200)
+
+    assert [letter["job_id"] for letter in listed(settings, "--since", "1h")] == ["new"]
+    headers, row = run_command(
+        "dead-letters", "list", "--since", "1h", settings=settings
+    ).out.splitlines()
+    assert row.index("too large") == headers.index("REASON")
+    assert row.endswith("s" * 500)
 
 
 def test_a_deleted_job_is_resent_from_its_letter(

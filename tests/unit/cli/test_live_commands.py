@@ -120,6 +120,8 @@ def test_no_bridge_is_one_line(command: tuple[str, ...]) -> None:
 
     assert ended.code == 75
     assert f"No bridge answers at http://127.0.0.1:{port}/" in ended.error
+    as_json = run_command(*command, "--json", "--http-port", port, settings={})
+    assert json.loads(as_json.err)["exit_code"] == 75
 
 
 @pytest.mark.parametrize(
