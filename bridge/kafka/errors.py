@@ -157,6 +157,16 @@ def missing_codec_error(compression: str) -> Misconfigured:
     )
 
 
+def unused_options_error() -> Misconfigured:
+    """kafka-python knows other options than librdkafka."""
+    return Misconfigured(
+        "kafka.options needs the driver librdkafka: kafka-python would ignore it",
+        _NOTHING_DONE,
+        "Remove it; or pip install 'job-bridge[librdkafka]', and set kafka.driver = auto",
+        part="kafka",
+    )
+
+
 def discarded_producer_error() -> Retryable:
     """This producer already reported a failure."""
     return Retryable(

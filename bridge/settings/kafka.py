@@ -1,9 +1,10 @@
 """The settings of Kafka."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
+from bridge.settings.librdkafka_options import checked_options, table_text
 from bridge.settings.section import Section
 from bridge.settings.values import Servers, Topic
 
@@ -79,6 +80,23 @@ class KafkaSettings(Section):
     ssl_password: SecretStr = Field(
         SecretStr(""), description="Password of the client key. SSL protocols only."
     )
+    options: SecretStr = Field(
+        SecretStr(""),
+        description="Further options of librdkafka by their own names, for the driver librdkafka: "
+        "a table [kafka.options] in the file, or text with a JSON object. It may contain a key or "
+        "a password, so it is treated as a secret.",
+    )
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def options_may_be_a_table(cls, value: Any) -> Any:
+        return table_text(value)
+
+    @field_validator("options")
+    @classmethod
+    def options_are_accepted(cls, value: SecretStr) -> SecretStr:
+        checked_options(value.get_secret_value())
+        return value
 
     @model_validator(mode="after")
     def sasl_is_complete(self) -> "KafkaSettings":
@@ -114,3 +132,7 @@ class KafkaSettings(Section):
 
     def servers(self) -> list[str]:
         return [server.strip() for server in self.bootstrap_servers.split(",") if server.strip()]
+
+    def librdkafka_options(self) -> dict[str, str]:
+        """Return ``options`` by name; a value may be a secret."""
+        return checked_options(self.options.get_secret_value())

@@ -51,6 +51,7 @@ def connection(settings: Settings, latest_warning: LatestWarning) -> dict[str, A
     """
     kafka = settings.with_present_secrets().kafka
     options: dict[str, Any] = {
+        **kafka.librdkafka_options(),
         "bootstrap.servers": ",".join(kafka.servers()),
         "client.id": f"job-bridge-{os.getpid()}",
         "security.protocol": kafka.security_protocol,
