@@ -49,6 +49,20 @@ def unsupported_client_error(problem: str) -> Misconfigured:
     )
 
 
+#: The text of a client that got no token; librdkafka's own.
+LOGIN_FAILED = "Failed to acquire SASL OAUTHBEARER token"
+
+
+def token_error(text: str) -> Retryable:
+    """A running client got no token; the next client shows whether waiting is useless."""
+    return Retryable(
+        f"The login at Kafka got no token: {text}",
+        NOTHING_LOST,
+        f"Check the token endpoint (kafka.sasl_oauth_token_url). {RETRIED}",
+        part="kafka",
+    )
+
+
 def permission_error(text: str) -> NotPermitted:
     """The broker does not authenticate or authorize this user."""
     return NotPermitted(

@@ -6,7 +6,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from bridge.settings.librdkafka_options import checked_options, table_text
 from bridge.settings.section import Section
-from bridge.settings.values import Servers, Topic
+from bridge.settings.values import Servers, TokenUrl, Topic
 
 
 class KafkaSettings(Section):
@@ -53,18 +53,33 @@ class KafkaSettings(Section):
         "PLAINTEXT",
         description="Protocol of the brokers: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.",
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
         "SCRAM-SHA-512",
-        description="SASL mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. SASL protocols only.",
+        description="SASL mechanism: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, or OAUTHBEARER, which "
+        "logs in with a token of kafka.sasl_oauth_token_url. SASL protocols only.",
     )
     sasl_username: str = Field(
         "",
-        description="SASL user. It needs Describe and Write on the topic and on its -dlq topic. "
-        "SASL protocols only, where it is required.",
+        description="SASL user, or the id of the OAuth client. It needs Describe and Write on the "
+        "topic and on its -dlq topic. SASL protocols only, where it is required.",
     )
     sasl_password: SecretStr = Field(
         SecretStr(""),
-        description="Password of kafka.sasl_username. SASL protocols only, where it is required.",
+        description="Password of kafka.sasl_username, or the secret of the OAuth client. "
+        "SASL protocols only, where it is required.",
+    )
+    sasl_oauth_token_url: TokenUrl = Field(
+        "",
+        description="URL at which an OAuth 2.0 server grants tokens for client credentials; the "
+        "tokens must be JWTs. OAUTHBEARER only, where it is required.",
+    )
+    sasl_oauth_scope: str = Field(
+        "", description="Scope of the requested tokens, if the server needs one. OAUTHBEARER only."
+    )
+    sasl_oauth_cafile: str = Field(
+        "",
+        description="File of the certificate authorities to trust for kafka.sasl_oauth_token_url. "
+        "Empty: the system's. OAUTHBEARER only.",
     )
     ssl_cafile: str = Field(
         "",
@@ -110,6 +125,22 @@ class KafkaSettings(Section):
         return self
 
     @model_validator(mode="after")
+    def token_settings_fit_their_mechanism(self) -> "KafkaSettings":
+        if self.uses_tokens:
+            if not self.sasl_oauth_token_url:
+                raise ValueError(
+                    "kafka.sasl_mechanism = OAUTHBEARER needs kafka.sasl_oauth_token_url"
+                )
+            return self
+        for name in ("sasl_oauth_token_url", "sasl_oauth_scope", "sasl_oauth_cafile"):
+            if getattr(self, name):
+                raise ValueError(
+                    f"kafka.{name} is not used: it needs kafka.sasl_mechanism = OAUTHBEARER and a "
+                    "SASL protocol"
+                )
+        return self
+
+    @model_validator(mode="after")
     def security_settings_are_used(self) -> "KafkaSettings":
         unused = [
             name
@@ -136,3 +167,9 @@ class KafkaSettings(Section):
     def librdkafka_options(self) -> dict[str, str]:
         """Return ``options`` by name; a value may be a secret."""
         return checked_options(self.options.get_secret_value())
+
+    @property
+    def uses_tokens(self) -> bool:
+        """Whether clients log in with a token of OAuth 2.0."""
+        is_sasl = self.security_protocol.startswith("SASL")
+        return is_sasl and self.sasl_mechanism == "OAUTHBEARER"

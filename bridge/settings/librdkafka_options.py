@@ -25,8 +25,17 @@ _SETTINGS = {
     "kafka.bootstrap_servers": ("bootstrap.servers", "metadata.broker.list"),
     "kafka.security_protocol": ("security.protocol",),
     "kafka.sasl_mechanism": ("sasl.mechanism", "sasl.mechanisms"),
-    "kafka.sasl_username": ("sasl.username",),
-    "kafka.sasl_password": ("sasl.password",),
+    "kafka.sasl_username": (
+        *("sasl.username", "sasl.oauthbearer.client.id"),
+        "sasl.oauthbearer.client.credentials.client.id",
+    ),
+    "kafka.sasl_password": (
+        *("sasl.password", "sasl.oauthbearer.client.secret"),
+        "sasl.oauthbearer.client.credentials.client.secret",
+    ),
+    "kafka.sasl_oauth_token_url": ("sasl.oauthbearer.token.endpoint.url",),
+    "kafka.sasl_oauth_scope": ("sasl.oauthbearer.scope",),
+    "kafka.sasl_oauth_cafile": ("https.ca.location", "https.ca.pem"),
     "kafka.ssl_cafile": ("ssl.ca.location",),
     "kafka.ssl_certfile": ("ssl.certificate.location",),
     "kafka.ssl_keyfile": ("ssl.key.location",),
@@ -73,6 +82,13 @@ _REFUSALS = (
         (
             *("enable.ssl.certificate.verification", "ssl.endpoint.identification.algorithm"),
             "enable.sasl.oauthbearer.unsecure.jwt",
+        ),
+    ),
+    _Refusal(
+        "the bridge logs in with client credentials: set kafka.sasl_oauth_token_url",
+        (
+            *("sasl.oauthbearer.method", "sasl.oauthbearer.config", "sasl.oauthbearer.grant.type"),
+            *("sasl.oauthbearer.assertion.*", "sasl.oauthbearer.metadata.*"),
         ),
     ),
     _Refusal(

@@ -34,8 +34,15 @@ def check_options(settings: Settings) -> None:
         return
     if problems := [*_problems(options)]:
         raise _error("; ".join(problems))
-    if text := _refused(connection(settings, make_latest_warning())):
+    if text := _refused(connection(_without_login(settings), make_latest_warning())):
         raise _error(f"with the other settings librdkafka refuses it: {_hidden(text, options)}")
+
+
+def _without_login(settings: Settings) -> Settings:
+    """Leave out the login, for which a server may have to be asked."""
+    protocol = "SSL" if settings.kafka.security_protocol.endswith("SSL") else "PLAINTEXT"
+    kafka = settings.kafka.model_copy(update={"security_protocol": protocol})
+    return settings.model_copy(update={"kafka": kafka})
 
 
 def _problems(options: Mapping[str, str]) -> Iterator[str]:
