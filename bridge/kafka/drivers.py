@@ -64,8 +64,8 @@ def driver_of(settings: Settings) -> KafkaDriver:
     """Return the driver that ``kafka.driver`` names; ``auto`` prefers librdkafka.
 
     Raises:
-        Misconfigured: The driver cannot be loaded, lacks the codec of ``kafka.compression``, or
-            does not accept ``kafka.options``.
+        Misconfigured: The driver cannot be loaded, does not accept ``kafka.options``, or lacks
+            the codec of ``kafka.compression`` or Kerberos.
     """
     chosen = settings.kafka.driver
     if chosen == "kafka-python":
@@ -93,6 +93,7 @@ def _kafka_python(settings: Settings) -> KafkaDriver:
         raise missing_codec_error(settings.kafka.compression)
     if settings.kafka.librdkafka_options():
         raise unused_options_error()
+    kafka_python.require_kerberos(settings.kafka)
     return KafkaDriver(
         "kafka-python",
         kafka_python.VERSION,
@@ -134,6 +135,7 @@ def _librdkafka_checkpoint_store(
 def _librdkafka(settings: Settings) -> KafkaDriver:
     from bridge.kafka import librdkafka
 
+    librdkafka.check_mechanism(settings)
     librdkafka.check_options(settings)
     return KafkaDriver(
         "librdkafka",

@@ -171,6 +171,28 @@ def missing_codec_error(compression: str) -> Misconfigured:
     )
 
 
+def missing_kerberos_error() -> Misconfigured:
+    """librdkafka was built without Kerberos, as in confluent-kafka's wheels for Linux."""
+    return Misconfigured(
+        "kafka.sasl_mechanism = GSSAPI: the installed librdkafka was built without it (libsasl2)",
+        _NOTHING_DONE,
+        "Set kafka.driver = kafka-python and pip install gssapi; or build confluent-kafka on a "
+        "librdkafka with libsasl2",
+        part="kafka",
+    )
+
+
+def missing_kerberos_package_error() -> Misconfigured:
+    """kafka-python needs a package for Kerberos; with librdkafka, the commands that read do."""
+    return Misconfigured(
+        "kafka.sasl_mechanism = GSSAPI: kafka-python needs the package gssapi, which is not "
+        "installed",
+        _NOTHING_DONE,
+        "pip install gssapi (it needs the libraries of MIT Kerberos)",
+        part="kafka",
+    )
+
+
 def unused_options_error() -> Misconfigured:
     """kafka-python knows other options than librdkafka."""
     return Misconfigured(

@@ -53,10 +53,13 @@ class KafkaSettings(Section):
         "PLAINTEXT",
         description="Protocol of the brokers: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.",
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
-        "SCRAM-SHA-512",
-        description="SASL mechanism: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, or OAUTHBEARER, which "
-        "logs in with a token of kafka.sasl_oauth_token_url. SASL protocols only.",
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "GSSAPI"] = (
+        Field(
+            "SCRAM-SHA-512",
+            description="SASL mechanism: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER (with a "
+            "token of kafka.sasl_oauth_token_url), or GSSAPI (Kerberos, with the ticket of the "
+            "process). SASL protocols only.",
+        )
     )
     sasl_username: str = Field(
         "",
@@ -80,6 +83,12 @@ class KafkaSettings(Section):
         "",
         description="File of the certificate authorities to trust for kafka.sasl_oauth_token_url. "
         "Empty: the system's. OAUTHBEARER only.",
+    )
+    sasl_kerberos_service_name: str = Field(
+        "kafka",
+        min_length=1,
+        description="Service name of the brokers in Kerberos: the part of their principals before "
+        "the host. GSSAPI only.",
     )
     ssl_cafile: str = Field(
         "",
@@ -115,9 +124,15 @@ class KafkaSettings(Section):
 
     @model_validator(mode="after")
     def sasl_is_complete(self) -> "KafkaSettings":
-        if self.security_protocol.startswith("SASL") and not (
-            self.sasl_username and self.sasl_password.get_secret_value()
-        ):
+        secret = self.sasl_password.get_secret_value()
+        if self.uses_kerberos:
+            if self.sasl_username or secret:
+                raise ValueError(
+                    "kafka.sasl_username and kafka.sasl_password are not used with "
+                    "kafka.sasl_mechanism = GSSAPI: the process logs in with its ticket"
+                )
+            return self
+        if self.security_protocol.startswith("SASL") and not (self.sasl_username and secret):
             raise ValueError(
                 f"kafka.security_protocol = {self.security_protocol} needs kafka.sasl_username "
                 "and kafka.sasl_password"
@@ -173,3 +188,9 @@ class KafkaSettings(Section):
         """Whether clients log in with a token of OAuth 2.0."""
         is_sasl = self.security_protocol.startswith("SASL")
         return is_sasl and self.sasl_mechanism == "OAUTHBEARER"
+
+    @property
+    def uses_kerberos(self) -> bool:
+        """Whether clients log in with a ticket of Kerberos."""
+        is_sasl = self.security_protocol.startswith("SASL")
+        return is_sasl and self.sasl_mechanism == "GSSAPI"

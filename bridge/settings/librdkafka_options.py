@@ -36,6 +36,7 @@ _SETTINGS = {
     "kafka.sasl_oauth_token_url": ("sasl.oauthbearer.token.endpoint.url",),
     "kafka.sasl_oauth_scope": ("sasl.oauthbearer.scope",),
     "kafka.sasl_oauth_cafile": ("https.ca.location", "https.ca.pem"),
+    "kafka.sasl_kerberos_service_name": ("sasl.kerberos.service.name",),
     "kafka.ssl_cafile": ("ssl.ca.location",),
     "kafka.ssl_certfile": ("ssl.certificate.location",),
     "kafka.ssl_keyfile": ("ssl.key.location",),

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 from kafka.errors import SaslAuthenticationFailedError
@@ -10,7 +11,7 @@ from kafka.net.sasl.oauth import AbstractTokenProvider
 from bridge.errors import BridgeError
 from bridge.kafka import timeouts
 from bridge.kafka.client_log import LatestWarning
-from bridge.kafka.errors import LOGIN_FAILED
+from bridge.kafka.errors import LOGIN_FAILED, missing_kerberos_package_error
 from bridge.kafka.kafka_python.patches import NetworkClient, require_supported_version
 from bridge.kafka.tls import check_files
 from bridge.kafka.tokens import TokenSource, token_source
@@ -45,6 +46,12 @@ def connection(settings: Settings) -> dict[str, Any]:
     return options
 
 
+def require_kerberos(kafka: KafkaSettings) -> None:
+    """Raise ``Misconfigured`` if GSSAPI is needed and its package is not installed."""
+    if kafka.uses_kerberos and find_spec("gssapi") is None:
+        raise missing_kerberos_package_error()
+
+
 def _login(kafka: KafkaSettings) -> dict[str, Any]:
     if kafka.uses_tokens:
         tokens = token_source(kafka)
@@ -52,6 +59,12 @@ def _login(kafka: KafkaSettings) -> dict[str, Any]:
         return {
             "sasl_mechanism": kafka.sasl_mechanism,
             "sasl_oauth_token_provider": TokenProvider(tokens),
+        }
+    if kafka.uses_kerberos:
+        require_kerberos(kafka)
+        return {
+            "sasl_mechanism": kafka.sasl_mechanism,
+            "sasl_kerberos_service_name": kafka.sasl_kerberos_service_name,
         }
     return {
         "sasl_mechanism": kafka.sasl_mechanism,

@@ -94,6 +94,11 @@ def _login(kafka: KafkaSettings) -> dict[str, Any]:
             "https.ca.location": kafka.sasl_oauth_cafile or "probe",
         }
         return {name: value for name, value in options.items() if value}
+    if kafka.uses_kerberos:
+        return {
+            "sasl.mechanism": kafka.sasl_mechanism,
+            "sasl.kerberos.service.name": kafka.sasl_kerberos_service_name,
+        }
     return {
         "sasl.mechanism": kafka.sasl_mechanism,
         "sasl.username": kafka.sasl_username,

@@ -14,6 +14,7 @@ from contextlib import suppress
 from confluent_kafka import KafkaException, Producer, cimpl
 
 from bridge.errors import Misconfigured
+from bridge.kafka.errors import missing_kerberos_error
 from bridge.kafka.librdkafka.client import ClientLogger, connection, make_latest_warning
 from bridge.settings import Settings
 
@@ -36,6 +37,16 @@ def check_options(settings: Settings) -> None:
         raise _error("; ".join(problems))
     if text := _refused(connection(_without_login(settings), make_latest_warning())):
         raise _error(f"with the other settings librdkafka refuses it: {_hidden(text, options)}")
+
+
+def check_mechanism(settings: Settings) -> None:
+    """Ask librdkafka whether it was built with Kerberos, if that is used.
+
+    Raises:
+        Misconfigured: It was not.
+    """
+    if settings.kafka.uses_kerberos and _refused({"builtin.features": "sasl_gssapi"}):
+        raise missing_kerberos_error()
 
 
 def _without_login(settings: Settings) -> Settings:
