@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from bridge.errors import Misconfigured
 from bridge.settings.librdkafka_options import checked_options, table_text
 from bridge.settings.section import Section
 from bridge.settings.values import Servers, TokenUrl, Topic
@@ -180,8 +181,20 @@ class KafkaSettings(Section):
         return [server.strip() for server in self.bootstrap_servers.split(",") if server.strip()]
 
     def librdkafka_options(self) -> dict[str, str]:
-        """Return ``options`` by name; a value may be a secret."""
-        return checked_options(self.options.get_secret_value())
+        """Return ``options`` by name; a value may be a secret.
+
+        Raises:
+            Misconfigured: Their file, which is read again for a new client, is wrong now.
+        """
+        try:
+            return checked_options(self.options.get_secret_value())
+        except ValueError as error:
+            raise Misconfigured(
+                f"kafka.options, read again: {error}",
+                "Nothing is lost: the bridge resumes from the last stored position",
+                "Correct the file that JOB_BRIDGE_KAFKA_OPTIONS_FILE names",
+                part="kafka",
+            ) from None
 
     @property
     def uses_tokens(self) -> bool:

@@ -47,6 +47,18 @@ def test_options_come_from_the_environment(tmp_path: Path) -> None:
     assert file.with_present_secrets().kafka.librdkafka_options() == {"ssl.key.pem": "second"}
 
 
+def test_a_file_may_become_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "options.json"
+    path.write_text("{}")
+    file = load(None, {}, {"JOB_BRIDGE_KAFKA_OPTIONS_FILE": str(path)})
+    path.write_text(f'{{"acks": "{SECRET}"}}')
+
+    with pytest.raises(Misconfigured, match="read again: acks is not accepted") as raised:
+        file.with_present_secrets().kafka.librdkafka_options()
+
+    assert SECRET not in str(raised.value) and raised.value.part == "kafka"
+
+
 @pytest.mark.parametrize("empty", ["", " ", "{}", {}])
 def test_no_options_are_the_default(empty: object) -> None:
     assert given(empty).kafka.librdkafka_options() == {}
