@@ -46,5 +46,5 @@ def test_a_set_without_primary_is_told_so(tmp_path: Path) -> None:
 
     for error in (of_jobs, of_checkpoint):
         assert type(error) is Retryable and error.part == "mongodb"
-        assert error.what.startswith("MongoDB has no primary")
+        assert error.what.startswith("No primary of MongoDB can be reached")
         assert "rs.status()" in error.todo and "standalone" not in error.todo
