@@ -26,7 +26,7 @@ def failures(uri: str) -> list[BridgeError]:
     return found
 
 
-def test_a_standalone_is_told_how_to_become_a_set(tmp_path: Path) -> None:
+def test_a_standalone_is_advised_to_change(tmp_path: Path) -> None:
     with MongoDeployment(tmp_path, replica_set=None) as standalone:
         of_jobs, of_checkpoint = failures(f"{standalone.uri}?replicaSet=rs0")
 

@@ -14,7 +14,7 @@ class TestDemoHints:
         assert "  export JOB_BRIDGE_MONGO_URI='mongodb://127.0.0.1:1/?replicaSet=a&w=1'" in text
         assert "job-bridge status" in text
 
-    def test_a_command_beside_python_is_put_on_the_path(
+    def test_a_command_off_the_path_is_added(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """As after ``make run``, which installs into a folder of its own."""
