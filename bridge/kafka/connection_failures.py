@@ -85,6 +85,16 @@ _CAUSES = (
         f"{_CHECK_CONNECTION}, and the network between this machine and the broker",
     ),
 )
+#: The errors of both clients that say only that no server was found; a warning in brackets follows.
+_WITHOUT_CAUSE = re.compile(
+    r"(?:_\w+: Failed to get metadata: Local: [^(]*|KafkaTimeoutError: Unable to bootstrap from "
+    r"\[[^\]]*\]) \((.*)\)"
+)
+#: Where librdkafka was when it wrote a warning, and how often it held the same one back.
+_PLACE = re.compile(
+    r"FAIL \[[^\]]*\] \[thrd:[^\]]*\]: "
+    r"| \(after \d+ms in state \w+(?:, \d+ identical error\(s\) suppressed)?\)"
+)
 #: The texts of both clients if no server was found.
 _NO_SERVER = re.compile("Unable to bootstrap|_TRANSPORT|_ALL_BROKERS_DOWN|_RESOLVE|NoBrokers")
 #: Waiting does not remove them, but new credentials, certificates or files do.
@@ -102,13 +112,20 @@ def connection_failure(text: str) -> BridgeError:
         what = f"Kafka is unreachable or failed: {text}"
         return kind(what, NOTHING_LOST, f"{_CHECK_CONNECTION}. {RETRIED}", part="kafka")
     retried = f". {RETRIED}" if issubclass(cause.error, Retryable) else ""
-    what = f"{cause.what}{_where(text)}: {text}"
+    what = f"{cause.what}{_where(text)}: {_shortened(text)}"
     return cause.error(what, NOTHING_LOST, f"{cause.todo}{retried}", part="kafka")
 
 
 def is_refusal(warning: str) -> bool:
     """Return whether a client's warning is about credentials or certificates."""
     return bool(_REFUSALS.search(warning))
+
+
+def _shortened(text: str) -> str:
+    """Return the client's own text of a cause, once."""
+    text = _PLACE.sub("", text)
+    warning = _WITHOUT_CAUSE.fullmatch(text)
+    return warning[1] if warning else text
 
 
 def _where(text: str) -> str:

@@ -30,7 +30,12 @@ ARGUMENTS = {
     "notify": [["notify", "job-1"]],
     "sweep": [["sweep", "--once"]],
     "dead-letters": [["dead-letters", "list"]],
-    "token": [["token", "show"], ["token", "list"], ["token", "set", "now", "--yes"]],
+    "token": [
+        ["token", "show"],
+        ["token", "list"],
+        ["token", "set", "now", "--yes"],
+        ["token", "remove", "name", "--yes"],
+    ],
     "topics": [["topics", "create"]],
 }
 #: They need no server, so they succeed.
