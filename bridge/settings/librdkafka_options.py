@@ -95,19 +95,9 @@ _REFUSALS = (
     _Refusal(
         "librdkafka's events, log and plug-ins belong to the bridge's program",
         (
-            *(
-                "*_cb",
-                "*_cmp",
-                "on_*",
-                "logger",
-                "debug",
-                "log_level",
-                "log.*",
-                "enabled_events",
-                "opaque",
-            ),
-            *("enable_sasl_queue", "default.topic.config", "default_topic_conf", "interceptors"),
-            *("builtin.features", "plugin.library.paths", "internal.*", "ssl_*"),
+            *("*_cb", "*_cmp", "on_*", "logger", "debug", "log_level", "log.*", "opaque"),
+            *("enable_sasl_queue", "enabled_events", "default.topic.config", "default_topic_conf"),
+            *("builtin.features", "plugin.library.paths", "interceptors", "internal.*", "ssl_*"),
         ),
     ),
 )
