@@ -53,13 +53,18 @@ const number = (value) => Number(value).toLocaleString("en");
 const percent = (share, digits) => `${(share * 100).toFixed(digits)} %`;
 const moment = (seconds) => new Date(seconds * 1000).toISOString().replace(/\.\d+Z$/, "Z");
 
-function showState(status) {
-  let [words, kind] = WORDS[status.state] || [status.state, "wait"];
-  if (status.state === "running" && !status.ready) {
-    [words, kind] = ["Not ready: transitions may be late", "bad"];
-  } else if (status.ready && status.gauges.job_bridge_lag_seconds > 60) {
-    [words, kind] = ["Catching up", "wait"];
+function verdict({ state, ready, gauges }) {
+  if (["running", "recovering"].includes(state) && gauges.job_bridge_kafka_up === 0) {
+    // The loop keeps its state for a minute, in case Kafka returns.
+    return WORDS.waiting;
   }
+  if (state === "running" && !ready) return ["Not ready: transitions may be late", "bad"];
+  if (ready && gauges.job_bridge_lag_seconds > 60) return ["Catching up", "wait"];
+  return WORDS[state] || [state, "wait"];
+}
+
+function showState(status) {
+  const [words, kind] = verdict(status);
   element("state").className = kind;
   setText("verdict", words);
   setList("reasons", [...status.reasons, ...status.notes.map((note) => `Note: ${note}`)]);
