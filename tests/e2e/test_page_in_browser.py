@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -87,6 +88,11 @@ def test_hostile_values_stay_text(browser: Browser) -> None:
         for name in ("#name", "#warnings", "#transitions"):
             expect(page.locator(name)).to_contain_text(HOSTILE)
         assert page.locator("img").count() == 0
+
+
+def test_a_verification_shows_its_eta(browser: Browser) -> None:
+    with pictured("fine").served() as server, opened(browser, server) as page:
+        expect(page.locator("#work")).to_contain_text(re.compile(r"running for 3\d.* s, ETA [67]"))
 
 
 def test_the_page_updates_itself(browser: Browser) -> None:

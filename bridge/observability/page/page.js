@@ -107,7 +107,7 @@ function showWork(status, now) {
     ["Checkpoint stored", status.checkpoint && status.checkpoint.saved_at ?
       moment(gauges.job_bridge_last_checkpoint_timestamp_seconds) : "not yet"],
   ]);
-  const verified = status.verified;
+  const { verification, verified } = status;
   setPairs("work", [
     ["In flight", `${number(gauges.job_bridge_in_flight_messages)} messages, ` +
       `${number(gauges.job_bridge_in_flight_bytes)} bytes`],
@@ -117,6 +117,8 @@ function showWork(status, now) {
       `${gauges.job_bridge_recovery_jobs === null ? "an unknown number of" :
         number(gauges.job_bridge_recovery_jobs)} jobs, ` +
       `ETA ${duration(gauges.job_bridge_recovery_eta_seconds)}` : "not running"],
+    ["Verification", verification ? `running for ${duration(verification.seconds)}, ` +
+      `ETA ${duration(verification.eta_seconds)}` : "not running"],
     ["Verified", verified ? `up to ${moment(verified.until)}: ${verified.missing} missing, ` +
       `${verified.repeated} repeated, ${verified.strange} strange, ${verified.wrong} wrong` :
       "not yet"],
