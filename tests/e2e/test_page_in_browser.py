@@ -108,6 +108,13 @@ def test_the_page_updates_itself(browser: Browser) -> None:
         assert page.title() == "Stopping: ee2-jobs"
 
 
+def test_an_empty_list_says_so(browser: Browser) -> None:
+    with pictured("standby").served() as server, opened(browser, server) as page:
+        for name in ("#warnings", "#transitions"):
+            expect(page.locator(name)).to_be_empty()
+            expect(page.locator(name)).to_match_aria_snapshot("- list: None since the start")
+
+
 def test_the_keyboard_reaches_the_state(browser: Browser) -> None:
     with pictured("fine").served() as server, opened(browser, server) as page:
         page.keyboard.press("Tab")

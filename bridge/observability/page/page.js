@@ -161,12 +161,7 @@ function showWarnings(warnings) {
   const text = JSON.stringify(warnings);
   if (text === shownWarnings) return;
   shownWarnings = text;
-  const items = warnings.map(warningItem);
-  if (!items.length) {
-    items.push(document.createElement("li"));
-    items[0].textContent = "None since the start";
-  }
-  element("warnings").replaceChildren(...items);
+  element("warnings").replaceChildren(...warnings.map(warningItem));
 }
 
 function line(samples, value, peak, now, seconds) {
