@@ -29,7 +29,7 @@ def remove(settings: Settings, name: str, answers: Answers) -> None:
     """Remove a name from the store, for a bridge that has ended.
 
     NAME and its position are gone afterwards, and nothing shows that they were there: for a bridge
-    that will start anew, use token clear. It refuses while a bridge owns the checkpoint (76). With
+    that will start again, use token clear. It refuses while a bridge owns the checkpoint (76). With
     checkpoint.store = mongo it needs the right to remove documents, which a bridge does not need.
 
     \b

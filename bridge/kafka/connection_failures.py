@@ -7,7 +7,7 @@ client's latest warning, contains the cause.
 import re
 from typing import NamedTuple
 
-from bridge.errors import RETRIED, BridgeError, Misconfigured, Retryable, Unreachable
+from bridge.errors import RETRIED, BridgeError, Misconfigured, NotPermitted, Retryable, Unreachable
 
 NOTHING_LOST = "Nothing is lost: unacknowledged messages are sent again, in order"
 _CHECK_CONNECTION = "Check kafka.bootstrap_servers and kafka.security_protocol"
@@ -32,6 +32,13 @@ class _Cause(NamedTuple):
 #: The first that matches counts.
 _CAUSES = (
     _Cause(
+        r"Minor \(\d+\): (?!Cannot contact any KDC)",
+        "Kerberos does not let this process log in",
+        "Check the ticket of this process (klist), kafka.sasl_kerberos_service_name, and that the "
+        "host names of the brokers are those of their principals",
+        NotPermitted,
+    ),
+    _Cause(
         "certificate has expired|certificate is not yet valid",
         "Kafka's certificate expired, or is not valid yet",
         "Renew the broker's certificate; check the clock of this machine",
@@ -55,6 +62,11 @@ _CAUSES = (
         "Kafka refuses TLS with this client",
         "Check kafka.ssl_certfile, kafka.ssl_keyfile, and that the brokers trust that certificate",
         Retryable,
+    ),
+    _Cause(
+        "Cannot contact any KDC",
+        "No server of Kerberos answers",
+        "Check krb5.conf, and the network between this machine and the KDC",
     ),
     _Cause(
         "ECONNREFUSED|Connection refused",
@@ -87,7 +99,7 @@ _PLACE = re.compile(
 _NO_SERVER = re.compile("Unable to bootstrap|_TRANSPORT|_ALL_BROKERS_DOWN|_RESOLVE|NoBrokers")
 #: Waiting does not remove them, but new credentials, certificates or files do.
 _REFUSALS = re.compile(
-    "|".join(cause.pattern for cause in _CAUSES[:4])
+    "|".join(cause.pattern for cause in _CAUSES[:5])
     + "|SaslAuthenticationFailed|_AUTHENTICATION|SASL authentication error|Authentication failed"
 )
 

@@ -91,7 +91,7 @@ _CAUSES = (
     ),
     _Cause(
         "[Nn]o primary|[Nn]ot primary|No replica set members match selector",
-        "MongoDB has no primary",
+        "No primary of MongoDB can be reached",
         _PRIMARY,
     ),
     _Cause(

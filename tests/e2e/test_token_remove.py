@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pymongo import MongoClient
 
 from tests.e2e.conftest import MakeBridge
-from tests.support.command import EndedCommand, GivenSettings, run_command
+from tests.support.command import SECRET, EndedCommand, GivenSettings, run_command
+from tests.support.granted_rights import roles
 from tests.support.servers.kafka import Kafka
+from tests.support.servers.mongo import MongoDeployment
 
 
 @pytest.fixture(params=["mongo", "file", "kafka"])
@@ -69,3 +73,34 @@ def test_the_name_of_a_running_bridge_stays(given: GivenSettings, start: MakeBri
         assert refused.code == 76
         assert bridge.stop() == 0
     assert name in names(given)
+
+
+def test_removing_needs_a_right_of_its_own(
+    locked_mongo: MongoDeployment, settings: GivenSettings
+) -> None:
+    """A bridge with the rights of the script cannot remove its checkpoint."""
+    needed = roles()["jobBridge"]["privileges"]
+    users = {"keeper": needed, "cleaner": [*needed, {**needed[1], "actions": ["remove"]}]}
+    with MongoClient[Any](locked_mongo.root_uri) as client:
+        for name, privileges in users.items():
+            client.admin.command("createRole", name, privileges=privileges, roles=[])
+            client.admin.command("createUser", name, pwd=f"{name}-{SECRET}", roles=[name])
+    keeper, cleaner = (
+        {
+            **settings,
+            "mongo.uri": f"{locked_mongo.uri}&authSource=admin",
+            "mongo.username": name,
+            "mongo.password": f"{name}-{SECRET}",
+            "mongo.database": "cdmtaskservice",
+        }
+        for name in users
+    )
+    name = settings["checkpoint.name"]
+    assert token(keeper, "set", "now", "--yes").code == 0
+
+    refused = token(keeper, "remove", name, "--yes")
+
+    assert refused.code == 77 and "MongoDB does not let this user remove" in refused.error
+    assert "a user who may remove documents there" in refused.error
+    assert token(cleaner, "remove", name, "--yes").code == 0
+    assert token(keeper, "remove", name, "--yes").code == 66

@@ -26,7 +26,7 @@ def failures(uri: str) -> list[BridgeError]:
     return found
 
 
-def test_a_standalone_is_told_how_to_become_a_set(tmp_path: Path) -> None:
+def test_a_standalone_is_advised_to_change(tmp_path: Path) -> None:
     with MongoDeployment(tmp_path, replica_set=None) as standalone:
         of_jobs, of_checkpoint = failures(f"{standalone.uri}?replicaSet=rs0")
 
@@ -46,5 +46,5 @@ def test_a_set_without_primary_is_told_so(tmp_path: Path) -> None:
 
     for error in (of_jobs, of_checkpoint):
         assert type(error) is Retryable and error.part == "mongodb"
-        assert error.what.startswith("MongoDB has no primary")
+        assert error.what.startswith("No primary of MongoDB can be reached")
         assert "rs.status()" in error.todo and "standalone" not in error.todo

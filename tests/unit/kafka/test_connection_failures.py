@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.errors import BridgeError, Misconfigured, Retryable, Unreachable
+from bridge.errors import BridgeError, Misconfigured, NotPermitted, Retryable, Unreachable
 from bridge.kafka.connection_failures import connection_failure, is_refusal
 
 #: As kafka-python 3.0.12 and librdkafka 2.16 report them.
 BOOTSTRAP = "KafkaTimeoutError: Unable to bootstrap from ['kafka-1:9092']"
 METADATA = "_TRANSPORT: Failed to get metadata: Local: Broker transport failure"
 VERIFY = "Handshake failed: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: "
+KERBEROS = "Major (458752): No credentials were supplied, Minor (2529639053): "
 #: A line of librdkafka's log, which repeats its own address.
 LINE = (
     f"{METADATA} (FAIL [job-bridge-7#producer-33] [thrd:kafka-1:9092/bootstrap]: "
@@ -82,6 +83,18 @@ CASES: list[tuple[str, type[BridgeError], str, str]] = [
         "Kafka refuses TLS with this client",
         "kafka.ssl_certfile",
     ),
+    (
+        f"{BOOTSTRAP} (kafka-1:9092: {KERBEROS}No Kerberos credentials available)",
+        NotPermitted,
+        "Kerberos does not let this process log in at kafka-1:9092",
+        "klist",
+    ),
+    (
+        f"{BOOTSTRAP} (kafka-1:9092: {KERBEROS}Cannot contact any KDC for realm 'TEST')",
+        Unreachable,
+        "No server of Kerberos answers at kafka-1:9092",
+        "krb5.conf",
+    ),
 ]
 
 
@@ -110,6 +123,8 @@ def test_an_unknown_cause_keeps_its_text() -> None:
         ("kafka-1:9092: [Error 58] SaslAuthenticationFailedError: Authentication failed", True),
         ("_AUTHENTICATION: sasl_ssl://kafka-1:9092/1: SASL authentication error: bad", True),
         (f"kafka-1:9092: {VERIFY}self-signed certificate", True),
+        (f"kafka-1:9092: {KERBEROS}Ticket expired", True),
+        (f"kafka-1:9092: {KERBEROS}Cannot contact any KDC for realm 'TEST'", False),
         ("kafka-1:9092: KafkaConnectionError: 111 ECONNREFUSED", False),
         ("kafka-alerts:9092: Connection timed out", False),
         ("", False),

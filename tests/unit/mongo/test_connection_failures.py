@@ -56,8 +56,12 @@ CASES: list[tuple[str, type[Retryable], str, str]] = [
 #: Texts without a server: PyMongo has reached none, or none of those that it reached fits.
 WITHOUT_SERVER = [
     ("No replica set members found yet", "MongoDB does not answer", "the network"),
-    ("No primary available for writes", "MongoDB has no primary", "rs.status()"),
-    ('No replica set members match selector "Primary()"', "MongoDB has no primary", "rs.status()"),
+    ("No primary available for writes", "No primary of MongoDB can be reached", "rs.status()"),
+    (
+        'No replica set members match selector "Primary()"',
+        "No primary of MongoDB can be reached",
+        "rs.status()",
+    ),
     (
         'No replica set members available for replica set name "rs1"',
         "No server of mongo.uri belongs to its replicaSet",
