@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bridge.errors import BridgeError, Retryable
+from bridge.notifier.arguments import in_keywords
 
 logger = logging.getLogger("bridge")
 
@@ -24,6 +25,6 @@ def translated() -> Iterator[None]:
 
 
 def for_callers(error: BridgeError, data: str) -> BridgeError:
-    """Return the same failure without advice that holds only for a running bridge."""
-    action = _CHECK_KAFKA if isinstance(error, Retryable) else error.todo
-    return type(error)(error.what, data, action, part=error.part)
+    """Return the same failure with advice for ``Notifier`` instead of a running bridge."""
+    action = _CHECK_KAFKA if isinstance(error, Retryable) else in_keywords(error.todo)
+    return type(error)(in_keywords(error.what), data, action, part=error.part)
