@@ -26,7 +26,7 @@ from bridge.demo.scoreboard import Scoreboard
 from bridge.demo.servers.broker import Broker
 from bridge.demo.servers.mongod import Mongod
 from bridge.demo.servers.process import Child, ServerError, free_port
-from bridge.errors import BridgeError, Retryable
+from bridge.errors import Retryable
 from bridge.hints import Hint
 
 TOPIC, DATABASE, PARTITIONS = "job-transitions", "cdmtaskservice", 3
@@ -66,7 +66,7 @@ def play(options: Play) -> int:
         try:
             return _Demo(options, Path(folder), stop).run()
         except ServerError as error:
-            raise BridgeError(f"The demo cannot run: {error}", "", "") from None
+            raise _failure(error) from None
 
 
 def try_it(settings: Mapping[str, str]) -> str:
@@ -77,6 +77,18 @@ def try_it(settings: Mapping[str, str]) -> str:
             *(f"  export JOB_BRIDGE_{name}={shlex.quote(text)}" for name, text in settings.items()),
             f"then: {Hint.STATUS}; next: job-bridge tail --count 5; {Hint.VERIFY}",
         ]
+    )
+
+
+def _failure(error: ServerError) -> Retryable:
+    """Print the log that ``error`` contains; return the line with which the demo ends."""
+    what, _, log = str(error).partition(":\n")
+    if log:
+        click.echo(log.rstrip(), err=True)
+    return Retryable(
+        f"The demo cannot run: {what}",
+        "Its servers and their data were temporary and are removed; nothing else was touched",
+        "Try again; the lines above, if there are any, are the end of that log",
     )
 
 
@@ -115,6 +127,8 @@ class _Demo:
             "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
             "KAFKA_TOPIC": TOPIC,
             "HTTP_PORT": str(self._port),
+            # Nobody but this machine's users reads it, and its page then shows the job ids.
+            "HTTP_DETAILS": "on",
         }
         own = {
             name: value
@@ -134,10 +148,9 @@ class _Demo:
             "the bridge",
         )
         if not self._kills:
-            click.echo(
-                f"the bridge is ready (process {bridge.pid}); "
-                f"metrics at http://127.0.0.1:{self._port}/metrics"
-            )
+            page = f"http://127.0.0.1:{self._port}/"
+            click.echo(f"the bridge is ready (process {bridge.pid}); kill it to see it resume")
+            click.echo(f"its status page: {page}; its metrics: {page}metrics")
             click.echo(try_it(self._settings))
 
     def _job_service(self, mongod: Mongod) -> "_JobService":
@@ -175,16 +188,29 @@ class _Demo:
                 self._crash(bridge)
                 crash = time.monotonic() + chance.uniform(1.5, 3.0)
             elif not bridge.running:
-                raise ServerError(f"the bridge ended by itself:\n{bridge.log_tail()}")
+                self._resume(bridge)
 
     def _crash(self, bridge: Child) -> None:
         bridge.kill()
+        self._restart(bridge, f"killed the bridge with SIGKILL (time {self._kills + 1})")
+
+    def _resume(self, bridge: Child) -> None:
+        """Start the bridge again after its user ended it.
+
+        Raises:
+            ServerError: It ended by itself, with an error.
+        """
+        code = bridge.exit_code or 0
+        if code > 0:
+            raise ServerError(f"the bridge ended with exit code {code}:\n{bridge.log_tail()}")
+        end = f"was killed by signal {-code}" if code else "was stopped"
+        self._restart(bridge, f"the bridge {end}")
+
+    def _restart(self, bridge: Child, reason: str) -> None:
         self._kills += 1
-        click.secho(
-            f"-- killed the bridge with SIGKILL (time {self._kills}) and starting it again",
-            fg="magenta",
-        )
+        click.secho(f"-- {reason}; starting it again", fg="magenta")
         self._start(bridge)
+        click.secho(f"-- the bridge is ready again (process {bridge.pid})", fg="magenta")
 
     def _show(self, polled: dict[Any, list[Any]]) -> None:
         for record in (record for records in polled.values() for record in records):
@@ -202,7 +228,8 @@ class _Demo:
         if service.failure is not None:
             raise ServerError(f"the simulated job service failed: {service.failure}")
         tally = self._scoreboard.tally()
-        crashes = f"; the bridge was killed {self._kills} times" if self._options.crash else ""
+        shown = self._kills or self._options.crash
+        crashes = f"; the bridge was killed {self._kills} times" if shown else ""
         good = not tally.missing and not tally.out_of_order
         click.secho(f"summary: {tally}{crashes}", fg="green" if good else "red", bold=True)
         # After Ctrl-C, messages in flight are not a failure of the bridge.
