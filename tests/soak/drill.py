@@ -1,4 +1,4 @@
-"""The upgrade drill: ``python -m tests.soak.drill --ref v0.2.0``.
+"""The upgrade drill: ``python -m tests.soak.drill``.
 
 Under a steady load, a former version and the working tree deliver in turn with one checkpoint; each
 is stopped cleanly. Then the topic is compared with the jobs: nothing may be lost, out of order or
@@ -27,6 +27,8 @@ from tests.support.servers.mongo import MongoDeployment
 from tests.support.simulator import Workload
 
 CASES = (AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA)
+#: The commit of the last release, 0.2.0, which a clone without tags has too.
+LAST_RELEASE = "ec344dee762ab22becb7f5785448550c44404972"
 #: Settings of :class:`BridgeProcess` that a former version may not know.
 NEWER_SETTINGS = ("http.details",)
 
@@ -85,7 +87,12 @@ def run_case(
 
 
 @click.command()
-@click.option("--ref", required=True, help="The former version, a tag or a commit.")
+@click.option(
+    "--ref",
+    default=LAST_RELEASE,
+    show_default="the last release",
+    help="The former version, a tag or a commit.",
+)
 @click.option("--turns", default=6, show_default=True, help="Turns, each with a clean stop.")
 @click.option("--commits", default=300, show_default=True, help="Transitions in each turn.")
 def main(ref: str, turns: int, commits: int) -> None:
