@@ -4,13 +4,11 @@ import asyncio
 import json
 import os
 import random
-import shlex
 import sys
 import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +21,11 @@ from bridge.app.signals import on_stop
 from bridge.demo.job_service.job_service import play as serve_jobs
 from bridge.demo.job_service.workload import Commit, Indeterminate, Workload, Writes
 from bridge.demo.scoreboard import Scoreboard
+from bridge.demo.second_terminal import try_it
 from bridge.demo.servers.broker import Broker
 from bridge.demo.servers.mongod import Mongod
 from bridge.demo.servers.process import Child, ServerError, free_port
 from bridge.errors import Retryable
-from bridge.hints import Hint
 
 TOPIC, DATABASE, PARTITIONS = "job-transitions", "cdmtaskservice", 3
 #: How long to wait for messages in flight when the jobs have ended.
@@ -67,17 +65,6 @@ def play(options: Play) -> int:
             return _Demo(options, Path(folder), stop).run()
         except ServerError as error:
             raise _failure(error) from None
-
-
-def try_it(settings: Mapping[str, str]) -> str:
-    """Return the settings for a second terminal, and the commands to try there."""
-    return "\n".join(
-        [
-            "to try other commands on this demo, paste into a second terminal:",
-            *(f"  export JOB_BRIDGE_{name}={shlex.quote(text)}" for name, text in settings.items()),
-            f"then: {Hint.STATUS}; next: job-bridge tail --count 5; {Hint.VERIFY}",
-        ]
-    )
 
 
 def _failure(error: ServerError) -> Retryable:

@@ -42,6 +42,17 @@ class Verified(NamedTuple):
     wrong: int
 
 
+class VerificationState(NamedTuple):
+    """A running verification, in seconds.
+
+    ``eta_seconds`` is by the time that the one before took; None before the first has ended, and
+    once it takes longer.
+    """
+
+    seconds: float
+    eta_seconds: float | None
+
+
 class OplogTimes(NamedTuple):
     """MongoDB's newest write and the oplog's oldest entry; None while unknown."""
 
@@ -109,6 +120,7 @@ class Snapshot:
         checkpoint: The checkpoint as last stored; None before it is known.
         in_flight: The messages in flight.
         recovery: The running recovery; None when there is no recovery.
+        verification: The running verification; None when there is no verification.
         verified: The last verification; None before the first.
         health: The latest answers of MongoDB, Kafka and the log.
         counters: The counts of this moment.
@@ -127,6 +139,7 @@ class Snapshot:
     checkpoint: Checkpoint | None
     in_flight: InFlightState
     recovery: RecoveryState | None
+    verification: VerificationState | None
     verified: Verified | None
     health: HealthState
     counters: Counters
@@ -239,6 +252,7 @@ class Snapshot:
             "ownership": self.health.ownership._asdict() if self.health.ownership else None,
             "counters": {name: getattr(self.counters, name) for name in names},
             "recovery": dict(self.recovery.document) if self.recovery else None,
+            "verification": self.verification._asdict() if self.verification else None,
             "verified": self.verified._asdict() if self.verified else None,
             "skipped": dict(self.counters.skipped),
             "restarts": dict(self.counters.restarts),

@@ -17,6 +17,7 @@ from bridge.observability.snapshot import (
     InFlightState,
     RecoveryState,
     Snapshot,
+    VerificationState,
     Verified,
 )
 
@@ -104,10 +105,39 @@ class Health(Protocol):
 
 
 class LatestVerification:
-    """Holds the result of the last verification; None before the first."""
+    """The running verification, and the last one. Written by one thread, read by any.
+
+    Attributes:
+        result: The result of the last verification; None before the first.
+    """
 
     def __init__(self) -> None:
         self.result: Verified | None = None
+        self._began: float | None = None
+        #: How long the last one took.
+        self._took: float | None = None
+
+    def begin(self, moment: float) -> None:
+        """Note that a verification begins, in monotonic seconds."""
+        self._began = moment
+
+    def complete(self, result: Verified, moment: float) -> None:
+        """Note the result of the running verification, in monotonic seconds."""
+        self.result = result
+        self._took = None if self._began is None else moment - self._began
+
+    def end(self) -> None:
+        """Note that the verification has ended, with a result or without."""
+        self._began = None
+
+    def running(self, moment: float) -> VerificationState | None:
+        """Return the running verification at ``moment``; None when there is no verification."""
+        began, took = self._began, self._took
+        if began is None:
+            return None
+        seconds = moment - began
+        left = None if took is None or seconds > took else took - seconds
+        return VerificationState(seconds, left)
 
 
 class Status:
@@ -153,6 +183,7 @@ class Status:
             checkpoint=bridge.stored,
             in_flight=in_flight,
             recovery=recovery,
+            verification=self._verification.running(self._clock.monotonic()),
             verified=self._verification.result,
             health=health,
             counters=bridge.counters.copied(),

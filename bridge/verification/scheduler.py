@@ -97,6 +97,7 @@ class VerificationScheduler:
 
         The next verification then covers the same time span again.
         """
+        self._latest.begin(time.monotonic())
         try:
             return self._verify(since, until)
         except (OSError, ValueError, KeyError) as error:  # No process, or not its JSON.
@@ -105,6 +106,8 @@ class VerificationScheduler:
                 one_line(str(error))[-_LAST_CHARACTERS:],
             )
             return False
+        finally:
+            self._latest.end()
 
     def _verify(self, since: float, until: float) -> bool:
         """Run ``verify``; return False if it was stopped or a transition is missing.
@@ -141,7 +144,8 @@ class VerificationScheduler:
     def _report(self, findings: Mapping[str, Any], span: str) -> None:
         kinds = ("missing", "repeated", "strange", "wrong")
         until = datetime.fromisoformat(findings["until"]).timestamp()
-        self._latest.result = Verified(until, *(findings[kind] for kind in kinds))
+        result = Verified(until, *(findings[kind] for kind in kinds))
+        self._latest.complete(result, time.monotonic())
         if findings["missing"]:
             logger.error(
                 "The topic is missing %d of %d transitions, the first: %s. "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -89,6 +90,11 @@ def test_hostile_values_stay_text(browser: Browser) -> None:
         assert page.locator("img").count() == 0
 
 
+def test_a_verification_shows_its_eta(browser: Browser) -> None:
+    with pictured("fine").served() as server, opened(browser, server) as page:
+        expect(page.locator("#work")).to_contain_text(re.compile(r"running for 3\d.* s, ETA [67]"))
+
+
 def test_the_page_updates_itself(browser: Browser) -> None:
     bridge = pictured("fine")
     with bridge.served() as server, opened(browser, server) as page:
@@ -100,6 +106,13 @@ def test_the_page_updates_itself(browser: Browser) -> None:
         bridge.bridge.state = "draining"
         expect(page.locator("#verdict")).to_have_text("Stopping")
         assert page.title() == "Stopping: ee2-jobs"
+
+
+def test_an_empty_list_says_so(browser: Browser) -> None:
+    with pictured("standby").served() as server, opened(browser, server) as page:
+        for name in ("#warnings", "#transitions"):
+            expect(page.locator(name)).to_be_empty()
+            expect(page.locator(name)).to_match_aria_snapshot("- list: None since the start")
 
 
 def test_the_keyboard_reaches_the_state(browser: Browser) -> None:

@@ -47,6 +47,7 @@ def test_ctrl_c_ends_the_verification_through_the_bridge(
             lambda: bool(groups.update(verifications(bridge)) or groups), "a verification that runs"
         )
         (child,) = groups
+        assert bridge.status()["verification"]["seconds"] >= 0
         assert groups[child] == child  # a terminal signals only the bridge's group
         bridge.send_signal(signal.SIGINT)
 

@@ -43,6 +43,8 @@ class PicturedBridge:
     def __init__(self, lag: int = 0) -> None:
         self.clock = SystemClock()
         self.now = int(self.clock.now())
+        #: For how long it has sent nothing.
+        self.silent_seconds = 0.0
         # The loop of an observed bridge does not run.
         self.bridge = ObservedBridge(last_beat=self.clock.monotonic() + 3600)
         self.bridge.store.name = "ee2-jobs"
@@ -109,8 +111,10 @@ class PicturedBridge:
         for sample in range(count + 1):
             ago = (count - sample) * SAMPLE_SECONDS
             messages = int(120 + 60 * math.sin(sample / 15) + 20 * math.sin(sample * 2.1))
+            if ago < self.silent_seconds:
+                messages = 0
             latency = 0.009 + 0.004 * math.sin(sample / 9)
-            late = sample in (60, 61)
+            late = messages > 0 and sample in (60, 61)
             counters.read += messages
             counters.sent += messages
             now = self.now - ago
@@ -122,7 +126,10 @@ class PicturedBridge:
 def _fine() -> PicturedBridge:
     pictured = PicturedBridge()
     pictured.settle(20)
-    pictured.verification.result = Verified(pictured.now - 30.0, 0, 0, 0, 0)
+    moment = pictured.clock.monotonic()
+    pictured.verification.begin(moment - 540.0)
+    pictured.verification.complete(Verified(pictured.now - 630.0, 0, 0, 0, 0), moment - 440.0)
+    pictured.verification.begin(moment - 30.0)
     return pictured
 
 
@@ -139,6 +146,7 @@ def _catching_up() -> PicturedBridge:
 
 def _kafka_unreachable() -> PicturedBridge:
     pictured = PicturedBridge(lag=95)
+    pictured.silent_seconds = 95.0
     pictured.settle(8)
     pictured.bridge.state = "waiting"
     pictured.bridge.looping = False
@@ -163,6 +171,7 @@ def _recovering() -> PicturedBridge:
 
 def _standby() -> PicturedBridge:
     pictured = PicturedBridge()
+    pictured.silent_seconds = math.inf
     ownership = pictured.health.answers.ownership
     assert ownership is not None
     pictured.health.report(ownership=ownership._replace(is_us=False))

@@ -53,13 +53,18 @@ const number = (value) => Number(value).toLocaleString("en");
 const percent = (share, digits) => `${(share * 100).toFixed(digits)} %`;
 const moment = (seconds) => new Date(seconds * 1000).toISOString().replace(/\.\d+Z$/, "Z");
 
-function showState(status) {
-  let [words, kind] = WORDS[status.state] || [status.state, "wait"];
-  if (status.state === "running" && !status.ready) {
-    [words, kind] = ["Not ready: transitions may be late", "bad"];
-  } else if (status.ready && status.gauges.job_bridge_lag_seconds > 60) {
-    [words, kind] = ["Catching up", "wait"];
+function verdict({ state, ready, gauges }) {
+  if (["running", "recovering"].includes(state) && gauges.job_bridge_kafka_up === 0) {
+    // The loop keeps its state for a minute, in case Kafka returns.
+    return WORDS.waiting;
   }
+  if (state === "running" && !ready) return ["Not ready: transitions may be late", "bad"];
+  if (ready && gauges.job_bridge_lag_seconds > 60) return ["Catching up", "wait"];
+  return WORDS[state] || [state, "wait"];
+}
+
+function showState(status) {
+  const [words, kind] = verdict(status);
   element("state").className = kind;
   setText("verdict", words);
   setList("reasons", [...status.reasons, ...status.notes.map((note) => `Note: ${note}`)]);
@@ -102,7 +107,7 @@ function showWork(status, now) {
     ["Checkpoint stored", status.checkpoint && status.checkpoint.saved_at ?
       moment(gauges.job_bridge_last_checkpoint_timestamp_seconds) : "not yet"],
   ]);
-  const verified = status.verified;
+  const { verification, verified } = status;
   setPairs("work", [
     ["In flight", `${number(gauges.job_bridge_in_flight_messages)} messages, ` +
       `${number(gauges.job_bridge_in_flight_bytes)} bytes`],
@@ -112,6 +117,8 @@ function showWork(status, now) {
       `${gauges.job_bridge_recovery_jobs === null ? "an unknown number of" :
         number(gauges.job_bridge_recovery_jobs)} jobs, ` +
       `ETA ${duration(gauges.job_bridge_recovery_eta_seconds)}` : "not running"],
+    ["Verification", verification ? `running for ${duration(verification.seconds)}, ` +
+      `ETA ${duration(verification.eta_seconds)}` : "not running"],
     ["Verified", verified ? `up to ${moment(verified.until)}: ${verified.missing} missing, ` +
       `${verified.repeated} repeated, ${verified.strange} strange, ${verified.wrong} wrong` :
       "not yet"],
@@ -154,12 +161,7 @@ function showWarnings(warnings) {
   const text = JSON.stringify(warnings);
   if (text === shownWarnings) return;
   shownWarnings = text;
-  const items = warnings.map(warningItem);
-  if (!items.length) {
-    items.push(document.createElement("li"));
-    items[0].textContent = "None since the start";
-  }
-  element("warnings").replaceChildren(...items);
+  element("warnings").replaceChildren(...warnings.map(warningItem));
 }
 
 function line(samples, value, peak, now, seconds) {

@@ -14,7 +14,7 @@ import pytest
 
 from bridge.clock import SystemClock
 from bridge.model.position import ClusterTime
-from bridge.observability.snapshot import Verified
+from bridge.observability.snapshot import VerificationState, Verified
 from bridge.observability.status import LatestVerification
 from bridge.verification.scheduler import VerificationScheduler
 from tests.support.factories import BASE, checkpoint_at, settings
@@ -43,6 +43,42 @@ def test_a_failed_verification_extends_the_next(
         "the next verification covers its time span again: [Errno 12] Cannot allocate memory"
         in caplog.text
     )
+
+
+def test_a_running_verification_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until its end, also if it gives no result."""
+    latest = LatestVerification()
+    verifying = VerificationScheduler(
+        settings(), status_of(ObservedBridge(), SystemClock()), latest
+    )
+    seen: list[VerificationState | None] = []
+
+    def fail(*_: float) -> bool:
+        seen.append(latest.running(time.monotonic()))
+        raise ValueError("no result")
+
+    monkeypatch.setattr(verifying, "_verify", fail)
+
+    assert not verifying._verified(0.0, 60.0)
+
+    assert seen[0] is not None and seen[0].eta_seconds is None
+    assert latest.running(time.monotonic()) is None
+
+
+def test_the_eta_is_by_the_last_result() -> None:
+    """It is not known before the first result, nor when the time of the last has passed."""
+    latest = LatestVerification()
+    latest.begin(100.0)
+    first = latest.running(101.0)
+    latest.complete(Verified(60.0, 0, 0, 0, 0), 104.0)
+    latest.end()
+    latest.begin(200.0)
+    latest.end()
+    latest.begin(300.0)
+
+    assert first == VerificationState(1.0, None)
+    assert latest.running(301.0) == VerificationState(1.0, 3.0)
+    assert latest.running(305.0) == VerificationState(5.0, None)
 
 
 def test_wrong_and_strange_messages_are_reported(caplog: pytest.LogCaptureFixture) -> None:
