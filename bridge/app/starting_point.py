@@ -11,7 +11,6 @@ from bridge.model.checkpoint import Checkpoint
 from bridge.model.cluster_identity import ClusterIdentity, restored_data_error
 from bridge.model.gap import Gap, gap_between, gap_of_all_history
 from bridge.model.position import ClusterTime, Position, past_position, position_before
-from bridge.model.profile import namespace_of
 from bridge.mongo.source import MongoSource
 from bridge.pipeline.ports import CheckpointStore
 from bridge.settings import Settings, parse_time
@@ -55,11 +54,6 @@ class StartingPoint:
             CheckpointUnusable: The stored checkpoint belongs to other data.
         """
         identity = self._source.identity(streams=not self._settings.keeps_no_position)
-        if not self._source.collection_exists():
-            logger.warning(
-                "the collection %s does not exist yet: waiting for its first job",
-                namespace_of(self._settings),
-            )
         stored = self._store.load()
         return self._first(identity) if stored is None else self._resumed(identity, stored)
 

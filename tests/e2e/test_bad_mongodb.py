@@ -151,10 +151,8 @@ def test_a_missing_collection_is_waited_for(
 ) -> None:
     with start() as bridge:
         bridge.wait_ready()
-        assert (
-            f"the collection {database}.jobs does not exist yet: waiting for its first job"
-            in bridge.messages()
-        )
+        absent = f"the collection {database}.jobs does not exist"
+        assert sum(absent in line for line in bridge.messages()) == 1
 
         job_id = JobWriter(client[database]["jobs"]).add_good()
         bridge.wait_acked(len(GOOD))
