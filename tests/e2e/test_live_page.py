@@ -89,7 +89,7 @@ def test_kafka_goes_away_and_returns(
     job_id = jobs.insert()
     with opened(browser, bridge) as page, opened(browser, standby) as other:
         shows(page, "Transitions reach Kafka")
-        shows(other, "Standby: another bridge delivers")
+        shows(other, "Standby: another bridge owns the checkpoint")
         expect(other.locator("#owner")).to_contain_text(f"process {bridge.pid} on")
         lists(page, job_id, "created")
         with scenario.kafka_paused():

@@ -136,6 +136,7 @@ def _fine() -> PicturedBridge:
 def _catching_up() -> PicturedBridge:
     pictured = PicturedBridge(lag=7200)
     pictured.settle(20)
+    pictured.bridge.counters.dead_lettered = 1
     pictured.warn(
         "a transition was dead-lettered to job-transitions-dlq; "
         "'job-bridge dead-letters list' shows it",
