@@ -51,6 +51,8 @@ class Certificates:
         self._openssl(
             *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
             *("-nodes", "-days", "2", "-subj", subject, "-keyout", "ca.key", "-out", "ca.new"),
+            # Python 3.13 and later refuse an authority without it.
+            *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),
         )
         for name in self._names:
             self._sign(name)
@@ -61,7 +63,9 @@ class Certificates:
             *("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
             *("-nodes", "-subj", f"/O={name}s/CN={name}", "-keyout", "key", "-out", "request"),
         )
-        (self.folder / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+        (self.folder / "names").write_text(
+            "subjectAltName=IP:127.0.0.1,DNS:localhost\nauthorityKeyIdentifier=keyid\n"
+        )
         self._openssl(
             *("x509", "-req", "-in", "request", "-CA", "ca.new", "-CAkey", "ca.key"),
             *("-CAcreateserial", "-days", "2", "-extfile", "names", "-out", "certificate"),

@@ -26,11 +26,13 @@ def message(
 
 
 class OmittingScenario:
-    def __init__(self, *present: Message, until: Position | None = END) -> None:
+    def __init__(
+        self, *present: Message, until: Position | None = END, max_in_memory: int = 100
+    ) -> None:
         self.broker = FakeBroker("jobs", "jobs-dlq")
         self.driver = FakeSink(self.broker)
         self.context = PipelineContext(Pulse(FakeClock()))
-        self.ledger = Ledger(max_in_memory=2)
+        self.ledger = Ledger(max_in_memory)
         self.ledger.add({digest_of(known.key, known.value, known.headers) for known in present})
         self.sink = OmittingSink(self.driver, self.ledger, self.context, topic="jobs", until=until)
 
@@ -107,7 +109,7 @@ def test_a_recovery_omits_its_own_messages() -> None:
 
 def test_a_large_ledger_is_on_disk() -> None:
     present = [message(b"%d" % number, b"%d" % number) for number in range(50)]
-    scenario = OmittingScenario(*present)
+    scenario = OmittingScenario(*present, max_in_memory=2)
 
     assert scenario.ledger._database is not None
     assert scenario.ledger._in_memory == set()
