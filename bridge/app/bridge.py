@@ -222,9 +222,10 @@ class Bridge:
     def _close(self) -> BridgeError | None:
         """Store the settled position and close everything; return the error of the store."""
         self.lifecycle.enter(State.STOPPED, "stopped")
+        side = checkpoint_side(self._settings)
         try:
-            with self._pulse.waits_for(f"{checkpoint_side(self._settings)} to store the position"):
-                return self._ownership.give_back()
+            with self._pulse.waits_for(f"{side} to store the position"):
+                return self._ownership.give_back(side)
         finally:
             self._executor.shutdown(wait=False)
             close_all(self.source.close, self._client.close)

@@ -102,15 +102,22 @@ class Ownership:
         finally:
             self._using.release()
 
-    def give_back(self) -> BridgeError | None:
+    def give_back(self, side: str) -> BridgeError | None:
         """Store the settled position and give the checkpoint back.
+
+        Args:
+            side: The server or the file that has the checkpoint, for a message.
 
         Returns:
             The error that kept the position from being stored; None when it is stored.
         """
         if not self._using.acquire(timeout=_ACQUIRING_SECONDS):
             # The store does not answer. Without a position in memory there is nothing to store.
-            return None if self.progress is None else self._unstored(_silent_error())
+            return (
+                None
+                if self.progress is None
+                else self._unstored(Retryable(f"{side} does not answer"))
+            )
         try:
             if self.progress is not None:
                 self.progress.save()
@@ -134,7 +141,3 @@ class Ownership:
             error,
         )
         return error
-
-
-def _silent_error() -> Retryable:
-    return Retryable("The checkpoint store does not answer")

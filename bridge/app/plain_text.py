@@ -5,6 +5,7 @@ import logging
 import socket
 import threading
 from collections.abc import Iterable, Iterator
+from urllib.parse import urlsplit
 
 from bridge.app.finding import Finding
 from bridge.settings import Settings
@@ -29,6 +30,10 @@ def plain_text_findings(settings: Settings) -> Iterator[Finding]:
         todo = f"set kafka.security_protocol = {'SASL_SSL' if kafka.sasl_username else 'SSL'}"
         text = f"{content} pass public networks without TLS: {hosts}"
         yield Finding("warning", "kafka", text, todo)
+    url = urlsplit(kafka.sasl_oauth_token_url)
+    if url.scheme == "http" and (hosts := _public([url.hostname or ""])):
+        text = f"the client's secret and its tokens pass public networks without TLS: {hosts}"
+        yield Finding("warning", "kafka", text, "use https in kafka.sasl_oauth_token_url")
     if not settings.http.certfile and (hosts := _public([_listening_host(settings)])):
         content = "the pages and their password" if settings.http.username else "the pages"
         text = f"{content} are served on a public address without TLS: {hosts}"

@@ -1,6 +1,5 @@
 """The checkpoint as a JSON file, replaced atomically, with a lock for its owner."""
 
-import errno
 import json
 import logging
 import os
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.checkpoint.file_lock import FileLock, unusable
+from bridge.checkpoint.folder_sync import sync_folder
 from bridge.errors import CheckpointUnusable, Fenced, Misconfigured
 from bridge.hints import Hint
 from bridge.model.checkpoint import Checkpoint, checkpoint_of
@@ -19,12 +19,9 @@ from bridge.model.checkpoint_entry import CheckpointEntry
 from bridge.model.checkpoint_name import FORMER_DEFAULT, former_default_note
 from bridge.model.membership import Member, Membership
 from bridge.model.owner_process import process_text, this_process
+from bridge.model.stored_count import stored_count
 
 logger = logging.getLogger("bridge")
-
-#: Some network file systems and FUSE have no fsync of a folder; there a crash of the machine, not
-#: of the bridge, may restore the file before the last rename.
-_NO_FOLDER_SYNC = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 
 
 class FileCheckpointStore:
@@ -77,7 +74,7 @@ class FileCheckpointStore:
 
     def _stored_epoch(self) -> int:
         """Return the stored epoch; 0 for a damaged file, which ``replace`` repairs."""
-        return _count((self._readable() or {}).get("epoch")) or 0
+        return stored_count((self._readable() or {}).get("epoch")) or 0
 
     def load(self) -> Checkpoint | None:
         """Return the stored checkpoint; None if there is no file, or it was removed on purpose."""
@@ -112,7 +109,7 @@ class FileCheckpointStore:
             Fenced: this process does not have the lock.
         """
         self.renew()
-        stored = _count(self._known.get("sequence"))
+        stored = stored_count(self._known.get("sequence"))
         if stored is None or checkpoint.sequence > stored:
             self._write(checkpoint.record())
 
@@ -159,10 +156,22 @@ class FileCheckpointStore:
         if checkpoint is None:
             self._write({"cleared": True, "name": self.name})
             return
-        stored = _count((self._readable() or {}).get("sequence"))
+        stored = stored_count((self._readable() or {}).get("sequence"))
         if stored is not None and checkpoint.sequence <= stored:
             checkpoint = replace(checkpoint, sequence=stored + 1)
         self._write(checkpoint.record())
+
+    def remove(self) -> None:
+        """Remove the file and the lock, as their owner."""
+        self.renew()
+        self._known = {}
+        try:
+            self._path.unlink(missing_ok=True)
+            sync_folder(self._path.absolute().parent)
+        except OSError as error:
+            raise unusable(self._path, error) from None
+        self._lock.remove()
+        self._epoch = 0
 
     def entries(self) -> Sequence[CheckpointEntry]:
         """Return the checkpoint in the file, whatever its name; empty if there is no file."""
@@ -205,7 +214,7 @@ class FileCheckpointStore:
         try:
             with suppress(Fenced):  # Another check; locks work.
                 lock.acquire()
-            _sync_folder(folder)
+            sync_folder(folder)
         except OSError as error:
             raise unusable(self._path, error) from None
         finally:
@@ -239,7 +248,7 @@ class FileCheckpointStore:
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(self._path)
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
         except OSError as error:
             raise unusable(self._path, error) from None
         self._known = record
@@ -277,22 +286,3 @@ class FileCheckpointStore:
 def _is_cleared(record: dict[str, Any]) -> bool:
     """Whether the record says that the checkpoint was removed on purpose."""
     return record.get("cleared") is True and "format" not in record
-
-
-def _count(value: object) -> int | None:
-    """Return a plausible count; a damaged one near the largest integer could not be continued."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**62:
-        return None
-    return value
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable, where the file system supports that."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _NO_FOLDER_SYNC:
-            raise
-    finally:
-        os.close(descriptor)

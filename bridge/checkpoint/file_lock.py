@@ -81,6 +81,14 @@ class FileLock:
             os.close(self._descriptor)
         self._descriptor = None
 
+    def remove(self) -> None:
+        """Remove the locked file, and then release the lock."""
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise unusable(self._checkpoint, error) from None
+        self.release()
+
     def owner(self) -> str:
         """Return whether a process has the lock, in words; empty if none has it."""
         try:

@@ -53,6 +53,10 @@ class NullCheckpointStore:
         """Raise ``Usage``: there is nothing to replace."""
         raise Usage(_NO_POSITION, "Nothing was changed")
 
+    def remove(self) -> None:
+        """Raise ``Usage``: there is nothing to remove."""
+        raise Usage(_NO_POSITION, "Nothing was changed")
+
     def entries(self) -> Sequence[CheckpointEntry]:
         """Raise ``Usage``: there is nothing to list."""
         raise Usage(_NO_POSITION)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.output import json_option
-from bridge.cli.settings import Settings, with_settings
+from bridge.cli.settings import CHECKPOINT, JOBS, KAFKA, MODE, Settings, with_settings_of
 
 if TYPE_CHECKING:  # imported late: the clients would slow down the help
     from bridge.app.finding import Finding
@@ -19,7 +19,7 @@ _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
 
 @click.command()
 @json_option("Print a JSON list of {level, subject, text, todo, exit_code}.")
-@with_settings
+@with_settings_of(*JOBS, *KAFKA, *MODE, *CHECKPOINT, "start.", "recovery.", "http.")
 def check(settings: Settings, as_json: bool) -> int:
     """Check all preconditions of 'run', without changing anything.
 

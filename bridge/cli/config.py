@@ -191,4 +191,4 @@ def _local_problems(settings: Settings) -> list[str]:
             check()
         except Misconfigured as error:
             problems.append(f"{error.what}. {error.todo}" if error.todo else error.what)
-    return problems
+    return [*dict.fromkeys(problems)]  # librdkafka's options are checked with the TLS files

@@ -70,7 +70,7 @@ def init(
     as_json: bool,
     **fields: str | None,
 ) -> int:
-    """Write a settings file for a collection, by a sample of its documents.
+    """Write a settings file, by a sample of the jobs.
 
     Reads some documents of mongo.collection, proposes the fields of the profile with the evidence
     for each, checks what 'check' checks (Kafka if kafka.* is given), and writes the file. It shows

@@ -6,7 +6,7 @@ import click
 
 from bridge.cli.output import dry_run_option, json_option
 from bridge.cli.settings import JOBS, KAFKA, Settings, with_settings_of
-from bridge.errors import Retryable, Usage, one_line
+from bridge.errors import NotFound, Retryable, Usage, one_line
 from bridge.model.message import value_of
 from bridge.model.profile import namespace_of
 from bridge.model.transition import Poison, Transition
@@ -74,7 +74,7 @@ def _latest_transition(settings: Settings, job_id: str, state: str | None) -> Tr
     with open_source_and_store(settings) as (source, _):
         jobs = list(source.history.by_ids([job_id]))
     if not jobs:
-        raise Usage(f"there is no job {job_id} in {namespace_of(settings)}", "Nothing was sent")
+        raise NotFound(f"there is no job {job_id} in {namespace_of(settings)}", "Nothing was sent")
     if len(jobs) > 1:
         raise Usage(
             f"{len(jobs)} jobs in {namespace_of(settings)} have the id {job_id}",
@@ -86,7 +86,7 @@ def _latest_transition(settings: Settings, job_id: str, state: str | None) -> Tr
     states = ", ".join(item.state for item in job.items) or "none"
     transitions = [item for item in job.items if state in (None, item.state)]
     if not transitions:
-        raise Usage(
+        raise NotFound(
             f"job {job_id} has no transition{to_state}", "Nothing was sent", f"Its states: {states}"
         )
     latest = transitions[-1]

@@ -43,6 +43,8 @@ COMMON = (
 INSECURE = "Accept a mongo.uri with which TLS does not check MongoDB's certificate."
 
 
+#: The commands that run until they are stopped, under a supervisor.
+_SERVICES = frozenset({"run", "sweep"})
 #: Usual values of settings that accept others too, for the completion of the shell.
 _SUGGESTED = {"start.from": ("now", "history")}
 #: Groups of options, by the use that a command makes of them.
@@ -81,7 +83,7 @@ def with_settings_of(*used: str) -> Callable[[Callable[..., Any]], Callable[...,
         def loaded(given: Given, **values: Any) -> Any:
             settings = load(*given)
             log, name = settings.log, settings.checkpoint.name
-            logs.set_up(log.format, log.level, bridge=name)
+            logs.set_up(_log_format(log.format), log.level, bridge=name)
             for text in warnings(given.options):
                 logger.warning("%s", text)
             return command(settings=settings, **values)
@@ -89,6 +91,16 @@ def with_settings_of(*used: str) -> Callable[[Callable[..., Any]], Callable[...,
         return with_options(loaded, (*used, "log."))
 
     return decorate
+
+
+def _log_format(log_format: str) -> str:
+    """Return the format of the log of this command.
+
+    Only services write a log for a log store. The lines of other commands stand between their
+    output, and are for people.
+    """
+    is_service = click.get_current_context().info_name in _SERVICES
+    return "plain" if log_format == "auto" and not is_service else log_format
 
 
 def with_options(command: Callable[..., Any], used: tuple[str, ...] = ("",)) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ from itertools import islice
 import click
 
 from bridge.app.signals import on_stop
-from bridge.cli.settings import Settings, with_settings
+from bridge.cli.settings import JOBS, Settings, with_settings_of
 from bridge.cli.status_client import open_events
 from bridge.errors import Usage, one_line
 from bridge.model.message import value_of
@@ -31,7 +31,7 @@ from bridge.settings import parse_when
     help="Print the transitions that Kafka acknowledged, as the bridge at http.host and http.port "
     "reports them (/events), the last 20 first. Does not use MongoDB.",
 )
-@with_settings
+@with_settings_of(*JOBS, "http.")
 def tail(settings: Settings, since: str | None, count: int | None, acknowledged: bool) -> None:
     """Print transitions as they happen, a JSON message per line.
 

@@ -4,6 +4,7 @@ import click
 
 from bridge.cli.token_change import clear, set_
 from bridge.cli.token_move import move
+from bridge.cli.token_remove import remove
 from bridge.cli.token_show import list_, show
 
 
@@ -12,5 +13,5 @@ def token() -> None:
     """Show or change the checkpoint. Stop the bridge before a change."""
 
 
-for _command in (show, list_, set_, clear, move):
+for _command in (show, list_, set_, clear, move, remove):
     token.add_command(_command)

@@ -1,17 +1,15 @@
 """``job-bridge token set`` and ``clear``: change the checkpoint by hand."""
 
-import functools
 import logging
 import time
-from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.output import dry_run_option, json_option, print_json
+from bridge.cli.output import print_json
 from bridge.cli.settings import (
     CHECKPOINT,
     JOBS,
@@ -19,8 +17,8 @@ from bridge.cli.settings import (
     MODE,
     Settings,
     completing,
-    with_settings_of,
 )
+from bridge.cli.token_answers import UNCHANGED, Answers, changing
 from bridge.cli.token_effect import describe, describe_all, effect_of
 from bridge.cli.token_show import other_names
 from bridge.errors import BridgeError, CheckpointUnusable, Usage
@@ -37,43 +35,16 @@ if TYPE_CHECKING:  # imported late: MongoDB's driver would slow down the help
 
 logger = logging.getLogger("bridge")
 
-_UNCHANGED = "The checkpoint is unchanged"
 _CLEARED = "no checkpoint: the next start uses start.from"
 
 
-@dataclass(frozen=True, slots=True)
-class _Answers:
-    """The options that decide whether the checkpoint is changed, and the form of the output."""
-
-    yes: bool
-    dry_run: bool
-    as_json: bool
-
-
-def _changing(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of a change, passed as ``answers``."""
-
-    @functools.wraps(command)
-    def answered(yes: bool, dry_run: bool, as_json: bool, **values: Any) -> Any:
-        if as_json and not (yes or dry_run):
-            raise Usage("--json asks no question: give --yes or --dry-run", _UNCHANGED)
-        return command(answers=_Answers(yes, dry_run, as_json), **values)
-
-    changing: Callable[..., Any] = answered
-    for option in (
-        with_settings_of(*JOBS, *KAFKA, *CHECKPOINT, *MODE, "start."),
-        json_option("Print {name, old, new, effect, warnings, changed} as JSON."),
-        dry_run_option("Say what would change; change nothing."),
-        click.option("--yes", is_flag=True, help="Do not ask for confirmation."),
-    ):
-        changing = option(changing)
-    return changing
+_changing = changing(*JOBS, *KAFKA, *CHECKPOINT, *MODE, "start.")
 
 
 @click.command("set")
 @click.argument("target", metavar="TIME|now|TOKEN", shell_complete=completing("now"))
 @_changing
-def set_(settings: Settings, target: str, answers: _Answers) -> None:
+def set_(settings: Settings, target: str, answers: Answers) -> None:
     """Set the position from which the bridge resumes.
 
     It says how many transitions will be skipped, or read again.
@@ -92,7 +63,7 @@ def set_(settings: Settings, target: str, answers: _Answers) -> None:
 
 @click.command()
 @_changing
-def clear(settings: Settings, answers: _Answers) -> None:
+def clear(settings: Settings, answers: Answers) -> None:
     """Remove the checkpoint: the next start uses start.from.
 
     It says how many transitions will be skipped, or read again. It also leaves a sign that the
@@ -116,13 +87,13 @@ def _position(target: str, identity: ClusterIdentity) -> Position:
         position = past_position(parse_when(target, now), newest, now)
     except ValueError as error:
         raise Usage(
-            f"{target!r} is neither a resume token nor a usable time: {error}", _UNCHANGED
+            f"{target!r} is neither a resume token nor a usable time: {error}", UNCHANGED
         ) from None
     if position is None:
         raise Usage(
             f"{target} is in the future: "
             f"MongoDB's last write was at {identity.cluster_time.isoformat()}",
-            _UNCHANGED,
+            UNCHANGED,
             f"'{Hint.TOKEN_SET_NOW}' resumes from the last write",
         )
     return position
@@ -196,7 +167,7 @@ def _effect(
     return describe(effect_of(before.position, position), history, settings)
 
 
-def _change(settings: Settings, target: str | None, answers: _Answers) -> None:
+def _change(settings: Settings, target: str | None, answers: Answers) -> None:
     from bridge.app.command_ownership import own, owned
     from bridge.app.wiring import open_source_and_store
 
@@ -208,8 +179,8 @@ def _change(settings: Settings, target: str | None, answers: _Answers) -> None:
             change = _planned(settings, source, store, position, others)
             if not answers.as_json:
                 change.announce()
-            if not (answers.yes or answers.dry_run):
-                _confirm()
+            if answers.asks:
+                answers.confirm("Change the checkpoint?")
                 own(store)  # The answer may have taken longer than a lease or a session.
             if not answers.dry_run:
                 _store(store, source, change)
@@ -238,12 +209,6 @@ def _planned(
         )
     effect = _effect(settings, source, before, unusable, position)
     return _Change(store.name, before, unusable, position, warnings, effect)
-
-
-def _confirm() -> None:
-    if not click.confirm("Change the checkpoint?"):
-        click.echo("nothing was changed", err=True)
-        raise click.Abort
 
 
 def _store(store: CheckpointStore, source: "MongoSource", change: _Change) -> None:

@@ -53,6 +53,8 @@ def _document(stored: Checkpoint) -> dict[str, Any]:
 def _fields(stored: Checkpoint) -> Iterator[tuple[str, str]]:
     """Return the names and the values to print; the fields of an object have its name in front."""
     document = _document(stored)
+    time = stored.position.cluster_time
+    document["cluster_time"] = f"{time.isoformat()}, increment {time.increment}"
     if stored.gap and stored.gap.since is not None:
         document["gap"] = {**document["gap"], "since": iso(stored.gap.since)}
     for name, value in document.items():

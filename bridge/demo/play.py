@@ -5,6 +5,7 @@ import json
 import os
 import random
 import shlex
+import shutil
 import sys
 import tempfile
 import threading
@@ -74,10 +75,19 @@ def try_it(settings: Mapping[str, str]) -> str:
     return "\n".join(
         [
             "to try other commands on this demo, paste into a second terminal:",
+            *_path(),
             *(f"  export JOB_BRIDGE_{name}={shlex.quote(text)}" for name, text in settings.items()),
             f"then: {Hint.STATUS}; next: job-bridge tail --count 5; {Hint.VERIFY}",
         ]
     )
+
+
+def _path() -> list[str]:
+    """Return the line that puts the command on the path, where it is not."""
+    folder = Path(sys.executable).parent
+    if shutil.which("job-bridge") or not (folder / "job-bridge").exists():
+        return []
+    return [f'  export PATH={shlex.quote(str(folder))}:"$PATH"']
 
 
 class _Demo:

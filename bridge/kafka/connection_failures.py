@@ -7,7 +7,7 @@ client's latest warning, contains the cause.
 import re
 from typing import NamedTuple
 
-from bridge.errors import RETRIED, BridgeError, Misconfigured, Retryable, Unreachable
+from bridge.errors import RETRIED, BridgeError, Misconfigured, NotPermitted, Retryable, Unreachable
 
 NOTHING_LOST = "Nothing is lost: unacknowledged messages are sent again, in order"
 _CHECK_CONNECTION = "Check kafka.bootstrap_servers and kafka.security_protocol"
@@ -31,6 +31,13 @@ class _Cause(NamedTuple):
 
 #: The first that matches counts.
 _CAUSES = (
+    _Cause(
+        r"Minor \(\d+\): (?!Cannot contact any KDC)",
+        "Kerberos does not let this process log in",
+        "Check the ticket of this process (klist), kafka.sasl_kerberos_service_name, and that the "
+        "host names of the brokers are those of their principals",
+        NotPermitted,
+    ),
     _Cause(
         "certificate has expired|certificate is not yet valid",
         "Kafka's certificate expired, or is not valid yet",
@@ -57,6 +64,11 @@ _CAUSES = (
         Retryable,
     ),
     _Cause(
+        "Cannot contact any KDC",
+        "No server of Kerberos answers",
+        "Check krb5.conf, and the network between this machine and the KDC",
+    ),
+    _Cause(
         "ECONNREFUSED|Connection refused",
         "Kafka refuses connections",
         f"{_CHECK_CONNECTION}, and that the broker runs",
@@ -73,11 +85,21 @@ _CAUSES = (
         f"{_CHECK_CONNECTION}, and the network between this machine and the broker",
     ),
 )
+#: The errors of both clients that say only that no server was found; a warning in brackets follows.
+_WITHOUT_CAUSE = re.compile(
+    r"(?:_\w+: Failed to get metadata: Local: [^(]*|KafkaTimeoutError: Unable to bootstrap from "
+    r"\[[^\]]*\]) \((.*)\)"
+)
+#: Where librdkafka was when it wrote a warning, and how often it held the same one back.
+_PLACE = re.compile(
+    r"FAIL \[[^\]]*\] \[thrd:[^\]]*\]: "
+    r"| \(after \d+ms in state \w+(?:, \d+ identical error\(s\) suppressed)?\)"
+)
 #: The texts of both clients if no server was found.
 _NO_SERVER = re.compile("Unable to bootstrap|_TRANSPORT|_ALL_BROKERS_DOWN|_RESOLVE|NoBrokers")
 #: Waiting does not remove them, but new credentials, certificates or files do.
 _REFUSALS = re.compile(
-    "|".join(cause.pattern for cause in _CAUSES[:4])
+    "|".join(cause.pattern for cause in _CAUSES[:5])
     + "|SaslAuthenticationFailed|_AUTHENTICATION|SASL authentication error|Authentication failed"
 )
 
@@ -90,13 +112,20 @@ def connection_failure(text: str) -> BridgeError:
         what = f"Kafka is unreachable or failed: {text}"
         return kind(what, NOTHING_LOST, f"{_CHECK_CONNECTION}. {RETRIED}", part="kafka")
     retried = f". {RETRIED}" if issubclass(cause.error, Retryable) else ""
-    what = f"{cause.what}{_where(text)}: {text}"
+    what = f"{cause.what}{_where(text)}: {_shortened(text)}"
     return cause.error(what, NOTHING_LOST, f"{cause.todo}{retried}", part="kafka")
 
 
 def is_refusal(warning: str) -> bool:
     """Return whether a client's warning is about credentials or certificates."""
     return bool(_REFUSALS.search(warning))
+
+
+def _shortened(text: str) -> str:
+    """Return the client's own text of a cause, once."""
+    text = _PLACE.sub("", text)
+    warning = _WITHOUT_CAUSE.fullmatch(text)
+    return warning[1] if warning else text
 
 
 def _where(text: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge.errors import Misconfigured
-from bridge.kafka.errors import missing_codec_error
+from bridge.kafka.errors import missing_codec_error, unused_options_error
 from bridge.kafka.probe import TopicProbe
 from bridge.kafka.topics import Topics
 from bridge.settings import Settings
@@ -64,13 +64,14 @@ def driver_of(settings: Settings) -> KafkaDriver:
     """Return the driver that ``kafka.driver`` names; ``auto`` prefers librdkafka.
 
     Raises:
-        Misconfigured: The driver cannot be loaded, or lacks the codec of ``kafka.compression``.
+        Misconfigured: The driver cannot be loaded, does not accept ``kafka.options``, or lacks
+            the codec of ``kafka.compression`` or Kerberos.
     """
     chosen = settings.kafka.driver
     if chosen == "kafka-python":
         return _kafka_python(settings)
     try:
-        return _librdkafka()
+        return _librdkafka(settings)
     except ImportError as error:
         if chosen == "librdkafka":
             raise Misconfigured(
@@ -90,6 +91,9 @@ def _kafka_python(settings: Settings) -> KafkaDriver:
 
     if not kafka_python.has_codec(settings.kafka.compression):
         raise missing_codec_error(settings.kafka.compression)
+    if settings.kafka.librdkafka_options():
+        raise unused_options_error()
+    kafka_python.require_kerberos(settings.kafka)
     return KafkaDriver(
         "kafka-python",
         kafka_python.VERSION,
@@ -128,9 +132,11 @@ def _librdkafka_checkpoint_store(
     return KafkaCheckpointStore(settings, dead_letter_topic)
 
 
-def _librdkafka() -> KafkaDriver:
+def _librdkafka(settings: Settings) -> KafkaDriver:
     from bridge.kafka import librdkafka
 
+    librdkafka.check_mechanism(settings)
+    librdkafka.check_options(settings)
     return KafkaDriver(
         "librdkafka",
         librdkafka.VERSION,

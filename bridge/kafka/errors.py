@@ -49,6 +49,20 @@ def unsupported_client_error(problem: str) -> Misconfigured:
     )
 
 
+#: The text of a client that got no token; librdkafka's own.
+LOGIN_FAILED = "Failed to acquire SASL OAUTHBEARER token"
+
+
+def token_error(text: str) -> Retryable:
+    """A running client got no token; the next client shows whether waiting is useless."""
+    return Retryable(
+        f"The login at Kafka got no token: {text}",
+        NOTHING_LOST,
+        f"Check the token endpoint (kafka.sasl_oauth_token_url). {RETRIED}",
+        part="kafka",
+    )
+
+
 def permission_error(text: str) -> NotPermitted:
     """The broker does not authenticate or authorize this user."""
     return NotPermitted(
@@ -154,6 +168,38 @@ def missing_codec_error(compression: str) -> Misconfigured:
         _NOTHING_DONE,
         "pip install 'job-bridge[codecs]', or 'job-bridge[librdkafka]', whose driver needs no "
         "package for a codec",
+    )
+
+
+def missing_kerberos_error() -> Misconfigured:
+    """librdkafka was built without Kerberos, as in confluent-kafka's wheels for Linux."""
+    return Misconfigured(
+        "kafka.sasl_mechanism = GSSAPI: the installed librdkafka was built without it (libsasl2)",
+        _NOTHING_DONE,
+        "Set kafka.driver = kafka-python and pip install gssapi; or build confluent-kafka on a "
+        "librdkafka with libsasl2",
+        part="kafka",
+    )
+
+
+def missing_kerberos_package_error() -> Misconfigured:
+    """kafka-python needs a package for Kerberos; with librdkafka, the commands that read do."""
+    return Misconfigured(
+        "kafka.sasl_mechanism = GSSAPI: kafka-python needs the package gssapi, which is not "
+        "installed",
+        _NOTHING_DONE,
+        "pip install gssapi (it needs the libraries of MIT Kerberos)",
+        part="kafka",
+    )
+
+
+def unused_options_error() -> Misconfigured:
+    """kafka-python knows other options than librdkafka."""
+    return Misconfigured(
+        "kafka.options needs the driver librdkafka: kafka-python would ignore it",
+        _NOTHING_DONE,
+        "Remove it; or pip install 'job-bridge[librdkafka]', and set kafka.driver = auto",
+        part="kafka",
     )
 
 

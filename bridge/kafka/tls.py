@@ -10,21 +10,24 @@ from pathlib import Path
 from bridge.errors import Misconfigured
 from bridge.settings.kafka import KafkaSettings
 
+_AUTHORITIES = ("ssl_cafile", "sasl_oauth_cafile")
+
 
 def check_files(kafka: KafkaSettings) -> None:
-    """Load the files that ``kafka.ssl_*`` name.
+    """Load the files that ``kafka.ssl_*`` and ``kafka.sasl_oauth_cafile`` name.
 
     Raises:
         Misconfigured: A file is unreadable, has the wrong content, or does not match the others.
     """
     _check_readable(kafka)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    _load_authorities(context, kafka)
+    for name in _AUTHORITIES:
+        _load_authorities(context, name, getattr(kafka, name))
     _load_certificate(context, kafka)
 
 
 def _check_readable(kafka: KafkaSettings) -> None:
-    for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
+    for name in (*_AUTHORITIES, "ssl_certfile", "ssl_keyfile"):
         path = getattr(kafka, name)
         if path and not os.access(Path(path), os.R_OK):
             raise _file_error(
@@ -32,13 +35,13 @@ def _check_readable(kafka: KafkaSettings) -> None:
             )
 
 
-def _load_authorities(context: ssl.SSLContext, kafka: KafkaSettings) -> None:
+def _load_authorities(context: ssl.SSLContext, name: str, path: str) -> None:
     try:
-        if kafka.ssl_cafile:
-            context.load_verify_locations(cafile=kafka.ssl_cafile)
+        if path:
+            context.load_verify_locations(cafile=path)
     except OSError as error:
         raise _file_error(
-            f"kafka.ssl_cafile: {kafka.ssl_cafile} contains no certificates: {_reason(error)}",
+            f"kafka.{name}: {path} contains no certificates: {_reason(error)}",
             "Name a file of PEM certificates",
         ) from None
 

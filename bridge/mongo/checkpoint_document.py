@@ -11,6 +11,7 @@ from bridge.errors import CheckpointUnusable
 from bridge.model.checkpoint import checkpoint_of
 from bridge.model.checkpoint_entry import CheckpointEntry
 from bridge.model.owner_process import is_dead, process_text
+from bridge.model.stored_count import stored_count
 from bridge.mongo.client import Document
 
 #: The owner of a released checkpoint that was removed on purpose; older versions take it over.
@@ -61,12 +62,12 @@ class CheckpointDocument:
     @property
     def epoch(self) -> int:
         """The number of the ownership; 0 when it is damaged."""
-        return _count(self.fields.get("epoch")) or 0
+        return stored_count(self.fields.get("epoch")) or 0
 
     @property
     def sequence(self) -> int | None:
         """The number of the save; None before the first, or when it is damaged."""
-        return _count(self.fields.get("sequence"))
+        return stored_count(self.fields.get("sequence"))
 
     @property
     def owner_text(self) -> str:
@@ -91,10 +92,3 @@ class CheckpointDocument:
             return CheckpointEntry(name, checkpoint_of(self.fields, where), owner)
         except CheckpointUnusable as error:
             return CheckpointEntry(name, None, owner, error.what)
-
-
-def _count(value: object) -> int | None:
-    """Return a plausible count; a damaged one near the largest integer could not be continued."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**62:
-        return None
-    return int(value)

@@ -155,6 +155,16 @@ class MongoCheckpointStore:
         self._sequence = checkpoint.sequence
         self._save(checkpoint)
 
+    def remove(self) -> None:
+        """Remove the document, as its owner after ``acquire``."""
+        area = self._area._replace(
+            refused=f"MongoDB does not let this user remove the checkpoint in {self.where}",
+            grant="Give this command a user who may remove documents there; a bridge need not",
+            since_refusal="The checkpoint is unchanged",
+        )
+        with translated(area):
+            self._lease.remove()
+
     def entries(self) -> Sequence[CheckpointEntry]:
         """Return the checkpoints of all names in this collection."""
         return self._entries()

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from bridge.errors import RETRIED, Retryable
 
 NOTHING_LOST = "Nothing is lost: the bridge resumes from the last stored position"
-_REPLICA_SET = (
-    "Check mongo.uri, the replicaSet in it and that a primary is up; a standalone mongod becomes a "
-    "replica set with --replSet rs0 and, once, rs.initiate()"
+_PRIMARY = (
+    "Wait for an election; if it lasts, look at rs.status(): a majority of the members must be up, "
+    "and a new set needs rs.initiate() once"
 )
 _RESOLVE = (
     "Check the host name: it is in mongo.uri, or a member of the replica set announces it "
@@ -79,25 +79,38 @@ _CAUSES = (
         TlsFailed,
     ),
     _Cause(
-        "timed out",
+        "for replica set name",
+        "No server of mongo.uri belongs to its replicaSet",
+        "Check replicaSet in mongo.uri; if mongod is a standalone, it becomes a replica set with "
+        "--replSet rs0 and, once, rs.initiate()",
+    ),
+    _Cause(
+        "internal hostnames",
+        "The members of MongoDB's replica set cannot be reached",
+        "This machine must reach the host names of rs.conf(), which replace those of mongo.uri",
+    ),
+    _Cause(
+        "[Nn]o primary|[Nn]ot primary|No replica set members match selector",
+        "No primary of MongoDB can be reached",
+        _PRIMARY,
+    ),
+    _Cause(
+        "timed out|found yet",
         "MongoDB does not answer",
         "Check the host and port in mongo.uri, and the network between this machine and mongod",
     ),
 )
-_UNKNOWN = _Cause("", "MongoDB is unreachable", _REPLICA_SET)
+_UNKNOWN = _Cause(
+    "", "MongoDB is unreachable", "Check mongo.uri, and that mongod runs and has a primary"
+)
 
 
-def connection_failure(text: str, part: str) -> Retryable:
-    """Return the error for a connection that failed with ``text``.
-
-    Args:
-        text: PyMongo's text, on a line.
-        part: the part that needed the connection.
-    """
+def connection_failure(text: str) -> Retryable:
+    """Return the error for a connection that failed with ``text``, PyMongo's text on a line."""
     text = _TIMEOUTS.sub("", text)
     cause = next((cause for cause in _CAUSES if re.search(cause.pattern, text)), _UNKNOWN)
     servers = ", ".join(dict.fromkeys(_SERVER.findall(text)))
     where = f" at {servers}" if servers else ""
     return cause.error(
-        f"{cause.what}{where}: {text}", NOTHING_LOST, f"{cause.todo}. {RETRIED}", part=part
+        f"{cause.what}{where}: {text}", NOTHING_LOST, f"{cause.todo}. {RETRIED}", part="mongodb"
     )

@@ -40,10 +40,11 @@ _AUTHENTICATION_FAILED = "Authentication failed"
 #: BSONObjectTooLarge.
 EVENT_TOO_LARGE = 10334
 #: Codes that pass by themselves: the resumable errors of the driver specification "change streams",
-#: killed cursors and operations, and elections. The content of an event never causes them.
+#: killed cursors and operations, elections, and a majority that does not confirm in time. The
+#: content of an event never causes them.
 _PASSING = frozenset(
-    {6, 7, 43, 50, 63, 89, 91, 133, 134, 150, 175, 189, 211, 234, 237, 262, 433, 449, 9001, 10107}
-    | {11600, 11601, 11602, 13388, 13435, 13436}
+    {6, 7, 43, 50, 63, 64, 89, 91, 133, 134, 150, 175, 189, 211, 234, 237, 262, 433, 449}
+    | {9001, 10107, 11600, 11601, 11602, 13388, 13435, 13436}
 )
 
 _NOTHING_READ = "Nothing was read or sent"
@@ -155,7 +156,12 @@ _STREAM_VERDICTS: dict[frozenset[int], _Verdict] = {
 
 
 class Area(NamedTuple):
-    """How errors describe the data that a command reads or writes."""
+    """How errors describe the data that a command reads or writes.
+
+    ``part`` fails only where MongoDB's answer is about that data: a missing right, or a code
+    without a verdict. MongoDB itself fails, for jobs and checkpoint alike, where it does not
+    answer, rejects the credentials, or answers with an error that passes, such as an election.
+    """
 
     part: str
     refused: str
@@ -198,23 +204,16 @@ def classify(error: PyMongoError, area: Area = JOBS) -> BridgeError:
     text = summary_of(error)
     if is_refused(error):
         known = isinstance(error, OperationFailure) and error.code == _UNAUTHORIZED
-        todo = area.grant if known else _CREDENTIALS
-        return NotPermitted(f"{area.refused}: {text}", area.since_refusal, todo, part=area.part)
+        failed, todo = (area, area.grant) if known else (JOBS, _CREDENTIALS)
+        return NotPermitted(f"{failed.refused}: {text}", area.since_refusal, todo, part=failed.part)
     if isinstance(error, OperationFailure):
         return _classify_code(error, area)
     if isinstance(error, ConfigurationError):
-        return _classify_configuration(error, area)
+        return _classify_configuration(error)
     if isinstance(error, ConnectionFailure):
-        return _classify_connection(error, area)
+        # PyMongo's monitor meets this refusal while no server is known; only the text shows it.
+        return _API_VERSION.on(text) if _API_VERSION_REQUIRED in text else connection_failure(text)
     return Retryable(f"{area.failed}: {text}", NOTHING_LOST, RETRIED, part=area.part)
-
-
-def _classify_connection(error: ConnectionFailure, area: Area) -> BridgeError:
-    text = summary_of(error)
-    # PyMongo's monitor meets this refusal while no server is known; only the text shows it.
-    if _API_VERSION_REQUIRED in text:
-        return _API_VERSION.on(text)
-    return connection_failure(text, area.part)
 
 
 def _classify_code(error: OperationFailure, area: Area) -> BridgeError:
@@ -228,10 +227,11 @@ def _classify_code(error: OperationFailure, area: Area) -> BridgeError:
     passing = error.code in _PASSING or error.has_error_label("ResumableChangeStreamError")
     if area.verdicts and not passing:
         return ServerFailed(text, error.code)
-    return Retryable(f"{area.failed}: {text}", NOTHING_LOST, RETRIED, part=area.part)
+    failed = JOBS if passing else area
+    return Retryable(f"{failed.failed}: {text}", NOTHING_LOST, RETRIED, part=failed.part)
 
 
-def _classify_configuration(error: ConfigurationError, area: Area) -> BridgeError:
+def _classify_configuration(error: ConfigurationError) -> BridgeError:
     text = summary_of(error)
     if "Read preference primary cannot be combined" in text:
         return Misconfigured(
@@ -246,7 +246,7 @@ def _classify_configuration(error: ConfigurationError, area: Area) -> BridgeErro
             f"The servers of mongo.uri cannot be looked up: {text}",
             NOTHING_LOST,
             f"Check the name in mongo.uri and the name server of this machine. {RETRIED}",
-            part=area.part,
+            part="mongodb",
         )
     return Misconfigured(
         f"The MongoDB settings do not work: {text}",

@@ -126,6 +126,13 @@ class Lease:
         renewal = {"$currentDate": {"renewed_at": True}, "$inc": {"owner.renewals": 1}}
         return self._update({**renewal, **operators}, condition)
 
+    def remove(self) -> None:
+        """Remove the document, and end the ownership. Raises ``Fenced`` as ``update`` does."""
+        if not (self.epoch and self._collection.delete_one(self._ours()).deleted_count):
+            raise self._fenced()
+        self.known = CheckpointDocument({})
+        self.epoch = 0
+
     def remember(self, record: Document, *, cleared: bool = False) -> None:
         """Note the record that was stored."""
         owner = self._owned(cleared=cleared)
@@ -196,12 +203,8 @@ class Lease:
             raise self._fenced()
         for _ in range(_ATTEMPTS):
             started = self._clock.monotonic()
-            query = {
-                "_id": self._name,
-                "owner.instance": self._owner["instance"],
-                "epoch": self.epoch,
-            }
-            if self._collection.update_one(query | (condition or {}), update).matched_count:
+            query = self._ours() | (condition or {})
+            if self._collection.update_one(query, update).matched_count:
                 self._confirmed = started
                 self._watch.restart()
                 return True
@@ -221,6 +224,11 @@ class Lease:
             "Find the program that removes it",
             part="checkpoint",
         )
+
+    def _ours(self) -> Document:
+        """Return the query for the document under this ownership."""
+        instance = self._owner["instance"]
+        return {"_id": self._name, "owner.instance": instance, "epoch": self.epoch}
 
     def _is_emptied(self, document: CheckpointDocument) -> bool:
         """Whether the document vanished, and a bridge made it again that knows no position.

@@ -98,6 +98,8 @@ def driver_for_host(settings: Settings) -> KafkaDriver:
     try:
         return driver_of(settings)
     except Misconfigured as error:
+        if "kafka.options: " in error.what:
+            raise
         raise Misconfigured(
             error.what,
             "Nothing was sent",

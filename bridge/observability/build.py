@@ -1,6 +1,7 @@
 """The commit of this code, where it is known."""
 
 import json
+import os
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -10,8 +11,9 @@ _CHECKOUT = Path(__file__).parents[2] / ".git"
 
 @cache
 def git_commit() -> str | None:
-    """Return the commit of a checkout, or of an installation from a repository; else None."""
-    return _commit_of_checkout(_CHECKOUT) or _commit_of_installation()
+    """Return the commit of a checkout, of an installation from a repository, or of an image."""
+    image = os.environ.get("SOURCE_COMMIT")  # config/docker/Dockerfile sets it.
+    return _commit_of_checkout(_CHECKOUT) or _commit_of_installation() or image or None
 
 
 def _commit_of_checkout(git: Path) -> str | None:

@@ -52,6 +52,8 @@ def _files(settings: Settings) -> Iterator[tuple[str, str, Callable[[list[float]
     kafka = settings.kafka
     if kafka.ssl_cafile:
         yield "kafka.ssl_cafile", kafka.ssl_cafile, max
+    if kafka.sasl_oauth_cafile:
+        yield "kafka.sasl_oauth_cafile", kafka.sasl_oauth_cafile, max
     if kafka.ssl_certfile:
         yield "kafka.ssl_certfile", kafka.ssl_certfile, min
     query = settings.mongo.uri.get_secret_value().partition("?")[2]

@@ -98,7 +98,8 @@ def parse(head: bytes) -> Request:
         raise BadRequest(HTTPStatus.BAD_REQUEST) from None
     return Request(
         parser.command,
-        unquote(target.path),
+        # A slash at the end makes no difference: there are no folders.
+        unquote(target.path).rstrip("/") or "/",
         target.query,
         _joined(parser, "Accept"),
         _joined(parser, "Accept-Encoding"),

@@ -160,7 +160,8 @@ GAUGES = {
 SKIPPED = ("job_bridge_events_skipped", "Events without a message")
 RESTARTS = (
     "job_bridge_restarts",
-    "Sessions that ended in a failure, by the failed part; a lease in MongoDB counts as checkpoint",
+    "Sessions that ended in a failure, by the failed part; a server that does not answer counts as "
+    "mongodb or kafka, also where it stores the checkpoint",
 )
 LATENCY = (
     "job_bridge_delivery_latency_seconds",

@@ -254,6 +254,12 @@ class CheckpointStore(Protocol):
         It continues the stored sequence, so that the position may move back.
         """
 
+    def remove(self) -> None:
+        """Remove the name from the store, and end the ownership; for the owner only.
+
+        Unlike ``replace(None)`` it leaves no sign that the checkpoint was removed on purpose.
+        """
+
     def entries(self) -> Sequence[CheckpointEntry]:
         """Return the checkpoints of all names in this store."""
 

@@ -1,11 +1,13 @@
 """The settings of Kafka."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
+from bridge.errors import Misconfigured
+from bridge.settings.librdkafka_options import checked_options, table_text
 from bridge.settings.section import Section
-from bridge.settings.values import Servers, Topic
+from bridge.settings.values import Servers, TokenUrl, Topic
 
 
 class KafkaSettings(Section):
@@ -52,18 +54,42 @@ class KafkaSettings(Section):
         "PLAINTEXT",
         description="Protocol of the brokers: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.",
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "SCRAM-SHA-512",
-        description="SASL mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. SASL protocols only.",
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "GSSAPI"] = (
+        Field(
+            "SCRAM-SHA-512",
+            description="SASL mechanism: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER (with a "
+            "token of kafka.sasl_oauth_token_url), or GSSAPI (Kerberos, with the ticket of the "
+            "process). SASL protocols only.",
+        )
     )
     sasl_username: str = Field(
         "",
-        description="SASL user. It needs Describe and Write on the topic and on its -dlq topic. "
-        "SASL protocols only, where it is required.",
+        description="SASL user, or the id of the OAuth client. It needs Describe and Write on the "
+        "topic and on its -dlq topic. SASL protocols only, where it is required.",
     )
     sasl_password: SecretStr = Field(
         SecretStr(""),
-        description="Password of kafka.sasl_username. SASL protocols only, where it is required.",
+        description="Password of kafka.sasl_username, or the secret of the OAuth client. "
+        "SASL protocols only, where it is required.",
+    )
+    sasl_oauth_token_url: TokenUrl = Field(
+        "",
+        description="URL at which an OAuth 2.0 server grants tokens for client credentials; the "
+        "tokens must be JWTs. OAUTHBEARER only, where it is required.",
+    )
+    sasl_oauth_scope: str = Field(
+        "", description="Scope of the requested tokens, if the server needs one. OAUTHBEARER only."
+    )
+    sasl_oauth_cafile: str = Field(
+        "",
+        description="File of the certificate authorities to trust for kafka.sasl_oauth_token_url. "
+        "Empty: the system's. OAUTHBEARER only.",
+    )
+    sasl_kerberos_service_name: str = Field(
+        "kafka",
+        min_length=1,
+        description="Service name of the brokers in Kerberos: the part of their principals before "
+        "the host. GSSAPI only.",
     )
     ssl_cafile: str = Field(
         "",
@@ -79,16 +105,55 @@ class KafkaSettings(Section):
     ssl_password: SecretStr = Field(
         SecretStr(""), description="Password of the client key. SSL protocols only."
     )
+    options: SecretStr = Field(
+        SecretStr(""),
+        description="Further options of librdkafka by their own names, for the driver librdkafka: "
+        "a table [kafka.options] in the file, or text with a JSON object. It may contain a key or "
+        "a password, so it is treated as a secret.",
+    )
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def options_may_be_a_table(cls, value: Any) -> Any:
+        return table_text(value)
+
+    @field_validator("options")
+    @classmethod
+    def options_are_accepted(cls, value: SecretStr) -> SecretStr:
+        checked_options(value.get_secret_value())
+        return value
 
     @model_validator(mode="after")
     def sasl_is_complete(self) -> "KafkaSettings":
-        if self.security_protocol.startswith("SASL") and not (
-            self.sasl_username and self.sasl_password.get_secret_value()
-        ):
+        secret = self.sasl_password.get_secret_value()
+        if self.uses_kerberos:
+            if self.sasl_username or secret:
+                raise ValueError(
+                    "kafka.sasl_username and kafka.sasl_password are not used with "
+                    "kafka.sasl_mechanism = GSSAPI: the process logs in with its ticket"
+                )
+            return self
+        if self.security_protocol.startswith("SASL") and not (self.sasl_username and secret):
             raise ValueError(
                 f"kafka.security_protocol = {self.security_protocol} needs kafka.sasl_username "
                 "and kafka.sasl_password"
             )
+        return self
+
+    @model_validator(mode="after")
+    def token_settings_fit_their_mechanism(self) -> "KafkaSettings":
+        if self.uses_tokens:
+            if not self.sasl_oauth_token_url:
+                raise ValueError(
+                    "kafka.sasl_mechanism = OAUTHBEARER needs kafka.sasl_oauth_token_url"
+                )
+            return self
+        for name in ("sasl_oauth_token_url", "sasl_oauth_scope", "sasl_oauth_cafile"):
+            if getattr(self, name):
+                raise ValueError(
+                    f"kafka.{name} is not used: it needs kafka.sasl_mechanism = OAUTHBEARER and a "
+                    "SASL protocol"
+                )
         return self
 
     @model_validator(mode="after")
@@ -114,3 +179,31 @@ class KafkaSettings(Section):
 
     def servers(self) -> list[str]:
         return [server.strip() for server in self.bootstrap_servers.split(",") if server.strip()]
+
+    def librdkafka_options(self) -> dict[str, str]:
+        """Return ``options`` by name; a value may be a secret.
+
+        Raises:
+            Misconfigured: Their file, which is read again for a new client, is wrong now.
+        """
+        try:
+            return checked_options(self.options.get_secret_value())
+        except ValueError as error:
+            raise Misconfigured(
+                f"kafka.options, read again: {error}",
+                "Nothing is lost: the bridge resumes from the last stored position",
+                "Correct the file that JOB_BRIDGE_KAFKA_OPTIONS_FILE names",
+                part="kafka",
+            ) from None
+
+    @property
+    def uses_tokens(self) -> bool:
+        """Whether clients log in with a token of OAuth 2.0."""
+        is_sasl = self.security_protocol.startswith("SASL")
+        return is_sasl and self.sasl_mechanism == "OAUTHBEARER"
+
+    @property
+    def uses_kerberos(self) -> bool:
+        """Whether clients log in with a ticket of Kerberos."""
+        is_sasl = self.security_protocol.startswith("SASL")
+        return is_sasl and self.sasl_mechanism == "GSSAPI"

@@ -288,7 +288,9 @@ class LogSettings(Section):
     """The log on standard error."""
 
     format: Literal["auto", "plain", "json"] = Field(
-        "auto", description="Log format: plain, json, or auto (plain on a terminal, else json)."
+        "auto",
+        description="Log format: plain, json, or auto (json for run and sweep without a terminal, "
+        "else plain).",
     )
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged: debug, info, warning or error."

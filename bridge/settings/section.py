@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
-_PASSWORDS = ("password", "sasl_password", "ssl_password")
+_SECRETS = ("password", "sasl_password", "ssl_password", "options")
 #: ``user:password@host``, also inside a URI.
 _CREDENTIALS = re.compile(r"[^\s:@]*:[^\s@]*@")
 
@@ -27,11 +27,7 @@ class Section(BaseModel):
     @classmethod
     def refuse_quotes(cls, value: Any, info: ValidationInfo) -> Any:
         """Refuse quotes around a value; no name, host, topic, path or URI has them."""
-        if (
-            isinstance(value, str)
-            and info.field_name not in _PASSWORDS
-            and is_quoted(value.strip())
-        ):
+        if isinstance(value, str) and info.field_name not in _SECRETS and is_quoted(value.strip()):
             raise ValueError(
                 "the value starts and ends with a quote, as an --env-file of Docker keeps it: "
                 "remove both quotes"
@@ -45,7 +41,7 @@ class Section(BaseModel):
         name = info.field_name or ""
         if (
             isinstance(value, str)
-            and name not in (*_PASSWORDS, "uri")
+            and name not in (*_SECRETS, "uri")
             and not name.endswith("file")
             and _CREDENTIALS.search(value)
         ):

@@ -21,6 +21,7 @@ _TRANSITION_TAGS = _Rule(
 )
 _BACKGROUND = _Rule("a background mode", lambda s: s.delivery.mode.startswith("background"))
 _SASL = _Rule("a SASL protocol", lambda s: s.kafka.security_protocol.startswith("SASL"))
+_KERBEROS = _Rule("kafka.sasl_mechanism = GSSAPI", lambda s: s.kafka.uses_kerberos)
 
 #: What a setting needs to have an effect.
 _RULES: Mapping[str, _Rule] = {
@@ -29,6 +30,7 @@ _RULES: Mapping[str, _Rule] = {
     "checkpoint.lease_seconds": _STORE_MONGO,
     "checkpoint.instance": _STORE_KAFKA,
     "kafka.sasl_mechanism": _SASL,
+    "kafka.sasl_kerberos_service_name": _KERBEROS,
     "sweep.job_tag": _JOB_TAGS,
     "sweep.tagged_by": _JOB_TAGS,
     "sweep.transition_tag": _TRANSITION_TAGS,

@@ -6,6 +6,7 @@ Names, hosts and topics are not repeated in the errors: they may be secrets in t
 import re
 from datetime import timedelta
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -38,6 +39,21 @@ def _servers(text: str) -> str:
                 f"server {number} of the list is not HOST:PORT; several are separated by commas"
             )
     return text
+
+
+def _token_url(text: str) -> str:
+    if text and not _is_url(text):
+        raise ValueError("it is not a URL of the form https://HOST/PATH")
+    return text
+
+
+def _is_url(text: str) -> bool:
+    parts = urlsplit(text)
+    is_plain = re.fullmatch("[!-~]+", text) is not None and not parts.fragment
+    # An impossible port raises ValueError.
+    return (
+        is_plain and parts.scheme in ("http", "https") and bool(parts.hostname and parts.port != 0)
+    )
 
 
 def _field_name(name: str | None) -> str | None:
@@ -100,6 +116,7 @@ def _every(text: str) -> str:
 
 Topic = Annotated[str, AfterValidator(_topic)]
 Servers = Annotated[str, AfterValidator(_servers)]
+TokenUrl = Annotated[str, AfterValidator(_token_url)]
 FieldName = Annotated[str | None, AfterValidator(_field_name)]
 TagName = Annotated[str, AfterValidator(_tag_name)]
 StartFrom = Annotated[str, AfterValidator(_start)]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from bridge.errors import CheckpointUnusable, Fenced
+from bridge.kafka.state_errors import PositionMissing
 from bridge.model.position import ClusterTime, Position, position_before
 from tests.support.factories import at, checkpoint
 from tests.support.stores_under_test import MongoStore, StoreUnderTest, opened, owned
@@ -181,6 +183,33 @@ def test_clearing_the_checkpoint_keeps_the_ownership(under_test: StoreUnderTest)
     assert store.load() is None
     store.save(checkpoint(2, epoch=1))
     assert store.load() == checkpoint(2, epoch=1)
+
+
+def test_a_removed_name_leaves_nothing(under_test: StoreUnderTest) -> None:
+    store = owned(under_test)
+    store.save(checkpoint(5, epoch=1))
+
+    store.remove()
+
+    assert store.epoch == 0
+    with pytest.raises(Fenced):
+        store.save(checkpoint(6, epoch=1, sequence=6))
+    store.release()
+    assert under_test.open().entries() == []
+    successor = owned(under_test)
+    assert successor.epoch == 1 and not successor.cleared
+    with suppress(PositionMissing):  # In Kafka the tombstone shows that there was a bridge.
+        assert successor.load() is None
+
+
+def test_only_the_owner_may_remove_a_name(under_test: StoreUnderTest) -> None:
+    owned(under_test).save(checkpoint(5, epoch=1))
+
+    with pytest.raises(Fenced):
+        under_test.open().remove()
+
+    (entry,) = under_test.open().entries()
+    assert entry.checkpoint is not None and entry.checkpoint.position == at(5)
 
 
 def test_the_owner_may_set_the_checkpoint_back(under_test: StoreUnderTest) -> None:

@@ -156,3 +156,18 @@ def test_a_missing_certificate_file_is_refused(refused: Refused) -> None:
 
     assert ended.code == 78
     assert "kafka.ssl_cafile: cannot read /nowhere/ca.pem. Nothing was read or sent" in ended.error
+
+
+@pytest.mark.parametrize("arguments", [["run"], ["check"], ["config", "validate"]], ids=" ".join)
+@pytest.mark.parametrize("driver", ["kafka-python", "librdkafka"])
+def test_missing_kerberos_is_said(
+    arguments: list[str], driver: str, settings: GivenSettings
+) -> None:
+    """Neither the package gssapi nor a librdkafka with Kerberos is installed by the tests."""
+    given = {"kafka.security_protocol": "SASL_PLAINTEXT", "kafka.sasl_mechanism": "GSSAPI"}
+
+    ended = run_command(*arguments, settings={**settings, **given, "kafka.driver": driver})
+
+    assert ended.code == 78
+    assert "kafka.sasl_mechanism = GSSAPI: " in ended.out + ended.err
+    assert "pip install gssapi" in ended.out + ended.err

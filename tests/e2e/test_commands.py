@@ -93,6 +93,7 @@ def test_the_shell_completes_commands_and_options(shell: str) -> None:
         "list",
         "clear",
         "move",
+        "remove",
     }
     assert "--kafka-topic" in {
         item.value for item in completion.get_completions(["run"], "--kafka")

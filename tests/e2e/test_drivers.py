@@ -157,7 +157,7 @@ def test_both_drivers_get_the_same_tls_settings() -> None:
 
 
 def _cannot_import(monkeypatch: pytest.MonkeyPatch, error: ImportError) -> None:
-    def fail() -> None:
+    def fail(_: object) -> None:
         raise error
 
     monkeypatch.setattr("bridge.kafka.drivers._librdkafka", fail)

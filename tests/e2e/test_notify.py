@@ -54,7 +54,7 @@ def test_an_unknown_job_or_state_is_refused(
     nobody = run_command("notify", "nobody", settings=settings)
     never = run_command("notify", job["id"], "--state", "lost", settings=settings)
 
-    assert nobody.code == never.code == 64
+    assert nobody.code == never.code == 66
     assert "there is no job nobody" in nobody.error
     assert "has no transition to lost" in never.error and "complete" in never.error
     assert kafka.read(topic) == []

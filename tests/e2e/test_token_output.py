@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,15 @@ class TestTokenOutput:
         ended = token(in_file, "clear", answer="n\n")
 
         assert (ended.code, ended.err) == (130, "nothing was changed\n")
+
+    def test_log_lines_between_output_are_plain(self, in_file: GivenSettings) -> None:
+        """JSON lines are for log stores, unless the settings ask for them."""
+        auto = {name: value for name, value in in_file.items() if name != "log.format"}
+
+        plain, as_json = token(auto, "clear", "--yes"), token(in_file, "clear", "--yes")
+
+        assert re.fullmatch(r"\S+ warning the checkpoint was changed by hand .*\n", plain.err)
+        assert json.loads(as_json.err)["message"] == "the checkpoint was changed by hand"
 
     def test_times_are_in_iso_format(self, in_file: GivenSettings) -> None:
         shown, (listed,) = document(in_file, "show"), document(in_file, "list")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -35,6 +36,8 @@ def canaries() -> dict[str, str]:
         "kafka.bootstrap_servers": "127.0.0.1:1",
         "kafka.security_protocol": "SASL_SSL",
         "kafka.sasl_username": "bridge",
+        # An option whose value only the brokers and librdkafka itself read.
+        "kafka.options": json.dumps({"client.rack": canary("kafka.options")}),
         "http.username": USER,
         "log.level": "debug",
         "log.format": "json",

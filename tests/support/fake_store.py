@@ -99,7 +99,16 @@ class FakeStore:
         sequence = max(checkpoint.sequence, self._sequence + 1)
         self._store(dataclasses.replace(checkpoint, sequence=sequence))
 
+    def remove(self) -> None:
+        self.renew()
+        self._shelf.record = None
+        self._shelf.cleared = False
+        self._shelf.epoch = 0
+        self.release()
+
     def entries(self) -> list[CheckpointEntry]:
+        if self._shelf.record is None and not self._shelf.cleared:
+            return []
         owner = "another bridge" if self._shelf.owner else ""
         return [CheckpointEntry(self.name, self.load(), owner)]
 

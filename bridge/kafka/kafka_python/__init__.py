@@ -10,6 +10,7 @@ try:
     from kafka import __version__ as VERSION
     from kafka import codec
 
+    from bridge.kafka.kafka_python.client import require_kerberos
     from bridge.kafka.kafka_python.probe import KafkaPythonProbe
     from bridge.kafka.kafka_python.producer import KafkaPythonSink
     from bridge.kafka.kafka_python.topics import KafkaPythonTopics
@@ -22,4 +23,11 @@ def has_codec(compression: str) -> bool:
     return compression == "none" or bool(getattr(codec, f"has_{compression}")())
 
 
-__all__ = ["VERSION", "KafkaPythonProbe", "KafkaPythonSink", "KafkaPythonTopics", "has_codec"]
+__all__ = [
+    "VERSION",
+    "KafkaPythonProbe",
+    "KafkaPythonSink",
+    "KafkaPythonTopics",
+    "has_codec",
+    "require_kerberos",
+]

@@ -6,6 +6,7 @@ from kafka import errors as kafka
 
 from bridge.errors import BridgeError
 from bridge.kafka.errors import (
+    LOGIN_FAILED,
     codec_error,
     connection_error,
     error_text,
@@ -13,6 +14,7 @@ from bridge.kafka.errors import (
     permission_error,
     rejected_message_error,
     send_time_error,
+    token_error,
 )
 
 _VERDICTS: tuple[tuple[Callable[[str], BridgeError], tuple[type[Exception], ...]], ...] = (
@@ -38,6 +40,8 @@ def classify(error: BaseException, warning: str = "") -> BridgeError:
     """Return the bridge's error for ``error``; ``warning`` is the client's latest warning."""
     name = type(error).__name__
     text = error_text(str(error) if name in str(error) else f"{name}: {error}", warning)
+    if LOGIN_FAILED in text:
+        return token_error(text)
     if any(permission in text for permission in _PERMISSION_TEXTS):
         return permission_error(text)
     # For several messages of a batch kafka-python reports an invalid record, and warns of the time.

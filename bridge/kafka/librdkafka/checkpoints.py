@@ -204,6 +204,15 @@ class KafkaCheckpointStore:
             checkpoint = replace(checkpoint, sequence=stored + 1)
         self._writer.store(checkpoint.record())
 
+    def remove(self) -> None:
+        """Remove the record by a tombstone, as the owner after ``acquire``, and leave the group.
+
+        Compaction removes the tombstone after the topic's ``delete.retention.ms``.
+        """
+        self.renew()
+        self._writer.store(None)
+        self.release()
+
     def entries(self) -> Sequence[CheckpointEntry]:
         """Return the checkpoints of all names in the state topic."""
         return entries_of(self._reader, self._admin.client)

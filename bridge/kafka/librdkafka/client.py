@@ -12,7 +12,9 @@ from bridge.kafka.client_log import LatestWarning
 from bridge.kafka.librdkafka.admin_client import AdminClient
 from bridge.kafka.librdkafka.errors import is_lasting
 from bridge.kafka.tls import check_files
+from bridge.kafka.tokens import token_source
 from bridge.settings import Settings
+from bridge.settings.kafka import KafkaSettings
 
 #: The first wait for an answer; it doubles, so that a wrong password is noticed soon.
 _FIRST_WAIT_SECONDS = 0.5
@@ -51,6 +53,7 @@ def connection(settings: Settings, latest_warning: LatestWarning) -> dict[str, A
     """
     kafka = settings.with_present_secrets().kafka
     options: dict[str, Any] = {
+        **kafka.librdkafka_options(),
         "bootstrap.servers": ",".join(kafka.servers()),
         "client.id": f"job-bridge-{os.getpid()}",
         "security.protocol": kafka.security_protocol,
@@ -63,11 +66,7 @@ def connection(settings: Settings, latest_warning: LatestWarning) -> dict[str, A
         "error_cb": lambda error: latest_warning.note(f"{error.name()}: {error.str()}"),
     }
     if kafka.security_protocol.startswith("SASL"):
-        options |= {
-            "sasl.mechanism": kafka.sasl_mechanism,
-            "sasl.username": kafka.sasl_username,
-            "sasl.password": kafka.sasl_password.get_secret_value(),
-        }
+        options |= _login(kafka)
     if kafka.security_protocol.endswith("SSL"):
         check_files(kafka)
         files = {
@@ -78,6 +77,33 @@ def connection(settings: Settings, latest_warning: LatestWarning) -> dict[str, A
         }
         options |= {name: value for name, value in files.items() if value}
     return options
+
+
+def _login(kafka: KafkaSettings) -> dict[str, Any]:
+    if kafka.uses_tokens:
+        token_source(kafka).token()  # Raises the bridge's errors.
+        options = {
+            "sasl.mechanism": kafka.sasl_mechanism,
+            # librdkafka fetches and renews tokens on a thread of its own.
+            "sasl.oauthbearer.method": "oidc",
+            "sasl.oauthbearer.client.id": kafka.sasl_username,
+            "sasl.oauthbearer.client.secret": kafka.sasl_password.get_secret_value(),
+            "sasl.oauthbearer.token.endpoint.url": kafka.sasl_oauth_token_url,
+            "sasl.oauthbearer.scope": kafka.sasl_oauth_scope,
+            # "probe": in the places of all distributions. The default is that of one of them.
+            "https.ca.location": kafka.sasl_oauth_cafile or "probe",
+        }
+        return {name: value for name, value in options.items() if value}
+    if kafka.uses_kerberos:
+        return {
+            "sasl.mechanism": kafka.sasl_mechanism,
+            "sasl.kerberos.service.name": kafka.sasl_kerberos_service_name,
+        }
+    return {
+        "sasl.mechanism": kafka.sasl_mechanism,
+        "sasl.username": kafka.sasl_username,
+        "sasl.password": kafka.sasl_password.get_secret_value(),
+    }
 
 
 def reading_options(group: str) -> dict[str, Any]:

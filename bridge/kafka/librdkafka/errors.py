@@ -7,6 +7,7 @@ from confluent_kafka import KafkaError, KafkaException
 from bridge.errors import BridgeError
 from bridge.kafka import timeouts
 from bridge.kafka.errors import (
+    LOGIN_FAILED,
     connection_error,
     ended_transaction_error,
     error_text,
@@ -14,6 +15,7 @@ from bridge.kafka.errors import (
     permission_error,
     rejected_message_error,
     send_time_error,
+    token_error,
     transaction_limit_error,
     transactional_id_permission_error,
 )
@@ -104,6 +106,8 @@ def classify(error: KafkaError | BaseException, warning: str = "") -> BridgeErro
         code = None
         text = error_text(f"{type(error).__name__}: {error}", warning)
     code = next((cause for cause_text, cause in _CAUSES.items() if cause_text in text), code)
+    if LOGIN_FAILED in text:
+        return token_error(text)
     if any(permission in text for permission in _PERMISSION_TEXTS):
         return permission_error(text)
     return _VERDICTS.get(code, connection_error)(text)

@@ -9,9 +9,8 @@ from bridge.errors import CheckpointUnusable
 from bridge.hints import Hint
 from bridge.model.checkpoint import UNCHANGED, Checkpoint, checkpoint_of
 from bridge.model.owner_process import process_text
+from bridge.model.stored_count import stored_count
 
-#: A damaged count near the largest integer could not be continued.
-_MAX_COUNT = 2**62
 #: A later time is damage, and no date.
 _MAX_TIME = 2**32
 
@@ -41,12 +40,12 @@ class StateRecord:
     @property
     def epoch(self) -> int:
         """The number of the ownership that stored it; 0 when that is not known."""
-        return _count(self.fields.get("epoch")) or 0
+        return stored_count(self.fields.get("epoch")) or 0
 
     @property
     def sequence(self) -> int | None:
         """The number of the save; None before the first, or when it is damaged."""
-        return _count(self.fields.get("sequence"))
+        return stored_count(self.fields.get("sequence"))
 
     @property
     def owner(self) -> Mapping[str, Any]:
@@ -92,9 +91,9 @@ class StateRecord:
             )
         return checkpoint
 
-    def value(self) -> bytes:
-        """Return the value of the Kafka record."""
-        return json.dumps(self.fields).encode()
+    def value(self) -> bytes | None:
+        """Return the value of the Kafka record; None, a tombstone, where there is no record."""
+        return json.dumps(self.fields).encode() if self.fields else None
 
 
 def state_record_of(value: bytes | None) -> StateRecord:
@@ -108,9 +107,3 @@ def state_record_of(value: bytes | None) -> StateRecord:
     if not isinstance(fields, dict):
         return StateRecord(damage="it does not contain a record")
     return StateRecord(fields) if fields else StateRecord(damage="it is empty")
-
-
-def _count(value: object) -> int | None:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _MAX_COUNT:
-        return None
-    return value

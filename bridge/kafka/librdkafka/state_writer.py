@@ -170,9 +170,10 @@ class StateWriter:
         self.epoch = epoch
         self._owner = {"host": host, "pid": process["pid"], "since": since}
 
-    def stage(self, fields: Mapping[str, Any]) -> None:
-        """Add a record to the open transaction, which it starts when needed."""
-        record = StateRecord({**fields, "epoch": self.epoch, "owner": self._owner})
+    def stage(self, fields: Mapping[str, Any] | None) -> None:
+        """Add a record, or (None) a tombstone, to the open transaction; starts it when needed."""
+        owned = {"epoch": self.epoch, "owner": self._owner}
+        record = StateRecord() if fields is None else StateRecord({**fields, **owned})
         self.producer.add(self._reader.topic, self._key, record.value())
         self._staged = record
 
@@ -194,8 +195,10 @@ class StateWriter:
         producer.commit().add_done_callback(finish)
         return committed
 
-    def store(self, fields: Mapping[str, Any]) -> None:
-        """Store a record in a transaction of its own; waits for up to ``SAVE_SECONDS``.
+    def store(self, fields: Mapping[str, Any] | None) -> None:
+        """Store a record, or a tombstone, in a transaction of its own.
+
+        Waits for up to ``SAVE_SECONDS``.
 
         Raises:
             Retryable: The outcome is not known, or the producer failed; it is discarded.

@@ -105,7 +105,7 @@ class TransactionalProducer:
             self._clients.reverse()
             self._transaction = Transaction()
 
-    def add(self, topic: str, key: bytes, value: bytes) -> None:
+    def add(self, topic: str, key: bytes, value: bytes | None) -> None:
         """Add a record to partition 0, as that of the position. Raises the bridge's errors."""
         self.begin()
         try:

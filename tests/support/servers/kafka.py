@@ -88,6 +88,8 @@ class Kafka(Server):
 
     #: How many replicas a topic has.
     replicas = 1
+    #: Further options of the JVM.
+    jvm: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -209,7 +211,7 @@ class Kafka(Server):
 
     def _make_children(self) -> tuple[Child, ...]:
         settings = self._write_settings()
-        java = ["java", *JVM, self._class_sharing(), *LOGGING, "-cp", f"{libraries()}/*"]
+        java = ["java", *JVM, *self.jvm, self._class_sharing(), *LOGGING, "-cp", f"{libraries()}/*"]
         cluster = f"--cluster-id={self._cluster_id}"
         command = [*java, "kafka.tools.StorageTool", "format", cluster, "--config", str(settings)]
         with (self.folder / "format.log").open("wb") as log:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -18,6 +19,7 @@ from tests.support.factories import at, checkpoint
 from tests.support.fakes import FakeClock, FakeStore, InlineExecutor, SharedCheckpoint
 
 RENEW_SECONDS = 3.0
+SIDE = "MongoDB at mongo-1:27017 (mongo.uri)"
 
 
 class OwnershipScenario:
@@ -142,7 +144,7 @@ def test_acquiring_again_renews_at_once(scenario: OwnershipScenario) -> None:
 def test_give_back_stores_and_releases(scenario: OwnershipScenario) -> None:
     scenario.own(position=7)
 
-    assert scenario.ownership.give_back() is None
+    assert scenario.ownership.give_back(SIDE) is None
 
     assert [save.position for save in scenario.shelf.saves] == [at(7)]
     assert scenario.shelf.owner is None
@@ -151,7 +153,7 @@ def test_give_back_stores_and_releases(scenario: OwnershipScenario) -> None:
 def test_give_back_without_progress_releases(scenario: OwnershipScenario) -> None:
     assert scenario.ownership.acquire() == ""
 
-    assert scenario.ownership.give_back() is None
+    assert scenario.ownership.give_back(SIDE) is None
 
     assert scenario.shelf.owner is None
     assert scenario.shelf.saves == []
@@ -161,7 +163,7 @@ def test_give_back_leaves_the_checkpoint_of_another(scenario: OwnershipScenario)
     owner = FakeStore(scenario.shelf)
     owner.acquire()
 
-    assert scenario.ownership.give_back() is None
+    assert scenario.ownership.give_back(SIDE) is None
 
     assert scenario.shelf.owner is owner
 
@@ -173,7 +175,7 @@ def test_give_back_returns_a_lost_ownership(
     scenario.own(position=7)
     scenario.lose()
 
-    assert isinstance(scenario.ownership.give_back(), Fenced)
+    assert isinstance(scenario.ownership.give_back(SIDE), Fenced)
     assert scenario.shelf.saves == []
     assert caplog.messages == []
 
@@ -189,7 +191,7 @@ def test_give_back_returns_and_logs_an_unstored_position(
     scenario.own(position=7)
     scenario.store.failure = error
 
-    assert scenario.ownership.give_back() is error
+    assert scenario.ownership.give_back(SIDE) is error
 
     (line,) = caplog.messages
     assert line.startswith(f"stopped without storing the position: {error}; ")
@@ -207,8 +209,32 @@ def test_a_failed_release_is_no_error(
 
     monkeypatch.setattr(scenario.store, "release", refuse)
 
-    assert scenario.ownership.give_back() is None
+    assert scenario.ownership.give_back(SIDE) is None
     assert [save.position for save in scenario.shelf.saves] == [at(7)]
+
+
+def test_a_silent_store_is_named(
+    scenario: OwnershipScenario, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    scenario.own(position=7)
+    asked, answer = threading.Event(), threading.Event()
+
+    def renew() -> None:
+        asked.set()
+        answer.wait()
+
+    monkeypatch.setattr(scenario.store, "renew", renew)
+    waiting = threading.Thread(target=scenario.ownership.acquire)
+    waiting.start()
+    try:
+        asked.wait()
+        error = scenario.ownership.give_back(SIDE)
+    finally:
+        answer.set()
+        waiting.join()
+
+    assert isinstance(error, Retryable) and error.what == f"{SIDE} does not answer"
+    assert f"stopped without storing the position: {SIDE} does not answer" in caplog.text
 
 
 def test_a_mode_without_positions_needs_no_owner() -> None:
@@ -216,4 +242,4 @@ def test_a_mode_without_positions_needs_no_owner() -> None:
 
     assert ownership.acquire() == ""
     ownership.keep()
-    assert ownership.give_back() is None
+    assert ownership.give_back(SIDE) is None

@@ -74,6 +74,23 @@ def test_plain_protocols_of_kafka_are_reported(protocol: str, reported: bool) ->
     assert found == (["kafka"] if reported else [])
 
 
+@pytest.mark.parametrize(
+    ("url", "reported"),
+    [("http://outside/t", True), ("http://inside/t", False), ("https://outside/t", False)],
+)
+def test_plain_token_endpoints_are_reported(url: str, reported: bool) -> None:
+    found = subjects(
+        kafka__bootstrap_servers="outside:9092",
+        kafka__security_protocol="SASL_SSL",
+        kafka__sasl_mechanism="OAUTHBEARER",
+        kafka__sasl_username="u",
+        kafka__sasl_password="canary-fEd3",
+        kafka__sasl_oauth_token_url=url,
+    )
+
+    assert found == (["kafka"] if reported else [])
+
+
 def test_pages_on_a_public_address_are_reported(
     name_server: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

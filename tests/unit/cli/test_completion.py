@@ -9,7 +9,7 @@ class TestCompletion:
     @pytest.mark.parametrize(
         ("typed", "expected"),
         [
-            (["token", ""], ["clear", "list", "move", "set", "show"]),
+            (["token", ""], ["clear", "list", "move", "remove", "set", "show"]),
             (["token", "move", ""], ["mongo", "file", "kafka"]),
             (["token", "set", "n"], ["now"]),
             (["run", "--delivery-mode", "b"], ["background-jobs", "background-transitions"]),

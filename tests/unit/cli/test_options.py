@@ -25,6 +25,26 @@ class TestOptions:
         assert unused not in help_of("topics", "create")
         assert unused in help_of("run")
 
+    @pytest.mark.parametrize(
+        ("command", "used", "unused"),
+        [
+            ("tail", "--mongo-uri --jobs-profile --http-port", "--kafka-topic --checkpoint-store"),
+            ("tail", "--insecure", "--delivery-mode --start-from --recovery-on-history-lost"),
+            ("check", "--kafka-topic --checkpoint-file --start-from", "--kafka-headers"),
+            ("check", "--recovery-on-history-lost --http-port", "--checkpoint-interval-seconds"),
+        ],
+    )
+    def test_help_shows_the_used_options(self, command: str, used: str, unused: str) -> None:
+        text = help_of(command)
+        assert [name for name in used.split() if name not in text] == []
+        assert [name for name in unused.split() if name in text] == []
+
+    @pytest.mark.parametrize("group", [(), ("config",), ("dead-letters",), ("token",), ("topics",)])
+    def test_help_cuts_no_summary(self, group: tuple[str, ...]) -> None:
+        text = CliRunner().invoke(main, [*group, "--help"], standalone_mode=False).output
+        commands = text.partition("Commands:")[2].splitlines()
+        assert len(commands) > 1 and [line for line in commands if line.endswith("...")] == []
+
     def test_shell_completes_the_values_of_a_setting(self) -> None:
         command = main.get_command(click.Context(main), "run")
         assert command is not None

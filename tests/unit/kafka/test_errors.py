@@ -14,6 +14,7 @@ from bridge.errors import (
     Retryable,
     Unreachable,
 )
+from bridge.kafka.errors import LOGIN_FAILED
 from bridge.kafka.kafka_python.errors import classify
 from bridge.kafka.librdkafka.errors import classify as classify_librdkafka
 
@@ -75,6 +76,8 @@ def test_each_error_of_kafka_python_has_its_verdict(
     ("warning", "verdict"),
     [
         ("SaslAuthenticationFailedError: bad password", NotPermitted),
+        # The next client fetches a token before it connects, and that failure has its own verdict.
+        (f"SaslAuthenticationFailedError: {LOGIN_FAILED}: timed out", Retryable),
         ("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed", Misconfigured),
         ("Hostname mismatch, certificate is not valid", Misconfigured),
         ("127.0.0.1:1: KafkaConnectionError: 111 ECONNREFUSED", Unreachable),
@@ -167,6 +170,7 @@ def test_each_code_of_librdkafka_has_its_verdict(verdict: type[BridgeError], cod
             NotPermitted,
         ),
         ("SASL SCRAM-SHA-256 mechanism not supported by broker", NotPermitted),
+        (f"_AUTHENTICATION: {LOGIN_FAILED}: Could not resolve host", Retryable),
         (
             "SSL handshake failed: certificate verify failed: "
             "broker certificate could not be verified",

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from pymongo.errors import ConfigurationError, OperationFailure, ServerSelectionTimeoutError
+from pymongo.errors import (
+    ConfigurationError,
+    NetworkTimeout,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
 
 from bridge.errors import Misconfigured, Retryable
 from bridge.mongo.connection_failures import TlsFailed
@@ -47,6 +53,28 @@ CASES: list[tuple[str, type[Retryable], str, str]] = [
     ),
     ("timed out", Retryable, "MongoDB does not answer", "the network"),
 ]
+#: Texts without a server: PyMongo has reached none, or none of those that it reached fits.
+WITHOUT_SERVER = [
+    ("No replica set members found yet", "MongoDB does not answer", "the network"),
+    ("No primary available for writes", "No primary of MongoDB can be reached", "rs.status()"),
+    (
+        'No replica set members match selector "Primary()"',
+        "No primary of MongoDB can be reached",
+        "rs.status()",
+    ),
+    (
+        'No replica set members available for replica set name "rs1"',
+        "No server of mongo.uri belongs to its replicaSet",
+        "if mongod is a standalone, it becomes a replica set",
+    ),
+    (
+        "Could not reach any servers in [('a', 1)]. Replica set is configured with internal "
+        "hostnames or IPs?",
+        "The members of MongoDB's replica set cannot be reached",
+        "rs.conf()",
+    ),
+    ("connection pool paused", "MongoDB is unreachable", "has a primary"),
+]
 
 
 def selection_failure(cause: str, server: str = "mongo-1:27017") -> ServerSelectionTimeoutError:
@@ -67,21 +95,35 @@ def test_a_cause_has_its_words_and_setting(
     assert "replica set" not in classified.todo or "rs.conf()" in classified.todo
 
 
-def test_a_missing_primary_advises_the_replica_set() -> None:
-    classified = classify(ServerSelectionTimeoutError("No primary available for writes"))
+@pytest.mark.parametrize(("text", "what", "todo"), WITHOUT_SERVER)
+def test_a_text_without_server_is_explained(text: str, what: str, todo: str) -> None:
+    """Only a set that no server belongs to may be a standalone mongod."""
+    classified = classify(ServerSelectionTimeoutError(f"{text}{TIMEOUTS}, Timeout: 5.0s, <...>"))
 
-    assert classified.what == "MongoDB is unreachable: No primary available for writes"
-    assert "a primary is up" in classified.todo
+    assert classified.what == f"{what}: {text}".rstrip(".")
+    assert todo in classified.todo
+    assert ("standalone" in classified.todo) == ("replica set name" in text)
 
 
-def test_the_checkpoint_reports_the_same_cause() -> None:
-    """The checkpoint is not the cause: one failure of MongoDB has one text."""
-    failure = selection_failure("[Errno 111] Connection refused")
+AWAY: list[PyMongoError] = [
+    selection_failure("[Errno 111] Connection refused"),
+    selection_failure("timed out"),
+    NetworkTimeout("mongo-1:27017: timed out"),
+    OperationFailure("interrupted at shutdown", 11600),
+    OperationFailure("operation exceeded time limit", 50),
+    OperationFailure("waiting for replication timed out", 64),
+    OperationFailure("Authentication failed.", 18),
+]
 
+
+@pytest.mark.parametrize("failure", AWAY, ids=str)
+def test_the_checkpoint_reports_the_same_cause(failure: PyMongoError) -> None:
+    """MongoDB fails, and not the checkpoint: one failure has one text and one part."""
     of_jobs, of_checkpoint = classify(failure, JOBS), classify(failure, checkpoint_area("db.c"))
 
     assert of_checkpoint.what == of_jobs.what
-    assert (of_jobs.part, of_checkpoint.part) == ("mongodb", "checkpoint")
+    assert of_checkpoint.todo == of_jobs.todo
+    assert of_checkpoint.part == of_jobs.part == "mongodb"
 
 
 def test_each_server_of_the_list_is_named() -> None:

@@ -210,6 +210,7 @@ def test_other_methods_are_not_allowed(server: HttpServer, method: str, path: st
         ("GET /livez?verbose=1 HTTP/1.1", 200),
         ("GET http://bridge:9595/livez HTTP/1.1", 200),
         ("GET /live%7A HTTP/1.0", 200),
+        ("GET /metrics/ HTTP/1.1", 200),
         ("GET /livez/../metrics HTTP/1.1", 404),
         ("GET /%ff%00 HTTP/1.1", 404),
         ("POST /else HTTP/1.1", 404),
