@@ -1,5 +1,6 @@
 """The part of ``job-bridge check`` that checks MongoDB and the checkpoint."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -141,12 +142,12 @@ def _history_index(source: MongoSource) -> Finding:
     if not source.collection_exists():
         text = f"checked when the collection exists: it needs an index on {field}"
         return Finding("ok", "history", text)
-    if missing := source.history.missing_index():
+    if unindexed := source.history.unindexed_field():
         return Finding(
             "warning",
             "history",
-            f"no index on {missing}: after a lost resume point MongoDB would sort all jobs",
-            f"create the index {missing} on the collection",
+            f"no index on {unindexed}: after a lost resume point MongoDB would sort all jobs",
+            f"run createIndex({json.dumps({unindexed: 1})}) on the collection",
         )
     return Finding(
         "ok", "history", "a gap can be read from the jobs, by an index on their last update"

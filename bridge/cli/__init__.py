@@ -14,8 +14,16 @@ from typing import Any
 import click
 
 from bridge import __version__
-from bridge.cli.failures import bug_failure, disk_failure, failure_of, report, usage_failure
+from bridge.cli.failures import (
+    bug_failure,
+    disk_failure,
+    failure_of,
+    read_on,
+    report,
+    usage_failure,
+)
 from bridge.errors import RETRIED, BridgeError, Retryable, Usage
+from bridge.hints import exit_fields
 
 #: A shell's exit codes after SIGINT, and after SIGPIPE, when the reader of the output has ended.
 INTERRUPTED, OUTPUT_CLOSED = 130, 141
@@ -100,6 +108,7 @@ class _Group(click.Group):
                 report(usage_failure(error), as_json=True)
             else:
                 error.show()
+                click.echo(read_on(Usage.exit_code), err=True)
             sys.exit(Usage.exit_code)
         except BridgeError as error:
             report(failure_of(error), as_json=as_json)
@@ -130,6 +139,7 @@ def _end_unexpectedly(error: Exception, *, as_json: bool) -> int:
         "this is a bug in job-bridge, please report it with this traceback; "
         "nothing is lost: the next start resumes from the last stored position",
         exc_info=error,
+        extra=exit_fields(BridgeError.exit_code),
     )
     if as_json:
         report(bug_failure(error), as_json=True)

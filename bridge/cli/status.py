@@ -113,10 +113,11 @@ def _show(document: dict[str, Any]) -> None:
     for note in document["notes"]:
         click.echo(f"  {note}")
     click.echo(f"  position    {document['position'] or 'not known yet'}")
-    # Bridges of earlier versions do not report it.
+    # Bridges of earlier versions do not report these.
+    details = document.get("details", True)
     if ownership := document.get("ownership"):
-        click.echo(f"  owner       {_owner(ownership)}")
-    if not document.get("details", True):
+        click.echo(f"  owner       {_owner(ownership, details=details)}")
+    if not details:
         click.echo(f"  {_NO_DETAILS}")
     for group in ("counters", "gauges"):
         for name, value in document[group].items():
@@ -130,8 +131,9 @@ def _show(document: dict[str, Any]) -> None:
         click.echo(f"  {iso(warning['last'])} {line}")
 
 
-def _owner(ownership: dict[str, Any]) -> str:
-    owner = "this bridge" if ownership["is_us"] else ownership["owner"] or "not known"
+def _owner(ownership: dict[str, Any], *, details: bool) -> str:
+    hidden = "not known" if details else "not shown"
+    owner = "this bridge" if ownership["is_us"] else ownership["owner"] or hidden
     if ownership["since"] is not None:
         owner += f", since {iso(ownership['since'])}"
     if ownership["standbys"] is None:

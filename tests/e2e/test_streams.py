@@ -37,7 +37,8 @@ def test_a_full_disk_is_said_in_one_line() -> None:
     assert done.returncode == 75
     assert done.stderr.splitlines() == [
         "job-bridge: cannot write the output: No space left on device. "
-        "Completed work stays done; the rest of the output is missing"
+        "Completed work stays done; the rest of the output is missing. "
+        "Exit code 75: 'job-bridge config runbook 75' says more"
     ]
 
 
@@ -89,7 +90,8 @@ def test_an_argument_that_is_no_text_is_refused() -> None:
     assert done.stderr == (
         "job-bridge: usage: 'job-\\udcff' is not valid text in this locale's encoding (utf-8). "
         "Nothing was read or sent. "
-        "Use UTF-8, in a locale that supports it\n"
+        "Use UTF-8, in a locale that supports it. "
+        "Exit code 64: 'job-bridge config runbook 64' says more\n"
     )
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 
 import pytest
 
+from bridge.cli.status import _owner
 from bridge.demo.servers.process import free_port
 from tests.support.command import PROGRAM, ROOT, environment, run_command
 from tests.support.factories import delivery, transition
@@ -132,3 +133,9 @@ def test_options_that_exclude_each_other(command: tuple[str, ...]) -> None:
 
     assert ended.code == 64
     assert "give only one" in ended.error
+
+
+def test_a_hidden_owner_is_not_unknown() -> None:
+    ownership = {"owner": None, "since": None, "standbys": None, "is_us": False}
+    assert _owner(ownership, details=False) == "not shown"
+    assert _owner(ownership, details=True) == "not known"
