@@ -70,8 +70,8 @@ sbom: $(VENV)/test  ## write build/dist/sbom.cdx.json, a bill of the locked pack
 	$(BIN)/cyclonedx-py requirements config/requirements.lock --output-reproducible --spec-version 1.6 \
 		--output-format JSON --output-file build/dist/sbom.cdx.json
 
-drill: $(VENV)/test  ## change between the version REF and this one under load; REF=v0.2.0
-	$(BIN)/python -m tests.soak.drill --ref $(REF) $(ARGS)
+drill: $(VENV)/test  ## change between the last release, or REF, and this version under load
+	$(BIN)/python -m tests.soak.drill $(if $(REF),--ref $(REF)) $(ARGS)
 
 unit: $(VENV)/test  ## the tests that need no server
 	$(BIN)/python -m pytest tests/unit tests/test_architecture.py $(PYTEST_ARGS)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     )
     from bridge.notifier import AsyncNotifier, Notifier
 
-__version__ = "0.2.0"
+__version__ = "0.3.0.dev0"
 __all__ = [
     "AsyncNotifier",
     "BridgeError",

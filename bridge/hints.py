@@ -12,6 +12,7 @@ class Hint(StrEnum):
 
     INIT = "job-bridge init"
     CONFIG_EXAMPLE = "job-bridge config example"
+    RUNBOOK = "job-bridge config runbook SECTION"
     RIGHTS_MONGODB = "job-bridge config rights mongo"
     RIGHTS_KAFKA = "job-bridge config rights kafka"
     CREATE_TOPICS = "job-bridge topics create"
@@ -37,6 +38,10 @@ class Hint(StrEnum):
 
 
 def exit_fields(exit_code: int) -> dict[str, int | str]:
-    """Return the fields of a last log line: the exit code, and its section of the runbook."""
-    section = f"docs/operations/runbook.md#exit-code-{exit_code}"
-    return {"exit_code": exit_code, **({"runbook": section} if exit_code else {})}
+    """Return the fields of a last log line: the exit code, and the command that explains it."""
+    return {"exit_code": exit_code, **({"runbook": runbook(exit_code)} if exit_code else {})}
+
+
+def runbook(exit_code: int) -> str:
+    """Return the command that prints the runbook's section for an exit code."""
+    return Hint.RUNBOOK.with_value(str(exit_code))

@@ -1,5 +1,6 @@
 """The part of ``job-bridge check`` that checks MongoDB and the checkpoint."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -121,25 +122,32 @@ def _history(settings: Settings, source: MongoSource) -> Iterator[Finding]:
         return
     yield _history_index(source)
     if source.profile.transitions_field is None:
+        recovered = (
+            "only the latest state of each can be recovered"
+            if source.profile.updated_field
+            else "nothing can be recovered: a latest state without a time becomes a dead letter"
+        )
         yield Finding(
             "warning",
             "history",
-            "jobs contain no history: "
-            "after a lost resume point only the latest state of each can be recovered",
+            f"jobs contain no history: after a lost resume point {recovered}",
         )
 
 
 def _history_index(source: MongoSource) -> Finding:
     field = source.profile.updated_field
-    if field and not source.collection_exists():
+    if not field:
+        text = "jobs.updated_field is empty: after a lost resume point every job is read"
+        return Finding("ok", "history", text)
+    if not source.collection_exists():
         text = f"checked when the collection exists: it needs an index on {field}"
         return Finding("ok", "history", text)
-    if missing := source.history.missing_index():
+    if unindexed := source.history.unindexed_field():
         return Finding(
             "warning",
             "history",
-            f"no index on {missing}: after a lost resume point MongoDB would sort all jobs",
-            f"create the index {missing} on the collection",
+            f"no index on {unindexed}: after a lost resume point MongoDB would sort all jobs",
+            f"run createIndex({json.dumps({unindexed: 1})}) on the collection",
         )
     return Finding(
         "ok", "history", "a gap can be read from the jobs, by an index on their last update"

@@ -14,8 +14,16 @@ from typing import Any
 import click
 
 from bridge import __version__
-from bridge.cli.failures import bug_failure, disk_failure, failure_of, report, usage_failure
+from bridge.cli.failures import (
+    bug_failure,
+    disk_failure,
+    failure_of,
+    read_on,
+    report,
+    usage_failure,
+)
 from bridge.errors import RETRIED, BridgeError, Retryable, Usage
+from bridge.hints import exit_fields
 
 #: A shell's exit codes after SIGINT, and after SIGPIPE, when the reader of the output has ended.
 INTERRUPTED, OUTPUT_CLOSED = 130, 141
@@ -61,6 +69,16 @@ class _Group(click.Group):
         )
         return command
 
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(context, args)
+        except click.NoSuchOption as error:
+            raise click.UsageError(
+                f"No such option '{error.option_name}' before the command. Options follow the "
+                f"command: job-bridge COMMAND {error.option_name}",
+                error.ctx,
+            ) from None
+
     def resolve_command(
         self, context: click.Context, arguments: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -90,6 +108,7 @@ class _Group(click.Group):
                 report(usage_failure(error), as_json=True)
             else:
                 error.show()
+                click.echo(read_on(Usage.exit_code), err=True)
             sys.exit(Usage.exit_code)
         except BridgeError as error:
             report(failure_of(error), as_json=as_json)
@@ -120,6 +139,7 @@ def _end_unexpectedly(error: Exception, *, as_json: bool) -> int:
         "this is a bug in job-bridge, please report it with this traceback; "
         "nothing is lost: the next start resumes from the last stored position",
         exc_info=error,
+        extra=exit_fields(BridgeError.exit_code),
     )
     if as_json:
         report(bug_failure(error), as_json=True)

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from bridge.cli.output import json_option
+from bridge.cli.runbook import section_of, whole_runbook
 from bridge.cli.settings import Given, Settings, with_options
 from bridge.errors import Misconfigured
 from bridge.files import OperatorsFile
@@ -154,6 +155,21 @@ def systemd() -> None:
       job-bridge config systemd > /etc/systemd/system/job-bridge@.service
     """
     _print(OperatorsFile.SYSTEMD_UNIT)
+
+
+@config.command()
+@click.argument("section", default="")
+def runbook(section: str) -> None:
+    """Print the runbook, or a section of it.
+
+    A section has the name of an alert, or the number of an exit code.
+
+    \b
+    Example:
+      job-bridge config runbook JobBridgeLag
+      job-bridge config runbook 78
+    """
+    click.echo(section_of(section) if section else whole_runbook())
 
 
 def _print(file: OperatorsFile) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import click
 
 from bridge.errors import BridgeError, Retryable, Usage
-from bridge.hints import exit_fields
+from bridge.hints import exit_fields, runbook
 
 
 class Failure(NamedTuple):
@@ -29,10 +29,10 @@ class Failure(NamedTuple):
     text: str = ""
 
     def line(self) -> str:
-        """Return the failure as text, usually a single line."""
+        """Return the failure as text, usually a single line; it ends with where to read on."""
         clauses = (self.what, self.meaning, self.action)
         text = self.text or ". ".join(clause for clause in clauses if clause)
-        return f"job-bridge: {self.title}: {text}"
+        return f"job-bridge: {self.title}: {text}. {read_on(self.exit_code)}"
 
     def document(self) -> str:
         """Return the failure as a JSON object on a single line."""
@@ -45,6 +45,11 @@ class Failure(NamedTuple):
                 **exit_fields(self.exit_code),
             }
         )
+
+
+def read_on(exit_code: int) -> str:
+    """Return the sentence that names the runbook's section for an exit code."""
+    return f"Exit code {exit_code}: '{runbook(exit_code)}' says more"
 
 
 def report(failure: Failure, *, as_json: bool) -> None:

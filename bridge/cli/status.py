@@ -12,6 +12,7 @@ from bridge.app.signals import on_stop
 from bridge.cli.output import json_option
 from bridge.cli.settings import CHECKPOINT, KAFKA, Settings, with_settings_of
 from bridge.cli.status_client import read_status
+from bridge.cli.times import with_iso_times
 from bridge.clock import iso
 from bridge.errors import Retryable, Usage, one_line
 
@@ -42,7 +43,7 @@ _MAX_WARNINGS = 5
 
 
 @click.command()
-@json_option("Print the whole answer as JSON.")
+@json_option("Print the whole answer as JSON, with times as ISO 8601.")
 @click.option(
     "--group",
     is_flag=True,
@@ -96,7 +97,7 @@ def _status_of_bridge(settings: Settings, as_json: bool, *, clears: bool = False
             click.clear()
         click.echo(iso(time()))
     if as_json:
-        click.echo(json.dumps(document, indent=None if clears else 1))
+        click.echo(json.dumps(with_iso_times(document), indent=None if clears else 1))
     else:
         _show(document)
     return 0 if document["ready"] else Retryable.exit_code

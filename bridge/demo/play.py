@@ -4,14 +4,11 @@ import asyncio
 import json
 import os
 import random
-import shlex
-import shutil
 import sys
 import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +21,11 @@ from bridge.app.signals import on_stop
 from bridge.demo.job_service.job_service import play as serve_jobs
 from bridge.demo.job_service.workload import Commit, Indeterminate, Workload, Writes
 from bridge.demo.scoreboard import Scoreboard
+from bridge.demo.second_terminal import try_it
 from bridge.demo.servers.broker import Broker
 from bridge.demo.servers.mongod import Mongod
 from bridge.demo.servers.process import Child, ServerError, free_port
-from bridge.errors import BridgeError, Retryable
-from bridge.hints import Hint
+from bridge.errors import Retryable
 
 TOPIC, DATABASE, PARTITIONS = "job-transitions", "cdmtaskservice", 3
 #: How long to wait for messages in flight when the jobs have ended.
@@ -67,27 +64,19 @@ def play(options: Play) -> int:
         try:
             return _Demo(options, Path(folder), stop).run()
         except ServerError as error:
-            raise BridgeError(f"The demo cannot run: {error}", "", "") from None
+            raise _failure(error) from None
 
 
-def try_it(settings: Mapping[str, str]) -> str:
-    """Return the settings for a second terminal, and the commands to try there."""
-    return "\n".join(
-        [
-            "to try other commands on this demo, paste into a second terminal:",
-            *_path(),
-            *(f"  export JOB_BRIDGE_{name}={shlex.quote(text)}" for name, text in settings.items()),
-            f"then: {Hint.STATUS}; next: job-bridge tail --count 5; {Hint.VERIFY}",
-        ]
+def _failure(error: ServerError) -> Retryable:
+    """Print the log that ``error`` contains; return the line with which the demo ends."""
+    what, _, log = str(error).partition(":\n")
+    if log:
+        click.echo(log.rstrip(), err=True)
+    return Retryable(
+        f"The demo cannot run: {what}",
+        "Its servers and their data were temporary and are removed; nothing else was touched",
+        "Try again; the lines above, if there are any, are the end of that log",
     )
-
-
-def _path() -> list[str]:
-    """Return the line that puts the command on the path, where it is not."""
-    folder = Path(sys.executable).parent
-    if shutil.which("job-bridge") or not (folder / "job-bridge").exists():
-        return []
-    return [f'  export PATH={shlex.quote(str(folder))}:"$PATH"']
 
 
 class _Demo:
@@ -125,6 +114,8 @@ class _Demo:
             "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
             "KAFKA_TOPIC": TOPIC,
             "HTTP_PORT": str(self._port),
+            # Nobody but this machine's users reads it, and its page then shows the job ids.
+            "HTTP_DETAILS": "on",
         }
         own = {
             name: value
@@ -144,10 +135,9 @@ class _Demo:
             "the bridge",
         )
         if not self._kills:
-            click.echo(
-                f"the bridge is ready (process {bridge.pid}); "
-                f"metrics at http://127.0.0.1:{self._port}/metrics"
-            )
+            page = f"http://127.0.0.1:{self._port}/"
+            click.echo(f"the bridge is ready (process {bridge.pid}); kill it to see it resume")
+            click.echo(f"its status page: {page}; its metrics: {page}metrics")
             click.echo(try_it(self._settings))
 
     def _job_service(self, mongod: Mongod) -> "_JobService":
@@ -185,16 +175,29 @@ class _Demo:
                 self._crash(bridge)
                 crash = time.monotonic() + chance.uniform(1.5, 3.0)
             elif not bridge.running:
-                raise ServerError(f"the bridge ended by itself:\n{bridge.log_tail()}")
+                self._resume(bridge)
 
     def _crash(self, bridge: Child) -> None:
         bridge.kill()
+        self._restart(bridge, f"killed the bridge with SIGKILL (time {self._kills + 1})")
+
+    def _resume(self, bridge: Child) -> None:
+        """Start the bridge again after its user ended it.
+
+        Raises:
+            ServerError: It ended by itself, with an error.
+        """
+        code = bridge.exit_code or 0
+        if code > 0:
+            raise ServerError(f"the bridge ended with exit code {code}:\n{bridge.log_tail()}")
+        end = f"was killed by signal {-code}" if code else "was stopped"
+        self._restart(bridge, f"the bridge {end}")
+
+    def _restart(self, bridge: Child, reason: str) -> None:
         self._kills += 1
-        click.secho(
-            f"-- killed the bridge with SIGKILL (time {self._kills}) and starting it again",
-            fg="magenta",
-        )
+        click.secho(f"-- {reason}; starting it again", fg="magenta")
         self._start(bridge)
+        click.secho(f"-- the bridge is ready again (process {bridge.pid})", fg="magenta")
 
     def _show(self, polled: dict[Any, list[Any]]) -> None:
         for record in (record for records in polled.values() for record in records):
@@ -212,7 +215,8 @@ class _Demo:
         if service.failure is not None:
             raise ServerError(f"the simulated job service failed: {service.failure}")
         tally = self._scoreboard.tally()
-        crashes = f"; the bridge was killed {self._kills} times" if self._options.crash else ""
+        shown = self._kills or self._options.crash
+        crashes = f"; the bridge was killed {self._kills} times" if shown else ""
         good = not tally.missing and not tally.out_of_order
         click.secho(f"summary: {tally}{crashes}", fg="green" if good else "red", bold=True)
         # After Ctrl-C, messages in flight are not a failure of the bridge.

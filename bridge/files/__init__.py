@@ -1,6 +1,6 @@
-"""The operators' files of the package: settings, rights, alerts, dashboard and systemd unit.
+"""The operators' files of the package: settings, rights, alerts, dashboard, unit and runbook.
 
-``config/`` of the repository links to them, so that each exists once.
+``config/`` and ``docs/`` of the repository link to them, so that each exists once.
 """
 
 from enum import StrEnum
@@ -18,6 +18,7 @@ class OperatorsFile(StrEnum):
     RECORDING_RULES = "prometheus/recording-rules.yml"
     DASHBOARD = "grafana/job-bridge.json"
     SYSTEMD_UNIT = "systemd/job-bridge@.service"
+    RUNBOOK = "runbook.md"
 
     def text(self) -> str:
         """Return the content of the file."""

@@ -156,14 +156,14 @@ class JobHistoryReader:
             return []
         return [escaped(document["_id"])[:100] for document in shared]
 
-    def missing_index(self) -> str:
-        """Return MongoDB's name of the index that reading by time lacks; empty if it exists."""
+    def unindexed_field(self) -> str:
+        """Return the field whose index reading by time lacks; empty if the index exists."""
         field = self._profile.updated_field
         if not field:
             return ""  # read by _id
         *_, by_date = self._parts(0.0, "")
         unindexed = lacks_index(self._collection, by_date.query, sort={field: ASCENDING})
-        return f"{field}_1" if unindexed else ""
+        return field if unindexed else ""
 
     def why_older_than(self, delivered: Transition) -> str:
         """Explain why the collection looks restored from a backup taken before ``delivered``.

@@ -195,7 +195,8 @@ FROM expected AS e LEFT JOIN (
 WHERE e.in_span AND (e.required OR e.arrived)
   AND (m.written IS NULL OR m.written > e.moment + ?)
 """
-SHARED_IDS = "FROM document GROUP BY job HAVING COUNT(*) > 1"
+#: Documents whose job id is not valid have none here; their transitions are dead letters.
+SHARED_IDS = "FROM document WHERE job <> '' GROUP BY job HAVING COUNT(*) > 1"
 
 _NAMED = "SELECT job, state, time, identity"
 #: A message that the jobs do not contain: also where it is, and the fields that it should have.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,6 +79,12 @@ def _command_lines() -> Iterator[Path]:
     return (path for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists())
 
 
+def shows_job_ids(page: str) -> bool:
+    """Whether anonymous readers of the status page may see details."""
+    with urllib.request.urlopen(f"{page}status.json", timeout=10) as answer:
+        return bool(json.load(answer)["details"])
+
+
 @pytest.fixture
 def demos(tmp_path: Path) -> Iterator[list[Demo]]:
     started: list[Demo] = []
@@ -90,7 +98,9 @@ def test_it_ends_by_itself_with_a_summary(demos: list[Demo], tmp_path: Path, dri
     began = time.monotonic()
     demo = Demo(tmp_path, "--jobs", "3", "--rate", "50", driver=driver)
     demos.append(demo)
-    assert "/metrics" in demo.until("metrics")
+    page = re.search(r"status page: (http://\S+/);", demo.until("/metrics"))
+    assert page is not None
+    assert shows_job_ids(page[1])
     demo.until("created")
     assert time.monotonic() - began < FIRST_MESSAGE_SECONDS
     code, output = demo.rest()
@@ -116,6 +126,43 @@ def test_crashes_lose_nothing_and_are_counted(demos: list[Demo], tmp_path: Path)
     assert int(kills[1]) >= 1
     assert (summary[4], summary[5], summary[6]) == ("0", "0", "0")
     assert demo.left_behind() == []
+
+
+def test_a_killed_bridge_is_started_again(demos: list[Demo], tmp_path: Path) -> None:
+    """Its user kills the process that the demo names, then stops the next one."""
+    demo = Demo(tmp_path)
+    demos.append(demo)
+    for ready, end, said in (
+        ("the bridge is ready", signal.SIGKILL, "was killed by signal 9"),
+        ("-- the bridge is ready again", signal.SIGTERM, "was stopped"),
+    ):
+        process = re.search(r"process (\d+)", demo.until(ready))
+        assert process is not None
+        os.kill(int(process[1]), end)
+        demo.until(f"-- the bridge {said}; starting it again")
+    demo.until("-- the bridge is ready again")
+    demo.until("partition")
+
+    demo.interrupt()
+    code, output = demo.rest()
+
+    summary = SUMMARY.search(output)
+    assert code == 0 and summary is not None and summary[6] == "0", output
+    assert "the bridge was killed 2 times" in output
+    assert demo.left_behind() == []
+
+
+def test_a_bridge_that_fails_ends_the_demo(demos: list[Demo], tmp_path: Path) -> None:
+    """Its log comes first; the last line says what is wrong and what to do."""
+    demo = Demo(tmp_path, driver="unknown")
+    demos.append(demo)
+
+    code, output = demo.rest()
+
+    *log, last = output.splitlines()
+    assert code == 75 and last.startswith("job-bridge: temporary failure: The demo cannot run: ")
+    assert "Its servers and their data were temporary" in last and len(last) < 300
+    assert any("unknown" in line for line in log) and "Traceback" not in output
 
 
 def test_an_interrupt_ends_everything_soon(demos: list[Demo], tmp_path: Path) -> None:

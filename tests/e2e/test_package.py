@@ -137,6 +137,12 @@ def test_the_wheel_prints_its_files(
     assert printed == (ROOT / "config" / file).read_text()
 
 
+def test_the_wheel_explains_an_exit_code(installed: Path, tmp_path: Path) -> None:
+    printed = output(installed, tmp_path, "config", "runbook", "78")
+
+    assert printed.startswith("### Exit code 78\n") and "**Do:**" in printed
+
+
 def test_the_wheel_validates_its_example(installed: Path, tmp_path: Path) -> None:
     path = tmp_path / "job-bridge.toml"
     path.write_text(output(installed, tmp_path, "config", "example"))

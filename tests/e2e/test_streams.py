@@ -37,15 +37,15 @@ def test_a_full_disk_is_said_in_one_line() -> None:
     assert done.returncode == 75
     assert done.stderr.splitlines() == [
         "job-bridge: cannot write the output: No space left on device. "
-        "Completed work stays done; the rest of the output is missing"
+        "Completed work stays done; the rest of the output is missing. "
+        "Exit code 75: 'job-bridge config runbook 75' says more"
     ]
 
 
-def test_a_full_disk_is_said_in_json(tmp_path: Path) -> None:
+def test_a_full_disk_is_said_in_json() -> None:
     done = ended(
         '"$@" > /dev/full',
-        *("token", "show", "--json"),
-        settings={"checkpoint.store": "file", "checkpoint.file": str(tmp_path / "none.json")},
+        *("config", "show", "--json"),
     )
 
     assert done.returncode == 75
@@ -53,14 +53,13 @@ def test_a_full_disk_is_said_in_json(tmp_path: Path) -> None:
     assert json.loads(line)["what"] == "No space left on device"
 
 
-def test_a_closed_pipe_ends_it_silently(tmp_path: Path) -> None:
+def test_a_closed_pipe_ends_it_silently() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    settings = {"checkpoint.store": "file", "checkpoint.file": str(tmp_path / "none.json")}
     with open(writer, "w") as closed_pipe:
         done = subprocess.run(
-            [*BRIDGE, "token", "show", "--json"],
-            env=environment(settings),
+            [*BRIDGE, "config", "show", "--json"],
+            env=environment({}),
             text=True,
             stdout=closed_pipe,
             stderr=subprocess.PIPE,
@@ -91,7 +90,8 @@ def test_an_argument_that_is_no_text_is_refused() -> None:
     assert done.stderr == (
         "job-bridge: usage: 'job-\\udcff' is not valid text in this locale's encoding (utf-8). "
         "Nothing was read or sent. "
-        "Use UTF-8, in a locale that supports it\n"
+        "Use UTF-8, in a locale that supports it. "
+        "Exit code 64: 'job-bridge config runbook 64' says more\n"
     )
 
 

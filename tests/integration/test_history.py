@@ -195,4 +195,4 @@ def test_nothing_is_looked_at_without_the_index(
             "explain", {"find": "jobs", "filter": query}, verbosity="executionStats"
         )
         assert plan["executionStats"]["totalDocsExamined"] <= len(EVERY), query
-    assert history.missing_index() == ""
+    assert history.unindexed_field() == ""

@@ -172,7 +172,7 @@ def test_a_gap_is_read_by_the_update_index(jobs: Jobs) -> None:
     since = NOW.timestamp() - 3600
 
     with tagged(jobs):
-        assert history.missing_index() == ""
+        assert history.unindexed_field() == ""
         began = time.monotonic()
         histories = list(history.jobs(since))
         took = time.monotonic() - began

@@ -1,4 +1,4 @@
-"""The upgrade drill: ``python -m tests.soak.drill --ref v0.2.0``.
+"""The upgrade drill: ``python -m tests.soak.drill``.
 
 Under a steady load, a former version and the working tree deliver in turn with one checkpoint; each
 is stopped cleanly. Then the topic is compared with the jobs: nothing may be lost, out of order or
@@ -7,6 +7,7 @@ repeated. The load is that of a service whose writes both versions understand.
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -27,8 +28,19 @@ from tests.support.servers.mongo import MongoDeployment
 from tests.support.simulator import Workload
 
 CASES = (AT_LEAST_ONCE_KAFKA_PYTHON, AT_LEAST_ONCE_LIBRDKAFKA)
+#: The commit of the last release, 0.2.0, which a clone without tags has too.
+LAST_RELEASE = "ec344dee762ab22becb7f5785448550c44404972"
 #: Settings of :class:`BridgeProcess` that a former version may not know.
 NEWER_SETTINGS = ("http.details",)
+
+
+def installed(former: Path) -> Path:
+    """Install a checkout with its own dependencies; returns the folder of the packages."""
+    packages = former / ".packages"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(packages)]
+    if subprocess.run([*pip, f"{former}[librdkafka]"]).returncode:
+        raise click.ClickException("pip cannot install the former version, so nothing was run")
+    return packages
 
 
 def versions(scenario: FaultScenario) -> tuple[BridgeProcess, BridgeProcess]:
@@ -85,18 +97,24 @@ def run_case(
 
 
 @click.command()
-@click.option("--ref", required=True, help="The former version, a tag or a commit.")
+@click.option(
+    "--ref",
+    default=LAST_RELEASE,
+    show_default="the last release",
+    help="The former version, a tag or a commit.",
+)
 @click.option("--turns", default=6, show_default=True, help="Turns, each with a clean stop.")
 @click.option("--commits", default=300, show_default=True, help="Transitions in each turn.")
 def main(ref: str, turns: int, commits: int) -> None:
     """Print the counts of each driver; exit code 1 if any fault was found."""
-    with (
-        checked_out(ref) as former,
-        tempfile.TemporaryDirectory(prefix="drill-servers-") as folder,
-        MongoDeployment(Path(folder) / "mongod") as mongo,
-        Kafka(Path(folder) / "kafka") as kafka,
-    ):
-        well = [run_case(case, (mongo, kafka), former, turns, commits) for case in CASES]
+    with checked_out(ref) as former:
+        packages = installed(former)
+        with (
+            tempfile.TemporaryDirectory(prefix="drill-servers-") as folder,
+            MongoDeployment(Path(folder) / "mongod") as mongo,
+            Kafka(Path(folder) / "kafka") as kafka,
+        ):
+            well = [run_case(case, (mongo, kafka), packages, turns, commits) for case in CASES]
     sys.exit(not all(well))
 
 

@@ -1,4 +1,7 @@
-"""Runs ``job-bridge`` from another checkout: ``python -m tests.soak.former_version FOLDER run``."""
+"""Runs another ``job-bridge``: ``python -m tests.soak.former_version FOLDER run``.
+
+FOLDER contains its packages, and those that it depends on.
+"""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from bridge.app.tested_versions import KAFKA, MONGODB, with_note
 from bridge.app.wait_reporter import CLOSING_SECONDS
 from bridge.settings import Settings, load
 
@@ -139,3 +140,10 @@ def test_the_composition_names_settings_and_files() -> None:
 
     assert [path for path in mounted if not (DOCKER / path).exists()] == []
     assert (DOCKER / COMPOSE["services"]["bridge"]["build"]["context"]).resolve() == CONFIG.parent
+
+
+@pytest.mark.parametrize(("service", "tested"), [("mongodb", MONGODB), ("kafka", KAFKA)])
+def test_the_composition_runs_tested_servers(service: str, tested: tuple[str, ...]) -> None:
+    version = COMPOSE["services"][service]["image"].partition(":")[2]
+
+    assert "not tested" not in with_note(version, tested)

@@ -10,11 +10,12 @@ from unittest.mock import patch
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from bridge import errors
 from bridge.cli import INTERRUPTED, OUTPUT_CLOSED, main
 from bridge.cli.run import run
-from bridge.hints import exit_fields
+from bridge.hints import Hint, exit_fields
 from tests.support.factories import settings
 
 ROOT = Path(__file__).parents[2]
@@ -34,11 +35,10 @@ def alerts() -> list[str]:
     return re.findall(r"^      - alert: (\w+)$", ALERTS.read_text(), re.M)
 
 
-def test_every_alert_links_to_its_section() -> None:
-    links = re.findall(r"runbook_url: (\S+)", ALERTS.read_text())
-    path = RUNBOOK.relative_to(ROOT).as_posix()
+def test_every_alert_names_its_section() -> None:
+    commands = re.findall(r"runbook: (.+)", ALERTS.read_text())
 
-    assert links == [f"{path}#{alert.lower()}" for alert in alerts()]
+    assert commands == [Hint.RUNBOOK.with_value(alert) for alert in alerts()]
 
 
 def test_alerts_and_sections_are_the_same() -> None:
@@ -64,10 +64,31 @@ def test_a_last_line_names_its_section(caplog: pytest.LogCaptureFixture) -> None
         )
 
     (record,) = caplog.records
-    path, _, anchor = vars(record)["runbook"].partition("#")
-    assert ROOT / path == RUNBOOK
-    assert anchor in [name.lower().replace(" ", "-") for name in sections()]
+    assert vars(record)["runbook"] == f"job-bridge config runbook {errors.Fenced.exit_code}"
     assert exit_fields(0) == {"exit_code": 0}
+
+
+@pytest.mark.parametrize("name", sections())
+def test_a_section_is_printed(name: str) -> None:
+    """By the name of its alert or the number of its exit code, and without links."""
+    section = name.removeprefix("Exit code ")
+
+    done = CliRunner().invoke(main, ["config", "runbook", section], standalone_mode=False)
+
+    heading, *lines = done.output.splitlines()
+    assert (heading, len(set(PARTS) & set(re.findall(r"\*\*(\w+):", done.output)))) == (
+        f"### {name}",
+        len(PARTS),
+    )
+    assert "](" not in done.output and not [line for line in lines if line.startswith("#")]
+
+
+def test_an_unknown_section_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["config", "runbook", "jobbridgelagg"])
+
+    assert ended.value.code == errors.Usage.exit_code
+    assert "no section 'jobbridgelagg'; the nearest is JobBridgeLag." in capsys.readouterr().err
 
 
 def test_each_section_has_its_parts() -> None:

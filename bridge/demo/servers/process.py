@@ -74,6 +74,11 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def exit_code(self) -> int | None:
+        """The exit code, negative for the signal that killed it; None if it runs or never ran."""
+        return None if self._process is None else self._process.poll()
+
+    @property
     def pid(self) -> int:
         """The process id; raises ``ServerError`` if the process was never started."""
         if self._process is None:

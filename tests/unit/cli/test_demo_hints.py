@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.demo.play import try_it
+from bridge.demo.second_terminal import try_it
 
 
 class TestDemoHints:

@@ -52,7 +52,7 @@ class TestFailures:
             "meaning": "Nothing was sent",
             "do": "Do this",
             "exit_code": 78,
-            "runbook": "docs/operations/runbook.md#exit-code-78",
+            "runbook": "job-bridge config runbook 78",
         }
 
     def test_an_error_is_a_line_without_json(self, failing: FailingCheck) -> None:
@@ -60,8 +60,14 @@ class TestFailures:
         assert failing.run(error) == (
             78,
             "",
-            "job-bridge: configuration: It happened. Nothing was sent. Do this\n",
+            "job-bridge: configuration: It happened. Nothing was sent. Do this. "
+            "Exit code 78: 'job-bridge config runbook 78' says more\n",
         )
+
+    def test_an_unusable_line_names_the_runbook(self, failing: FailingCheck) -> None:
+        code, _, err = failing.ended("check", "--wrong")
+        assert code == 64
+        assert err.endswith("\nExit code 64: 'job-bridge config runbook 64' says more\n")
 
     def test_several_problems_keep_their_lines(self, failing: FailingCheck) -> None:
         error = SettingsProblems(["kafka.topic is wrong", "http.port is wrong"])

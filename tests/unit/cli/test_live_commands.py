@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import pytest
 
@@ -79,6 +80,8 @@ def test_watch_ends_with_the_last_code(port: str, observed: ObservedBridge) -> N
         assert process.wait(20) == 75
 
     assert document["reasons"] == ["MongoDB is away"]
+    (warning,) = document["warnings"]
+    assert datetime.fromisoformat(warning["first"]) <= datetime.fromisoformat(warning["last"])
 
 
 def test_tail_prints_acknowledged_transitions(port: str, observed: ObservedBridge) -> None:
@@ -118,6 +121,8 @@ def test_no_bridge_is_one_line(command: tuple[str, ...]) -> None:
 
     assert ended.code == 75
     assert f"No bridge answers at http://127.0.0.1:{port}/" in ended.error
+    as_json = run_command(*command, "--json", "--http-port", port, settings={})
+    assert json.loads(as_json.err)["exit_code"] == 75
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from tests.support.servers.prometheus import RULES
 from tests.unit.observability.test_metric_rules import page
 
 MINUTES = 30
-BRIDGES = ("cts", "ee2")
+#: The scrape jobs of two bridges that have the same name, namespace and topic.
+JOBS = ("production", "staging")
 #: Names of metrics and recording rules in an expression.
 NAME = re.compile(r"\b(?:(?:bridge|process):job_bridge_\w+:\w+|(?:job_bridge|process)_\w+)\b")
 
@@ -28,12 +29,12 @@ def samples() -> list[tuple[str, dict[str, str], float]]:
     ]
 
 
-def series(bridge: str) -> list[dict[str, str]]:
-    """The page of ``bridge``, scraped each minute; nothing changes."""
-    about = {"name": bridge, "namespace": f"db.{bridge}", "topic": f"{bridge}-topic"}
+def series(job: str) -> list[dict[str, str]]:
+    """The page of the bridge of ``job``, scraped each minute; nothing changes."""
+    about = {"name": "cts", "namespace": "db.jobs", "topic": "job-transitions"}
     scraped = []
     for name, labels, value in samples():
-        given = {"job": "job-bridge", "instance": f"{bridge}:9595", **labels}
+        given = {"job": job, "instance": f"{job}:9595", **labels}
         given |= about if name == "job_bridge_info" else {}
         text = ",".join(f'{label}="{content}"' for label, content in given.items())
         scraped.append({"series": f"{name}{{{text}}}", "values": f"{value:f}+0x{MINUTES}"})
@@ -75,21 +76,21 @@ def test_every_query_shows_both_bridges(tmp_path: Path) -> None:
 
     Their last verification found something, so alerts fire too.
     """
-    both = [{"labels": f'{{name="{bridge}"}}', "value": 1} for bridge in BRIDGES]
+    both = [{"labels": f'{{job="{job}",name="cts"}}', "value": 1} for job in JOBS]
     expected = [
         {
-            "expr": f"group by (name) ({query})",
+            "expr": f"group by (job, name) ({query})",
             "eval_time": f"{MINUTES}m",
             "exp_samples": both,
         }
         for _, query in queries()
     ]
 
-    check_queries(tmp_path, [scraped for bridge in BRIDGES for scraped in series(bridge)], expected)
+    check_queries(tmp_path, [scraped for job in JOBS for scraped in series(job)], expected)
 
 
 def test_every_panel_can_be_read() -> None:
-    """Titles are unique, legends name the bridge, panels do not overlap."""
+    """Titles are unique, legends name scrape job and bridge, panels do not overlap."""
     panels = [panel for panel in document()["panels"] if panel["type"] != "row"]
     cells = [
         (x, y)
@@ -107,4 +108,4 @@ def test_every_panel_can_be_read() -> None:
 
     assert len({panel["title"] for panel in panels}) == len(panels)
     assert len(set(cells)) == len(cells) and max(x for x, _ in cells) < 24
-    assert [legend for legend in legends if "{{name}}" not in legend] == []
+    assert [legend for legend in legends if "{{job}} {{name}}" not in legend] == []

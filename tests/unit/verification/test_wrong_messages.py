@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.model.job_history import JobHistory
 from bridge.model.message import Record
-from bridge.model.transition import Transition, made_trans_id
+from bridge.model.transition import Poison, Transition, made_trans_id
 from bridge.verification.comparison import MAX_EXAMPLES, Findings
 from tests.support.comparison_scenario import altered, compared, happened, kinds, letter, sent
 from tests.support.factories import job
@@ -138,6 +138,17 @@ def test_two_documents_of_one_job_id_are_named() -> None:
     assert kinds(findings) == {"transitions": 3, "messages": 3, "shared_ids": 1}
     assert findings.examples["shared_ids"] == [f"{A.job_id} 2 documents: first, second"]
     assert findings.clean
+
+
+def test_job_ids_that_are_invalid_are_not_shared() -> None:
+    """Both jobs have an integer as their id, so their transitions are dead letters."""
+    poisons = [Poison("the job id is int, not text", "", A.state, A.time, t) for t in ("1", "2")]
+    jobs = [JobHistory("", [poison], document=poison.trans_id) for poison in poisons]
+
+    findings, missing = compared(jobs, [], [letter(poison) for poison in poisons])
+
+    assert kinds(findings) == {"set_aside": 2}
+    assert missing == []
 
 
 def test_a_document_name_may_be_no_unicode() -> None:
