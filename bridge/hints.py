@@ -26,6 +26,7 @@ class Hint(StrEnum):
     TOKEN_MOVE = "job-bridge token move STORE"
     RUN_FROM_HISTORY = "job-bridge run --start-from history"
     RUN_RECOVER = "job-bridge run --recovery-on-history-lost recover"
+    LIST_DEAD_LETTERS = "job-bridge dead-letters list"
     VERIFY = "job-bridge verify"
     VERIFY_REPAIR = "job-bridge verify --repair"
     REPLAY_JOB = "job-bridge replay --job ID"

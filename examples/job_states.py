@@ -14,10 +14,13 @@ from typing import Any, NamedTuple
 from kafka import KafkaConsumer, KafkaProducer
 
 GROUP = "job-states"
+MAX_REQUEST_BYTES = 100 * 1024 * 1024
 TABLES = """
     CREATE TABLE IF NOT EXISTS processed (trans_id TEXT PRIMARY KEY);
     CREATE TABLE IF NOT EXISTS job (id TEXT PRIMARY KEY, sequence INT, state TEXT, messages INT);
 """
+#: What a value or header of another program may raise while it is read.
+UNUSABLE = (KeyError, OverflowError, RecursionError, TypeError, ValueError)
 KEEP_LATEST = """
     INSERT INTO job VALUES (:job_id, :sequence, :state, 1)
     ON CONFLICT (id) DO UPDATE SET
@@ -43,11 +46,13 @@ def parse(record: Any) -> Transition:
             sequence = int(headers["ce_sequence"])
         else:  # kafka.headers = none, or jobs without history
             sequence = int(datetime.fromisoformat(value["time"]).timestamp() * 1000) * 1000
+        if abs(sequence) >= 2**63:
+            raise ValueError("ce_sequence is out of range")  # SQLite could not store it
         texts = [value[name] for name in ("job_id", "state", "trans_id")]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"not a transition: {error!r}") from error
-    if not all(isinstance(text, str) for text in texts):
-        raise ValueError("not a transition: a field is not a text")
+        for text in texts:
+            str.encode(text)  # JSON may contain half a surrogate pair; SQLite stores UTF-8
+    except UNUSABLE as error:
+        raise ValueError(f"not a transition: {error!r:.200}") from error
     job_id, state, trans_id = texts
     return Transition(job_id, state, trans_id, sequence)
 
@@ -99,7 +104,11 @@ def main(bootstrap_servers: str, topic: str, file: str) -> None:
         enable_auto_commit=False,  # run() commits after the effects
         isolation_level="read_committed",  # for exactly-once; harmless in the other modes
     )
-    producer = KafkaProducer(bootstrap_servers=bootstrap_servers, acks="all")
+    producer = KafkaProducer(
+        bootstrap_servers=bootstrap_servers,
+        acks="all",
+        max_request_size=MAX_REQUEST_BYTES,  # a dead letter is larger than its record
+    )
     with closing(consumer), closing(producer), closing(sqlite3.connect(file)) as database:
         database.executescript(TABLES)
         run(consumer, producer, database)

@@ -122,17 +122,24 @@ def _history(settings: Settings, source: MongoSource) -> Iterator[Finding]:
         return
     yield _history_index(source)
     if source.profile.transitions_field is None:
+        recovered = (
+            "only the latest state of each can be recovered"
+            if source.profile.updated_field
+            else "nothing can be recovered: a latest state without a time becomes a dead letter"
+        )
         yield Finding(
             "warning",
             "history",
-            "jobs contain no history: "
-            "after a lost resume point only the latest state of each can be recovered",
+            f"jobs contain no history: after a lost resume point {recovered}",
         )
 
 
 def _history_index(source: MongoSource) -> Finding:
     field = source.profile.updated_field
-    if field and not source.collection_exists():
+    if not field:
+        text = "jobs.updated_field is empty: after a lost resume point every job is read"
+        return Finding("ok", "history", text)
+    if not source.collection_exists():
         text = f"checked when the collection exists: it needs an index on {field}"
         return Finding("ok", "history", text)
     if unindexed := source.history.unindexed_field():

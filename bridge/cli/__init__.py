@@ -69,6 +69,16 @@ class _Group(click.Group):
         )
         return command
 
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(context, args)
+        except click.NoSuchOption as error:
+            raise click.UsageError(
+                f"No such option '{error.option_name}' before the command. Options follow the "
+                f"command: job-bridge COMMAND {error.option_name}",
+                error.ctx,
+            ) from None
+
     def resolve_command(
         self, context: click.Context, arguments: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:

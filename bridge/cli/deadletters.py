@@ -1,6 +1,7 @@
 """``job-bridge dead-letters``: lists, shows and retries dead letters."""
 
 import json
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +14,14 @@ from bridge.cli.output import dry_run_option, json_option, print_json, print_tab
 from bridge.cli.settings import JOBS, KAFKA, Settings, with_settings_of
 from bridge.cli.times import when
 from bridge.clock import iso
-from bridge.errors import Retryable, Usage, one_line
+from bridge.errors import NotFound, Retryable, Usage, one_line
 from bridge.model.dead_letter import DeadLetter, transition_of
 from bridge.model.message import Record, fields_of, value_of
 from bridge.model.position import ClusterTime, position_before
 from bridge.model.transition import RETRY, Event, Transition
+
+#: The place of a letter in its topic.
+_LOCATION = re.compile(r"\d+:\d+", re.A)
 
 
 @click.group("dead-letters")
@@ -49,13 +53,13 @@ def list_(settings: Settings, since: str | None, as_json: bool) -> None:
         for letter in letters:
             print_json(_document(letter))
     elif letters:
-        print_table(("PLACE", "WRITTEN", "JOB", "STATE", "REASON"), [*map(_row, letters)])
+        print_table(("PLACE", "WRITTEN", "JOB", "REASON", "STATE"), [*map(_row, letters)])
     else:
         click.echo(f"no dead letters in {settings.kafka.topic}-dlq", err=True)
 
 
 def _row(letter: DeadLetter) -> Sequence[str]:
-    texts = (one_line(letter.text(name)) or "-" for name in ("job_id", "state", "error_dlq"))
+    texts = (one_line(letter.text(name)) or "-" for name in ("job_id", "error_dlq", "state"))
     return (letter.location, letter.written, *texts)
 
 
@@ -235,6 +239,8 @@ def _read(settings: Settings, since: float | None) -> list[DeadLetter]:
             record
             for batch in reader.read(f"{settings.kafka.topic}-dlq", since)
             for record in batch
+            # Kafka finds the first offset; times of later records may be older.
+            if since is None or record.timestamp >= since
         ]
     records.sort(key=lambda record: (record.timestamp, record.partition, record.offset))
     return [_dead_letter(record) for record in records]
@@ -251,10 +257,13 @@ def _dead_letter(record: Record) -> DeadLetter:
 
 
 def _at_locations(letters: Sequence[DeadLetter], locations: Sequence[str]) -> list[DeadLetter]:
+    odd = [location for location in locations if not _LOCATION.fullmatch(location)]
+    if odd:
+        raise Usage(f"not PARTITION:OFFSET, such as 0:15: {', '.join(odd)}", "Nothing was sent")
     by_location = {letter.location: letter for letter in letters}
     unknown = [location for location in locations if location not in by_location]
     if unknown:
-        raise Usage(
+        raise NotFound(
             f"there is no dead letter at {', '.join(unknown)}",
             "Nothing was sent",
             "'job-bridge dead-letters list' shows the existing ones",

@@ -45,7 +45,7 @@ def _document(name: str, membership: Membership, stored: Checkpoint | None) -> d
         "name": name,
         "owner": _member(owner) if owner else None,
         "standbys": [_member(standby) for standby in membership.standbys],
-        "position": str(stored.position) if stored else None,
+        "position": stored.position.text if stored else None,
         "position_time": stored.position.cluster_time.isoformat() if stored else None,
         "lag_seconds": _lag(stored) if stored else None,
         "saved_at": iso(stored.saved_at) if stored else None,

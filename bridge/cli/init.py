@@ -1,5 +1,6 @@
 """``job-bridge init``: proposes the settings for a collection, and writes their file."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,7 +156,12 @@ def _undecided(report: "Report", proposal: "Proposal", as_json: bool) -> int:
 def _complete(report: "Report", settings: Settings, proposal: "Proposal") -> None:
     """Make the text of the file, and the settings that it gives."""
     from bridge.model.profile import profile_of
-    from bridge.settings.new_settings_file import secrets_left_out, settings_text, validated
+    from bridge.settings.new_settings_file import (
+        overridden,
+        secrets_left_out,
+        settings_text,
+        validated,
+    )
 
     collection = report.collection
     mongo = settings.mongo.model_copy(update={"collection": collection})
@@ -172,6 +178,7 @@ def _complete(report: "Report", settings: Settings, proposal: "Proposal") -> Non
     fields = {f"jobs.{name}": value for name, value in jobs.items()}
     loaded = validated(report.text, {**secrets, **fields})
     profile_of(loaded)
+    report.overridden = list(overridden(report.text, secrets, os.environ))
     report.settings = found.model_copy(update={"jobs": loaded.jobs})
 
 

@@ -30,6 +30,7 @@ class Report:
         text: the settings file; empty while a setting is undecided.
         file: the path to which it was written; empty if it was not.
         secrets: the given settings that the file does not contain.
+        overridden: a sentence for each setting of the file that the environment overrides.
         settings: the settings that the file gives, with the secrets.
     """
 
@@ -42,6 +43,7 @@ class Report:
         self.text = ""
         self.file = ""
         self.secrets: Sequence[str] = ()
+        self.overridden: Sequence[str] = ()
         self.findings: Sequence[Finding] = ()
         self.checks_kafka = True
         self.exit_code = 0
@@ -103,6 +105,7 @@ class Report:
             yield f"{name} is not written: set {variable(name)} or {variable(name)}_FILE"
         if not self.text:
             return
+        yield from (f"warning: {one_line(text)}" for text in self.overridden)
         if not self.checks_kafka:
             yield (
                 "Kafka was not checked: set kafka.bootstrap_servers and kafka.topic in the file, "
@@ -136,6 +139,7 @@ class Report:
             "settings": self.text,
             "file": self.file,
             "secrets": self.secrets,
+            "overridden": self.overridden,
             "findings": [asdict(finding) for finding in self.findings],
             "exit_code": self.exit_code,
         }

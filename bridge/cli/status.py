@@ -12,6 +12,7 @@ from bridge.app.signals import on_stop
 from bridge.cli.output import json_option
 from bridge.cli.settings import CHECKPOINT, KAFKA, Settings, with_settings_of
 from bridge.cli.status_client import read_status
+from bridge.cli.times import with_iso_times
 from bridge.clock import iso
 from bridge.errors import Retryable, Usage, one_line
 
@@ -42,7 +43,7 @@ _MAX_WARNINGS = 5
 
 
 @click.command()
-@json_option("Print the whole answer as JSON.")
+@json_option("Print the whole answer as JSON, with times as ISO 8601.")
 @click.option(
     "--group",
     is_flag=True,
@@ -96,7 +97,7 @@ def _status_of_bridge(settings: Settings, as_json: bool, *, clears: bool = False
             click.clear()
         click.echo(iso(time()))
     if as_json:
-        click.echo(json.dumps(document, indent=None if clears else 1))
+        click.echo(json.dumps(with_iso_times(document), indent=None if clears else 1))
     else:
         _show(document)
     return 0 if document["ready"] else Retryable.exit_code
@@ -112,10 +113,11 @@ def _show(document: dict[str, Any]) -> None:
     for note in document["notes"]:
         click.echo(f"  {note}")
     click.echo(f"  position    {document['position'] or 'not known yet'}")
-    # Bridges of earlier versions do not report it.
+    # Bridges of earlier versions do not report these.
+    details = document.get("details", True)
     if ownership := document.get("ownership"):
-        click.echo(f"  owner       {_owner(ownership)}")
-    if not document.get("details", True):
+        click.echo(f"  owner       {_owner(ownership, details=details)}")
+    if not details:
         click.echo(f"  {_NO_DETAILS}")
     for group in ("counters", "gauges"):
         for name, value in document[group].items():
@@ -129,8 +131,9 @@ def _show(document: dict[str, Any]) -> None:
         click.echo(f"  {iso(warning['last'])} {line}")
 
 
-def _owner(ownership: dict[str, Any]) -> str:
-    owner = "this bridge" if ownership["is_us"] else ownership["owner"] or "not known"
+def _owner(ownership: dict[str, Any], *, details: bool) -> str:
+    hidden = "not known" if details else "not shown"
+    owner = "this bridge" if ownership["is_us"] else ownership["owner"] or hidden
     if ownership["since"] is not None:
         owner += f", since {iso(ownership['since'])}"
     if ownership["standbys"] is None:

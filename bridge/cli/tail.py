@@ -8,12 +8,13 @@ from itertools import islice
 import click
 
 from bridge.app.signals import on_stop
+from bridge.cli.output import json_option
 from bridge.cli.settings import JOBS, Settings, with_settings_of
 from bridge.cli.status_client import open_events
 from bridge.errors import Usage, one_line
 from bridge.model.message import value_of
 from bridge.model.position import Position, past_position
-from bridge.model.transition import Batch, Transition
+from bridge.model.transition import Batch, Poison, Transition
 from bridge.settings import parse_when
 
 
@@ -31,8 +32,14 @@ from bridge.settings import parse_when
     help="Print the transitions that Kafka acknowledged, as the bridge at http.host and http.port "
     "reports them (/events), the last 20 first. Does not use MongoDB.",
 )
+@json_option(
+    "Print JSON only: a transition that cannot be sent as the fields of its dead letter, and an "
+    "error as JSON."
+)
 @with_settings_of(*JOBS, "http.")
-def tail(settings: Settings, since: str | None, count: int | None, acknowledged: bool) -> None:
+def tail(
+    settings: Settings, since: str | None, count: int | None, acknowledged: bool, as_json: bool
+) -> None:
     """Print transitions as they happen, a JSON message per line.
 
     Does not use Kafka, and does not change the checkpoint. Ends with Ctrl-C.
@@ -46,7 +53,7 @@ def tail(settings: Settings, since: str | None, count: int | None, acknowledged:
             raise Usage("--since and --acknowledged: give only one")
         _print_acknowledged(settings, count)
     else:
-        _print_stream(settings, since, count)
+        _print_stream(settings, since, count, as_json)
 
 
 def _print_acknowledged(settings: Settings, count: int | None) -> None:
@@ -55,7 +62,7 @@ def _print_acknowledged(settings: Settings, count: int | None) -> None:
             click.echo(json.dumps({"event": kind, **data}))
 
 
-def _print_stream(settings: Settings, since: str | None, count: int | None) -> None:
+def _print_stream(settings: Settings, since: str | None, count: int | None, as_json: bool) -> None:
     from bridge.app.wiring import open_source_and_store
 
     stop, wake = threading.Event(), threading.Event()
@@ -80,7 +87,7 @@ def _print_stream(settings: Settings, since: str | None, count: int | None) -> N
                 if batch is None:
                     wake.wait(1)
                 else:
-                    remaining = _print(batch, remaining)
+                    remaining = _print(batch, remaining, as_json)
 
 
 def _position(since: str, newest: Position) -> Position | None:
@@ -92,7 +99,7 @@ def _position(since: str, newest: Position) -> Position | None:
         raise Usage(f"--since: {error}") from None
 
 
-def _print(batch: Batch, remaining: int) -> int:
+def _print(batch: Batch, remaining: int, as_json: bool) -> int:
     """Print the transitions of a batch, at most ``remaining`` (negative: all).
 
     Returns how many remain to be printed.
@@ -101,11 +108,16 @@ def _print(batch: Batch, remaining: int) -> int:
         for item in event.items:
             if remaining == 0:
                 return 0
-            text = (
-                value_of(item).decode()
-                if isinstance(item, Transition)
-                else one_line(f"cannot be sent: {item.reason}")
-            )
-            click.echo(text)
+            click.echo(_text(item, as_json))
             remaining -= 1
     return remaining
+
+
+def _text(item: Transition | Poison, as_json: bool) -> str:
+    if isinstance(item, Transition):
+        return value_of(item).decode()
+    if not as_json:
+        return one_line(f"cannot be sent: {item.reason}")
+    fields = item._asdict()
+    reason, _ = fields.pop("reason"), fields.pop("sequence")
+    return json.dumps({**fields, "error_dlq": reason})

@@ -1,9 +1,15 @@
 """Times: options, and as they are printed."""
 
+from collections.abc import Mapping
 from datetime import datetime, timezone
+from typing import Any
 
+from bridge.clock import iso
 from bridge.errors import Usage
 from bridge.settings import parse_when
+
+#: The Unix times of ``/status.json`` and of a stored checkpoint, where they are numbers.
+_TIMES = {"first", "last", "saved_at", "since", "until", "recent", "back_to"}
 
 
 def when(option: str, text: str) -> datetime:
@@ -32,3 +38,18 @@ def span(
             f"the time span ends at {last.isoformat()}, before it starts at {first.isoformat()}"
         )
     return first, last
+
+
+def with_iso_times(value: Any) -> Any:
+    """Return a JSON value whose Unix times are ISO 8601; metrics keep the unit of their names."""
+    if isinstance(value, Mapping):
+        return {name: _iso(name, inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [with_iso_times(inner) for inner in value]
+    return value
+
+
+def _iso(name: str, value: Any) -> Any:
+    if name in _TIMES and isinstance(value, (int, float)):
+        return iso(value) if value else None  # Early versions stored no time as 0.
+    return with_iso_times(value)

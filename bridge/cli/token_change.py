@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -21,9 +22,10 @@ from bridge.cli.settings import (
 from bridge.cli.token_answers import UNCHANGED, Answers, changing
 from bridge.cli.token_effect import describe, describe_all, effect_of
 from bridge.cli.token_show import other_names
-from bridge.errors import BridgeError, CheckpointUnusable, Usage
+from bridge.errors import BridgeError, CheckpointUnusable, NotFound, Usage
 from bridge.hints import Hint
 from bridge.model.checkpoint import Checkpoint
+from bridge.model.checkpoint_entry import CheckpointEntry
 from bridge.model.cluster_identity import ClusterIdentity
 from bridge.model.position import Position, past_position, position_after
 from bridge.model.profile import namespace_of
@@ -35,6 +37,8 @@ if TYPE_CHECKING:  # imported late: MongoDB's driver would slow down the help
 
 logger = logging.getLogger("bridge")
 
+#: How a line starts that a person should read before the answer.
+_WARNING = "warning: "
 _CLEARED = "no checkpoint: the next start uses start.from"
 
 
@@ -68,7 +72,7 @@ def clear(settings: Settings, answers: Answers) -> None:
 
     It says how many transitions will be skipped, or read again. It also leaves a sign that the
     checkpoint was removed on purpose: without it a bridge that finds its own messages in the topic,
-    but no checkpoint, does not start.
+    but no checkpoint, does not start. Exits 66 if the store does not contain the name.
 
     \b
     Example:
@@ -124,20 +128,22 @@ class _Change:
         before = self.before
         for text in self.warnings:
             click.echo(text)
-        click.echo(f"old: {before.position if before else self.unusable or 'no checkpoint'}")
-        click.echo(f"new: {self.position or _CLEARED}")
+        click.echo(f"old: {before.position.text if before else self.unusable or 'no checkpoint'}")
+        click.echo(f"new: {self.position.text if self.position else _CLEARED}")
         if self.effect:
             click.echo(self.effect)
 
     def document(self, *, changed: bool) -> dict[str, object]:
         """Return the change for ``--json``."""
         before, position = self.before, self.position
+        losses = [self.effect] if self.effect.startswith(_WARNING) else []
+        warnings = [*self.warnings, *losses]
         return {
             "name": self.name,
-            "old": str(before.position) if before else self.unusable or None,
-            "new": str(position) if position else None,
-            "effect": self.effect,
-            "warnings": self.warnings,
+            "old": before.position.text if before else self.unusable or None,
+            "new": position.text if position else None,
+            "effect": self.effect.removeprefix(_WARNING),
+            "warnings": [text.removeprefix(_WARNING) for text in warnings],
             "changed": changed,
         }
 
@@ -155,7 +161,7 @@ def _effect(
         return "the old position is not known, nor what is skipped or read again" * bool(unusable)
     if before.gap:
         return (
-            "warning: a recovery is not finished; its unsent transitions will not be sent. "
+            f"{_WARNING}a recovery is not finished; its unsent transitions will not be sent. "
             "'job-bridge replay' can send them from the jobs"
         )
     history, start = source.history, settings.start.from_
@@ -174,6 +180,8 @@ def _change(settings: Settings, target: str | None, answers: Answers) -> None:
     with open_source_and_store(settings) as (source, store):
         position = _position(target, source.identity()) if target is not None else None
         entries = [] if settings.keeps_no_position else store.entries()
+        if target is None and not settings.keeps_no_position:
+            _admit_name(store, entries)
         others = other_names(entries, store.name)
         with nullcontext() if answers.dry_run else owned(store):
             change = _planned(settings, source, store, position, others)
@@ -190,6 +198,18 @@ def _change(settings: Settings, target: str | None, answers: Answers) -> None:
         click.echo("nothing was changed", err=True)
 
 
+def _admit_name(store: CheckpointStore, entries: Sequence[CheckpointEntry]) -> None:
+    """Raise ``NotFound`` if there is nothing to clear; a start that exits with 83 leaves a name."""
+    before, unusable = _load(store)
+    if before or unusable or store.name in {entry.name for entry in entries}:
+        return
+    raise NotFound(
+        f"no checkpoint '{store.name}': the first start uses start.from",
+        "Nothing was changed",
+        other_names(entries, store.name),
+    )
+
+
 def _planned(
     settings: Settings,
     source: "MongoSource",
@@ -203,7 +223,7 @@ def _planned(
         warnings.append(f"'{store.name}' is a new name in this store. {others}")
     if before and before.namespace != (namespace := namespace_of(settings)):
         warnings.append(
-            f"warning: the checkpoint '{before.name}' belongs to {before.namespace}, not to "
+            f"{_WARNING}the checkpoint '{before.name}' belongs to {before.namespace}, not to "
             f"{namespace}: a bridge that reads {before.namespace} would lose its position. "
             "If there is one, set another checkpoint.name instead"
         )
@@ -218,7 +238,8 @@ def _store(store: CheckpointStore, source: "MongoSource", change: _Change) -> No
         first = source.identity().first(store.name, position, store.epoch, time.time())
         checkpoint = replace(first, sequence=before.sequence + 1 if before else 0)
     store.replace(checkpoint)
-    logger.warning("the checkpoint was changed by hand", extra={"position": str(position)})
+    extra = {"position": str(position)} if position else {}
+    logger.warning("the checkpoint was changed by hand", extra=extra)
 
 
 def _load(store: CheckpointStore) -> tuple[Checkpoint | None, str]:

@@ -60,12 +60,12 @@ def move(settings: Settings, store: str, yes: bool, dry_run: bool, as_json: bool
     if not dry_run:
         logger.warning("the checkpoint was moved by hand", extra={"position": str(position)})
     if as_json:
-        document = {"name": left.name, "position": str(position), "from": left.where}
+        document = {"name": left.name, "position": position.text, "from": left.where}
         rest = {"to": target.where, "finished": moved.finished, "changed": not dry_run}
         print_json(document | rest)
         return
     done = _DONE[moved.finished, dry_run]
-    click.echo(f"{done}: {position}")
+    click.echo(f"{done}: {position.text}")
     click.echo(f"from: {left.where}")
     click.echo(f"to:   {target.where}")
     if not dry_run:

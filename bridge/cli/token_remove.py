@@ -79,7 +79,7 @@ def _announce(store: CheckpointStore, entry: CheckpointEntry) -> None:
 
 
 def _position(entry: CheckpointEntry) -> str | None:
-    return str(entry.checkpoint.position) if entry.checkpoint else entry.damage or None
+    return entry.checkpoint.position.text if entry.checkpoint else entry.damage or None
 
 
 def _document(entry: CheckpointEntry, *, changed: bool) -> dict[str, object]:

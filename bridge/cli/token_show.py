@@ -8,6 +8,7 @@ import click
 
 from bridge.cli.output import json_option, print_json, print_table
 from bridge.cli.settings import CHECKPOINT, JOBS, KAFKA, MODE, Settings, with_settings_of
+from bridge.cli.times import with_iso_times
 from bridge.clock import iso
 from bridge.errors import NotFound
 from bridge.model.checkpoint import Checkpoint
@@ -16,10 +17,10 @@ from bridge.pipeline.ports import CheckpointStore
 
 
 @click.command()
-@json_option("Print the stored record as JSON, with its position; null without a checkpoint.")
+@json_option("Print the stored record as JSON, with its position; null after token clear.")
 @with_settings_of(*JOBS, *KAFKA, *CHECKPOINT, *MODE)
 def show(settings: Settings, as_json: bool) -> None:
-    """Show the checkpoint, decoded.
+    """Show the checkpoint, decoded. Exits 66 if the store does not contain the name.
 
     \b
     Example:
@@ -29,7 +30,7 @@ def show(settings: Settings, as_json: bool) -> None:
 
     with open_source_and_store(settings) as (_, store):
         stored = store.load()
-        missing = stored is None and not as_json and _why_missing(store)
+        missing = _why_missing(store) if stored is None else ""
     if as_json:
         click.echo(json.dumps(_document(stored) if stored else None, indent=1))
     elif missing:
@@ -43,9 +44,8 @@ def _document(stored: Checkpoint) -> dict[str, Any]:
     """Return the stored record, with times as ISO 8601."""
     position = stored.position
     return {
-        **stored.record(),
-        "saved_at": iso(stored.saved_at) if stored.saved_at else None,
-        "position": str(position),
+        **with_iso_times(stored.record()),
+        "position": position.text,
         "position_time": position.cluster_time.isoformat(),
     }
 
@@ -55,8 +55,6 @@ def _fields(stored: Checkpoint) -> Iterator[tuple[str, str]]:
     document = _document(stored)
     time = stored.position.cluster_time
     document["cluster_time"] = f"{time.isoformat()}, increment {time.increment}"
-    if stored.gap and stored.gap.since is not None:
-        document["gap"] = {**document["gap"], "since": iso(stored.gap.since)}
     for name, value in document.items():
         if isinstance(value, Mapping):
             yield from ((f"{name}.{part}", _text(inner)) for part, inner in value.items())
@@ -110,7 +108,7 @@ def list_(settings: Settings, as_json: bool) -> None:
     if not entries:
         click.echo("no checkpoints in the store", err=True)
         return
-    print_table(("NAME", "POSITION", "OWNER", "SAVED AT"), [_row(entry) for entry in entries])
+    print_table(("NAME", "OWNER", "SAVED AT", "POSITION"), [_row(entry) for entry in entries])
     for entry in entries:
         if entry.damage:
             click.echo(f"{entry.name}: {entry.damage}")
@@ -120,7 +118,7 @@ def _entry(entry: CheckpointEntry) -> dict[str, str | None]:
     stored = entry.checkpoint
     return {
         "name": entry.name,
-        "position": str(stored.position) if stored else None,
+        "position": stored.position.text if stored else None,
         "position_time": stored.position.cluster_time.isoformat() if stored else None,
         "owner": entry.owner or None,
         "saved_at": iso(stored.saved_at) if stored and stored.saved_at else None,
@@ -132,7 +130,7 @@ def _row(entry: CheckpointEntry) -> tuple[str, str, str, str]:
     document = _entry(entry)
     return (
         entry.name,
-        document["position"] or ("not usable" if entry.damage else "no position"),
         document["owner"] or "no owner",
         document["saved_at"] or "-",
+        document["position"] or ("not usable" if entry.damage else "no position"),
     )

@@ -67,13 +67,7 @@ def create(
         existing = topics.describe(*(plan.name for plan in plans if plan.name not in created))
     action = "would create" if dry_run else "created"
     rows = [
-        {
-            "topic": plan.name,
-            "action": action if plan.name in created else "exists",
-            "partitions": plan.partitions,
-            "replicas": replicas,
-            "differences": _differences(plan, replicas, existing.get(plan.name)),
-        }
+        _row(plan, replicas, existing.get(plan.name), action if plan.name in created else "exists")
         for plan in plans
     ]
     if as_json:
@@ -98,6 +92,17 @@ def _created(topics: "Topics", plans: "Sequence[TopicPlan]", replicas: int) -> l
             _UNCHANGED,
             "Check kafka.sasl_*, and grant Create on the cluster or on these topics",
         ) from None
+
+
+def _row(plan: "TopicPlan", replicas: int, topic: "Topic | None", action: str) -> dict[str, object]:
+    """Return a topic as ``--json`` prints it, with the partitions and replicas that it has."""
+    return {
+        "topic": plan.name,
+        "action": action,
+        "partitions": topic.partitions if topic else plan.partitions,
+        "replicas": topic.replicas if topic else replicas,
+        "differences": _differences(plan, replicas, topic),
+    }
 
 
 def _differences(plan: "TopicPlan", replicas: int, topic: "Topic | None") -> list[str]:

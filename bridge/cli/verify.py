@@ -55,17 +55,18 @@ def verify(
 ) -> int:
     """Compare the jobs' history with the topic.
 
-    Compares by trans_id, job, state, time and key. Changes nothing without --repair.
+    Compares by trans_id, job, state, time and key. Changes nothing without --repair. The keys of
+    --json are in brackets where they are other words.
 
     \b
     missing       transitions of the jobs that are not in the topic
-    duplicates    messages after the first of the same transition
+    duplicates    messages after the first of the same transition (repeated)
     out of order  first messages that arrived after one of a later transition of the job
-    unexpected    messages whose trans_id is not in the jobs
+    unexpected    messages whose trans_id is not in the jobs (strange)
     wrong         messages whose trans_id is in a job with another job id, state or time, or whose
                   key is not their job id; such a transition is also missing, unless it was sent
                   right too
-    dead letters  transitions that were dead-lettered and not sent since
+    dead letters  transitions that were dead-lettered and not sent since (set_aside)
     late          transitions that were not in the topic within a second after their own time;
                   counted if the broker stamps the messages (message.timestamp.type) and the jobs
                   have a history

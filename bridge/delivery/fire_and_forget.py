@@ -71,6 +71,7 @@ class FireAndForgetSink:
                 self._lose(1, "the window is full")
                 continue
             own = Delivery(None, delivery.size, delivery.sent, committed=delivery.committed)
+            own.item, own.letter = delivery.item, delivery.letter
             self._in_flight.admit(own)
             fitting.append((message, own))
         try:

@@ -52,8 +52,16 @@ class Position(NamedTuple):
         """The cluster time of the event, or the cluster time to start at."""
         return ClusterTime(int(self.key[2:10], 16), int(self.key[10:18], 16))
 
+    @property
+    def text(self) -> str:
+        """The position in words with the whole token, which ``token set`` accepts."""
+        return self._described(self.token)
+
     def __str__(self) -> str:
-        where = f"token {self.token[:24]}..." if self.token else "no token"
+        return self._described(f"{self.token[:24]}...")
+
+    def _described(self, token: str) -> str:
+        where = f"token {token}" if self.token else "no token"
         recovered = f", recovered up to {self.recovery_cursor}" if self.recovery_cursor else ""
         return f"{self.cluster_time.isoformat()} ({where}{recovered})"
 

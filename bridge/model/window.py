@@ -14,13 +14,15 @@ class Delivery:
     Attributes:
         position: Reached when this delivery and all before it are settled; None if more messages of
             the same event follow.
-        size: The message's bytes; 0 without a message.
+        size: About the bytes of the message, or of a dead letter's transition if that is larger; 0
+            without a message.
         sent: When it was sent, in monotonic seconds.
         committed: When MongoDB committed the event, in Unix seconds; None if unknown.
         item: The transition that the message contains.
+        letter: The dead letter that the message is; None for a transition.
     """
 
-    __slots__ = ("committed", "item", "position", "sent", "settled", "size")
+    __slots__ = ("committed", "item", "letter", "position", "sent", "settled", "size")
 
     def __init__(
         self,
@@ -37,6 +39,7 @@ class Delivery:
         self.sent = sent
         self.committed = committed
         self.item = item
+        self.letter: Poison | None = None
 
 
 #: A message and its delivery in the window.

@@ -194,9 +194,9 @@ def _correctable() -> Iterator[None]:
         # OSError: a file that an option names.
         except (Warning, ValueError, TypeError, OSError) as error:
             raise Misconfigured(
-                f"mongo.uri has an option that does not work: {_without_secrets(error)}",
+                f"mongo.uri does not work: {_without_secrets(error)}",
                 "Nothing was read or sent",
-                "Correct or remove it",
+                "Correct it",
                 part="mongodb",
             ) from None
 

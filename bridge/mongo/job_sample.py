@@ -1,6 +1,7 @@
 """Looks at a few jobs: whether their documents fit the profile."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from itertools import chain
 
 from pymongo import ASCENDING, DESCENDING
@@ -8,11 +9,17 @@ from pymongo.collection import Collection
 
 from bridge.model.profile import Profile
 from bridge.mongo.client import Document
+from bridge.mongo.elements import parse_time
 from bridge.mongo.errors import translated
 from bridge.mongo.job_documents import JobDocuments
 
 #: How many of the first and of the last documents by ``_id`` are read.
 _SAMPLE_SIZE = 5
+#: What a transition needs: its name, its setting, its type, and the type in words.
+_ELEMENT_FIELDS = (
+    ("state", "transition_state", str, "text"),
+    ("time", "transition_time", datetime, "a date"),
+)
 
 
 class JobSample:
@@ -49,8 +56,7 @@ class JobSample:
             value = document.get(profile.id_field)
             yield f"the job id {profile.id_field} {_described(value)} (jobs.id_field)"
         if profile.transitions_field is None:
-            if document.get(profile.state_field) is None:
-                yield f"the state {profile.state_field} is missing (jobs.state_field)"
+            yield from self._problems_of_state(document)
             return
         history = document.get(profile.transitions_field)
         if isinstance(history, list):
@@ -59,15 +65,26 @@ class JobSample:
             described = _described(history, "an array")
             yield f"the history {profile.transitions_field} {described} (jobs.transitions_field)"
 
-    def _problems_of(self, elements: Sequence[object]) -> Iterator[str]:
-        """Yield the fields that no element of a history has."""
+    def _problems_of_state(self, document: Document) -> Iterator[str]:
+        """Yield why the latest state cannot be sent; without a time it has that of its commit."""
         profile = self._profile
-        for kind, setting in (("state", "transition_state"), ("time", "transition_time")):
-            name = getattr(profile, setting)
-            if elements and not any(
-                isinstance(element, dict) and element.get(name) is not None for element in elements
-            ):
-                yield f"the {kind} {name} of each transition is missing (jobs.{setting})"
+        state = document.get(profile.state_field)
+        if not isinstance(state, str):
+            yield f"the state {profile.state_field} {_described(state)} (jobs.state_field)"
+        updated = document.get(profile.updated_field or "")
+        if updated is not None and parse_time(updated) is None:
+            described = _described(updated, "a date")
+            yield f"the time {profile.updated_field} {described} (jobs.updated_field)"
+
+    def _problems_of(self, elements: Sequence[object]) -> Iterator[str]:
+        """Yield the fields that no element of a history has in a usable type."""
+        for kind, setting, usable, wanted in _ELEMENT_FIELDS:
+            name = getattr(self._profile, setting)
+            values = [element.get(name) for element in elements if isinstance(element, dict)]
+            if elements and not any(isinstance(value, usable) for value in values):
+                value = next((value for value in values if value is not None), None)
+                described = _described(value, wanted)
+                yield f"the {kind} {name} of each transition {described} (jobs.{setting})"
 
 
 def _described(value: object, wanted: str = "text") -> str:

@@ -70,27 +70,36 @@ def count_of(value: Any) -> int:
 
 def settings_of(given: Mapping[str, Any]) -> Settings:
     """Return settings with these values in the section ``kafka``; errors name the keyword."""
-    known = [name.removeprefix("kafka.") for name in setting_names() if name.startswith("kafka.")]
+    known = _keywords()
     for name in given:
         if name not in known:
             raise TypeError(
                 f"Notifier has no argument {name!r}; "
                 f"those of the section kafka are {', '.join(known)}"
             )
-
-    def keyword(match: re.Match[str]) -> str:
-        name = match[1].replace("-", "_")
-        return name if name in known else match[0]
-
     options = {f"kafka.{name}": value for name, value in given.items()}
     try:
         # Another profile than the default, whose rule for topics is for the bridge of one service.
         return load(None, {**options, "jobs.profile": "ee2"}, {})
     except Misconfigured as error:
-        problem = re.sub(r"(?:--kafka-|\bkafka\.)([a-z_-]+)", keyword, error.what)
         raise Misconfigured(
-            problem, "Nothing was sent", "Correct the arguments of Notifier"
+            in_keywords(error.what), "Nothing was sent", "Correct the arguments of Notifier"
         ) from None
+
+
+def in_keywords(text: str) -> str:
+    """Return ``text`` with settings of the section ``kafka`` named as keywords of ``Notifier``."""
+    known = _keywords()
+
+    def keyword(match: re.Match[str]) -> str:
+        name = match[1].replace("-", "_")
+        return name if name in known else match[0]
+
+    return re.sub(r"(?:--kafka-|\bkafka\.)([a-z_-]+)", keyword, text)
+
+
+def _keywords() -> list[str]:
+    return [name.removeprefix("kafka.") for name in setting_names() if name.startswith("kafka.")]
 
 
 def driver_for_host(settings: Settings) -> KafkaDriver:

@@ -17,7 +17,7 @@ class AsyncNotifier(NotifierBase):
 
     Arguments, modes and errors are those of :class:`bridge.notifier.notifier.Notifier`. Waiting for
     Kafka uses no thread for each message. If a waiting task is cancelled, its message may still be
-    sent.
+    sent; if it fails, it counts as ``lost``.
 
     >>> async with AsyncNotifier("localhost:9092", "job-transitions") as notifier:
     ...     await notifier.notify("job-1", "complete", datetime.now(timezone.utc))
@@ -59,9 +59,13 @@ class AsyncNotifier(NotifierBase):
             return
         answered = self._answered_event(pending)
         self._worker.submit(pending)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(answered.wait(), self._timeout_seconds)
-        self._raise_failure(pending, self._worker.answer_of(pending, self._timeout_seconds))
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(answered.wait(), self._timeout_seconds)
+        except asyncio.CancelledError:
+            self._worker.abandon(pending)
+            raise
+        self._raise_failure(pending)
 
     def _answered_event(self, pending: PendingMessage) -> asyncio.Event:
         loop = asyncio.get_running_loop()

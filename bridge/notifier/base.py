@@ -5,7 +5,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Literal
 
 from bridge.delivery.synchronous import send_failed
-from bridge.errors import BridgeError, Misconfigured, SendFailed
+from bridge.errors import Misconfigured, SendFailed
 from bridge.model.message import MessageFormat
 from bridge.model.transition import NOTIFY, Transition
 from bridge.model.window import Delivery
@@ -62,18 +62,24 @@ class NotifierBase:
 
     @property
     def lost(self) -> int:
-        """The number of messages that failed or found no room, in mode fire-and-forget."""
+        """The number of messages that failed without a caller to raise the error.
+
+        In mode fire-and-forget, or of cancelled calls.
+        """
         return self._worker.lost
 
     def counts(self) -> NotifierCounts:
         """Return the numbers of messages so far."""
         return self._worker.counts()
 
-    def collector(self) -> "NotifierCollector":
-        """Return a collector of metrics; the host registers it with ``prometheus_client``."""
+    def collector(self, *others: "NotifierBase") -> "NotifierCollector":
+        """Return a collector of metrics; the host registers it with ``prometheus_client``.
+
+        A registry accepts one collector only: it covers this notifier and ``others``.
+        """
         from bridge.notifier.metrics import NotifierCollector
 
-        return NotifierCollector(self)
+        return NotifierCollector(self, *others)
 
     def _open(self) -> None:
         with self._starting:
@@ -104,7 +110,8 @@ class NotifierBase:
         for name in ("job_id", "state", "time", "trans_id"):
             text_of(name, getattr(transition, name))
         message = self._message_format.message(transition, NOTIFY)
-        pending = PendingMessage(message, Delivery(None, message.size(), item=transition))
+        delivery = Delivery(None, message.size(), item=transition)
+        pending = PendingMessage(message, delivery, awaited=self._synchronous)
         # Threads do not survive a fork.
         if self._worker.accepting and os.getpid() != self._process:
             raise RuntimeError(
@@ -113,7 +120,8 @@ class NotifierBase:
             )
         return pending
 
-    def _raise_failure(self, pending: PendingMessage, error: BridgeError | None) -> None:
+    def _raise_failure(self, pending: PendingMessage) -> None:
+        error = self._worker.answer_of(pending, self._timeout_seconds)
         if isinstance(error, SendFailed):
             raise error
         if error is not None:

@@ -10,9 +10,9 @@ class NotifierCounts:
     Attributes:
         acknowledged: Messages that Kafka has.
         failed: Calls that raised ``SendFailed``.
-        lost: Messages given up in mode fire-and-forget.
+        lost: Messages that failed without a caller to raise the error.
         unacknowledged: Messages that wait for Kafka, in flight or queued.
-        connected: Whether a producer is open.
+        connected: Whether a producer is open, and no message has been in flight for 10 seconds.
     """
 
     acknowledged: int

@@ -14,7 +14,7 @@ _LABELS = ("topic",)
 _COUNTERS = (
     ("acknowledged", "Messages that Kafka has acknowledged"),
     ("failed", "Calls of notify and send that raised SendFailed"),
-    ("lost", "Messages given up in mode fire-and-forget"),
+    ("lost", "Messages that failed without a caller to raise the error"),
 )
 
 
@@ -28,23 +28,33 @@ class Countable(Protocol):
 
 
 class NotifierCollector(Collector):
-    """Reads the numbers of a notifier when they are scraped."""
+    """Reads the numbers of notifiers when they are scraped.
 
-    def __init__(self, notifier: Countable) -> None:
-        self._notifier = notifier
+    Those with the same topic are added up; ``kafka_up`` is 1 if it is for each of them.
+    """
+
+    def __init__(self, *notifiers: Countable) -> None:
+        self._notifiers = notifiers
 
     def collect(self) -> Iterator[Metric]:
         """Return the metrics, each with the topic as label."""
-        topic = [self._notifier.topic]
-        counts = self._notifier.counts()
+        topics: dict[str, list[NotifierCounts]] = {}
+        for notifier in self._notifiers:
+            topics.setdefault(notifier.topic, []).append(notifier.counts())
         for name, text in _COUNTERS:
             counter = CounterMetricFamily(f"{_PREFIX}messages_{name}", text, labels=_LABELS)
-            counter.add_metric(topic, getattr(counts, name))
+            for topic, counts in topics.items():
+                counter.add_metric([topic], sum(getattr(count, name) for count in counts))
             yield counter
-        for name, text, value in (
-            ("unacknowledged_messages", "Messages that wait for Kafka", counts.unacknowledged),
-            ("kafka_up", "1 while a producer is open", int(counts.connected)),
-        ):
-            gauge = GaugeMetricFamily(_PREFIX + name, text, labels=_LABELS)
-            gauge.add_metric(topic, value)
-            yield gauge
+        waiting = GaugeMetricFamily(
+            f"{_PREFIX}unacknowledged_messages", "Messages that wait for Kafka", labels=_LABELS
+        )
+        kafka_up = GaugeMetricFamily(
+            f"{_PREFIX}kafka_up",
+            "1 while a producer is open and no message has been in flight for 10 seconds",
+            labels=_LABELS,
+        )
+        for topic, counts in topics.items():
+            waiting.add_metric([topic], sum(count.unacknowledged for count in counts))
+            kafka_up.add_metric([topic], int(all(count.connected for count in counts)))
+        yield from (waiting, kafka_up)

@@ -19,8 +19,8 @@ class Notifier(NotifierBase):
       whether Kafka has the message, so another attempt may duplicate it. The producer is discarded,
       and its other unacknowledged messages fail too.
     - ``fire-and-forget``: ``notify`` returns at once. A message that fails, or exceeds
-      ``window_messages``, is counted in ``lost``. The first failure is logged at once, then at most
-      a line each 30 s.
+      ``window_messages``, is counted in ``lost``. The first failure is logged at once, and that
+      Kafka has acknowledged nothing for 10 s; then at most a line each 30 s.
 
     A Notifier can be started once, by ``start`` or its ``with`` block, and works only until it is
     closed and in the process that started it; otherwise it raises ``RuntimeError``. Starting a
@@ -33,7 +33,8 @@ class Notifier(NotifierBase):
         topic: The topic to send to.
         mode: ``synchronous`` or ``fire-and-forget``.
         timeout_seconds: How long to wait for Kafka.
-        window_messages: The largest number of messages in flight, in mode fire-and-forget.
+        window_messages: The largest number of unacknowledged messages. A message above it is not
+            sent: it is lost in mode fire-and-forget, and ``SendFailed`` in mode synchronous.
         source: The CloudEvents source of the messages.
         kafka: Other settings of the section ``kafka``: ``driver``, ``headers``,
             ``security_protocol``, ``sasl_username`` and so on.
@@ -91,5 +92,5 @@ class Notifier(NotifierBase):
         pending = self._submit(transition)
         self._worker.submit(pending)
         if self._synchronous:
-            error = self._worker.await_answer(pending, self._timeout_seconds)
-            self._raise_failure(pending, error)
+            pending.done.wait(self._timeout_seconds)
+            self._raise_failure(pending)

@@ -12,15 +12,17 @@ class PendingMessage:
     """A message that is not answered yet.
 
     Attributes:
+        awaited: Whether a caller waits for the answer.
         done: Set when it is acknowledged or has failed.
         error: Why it failed.
         handed_over: Whether the producer has it: Kafka may then have it too.
         on_answer: Called by the producer's thread, after ``done`` is set.
     """
 
-    __slots__ = ("delivery", "done", "error", "handed_over", "message", "on_answer")
+    __slots__ = ("awaited", "delivery", "done", "error", "handed_over", "message", "on_answer")
 
-    def __init__(self, message: Message, delivery: Delivery) -> None:
+    def __init__(self, message: Message, delivery: Delivery, *, awaited: bool) -> None:
+        self.awaited = awaited
         self.message = message
         self.delivery = delivery
         self.done = threading.Event()

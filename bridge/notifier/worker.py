@@ -1,31 +1,26 @@
 """The thread that owns the notifier's producer."""
 
-import logging
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from bridge.clock import SystemClock
 from bridge.errors import BridgeError, Retryable
-from bridge.model.policy import Backoff
+from bridge.kafka.sink import KafkaSink
+from bridge.model.policy import Backoff, stalled
 from bridge.model.window import Delivery
 from bridge.notifier.arguments import driver_for_host
 from bridge.notifier.counts import NotifierCounts
+from bridge.notifier.failures import for_callers, translated
 from bridge.notifier.limited_log import LimitedLog
 from bridge.notifier.pending import PendingMessage
-from bridge.pipeline.ports import Sink
 from bridge.pipeline.pulse import Pulse
 from bridge.settings import Settings
-
-logger = logging.getLogger("bridge")
 
 #: How long a healthy producer may take to close.
 _CLOSE_SECONDS = 1.0
 #: The longest pause between attempts to connect: a caller may be waiting.
 _MAX_BACKOFF_SECONDS = 2.0
-
-_CHECK_KAFKA = "Check bootstrap_servers, security_protocol and that Kafka is up"
 
 
 class ProducerWorker:
@@ -33,9 +28,8 @@ class ProducerWorker:
 
     Args:
         settings: The section ``kafka`` is used.
-        max_messages: The largest number of queued messages and messages in flight, unless
-            ``synchronous``.
-        synchronous: Callers wait for the answer; otherwise failed messages are counted and logged.
+        max_messages: The largest number of queued messages and messages in flight.
+        synchronous: Whether callers wait for the answer.
     """
 
     def __init__(self, settings: Settings, *, max_messages: int, synchronous: bool) -> None:
@@ -44,14 +38,14 @@ class ProducerWorker:
         self._acknowledged = 0
         self._failed = 0
         self._connected = False
-        clock = SystemClock()
-        self._log = LimitedLog(clock)
+        self._clock = SystemClock()
+        self._log = LimitedLog(self._clock)
         self._settings = settings
         self._driver = driver_for_host(settings)
         self._max_messages = max_messages
         self._synchronous = synchronous
         #: Woken by messages and answers; stopped when the notifier is closed.
-        self._pulse = Pulse(clock)
+        self._pulse = Pulse(self._clock)
         #: Set after the first attempt to open a producer.
         self._attempted = threading.Event()
         #: Guards the messages; notified when some are answered.
@@ -78,7 +72,7 @@ class ProducerWorker:
                 part="kafka",
             )
         if failure is not None:
-            raise _for_callers(failure, "Nothing was sent") from failure
+            raise for_callers(failure, "Nothing was sent") from failure
 
     def accept(self) -> None:
         """Accept messages from now on, unless a stop was requested."""
@@ -92,28 +86,28 @@ class ProducerWorker:
     def counts(self) -> NotifierCounts:
         """Return the numbers of messages so far."""
         with self._answered:
+            connected = self._connected and not stalled(self._oldest_age(), lambda: "")
             return NotifierCounts(
-                self._acknowledged, self._failed, self.lost, self._backlog(), self._connected
+                self._acknowledged, self._failed, self.lost, self._backlog(), connected
             )
 
     def submit(self, pending: PendingMessage) -> None:
-        """Queue a message. Raises ``RuntimeError`` if messages are not accepted."""
+        """Queue a message; one above ``max_messages`` fails at once.
+
+        Raises ``RuntimeError`` if messages are not accepted.
+        """
         with self._answered:
             if not self.accepting:
                 raise RuntimeError(
                     "This Notifier is not open, and nothing was sent: "
                     "call start(), or use it inside a with block"
                 )
-            if not self._synchronous and self._backlog() >= self._max_messages:
-                self._count_lost(1, f"{self._max_messages} messages are unacknowledged already")
+            if self._backlog() >= self._max_messages:
+                what = f"{self._max_messages} messages are unacknowledged already"
+                self._answer([pending], Retryable(what, part="kafka"))
                 return
             self._queue.append(pending)
         self._pulse.wake.set()
-
-    def await_answer(self, pending: PendingMessage, seconds: float) -> BridgeError | None:
-        """Wait for the answer to a message; return its error, or None if it is acknowledged."""
-        pending.done.wait(seconds)
-        return self.answer_of(pending, seconds)
 
     def answer_of(self, pending: PendingMessage, seconds: float) -> BridgeError | None:
         """Return the answer to a message after a wait; one without an answer is given up."""
@@ -121,6 +115,13 @@ class ProducerWorker:
             error = pending.error if pending.done.is_set() else self._give_up(pending, seconds)
             self._failed += error is not None
         return error
+
+    def abandon(self, pending: PendingMessage) -> None:
+        """Note that no caller waits for a message any more: it counts as lost if it fails."""
+        with self._answered:
+            pending.awaited = False
+            if pending.error is not None:
+                self._count_lost(1, pending.error.what)
 
     def drain(self, seconds: float) -> None:
         """Accept no more messages, and wait until all are answered."""
@@ -141,10 +142,17 @@ class ProducerWorker:
                 left,
                 Retryable("the notifier was closed before Kafka acknowledged them", part="kafka"),
             )
-            self._log.conclude(f"The notifier was closed; {self._losses()}")
+            if self.lost:
+                self._log.conclude(f"The notifier was closed; {self._losses()}")
 
     def _backlog(self) -> int:
         return len(self._queue) + len(self._in_flight)
+
+    def _oldest_age(self) -> float | None:
+        """Return how long the oldest message has been in flight; None without one."""
+        if not self._in_flight:
+            return None
+        return self._clock.monotonic() - self._in_flight[0].delivery.sent
 
     def _give_up(self, pending: PendingMessage, seconds: float) -> BridgeError:
         if pending.handed_over:
@@ -162,7 +170,7 @@ class ProducerWorker:
         while not self._pulse.stop.is_set():
             try:
                 with (
-                    _translated(),
+                    translated(),
                     self._driver.sink(self._settings, None, self._pulse.wake) as sink,
                 ):
                     failures = 0
@@ -172,7 +180,7 @@ class ProducerWorker:
             failures += 1
             self._pulse.sleep(backoff.wait(failures))
 
-    def _feed(self, sink: Sink) -> None:
+    def _feed(self, sink: KafkaSink) -> None:
         """Send until the producer fails or is closed.
 
         Messages in flight fail before the producer is closed, which may take long.
@@ -181,7 +189,7 @@ class ProducerWorker:
         self._connected = True
         self._attempted.set()
         try:
-            with _translated():
+            with translated():
                 while not self._pulse.stop.is_set():
                     self._send_and_settle(sink)
         except BridgeError as error:
@@ -190,13 +198,22 @@ class ProducerWorker:
         finally:
             self._connected = False
 
-    def _send_and_settle(self, sink: Sink) -> None:
+    def _send_and_settle(self, sink: KafkaSink) -> None:
         self._pulse.wake.clear()
         if messages := self._take_queue(sink.max_message_bytes(self._settings.kafka.topic)):
             sink.send([(pending.message, pending.delivery) for pending in messages])
         self._settle(sink.settled())
+        self._warn_of_stall(sink)
         if not self._queue:
             self._pulse.wait_for_answers()
+
+    def _warn_of_stall(self, sink: KafkaSink) -> None:
+        """Log that Kafka acknowledges nothing, if no caller waits for an error that says so."""
+        if self._synchronous:
+            return
+        with self._answered:
+            if trouble := stalled(self._oldest_age(), sink.complaint):
+                self._log.warn(f"{trouble}. {self._waiting()}")
 
     def _take_queue(self, max_bytes: int) -> list[PendingMessage]:
         """Move the queued messages in flight; those above ``max_bytes`` fail.
@@ -213,8 +230,10 @@ class ProducerWorker:
             messages = [pending for pending in self._queue if not self._refused(pending, max_bytes)]
             self._queue.clear()
             self._in_flight.extend(messages)
+            now = self._clock.monotonic()
             for pending in messages:
                 pending.handed_over = True
+                pending.delivery.sent = now
         return messages
 
     def _refused(self, pending: PendingMessage, max_bytes: int) -> bool:
@@ -222,10 +241,7 @@ class ProducerWorker:
         error = pending.too_large(max_bytes)
         if error is None:
             return False
-        if not self._synchronous:
-            self._count_lost(1, error.what)
-        pending.answer(error)
-        self._answered.notify_all()
+        self._answer([pending], error)
         return True
 
     def _settle(self, deliveries: Sequence[Delivery]) -> None:
@@ -252,17 +268,19 @@ class ProducerWorker:
         self._attempted.set()
         if self._synchronous or self._pulse.stop.is_set():
             return
-        lost = f"; {self._losses()}" if self.lost else ""
-        data = f"Up to {self._max_messages} messages wait, and the notifier retries by itself{lost}"
         with self._answered:
-            self._log.warn(str(_for_callers(error, data)))
+            self._log.warn(str(for_callers(error, self._waiting())))
 
     def _fail(self, messages: deque[PendingMessage], error: BridgeError) -> None:
         failed = list(messages)
         messages.clear()
         self._discard_producer = False
-        if failed and not self._synchronous:
-            self._count_lost(len(failed), error.what)
+        self._answer(failed, error)
+
+    def _answer(self, failed: Sequence[PendingMessage], error: BridgeError) -> None:
+        """Fail messages; those that no caller waits for are lost."""
+        if lost := sum(not pending.awaited for pending in failed):
+            self._count_lost(lost, error.what)
         for pending in failed:
             pending.answer(error)
         self._answered.notify_all()
@@ -272,21 +290,9 @@ class ProducerWorker:
         self._log.warn(f"{reason}; {self._losses()}")
 
     def _losses(self) -> str:
-        return f"{self.lost} messages lost so far, as fire-and-forget allows"
+        reason = "of cancelled calls" if self._synchronous else "as fire-and-forget allows"
+        return f"{self.lost} messages lost so far, {reason}"
 
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except BridgeError:
-        raise
-    except Exception as error:  # the thread must not die unnoticed
-        logger.exception("the notifier failed")
-        raise BridgeError(f"bug in the notifier: {type(error).__name__}: {error}") from error
-
-
-def _for_callers(error: BridgeError, data: str) -> BridgeError:
-    """Return the same failure without advice that holds only for a running bridge."""
-    action = _CHECK_KAFKA if isinstance(error, Retryable) else error.todo
-    return type(error)(error.what, data, action, part=error.part)
+    def _waiting(self) -> str:
+        lost = f"; {self._losses()}" if self.lost else ""
+        return f"Up to {self._max_messages} messages wait, and the notifier retries by itself{lost}"

@@ -22,6 +22,8 @@ class _Sample(NamedTuple):
     acked: int
     lag: float | None
     latency: Distribution
+    dead_lettered: int
+    lost: int
 
 
 class History:
@@ -38,7 +40,16 @@ class History:
         """Add a sample, taken at ``time`` (Unix seconds) and ``moment`` (monotonic seconds)."""
         counters = snapshot.counters
         lag = snapshot.gauges()["job_bridge_lag_seconds"]
-        self._samples.append(_Sample(time, moment, counters.acked, lag, counters.latency))
+        sample = _Sample(
+            time,
+            moment,
+            counters.acked,
+            lag,
+            counters.latency,
+            dead_lettered=counters.dead_lettered,
+            lost=counters.lost,
+        )
+        self._samples.append(sample)
 
     def document(self, time: float) -> dict[str, Any]:
         """Return ``/history.json``; ``time`` is the present in Unix seconds. It has no details."""
@@ -87,10 +98,18 @@ def _difference(earlier: _Sample, later: _Sample) -> list[int]:
 
 def _objective(samples: Sequence[_Sample]) -> dict[str, Any]:
     """Return the objective, its share since the start and recently, and the budget left."""
-    since_start = _share(samples[-1].latency.counts, samples[-1].latency) if samples else None
-    recent = None
+    since_start = recent = None
+    if samples:
+        last = samples[-1]
+        since_start = _share(last, last.latency.counts, last.dead_lettered, last.lost)
     if len(samples) > 1:
-        recent = _share(_difference(samples[0], samples[-1]), samples[-1].latency)
+        first = samples[0]
+        recent = _share(
+            last,
+            _difference(first, last),
+            last.dead_lettered - first.dead_lettered,
+            last.lost - first.lost,
+        )
     spent = None if since_start is None else (1 - since_start) / (1 - objective.SHARE)
     return {
         "target": objective.SHARE,
@@ -101,8 +120,11 @@ def _objective(samples: Sequence[_Sample]) -> dict[str, Any]:
     }
 
 
-def _share(counts: Sequence[int], latency: Distribution) -> float | None:
-    """Return the share of values within the objective; None without values."""
-    total = sum(counts)
-    within = sum(counts[: latency.bounds.index(objective.SECONDS) + 1])
-    return within / total if total else None
+def _share(sample: _Sample, counts: Sequence[int], dead_lettered: int, lost: int) -> float | None:
+    """Return the share of transitions within the objective, as the recording rules count it.
+
+    A dead letter and a loss are late. Dead letters are among the latencies, losses are not.
+    """
+    total = sum(counts) + lost
+    within = sum(counts[: sample.latency.bounds.index(objective.SECONDS) + 1]) - dead_lettered
+    return max(0, within) / total if total else None

@@ -21,7 +21,7 @@ from bridge.observability.recent import RecentDeliveries
 
 #: The events that a new reader gets first.
 FIRST_EVENTS = 20
-#: The events that a reader that connects again can still get.
+#: The events that a reader that connects again can still get; long texts of them are cut.
 MAX_KEPT = 1000
 #: The most transitions that one look at the loop's memory hands on; further ones are "missed".
 MAX_EVENTS = 500
@@ -33,6 +33,7 @@ _SEND_SECONDS = 5.0
 #: A comment this often shows that a connection works, and finds readers that have left.
 _COMMENT_SECONDS = 15.0
 _MAX_TEXT = 1000
+_READ_BYTES = 4096
 #: Of a number in an id.
 _MAX_DIGITS = 18
 _HEADERS: Headers = (
@@ -87,9 +88,10 @@ class EventFeed:
         if not deliveries:
             return
         self._last = deliveries[-1]
-        items = [delivery.item for delivery in deliveries if delivery.item is not None]
-        left_out: list[None] = [None] * (missed or len(items) > MAX_EVENTS)
-        events = [self._numbered(item) for item in (*left_out, *items[-MAX_EVENTS:])]
+        given = [delivery for delivery in deliveries if delivery.item is not None]
+        left_out: list[None] = [None] * (missed or len(given) > MAX_EVENTS)
+        items = [_shown(delivery) for delivery in given[-MAX_EVENTS:]]
+        events = [self._numbered(item) for item in (*left_out, *items)]
         self._kept.extend(events)
         for details in {reader.details for reader in self._readers}:
             part = self._part(events, details=details)
@@ -107,12 +109,16 @@ class EventFeed:
         first = self._part(self._after(response.after), details=response.details)
         reader.parts.put_nowait(_head(response) + first)
         self._readers.append(reader)
+        leaving = asyncio.create_task(_leaving(client, reader))
         try:
             while (part := await _next_part(reader)) is not None:
                 async with asyncio.timeout(_SEND_SECONDS):
                     await loop.sock_sendall(client, part)
         finally:
             self._readers.remove(reader)
+            leaving.cancel()
+            # The loop must not read the socket when it is closed.
+            await asyncio.wait([leaving])
 
     def _numbered(self, item: Transition | Poison | None) -> _Event:
         self._number += 1
@@ -138,13 +144,9 @@ class EventFeed:
 
     def _hand(self, reader: _Reader, part: bytes) -> None:
         if reader.parts.full():
-            # The end is the next part that the reader gets: it connects again if it wants to.
-            while not reader.parts.empty():
-                reader.parts.get_nowait()
-            part_or_end = None
+            _end(reader)
         else:
-            part_or_end = part
-        reader.parts.put_nowait(part_or_end)
+            reader.parts.put_nowait(part)
 
 
 _MISSED = b"event: missed\ndata: {}\n\n"
@@ -163,6 +165,23 @@ def _head(response: EventResponse) -> bytes:
     return head.replace(b"Content-Length: 0\r\n", b"") + b"retry: 3000\n\n"
 
 
+def _end(reader: _Reader) -> None:
+    """Make the end the next part that a reader gets: it connects again if it wants to."""
+    while not reader.parts.empty():
+        reader.parts.get_nowait()
+    reader.parts.put_nowait(None)
+
+
+async def _leaving(client: socket.socket, reader: _Reader) -> None:
+    """Wait until the reader closes its connection, then end its stream."""
+    loop = asyncio.get_running_loop()
+    with suppress(OSError):
+        while await loop.sock_recv(client, _READ_BYTES):
+            # A reader has nothing to say; one that sends must not keep the thread busy.
+            await asyncio.sleep(_COMMENT_SECONDS)
+    _end(reader)
+
+
 async def _next_part(reader: _Reader) -> bytes | None:
     """Return the next part, None at the end, a comment when there was none for long."""
     with suppress(TimeoutError):
@@ -171,15 +190,27 @@ async def _next_part(reader: _Reader) -> bytes | None:
     return b": no transitions\n\n"
 
 
+def _shown(delivery: Delivery) -> Transition | Poison | None:
+    """Return the transition or the dead letter of a delivery, without text that is not shown."""
+    item = delivery.letter or delivery.item
+    if item is None or delivery.size <= _MAX_TEXT:
+        return item
+    texts = {name: text[:_MAX_TEXT] for name, text in item._asdict().items() if name != "sequence"}
+    return item._replace(**texts)
+
+
 def _event(item: Transition | Poison | None, *, details: bool) -> bytes:
     """Return an event; JSON has no line breaks, so no value can end it."""
     if item is None:
         return _MISSED
     kind = "transition" if isinstance(item, Transition) else "dead-letter"
-    data: dict[str, str | int | None] = {"time": item.time[:_MAX_TEXT], "sequence": item.sequence}
+    data: dict[str, str | int | None] = {
+        "time": item.time[:_MAX_TEXT],
+        "sequence": item.sequence,
+        "state": item.state[:_MAX_TEXT],
+    }
     if details:
         data["job_id"] = item.job_id[:_MAX_TEXT]
-        data["state"] = item.state[:_MAX_TEXT]
         data["trans_id"] = item.trans_id[:_MAX_TEXT]
         if isinstance(item, Poison):
             data["reason"] = item.reason[:_MAX_TEXT]

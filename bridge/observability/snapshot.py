@@ -230,6 +230,7 @@ class Snapshot:
             "lost",
             "dead_lettered",
             "recovered",
+            "latest_only",
             "swept",
             "possible_duplicates",
             "checkpoints",

@@ -15,6 +15,7 @@ from bridge.observability.http_request import Headers, Response
 FILES = {
     "/page.css": "text/css; charset=utf-8",
     "/page.js": "text/javascript; charset=utf-8",
+    "/verdict.js": "text/javascript; charset=utf-8",
 }
 _HTML, _JSON = "text/html", "application/json"
 #: Only files of this server; no inline script, no frame, no form.

@@ -106,13 +106,15 @@ class Reader(Protocol):
     """Reads a topic without a consumer group; leaves no trace."""
 
     def count(self, topic: str, since: float | None) -> int:
-        """Return how many records ``read`` delivers at most.
+        """Estimate how many records ``read`` delivers.
 
         Offsets count the markers of transactions, and the records of aborted ones, too.
         """
 
     def read(self, topic: str, since: float | None) -> Iterator[Sequence[Record]]:
         """Deliver the committed records from ``since`` to the end at this moment.
+
+        Records that are written meanwhile may follow.
 
         Args:
             topic: The topic.

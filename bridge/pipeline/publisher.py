@@ -91,10 +91,12 @@ class Publisher:
             return
         prepared: list[Sending] = []
         for item in items:
-            message, size = self._message(item, origin)
+            message, size, letter = self._message(item, origin)
             delivery = Delivery(None, size, now)
             delivery.committed = committed  # set here: as keywords they cost as much as the object
-            delivery.item = item
+            delivery.item = item  # also of a dead letter: a tag is that of the transition
+            if letter is not None:
+                delivery.letter = letter
             prepared.append((message, delivery))
         if self._letters:
             self._count_letters(position, origin, now)
@@ -109,17 +111,20 @@ class Publisher:
         if origin == RECOVERY:
             self._counters.recovered += len(items)
 
-    def _message(self, item: Transition | Poison, origin: bytes) -> tuple[Message, int]:
-        """Return the message of an item, and its size in bytes."""
+    def _message(
+        self, item: Transition | Poison, origin: bytes
+    ) -> tuple[Message, int, Poison | None]:
+        """Return the message of an item, the size of its delivery, and its dead letter if any."""
         if isinstance(item, Transition):
             message = self._format.message(item, origin)
             size = message.size()
             if size <= self._max_bytes:
-                return message, size
-            message = self._oversize(item, size, origin)
-        else:
-            message = self._dead_letter(item, origin)
-        return message, message.size()
+                return message, size, None
+            item = self._oversize(item, size)
+        message = self._dead_letter(item, origin)
+        # The message is truncated, but its delivery keeps the whole item in memory.
+        kept = sum(len(field) for field in item if isinstance(field, str))
+        return message, max(message.size(), kept), item
 
     def refusal_of(self, item: Transition, origin: bytes) -> str:
         """Return why the topic does not accept the message of ``item``; empty if it does."""
@@ -129,7 +134,7 @@ class Publisher:
     def _oversize_reason(self, size: int) -> str:
         return f"{TOO_LARGE} {size} bytes, more than topic {self._format.topic} accepts"
 
-    def _oversize(self, item: Transition, size: int, origin: bytes) -> Message:
+    def _oversize(self, item: Transition, size: int) -> Poison:
         reason = self._oversize_reason(size)
         if not self._dead_letter_oversize:
             raise PoisonEvent(
@@ -137,8 +142,7 @@ class Publisher:
                 _STOPPED,
                 "Raise the topic's max.message.bytes, or set kafka.on_oversize = dead-letter",
             )
-        poison = Poison(reason, item.job_id, item.state, item.time, item.trans_id, item.sequence)
-        return self._dead_letter(poison, origin)
+        return Poison(reason, *item)
 
     def _dead_letter(self, poison: Poison, origin: bytes) -> Message:
         topic = self._format.dead_letter_topic
@@ -170,7 +174,7 @@ class Publisher:
         self._counters.dead_lettered += len(letters)
         for poison in letters:
             self._notes.add(
-                f"a transition cannot be sent: dead-lettered to {topic}",
+                f"a transition was dead-lettered to {topic}; '{Hint.LIST_DEAD_LETTERS}' shows it",
                 job_id=poison.job_id[:100],
                 trans_id=poison.trans_id[:100],
                 reason=poison.reason,

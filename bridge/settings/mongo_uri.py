@@ -16,6 +16,11 @@ _SCHEME = re.compile(r"(mongodb(?:\+srv)?)://(.*)", re.S)
 _PORT = re.compile(r":\d+$")
 
 
+def is_connection_string(uri: str) -> bool:
+    """Whether ``uri`` has a scheme of MongoDB; PyMongo takes any other word for a host."""
+    return _SCHEME.fullmatch(uri.strip()) is not None
+
+
 def unchecked_options(uri: str) -> list[str]:
     """Return the options of ``uri`` with which TLS does not check the server's certificate."""
     options = _options(uri)

@@ -4,8 +4,10 @@ import json
 import os
 import re
 import tempfile
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import SecretStr
@@ -13,6 +15,7 @@ from pydantic import SecretStr
 from bridge.errors import Misconfigured, Usage
 from bridge.settings.load import Settings, load
 from bridge.settings.names import variable
+from bridge.settings.problems import flat
 from bridge.settings.section import Section
 
 _NOTHING_WRITTEN = "Nothing was written"
@@ -48,11 +51,14 @@ def secrets_left_out(settings: Settings) -> dict[str, str]:
     }
 
 
-def validated(text: str, options: Mapping[str, str]) -> Settings:
-    """Return the settings that a file with this text gives, without the environment.
+def validated(
+    text: str, options: Mapping[str, str], environment: Mapping[str, str] = MappingProxyType({})
+) -> Settings:
+    """Return the settings that a file with this text gives.
 
     Args:
         options: settings by ``section.name``, among them the secrets that the text lacks.
+        environment: the variables that override the text.
 
     Raises:
         Misconfigured: the settings contradict each other.
@@ -60,7 +66,37 @@ def validated(text: str, options: Mapping[str, str]) -> Settings:
     with tempfile.TemporaryDirectory(prefix="job-bridge-") as folder:
         path = Path(folder) / "settings.toml"
         path.write_text(text, "utf-8")
-        return load(path, options, {})
+        try:
+            return load(path, options, environment)
+        except Misconfigured as error:
+            # A person does not know this path.
+            what = error.what.replace(f"{path}: ", "")
+            raise Misconfigured(what, error.data, error.todo) from None
+
+
+def overridden(
+    text: str, options: Mapping[str, str], environment: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield a sentence for each setting of the text that the environment overrides.
+
+    Args:
+        options: as for :func:`validated`.
+    """
+    alone = validated(text, options)
+    try:
+        present = validated(text, options, environment)
+    except Misconfigured as error:
+        yield f"the file does not work in this environment: {error.what}"
+        return
+    for name, _ in flat(tomllib.loads(text)):
+        section, _, key = name.partition(".")
+        values = [dict(_all(getattr(settings, section)))[key] for settings in (alone, present)]
+        if values[0] != values[1]:
+            is_file = variable(name) not in environment
+            yield (
+                f"{variable(name)}{'_FILE' * is_file} has another value and overrides {name} of "
+                "the file: unset it"
+            )
 
 
 def admit_target(path: Path, *, force: bool) -> None:

@@ -13,6 +13,7 @@ from bridge.settings.section import Section
 from bridge.settings.values import (
     Age,
     Collection,
+    ConnectionString,
     Database,
     Every,
     FieldName,
@@ -27,7 +28,7 @@ from bridge.settings.values import (
 class MongoSettings(Section):
     """The connection to MongoDB, and the collection of the jobs."""
 
-    uri: SecretStr = Field(
+    uri: ConnectionString = Field(
         SecretStr("mongodb://localhost:27017"),
         description="Connection string of the replica set or mongos. "
         "It may contain a password, so it is treated as a secret.",

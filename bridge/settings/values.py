@@ -8,11 +8,20 @@ from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 
+from bridge.settings.mongo_uri import is_connection_string
 from bridge.settings.times import parse_duration, parse_time
 
 _YEAR = 366 * 24 * 3600
+
+
+def _connection_string(uri: SecretStr) -> SecretStr:
+    if not is_connection_string(uri.get_secret_value()):
+        raise ValueError(
+            "not a MongoDB connection string, which starts with mongodb:// or mongodb+srv://"
+        )
+    return uri
 
 
 def _topic(name: str) -> str:
@@ -114,6 +123,7 @@ def _every(text: str) -> str:
     return text
 
 
+ConnectionString = Annotated[SecretStr, AfterValidator(_connection_string)]
 Topic = Annotated[str, AfterValidator(_topic)]
 Servers = Annotated[str, AfterValidator(_servers)]
 TokenUrl = Annotated[str, AfterValidator(_token_url)]

@@ -167,7 +167,7 @@ def test_a_killed_broker_commits_once(kafka: Kafka, topic: str) -> None:
         commit = scenario.producer.commit()
         kafka.start()
         committed = commit.exception(SETTLE_SECONDS) is None
-    scenario.open()  # completes the commit, or aborts
+    scenario.reopen()  # completes the commit, or aborts
 
     visible = scenario.visible()
     assert visible in ([b"1"], [])

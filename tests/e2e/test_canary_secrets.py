@@ -96,6 +96,15 @@ def test_no_refused_value_is_shown(name: str, form: str, tmp_path: Path) -> None
     assert_shown_nowhere(run_command("check", "--config", str(config), settings={}))
 
 
+@pytest.mark.parametrize("arguments", [["check"], ["token", "show"]], ids=" ".join)
+def test_a_password_as_uri_is_not_shown(arguments: list[str]) -> None:
+    """PyMongo takes a word for a host, which the cause of a failed connection names."""
+    ended = run_command(*arguments, settings={"mongo.uri": "fEd3"})
+
+    assert ended.code == 78 and "JOB_BRIDGE_MONGO_URI: not a" in ended.err
+    assert "fed3" not in (ended.out + ended.err).lower()
+
+
 @pytest.mark.parametrize("setting", ["ssl_certfile", "ssl_cafile"])
 def test_no_bad_file_shows_a_secret(setting: str, tmp_path: Path) -> None:
     """The password of a key is used before the first connection."""

@@ -162,6 +162,11 @@ def test_tail_begins_at_a_time(settings: GivenSettings, jobs: JobWriter) -> None
     assert [json.loads(line)["state"] for line in lines[:2]] == ["created", "complete"]
     assert lines[2].startswith("cannot be sent: the job id is int, not text")
 
+    as_json = run_command("tail", "--since", since, "--count", "3", "--json", settings=settings)
+    documents = [json.loads(line) for line in as_json.out.splitlines()]
+    assert documents[2]["error_dlq"].startswith("the job id is int, not text")
+    assert documents[2]["job_id"] == "5"
+
 
 @pytest.mark.parametrize("since", ["yesterday", "2026-03-02T18:00:00"])
 def test_tail_refuses_what_is_no_time(since: str, settings: GivenSettings) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from kafka import KafkaProducer
 
-from bridge.model.transition import made_trans_id
 from tests.e2e.conftest import MakeBridge
 from tests.support.command import GivenSettings, run_command
 from tests.support.job_writer import JobWriter, sequence_at, transition
@@ -50,7 +48,7 @@ def test_they_are_listed_with_place_and_reason(
     lines = run_command("dead-letters", "list", settings=settings).out.splitlines()
     assert (
         len(lines) == 3
-        and lines[0].split() == ["PLACE", "WRITTEN", "JOB", "STATE", "REASON"]
+        and lines[0].split() == ["PLACE", "WRITTEN", "JOB", "REASON", "STATE"]
         and lines[2].startswith("0:1 ")
         and letters[1] in lines[2]
         and "the time is missing" in lines[2]
@@ -69,7 +67,7 @@ def test_what_a_job_holds_moves_no_cursor(
 
     listing = run_command("dead-letters", "list", settings=settings)
 
-    assert listing.out.count("\n") == 2 and r" run\x1b[2Jning next " in listing.out
+    assert listing.out.count("\n") == 2 and r" run\x1b[2Jning next" in listing.out
     assert [letter["state"] for letter in listed(settings)] == ["run\x1b[2Jning\nnext"]
 
 
@@ -163,45 +161,6 @@ def test_a_dead_letter_without_a_job_names_replay(
     assert "'job-bridge replay --job ID' sends it" in ended.err
 
 
-def test_letters_of_recovered_jobs_are_sent(
-    settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
-) -> None:
-    """Letters of an older version, with an index that the job has used again since."""
-    history = [transition("created"), transition("error", 1, trans_id=None)]
-    again = [transition("created", 2), transition("error", 3, trans_id=None)]
-    recovered = jobs.add(trans_history=history, transition_times=again, state="error")
-    old = jobs.add(transition_times=history[:1] + again[1:], state="error")
-    for job_id, element in ((recovered, history[1]), (old, again[1])):
-        fields = {
-            "job_id": job_id,
-            "state": "error",
-            "time": element["time"].isoformat(),
-            "trans_id": made_trans_id(job_id, "1", "error"),
-            "error_dlq": "the message has 2000 bytes",
-        }
-        write_letter(kafka, f"{topic}-dlq", fields, number=1)
-
-    ended = run_command("dead-letters", "retry", "--all", settings=settings)
-
-    assert (ended.code, ended.out) == (0, f"2 of 2 transition(s) sent to {topic}\n")
-    sent = {value["job_id"]: value for value in values(kafka.read(topic))}
-    numbers = {
-        (record.key or b"").decode(): header(record, "ce_sequence") for record in kafka.read(topic)
-    }
-    for job_id, minute in ((recovered, 1), (old, 3)):
-        sequence = sequence_at(minute)
-        assert numbers[job_id] == b"%d" % sequence
-        time = sent[job_id]["time"]
-        assert sent[job_id]["trans_id"] == made_trans_id(job_id, time, "error", sequence)
-
-
-def write_letter(kafka: Kafka, topic: str, fields: dict[str, str], number: int) -> None:
-    producer = KafkaProducer(bootstrap_servers=kafka.bootstrap)
-    headers = [("ce_sequence", b"%d" % number)]
-    producer.send(topic, json.dumps(fields).encode(), headers=headers).get(60)
-    producer.close()
-
-
 def test_a_deleted_job_is_resent_from_its_letter(
     start: MakeBridge, settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
@@ -255,14 +214,28 @@ def test_nor_is_what_the_letter_has_shortened(
 
 
 @pytest.mark.parametrize(
-    "arguments", [("retry",), ("retry", "0:0", "--all"), ("retry", "0:99"), ("show", "9:9")]
+    ("arguments", "code"),
+    [
+        (("retry",), 64),
+        (("retry", "0:0", "--all"), 64),
+        (("retry", "0;0"), 64),
+        (("retry", "0:99"), 66),
+        (("show", "9:9"), 66),
+        (("show", "9:9", "--json"), 66),
+    ],
 )
 def test_what_is_not_there_or_unclear_is_refused(
-    arguments: tuple[str, ...], settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+    arguments: tuple[str, ...],
+    code: int,
+    settings: GivenSettings,
+    jobs: JobWriter,
+    kafka: Kafka,
+    topic: str,
 ) -> None:
+    """As for a job of 'replay' and 'notify': 66 is for what does not exist."""
     ended = run_command("dead-letters", *arguments, settings=settings)
 
-    assert ended.code == 64
+    assert ended.code == code
     assert kafka.read(topic) == []
 
 

@@ -98,9 +98,10 @@ def test_a_dry_run_prints_the_file_alone(
 ) -> None:
     fill(client, database, job_layouts.home_made())
 
-    ended = init(given, target, "--dry-run")
+    ended = init({**given, "start.from": "now"}, target, "--dry-run", "--start-from", "history")
 
     assert ended.code == 0 and not target.exists()
+    assert "warning: JOB_BRIDGE_START_FROM has another value and overrides start.from" in ended.err
     copy = target.with_name("copy.toml")
     copy.write_text(ended.out)
     assert load(copy, {}, {}).jobs.id_field == "jobId"

@@ -91,7 +91,9 @@ def test_kafka_goes_away_and_returns(
     job_id = jobs.insert()
     with opened(browser, bridge) as page, opened(browser, standby) as other:
         shows(page, "Transitions reach Kafka")
-        shows(other, "Standby: another bridge delivers", owner=f"process {bridge.pid} on")
+        shows(
+            other, "Standby: another bridge owns the checkpoint", owner=f"process {bridge.pid} on"
+        )
         lists(page, job_id, "created")
         with scenario.kafka_paused():
             jobs.advance(job_id, "download_submitted")

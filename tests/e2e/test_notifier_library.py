@@ -174,6 +174,32 @@ def test_fire_and_forget_logs_once_and_sends_later(
     assert notifier.lost == 0 and published_states(kafka, name, "job-1") == ["created"]
 
 
+def test_a_silent_broker_is_noticed_and_logged(
+    kafka: Kafka,
+    topic: str,
+    driver: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One line while Kafka is away; its return is in the counts, and nothing is lost."""
+    monkeypatch.setattr("bridge.model.policy.STALL_SECONDS", 2.0)
+    with Notifier(kafka.bootstrap, topic, mode="fire-and-forget", driver=driver) as notifier:
+        notifier.notify("job-1", "created", NOW)
+        poll(lambda: notifier.counts().acknowledged == 1, "the first message", 60)
+        kafka.pause()
+        try:
+            notifier.notify("job-1", "running", NOW)
+            poll(lambda: not notifier.counts().connected, "the notice", 60)
+            poll(lambda: bool(caplog.messages), "the warning", 60)
+        finally:
+            kafka.resume()
+        poll(lambda: notifier.counts().acknowledged == 2, "the second message", 60)
+        assert notifier.counts().connected
+
+    (line,) = caplog.messages
+    assert "Kafka has not acknowledged anything for" in line and notifier.lost == 0
+
+
 def test_fire_and_forget_delivers_when_all_is_well(kafka: Kafka, topic: str, driver: str) -> None:
     with Notifier(kafka.bootstrap, topic, mode="fire-and-forget", driver=driver) as notifier:
         for number in range(200):

@@ -42,11 +42,10 @@ def test_a_full_disk_is_said_in_one_line() -> None:
     ]
 
 
-def test_a_full_disk_is_said_in_json(tmp_path: Path) -> None:
+def test_a_full_disk_is_said_in_json() -> None:
     done = ended(
         '"$@" > /dev/full',
-        *("token", "show", "--json"),
-        settings={"checkpoint.store": "file", "checkpoint.file": str(tmp_path / "none.json")},
+        *("config", "show", "--json"),
     )
 
     assert done.returncode == 75
@@ -54,14 +53,13 @@ def test_a_full_disk_is_said_in_json(tmp_path: Path) -> None:
     assert json.loads(line)["what"] == "No space left on device"
 
 
-def test_a_closed_pipe_ends_it_silently(tmp_path: Path) -> None:
+def test_a_closed_pipe_ends_it_silently() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    settings = {"checkpoint.store": "file", "checkpoint.file": str(tmp_path / "none.json")}
     with open(writer, "w") as closed_pipe:
         done = subprocess.run(
-            [*BRIDGE, "token", "show", "--json"],
-            env=environment(settings),
+            [*BRIDGE, "config", "show", "--json"],
+            env=environment({}),
             text=True,
             stdout=closed_pipe,
             stderr=subprocess.PIPE,

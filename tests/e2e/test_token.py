@@ -35,6 +35,9 @@ def given(
 
 def shown(settings: GivenSettings) -> dict[str, object] | None:
     ended = run_command("token", "show", "--json", settings=settings)
+    if ended.code == 66:
+        assert json.loads(ended.err)["exit_code"] == 66 and not ended.out
+        return None
     assert ended.code == 0
     record: dict[str, object] | None = json.loads(ended.out)
     return record
@@ -47,6 +50,11 @@ def test_a_name_without_a_checkpoint_is_reported(given: GivenSettings) -> None:
     assert ended.code == 66
     assert f"no checkpoint '{name}': the next start uses start.from" in ended.error
     assert shown(given) is None
+
+    cleared = run_command("token", "clear", "--yes", settings=given)
+    assert cleared.code == 66 and "Nothing was changed" in cleared.error
+    assert run_command("token", "show", settings=given).code == 66
+    assert run_command("token", "list", settings=given).out == ""
 
     changed = run_command("token", "set", "now", "--yes", settings=given)
     assert changed.code == 0 and f"'{name}' is a new name in this store" in changed.out

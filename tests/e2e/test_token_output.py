@@ -13,6 +13,8 @@ import pytest
 from tests.support.command import EndedCommand, GivenSettings, run_command
 from tests.support.job_writer import JobWriter
 
+TOKEN = "82682C6B1A000000012B042C0100296E5A1004" + "0123456789ABCDEF" * 4
+
 
 @pytest.fixture
 def in_file(settings: GivenSettings, jobs: JobWriter, tmp_path: Path) -> dict[str, str]:
@@ -96,8 +98,27 @@ class TestTokenOutput:
         assert listed["name"] == in_file["checkpoint.name"]
         assert f"saved_at          {shown['saved_at']}\n" in token(in_file, "show").out
 
+    def test_positions_have_their_whole_token(self, in_file: GivenSettings) -> None:
+        """What was replaced by hand can be set again."""
+        changed = document(in_file, "set", TOKEN, "--yes")
+        back = document(in_file, "set", "1h", "--dry-run")
+        shown = f"(token {TOKEN})"
+
+        assert shown in changed["new"] and shown in back["old"]
+        assert shown in document(in_file, "show")["position"]
+        assert shown in document(in_file, "list")[0]["position"]
+        assert shown in token(in_file, "list").out and shown in token(in_file, "show").out
+
+    def test_a_loss_is_among_the_warnings(self, in_file: GivenSettings) -> None:
+        back = document(in_file, "set", "1h", "--yes")
+        forward = document(in_file, "set", "now", "--dry-run")
+
+        assert back["warnings"] == []
+        assert forward["warnings"] == [forward["effect"]]
+        assert "will not be sent" in forward["effect"] and "warning" not in forward["effect"]
+
     def test_the_list_has_headers(self, in_file: GivenSettings) -> None:
         headers, row = token(in_file, "list").out.splitlines()
 
-        assert headers.split() == ["NAME", "POSITION", "OWNER", "SAVED", "AT"]
+        assert headers.split() == ["NAME", "OWNER", "SAVED", "AT", "POSITION"]
         assert row.index("no owner") == headers.index("OWNER")

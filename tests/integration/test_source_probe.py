@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, cast
 
 import pytest
@@ -25,6 +26,7 @@ from tests.support.servers.mongo import MongoDeployment
 
 Document = dict[str, Any]
 
+NOW = datetime(2026, 1, 1)
 FITTING: Document = {"id": "job-1", "state": "created", "transition_times": []}
 
 
@@ -76,6 +78,14 @@ def test_one_fitting_document_is_enough(chosen: Settings, mongo: MongoDeployment
             {"id": "job-1", "transition_times": {"0": {}}},
             "the history transition_times is dict, not an array (jobs.transitions_field)",
         ),
+        (
+            {"id": "job-1", "transition_times": [{"state": 3, "time": NOW}]},
+            "the state state of each transition is int, not text (jobs.transition_state)",
+        ),
+        (
+            {"id": "job-1", "transition_times": [{"state": "run", "time": 3.5}, {"state": "end"}]},
+            "the time time of each transition is float, not a date (jobs.transition_time)",
+        ),
     ],
 )
 def test_documents_without_the_fields_do_not_fit(
@@ -97,6 +107,31 @@ def test_without_a_history_the_state_counts(mongo: MongoDeployment, database: st
         == "the state status is missing (jobs.state_field)"
     )
     assert misfit_of(chosen, mongo, {"_id": "job-2", "status": "running"}) == ""
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        ({"status": NOW}, "the state status is datetime, not text (jobs.state_field)"),
+        (
+            {"status": "running", "updated": "today"},
+            "the time updated is str, not a date (jobs.updated_field)",
+        ),
+        ({"status": "running", "updated": 1_800_000_000}, ""),
+    ],
+)
+def test_the_latest_state_needs_its_types(
+    document: Document, problem: str, mongo: MongoDeployment, database: str
+) -> None:
+    """Every transition would be a dead letter: init and check say so before."""
+    chosen = settings(
+        mongo__uri=mongo.uri,
+        mongo__database=database,
+        mongo__collection="jobs",
+        jobs__profile="ee2",
+    )
+
+    assert misfit_of(chosen, mongo, {"_id": "job-1", **document}) == problem
 
 
 def test_a_missing_collection_is_noticed(chosen: Settings, mongo: MongoDeployment) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import uuid
 from contextlib import closing
+from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 from kafka import KafkaProducer, TopicPartition
 
+from bridge.demo.servers.broker import Broker
 from bridge.errors import Retryable
 from bridge.kafka.drivers import driver_of
 from tests.support.factories import settings
@@ -15,6 +18,8 @@ from tests.support.servers.kafka import Kafka
 
 #: More than is fetched at once.
 MESSAGES, SIZE, REMOVED = 80, 100_000, 60
+#: Sent at once.
+BATCH = 20
 
 
 @pytest.mark.parametrize("codec", ["gzip", "lz4", "snappy", "zstd"])
@@ -31,6 +36,22 @@ def test_a_topic_may_be_compressed_by_the_broker(codec: str, kafka: Kafka) -> No
         assert [record.value for batch in reader.read(topic, None) for record in batch] == [
             b"x" * 1000
         ]
+
+
+def test_a_batch_of_the_embedded_broker_is_complete(tmp_path: Path) -> None:
+    """It reports the end of a partition as one record after the start of its last batch."""
+    with Broker(tmp_path / "broker") as broker:
+        broker.create_topic("jobs", partitions=1)
+        producer = Producer({"bootstrap.servers": broker.bootstrap, "linger.ms": 200})
+        for number in range(BATCH):
+            producer.produce("jobs", b"%d" % number, partition=0)
+        assert producer.flush(30) == 0
+        config = settings(kafka__bootstrap_servers=broker.bootstrap, kafka__topic="jobs")
+        with driver_of(config).reader(config) as reader:
+            read = [record.value for batch in reader.read("jobs", None) for record in batch]
+            assert reader.count("jobs", None) < BATCH, "the reported end is right now"
+
+    assert read == [b"%d" % number for number in range(BATCH)]
 
 
 def test_records_removed_meanwhile_are_skipped(

@@ -122,6 +122,10 @@ class FakeSink:
                 self._offsets[number] = end
         return settled
 
+    def complaint(self) -> str:
+        """The client's latest warning."""
+        return "connection refused"
+
     def acknowledge(self, max_messages: int = 1_000_000) -> None:
         """Write and acknowledge up to ``max_messages`` of each partition's oldest messages."""
         for waiting in self._waiting.values():

@@ -136,8 +136,10 @@ def _fine() -> PicturedBridge:
 def _catching_up() -> PicturedBridge:
     pictured = PicturedBridge(lag=7200)
     pictured.settle(20)
+    pictured.bridge.counters.dead_lettered = 1
     pictured.warn(
-        "a transition cannot be sent: dead-lettered to job-transitions-dlq",
+        "a transition was dead-lettered to job-transitions-dlq; "
+        "'job-bridge dead-letters list' shows it",
         40,
         details="job_id=64b3e1c0 reason=its state is not text",
     )

@@ -76,6 +76,16 @@ class TransactionScenario:
         self._owned = producer
         return producer
 
+    def reopen(self) -> TransactionalProducer:
+        """Open a producer as soon as a restarted broker serves it; each session would try once."""
+        end = time.monotonic() + SETTLE_SECONDS
+        while True:
+            try:
+                return self.open()
+            except Retryable:
+                if time.monotonic() > end:
+                    raise
+
     def sink(self) -> TransactionalSink:
         return TransactionalSink(self.settings, f"{self.topic}-dlq", self.wake, store=self)
 

@@ -29,8 +29,9 @@ def serve(path: str) -> None:
         import_module(f"bridge.cli.{name.replace('-', '')}")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the handlers
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(path)
+        listener.bind(f"{path}.new")
         listener.listen(64)
+        os.rename(f"{path}.new", path)  # who finds the file can connect
         while True:
             connection, _ = listener.accept()
             with connection:

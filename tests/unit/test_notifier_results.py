@@ -13,8 +13,16 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 import bridge
-from bridge import AsyncNotifier, MessageTooLarge, Notifier, Retryable, SendFailed
+from bridge import (
+    AsyncNotifier,
+    MessageTooLarge,
+    Misconfigured,
+    Notifier,
+    Retryable,
+    SendFailed,
+)
 from bridge.demo.servers.process import poll
+from bridge.kafka.topics import missing_topic_error
 from bridge.notifier.limited_log import LimitedLog
 from tests.support.command import ROOT
 from tests.support.fake_driver import FakeDriver, install
@@ -146,6 +154,16 @@ def test_the_async_form_refuses_without_kafka(driver: FakeDriver) -> None:
             await AsyncNotifier(**KAFKA).start()  # type: ignore[arg-type]
 
     asyncio.run(work())
+
+
+def test_advice_names_the_argument(driver: FakeDriver) -> None:
+    """Not the setting of a bridge."""
+    driver.failure = missing_topic_error("jobs")
+
+    with pytest.raises(Misconfigured) as raised:
+        Notifier(**KAFKA).start()  # type: ignore[arg-type]
+
+    assert "set topic" in str(raised.value) and "kafka." not in str(raised.value)
 
 
 def test_metrics_are_in_the_registry_of_the_host(driver: FakeDriver) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -65,7 +66,16 @@ def test_time_and_sequence_have_one_scale() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [None, b"", b"[]", b"5", b'{"job_id": "job-1"}', b"\xff", FORMAT.message.__name__.encode()],
+    [
+        None,
+        b"",
+        b"[]",
+        b"5",
+        b'{"job_id": "job-1"}',
+        b"\xff",
+        FORMAT.message.__name__.encode(),
+        b"[" * 100_000,
+    ],
 )
 def test_a_foreign_record_is_unusable(value: bytes | None) -> None:
     foreign = record(0)
@@ -73,6 +83,44 @@ def test_a_foreign_record_is_unusable(value: bytes | None) -> None:
 
     with pytest.raises(ValueError, match="not a transition"):
         job_states.parse(foreign)
+
+
+@pytest.mark.parametrize("name", ["job_id", "state", "trans_id"])
+@pytest.mark.parametrize("text", ["\ud800", 7, None])
+def test_a_text_that_cannot_be_stored_is_unusable(name: str, text: object) -> None:
+    foreign = record(0)
+    foreign.value = json.dumps(json.loads(foreign.value) | {name: text}).encode()
+
+    with pytest.raises(ValueError, match="not a transition"):
+        job_states.parse(foreign)
+
+
+@pytest.mark.parametrize("sequence", [b"9" * 25, b"-" + b"9" * 25, b"9" * 5000, b"", b"x", None])
+def test_an_impossible_sequence_is_unusable(sequence: bytes | None) -> None:
+    foreign = record(0)
+    foreign.headers = [("ce_sequence", sequence)]
+
+    with pytest.raises(ValueError, match="not a transition"):
+        job_states.parse(foreign)
+
+
+def test_the_limits_of_a_sequence_are_stored(database: sqlite3.Connection) -> None:
+    for number, sequence in enumerate((1 - 2**63, 2**63 - 1)):
+        accepted = record(number)
+        accepted.headers = [("ce_sequence", b"%d" % sequence)]
+        assert job_states.process(database, job_states.parse(accepted))
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00", "9999-12-31T23:59:59-23:59", "x" * 9999])
+def test_the_reason_of_an_impossible_time_is_short(moment: str) -> None:
+    """The reason is a header of the dead letter, which must not become too large."""
+    foreign = record(0, BARE)
+    foreign.value = json.dumps(json.loads(foreign.value) | {"time": moment}).encode()
+
+    try:
+        job_states.parse(foreign)
+    except ValueError as error:
+        assert "not a transition" in str(error) and len(str(error)) < 300
 
 
 def test_a_dead_letter_says_where_it_is_from() -> None:

@@ -75,19 +75,7 @@ class TopicReader:
             partitions = self._partitions(topic)
             starts = self._start_offsets(partitions, since)
             ends = self._written_end_offsets(partitions)
-            self._consumer.assign(partitions)
-            for partition in partitions:
-                self._consumer.seek(partition, starts[partition])
-            last_record = time.monotonic()
-            while unread := self._unread(partitions, ends):
-                batches = self._consumer.poll(timeout_ms=_POLL_MS)
-                if batches:
-                    last_record = time.monotonic()
-                    yield _records(batches, ends)
-                elif time.monotonic() - last_record > timeouts.SILENT_TOPIC_SECONDS:
-                    raise self._transaction_error(topic, unread, ends) or self._silence_error(
-                        topic, len(unread)
-                    )
+            yield from self._read_to_end(starts, ends)
 
     def read_from(
         self, topic: str, offsets: Mapping[int, int], since: float | None
@@ -132,7 +120,10 @@ class TopicReader:
                 last_record = time.monotonic()
                 yield _records(batches)
             elif unread and time.monotonic() - last_record > timeouts.SILENT_TOPIC_SECONDS:
-                raise self._silence_error(partitions[0].topic, len(unread))
+                topic = partitions[0].topic
+                raise self._transaction_error(topic, unread, ends) or self._silence_error(
+                    topic, len(unread)
+                )
         self.ends = {part.partition: self._consumer.position(part) for part in partitions}
 
     def _tail_starts(
@@ -203,7 +194,7 @@ class TopicReader:
         passed_over = 0
         while self._consumer.position(partition) < end and passed_over < _MAX_PASSED_OVER:
             batches = self._consumer.poll(timeout_ms=_POLL_MS)
-            records = _records(batches, {partition: end})
+            records = _records(batches)
             if (sent := first_send_time(records, time.time())) is not None:
                 return sent
             passed_over += len(records)
@@ -248,10 +239,7 @@ class TopicReader:
             raise classify(error, self._latest_warning.recent()) from error
 
 
-def _records(
-    batches: Mapping[TopicPartition, Sequence[Any]], ends: Offsets | None = None
-) -> list[Record]:
-    """Return the records before ``ends``; None for all records."""
+def _records(batches: Mapping[TopicPartition, Sequence[Any]]) -> list[Record]:
     return [
         Record(
             record.partition,
@@ -261,7 +249,6 @@ def _records(
             record.value,
             record.headers or (),
         )
-        for partition, batch in batches.items()
+        for batch in batches.values()
         for record in batch
-        if ends is None or record.offset < ends[partition]
     ]

@@ -82,7 +82,7 @@ def _unlinked(array: ArrayOfDocuments, states: Sequence[Any]) -> str:
             return "its newest entry comes first; the bridge reads the oldest first"
     for name, field in array.inner.items():
         if likeness(name, STATE) > 1 and not field.mostly("string"):
-            return f"the state {name} of an entry is {field.types}, not string"
+            return f"the state {name} of an entry: {field.not_text('entries')}"
     return "no field of its last entry equals the state of the job"
 
 

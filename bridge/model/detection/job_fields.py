@@ -58,11 +58,8 @@ def _id_candidate(field: Field, indexes: Indexes) -> Candidate | None:
     if not field.kinds or not (is_unique or alike == 3 or (alike == 2 and is_text)):
         return None
     texts = field.texts()
-    problem = name_problem(field.name)
-    if not is_text:
-        is_rare = field.seen < MOST * field.of
-        problem = "many jobs lack it" if is_rare else f"it is {field.types}, not string"
-    elif len(set(texts)) < len(texts):
+    problem = field.not_text() or name_problem(field.name)
+    if is_text and len(set(texts)) < len(texts):
         problem = "several jobs have the same value"
     reasons = [f"{len(set(texts))} different values"] if texts else []
     reasons += ["a unique index"] if is_unique else []
@@ -96,10 +93,8 @@ def _state_candidate(field: Field, arrays: Sequence[ArrayOfDocuments]) -> Candid
     linked = [array.field.name for array in arrays if is_text and array.links(field.values) >= MOST]
     if not (linked and has_few) and alike < 2:
         return None
-    problem = name_problem(field.name)
-    if not is_text:
-        problem = f"it is {field.types}, not string"
-    elif not has_few:
+    problem = field.not_text() or name_problem(field.name)
+    if is_text and not has_few:
         problem = "nearly every job has another value"
     evidence = f"{len(set(texts))} different values" if is_text else "the name of a state"
     if linked:

@@ -113,7 +113,8 @@ class _Proposer:
             self._proposal.undecided.append(self._unknown(setting, candidates))
 
     def _unknown(self, setting: str, candidates: Sequence[Candidate]) -> Undecided:
-        todo = "set it to the name of a field at the top level"
+        where = "of an entry of the history" if setting in _OF_A_TRANSITION else "at the top level"
+        todo = f"set it to the name of a field {where}"
         if not self._count:
             return Undecided(setting, _NO_DOCUMENTS, todo)
         if not candidates:
@@ -225,8 +226,13 @@ class _Proposer:
             )
         if jobs.get("updated_field") == "" and self._count:
             notes.append(
-                "Jobs have no time of their last update: a recovery reads every job"
-                + ("." if jobs.get("transitions_field") else ", and the commit gives the time.")
+                "Jobs have no time of their last update: "
+                + (
+                    "a recovery reads every job."
+                    if jobs.get("transitions_field")
+                    else "the commit gives it, but a recovery does not know it, and writes a dead "
+                    "letter for each job."
+                )
             )
 
     def _equals(self, name: str) -> bool:

@@ -79,6 +79,15 @@ class Field:
         """Whether most documents have a value of these types."""
         return self.of > 0 and sum(self.kinds[kind] for kind in kinds) >= MOST * self.of
 
+    def not_text(self, owners: str = "jobs") -> str:
+        """Return why the values are not usable texts; empty if they are."""
+        if self.mostly("string"):
+            return ""
+        if self.seen < MOST * self.of:
+            return f"many {owners} lack it"
+        others = ", ".join(kind for kind, _ in self.kinds.most_common(4) if kind != "string")
+        return f"it is {others}{f' in some {owners}' * ('string' in self.kinds)}, not string"
+
     def texts(self) -> list[str]:
         """Return the texts that are short enough for a state or an id."""
         return [value for value in self.values if isinstance(value, str) and is_short(value)]

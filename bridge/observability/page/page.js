@@ -3,19 +3,14 @@
 
 const PERIOD = 2000;
 const SHOWN = 20;
-const WORDS = {
-  starting: ["Starting", "wait"],
-  standby: ["Standby: another bridge delivers", "wait"],
-  running: ["Transitions reach Kafka", "good"],
-  recovering: ["Recovering a gap", "wait"],
-  waiting: ["Transitions do not reach Kafka now", "bad"],
-  paused: ["Paused by an operator", "wait"],
-  draining: ["Stopping", "wait"],
-  stopped: ["Stopped", "bad"],
-};
 const element = (id) => document.getElementById(id);
 
-function setText(id, text) {
+// Characters without a glyph could change how the text beside them looks; the log escapes them too.
+const visible = (text) => `${text}`.replace(/[\p{C}\p{Zl}\p{Zp}]/gu,
+  (character) => `\\u${character.codePointAt(0).toString(16).padStart(4, "0")}`);
+
+function setText(id, value) {
+  const text = visible(value);
   // A screen reader reads a live region again only when its text changes.
   if (element(id).textContent !== text) element(id).textContent = text;
 }
@@ -23,7 +18,7 @@ function setText(id, text) {
 function setList(id, texts) {
   element(id).replaceChildren(...texts.map((text) => {
     const item = document.createElement("li");
-    item.textContent = text;
+    item.textContent = visible(text);
     return item;
   }));
 }
@@ -34,7 +29,7 @@ function setPairs(id, pairs) {
     const term = document.createElement("dt");
     const definition = document.createElement("dd");
     term.textContent = name;
-    definition.textContent = value;
+    definition.textContent = visible(value);
     if (/^\d{4}-\d\d-\d\dT\S+$/.test(value)) definition.className = "whole";
     return [term, definition];
   }));
@@ -49,25 +44,18 @@ function duration(seconds) {
     : `${Math.round(seconds / 8640) / 10} days`;
 }
 
-const number = (value) => Number(value).toLocaleString("en");
-const percent = (share, digits) => `${(share * 100).toFixed(digits)} %`;
 const moment = (seconds) => new Date(seconds * 1000).toISOString().replace(/\.\d+Z$/, "Z");
 
-function verdict({ state, ready, gauges }) {
-  if (["running", "recovering"].includes(state) && gauges.job_bridge_kafka_up === 0) {
-    // The loop keeps its state for a minute, in case Kafka returns.
-    return WORDS.waiting;
-  }
-  if (state === "running" && !ready) return ["Not ready: transitions may be late", "bad"];
-  if (ready && gauges.job_bridge_lag_seconds > 60) return ["Catching up", "wait"];
-  return WORDS[state] || [state, "wait"];
-}
-
 function showState(status) {
-  const [words, kind] = verdict(status);
+  const excepted = exceptions(status);
+  const [words, kind] = verdict(status, excepted);
   element("state").className = kind;
   setText("verdict", words);
-  setList("reasons", [...status.reasons, ...status.notes.map((note) => `Note: ${note}`)]);
+  setList("reasons", [
+    ...status.reasons,
+    ...excepted.map(([count, what, , todo]) => `${number(count)} ${what} ${todo}`),
+    ...status.notes.map((note) => `Note: ${note}`),
+  ]);
   setText("name", status.name);
   // Readers without the password of http.username may not see all.
   if (status.details === false) {
@@ -77,7 +65,7 @@ function showState(status) {
   }
   setText("route", `${status.namespace} to ${status.topic}, ${status.driver}, ${status.mode}, ` +
     `job-bridge ${status.version}`);
-  document.title = `${words}: ${status.name}`;
+  document.title = visible(`${words}: ${status.name}`);
 }
 
 function showLag(gauges) {
@@ -86,16 +74,16 @@ function showLag(gauges) {
     ["Source: not read yet", duration(gauges.job_bridge_source_lag_seconds)],
     ["Delivery: not settled yet", duration(gauges.job_bridge_delivery_lag_seconds)],
   ]);
-  const left = gauges.job_bridge_oplog_headroom_seconds;
-  if (left === null || left === undefined) {
+  const share = headroom(gauges);
+  if (share === null) {
     setText("headroom-text", "Not known yet");
     element("headroom").value = 0;
     return;
   }
-  const share = left / Math.max(1, left + (gauges.job_bridge_lag_seconds || 0));
   element("headroom").value = share;
-  setText("headroom-text",
-    `${percent(share, 0)}: ${duration(left)} left, then a stopped bridge needs a recovery`);
+  setText("headroom-text", `${percent(share, 0)}: ` +
+    `${duration(gauges.job_bridge_oplog_headroom_seconds)} left, then a stopped bridge needs a ` +
+    "recovery");
 }
 
 function showWork(status, now) {
@@ -125,15 +113,16 @@ function showWork(status, now) {
   ]);
 }
 
-function showOwner(ownership) {
+function showOwner({ ownership, details }) {
+  const unknown = details === false ? "not shown" : "not known";
   if (!ownership) {
     setPairs("owner", [["Owner", "no checkpoint is kept"]]);
     return;
   }
   setPairs("owner", [
-    ["Owner", ownership.is_us ? "this bridge" : ownership.owner || "not known"],
+    ["Owner", ownership.is_us ? "this bridge" : ownership.owner || unknown],
     ["Since", ownership.since ? moment(ownership.since) : ""],
-    ["Standbys", ownership.standbys === null ? "not known" :
+    ["Standbys", ownership.standbys === null ? unknown :
       ownership.standbys.join(", ") || "none"],
   ]);
 }
@@ -169,6 +158,11 @@ function line(samples, value, peak, now, seconds) {
     const x = 300 * (1 - (now - sample.time) / seconds);
     return `${Math.max(0, x).toFixed(1)},${(78 - 76 * value(sample) / peak).toFixed(1)}`;
   });
+  if (points.length === 1) {
+    // A line needs two points.
+    const [x, y] = points[0].split(",");
+    points.unshift(`${x - 2},${y}`);
+  }
   const drawn = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
   drawn.setAttribute("points", points.join(" "));
   return drawn;
@@ -223,7 +217,7 @@ async function update() {
     showState(status);
     showLag(status.gauges);
     showWork(status, history.server_time);
-    showOwner(status.ownership);
+    showOwner(status);
     showCounters(status.counters);
     showWarnings(status.warnings);
     showHistory(history);
@@ -240,7 +234,7 @@ async function update() {
 function describe(kind, data) {
   if (kind === "missed") return "Further transitions, not shown";
   // Readers without a password get no job ids.
-  const job = data.job_id === undefined ? "" : `job ${data.job_id}: ${data.state}`;
+  const job = data.job_id === undefined ? data.state : `job ${data.job_id}: ${data.state}`;
   return kind === "dead-letter" ? `dead letter, ${job} ${data.reason || ""}` : job;
 }
 
@@ -248,8 +242,8 @@ function showEvent(event) {
   const data = JSON.parse(event.data);
   const item = document.createElement("li");
   const time = document.createElement("time");
-  time.textContent = data.time || "";
-  item.append(time, ` ${describe(event.type, data)}`);
+  time.textContent = visible(data.time || "");
+  item.append(time, ` ${visible(describe(event.type, data))}`);
   element("transitions").prepend(item);
   while (element("transitions").childElementCount > SHOWN) {
     element("transitions").lastElementChild.remove();
@@ -261,6 +255,14 @@ function follow() {
   for (const kind of ["transition", "dead-letter", "missed"]) {
     events.addEventListener(kind, showEvent);
   }
+  // A new connection gets the last transitions once more.
+  events.addEventListener("open", () => element("transitions").replaceChildren(), { once: true });
+  events.addEventListener("open", () => setText("feed", ""));
+  events.addEventListener("error", () => {
+    setText("feed", "Not connected: newer transitions are not shown. Connecting again");
+    // A browser connects again by itself, but not after an answer such as 503.
+    if (events.readyState === EventSource.CLOSED) setTimeout(follow, PERIOD);
+  });
 }
 
 follow();

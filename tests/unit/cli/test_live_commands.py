@@ -7,9 +7,11 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import pytest
 
+from bridge.cli.status import _owner
 from bridge.demo.servers.process import free_port
 from tests.support.command import PROGRAM, ROOT, environment, run_command
 from tests.support.factories import delivery, transition
@@ -78,6 +80,8 @@ def test_watch_ends_with_the_last_code(port: str, observed: ObservedBridge) -> N
         assert process.wait(20) == 75
 
     assert document["reasons"] == ["MongoDB is away"]
+    (warning,) = document["warnings"]
+    assert datetime.fromisoformat(warning["first"]) <= datetime.fromisoformat(warning["last"])
 
 
 def test_tail_prints_acknowledged_transitions(port: str, observed: ObservedBridge) -> None:
@@ -117,6 +121,8 @@ def test_no_bridge_is_one_line(command: tuple[str, ...]) -> None:
 
     assert ended.code == 75
     assert f"No bridge answers at http://127.0.0.1:{port}/" in ended.error
+    as_json = run_command(*command, "--json", "--http-port", port, settings={})
+    assert json.loads(as_json.err)["exit_code"] == 75
 
 
 @pytest.mark.parametrize(
@@ -127,3 +133,9 @@ def test_options_that_exclude_each_other(command: tuple[str, ...]) -> None:
 
     assert ended.code == 64
     assert "give only one" in ended.error
+
+
+def test_a_hidden_owner_is_not_unknown() -> None:
+    ownership = {"owner": None, "since": None, "standbys": None, "is_us": False}
+    assert _owner(ownership, details=False) == "not shown"
+    assert _owner(ownership, details=True) == "not known"

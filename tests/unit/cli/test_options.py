@@ -1,5 +1,7 @@
 """The help of the commands: choices and defaults from the settings' types."""
 
+import json
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -51,6 +53,16 @@ class TestOptions:
         option = next(part for part in command.params if part.name == "checkpoint_store")
         items = option.shell_complete(click.Context(command), "m")
         assert [item.value for item in items] == ["mongo"]
+
+    def test_an_option_before_the_command_is_explained(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as ended:
+            main(["--json", "status"])
+        assert ended.value.code == 64
+        what = json.loads(capsys.readouterr().err)["what"]
+        assert what.endswith("Options follow the command: job-bridge COMMAND --json")
+        assert "--version" not in what
 
     @pytest.mark.parametrize(
         ("typed", "nearest"), [(["chek"], "check"), (["token", "shw"], "show")]

@@ -54,4 +54,5 @@ class TestCreateTopics:
     def test_json_contains_the_differences(self, broker: ExistingTopic) -> None:
         first, second = json.loads(create("--json", "--replicas", "3"))
         assert first["differences"] == ["1 replica(s), not 3"]
+        assert (first["partitions"], first["replicas"]) == (3, 1)
         assert (second["topic"], second["action"]) == ("jobs-dlq", "created")

@@ -7,10 +7,11 @@ import pytest
 from bridge.clock import Clock
 from bridge.delivery.fire_and_forget import FireAndForgetSink, Losses
 from bridge.errors import Retryable
+from bridge.model.transition import Poison
 from bridge.model.window import Sending, Window
 from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.pulse import Pulse
-from tests.support.factories import at, delivery, message
+from tests.support.factories import at, delivery, message, transition
 from tests.support.fakes import FakeBroker, FakeClock, FakeSink, FakeWake
 
 ROOM = 3
@@ -149,3 +150,14 @@ def test_two_sinks_log_their_losses_apart(caplog: pytest.LogCaptureFixture) -> N
         scenario.send(ROOM + 1)
 
     assert sum("messages are lost" in line for line in caplog.messages) == 2
+
+
+def test_kafka_acknowledges_what_pages_show(scenario: FireAndForgetScenario) -> None:
+    """The client's deliveries have the transition and the dead letter of those given."""
+    given = delivery(1)
+    given.item, given.letter = transition(1), Poison("too large")
+    scenario.sink.send([(message(), given)])
+
+    scenario.kafka.acknowledge()
+    (acknowledged,) = scenario.kafka.settled()
+    assert (acknowledged.item, acknowledged.letter) == (given.item, given.letter)

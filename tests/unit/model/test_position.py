@@ -119,3 +119,4 @@ def test_a_printed_position_shortens_its_token() -> None:
     assert str(position_before(ClusterTime(0))) == "1970-01-01T00:00:00+00:00 (no token)"
     assert token(1)[:24] + "..." in str(position_after(token(1)))
     assert token(1) not in str(position_after(token(1)))
+    assert f"(token {token(1)})" in position_after(token(1)).text

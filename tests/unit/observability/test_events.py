@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 
-from bridge.model.transition import Poison
+from bridge.model.transition import Poison, Transition
 from bridge.model.window import Delivery
 from bridge.observability import http_events
 from bridge.observability.certificates import Certificates
@@ -19,13 +20,14 @@ from bridge.observability.http_events import (
     FIRST_EVENTS,
     MAX_KEPT,
     MAX_PARTS,
+    MAX_READERS,
     EventFeed,
     event_response,
 )
 from bridge.observability.http_request import Request
 from bridge.observability.http_server import HttpServer
 from bridge.observability.metrics import registry
-from bridge.observability.recent import MAX_DELIVERIES, RecentDeliveries
+from bridge.observability.recent import MAX_BYTES, MAX_DELIVERIES, RecentDeliveries
 from tests.support.factories import delivery, settings, transition
 from tests.support.fakes import FakeClock
 from tests.support.http_crowd import ask
@@ -100,7 +102,7 @@ def test_anonymous_readers_see_no_jobs(server: HttpServer, observed: ObservedBri
     with reading(server) as reader:
         reader.head()
         _, data = reader.event()
-        assert data.keys() == {"time", "sequence"}
+        assert data == {"time": transition(1).time, "sequence": 1, "state": transition(1).state}
 
 
 def test_a_reader_resumes_after_its_last_event(
@@ -117,6 +119,44 @@ def test_a_reader_resumes_after_its_last_event(
             reader.head()
             assert reader.event()[1]["time"] == transition(first).time
     assert resumed.identifier.endswith("-2")
+
+
+def test_a_large_transition_is_a_dead_letter(server: HttpServer, observed: ObservedBridge) -> None:
+    large = of_item(1)
+    large.letter = Poison("the message has 2000000 bytes", "job-1", "created")
+    observed.recent.add([large])
+    with reading(server) as reader:
+        reader.head()
+        kind, data = reader.event()
+        assert (kind, data["state"]) == ("dead-letter", "created")
+
+
+def test_readers_that_leave_make_room(server: HttpServer) -> None:
+    """At once, although there is nothing to send to them."""
+    with ExitStack() as connections:
+        for _ in range(MAX_READERS):
+            reader = connections.enter_context(reading(server))
+            assert b"200 OK" in reader.head()
+        with reading(server) as refused:
+            assert b"503" in refused.head()
+
+    deadline = time.monotonic() + 5
+    while True:
+        with reading(server) as admitted:
+            head = admitted.head()
+        if b"200 OK" in head:
+            return
+        assert time.monotonic() < deadline, head
+
+
+def test_a_reader_that_sends_is_tolerated(server: HttpServer, observed: ObservedBridge) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        client.sendall(b"GET" + REQUEST)
+        reader = EventReader(client)
+        reader.head()
+        client.sendall(b"more")
+        observed.recent.add([of_item(1)])
+        assert reader.event()[0] == "transition"
 
 
 def test_a_late_reader_learns_of_a_gap() -> None:
@@ -183,6 +223,34 @@ def test_memory_of_deliveries_is_bounded() -> None:
     deliveries, missed = recent.after(first)
     assert (len(deliveries), missed) == (MAX_DELIVERIES, True)
     assert recent.after(deliveries[-3]) == (deliveries[-2:], False)
+
+
+def test_memory_of_large_deliveries_is_bounded() -> None:
+    """In small batches, in one batch, and for a single delivery that is too large itself."""
+    large = [delivery(number, MAX_BYTES // 10) for number in range(30)]
+    recent = RecentDeliveries()
+    for settled in large:
+        recent.add([settled])
+    assert recent.after(None)[0] == large[-10:]
+
+    recent.add(large)
+    assert recent.after(None)[0] == large[-10:]
+
+    huge = delivery(1, 2 * MAX_BYTES)
+    recent.add([delivery(0), huge])
+    assert recent.after(None) == ([huge], False)
+
+
+def test_memory_of_events_is_bounded() -> None:
+    recent = RecentDeliveries()
+    feed = EventFeed(recent)
+    settled = delivery(0, 2_000_000)
+    settled.item = transition(0, state="s" * 2_000_000)
+    recent.add([settled])
+    feed.pump()
+    (kept,) = feed._kept
+    assert isinstance(kept.item, Transition)
+    assert (kept.item.job_id, len(kept.item.state)) == ("job-0", 1000)
 
 
 def test_no_memory_has_no_deliveries() -> None:

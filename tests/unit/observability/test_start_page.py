@@ -57,7 +57,7 @@ def test_health_checks_get_json(server: HttpServer, accept: str) -> None:
     assert datetime.fromisoformat(service["server_time"]).tzinfo
 
 
-@pytest.mark.parametrize("path", ["/", "/page.css", "/page.js"])
+@pytest.mark.parametrize("path", ["/", "/page.css", "/page.js", "/verdict.js"])
 def test_only_own_resources_may_load(server: HttpServer, path: str) -> None:
     answer = get(server, path, BROWSER)
     policy = answer.headers["content-security-policy"]
@@ -72,7 +72,7 @@ def test_the_page_needs_no_other_server() -> None:
     for path in PAGE.iterdir():
         text = path.read_text().replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"https?://|innerHTML|outerHTML|insertAdjacent|eval\(| style=", text)
-        assert not re.search(r"<script(?! src=\"/page\.js\")|<style| on\w+=", text)
+        assert not re.search(r"<script(?! src=\"/(page|verdict)\.js\")|<style| on\w+=", text)
 
 
 def test_the_script_finds_its_elements() -> None:

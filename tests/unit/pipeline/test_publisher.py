@@ -10,6 +10,7 @@ import pytest
 
 from bridge.errors import PoisonEvent
 from bridge.model.transition import RECOVERY, Poison
+from bridge.observability.public import public_text
 from tests.support.factories import at, event, transition
 from tests.support.in_memory_bridge import InMemoryBridge
 
@@ -57,6 +58,10 @@ def test_a_poison_is_dead_lettered_and_logged(caplog: pytest.LogCaptureFixture) 
     assert bridge.counters.dead_lettered == 1
     (line,) = caplog.records
     assert (line.job_id, line.trans_id) == ("job-1", "t-1")  # type: ignore[attr-defined]
+    # Also for readers who see no details.
+    assert public_text(line.getMessage()) == (
+        "a transition was dead-lettered to jobs-dlq; 'job-bridge dead-letters list' shows it"
+    )
 
 
 def test_an_oversize_message_is_dead_lettered() -> None:
@@ -70,6 +75,20 @@ def test_an_oversize_message_is_dead_lettered() -> None:
     assert "more than topic jobs accepts" in json.loads(letter.value)["error_dlq"]
     assert json.loads(letter.value)["trans_id"] == huge.trans_id
     assert len(bridge.delivered()) == 1
+
+
+def test_a_large_transition_is_delivered_as_letter() -> None:
+    """Its tag is removed by the transition; pages show the dead letter; its memory counts."""
+    bridge = InMemoryBridge(max_bytes=250)
+    huge = transition(0, "j" * 3000)
+    bridge.publisher.publish(deque([event(1, huge, transition(1))]))
+
+    large, small = bridge.window
+    assert (large.item, small.item, small.letter) == (huge, transition(1), None)
+    assert large.letter is not None
+    assert large.letter.job_id == huge.job_id
+    assert large.letter.reason.endswith("more than topic jobs accepts")
+    assert large.size > 3000
 
 
 def test_an_oversize_message_may_stop_the_bridge() -> None:

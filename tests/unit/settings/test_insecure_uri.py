@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bridge.settings.mongo_uri import plain_hosts, unchecked_options
@@ -45,6 +47,19 @@ def test_unchecked_options_are_found(uri: str, options: list[str]) -> None:
 )
 def test_hosts_without_tls_are_found(uri: str, hosts: list[str]) -> None:
     assert plain_hosts(uri) == hosts
+
+
+@pytest.mark.parametrize("name", ["JOB_BRIDGE_MONGO_URI", "JOB_BRIDGE_MONGO_URI_FILE"])
+@pytest.mark.parametrize("value", ["canary-fEd3", "user:canary@host", "http://canary-fEd3", ""])
+def test_a_word_is_not_a_uri(name: str, value: str, tmp_path: Path) -> None:
+    """PyMongo would take a password here for a host, and errors would show it."""
+    path = tmp_path / "secret"
+    path.write_text(value)
+
+    said = problems(None, {name: str(path) if name.endswith("FILE") else value})
+
+    assert f"{name}: not a MongoDB connection string, which starts with mongodb://" in said
+    assert "canary" not in said
 
 
 def test_an_unchecked_uri_is_refused() -> None:

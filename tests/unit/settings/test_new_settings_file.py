@@ -12,6 +12,7 @@ from bridge.errors import Misconfigured, Usage
 from bridge.settings import load
 from bridge.settings.new_settings_file import (
     admit_target,
+    overridden,
     secrets_left_out,
     settings_text,
     validated,
@@ -45,6 +46,28 @@ def test_given_settings_are_read_again() -> None:
         None, options, {}
     ).model_dump(include={"mongo", "checkpoint", "delivery", "start"})
     assert loaded.jobs.id_field == "job"
+
+
+def test_variables_that_override_the_file_are_named() -> None:
+    """A run with the file would read another collection than the one that was looked at."""
+    text = text_of({"mongo.database": "shop", "kafka.topic": "t", "verify.every": "10m"})
+    environment = {
+        "JOB_BRIDGE_MONGO_DATABASE": "other",
+        "JOB_BRIDGE_KAFKA_TOPIC": "t",
+        "JOB_BRIDGE_LOG_LEVEL": "debug",
+    }
+
+    (said,) = overridden(text, {}, environment)
+
+    assert said.startswith("JOB_BRIDGE_MONGO_DATABASE has another value and overrides mongo.data")
+    assert list(overridden(text, {}, {})) == []
+
+
+def test_an_environment_that_contradicts_is_said() -> None:
+    (said,) = overridden(text_of({}), {}, {"JOB_BRIDGE_JOBS_PROFILE": "cts"})
+
+    assert "does not work in this environment: " in said
+    assert "jobs.id_field needs JOB_BRIDGE_JOBS_PROFILE = custom" in said and "/" not in said
 
 
 def test_defaults_are_written_as_comments() -> None:

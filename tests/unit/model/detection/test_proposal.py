@@ -194,3 +194,28 @@ def test_a_short_sample_is_mentioned() -> None:
     proposal = propose(job_layouts.cts()[:2])
 
     assert proposal.notes[0] == "Only 2 jobs were sampled, which is little evidence."
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ([None, None, "running", None], "many jobs lack it"),
+        ([1, "running", 2, 3], "it is int in some jobs, not string"),
+        ([1, 2, 3, 4], "it is int, not string"),
+    ],
+)
+def test_unusable_states_say_why(values: list[object], reason: str) -> None:
+    documents = [{"_id": str(number), "status": value} for number, value in enumerate(values)]
+
+    (candidate,) = (c for c in propose(documents).candidates if c.setting == "state_field")
+
+    assert candidate.problem == reason
+
+
+def test_fields_of_a_transition_are_inside_it() -> None:
+    documents = [{"_id": "1", "status": "running", "log": [{"x": 1}]}]
+    undecided = propose(documents, {"transitions_field": "log"}).undecided
+    todos = {item.setting: item.todo for item in undecided}
+
+    for setting in ("transition_state", "transition_time"):
+        assert todos[setting] == "set it to the name of a field of an entry of the history"
