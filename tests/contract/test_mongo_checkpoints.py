@@ -152,7 +152,7 @@ def test_a_store_out_of_reach_is_waited_for() -> None:
     ):
         store(client, "db").acquire()
 
-    assert caught.value.part == "checkpoint"
+    assert caught.value.part == "mongodb"
 
 
 def test_a_missing_permission_names_the_grant(

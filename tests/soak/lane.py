@@ -13,6 +13,8 @@ from tests.support.read_back import LEFT_OUT
 from tests.support.verification_results import verify
 
 DRIVERS = ("kafka-python", "librdkafka")
+#: For the transitions of hours.
+VERIFY_SECONDS = 1800.0
 
 
 @dataclass
@@ -54,7 +56,8 @@ class Lane:
         name = "job_bridge_delivery_latency_seconds"
         metrics = bridge.metrics()
         count, in_time = metrics[f"{name}_count"], metrics[f'{name}_bucket{{le="1.0"}}']
-        found = verify({**bridge.settings, "verify.settle_seconds": "0"}, "--since", "24h")
+        settings = {**bridge.settings, "verify.settle_seconds": "0"}
+        found = verify(settings, "--since", "24h", seconds=VERIFY_SECONDS)
         self.counted_twice = (
             f"late: {count - in_time:.0f} of {count:.0f} by the bridge, "
             f"{found['late']} of {found['transitions']} by verify; "

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.support.command import GivenSettings, run_command
+from tests.support.command import COMMAND_SECONDS, GivenSettings, run_command
 
 
-def verify(settings: GivenSettings, *arguments: str) -> dict[str, Any]:
+def verify(
+    settings: GivenSettings, *arguments: str, seconds: float = COMMAND_SECONDS
+) -> dict[str, Any]:
     """The findings of ``verify --json``, and its exit code as ``code``."""
-    ended = run_command("verify", "--json", *arguments, settings=settings)
+    ended = run_command("verify", "--json", *arguments, settings=settings, seconds=seconds)
     assert ended.code in (0, 66, 75), ended.err
     documents = [json.loads(line) for line in ended.out.splitlines()]
     return {**documents[-1], "code": ended.code}
