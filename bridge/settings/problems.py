@@ -131,7 +131,7 @@ def unknown_variables(environment: Mapping[str, str], fields: Fields) -> list[st
         f"{variable(name)}_FILE" for name, field in fields.items() if field.annotation is SecretStr
     }
     return [
-        f"{name} is unknown{_nearest(name.upper(), known)}"
+        f"{name} is unknown{_nearest_variable(name.upper(), known)}"
         for name in environment
         # In another case a name would have no effect, so it is a problem too.
         if name.upper().startswith(PREFIX) and name not in known and name not in _OTHER_VARIABLES
@@ -164,6 +164,12 @@ def remarks(
             f"list of processes: use {variable(uri)} or {variable(uri)}_FILE instead"
         )
     return ignored
+
+
+def _nearest_variable(name: str, known: Collection[str]) -> str:
+    """Of a variable with ``_FILE`` it is the setting itself: only secrets may come from files."""
+    setting = name.removesuffix("_FILE")
+    return _nearest(setting if setting in known and name not in known else name, known)
 
 
 def _nearest(name: str, known: Collection[str]) -> str:
