@@ -27,7 +27,7 @@ def plain_text_findings(settings: Settings) -> Iterator[Finding]:
     kafka = settings.kafka
     if "SSL" not in kafka.security_protocol and (hosts := _public(_broker_hosts(settings))):
         content = "messages and the password" if kafka.sasl_username else "messages"
-        todo = f"set kafka.security_protocol = {'SASL_SSL' if kafka.sasl_username else 'SSL'}"
+        todo = f"set kafka.security_protocol = {'SASL_SSL' if kafka.uses_sasl else 'SSL'}"
         text = f"{content} pass public networks without TLS: {hosts}"
         yield Finding("warning", "kafka", text, todo)
     url = urlsplit(kafka.sasl_oauth_token_url)

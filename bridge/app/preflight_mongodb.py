@@ -120,12 +120,15 @@ def _history(settings: Settings, source: MongoSource) -> Iterator[Finding]:
     if settings.recovery.on_history_lost == "stop":
         yield Finding("ok", "history", "not used: a lost resume point stops the bridge (exit 80)")
         return
-    yield _history_index(source)
-    if source.profile.transitions_field is None:
+    profile = source.profile
+    if profile.updated_field or profile.transitions_field is not None:
+        yield _history_index(source)
+    if profile.transitions_field is None:
         recovered = (
             "only the latest state of each can be recovered"
-            if source.profile.updated_field
-            else "nothing can be recovered: a latest state without a time becomes a dead letter"
+            if profile.updated_field
+            else "nothing can be recovered: each state without a time becomes a dead letter, "
+            "and more than delivery.dead_letters_per_hour of them end the bridge (82)"
         )
         yield Finding(
             "warning",

@@ -8,7 +8,7 @@ import click
 from bridge.cli.output import print_json
 from bridge.cli.settings import CHECKPOINT, KAFKA, MODE, Settings
 from bridge.cli.token_answers import Answers, changing
-from bridge.errors import NotFound
+from bridge.errors import NotFound, Usage
 from bridge.hints import Hint
 from bridge.model.checkpoint_entry import CheckpointEntry
 from bridge.pipeline.ports import CheckpointStore
@@ -39,6 +39,8 @@ def remove(settings: Settings, name: str, answers: Answers) -> None:
     from bridge.app.command_ownership import own, owned
     from bridge.app.wiring import open_store
 
+    if not name:  # as a setting it would be the name of this collection
+        raise Usage("NAME is empty", "Nothing was changed", f"'{Hint.TOKEN_LIST}' shows all names")
     checkpoint = settings.checkpoint.model_copy(update={"name": name})
     named = settings.model_copy(update={"checkpoint": checkpoint})
     with open_store(named, checkpoint.store) as store:

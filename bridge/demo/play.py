@@ -75,7 +75,7 @@ def _failure(error: ServerError) -> Retryable:
     return Retryable(
         f"The demo cannot run: {what}",
         "Its servers and their data were temporary and are removed; nothing else was touched",
-        "Try again; the lines above, if there are any, are the end of that log",
+        "Correct what the lines above name, if there are any, or try again",
     )
 
 
@@ -87,7 +87,7 @@ class _Demo:
         self._folder = folder
         self._stop = stop
         self._scoreboard = Scoreboard()
-        self._kills = 0
+        self._restarts = 0
         self._port = free_port()
         self._settings: dict[str, str] = {}
 
@@ -134,7 +134,7 @@ class _Demo:
             lambda: self._stop.is_set() or _answers(f"http://127.0.0.1:{self._port}/readyz"),
             "the bridge",
         )
-        if not self._kills:
+        if not self._restarts:
             page = f"http://127.0.0.1:{self._port}/"
             click.echo(f"the bridge is ready (process {bridge.pid}); kill it to see it resume")
             click.echo(f"its status page: {page}; its metrics: {page}metrics")
@@ -179,7 +179,7 @@ class _Demo:
 
     def _crash(self, bridge: Child) -> None:
         bridge.kill()
-        self._restart(bridge, f"killed the bridge with SIGKILL (time {self._kills + 1})")
+        self._restart(bridge, f"killed the bridge with SIGKILL (time {self._restarts + 1})")
 
     def _resume(self, bridge: Child) -> None:
         """Start the bridge again after its user ended it.
@@ -194,7 +194,7 @@ class _Demo:
         self._restart(bridge, f"the bridge {end}")
 
     def _restart(self, bridge: Child, reason: str) -> None:
-        self._kills += 1
+        self._restarts += 1
         click.secho(f"-- {reason}; starting it again", fg="magenta")
         self._start(bridge)
         click.secho(f"-- the bridge is ready again (process {bridge.pid})", fg="magenta")
@@ -215,8 +215,8 @@ class _Demo:
         if service.failure is not None:
             raise ServerError(f"the simulated job service failed: {service.failure}")
         tally = self._scoreboard.tally()
-        shown = self._kills or self._options.crash
-        crashes = f"; the bridge was killed {self._kills} times" if shown else ""
+        shown = self._restarts or self._options.crash
+        crashes = f"; the bridge was started again {self._restarts} times" if shown else ""
         good = not tally.missing and not tally.out_of_order
         click.secho(f"summary: {tally}{crashes}", fg="green" if good else "red", bold=True)
         # After Ctrl-C, messages in flight are not a failure of the bridge.

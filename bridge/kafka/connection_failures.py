@@ -29,8 +29,8 @@ class _Cause(NamedTuple):
     error: type[BridgeError] = Unreachable
 
 
-#: The first that matches counts.
-_CAUSES = (
+#: Waiting does not remove them, but new credentials, certificates or files do.
+_REFUSED_CAUSES = (
     _Cause(
         r"Minor \(\d+\): (?!Cannot contact any KDC)",
         "Kerberos does not let this process log in",
@@ -63,6 +63,10 @@ _CAUSES = (
         "Check kafka.ssl_certfile, kafka.ssl_keyfile, and that the brokers trust that certificate",
         Retryable,
     ),
+)
+#: The first that matches counts.
+_CAUSES = (
+    *_REFUSED_CAUSES,
     _Cause(
         "Cannot contact any KDC",
         "No server of Kerberos answers",
@@ -97,9 +101,9 @@ _PLACE = re.compile(
 )
 #: The texts of both clients if no server was found.
 _NO_SERVER = re.compile("Unable to bootstrap|_TRANSPORT|_ALL_BROKERS_DOWN|_RESOLVE|NoBrokers")
-#: Waiting does not remove them, but new credentials, certificates or files do.
+#: The texts of both clients for those, and for a refused login.
 _REFUSALS = re.compile(
-    "|".join(cause.pattern for cause in _CAUSES[:5])
+    "|".join(cause.pattern for cause in _REFUSED_CAUSES)
     + "|SaslAuthenticationFailed|_AUTHENTICATION|SASL authentication error|Authentication failed"
 )
 

@@ -122,15 +122,17 @@ def _answer(login: Login) -> bytes:
     request = urllib.request.Request(  # noqa: S310 - the settings allow http and https only
         login.url, urllib.parse.urlencode(form).encode(), headers
     )
-    context = ssl.create_default_context(cafile=login.authorities or None)
-    opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=context))
     try:
+        context = ssl.create_default_context(cafile=login.authorities or None)
+        https = urllib.request.HTTPSHandler(context=context)
+        opener = urllib.request.build_opener(_NoRedirect, https)
         with opener.open(request, timeout=_ANSWER_SECONDS) as answer:
             return bytes(answer.read(_MAX_BYTES))
     except urllib.error.HTTPError as error:
         with error:
             raise _refusal(login, error) from None
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, UnicodeError) as error:
+        # A host name that cannot be encoded raises UnicodeError.
         raise _unanswered(login, error) from None
 
 
@@ -185,7 +187,9 @@ def _reason(error: urllib.error.HTTPError) -> str:
     return f" ({reason})" if reason else ""
 
 
-def _unanswered(login: Login, error: OSError | HTTPException) -> Unreachable | Misconfigured:
+def _unanswered(
+    login: Login, error: OSError | HTTPException | UnicodeError
+) -> Unreachable | Misconfigured:
     reason = getattr(error, "reason", None) or error
     text = f"{reason}" or type(reason).__name__
     if isinstance(reason, ssl.SSLCertVerificationError):

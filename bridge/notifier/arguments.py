@@ -107,11 +107,11 @@ def driver_for_host(settings: Settings) -> KafkaDriver:
     try:
         return driver_of(settings)
     except Misconfigured as error:
-        if "kafka.options: " in error.what:
-            raise
-        raise Misconfigured(
-            error.what,
-            "Nothing was sent",
+        todo = (
             "pip install 'job-bridge[librdkafka]', which works beside any version of kafka-python, "
-            "and leave driver at its default",
-        ) from None
+            "and leave driver at its default"
+        )
+        if settings.kafka.uses_kerberos or settings.kafka.librdkafka_options():
+            # The error is about them, and knows what to do.
+            todo = in_keywords(error.todo)
+        raise Misconfigured(in_keywords(error.what), "Nothing was sent", todo) from None

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bridge.clock import SystemClock
 from bridge.errors import BridgeError, Retryable
@@ -86,7 +86,7 @@ class ProducerWorker:
     def counts(self) -> NotifierCounts:
         """Return the numbers of messages so far."""
         with self._answered:
-            connected = self._connected and not stalled(self._oldest_age(), lambda: "")
+            connected = self._connected and not self._stall()
             return NotifierCounts(
                 self._acknowledged, self._failed, self.lost, self._backlog(), connected
             )
@@ -103,10 +103,12 @@ class ProducerWorker:
                     "call start(), or use it inside a with block"
                 )
             if self._backlog() >= self._max_messages:
+                # A stuck producer is discarded here, because all its callers may be cancelled.
+                self._discard_producer |= self._synchronous and bool(self._stall())
                 what = f"{self._max_messages} messages are unacknowledged already"
                 self._answer([pending], Retryable(what, part="kafka"))
-                return
-            self._queue.append(pending)
+            else:
+                self._queue.append(pending)
         self._pulse.wake.set()
 
     def answer_of(self, pending: PendingMessage, seconds: float) -> BridgeError | None:
@@ -148,11 +150,11 @@ class ProducerWorker:
     def _backlog(self) -> int:
         return len(self._queue) + len(self._in_flight)
 
-    def _oldest_age(self) -> float | None:
-        """Return how long the oldest message has been in flight; None without one."""
+    def _stall(self, complaint: Callable[[], str] = str) -> str:
+        """Return that the oldest message has had no answer for long; empty if it is not so."""
         if not self._in_flight:
-            return None
-        return self._clock.monotonic() - self._in_flight[0].delivery.sent
+            return ""
+        return stalled(self._clock.monotonic() - self._in_flight[0].delivery.sent, complaint)
 
     def _give_up(self, pending: PendingMessage, seconds: float) -> BridgeError:
         if pending.handed_over:
@@ -212,7 +214,7 @@ class ProducerWorker:
         if self._synchronous:
             return
         with self._answered:
-            if trouble := stalled(self._oldest_age(), sink.complaint):
+            if trouble := self._stall(sink.complaint):
                 self._log.warn(f"{trouble}. {self._waiting()}")
 
     def _take_queue(self, max_bytes: int) -> list[PendingMessage]:

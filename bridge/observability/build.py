@@ -12,7 +12,7 @@ _CHECKOUT = Path(__file__).parents[2] / ".git"
 @cache
 def git_commit() -> str | None:
     """Return the commit of a checkout, of an installation from a repository, or of an image."""
-    image = os.environ.get("SOURCE_COMMIT")  # config/docker/Dockerfile sets it.
+    image = os.environ.get("JOB_BRIDGE_SOURCE_COMMIT")  # config/docker/Dockerfile sets it.
     return _commit_of_checkout(_CHECKOUT) or _commit_of_installation() or image or None
 
 

@@ -133,7 +133,7 @@ class KafkaSettings(Section):
                     "kafka.sasl_mechanism = GSSAPI: the process logs in with its ticket"
                 )
             return self
-        if self.security_protocol.startswith("SASL") and not (self.sasl_username and secret):
+        if self.uses_sasl and not (self.sasl_username and secret):
             raise ValueError(
                 f"kafka.security_protocol = {self.security_protocol} needs kafka.sasl_username "
                 "and kafka.sasl_password"
@@ -197,13 +197,16 @@ class KafkaSettings(Section):
             ) from None
 
     @property
+    def uses_sasl(self) -> bool:
+        """Whether clients log in by SASL."""
+        return self.security_protocol.startswith("SASL")
+
+    @property
     def uses_tokens(self) -> bool:
         """Whether clients log in with a token of OAuth 2.0."""
-        is_sasl = self.security_protocol.startswith("SASL")
-        return is_sasl and self.sasl_mechanism == "OAUTHBEARER"
+        return self.uses_sasl and self.sasl_mechanism == "OAUTHBEARER"
 
     @property
     def uses_kerberos(self) -> bool:
         """Whether clients log in with a ticket of Kerberos."""
-        is_sasl = self.security_protocol.startswith("SASL")
-        return is_sasl and self.sasl_mechanism == "GSSAPI"
+        return self.uses_sasl and self.sasl_mechanism == "GSSAPI"

@@ -13,7 +13,7 @@ from bridge.hints import Hint
 from bridge.settings.names import PREFIX, option, variable
 
 #: Names in the environment that are not settings: the settings file, and the demo's programs.
-_OTHER_VARIABLES = (f"{PREFIX}CONFIG", f"{PREFIX}MONGOD", f"{PREFIX}TANSU")
+_OTHER_VARIABLES = tuple(PREFIX + name for name in ("CONFIG", "MONGOD", "TANSU", "SOURCE_COMMIT"))
 
 #: Kubernetes sets these in every container next to a service named job-bridge or job-bridge-*.
 _SERVICE_LINK = re.compile(

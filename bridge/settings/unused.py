@@ -20,7 +20,7 @@ _TRANSITION_TAGS = _Rule(
     "delivery.mode = background-transitions", lambda s: s.delivery.mode == "background-transitions"
 )
 _BACKGROUND = _Rule("a background mode", lambda s: s.delivery.mode.startswith("background"))
-_SASL = _Rule("a SASL protocol", lambda s: s.kafka.security_protocol.startswith("SASL"))
+_SASL = _Rule("a SASL protocol", lambda s: s.kafka.uses_sasl)
 _KERBEROS = _Rule("kafka.sasl_mechanism = GSSAPI", lambda s: s.kafka.uses_kerberos)
 
 #: What a setting needs to have an effect.

@@ -51,7 +51,11 @@ def _servers(text: str) -> str:
 
 
 def _token_url(text: str) -> str:
-    if text and not _is_url(text):
+    try:
+        usable = not text or _is_url(text)
+    except ValueError:  # its text contains a part of the value, which may be a secret
+        usable = False
+    if not usable:
         raise ValueError("it is not a URL of the form https://HOST/PATH")
     return text
 

@@ -203,7 +203,7 @@ def test_a_command_does_not_promise_to_retry(settings: GivenSettings) -> None:
     for ended in (command.result() for command in running):
         assert ended.code == 75
         assert "Completed work stays done; nothing else was changed" in ended.error
-        assert ended.error.endswith(", then try again")
+        assert ", then try again. Exit code 75: " in ended.error
         assert "by itself" not in ended.error and "sent again" not in ended.error
 
 

@@ -121,7 +121,7 @@ def test_crashes_lose_nothing_and_are_counted(demos: list[Demo], tmp_path: Path)
     code, output = demo.rest()
 
     summary = SUMMARY.search(output)
-    kills = re.search(r"the bridge was killed (\d+) times", output)
+    kills = re.search(r"the bridge was started again (\d+) times", output)
     assert code == 0 and summary is not None and kills is not None, output
     assert int(kills[1]) >= 1
     assert (summary[4], summary[5], summary[6]) == ("0", "0", "0")
@@ -148,7 +148,7 @@ def test_a_killed_bridge_is_started_again(demos: list[Demo], tmp_path: Path) -> 
 
     summary = SUMMARY.search(output)
     assert code == 0 and summary is not None and summary[6] == "0", output
-    assert "the bridge was killed 2 times" in output
+    assert "the bridge was started again 2 times" in output
     assert demo.left_behind() == []
 
 

@@ -20,11 +20,19 @@ COMMANDS = (["run"], ["check"], ["topics", "create"], ["verify"], ["config", "va
 
 
 def test_a_table_in_the_file_is_used(
-    start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str, tmp_path: Path
+    start: MakeBridge,
+    jobs: JobWriter,
+    kafka: Kafka,
+    topic: str,
+    settings: GivenSettings,
+    tmp_path: Path,
 ) -> None:
     """In the mode with the most clients of librdkafka."""
     path = tmp_path / "settings.toml"
     create_state_topic(kafka, topic)
+    path.write_text('[kafka.options]\nbroker.address.family = "v6"\n')
+    unusable = run_command("check", settings={**settings, "JOB_BRIDGE_CONFIG": str(path)})
+    assert unusable.code == 75 and "cannot be resolved" in unusable.out
     path.write_text('[kafka.options]\nbroker.address.family = "v4"\nclient.rack = "a"\n')
     with start(
         JOB_BRIDGE_CONFIG=str(path), delivery__mode="exactly-once", checkpoint__store="kafka"

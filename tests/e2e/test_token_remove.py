@@ -53,6 +53,10 @@ def test_a_removed_name_is_in_no_list(given: GivenSettings, tmp_path: Path) -> N
     assert (declined.code, declined.err) == (130, "nothing was changed\n")
     assert name in names(given)
 
+    empty = token(given, "remove", "", "--yes")
+    assert empty.code == 64 and "NAME is empty" in empty.error
+    assert name in names(given)
+
     # The name is an argument: the settings may be those of another bridge.
     removed = token({**given, "checkpoint.name": "other"}, "remove", name, answer="y\n")
 

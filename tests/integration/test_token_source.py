@@ -28,6 +28,12 @@ def endpoint(tmp_path: Path) -> Iterator[TokenEndpoint]:
         yield endpoint
 
 
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy would answer for the hosts that do not exist."""
+    monkeypatch.setenv("no_proxy", "*")
+
+
 def login(url: str, **changed: str) -> Login:
     return Login(url, CLIENT, SECRET, "", "")._replace(**changed)
 
@@ -140,7 +146,11 @@ def test_an_expired_token_points_to_the_clocks(endpoint: TokenEndpoint) -> None:
 
 @pytest.mark.parametrize(
     ("address", "words"),
-    [("127.0.0.1:{port}", "Connection refused"), ("idp.invalid", "does not answer: ")],
+    [
+        ("127.0.0.1:{port}", "Connection refused"),
+        ("idp.invalid", "does not answer: "),
+        ("idp..invalid", "does not answer: "),
+    ],
 )
 def test_an_unreachable_endpoint_is_named(address: str, words: str) -> None:
     url = f"http://{address.format(port=free_port())}/token"
@@ -156,6 +166,23 @@ def test_a_silent_endpoint_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
         error = refusal(TokenSource(login(f"http://127.0.0.1:{silent.getsockname()[1]}/")))
 
     assert type(error) is Unreachable and "timed out" in error.what
+
+
+def test_a_missing_authority_keeps_a_valid_token(
+    endpoint: TokenEndpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A file of authorities is missing for a moment while it is replaced."""
+    now = 1_800_000_000.0
+    monkeypatch.setattr("time.time", lambda: now)
+    endpoint.lifetime = 100.0
+    source = TokenSource(login(endpoint.url))
+    first = source.token()
+    source._login = login(endpoint.url, authorities=str(tmp_path / "missing.pem"))
+
+    now += 90
+    assert source.token() == first
+    now += 20
+    assert type(refusal(source)) is Unreachable
 
 
 def test_a_certificate_needs_its_authority(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
@@ -94,8 +95,11 @@ async def cancelled_calls(notifier: AsyncNotifier, number: int) -> None:
 
 
 @pytest.mark.usefixtures("driver")
-def test_cancelled_calls_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
+def test_cancelled_calls_are_bounded(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Messages of cancelled calls wait for Kafka; those that fail are counted as lost."""
+    monkeypatch.setattr("bridge.model.policy.STALL_SECONDS", 600.0)
 
     async def work() -> AsyncNotifier:
         async with AsyncNotifier(**KAFKA, window_messages=20, timeout_seconds=0.5) as notifier:
@@ -111,6 +115,25 @@ def test_cancelled_calls_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
 
     assert (counts.acknowledged, counts.failed, counts.lost) == (0, 30, 20)
     assert "20 messages lost so far, of cancelled calls" in caplog.messages[0]
+
+
+def test_a_stuck_producer_is_replaced(driver: FakeDriver) -> None:
+    """Although every caller whose message it has was cancelled."""
+
+    async def work() -> AsyncNotifier:
+        async with AsyncNotifier(**KAFKA, window_messages=20, timeout_seconds=10) as notifier:
+            await cancelled_calls(notifier, 20)
+            while notifier.counts().unacknowledged == 20:
+                with suppress(SendFailed):
+                    await asyncio.wait_for(notifier.notify("job-2", "created", NOW), 0.2)
+                await asyncio.sleep(0.01)
+            driver.silent = False
+            await notifier.notify("job-3", "created", NOW)
+            return notifier
+
+    counts = asyncio.run(work()).counts()
+
+    assert counts.acknowledged > 0 and counts.lost >= 20
 
 
 @pytest.mark.usefixtures("driver")

@@ -34,7 +34,7 @@ def connection(settings: Settings) -> dict[str, Any]:
         "request_timeout_ms": timeouts.milliseconds(timeouts.REQUEST_SECONDS),
         "reconnect_backoff_max_ms": timeouts.milliseconds(timeouts.RECONNECT_SECONDS),
     }
-    if kafka.security_protocol.startswith("SASL"):
+    if kafka.uses_sasl:
         options |= _login(kafka)
     if kafka.security_protocol.endswith("SSL"):
         check_files(kafka)

@@ -65,7 +65,7 @@ def connection(settings: Settings, latest_warning: LatestWarning) -> dict[str, A
         "allow.auto.create.topics": False,
         "error_cb": lambda error: latest_warning.note(f"{error.name()}: {error.str()}"),
     }
-    if kafka.security_protocol.startswith("SASL"):
+    if kafka.uses_sasl:
         options |= _login(kafka)
     if kafka.security_protocol.endswith("SSL"):
         check_files(kafka)

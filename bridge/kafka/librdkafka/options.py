@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
-from confluent_kafka import KafkaException, Producer, cimpl
+from confluent_kafka import Consumer, KafkaException, Producer, cimpl
 
 from bridge.errors import Misconfigured
 from bridge.kafka.errors import missing_kerberos_error
@@ -25,7 +25,7 @@ _NAMES_LISTED = "librdkafka's CONFIGURATION.md lists the names and values"
 
 
 def check_options(settings: Settings) -> None:
-    """Make a client with each option alone, and one with all settings; nothing is connected.
+    """Make clients with each option alone and with all settings; nothing is connected.
 
     Raises:
         Misconfigured: librdkafka does not know an option, or does not accept a value.
@@ -71,6 +71,8 @@ def _refused(options: Mapping[str, object]) -> str:
     logger = ClientLogger(make_latest_warning())
     try:
         Producer(dict(options), logger=logger)
+        # It compares more options with each other.
+        Consumer({**options, "group.id": "job-bridge"}, logger=logger).close()
     except KafkaException as error:
         return str(error.args[0].str())
     return ""

@@ -58,6 +58,18 @@ def test_public_addresses_are_reported(host: str) -> None:
     assert subjects(mongo__uri=f"mongodb://{host}:1/?tls=true") == []
 
 
+def test_the_advice_keeps_the_login() -> None:
+    (finding,) = plain_text_findings(
+        settings(
+            kafka__bootstrap_servers="outside:9092",
+            kafka__security_protocol="SASL_PLAINTEXT",
+            kafka__sasl_mechanism="GSSAPI",
+        )
+    )
+
+    assert finding.todo == "set kafka.security_protocol = SASL_SSL"
+
+
 @pytest.mark.parametrize(
     ("protocol", "reported"),
     [("PLAINTEXT", True), ("SASL_PLAINTEXT", True), ("SSL", False), ("SASL_SSL", False)],

@@ -12,6 +12,7 @@ from bridge.kafka.kafka_python.client import connection as kafka_python
 from bridge.kafka.librdkafka import options
 from bridge.kafka.librdkafka.client import connection as librdkafka
 from bridge.kafka.librdkafka.client import make_latest_warning
+from bridge.notifier.arguments import driver_for_host
 from bridge.settings import Settings
 from tests.support.factories import settings
 
@@ -38,6 +39,15 @@ def test_librdkafka_without_kerberos_is_reported(
         driver_of(kerberos(kafka__driver=driver))
 
     assert "kafka.driver = kafka-python" in raised.value.todo
+
+
+def test_the_notifier_gives_the_same_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options, "_refused", refuse_feature)
+
+    with pytest.raises(Misconfigured, match="built without it") as raised:
+        driver_for_host(kerberos(kafka__driver="librdkafka"))
+
+    assert "driver = kafka-python" in raised.value.todo
 
 
 def test_librdkafka_is_asked_for_features() -> None:

@@ -58,6 +58,15 @@ def test_wrong_options_are_refused_without_their_values(
     assert "CONFIGURATION.md lists the names" in raised.value.todo
 
 
+@pytest.mark.parametrize(
+    "options", [{"fetch.max.bytes": 1000}, {"receive.message.max.bytes": 1_000_000}]
+)
+def test_values_that_only_consumers_refuse(options: dict[str, object]) -> None:
+    """Otherwise each start would fail where it reads the topic."""
+    with pytest.raises(Misconfigured, match="is not accepted"):
+        driver_of(configured(options))
+
+
 @pytest.mark.parametrize("name", ["ssl.providers", "ssl.key.pem", "ssl.cipher.suites"])
 def test_values_are_tried_with_the_other_settings(name: str) -> None:
     """librdkafka's text repeats some values."""

@@ -24,10 +24,10 @@ def test_an_image_knows_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """An image has no checkout: the Dockerfile passes the commit on."""
     monkeypatch.setattr(build, "_CHECKOUT", tmp_path / ".git")
     monkeypatch.setattr(build, "_commit_of_installation", lambda: None)
-    monkeypatch.setenv("SOURCE_COMMIT", "0123abc")
+    monkeypatch.setenv("JOB_BRIDGE_SOURCE_COMMIT", "0123abc")
 
     assert git_commit() == "0123abc"
-    assert "ENV SOURCE_COMMIT=${SOURCE_COMMIT}" in DOCKERFILE.read_text()
+    assert "ENV JOB_BRIDGE_SOURCE_COMMIT=${SOURCE_COMMIT}" in DOCKERFILE.read_text()
 
 
 def test_an_image_without_the_argument_has_none(
@@ -35,6 +35,6 @@ def test_an_image_without_the_argument_has_none(
 ) -> None:
     monkeypatch.setattr(build, "_CHECKOUT", tmp_path / ".git")
     monkeypatch.setattr(build, "_commit_of_installation", lambda: None)
-    monkeypatch.setenv("SOURCE_COMMIT", "")
+    monkeypatch.setenv("JOB_BRIDGE_SOURCE_COMMIT", "")
 
     assert git_commit() is None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 
+from bridge.demo.servers.process import poll
 from bridge.model.transition import Poison, Transition
 from bridge.model.window import Delivery
 from bridge.observability import http_events
@@ -140,13 +140,11 @@ def test_readers_that_leave_make_room(server: HttpServer) -> None:
         with reading(server) as refused:
             assert b"503" in refused.head()
 
-    deadline = time.monotonic() + 5
-    while True:
-        with reading(server) as admitted:
-            head = admitted.head()
-        if b"200 OK" in head:
-            return
-        assert time.monotonic() < deadline, head
+    def is_admitted() -> bool:
+        with reading(server) as reader:
+            return b"200 OK" in reader.head()
+
+    poll(is_admitted, "a place for another reader", 5)
 
 
 def test_a_reader_that_sends_is_tolerated(server: HttpServer, observed: ObservedBridge) -> None:

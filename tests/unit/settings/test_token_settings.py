@@ -76,6 +76,8 @@ def test_urls_of_http_are_accepted(url: str) -> None:
         "https://idp.example:99999/token",
         "https://[2001/token",
         "https://user:canary-fEd3@idp.example/token",
+        "https://user:canary-fEd3",
+        "https://[canary-fEd3]/token",
     ],
 )
 def test_other_urls_are_refused(url: str) -> None:
