@@ -19,7 +19,7 @@ TABLES = """
     CREATE TABLE IF NOT EXISTS processed (trans_id TEXT PRIMARY KEY);
     CREATE TABLE IF NOT EXISTS job (id TEXT PRIMARY KEY, sequence INT, state TEXT, messages INT);
 """
-#: What a value or header of another program may raise while it is read.
+#: The exceptions that reading a value or header of another program may raise.
 UNUSABLE = (KeyError, OverflowError, RecursionError, TypeError, ValueError)
 KEEP_LATEST = """
     INSERT INTO job VALUES (:job_id, :sequence, :state, 1)

@@ -1,4 +1,4 @@
-"""What the demo prints for a second terminal."""
+"""The settings and commands that the demo prints for a second terminal."""
 
 import shlex
 import shutil

@@ -34,7 +34,7 @@ _CLIENT = "Check kafka.sasl_username, kafka.sasl_password and kafka.sasl_oauth_s
 
 
 class Login(NamedTuple):
-    """What identifies a client at a token endpoint."""
+    """The identity of a client at a token endpoint."""
 
     url: str
     client: str

@@ -15,7 +15,7 @@ from bridge.mongo.job_documents import JobDocuments
 
 #: How many of the first and of the last documents by ``_id`` are read.
 _SAMPLE_SIZE = 5
-#: What a transition needs: its name, its setting, its type, and the type in words.
+#: The fields that a transition needs: name, setting, type, and the type in words.
 _ELEMENT_FIELDS = (
     ("state", "transition_state", str, "text"),
     ("time", "transition_time", datetime, "a date"),
