@@ -53,7 +53,7 @@ def on_a_port(scenario: FaultScenario) -> BridgeProcess:
     return scenario.bridge(http__port=str(free_port()))
 
 
-def shows(page: Page, verdict: str, **parts: str) -> None:
+def shows(page: Page, verdict: str | re.Pattern[str], **parts: str) -> None:
     """Wait for a verdict and for patterns in other parts, and let axe look at the page."""
     expect(page.locator("#verdict")).to_have_text(verdict)
     for part, pattern in parts.items():
@@ -130,7 +130,8 @@ def test_a_gap_and_a_backlog(
         pass_hours(scenario)
         shows(page, "Paused by an operator", lag="In all *2 h")
         bridge.send_signal(signal.SIGUSR2)
-        shows(page, "Catching up")
+        # The jump of the clock has used up the oplog, which the verdict adds.
+        shows(page, re.compile("^Catching up"))
         shows(page, "Transitions reach Kafka", lag="In all *0 s")
 
     scenario.finish(bridge).check(repeated_at_most=0, at_least=2 * JOBS * TRANSITIONS)
