@@ -113,11 +113,9 @@ class Ownership:
         """
         if not self._using.acquire(timeout=_ACQUIRING_SECONDS):
             # The store does not answer. Without a position in memory there is nothing to store.
-            return (
-                None
-                if self.progress is None
-                else self._unstored(Retryable(f"{side} does not answer"))
-            )
+            if self.progress is None:
+                return None
+            return self._unstored(Retryable(f"{side} does not answer"))
         try:
             if self.progress is not None:
                 self.progress.save()

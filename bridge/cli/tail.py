@@ -12,7 +12,7 @@ from bridge.cli.output import json_option
 from bridge.cli.settings import JOBS, Settings, with_settings_of
 from bridge.cli.status_client import open_events
 from bridge.errors import Usage, one_line
-from bridge.model.message import value_of
+from bridge.model.message import letter_fields, value_of
 from bridge.model.position import Position, past_position
 from bridge.model.transition import Batch, Poison, Transition
 from bridge.settings import parse_when
@@ -118,6 +118,4 @@ def _text(item: Transition | Poison, as_json: bool) -> str:
         return value_of(item).decode()
     if not as_json:
         return one_line(f"cannot be sent: {item.reason}")
-    fields = item._asdict()
-    reason, _ = fields.pop("reason"), fields.pop("sequence")
-    return json.dumps({**fields, "error_dlq": reason})
+    return json.dumps(letter_fields(item))

@@ -193,6 +193,16 @@ def missing_kerberos_package_error() -> Misconfigured:
     )
 
 
+def refused_options_error(problem: str) -> Misconfigured:
+    """librdkafka does not accept ``kafka.options``; ``problem`` contains no values."""
+    return Misconfigured(
+        f"kafka.options: {problem}",
+        _NOTHING_DONE,
+        "librdkafka's CONFIGURATION.md lists the names and values",
+        part="kafka",
+    )
+
+
 def unused_options_error() -> Misconfigured:
     """kafka-python knows other options than librdkafka."""
     return Misconfigured(

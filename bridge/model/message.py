@@ -76,6 +76,12 @@ def fields_of(value: bytes | None) -> dict[str, Any] | None:
     return fields if isinstance(fields, dict) else None
 
 
+def letter_fields(poison: Poison) -> dict[str, str]:
+    """Return the fields of a dead letter: the known fields, and the reason as ``error_dlq``."""
+    names = ("job_id", "state", "time", "trans_id")
+    return {**{name: getattr(poison, name) for name in names}, "error_dlq": poison.reason}
+
+
 class MessageFormat:
     """Makes the messages of a topic; constant headers are encoded once."""
 
@@ -102,12 +108,9 @@ class MessageFormat:
         return tuple.__new__(Message, (self.topic, key, value_of(transition), headers))
 
     def dead_letter(self, poison: Poison, origin: bytes, now: float) -> Message:
-        """Make the dead letter: the known fields, truncated, and the reason as ``error_dlq``."""
-        kept = {
-            name: getattr(poison, name)[:KEPT_CHARACTERS]
-            for name in ("job_id", "state", "time", "trans_id")
-        }
-        value = dumps({**kept, "error_dlq": poison.reason[:KEPT_CHARACTERS]}).encode()
+        """Make the dead letter, whose fields are truncated."""
+        kept = {name: text[:KEPT_CHARACTERS] for name, text in letter_fields(poison).items()}
+        value = dumps(kept).encode()
         key = kept["job_id"].encode("utf-8", "replace")
         headers: Headers = []
         if self._cloudevents:

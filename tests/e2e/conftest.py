@@ -55,6 +55,24 @@ def settings(mongo: MongoDeployment, kafka: Kafka, database: str, topic: str) ->
     }
 
 
+@pytest.fixture(params=["mongo", "file", "kafka"])
+def each_store(
+    request: pytest.FixtureRequest,
+    settings: dict[str, str],
+    kafka: Kafka,
+    topic: str,
+    tmp_path: Path,
+) -> dict[str, str]:
+    """The settings with each store."""
+    if request.param == "kafka":
+        kafka.create_topic(f"{topic}-bridge-state", partitions=1, cleanup_policy="compact")
+    return {
+        **settings,
+        "checkpoint.store": request.param,
+        "checkpoint.file": str(tmp_path / "checkpoint.json"),
+    }
+
+
 @pytest.fixture
 def by_job(settings: dict[str, str]) -> dict[str, str]:
     """Settings of a mode that tags jobs."""

@@ -51,11 +51,11 @@ def test_an_unknown_job_or_state_is_refused(
 ) -> None:
     job = jobs.add_past(*GOOD)
 
-    nobody = run_command("notify", "nobody", settings=settings)
+    unknown = run_command("notify", "nobody", settings=settings)
     never = run_command("notify", job["id"], "--state", "lost", settings=settings)
 
-    assert nobody.code == never.code == 66
-    assert "there is no job nobody" in nobody.error
+    assert unknown.code == never.code == 66
+    assert "there is no job nobody" in unknown.error
     assert "has no transition to lost" in never.error and "complete" in never.error
     assert kafka.read(topic) == []
 

@@ -15,24 +15,6 @@ from tests.support.messages import published_states
 from tests.support.servers.kafka import Kafka
 
 
-@pytest.fixture(params=["mongo", "file", "kafka"])
-def given(
-    request: pytest.FixtureRequest,
-    settings: GivenSettings,
-    kafka: Kafka,
-    topic: str,
-    tmp_path: Path,
-) -> dict[str, str]:
-    """The settings with each store."""
-    if request.param == "kafka":
-        kafka.create_topic(f"{topic}-bridge-state", partitions=1, cleanup_policy="compact")
-    return {
-        **settings,
-        "checkpoint.store": request.param,
-        "checkpoint.file": str(tmp_path / "checkpoint.json"),
-    }
-
-
 def shown(settings: GivenSettings) -> dict[str, object] | None:
     ended = run_command("token", "show", "--json", settings=settings)
     if ended.code == 66:
@@ -43,37 +25,37 @@ def shown(settings: GivenSettings) -> dict[str, object] | None:
     return record
 
 
-def test_a_name_without_a_checkpoint_is_reported(given: GivenSettings) -> None:
-    name = given["checkpoint.name"]
-    ended = run_command("token", "show", settings=given)
+def test_a_name_without_a_checkpoint_is_reported(each_store: GivenSettings) -> None:
+    name = each_store["checkpoint.name"]
+    ended = run_command("token", "show", settings=each_store)
 
     assert ended.code == 66
     assert f"no checkpoint '{name}': the next start uses start.from" in ended.error
-    assert shown(given) is None
+    assert shown(each_store) is None
 
-    cleared = run_command("token", "clear", "--yes", settings=given)
+    cleared = run_command("token", "clear", "--yes", settings=each_store)
     assert cleared.code == 66 and "Nothing was changed" in cleared.error
-    assert run_command("token", "show", settings=given).code == 66
-    assert listed(given, name) == []
+    assert run_command("token", "show", settings=each_store).code == 66
+    assert listed(each_store, name) == []
 
-    changed = run_command("token", "set", "now", "--yes", settings=given)
+    changed = run_command("token", "set", "now", "--yes", settings=each_store)
     assert changed.code == 0 and f"'{name}' is a new name in this store" in changed.out
-    assert run_command("token", "show", settings=given).code == 0
+    assert run_command("token", "show", settings=each_store).code == 0
 
 
-def test_the_list_shows_every_checkpoint(given: GivenSettings, start: MakeBridge) -> None:
+def test_the_list_shows_every_checkpoint(each_store: GivenSettings, start: MakeBridge) -> None:
     """A typo in a name shows when the existing names stand beside it."""
-    name = given["checkpoint.name"]
-    with start(**given) as bridge:
+    name = each_store["checkpoint.name"]
+    with start(**each_store) as bridge:
         bridge.wait_ready()
-        (line,) = listed(given, name)
+        (line,) = listed(each_store, name)
         assert "no owner" not in line and "no position" not in line
         assert bridge.stop() == 0
 
-    (line,) = listed(given, name)
+    (line,) = listed(each_store, name)
     assert "no owner" in line
-    if given["checkpoint.store"] == "mongo":
-        ended = run_command("token", "show", settings={**given, "checkpoint.name": f"{name}x"})
+    if each_store["checkpoint.store"] == "mongo":
+        ended = run_command("token", "show", settings={**each_store, "checkpoint.name": f"{name}x"})
         assert ended.code == 66
         assert name in ended.error.partition("The store has: ")[2]
 
@@ -85,26 +67,26 @@ def listed(settings: GivenSettings, name: str) -> list[str]:
 
 
 def test_an_earlier_token_replays_and_clearing_restarts(
-    given: GivenSettings, start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
+    each_store: GivenSettings, start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
-    with start(**given) as bridge:
+    with start(**each_store) as bridge:
         bridge.wait_ready()
-        before = str(shown(given) and run_command("token", "show", settings=given).out)
+        before = str(shown(each_store) and run_command("token", "show", settings=each_store).out)
         job_id = jobs.add_good()
         bridge.wait_acked(len(GOOD))
         assert bridge.stop() == 0
-    record = shown(given)
+    record = shown(each_store)
     assert record is not None and "position " in before
 
     since = str(datetime.fromtimestamp(_seconds(record) - 60, timezone.utc).isoformat())
-    asked = run_command("token", "set", since, settings=given, answer="n\n")
+    asked = run_command("token", "set", since, settings=each_store, answer="n\n")
     assert asked.code == 130 and "Change the checkpoint?" in asked.out
     # The question takes the ownership for a moment.
-    assert {**(shown(given) or {}), "epoch": None} == {**record, "epoch": None}
-    changed = run_command("token", "set", since, settings=given, answer="y\n")
+    assert {**(shown(each_store) or {}), "epoch": None} == {**record, "epoch": None}
+    changed = run_command("token", "set", since, settings=each_store, answer="y\n")
     assert changed.code == 0
     assert "old: " in changed.out and f"new: {since[:19]}" in changed.out
-    with start(**given) as bridge:
+    with start(**each_store) as bridge:
         bridge.wait_ready()
         bridge.wait_for(
             lambda: bridge.metrics()["job_bridge_read_back_left_out_total"] == len(GOOD),
@@ -113,20 +95,20 @@ def test_an_earlier_token_replays_and_clearing_restarts(
         assert bridge.stop() == 0
     assert published_states(kafka, topic, job_id) == list(GOOD)
 
-    assert run_command("token", "set", since, "--yes", settings=given).code == 0
-    with start(**given, kafka__read_back="off") as bridge:
+    assert run_command("token", "set", since, "--yes", settings=each_store).code == 0
+    with start(**each_store, kafka__read_back="off") as bridge:
         bridge.wait_for(
             lambda: published_states(kafka, topic, job_id) == 2 * list(GOOD), "the job again"
         )
         assert bridge.stop() == 0
 
     token = str(record["token"])
-    assert run_command("token", "set", token, "--yes", settings=given).code == 0
-    assert (shown(given) or {})["token"] == token
-    cleared = run_command("token", "clear", "--yes", settings=given)
+    assert run_command("token", "set", token, "--yes", settings=each_store).code == 0
+    assert (shown(each_store) or {})["token"] == token
+    cleared = run_command("token", "clear", "--yes", settings=each_store)
     assert cleared.code == 0 and "no checkpoint: the next start uses start.from" in cleared.out
-    assert shown(given) is None
-    with start(**given) as bridge:
+    assert shown(each_store) is None
+    with start(**each_store) as bridge:
         bridge.wait_ready()
         assert any(line["message"] == "first start" for line in bridge.lines())
 
@@ -137,30 +119,32 @@ def _seconds(record: dict[str, object]) -> int:
     return int(time[0])
 
 
-def test_nothing_is_changed_while_a_bridge_runs(given: GivenSettings, start: MakeBridge) -> None:
-    with start(**given) as bridge:
+def test_nothing_is_changed_while_a_bridge_runs(
+    each_store: GivenSettings, start: MakeBridge
+) -> None:
+    with start(**each_store) as bridge:
         bridge.wait_ready()
 
         for arguments in (("set", "2026-03-02T18:00:00+00:00", "--yes"), ("clear", "--yes")):
-            ended = run_command("token", *arguments, settings=given)
+            ended = run_command("token", *arguments, settings=each_store)
 
             assert ended.code == 76
             assert (
                 "A bridge is running" in ended.error
                 or "Another process owns the checkpoint file" in ended.error
             )
-        assert shown(given) is not None
+        assert shown(each_store) is not None
         assert bridge.ready() and bridge.stop() == 0
 
 
 def test_a_position_is_set_before_the_first_start(
-    given: GivenSettings, start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
+    each_store: GivenSettings, start: MakeBridge, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:
     since = datetime.now(timezone.utc).isoformat()
     job_id = jobs.add_good()
 
-    assert run_command("token", "set", since, "--yes", settings=given).code == 0
-    with start(**given) as bridge:
+    assert run_command("token", "set", since, "--yes", settings=each_store).code == 0
+    with start(**each_store) as bridge:
         bridge.wait_acked(len(GOOD))
 
     assert published_states(kafka, topic, job_id) == list(GOOD)
@@ -169,20 +153,20 @@ def test_a_position_is_set_before_the_first_start(
 @pytest.mark.parametrize(
     "time", ["36500d", "1969-12-31T00:00:00Z", "9999-01-01T00:00:00Z", "2050-01-01T00:00:00Z", ""]
 )
-def test_an_impossible_time_is_refused(time: str, given: GivenSettings) -> None:
-    ended = run_command("token", "set", time, "--yes", settings=given)
+def test_an_impossible_time_is_refused(time: str, each_store: GivenSettings) -> None:
+    ended = run_command("token", "set", time, "--yes", settings=each_store)
 
     assert ended.code == 64
     assert "The checkpoint is unchanged" in ended.error
-    assert shown(given) is None
+    assert shown(each_store) is None
 
 
-def test_a_start_in_the_future_stores_nothing(given: GivenSettings, topic: str) -> None:
-    ended = run_command("run", settings={**given, "start.from": "2050-01-01T00:00:00Z"})
+def test_a_start_in_the_future_stores_nothing(each_store: GivenSettings, topic: str) -> None:
+    ended = run_command("run", settings={**each_store, "start.from": "2050-01-01T00:00:00Z"})
 
     assert ended.code == 78
     assert "start.from = 2050-01-01T00:00:00Z is in the future" in ended.error
-    assert shown(given) is None
+    assert shown(each_store) is None
 
 
 @pytest.mark.parametrize("arguments", [("token", "clear"), ("token", "set", "1h")])

@@ -99,7 +99,7 @@ class TestTokenOutput:
         assert f"saved_at          {shown['saved_at']}\n" in token(in_file, "show").out
 
     def test_positions_have_their_whole_token(self, in_file: GivenSettings) -> None:
-        """What was replaced by hand can be set again."""
+        """A token that was printed can be set again."""
         changed = document(in_file, "set", TOKEN, "--yes")
         back = document(in_file, "set", "1h", "--dry-run")
         shown = f"(token {TOKEN})"

@@ -12,28 +12,14 @@ from pymongo import MongoClient
 from tests.e2e.conftest import MakeBridge
 from tests.support.command import SECRET, EndedCommand, GivenSettings, run_command
 from tests.support.granted_rights import roles
-from tests.support.servers.kafka import Kafka
 from tests.support.servers.mongo import MongoDeployment
 
 
-@pytest.fixture(params=["mongo", "file", "kafka"])
-def given(
-    request: pytest.FixtureRequest,
-    settings: GivenSettings,
-    kafka: Kafka,
-    topic: str,
-    tmp_path: Path,
-) -> dict[str, str]:
+@pytest.fixture
+def given(each_store: dict[str, str]) -> dict[str, str]:
     """The settings with each store, which has a checkpoint."""
-    if request.param == "kafka":
-        kafka.create_topic(f"{topic}-bridge-state", partitions=1, cleanup_policy="compact")
-    given = {
-        **settings,
-        "checkpoint.store": request.param,
-        "checkpoint.file": str(tmp_path / "checkpoint.json"),
-    }
-    assert token(given, "set", "now", "--yes").code == 0
-    return given
+    assert token(each_store, "set", "now", "--yes").code == 0
+    return each_store
 
 
 def token(given: GivenSettings, *words: str, answer: str = "") -> EndedCommand:

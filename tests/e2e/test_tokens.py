@@ -61,6 +61,22 @@ def token_login(broker: TokenKafka, endpoint: TokenEndpoint) -> dict[str, str]:
     }
 
 
+@pytest.fixture(params=BRIDGES, ids=["kafka-python", "librdkafka", "exactly-once"])
+def bridge(
+    request: pytest.FixtureRequest,
+    endpoint: TokenEndpoint,
+    broker: TokenKafka,
+    mongo: MongoDeployment,
+    tmp_path: Path,
+) -> Iterator[SecuredBridge]:
+    """A ready bridge whose tokens expire soon."""
+    endpoint.lifetime = LIFETIME_SECONDS
+    login = token_login(broker, endpoint)
+    with make_bridge(tmp_path, broker, mongo, **login, **request.param) as bridge:
+        bridge.process.wait_ready()
+        yield bridge
+
+
 def make_bridge(
     folder: Path, broker: TokenKafka, mongo: MongoDeployment, **settings: str
 ) -> SecuredBridge:
@@ -70,24 +86,19 @@ def make_bridge(
 
 
 def test_bridges_deliver_past_the_expiry_of_tokens(
-    endpoint: TokenEndpoint, broker: TokenKafka, mongo: MongoDeployment, tmp_path: Path
+    endpoint: TokenEndpoint, bridge: SecuredBridge
 ) -> None:
     """The broker ends a connection whose token has expired. No client may stop in the meantime."""
-    for settings in BRIDGES:
-        endpoint.lifetime = LIFETIME_SECONDS
-        login = token_login(broker, endpoint)
-        with make_bridge(tmp_path, broker, mongo, **login, **settings) as bridge:
-            bridge.process.wait_ready()
-            granted = endpoint.granted
+    granted = endpoint.granted
 
-            def renewed(before: int = granted, running: SecuredBridge = bridge) -> bool:
-                running.deliver()
-                return endpoint.granted >= before + RENEWALS
+    def renewed() -> bool:
+        bridge.deliver()
+        return endpoint.granted >= granted + RENEWALS
 
-            poll(renewed, "further tokens", RENEWAL_SECONDS)
-            bridge.deliver()
-            assert bridge.process.restarts() == {}
-            bridge.finish()
+    poll(renewed, "further tokens", RENEWAL_SECONDS)
+    bridge.deliver()
+    assert bridge.process.restarts() == {}
+    bridge.finish()
 
     assert {*endpoint.scopes} == {"kafka.write"}
 
@@ -168,23 +179,18 @@ def test_an_absent_endpoint_is_waited_for(
 
 
 def test_an_endpoint_may_be_away_past_an_expiry(
-    endpoint: TokenEndpoint, broker: TokenKafka, mongo: MongoDeployment, tmp_path: Path
+    endpoint: TokenEndpoint, bridge: SecuredBridge
 ) -> None:
     """A bridge that worked waits for it, and loses nothing."""
-    for settings in BRIDGES:
-        endpoint.lifetime = LIFETIME_SECONDS
-        login = token_login(broker, endpoint)
-        with make_bridge(tmp_path, broker, mongo, **login, **settings) as bridge:
-            bridge.process.wait_ready()
-            bridge.deliver()
+    bridge.deliver()
 
-            endpoint.faulty = (401, b"")
-            bridge.process.wait_unready("token")
-            bridge.write()
-            endpoint.faulty = None
+    endpoint.faulty = (401, b"")
+    bridge.process.wait_unready("token")
+    bridge.write()
+    endpoint.faulty = None
 
-            bridge.await_all()
-            bridge.finish()
+    bridge.await_all()
+    bridge.finish()
 
 
 @pytest.mark.parametrize("driver", ["kafka-python", "librdkafka"])

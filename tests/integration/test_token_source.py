@@ -14,6 +14,7 @@ from bridge.errors import BridgeError, Misconfigured, NotPermitted, Retryable, U
 from bridge.kafka.tokens import Login, TokenSource, token_source
 from bridge.settings.kafka import KafkaSettings
 from tests.support.factories import settings
+from tests.support.fakes import FakeClock
 from tests.support.servers import certificates
 from tests.support.servers.certificates import Certificates
 from tests.support.servers.token_endpoint import CLIENT, TokenEndpoint
@@ -32,6 +33,15 @@ def endpoint(tmp_path: Path) -> Iterator[TokenEndpoint]:
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy would answer for the hosts that do not exist."""
     monkeypatch.setenv("no_proxy", "*")
+
+
+@pytest.fixture
+def clock(endpoint: TokenEndpoint, monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    """The time of this process, in which tokens live for 100 s."""
+    clock = FakeClock()
+    monkeypatch.setattr("time.time", clock.now)
+    endpoint.lifetime = 100.0
+    return clock
 
 
 def login(url: str, **changed: str) -> Login:
@@ -57,18 +67,13 @@ def refusal(source: TokenSource) -> BridgeError:
     return raised.value
 
 
-def test_clients_share_a_token_until_it_ages(
-    endpoint: TokenEndpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_clients_share_a_token_until_it_ages(endpoint: TokenEndpoint, clock: FakeClock) -> None:
     """80 % of its life, so that it is replaced while it is still valid."""
-    now = 1_800_000_000.0
-    monkeypatch.setattr("time.time", lambda: now)
-    endpoint.lifetime = 100.0
     first = token_source(configured(endpoint.url)).token()
 
-    now += 79
+    clock.advance(79)
     assert token_source(configured(endpoint.url)).token() == first
-    now += 2
+    clock.advance(2)
     assert token_source(configured(endpoint.url)).token() != first
     assert endpoint.granted == 2
 
@@ -83,20 +88,15 @@ def test_another_secret_or_scope_is_another_token(endpoint: TokenEndpoint) -> No
     assert endpoint.scopes == ["a b"]
 
 
-def test_a_valid_token_outlives_its_endpoint(
-    endpoint: TokenEndpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_valid_token_outlives_its_endpoint(endpoint: TokenEndpoint, clock: FakeClock) -> None:
     """It is replaced early: until it has expired, a failure is not an error."""
-    now = 1_800_000_000.0
-    monkeypatch.setattr("time.time", lambda: now)
-    endpoint.lifetime = 100.0
     source = TokenSource(login(endpoint.url))
     first = source.token()
     endpoint.faulty = (503, b"")
 
-    now += 99
+    clock.advance(99)
     assert source.token() == first
-    now += 1
+    clock.advance(1)
     assert type(refusal(source)) is Retryable
 
 
@@ -169,19 +169,16 @@ def test_a_silent_endpoint_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_missing_authority_keeps_a_valid_token(
-    endpoint: TokenEndpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    endpoint: TokenEndpoint, clock: FakeClock, tmp_path: Path
 ) -> None:
     """A file of authorities is missing for a moment while it is replaced."""
-    now = 1_800_000_000.0
-    monkeypatch.setattr("time.time", lambda: now)
-    endpoint.lifetime = 100.0
     source = TokenSource(login(endpoint.url))
     first = source.token()
     source._login = login(endpoint.url, authorities=str(tmp_path / "missing.pem"))
 
-    now += 90
+    clock.advance(90)
     assert source.token() == first
-    now += 20
+    clock.advance(20)
     assert type(refusal(source)) is Unreachable
 
 

@@ -13,15 +13,13 @@ from contextlib import suppress
 
 from confluent_kafka import Consumer, KafkaException, Producer, cimpl
 
-from bridge.errors import Misconfigured
-from bridge.kafka.errors import missing_kerberos_error
+from bridge.kafka.errors import missing_kerberos_error, refused_options_error
 from bridge.kafka.librdkafka.client import ClientLogger, connection, make_latest_warning
 from bridge.settings import Settings
 
 #: From which likeness on, of 0 to 1, a name is suggested.
 _SIMILAR = 0.7
 _UNKNOWN = "No such configuration property"
-_NAMES_LISTED = "librdkafka's CONFIGURATION.md lists the names and values"
 
 
 def check_options(settings: Settings) -> None:
@@ -34,9 +32,10 @@ def check_options(settings: Settings) -> None:
     if not options:
         return
     if problems := [*_problems(options)]:
-        raise _error("; ".join(problems))
+        raise refused_options_error("; ".join(problems))
     if text := _refused(connection(_without_login(settings), make_latest_warning())):
-        raise _error(f"with the other settings librdkafka refuses it: {_hidden(text, options)}")
+        problem = f"with the other settings librdkafka refuses it: {_hidden(text, options)}"
+        raise refused_options_error(problem)
 
 
 def check_mechanism(settings: Settings) -> None:
@@ -107,9 +106,3 @@ def _known_names() -> list[str]:
         libc.fclose(stream)
         return re.findall(r"^([a-z][a-z0-9_.]*) +\|", file.read(), re.MULTILINE)
     return []
-
-
-def _error(problem: str) -> Misconfigured:
-    return Misconfigured(
-        f"kafka.options: {problem}", "Nothing was read or sent", _NAMES_LISTED, part="kafka"
-    )

@@ -1,4 +1,4 @@
-"""What ``check`` says about a recovery: the index, and jobs without the time of their update."""
+"""The findings of ``check`` on a recovery: the index, and jobs without an update time."""
 
 from __future__ import annotations
 
