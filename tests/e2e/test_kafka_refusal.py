@@ -12,7 +12,7 @@ from bridge.demo.servers.process import poll
 from tests.e2e.conftest import NewTopic
 from tests.support import giving_up_kafka
 from tests.support.bridge_process import COMMAND
-from tests.support.fault_scenario import FaultScenario
+from tests.support.fault_scenario import FORTY_JOBS, FaultScenario
 from tests.support.oracle import Verdict
 from tests.support.servers import kafka as apache
 from tests.support.servers import second_broker
@@ -65,12 +65,18 @@ def test_a_client_that_gives_up_loses_nothing(
 def refuse_for_a_while(
     scenario: FaultScenario, command: tuple[str, ...]
 ) -> tuple[Mapping[str, int], Verdict]:
-    """Let the broker answer NOT_ENOUGH_REPLICAS for longer than the short client timeout."""
+    """Let the broker answer NOT_ENOUGH_REPLICAS for longer than the short client timeout.
+
+    The refusal starts between two loads: a broker refuses a message that it is just appending after
+    the append (NOT_ENOUGH_REPLICAS_AFTER_APPEND), and a new producer would repeat that one.
+    """
     bridge = scenario.bridge(delivery__window_messages=str(WINDOW)).start(command).wait_ready()
+    scenario.run_jobs(FORTY_JOBS)
+    scenario.wait_for_arrival()
+    poll(lambda: bridge.metric("job_bridge_in_flight_messages") == 0, "all acknowledgements")
+    scenario.kafka.alter_topic(scenario.topic, min_insync_replicas=2)
+    refused = time.monotonic()
     with scenario.load() as load:
-        load.await_commits(100)
-        scenario.kafka.alter_topic(scenario.topic, min_insync_replicas=2)
-        refused = time.monotonic()
         poll(lambda: bridge.metric("job_bridge_in_flight_messages") >= WINDOW, "a full window")
         patience = giving_up_kafka.GIVE_UP_SECONDS + giving_up_kafka.REQUEST_SECONDS + 1
         poll(lambda: time.monotonic() > refused + patience, "the end of the client's patience")

@@ -36,6 +36,8 @@ HTTP_SECONDS = 30.0
 LOG_TAIL = 5000
 #: The arguments after ``python -m``.
 COMMAND = ("bridge", "run")
+#: In the line of a start. Before it is logged, a signal to stop kills the process.
+STARTED = "status at"
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)")
 
 
@@ -105,7 +107,8 @@ class BridgeProcess:
         return self._started().pid
 
     def stop(self, seconds: float = EXIT_SECONDS) -> int:
-        """Ask it to stop, as a supervisor would, and return its exit code."""
+        """Ask it to stop once it has started, as a supervisor would; return its exit code."""
+        poll(lambda: not self.running or STARTED in self.output()[self._start :], STARTED)
         self.send_signal(signal.SIGTERM)
         return self.wait(seconds)
 
@@ -246,11 +249,7 @@ class BridgeProcess:
 
     def metrics(self) -> dict[str, float]:
         """Every sample of ``/metrics`` by its name and labels as text."""
-        lines = [
-            line
-            for line in self.get("/metrics")[1].splitlines()
-            if line and not line.startswith("#")
-        ]
+        lines = [line for line in self.get("/metrics")[1].splitlines() if line[:1] not in ("", "#")]
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
     def metric(self, name: str, **labels: str) -> float:
