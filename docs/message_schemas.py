@@ -36,6 +36,8 @@ _TRANSITION = Transition(
     1772483462511000,
 )
 _POISON = Poison("the time is missing", *_TRANSITION[:2], "", *_TRANSITION[3:])
+#: When MongoDB committed the example, in Unix seconds.
+_COMMITTED = 1772483462.514
 #: The moment of the example of a dead letter, in Unix seconds.
 _NOW = 1772483465.25
 
@@ -82,12 +84,17 @@ _HEADERS: Mapping[str, Schema] = {
         "enum": [origin.decode() for origin in _ORIGINS],
         "description": "How the transition was found",
     },
+    "ce_committed": {
+        "format": "date-time",
+        "pattern": _ANY_TIME,
+        "description": "When MongoDB committed the transition; in messages of the stream only",
+    },
     "ce_sequence": {
         "pattern": "^[0-9]{1,16}$",
         "description": "Orders the transitions of a job; absent for jobs without history",
     },
 }
-_OPTIONAL_HEADERS = frozenset({"ce_sequence"})
+_OPTIONAL_HEADERS = frozenset({"ce_committed", "ce_sequence"})
 
 
 def message_schema() -> Schema:
@@ -230,7 +237,7 @@ def _format() -> MessageFormat:
 
 
 def _message() -> Message:
-    return _format().message(_TRANSITION, STREAM)
+    return _format().message(_TRANSITION, STREAM, _COMMITTED)
 
 
 def _dead_letter() -> Message:

@@ -89,6 +89,9 @@ class MessageFormat:
         self.topic = topic
         self.dead_letter_topic = f"{topic}-dlq"
         self._cloudevents = cloudevents
+        #: The latest commit time and its header: many messages of a backlog have the same.
+        self._committed: float | None = None
+        self._commit_header = ("ce_committed", b"")
         self._constant = (
             ("ce_specversion", b"1.0"),
             ("ce_type", EVENT_TYPE),
@@ -96,14 +99,27 @@ class MessageFormat:
             ("content-type", b"application/json"),
         )
 
-    def message(self, transition: Transition, origin: bytes) -> Message:
-        """Make the message of ``transition``; ``origin`` becomes ``ce_origin``."""
+    def message(
+        self, transition: Transition, origin: bytes, committed: float | None = None
+    ) -> Message:
+        """Make the message of ``transition``.
+
+        Args:
+            transition: What the message contains.
+            origin: Becomes ``ce_origin``.
+            committed: When MongoDB committed it, in Unix seconds; becomes ``ce_committed``.
+        """
         key = transition.job_id.encode("utf-8", "surrogatepass")
         headers: Headers = []
         if self._cloudevents:
             headers = self._headers(
                 transition.trans_id, key, transition.time, transition.sequence, origin
             )
+            if committed is not None:
+                if committed != self._committed:
+                    self._committed = committed
+                    self._commit_header = ("ce_committed", _header(_text_of(committed)))
+                headers.append(self._commit_header)
         # Half the time of Message(...).
         return tuple.__new__(Message, (self.topic, key, value_of(transition), headers))
 
@@ -114,9 +130,8 @@ class MessageFormat:
         key = kept["job_id"].encode("utf-8", "replace")
         headers: Headers = []
         if self._cloudevents:
-            time = datetime.fromtimestamp(now, timezone.utc).isoformat()
             headers = self._headers(
-                kept["trans_id"] or kept["job_id"], key, time, poison.sequence, origin
+                kept["trans_id"] or kept["job_id"], key, _text_of(now), poison.sequence, origin
             )
         return Message(self.dead_letter_topic, key, value, headers)
 
@@ -133,6 +148,10 @@ class MessageFormat:
         if sequence is not None:
             headers.append(("ce_sequence", b"%d" % sequence))
         return headers
+
+
+def _text_of(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat()
 
 
 def _header(text: str) -> bytes:

@@ -91,7 +91,7 @@ class Publisher:
             return
         prepared: list[Sending] = []
         for item in items:
-            message, size, letter = self._message(item, origin)
+            message, size, letter = self._message(item, origin, committed)
             delivery = Delivery(None, size, now)
             delivery.committed = committed  # set here: as keywords they cost as much as the object
             delivery.item = item  # also of a dead letter: a tag is that of the transition
@@ -112,11 +112,11 @@ class Publisher:
             self._counters.recovered += len(items)
 
     def _message(
-        self, item: Transition | Poison, origin: bytes
+        self, item: Transition | Poison, origin: bytes, committed: float | None
     ) -> tuple[Message, int, Poison | None]:
         """Return the message of an item, the size of its delivery, and its dead letter if any."""
         if isinstance(item, Transition):
-            message = self._format.message(item, origin)
+            message = self._format.message(item, origin, committed)
             size = message.size()
             if size <= self._max_bytes:
                 return message, size, None

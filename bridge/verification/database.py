@@ -53,6 +53,7 @@ class Received(NamedTuple):
     Attributes:
         letter: The identity that a dead letter of the same transition has.
         written: Its timestamp in Unix seconds.
+        committed: When MongoDB committed its transition, in Unix seconds; None if it does not say.
         in_span: Whether its own time belongs to the compared time span.
         valid: Whether its key is its job id, and its fields agree with each other.
         remark: Says why it is not valid.
@@ -64,6 +65,7 @@ class Received(NamedTuple):
     partition: int
     offset: int
     written: float
+    committed: float | None
     state: str
     time: str
     in_span: bool
@@ -119,7 +121,7 @@ class TransitionDatabase:
         self._insert(f"INSERT INTO expected VALUES ({'?, ' * 13}0)", rows)
 
     def add_received(self, rows: Iterable[Received]) -> None:
-        self._insert(f"INSERT INTO received VALUES ({'?, ' * 10}?)", rows)
+        self._insert(f"INSERT INTO received VALUES ({'?, ' * 11}?)", rows)
 
     def add_dead_lettered(self, rows: Iterable[DeadLettered]) -> None:
         kept = f"substr(?, 1, {KEPT_CHARACTERS})"
@@ -150,9 +152,10 @@ class TransitionDatabase:
         }
 
     def late(self, seconds: float) -> int:
-        """Return how many transitions have no message within ``seconds`` after their own time.
+        """Return how many transitions have no message within ``seconds`` after their commit.
 
-        Only for jobs with a history. Missing and dead-lettered transitions are among them.
+        A transition's own time counts if its first message does not contain the commit's. Only for
+        jobs with a history. Missing and dead-lettered transitions are among them.
         """
         return int(self._database.execute(queries.LATE, (seconds,)).fetchone()[0])
 

@@ -22,12 +22,12 @@ CREATE TABLE expected (job TEXT, identity TEXT, made TEXT, letter TEXT, sequence
                        state TEXT, time TEXT, trans_id TEXT, reason TEXT, document TEXT,
                        in_span INTEGER, required INTEGER, moment REAL, arrived INTEGER DEFAULT 0);
 CREATE TABLE received (job TEXT, identity TEXT, letter TEXT, kafka_partition INTEGER,
-                       kafka_offset INTEGER, written REAL, state TEXT, time TEXT,
+                       kafka_offset INTEGER, written REAL, committed REAL, state TEXT, time TEXT,
                        in_span INTEGER, valid INTEGER, remark TEXT);
 CREATE TABLE dead_lettered (job TEXT, identity TEXT, state TEXT, time TEXT, in_span INTEGER);
 CREATE TABLE message (job TEXT, identity TEXT, letter TEXT, kafka_partition INTEGER,
-                      kafka_offset INTEGER, written REAL, state TEXT, time TEXT, remark TEXT,
-                      counted INTEGER, kind TEXT, transition_key, known INTEGER);
+                      kafka_offset INTEGER, written REAL, committed REAL, state TEXT, time TEXT,
+                      remark TEXT, counted INTEGER, kind TEXT, transition_key, known INTEGER);
 """
 INDEXES = f"""
 CREATE INDEX IF NOT EXISTS expected_identity ON expected (identity, job, state, time);
@@ -49,7 +49,9 @@ DELETE FROM expected
 WHERE rowid NOT IN (SELECT MIN(rowid) FROM expected GROUP BY job, identity, state, time);
 """
 
-_FIELDS = "job, identity, letter, kafka_partition, kafka_offset, written, state, time, remark"
+_FIELDS = (
+    "job, identity, letter, kafka_partition, kafka_offset, written, committed, state, time, remark"
+)
 #: The transition of a message: with the same job, state and time, and with its identity or with
 #: the identity that was made before the document contained an identity.
 _TRANSITION = """
@@ -186,14 +188,15 @@ FROM (
         WHERE a.arrival = 1)
 ) WHERE kafka_offset > first_later_offset
 """
-#: A transition counts by its first message, whenever that was written.
+#: A transition counts by its first message, whenever that was written. SQLite takes a column
+#: beside MIN from the row of the minimum.
 LATE = """
 SELECT COUNT(*)
 FROM expected AS e LEFT JOIN (
-  SELECT transition_key, MIN(written) AS written
+  SELECT transition_key, MIN(written) AS written, committed
   FROM message WHERE kind = 'right' GROUP BY transition_key) AS m ON m.transition_key = e.rowid
 WHERE e.in_span AND (e.required OR e.arrived)
-  AND (m.written IS NULL OR m.written > e.moment + ?)
+  AND (m.written IS NULL OR m.written > COALESCE(m.committed, e.moment) + ?)
 """
 #: Documents whose job id is not valid have none here; their transitions are dead letters.
 SHARED_IDS = "FROM document WHERE job <> '' GROUP BY job HAVING COUNT(*) > 1"

@@ -68,7 +68,7 @@ class Rows:
         """
         fields = _fields(record)
         job, state, time, trans_id = (fields.get(name, "") for name in _NAMES)
-        written = (record.partition, record.offset, record.timestamp)
+        written = (record.partition, record.offset, record.timestamp, _committed(record))
         if not trans_id:
             place = f"{record.partition}:{record.offset}"
             in_span = self._span.contains(record.timestamp)
@@ -127,6 +127,12 @@ class Rows:
         if self._by_state and not is_made_of(trans_id, job, time, state):
             return ", its trans_id is not of these fields"
         return ""
+
+
+def _committed(record: Record) -> float | None:
+    """Return the commit time that a message contains, in Unix seconds."""
+    text = dict(record.headers).get("ce_committed") or b""
+    return _unix_time(text.decode("utf-8", "replace"))
 
 
 def _fields(record: Record) -> dict[str, str]:

@@ -30,7 +30,6 @@ from pymongo import MongoClient
 from tests.soak.lane import DRIVERS, Lane
 from tests.soak.security import bridge_settings, kafka_tls
 from tests.soak.verdict import growth, has_grown, judge_lane
-from tests.soak.waits import waiting_writes
 from tests.support.bridge_process import BridgeProcess
 from tests.support.command import SECRET
 from tests.support.granted_rights import grants, roles
@@ -241,8 +240,6 @@ class Soak:
         self.load.stop()
         jobs = stored_messages(self.mongo.root_uri, DATABASE)
         well = not self.problems
-        waits = waiting_writes(self.mongo.root_uri, f"{DATABASE}.jobs")
-        print(f"{waits} writes waited for MongoDB for a second or more")
         for lane in self.lanes:
             lane.sample()
             arrived = self._arrived(lane, sum(map(len, jobs.values())))

@@ -55,12 +55,15 @@ class Lane:
             return
         name = "job_bridge_delivery_latency_seconds"
         metrics = bridge.metrics()
-        count, in_time = metrics[f"{name}_count"], metrics[f'{name}_bucket{{le="1.0"}}']
+        count = metrics[f"{name}_count"]
+        late = count - metrics[f'{name}_bucket{{le="1.0"}}']
         settings = {**bridge.settings, "verify.settle_seconds": "0"}
         found = verify(settings, "--since", "24h", seconds=VERIFY_SECONDS)
+        difference = abs(late / count - found["late"] / found["transitions"])
         self.counted_twice = (
-            f"late: {count - in_time:.0f} of {count:.0f} by the bridge, "
-            f"{found['late']} of {found['transitions']} by verify; "
+            f"late: {late:.0f} of {count:.0f} by the bridge, "
+            f"{found['late']} of {found['transitions']} by verify, "
+            f"shares {difference:.2%} apart; "
         )
 
     def sample(self) -> None:

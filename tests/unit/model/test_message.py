@@ -104,6 +104,18 @@ def test_headers_follow_cloudevents_binary_mode() -> None:
     assert made.topic == "jobs"
 
 
+def test_the_commit_time_is_a_header() -> None:
+    commits = [NOON.timestamp(), NOON.timestamp(), NOON.timestamp() + 0.489, None]
+    made = [FORMAT.message(transition(), b"stream", commit) for commit in commits]
+
+    assert [dict(message.headers).get("ce_committed") for message in made] == [
+        b"2026-03-02T12:00:00.511000+00:00",
+        b"2026-03-02T12:00:00.511000+00:00",
+        b"2026-03-02T12:00:01+00:00",
+        None,
+    ]
+
+
 def test_without_a_history_there_is_no_sequence_header() -> None:
     made = FORMAT.message(transition()._replace(sequence=None), b"stream")
 
@@ -119,7 +131,7 @@ def test_headers_are_text_whatever_the_documents_hold(item: Transition) -> None:
 def test_headers_can_be_switched_off() -> None:
     plain = MessageFormat("jobs", "source", cloudevents=False)
 
-    assert plain.message(transition(), b"stream").headers == []
+    assert plain.message(transition(), b"stream", 1.0).headers == []
     assert plain.dead_letter(Poison("why"), b"stream", 0.0).headers == []
 
 

@@ -1,8 +1,11 @@
-"""Late transitions: by the time of their first message, with those that have no message."""
+"""Late transitions: by their commit and their first message, with those that have no message."""
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from functools import partial
+
+import pytest
 
 from bridge.model import objective
 from bridge.model.job_history import JobHistory
@@ -52,6 +55,35 @@ def test_the_first_message_counts() -> None:
     records = [*sent(A, written=BASE + 10.5), *sent(B, begin=1, written=BASE + 20.5), *again]
 
     assert late(records) == 0
+
+
+def committed(record: Record, seconds: float, text: bytes | None = None) -> Record:
+    """``record`` with a commit time, or with ``text`` in its place."""
+    time = datetime.fromtimestamp(BASE + seconds, timezone.utc).isoformat().encode()
+    return record._replace(headers=[*record.headers, ("ce_committed", text or time)])
+
+
+def test_the_commit_counts_not_the_jobs_time() -> None:
+    """The job service waited half a minute between both, for A."""
+    [slow], [quick] = sent(A, written=BASE + 41), sent(B, begin=1, written=BASE + 20.5)
+
+    assert late([committed(slow, 40), committed(quick, 19.4)]) == 1
+    assert late([committed(slow, 40), committed(quick, 19.6)]) == 0
+
+
+def test_the_commit_is_that_of_the_first_message() -> None:
+    [first], [again] = sent(A, written=BASE + 10.5), sent(A, begin=1, written=BASE + 50)
+    [other] = sent(B, begin=2, written=BASE + 20.5)
+
+    assert late([committed(first, 9), committed(again, 50), other]) == 1
+    assert late([committed(first, 10), committed(again, 1), other]) == 0
+
+
+@pytest.mark.parametrize("text", [b"soon", b"\xff", b"2026-13-01"])
+def test_an_unreadable_commit_time_does_not_count(text: bytes) -> None:
+    records = [*sent(A, written=BASE + 10.5), *sent(B, begin=1, written=BASE + 20.5)]
+
+    assert late([committed(record, 0, text) for record in records]) == 0
 
 
 def test_transitions_without_a_message_are_late() -> None:
