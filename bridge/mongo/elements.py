@@ -45,7 +45,7 @@ def make_transition(
     millis = since.microseconds // 1000
     if (at_its_time := thousands + millis * 1000) > sequence:
         sequence = at_its_time
-    if not (isinstance(job_id, str) and isinstance(state, str)):
+    if not (job_id and isinstance(job_id, str) and isinstance(state, str)):
         return _poison(job_id, element, sequence, document_id)
     if not (isinstance(trans_id, str) and trans_id):
         trans_id = made_trans_id(job_id, text + _FRACTIONS[millis], state, sequence)
@@ -79,7 +79,8 @@ def make_latest(
     """
     state, time = element.get(STATE), element.get(TIME)
     if not (
-        isinstance(job_id, str)
+        job_id
+        and isinstance(job_id, str)
         and isinstance(state, str)
         and isinstance(time, datetime)
         and is_utf8(job_id, state)
@@ -162,6 +163,8 @@ def _reason(job_id: Any, element: Element) -> str:
             return f"the {name} is {type(value).__name__}, not {expected}"
         if not is_utf8(value):
             return f"the {name} is not UTF-8"
+    if not job_id:
+        return "the job id is empty"
     if not is_utf8(element.get(TRANS_ID)):
         return "the trans_id is not UTF-8"
     raise AssertionError("called for a good transition")

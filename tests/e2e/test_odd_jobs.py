@@ -28,6 +28,11 @@ POISON: dict[str, Poison] = {
         "the job id is missing",
         {"job_id": "", "state": "created"},
     ),
+    "an empty id": (
+        lambda jobs: jobs.add(id=""),
+        "the job id is empty",
+        {"job_id": "", "state": "created"},
+    ),
     "a number for an id": (
         lambda jobs: jobs.add(id=17),
         "the job id is int, not text",

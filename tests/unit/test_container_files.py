@@ -113,6 +113,13 @@ def test_the_container_has_no_privileges() -> None:
     }
 
 
+def test_the_base_image_is_pinned() -> None:
+    (base,) = re.findall(r"^ARG BASE=(.+)$", DOCKERFILE, re.M)
+
+    assert re.fullmatch(r"python:3\.\d+-slim-\w+@sha256:[0-9a-f]{64}", base)
+    assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.M)) == {"${BASE}"}
+
+
 def test_the_image_copies_what_exists() -> None:
     copied = re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.M)
     sources = {name for line in copied for name in line.split()}
