@@ -15,6 +15,7 @@ from bridge.kafka.drivers import driver_of
 from bridge.model.message import Record
 from bridge.settings import Settings
 from tests.support.factories import settings
+from tests.support.messages import NotUtf8
 from tests.support.servers.kafka import Kafka
 
 PARTITIONS = {0, 1, 2}
@@ -97,6 +98,40 @@ def test_odd_timestamps_hide_nothing_later(scenario: TailScenario, milliseconds:
     scenario.write("usual")
 
     assert "usual" in scenario.values({}, since)
+
+
+@pytest.mark.parametrize("compression", [None, "gzip"])
+@pytest.mark.parametrize("time_type", ["CreateTime", "LogAppendTime"])
+def test_undecodable_header_names_hide_no_record(
+    scenario: TailScenario, compression: str | None, time_type: str
+) -> None:
+    """In one batch, of which each record is read with its own fields."""
+    scenario.kafka.alter_topic(scenario.topic, message_timestamp_type=time_type)
+    good, odd = [("ce_id", b"1")], [("ce_id", b"1"), (NotUtf8("name"), b"2")]
+    with scenario.producer(linger_ms=60_000, compression_type=compression) as producer:
+        sent = [
+            producer.send(scenario.topic, value, key, headers, 0)
+            for value, key, headers in (
+                (b"a", b"job", good),
+                (b"b", b"job", odd),
+                (None, b"job", odd),
+                (b"d", None, odd),
+                (b"e", b"job", good),
+            )
+        ]
+        producer.flush()
+    stamps = [future.get(30).timestamp / 1000 for future in sent]
+
+    records = scenario.read({0: 0, 1: 0, 2: 0})
+
+    assert [record[:5] for record in records] == [
+        (0, 0, stamps[0], b"job", b"a"),
+        (0, 1, stamps[1], b"job", b"b"),
+        (0, 2, stamps[2], b"job", None),
+        (0, 3, stamps[3], None, b"d"),
+        (0, 4, stamps[4], b"job", b"e"),
+    ]
+    assert [list(record.headers) for record in records] == [good, [], [], [], good]
 
 
 def test_removed_records_are_skipped(scenario: TailScenario) -> None:

@@ -16,6 +16,7 @@ from kafka import KafkaProducer, TopicPartition
 from tests.e2e.conftest import MakeBridge
 from tests.support.command import ROOT, GivenSettings, assert_clean, environment, run_command
 from tests.support.job_writer import GOOD, JobWriter
+from tests.support.messages import NotUtf8
 from tests.support.servers.kafka import Kafka
 from tests.support.verification_results import counts, replay, verify
 
@@ -245,7 +246,8 @@ def test_foreign_messages_in_the_topics_are_strange(
     replay(given, "--since", "1h")
     producer = KafkaProducer(bootstrap_servers=kafka.internal)
     for name in (topic, f"{topic}-dlq"):
-        producer.send(name, b"[" * 200_000, partition=0).get(30)
+        headers = [(NotUtf8("name"), b"")]
+        producer.send(name, b"[" * 200_000, headers=headers, partition=0).get(30)
     producer.close()
 
     document = verify(given)

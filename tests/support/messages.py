@@ -1,4 +1,4 @@
-"""Reads the messages that Kafka has received."""
+"""Reads the messages that Kafka has received, and what other programs may write."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ from typing import Any
 
 from tests.support.servers.kafka import Kafka
 from tests.support.servers.records import TopicRecord
+
+
+class NotUtf8(str):
+    """The name of a header that is encoded as something else, as a careless program does."""
+
+    __slots__ = ()
+
+    def encode(self, *_: object) -> bytes:
+        return b"\xff\xfe"
 
 
 def values(records: Sequence[TopicRecord]) -> list[dict[str, Any]]:

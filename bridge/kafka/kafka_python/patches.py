@@ -1,10 +1,11 @@
 """The private parts of kafka-python's connections that the bridge uses or changes.
 
 kafka-python has no public way to choose a transport, to learn why a connection failed, or to keep a
-broker from creating a topic. ``producer_patches`` has the private parts of the producer, ``rights``
-those of the admin client. Every change is made to subclasses and objects of the bridge's own
-clients: the classes, the loggers and the other clients of the process stay as they are.
-:func:`require_supported_version` checks every name before it is used.
+broker from creating a topic. ``producer_patches`` has the private parts of the producer,
+``reader_patches`` those of the consumer, ``rights`` those of the admin client. Every change is made
+to subclasses and objects of the bridge's own clients: the classes, the loggers and the other
+clients of the process stay as they are. :func:`require_supported_version` checks every name before
+it is used.
 """
 
 import itertools
@@ -27,6 +28,7 @@ from kafka.producer.record_accumulator import RecordAccumulator
 from kafka.producer.sender import Sender
 from kafka.producer.transaction_manager import TransactionManager
 from kafka.protocol.producer import ProduceRequest
+from kafka.record.default_records import DefaultRecordBatch
 
 from bridge.kafka import timeouts
 from bridge.kafka.client_log import LatestWarning
@@ -38,6 +40,7 @@ from bridge.kafka.errors import (
 from bridge.kafka.kafka_python.debug_log import at_debug
 
 _PRIVATE_NAMES: dict[type, tuple[str, ...]] = {
+    DefaultRecordBatch: ("_buffer", "_pos", "_read_msg"),
     KafkaAdminClient: ("_find_coordinator_id", "_manager"),
     ClusterMetadata: ("_topics", "bootstrap_brokers", "config"),
     KafkaConnectionManager: (

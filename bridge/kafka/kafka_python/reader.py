@@ -15,6 +15,7 @@ from bridge.kafka import timeouts
 from bridge.kafka.errors import read_permission_error, silent_topic_error
 from bridge.kafka.kafka_python.client import connection, make_client, make_latest_warning
 from bridge.kafka.kafka_python.errors import classify
+from bridge.kafka.kafka_python.reader_patches import TolerantConsumer
 from bridge.kafka.retained import first_send_time
 from bridge.kafka.topics import missing_topic_error
 from bridge.model.message import Record
@@ -44,7 +45,7 @@ class TopicReader:
 
     def _make_consumer(self, isolation_level: str) -> KafkaConsumer:
         return make_client(
-            KafkaConsumer,
+            TolerantConsumer,
             self._latest_warning,
             **connection(self._settings),
             group_id=None,

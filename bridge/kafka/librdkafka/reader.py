@@ -4,6 +4,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import methodcaller
 from types import TracebackType
 from typing import Any, Self
 
@@ -35,6 +36,9 @@ _MAX_RECORDS = 5000
 _POLL_SECONDS = 0.02
 #: The client looks its group up, although partitions are assigned and the group is never joined.
 _UNNEEDED = KafkaError.GROUP_AUTHORIZATION_FAILED
+#: For a name that is not UTF-8, ``Message.headers`` returns a broken list and leaves an exception
+#: set. The interpreter checks for that in a call from C, as here, but not in every call in Python.
+_headers = methodcaller("headers")
 
 
 class LibrdkafkaTailReader:
@@ -176,8 +180,7 @@ class LibrdkafkaTailReader:
             return []
         if offset + 1 >= ends[partition]:
             ended[partition] = offset + 1  # a busy partition may never report its end
-        headers: Any = message.headers() or ()
-        timestamp = message.timestamp()[1] / 1000
+        timestamp, headers = message.timestamp()[1] / 1000, _headers_of(message)
         return [Record(partition, offset, timestamp, message.key(), message.value(), headers)]
 
     def _classify(self, error: KafkaException) -> Exception:
@@ -189,3 +192,11 @@ class LibrdkafkaTailReader:
 
     def _silence_error(self, topic: str, partitions: int) -> Retryable:
         return silent_topic_error(topic, partitions, self._latest_warning.recent())
+
+
+def _headers_of(message: Message) -> Any:
+    """Return the headers; none if a name is not UTF-8, as another program may write it."""
+    try:
+        return _headers(message) or ()
+    except (SystemError, UnicodeDecodeError):
+        return ()
