@@ -20,7 +20,14 @@ from bridge.cli.settings import (
     completing,
 )
 from bridge.cli.token_answers import UNCHANGED, Answers, changing
-from bridge.cli.token_effect import describe, describe_all, effect_of
+from bridge.cli.token_effect import (
+    UNKNOWN,
+    Description,
+    describe,
+    describe_all,
+    effect_of,
+    not_sent,
+)
 from bridge.cli.token_show import other_names
 from bridge.errors import BridgeError, CheckpointUnusable, NotFound, Usage
 from bridge.hints import Hint
@@ -37,8 +44,6 @@ if TYPE_CHECKING:  # imported late: MongoDB's driver would slow down the help
 
 logger = logging.getLogger("bridge")
 
-#: How a line starts that a person should read before the answer.
-_WARNING = "warning: "
 _CLEARED = "no checkpoint: the next start uses start.from"
 
 
@@ -113,7 +118,7 @@ class _Change:
         unusable: Why the stored checkpoint cannot be read; empty if it can.
         position: The new position; None to remove the checkpoint.
         warnings: The doubts about the name and the collection.
-        effect: The effect on the transitions, in words; empty if nothing is known.
+        effect: The effect on the transitions.
     """
 
     name: str
@@ -121,29 +126,27 @@ class _Change:
     unusable: str
     position: Position | None
     warnings: list[str]
-    effect: str
+    effect: Description
 
     def announce(self) -> None:
         """Print the old and the new position, and the effect."""
         before = self.before
         for text in self.warnings:
-            click.echo(text)
+            click.echo(f"warning: {text}")
         click.echo(f"old: {before.position.text if before else self.unusable or 'no checkpoint'}")
         click.echo(f"new: {self.position.text if self.position else _CLEARED}")
-        if self.effect:
-            click.echo(self.effect)
+        if self.effect.text:
+            click.echo(f"warning: {self.effect.text}" if self.effect.loses else self.effect.text)
 
     def document(self, *, changed: bool) -> dict[str, object]:
         """Return the change for ``--json``."""
         before, position = self.before, self.position
-        losses = [self.effect] if self.effect.startswith(_WARNING) else []
-        warnings = [*self.warnings, *losses]
         return {
             "name": self.name,
             "old": before.position.text if before else self.unusable or None,
             "new": position.text if position else None,
-            "effect": self.effect.removeprefix(_WARNING),
-            "warnings": [text.removeprefix(_WARNING) for text in warnings],
+            "effect": self.effect.text,
+            "warnings": [*self.warnings, *[self.effect.text] * self.effect.loses],
             "changed": changed,
         }
 
@@ -154,16 +157,15 @@ def _effect(
     before: Checkpoint | None,
     unusable: str,
     position: Position | None,
-) -> str:
+) -> Description:
     from bridge.app.starting_point import first_position
 
+    if unusable:
+        return Description("the old position is not known, nor what is skipped or read again")
     if before is None:
-        return "the old position is not known, nor what is skipped or read again" * bool(unusable)
+        return UNKNOWN
     if before.gap:
-        return (
-            f"{_WARNING}a recovery is not finished; its unsent transitions will not be sent. "
-            "'job-bridge replay' can send them from the jobs"
-        )
+        return not_sent("a recovery is not finished; its unsent transitions")
     history, start = source.history, settings.start.from_
     if position is None and start == "history":
         return describe_all(history, settings)
@@ -223,7 +225,7 @@ def _planned(
         warnings.append(f"'{store.name}' is a new name in this store. {others}")
     if before and before.namespace != (namespace := namespace_of(settings)):
         warnings.append(
-            f"{_WARNING}the checkpoint '{before.name}' belongs to {before.namespace}, not to "
+            f"the checkpoint '{before.name}' belongs to {before.namespace}, not to "
             f"{namespace}: a bridge that reads {before.namespace} would lose its position. "
             "If there is one, set another checkpoint.name instead"
         )

@@ -42,6 +42,17 @@ class Effect(NamedTuple):
     read_again: Span | None = None
 
 
+class Description(NamedTuple):
+    """An effect in words, and whether transitions will not be sent."""
+
+    text: str
+    loses: bool = False
+
+
+#: Nothing is known of an effect.
+UNKNOWN = Description("")
+
+
 def effect_of(old: Position, new: Position | None) -> Effect:
     """Return the effect of a move from ``old`` to ``new``; None stands for the present."""
     before = old.cluster_time
@@ -54,21 +65,26 @@ def effect_of(old: Position, new: Position | None) -> Effect:
     return Effect()
 
 
-def describe(effect: Effect, history: "JobHistoryReader", settings: Settings) -> str:
-    """Return the effect in words, with numbers where the history can be asked in time."""
+def describe(effect: Effect, history: "JobHistoryReader", settings: Settings) -> Description:
+    """Describe the effect, with numbers where the history can be asked in time."""
     if effect.skipped:
-        return f"warning: {_amount(effect.skipped, history)} will not be sent. {_REPLAY}"
+        return not_sent(_amount(effect.skipped, history))
     if effect.read_again:
         amount = _amount(effect.read_again, history)
-        return f"{amount} will be read again, and {_repeated(settings)}"
-    return "the position does not move: nothing is skipped or read again"
+        return Description(f"{amount} will be read again, and {_repeated(settings)}")
+    return Description("the position does not move: nothing is skipped or read again")
 
 
-def describe_all(history: "JobHistoryReader", settings: Settings) -> str:
-    """Return the effect of ``start.from = history`` in words."""
+def not_sent(transitions: str) -> Description:
+    """Describe the loss of ``transitions``, which are named in words."""
+    return Description(f"{transitions} will not be sent. {_REPLAY}", loses=True)
+
+
+def describe_all(history: "JobHistoryReader", settings: Settings) -> Description:
+    """Describe the effect of ``start.from = history``."""
     jobs = _asked(lambda: history.count())
     amount = "all jobs" if jobs is None else _plural(jobs, "job")
-    return (
+    return Description(
         f"all transitions of {amount} will be read from the history (start.from = history), "
         f"and {_repeated(settings)}"
     )

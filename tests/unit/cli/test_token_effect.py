@@ -49,12 +49,15 @@ class Histories:
 def described(
     old: Position, new: Position | None, histories: Histories, given: Settings | None = None
 ) -> str:
-    return describe(effect_of(old, new), cast(Any, histories), given or settings())
+    """The effect in words; it is a loss if the position moves forward."""
+    description = describe(effect_of(old, new), cast(Any, histories), given or settings())
+    assert description.loses == (new is None or new > old)
+    return description.text
 
 
 def test_forward_names_the_skipped_transitions() -> None:
     assert described(position(2), position(4), Histories()) == (
-        "warning: about 9 transitions of 3 jobs between the two positions will not be sent. "
+        "about 9 transitions of 3 jobs between the two positions will not be sent. "
         "'job-bridge replay' can send them from the jobs"
     )
 
@@ -102,6 +105,6 @@ def test_an_unknown_number_is_admitted(failure: Exception | None) -> None:
 
 
 def test_the_whole_history_is_announced() -> None:
-    text = describe_all(cast(Any, Histories(5)), settings())
+    text, loses = describe_all(cast(Any, Histories(5)), settings())
 
-    assert text.startswith("all transitions of 5 jobs will be read from the history")
+    assert text.startswith("all transitions of 5 jobs will be read from the history") and not loses
