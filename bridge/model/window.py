@@ -17,7 +17,8 @@ class Delivery:
         size: About the bytes of the message, or of a dead letter's transition if that is larger; 0
             without a message.
         sent: When it was sent, in monotonic seconds.
-        committed: When MongoDB committed the event, in Unix seconds; None if unknown.
+        committed: When MongoDB committed the event, in Unix seconds; None if unknown, and for
+            a dead letter, which has no latency.
         item: The transition that the message contains.
         letter: The dead letter that the message is; None for a transition.
     """

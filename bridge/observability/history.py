@@ -123,9 +123,9 @@ def _objective(samples: Sequence[_Sample]) -> dict[str, Any]:
 def _share(sample: _Sample, counts: Sequence[int], dead_lettered: int, lost: int) -> float | None:
     """Return the share of transitions within the objective, as the recording rules count it.
 
-    A dead letter and a loss are late. Dead letters are among the latencies, losses are not. Those
-    of recoveries and sweeps count too, although their latencies are unknown.
+    A dead letter and a loss are late, and neither is among the latencies. Those of recoveries and
+    sweeps count too, although the latencies of their messages are unknown.
     """
-    total = sum(counts) + lost
-    within = sum(counts[: sample.latency.bounds.index(objective.SECONDS) + 1]) - dead_lettered
-    return max(0, within) / total if total else None
+    total = sum(counts) + dead_lettered + lost
+    within = sum(counts[: sample.latency.bounds.index(objective.SECONDS) + 1])
+    return within / total if total else None

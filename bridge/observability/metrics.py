@@ -165,7 +165,8 @@ RESTARTS = (
 )
 LATENCY = (
     "job_bridge_delivery_latency_seconds",
-    "End-to-end latency: time from the commit in MongoDB to Kafka's acknowledgement",
+    "End-to-end latency: time from the commit in MongoDB to Kafka's acknowledgement; "
+    "without dead letters",
 )
 TRANSACTION_MESSAGES = (
     "job_bridge_transaction_messages",

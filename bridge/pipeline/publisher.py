@@ -93,9 +93,11 @@ class Publisher:
         for item in items:
             message, size, letter = self._message(item, origin, committed)
             delivery = Delivery(None, size, now)
-            delivery.committed = committed  # set here: as keywords they cost as much as the object
+            # Set here: as keywords they cost as much as the object.
             delivery.item = item  # also of a dead letter: a tag is that of the transition
-            if letter is not None:
+            if letter is None:
+                delivery.committed = committed
+            else:
                 delivery.letter = letter
             prepared.append((message, delivery))
         if self._letters:

@@ -16,8 +16,18 @@ def late_share(expected: float) -> dict[str, object]:
     return {"expr": query, "eval_time": "50m", "exp_samples": samples}
 
 
-def test_late_dead_letters_count_once(tmp_path: Path) -> None:
-    """All of 600 transitions a minute are late, and all are dead-lettered."""
+def test_dead_letters_and_losses_are_late(tmp_path: Path) -> None:
+    """They are not among the 600 messages a minute that are in time."""
+    bridge = ScrapedBridge("cts", MINUTES)
+    for kind in ("dead_lettered", "lost"):
+        growing = [100 * n for n in range(MINUTES + 1)]
+        bridge.change(f"job_bridge_messages_{kind}_total", growing, since=0)
+
+    check_queries(tmp_path, bridge.input(), [late_share(0.25)])
+
+
+def test_late_messages_and_dead_letters_add_up(tmp_path: Path) -> None:
+    """All of 600 messages a minute are late, beside as many dead letters."""
     bridge = ScrapedBridge("cts", MINUTES)
     bridge.change(IN_TIME, 0, since=0)
     bridge.change(
@@ -25,13 +35,3 @@ def test_late_dead_letters_count_once(tmp_path: Path) -> None:
     )
 
     check_queries(tmp_path, bridge.input(), [late_share(1.0)])
-
-
-def test_dead_letters_in_time_are_late(tmp_path: Path) -> None:
-    """Of 600 transitions a minute 60 are dead-lettered within the second."""
-    bridge = ScrapedBridge("cts", MINUTES)
-    bridge.change(
-        "job_bridge_messages_dead_lettered_total", [60 * n for n in range(MINUTES + 1)], since=0
-    )
-
-    check_queries(tmp_path, bridge.input(), [late_share(0.1)])

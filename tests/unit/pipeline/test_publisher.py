@@ -64,6 +64,18 @@ def test_a_poison_is_dead_lettered_and_logged(caplog: pytest.LogCaptureFixture) 
     )
 
 
+def test_dead_letters_have_no_latency() -> None:
+    """The objective counts each transition once: as late, or by its latency."""
+    bridge = InMemoryBridge()
+
+    bridge.publisher.publish(deque([event(1, POISON, transition(1)), event(2)]))
+    bridge.sink.acknowledge()
+    bridge.top.settled()
+
+    assert bridge.counters.acked == 3
+    assert sum(bridge.counters.latency.counts) == 2
+
+
 def test_an_oversize_message_is_dead_lettered() -> None:
     bridge = InMemoryBridge(max_bytes=250)
     huge = transition(0, "j" * 300)
