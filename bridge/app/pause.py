@@ -7,6 +7,7 @@ from bridge.app.lifecycle import Lifecycle, State
 from bridge.app.ownership import Ownership
 from bridge.clock import iso
 from bridge.errors import Misconfigured, NotPermitted, Retryable
+from bridge.logs.recent_warnings import LogText
 from bridge.pipeline.pulse import PULSE_SECONDS, Pulse
 
 logger = logging.getLogger("bridge")
@@ -72,11 +73,10 @@ class Pause:
             pulse.sleep(PULSE_SECONDS)
             if (now := pulse.clock.monotonic()) >= reminder:
                 reminder = now + REMINDER_SECONDS
-                logger.warning(
-                    "paused for %.0f min: SIGUSR2 resumes. If the oplog does not reach back to the "
-                    "position by then, the gap is recovered from the jobs' history",
-                    (now - started) / 60,
-                    extra=self._fields(),
+                self._warn(
+                    f"paused for {(now - started) / 60:.0f} min",
+                    "SIGUSR2 resumes it. If the oplog does not reach back to the position by then, "
+                    "the gap is recovered from the jobs' history",
                 )
 
     def _store_position(self) -> None:
@@ -89,18 +89,17 @@ class Pause:
     def _report(self) -> None:
         progress = self._ownership.progress
         if progress is not None and progress.unacknowledged:
-            logger.warning(
-                "paused with %d messages that Kafka did not acknowledge: nothing is lost, those "
-                "that the topic does not have are sent again after SIGUSR2",
-                progress.unacknowledged,
-                extra=self._fields(),
+            self._warn(
+                f"paused with {progress.unacknowledged} messages that Kafka did not acknowledge",
+                "Nothing is lost: those that the topic does not have are sent again after SIGUSR2",
             )
             return
-        logger.warning(
-            "paused: nothing is read or sent, the checkpoint stays owned; SIGUSR2 resumes",
-            extra=self._fields(),
+        self._warn(
+            "paused", "Nothing is read or sent, the checkpoint stays owned; SIGUSR2 resumes it"
         )
 
-    def _fields(self) -> dict[str, str]:
+    def _warn(self, state: str, todo: str) -> None:
+        """Log a state, and what it means and what ends it."""
         progress = self._ownership.progress
-        return {"position": str(progress.position)} if progress else {}
+        fields = {"position": str(progress.position)} if progress else {}
+        logger.warning(LogText(state, todo=todo), extra=fields)

@@ -11,9 +11,11 @@ from bridge.clock import Clock, iso
 from bridge.errors import CheckpointUnusable, ReadRefused
 from bridge.hints import Hint
 from bridge.kafka.drivers import KafkaDriver
+from bridge.logs.recent_warnings import LogText
 from bridge.model.checkpoint_name import with_checkpoint_name
 from bridge.model.message import Record, fields_of
 from bridge.model.topic_offsets import TopicOffsets
+from bridge.model.transition import NOTIFY, REPLAY, RETRY
 from bridge.pipeline.ledger import Ledger
 from bridge.pipeline.ports import AcknowledgedOffsets
 from bridge.pipeline.progress import Progress
@@ -89,11 +91,12 @@ class ReadBack:
         except ReadRefused as error:
             if not self._is_refused:
                 self._is_refused = True
-                logger.warning(
-                    "the topic cannot be read back: %s. Messages that were sent after the last "
-                    "checkpoint are sent again; with kafka.read_back = off this is not tried",
-                    error.what,
+                todo = (
+                    "Messages that were sent after the last checkpoint are sent again; with "
+                    "kafka.read_back = off this is not tried"
                 )
+                state = "the topic cannot be read back"
+                logger.warning(LogText(state, f": {error.what}", todo=todo))
             return None
 
     def _read(self, progress: Progress, sink: AcknowledgedOffsets) -> TopicTail:
@@ -150,13 +153,16 @@ def missing_checkpoint_error(settings: Settings, latest: Record) -> CheckpointUn
     """
     fields = fields_of(latest.value) or {}
     job_id, time = str(fields.get("job_id"))[:100], str(fields.get("time"))[:40]
+    by_command = dict(latest.headers).get("ce_origin") in (REPLAY, NOTIFY, RETRY)
     # Messages before the latest may have been in flight when the bridge died.
     resume = iso(max(0.0, latest.timestamp - settings.recovery_margin))
     return CheckpointUnusable(
         f"There is no checkpoint '{settings.checkpoint.name}', but the topic "
         f"{settings.kafka.topic} has messages of this bridge, the latest of job {job_id} at "
         f"{time}: "
-        "the checkpoint was removed, or checkpoint.name or checkpoint.store has changed",
+        "the checkpoint was removed, or checkpoint.name or checkpoint.store has changed"
+        + ", or this is the first start and a command sent them"
+        * by_command,
         "Nothing was read or sent: a start at the present would skip all transitions since then",
         f"To resume before the messages end: '{Hint.TOKEN_SET_TIME.with_value(resume)}'; the next "
         f"start leaves out what the topic has. To skip them: '{Hint.TOKEN_CLEAR}'. "

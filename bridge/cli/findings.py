@@ -1,6 +1,7 @@
 """Prints the findings of ``job-bridge verify``."""
 
 import json
+import math
 from typing import Any
 
 import click
@@ -36,7 +37,11 @@ def show(findings: Findings, topic: str, as_json: bool, sent: int | None) -> Non
     if not findings.complete and findings.compacted:
         click.echo(f"nothing was sent; '{Hint.REPLAY_JOB}' sends the history of a job")
     elif not findings.complete and sent is None:
-        click.echo(f"nothing was sent; '{Hint.VERIFY_REPAIR}' sends the missing transitions")
+        span = f"--from {iso(findings.span.since)} --to {iso(math.ceil(findings.span.until))}"
+        click.echo(
+            f"nothing was sent; '{Hint.VERIFY_REPAIR} {span}' with the same settings sends the "
+            "missing transitions"
+        )
     if remaining := findings.counts["strange"] + findings.counts["wrong"]:
         click.echo(
             f"{remaining} unexpected or wrong messages stay in the topic until its retention "

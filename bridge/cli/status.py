@@ -15,6 +15,7 @@ from bridge.cli.status_client import read_status
 from bridge.cli.times import with_iso_times
 from bridge.clock import iso
 from bridge.errors import Retryable, Usage, one_line
+from bridge.logs.recent_warnings import LogText
 
 #: The keys of a bridge's ``/status.json`` that are printed.
 _KEYS = {
@@ -127,7 +128,8 @@ def _show(document: dict[str, Any]) -> None:
         click.echo(f"  {f'restarts by {part}':40} {count}")
     # Bridges of earlier versions do not report them.
     for warning in document.get("warnings", [])[:_MAX_WARNINGS]:
-        line = one_line(f"{warning['level']}: {warning['text']} {warning['details']}")
+        text = LogText(warning["text"], f" {warning['details']}".rstrip(), todo=warning["todo"])
+        line = one_line(f"{warning['level']}: {text}")
         click.echo(f"  {iso(warning['last'])} {line}")
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from bridge.errors import RETRIED, Misconfigured, NotPermitted, Retryable
 from bridge.hints import Hint
+from bridge.logs.recent_warnings import LogText
 from bridge.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -135,12 +136,12 @@ def require_topics(topics: Topics, topic: str, dead_letter_topic: str | None) ->
     if not existing[topic].writable:
         raise write_permission_error(topic)
     if dead_letter_topic and dead_letter_topic not in existing:
-        logger.warning(
-            "the dead-letter topic %s does not exist: the first message that needs it will stop "
-            "the bridge; '%s' creates it",
-            dead_letter_topic,
-            Hint.CREATE_TOPICS,
+        todo = (
+            "The first message that needs it will stop the bridge; "
+            f"'{Hint.CREATE_TOPICS}' creates it"
         )
+        state = f"the dead-letter topic {dead_letter_topic} does not exist"
+        logger.warning(LogText(state, todo=todo))
     return existing
 
 

@@ -18,7 +18,8 @@ class LogText:
     Args:
         text: The line without values of a single case.
         details: What follows it in the log: an example, or the number of repeats.
-        todo: The action to take; empty where ``text`` contains it, or where none is needed.
+        todo: The consequence and the action to take; the log has it at the end, unless ``text``
+            contains it.
     """
 
     def __init__(self, text: str, details: str = "", *, todo: str = "") -> None:
@@ -27,7 +28,8 @@ class LogText:
         self.todo = todo
 
     def __str__(self) -> str:
-        return f"{self.text}{self.details}"
+        line = f"{self.text}{self.details}"
+        return line if self.todo in self.text else f"{line}. {self.todo}"
 
 
 class LoggedWarning(NamedTuple):
@@ -75,7 +77,7 @@ class RecentWarnings(logging.Handler):
             last=record.created,
             level=record.levelname.lower(),
             text=text,
-            details=one_line(details).lstrip("; ")[:_MAX_TEXT],
+            details=one_line(details).lstrip(",:; ")[:_MAX_TEXT],
             todo=line.todo,
         )
         if len(self._warnings) > MAX_LINES:

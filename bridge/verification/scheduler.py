@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from types import TracebackType
@@ -21,6 +21,7 @@ from pydantic import SecretStr
 
 from bridge.errors import one_line
 from bridge.hints import Hint
+from bridge.logs.recent_warnings import LogText
 from bridge.observability.snapshot import Verified
 from bridge.observability.status import LatestVerification, Status
 from bridge.settings import Settings, parse_duration
@@ -33,6 +34,7 @@ _POLL_SECONDS = 0.5
 #: The first verification covers the transitions that the start caught up with.
 _FIRST_SECONDS = 60.0
 _LAST_CHARACTERS = 400
+_LOGGED_EXAMPLES = 3
 
 
 class VerificationScheduler:
@@ -146,26 +148,28 @@ class VerificationScheduler:
         until = datetime.fromisoformat(findings["until"]).timestamp()
         result = Verified(until, *(findings[kind] for kind in kinds))
         self._latest.complete(result, time.monotonic())
+        examples = findings["examples"]
         if findings["missing"]:
-            logger.error(
-                "The topic is missing %d of %d transitions, the first: %s. "
-                "The jobs still contain them; '%s' sends them",
-                findings["missing"],
-                findings["transitions"],
-                "; ".join(findings["examples"]["missing"][:3]),
-                Hint.REPLAY_JOB if findings["compacted"] else f"{Hint.VERIFY_REPAIR} {span}",
+            hint = Hint.REPLAY_JOB if findings["compacted"] else f"{Hint.VERIFY_REPAIR} {span}"
+            _log(
+                f"The topic is missing {findings['missing']} of {findings['transitions']} "
+                "transitions",
+                examples["missing"],
+                f"The jobs still contain them; '{hint}' sends them",
             )
         if findings["strange"] or findings["wrong"]:
-            examples = findings["examples"]
-            logger.error(
-                "The topic has %d wrong and %d unexpected messages, the first: %s. "
-                "Consumers may have used them, and nothing removes them; '%s %s' names them",
-                findings["wrong"],
-                findings["strange"],
-                "; ".join([*examples["wrong"], *examples["strange"]][:3]),
-                Hint.VERIFY,
-                span,
+            _log(
+                f"The topic has {findings['wrong']} wrong and {findings['strange']} unexpected "
+                "messages",
+                [*examples["wrong"], *examples["strange"]],
+                "Consumers may have used them, and nothing removes them; "
+                f"'{Hint.VERIFY} {span}' names them",
             )
+
+
+def _log(text: str, examples: Sequence[str], todo: str) -> None:
+    first = f", the first: {'; '.join(examples[:_LOGGED_EXAMPLES])}"
+    logger.error(LogText(text, first, todo=todo))
 
 
 def _lower(pid: int) -> None:

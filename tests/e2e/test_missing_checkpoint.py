@@ -169,3 +169,18 @@ def test_other_first_starts_repeat_nothing(scenario: FaultScenario, given: str) 
     poll(lambda: scenario.published_states(missed) == list(GOOD), "the missed job")
     assert bridge.wait_ready().stop() == 0
     assert scenario.published_states(first) == list(GOOD)
+
+
+@ONE_DELIVERY
+def test_messages_of_commands_are_a_named_cause(scenario: FaultScenario) -> None:
+    """No bridge has run yet: the operator repaired the topic first."""
+    job_id = scenario.jobs().add_good()
+    replayed = run_command("replay", "--job", job_id, settings=scenario.settings())
+    assert replayed.code == 0, replayed.err
+    bridge = scenario.bridge()
+
+    assert_refused(scenario, bridge)
+
+    assert "or this is the first start and a command sent them" in bridge.output()
+    assert run_command("token", "clear", "--yes", settings=scenario.settings()).code == 0
+    assert bridge.start().wait_ready().stop() == 0

@@ -98,7 +98,7 @@ def test_a_paused_bridge_is_reported_everywhere(scenario: FaultScenario) -> None
     assert status["checkpoint"] and status["ownership"]["is_us"]
     assert printed.code == NOT_READY
     assert f"paused, not ready: {reason}" in printed.out
-    bridge.wait_for_line("nothing is read or sent")
+    bridge.wait_for_line("Nothing is read or sent")
     resume(bridge)
     assert bridge.status()["paused_since"] is None
     assert bridge.metric("job_bridge_paused") == 0

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from bridge.logs import BatchNotes, Repeated, recent_warnings, set_up
-from bridge.logs.recent_warnings import MAX_LINES
+from bridge.logs.recent_warnings import MAX_LINES, LogText
 
 LOG = logging.getLogger("bridge.test")
 
@@ -52,6 +52,16 @@ def test_repeats_are_kept_together() -> None:
     assert (failure.todo, failure.details) == ("Start Kafka", "(for 31 s, 2 times)")
     assert failure.first <= stall.first <= stall.last <= failure.last
     assert stall.text == "stalled for 2.5 s"
+
+
+def test_the_log_ends_with_the_action(caplog: pytest.LogCaptureFixture) -> None:
+    """Also for readers of the status who see no details."""
+    LOG.warning(LogText("2 are missing", ", the first: job 7", todo="A repair sends them"))
+
+    (warning,) = recent_warnings()
+
+    assert caplog.messages == ["2 are missing, the first: job 7. A repair sends them"]
+    assert warning[3:] == ("2 are missing", "the first: job 7", "A repair sends them")
 
 
 def test_values_of_jobs_are_details() -> None:

@@ -137,7 +137,7 @@ function warningItem(warning) {
   const time = document.createElement("time");
   time.textContent = moment(warning.last);
   // The log line ends with the action, unless this reader may not see all of the line.
-  const todo = warning.todo && !warning.text.endsWith(warning.todo) ? `. ${warning.todo}` : "";
+  const todo = warning.todo && !warning.text.includes(warning.todo) ? `. ${warning.todo}` : "";
   const details = !warning.details || warning.details.startsWith("(") ?
     ` ${warning.details}` : ` (${warning.details})`;
   item.append(time, ` ${warning.level}: ${warning.text}${todo}${details}`);

@@ -42,11 +42,12 @@ function exceptions({ counters, verified }) {
   const { missing, wrong } = verified || {};
   return [
     [missing, "missing", "bad",
-      "in the last verification: 'job-bridge verify --repair' sends them"],
-    [counters.lost, "lost", "bad", "since the start: 'job-bridge verify --repair' sends them"],
+      "in the last verification: 'job-bridge verify --since TIME --repair' sends them"],
+    [counters.lost, "lost", "bad",
+      "since the start: 'job-bridge verify --since TIME --repair' sends them"],
     [counters.latest_only, "recovered with the latest state only", "wait",
       "since the start: their earlier states are not known"],
-    [wrong, "wrong", "bad", "in the last verification: 'job-bridge verify' lists them"],
+    [wrong, "wrong", "bad", "in the last verification: 'job-bridge verify --since TIME' lists them"],
     [counters.dead_lettered, "dead-lettered", "wait",
       "since the start: 'job-bridge dead-letters list' shows them"],
   ].filter(([count]) => count > 0);

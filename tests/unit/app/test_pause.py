@@ -63,7 +63,7 @@ def test_a_pause_settles_and_stays_owner(
     working = [State.STARTING, State.RUNNING, State.DRAINING]
     assert world.moves == [*working, State.PAUSED, *working, State.STOPPED]
     assert "paused since 20" in " ".join(world.reasons)
-    assert any("nothing is read or sent" in text for text in caplog.messages)
+    assert any("Nothing is read or sent" in text for text in caplog.messages)
     assert f"resuming after a pause of {PULSE_SECONDS * (LONG + 2):.0f} s" in caplog.messages
 
 
@@ -130,7 +130,7 @@ def test_a_long_pause_is_logged_repeatedly(
     world.run(lambda: pause(world))
 
     reminders = [text for text in caplog.messages if text.startswith("paused for")]
-    assert [text.split(":")[0] for text in reminders] == ["paused for 10 min", "paused for 20 min"]
+    assert [text.split(".")[0] for text in reminders] == ["paused for 10 min", "paused for 20 min"]
     assert "the gap is recovered" in reminders[0]
 
 
