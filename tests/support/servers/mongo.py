@@ -20,6 +20,8 @@ STEP_DOWN_SECONDS = 10
 ALREADY_INITIALIZED = 23
 #: How long a stopping node lets its clients finish; the default with other nodes is 15 s.
 GOODBYE_MILLIS = 100
+#: The arguments of a node that can be made to fail.
+FAIL_POINTS = ("--setParameter", "enableTestCommands=1")
 #: Elections of about a second instead of the usual ten.
 FAST_ELECTIONS = {
     "electionTimeoutMillis": 1500,
