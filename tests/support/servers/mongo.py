@@ -12,8 +12,9 @@ from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
 from bridge.demo.servers.mongod import mongod_command
-from bridge.demo.servers.process import Child, Server, free_ports, listening, poll
+from bridge.demo.servers.process import Child, free_ports, listening, poll
 from tests.support.servers.frozen import freeze, thaw
+from tests.support.servers.throw_away import ThrowAwayServer
 
 ROOT = "admin"
 STEP_DOWN_SECONDS = 10
@@ -32,7 +33,7 @@ FAST_ELECTIONS = {
 Client = MongoClient[dict[str, Any]]
 
 
-class MongoDeployment(Server):
+class MongoDeployment(ThrowAwayServer):
     """``nodes`` processes in one replica set; one standalone if ``replica_set`` is None.
 
     With ``auth`` a root user is created: ``root_uri`` contains its password, ``uri`` does not.
