@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,7 +23,7 @@ from tests.support.job_writer import JobWriter
 from tests.support.long_faults import REPEATS
 from tests.support.servers.kafka import Kafka, required
 from tests.support.servers.mongo import Client, MongoDeployment
-from tests.support.small_oplog import forgetful_node
+from tests.support.small_oplog import FLUSHED_OFTEN, OPLOG_MEGABYTES
 from tests.support.state_topic import create_state_topic
 from tests.support.sweeps import TAG
 
@@ -33,6 +33,12 @@ USERS = ("whole", "plain", "mute", "keeper", "stateless", "groupless", "untransa
 MakeBridge = Callable[..., BridgeProcess]
 RunRefused = Callable[[GivenSettings], EndedCommand]
 NewTopic = Callable[[], str]
+
+
+class StartMongo(Protocol):
+    def __call__(
+        self, *, arguments: Sequence[str] = (), oplog_megabytes: int = 256
+    ) -> MongoDeployment: ...
 
 
 class MakeScenario(Protocol):
@@ -170,8 +176,26 @@ def delivery_case(request: pytest.FixtureRequest) -> DeliveryCase:
 
 
 @pytest.fixture
+def start_mongo(tmp_path: Path) -> Iterator[StartMongo]:
+    """Starts a node of the test's own, which ends after every scenario on it.
+
+    The clients of a scenario look for their server when they are closed, for up to 30 s.
+    """
+    with ExitStack() as stack:
+
+        def start(**options: Any) -> MongoDeployment:
+            return stack.enter_context(MongoDeployment(tmp_path / "mongod", **options))
+
+        yield start
+
+
+@pytest.fixture
 def make_scenario(
-    kafka: Kafka, new_topic: NewTopic, delivery_case: DeliveryCase, tmp_path: Path
+    start_mongo: StartMongo,  # before the scenarios, so that it ends after them
+    kafka: Kafka,
+    new_topic: NewTopic,
+    delivery_case: DeliveryCase,
+    tmp_path: Path,
 ) -> Iterator[MakeScenario]:
     """Makes scenarios with names of their own, on any MongoDB."""
     with ExitStack() as stack:
@@ -189,10 +213,9 @@ def make_scenario(
 
 
 @pytest.fixture
-def forgetful(tmp_path: Path) -> Iterator[MongoDeployment]:
-    """A node of the test's own with a small oplog."""
-    with forgetful_node(tmp_path / "mongod") as server:
-        yield server
+def forgetful(start_mongo: StartMongo) -> MongoDeployment:
+    """A node of the test's own with a small oplog, of which it keeps little more than it needs."""
+    return start_mongo(oplog_megabytes=OPLOG_MEGABYTES, arguments=FLUSHED_OFTEN)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 from bridge.cli import COMMANDS
 from bridge.demo.servers.process import free_port
-from tests.support.bridge_process import BridgeProcess
+from tests.support.bridge_process import COMMAND, BridgeProcess
 from tests.support.canaries import NAMES, USER, canaries, canary, in_files, shown_in
 from tests.support.command import EndedCommand, run_command
 from tests.support.http_crowd import ask
@@ -126,7 +126,9 @@ def test_a_running_bridge_shows_no_secret(driver: str, tmp_path: Path) -> None:
     settings = in_files(given, tmp_path)
     pair = b64encode(f"{USER}:{canary('http.password')}".encode()).decode()
     port = free_port()
-    bridge = BridgeProcess(settings | {"http.port": str(port)}, tmp_path / "bridge.log")
+    given = settings | {"http.port": str(port)}
+    # A forked process shows the command line of another one.
+    bridge = BridgeProcess(given, tmp_path / "bridge.log", COMMAND)
     with bridge:
         bridge.wait_for_line("MongoDB refuses connections")
         for path in PAGES:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from bridge.demo.servers.process import poll
-from tests.e2e.conftest import MakeScenario
+from tests.e2e.conftest import MakeScenario, StartMongo
 from tests.support.delivery_case import AT_LEAST_ONCE_LIBRDKAFKA, EVERY_MODE, ONE_DELIVERY
 from tests.support.fault_scenario import WAITING, FaultScenario
 from tests.support.read_back import LEFT_OUT
@@ -32,9 +31,8 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoDeployment]
 
 
 @pytest.fixture
-def lone(tmp_path: Path) -> Iterator[MongoDeployment]:
-    with MongoDeployment(tmp_path / "mongod") as server:
-        yield server
+def lone(start_mongo: StartMongo) -> MongoDeployment:
+    return start_mongo()
 
 
 @EVERY_MODE

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.e2e.conftest import MakeScenario
+from tests.e2e.conftest import MakeScenario, StartMongo
 from tests.support.delivery_case import ONE_DELIVERY
 from tests.support.servers.mongo import MongoDeployment
 
@@ -15,13 +12,11 @@ pytestmark = ONE_DELIVERY
 
 
 @pytest.fixture
-def shard(tmp_path: Path) -> Iterator[MongoDeployment]:
-    with MongoDeployment(tmp_path / "mongod", arguments=("--shardsvr",)) as server:
-        with server.client(
-            0
-        ) as client:  # one that belongs to no cluster keeps to the version before
-            client.admin.command("setFeatureCompatibilityVersion", "6.0")
-        yield server
+def shard(start_mongo: StartMongo) -> MongoDeployment:
+    server = start_mongo(arguments=("--shardsvr",))
+    with server.client(0) as client:  # one that belongs to no cluster keeps to the version before
+        client.admin.command("setFeatureCompatibilityVersion", "6.0")
+    return server
 
 
 def test_a_shard_server_works_like_a_replica_set(

@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from bridge.demo.servers.process import poll
-from tests.e2e.conftest import MakeScenario
+from tests.e2e.conftest import MakeScenario, StartMongo
 from tests.support.bridge_process import BridgeProcess
 from tests.support.delivery_case import ONE_DELIVERY
 from tests.support.fault_scenario import FaultScenario
-from tests.support.servers.mongo import MongoDeployment
+from tests.support.servers.mongo import FAIL_POINTS
 from tests.support.simulator import Workload
 
 pytestmark = ONE_DELIVERY
@@ -29,11 +28,8 @@ SLOW_SECONDS = 6.0
 
 
 @pytest.fixture
-def scenario(make_scenario: MakeScenario, tmp_path: Path) -> Iterator[FaultScenario]:
-    with MongoDeployment(
-        tmp_path / "mongod", arguments=("--setParameter", "enableTestCommands=1")
-    ) as server:
-        yield make_scenario(server)
+def scenario(make_scenario: MakeScenario, start_mongo: StartMongo) -> FaultScenario:
+    return make_scenario(start_mongo(arguments=FAIL_POINTS))
 
 
 @contextmanager

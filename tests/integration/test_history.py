@@ -25,8 +25,8 @@ from bridge.model.profile import PROFILES
 from bridge.mongo.job_documents import DATE, recovery_cursor_of
 from bridge.mongo.job_history_reader import JobHistoryReader
 from bridge.mongo.query_plans import lacks_index
-from tests.support.held_replication import FAIL_POINTS, replication_held
-from tests.support.servers.mongo import MongoDeployment
+from tests.support.held_replication import replication_held
+from tests.support.servers.mongo import FAIL_POINTS, MongoDeployment
 
 NOW = datetime(2026, 3, 2, 18, 0, tzinfo=timezone.utc)
 MISSING = object()

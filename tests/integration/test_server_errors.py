@@ -14,7 +14,7 @@ from bridge.model.position import position_before
 from bridge.mongo.client import AWAIT_MS
 from bridge.mongo.errors import ServerFailed
 from tests.support.passing_errors import PASSING
-from tests.support.servers.mongo import MongoDeployment
+from tests.support.servers.mongo import FAIL_POINTS, MongoDeployment
 from tests.support.source_under_test import Identity, SourceUnderTest
 
 FINAL: list[tuple[int, type[BridgeError]]] = [
@@ -28,9 +28,7 @@ FINAL: list[tuple[int, type[BridgeError]]] = [
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoDeployment]:
     """A mongod with fail points."""
-    with MongoDeployment(
-        tmp_path_factory.mktemp("failing"), arguments=("--setParameter", "enableTestCommands=1")
-    ) as server:
+    with MongoDeployment(tmp_path_factory.mktemp("failing"), arguments=FAIL_POINTS) as server:
         yield server
 
 

@@ -21,8 +21,8 @@ from bridge.mongo.probe import SourceProbe
 from bridge.settings import Settings
 from tests.support.factories import settings
 from tests.support.fakes import FakeClock
-from tests.support.held_replication import FAIL_POINTS, replication_held
-from tests.support.servers.mongo import MongoDeployment
+from tests.support.held_replication import replication_held
+from tests.support.servers.mongo import FAIL_POINTS, MongoDeployment
 
 Document = dict[str, Any]
 

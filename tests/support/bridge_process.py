@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,9 +16,9 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from bridge.demo.servers.process import LAUNCH, ServerError, poll
+from bridge.demo.servers.process import ServerError, poll
+from tests.support.child_process import ForkedProcess, start_cold, start_warm
 from tests.support.command import (
-    ROOT,
     EndedCommand,
     GivenSettings,
     assert_clean,
@@ -48,7 +47,9 @@ class BridgeProcess:
     The kernel kills the process when the thread that started it ends: start it from the main one.
     """
 
-    def __init__(self, settings: GivenSettings, log_file: Path) -> None:
+    def __init__(
+        self, settings: GivenSettings, log_file: Path, command: Sequence[str] | None = None
+    ) -> None:
         self.log_file = log_file
         #: When each life ended, Unix seconds.
         self.deaths: list[float] = []
@@ -58,7 +59,9 @@ class BridgeProcess:
             "log.format": "json",
             **settings,
         }
-        self._process: subprocess.Popen[bytes] | None = None
+        #: See :meth:`start`.
+        self._command = command
+        self._process: subprocess.Popen[bytes] | ForkedProcess | None = None
         self._port: int | None = None
         #: Where the log of this life starts.
         self._start = 0
@@ -78,21 +81,15 @@ class BridgeProcess:
         else:
             error.add_note(self.log_tail())
 
-    def start(self, command: Sequence[str] = COMMAND) -> BridgeProcess:
-        """Start ``python -m command`` without waiting for it."""
+    def start(self, command: Sequence[str] | None = None) -> BridgeProcess:
+        """Start it without waiting for it: with its imports done, or as ``python -m command``."""
         assert not self.running, "the bridge runs already"
         self._port, self._start = None, len(self.output())
-        bound = [sys.executable, "-I", "-S", "-c", LAUNCH, str(os.getpid())]
-        with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*bound, sys.executable, "-m", *command],
-                cwd=ROOT,
-                env=environment(self.settings),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        given = environment(self.settings)
+        if (command := command or self._command) is None:
+            self._process = start_warm(("run",), given, self.log_file)
+        else:
+            self._process = start_cold(command, given, self.log_file)
         return self
 
     def configure(self, **settings: str) -> None:
@@ -294,6 +291,6 @@ class BridgeProcess:
     def log_tail(self) -> str:
         return self.output()[-LOG_TAIL:]
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _started(self) -> subprocess.Popen[bytes] | ForkedProcess:
         assert self._process is not None, "the bridge was not started"
         return self._process

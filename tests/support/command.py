@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import functools
 import json
 import os
@@ -12,7 +13,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,7 @@ SECRET = "canary-fEd3"
 #: Generous: only a command that hangs reaches it.
 COMMAND_SECONDS = 120.0
 ROOT = Path(__file__).parents[2]
+PR_SET_CHILD_SUBREAPER = 36
 PROGRAM = (sys.executable, "-m", "bridge")
 
 #: Settings by ``section.name``, or by the name of an environment variable.
@@ -69,7 +72,7 @@ def run_command(
         files["in"].write_text(answer)
         request: dict[str, object] = {name: str(path) for name, path in files.items()}
         request |= {"arguments": list(arguments), "environment": environment(settings)}
-        code = _warm_program().run(request, seconds)
+        code = warm_program().run(request, seconds)
         ended = EndedCommand(code, files["out"].read_text(), files["err"].read_text())
     assert_clean(ended.out + ended.err)
     return ended
@@ -116,14 +119,34 @@ class WarmProgram:
                     os.kill(pid, signal.SIGKILL)
                     raise
 
+    def start(self, request: Mapping[str, object]) -> int:
+        """Start one command as a child of this process, in its own session; returns its pid."""
+        with socket.socket(socket.AF_UNIX) as connection, _adopting():
+            connection.connect(self._address)
+            connection.settimeout(COMMAND_SECONDS)
+            with connection.makefile("rw") as file:
+                print(json.dumps({**request, "owner": os.getpid()}), file=file, flush=True)
+                return int(file.readline())
+
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
         shutil.rmtree(self._folder)
 
 
+@contextmanager
+def _adopting() -> Iterator[None]:
+    """Let the kernel give this process the descendants whose parents end meanwhile."""
+    prctl = ctypes.CDLL(None).prctl
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    try:
+        yield
+    finally:
+        prctl(PR_SET_CHILD_SUBREAPER, 0)
+
+
 @functools.cache
-def _warm_program() -> WarmProgram:
+def warm_program() -> WarmProgram:
     """The one of this test process, started when the first command is run."""
     program = WarmProgram()
     atexit.register(program.close)

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 
 from tests.support.servers.mongo import MongoDeployment
 
-#: The arguments of a deployment of which replication can be held.
-FAIL_POINTS = ("--setParameter", "enableTestCommands=1")
-
 
 @contextmanager
 def replication_held(server: MongoDeployment) -> Iterator[None]:
-    """The other nodes apply nothing meanwhile, so no new write is a majority's."""
+    """The other nodes apply nothing meanwhile, so no new write is a majority's.
+
+    They need ``FAIL_POINTS``.
+    """
     primary = server.primary_index()
     others = [number for number in range(len(server.ports)) if number != primary]
 

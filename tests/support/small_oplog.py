@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 
 from bridge.demo.servers.process import poll
 from tests.support.servers.mongo import MongoDeployment
 
 OPLOG_MEGABYTES = 16
+#: The oplog forgets only what the last flush no longer needs.
+FLUSHED_OFTEN = ("--syncdelay", "1")
 _JUNK = b"x" * 2**20
 _ROLL_SECONDS = 120
-
-
-@contextmanager
-def forgetful_node(folder: Path) -> Iterator[MongoDeployment]:
-    """A node with a small oplog, which keeps little more than the last flush still needs."""
-    with MongoDeployment(
-        folder, oplog_megabytes=OPLOG_MEGABYTES, arguments=("--syncdelay", "1")
-    ) as server:
-        yield server
 
 
 def roll_past(mongo: MongoDeployment, position: Sequence[int]) -> None:

@@ -23,7 +23,6 @@ from kafka.errors import KafkaError
 
 from bridge.demo.servers.process import (
     Child,
-    Server,
     ServerError,
     free_ports,
     listening,
@@ -35,6 +34,7 @@ from tests.support.servers.jvm import JVM, LOGGING
 from tests.support.servers.kafka_libraries import libraries
 from tests.support.servers.proxy import TcpProxy
 from tests.support.servers.records import TopicRecord, read
+from tests.support.servers.throw_away import ThrowAwayServer
 from tests.support.servers.topic_settings import TOPIC_SECONDS, alter, dotted, new_cluster_id
 from tests.support.servers.versions import kafka_is_chosen, kafka_version
 
@@ -70,14 +70,15 @@ def class_archive() -> Path:
         if not archive.is_file():
             with tempfile.TemporaryDirectory(dir=CACHE) as folder:
                 recorded = Path(folder) / archive.name
-                with _RecordingKafka(Path(folder) / "kafka", recorded):
-                    pass
+                broker = _RecordingKafka(Path(folder) / "kafka", recorded)
+                broker.start()
+                broker.stop()
                 if recorded.is_file():
                     recorded.rename(archive)
     return archive
 
 
-class Kafka(Server):
+class Kafka(ThrowAwayServer):
     """One broker that is its own controller; ports and data stay the same across restarts.
 
     It listens for clients (``bootstrap``), for clients that come through ``proxy``, for the helpers

@@ -12,14 +12,17 @@ from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
 from bridge.demo.servers.mongod import mongod_command
-from bridge.demo.servers.process import Child, Server, free_ports, listening, poll
+from bridge.demo.servers.process import Child, free_ports, listening, poll
 from tests.support.servers.frozen import freeze, thaw
+from tests.support.servers.throw_away import ThrowAwayServer
 
 ROOT = "admin"
 STEP_DOWN_SECONDS = 10
 ALREADY_INITIALIZED = 23
 #: How long a stopping node lets its clients finish; the default with other nodes is 15 s.
 GOODBYE_MILLIS = 100
+#: The arguments of a node that can be made to fail.
+FAIL_POINTS = ("--setParameter", "enableTestCommands=1")
 #: Elections of about a second instead of the usual ten.
 FAST_ELECTIONS = {
     "electionTimeoutMillis": 1500,
@@ -30,7 +33,7 @@ FAST_ELECTIONS = {
 Client = MongoClient[dict[str, Any]]
 
 
-class MongoDeployment(Server):
+class MongoDeployment(ThrowAwayServer):
     """``nodes`` processes in one replica set; one standalone if ``replica_set`` is None.
 
     With ``auth`` a root user is created: ``root_uri`` contains its password, ``uri`` does not.
