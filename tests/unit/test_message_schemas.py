@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -75,6 +76,18 @@ def test_every_required_field_is_required(name: str) -> None:
     (example,) = schema(name)["examples"]
     for field in schema(name)["required"]:
         assert problems(name, {key: example[key] for key in example if key != field}) != []
+
+
+def test_the_page_names_the_headers_that_differ() -> None:
+    """Those that a dead letter lacks, or has with another value."""
+    transition = Transition("j", "complete", "2026-03-02T20:31:02+00:00", "t", 1)
+    poison = Poison("no date", transition.job_id, trans_id=transition.trans_id, sequence=1)
+    letter = dict(FORMAT.dead_letter(poison, STREAM, 0).headers)
+    section = (FOLDER / "messages.md").read_text().partition("## Dead letters\n")[2]
+
+    message = FORMAT.message(transition, STREAM, committed=1.0).headers
+    differ = {name for name, value in message if letter.get(name) != value}
+    assert differ == {name for name in re.findall(r"`(ce_\w+)`", section) if name != "ce_id"}
 
 
 def test_asyncapi_describes_both_topics() -> None:
