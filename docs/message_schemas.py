@@ -16,6 +16,7 @@ from bridge.model.transition import (
     RECOVERY,
     REPLAY,
     RETRY,
+    SEQUENCE_DIGITS,
     STREAM,
     SWEEP,
     Poison,
@@ -91,7 +92,7 @@ _HEADERS: Mapping[str, Schema] = {
         "dead letters",
     },
     "ce_sequence": {
-        "pattern": "^[0-9]{1,16}$",
+        "pattern": f"^[0-9]{{1,{SEQUENCE_DIGITS}}}$",
         "description": "Orders the transitions of a job; absent for jobs without history",
     },
 }
