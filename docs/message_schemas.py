@@ -16,6 +16,7 @@ from bridge.model.transition import (
     RECOVERY,
     REPLAY,
     RETRY,
+    SEQUENCE_DIGITS,
     STREAM,
     SWEEP,
     Poison,
@@ -73,7 +74,7 @@ _HEADERS: Mapping[str, Schema] = {
         "description": "job-bridge/DATABASE.COLLECTION, or the source that a Notifier names",
     },
     "content-type": {"const": "application/json", "description": "The type of the value"},
-    "ce_id": {"description": "The trans_id"},
+    "ce_id": {"description": "The trans_id; in a dead letter without one, the job id"},
     "ce_subject": {"description": "The job id"},
     "ce_time": {
         "format": "date-time",
@@ -87,10 +88,11 @@ _HEADERS: Mapping[str, Schema] = {
     "ce_committed": {
         "format": "date-time",
         "pattern": _ANY_TIME,
-        "description": "When MongoDB committed the transition; in messages of the stream only",
+        "description": "When MongoDB committed the transition; in messages of the stream, not in "
+        "dead letters",
     },
     "ce_sequence": {
-        "pattern": "^[0-9]{1,16}$",
+        "pattern": f"^[0-9]{{1,{SEQUENCE_DIGITS}}}$",
         "description": "Orders the transitions of a job; absent for jobs without history",
     },
 }

@@ -25,7 +25,7 @@ KEEP_LATEST = """
     INSERT INTO job VALUES (:job_id, :sequence, :state, 1)
     ON CONFLICT (id) DO UPDATE SET
         messages = messages + 1,
-        state = iif(excluded.sequence > sequence, excluded.state, state),
+        state = iif(excluded.sequence >= sequence, excluded.state, state),
         sequence = max(excluded.sequence, sequence)
 """
 
@@ -44,7 +44,7 @@ def parse(record: Any) -> Transition:
         headers = dict(record.headers)
         if "ce_sequence" in headers:
             sequence = int(headers["ce_sequence"])
-        else:  # kafka.headers = none, or jobs without history
+        else:  # kafka.headers = none, or jobs without history: times may be equal
             sequence = int(datetime.fromisoformat(value["time"]).timestamp() * 1000) * 1000
         if abs(sequence) >= 2**63:
             raise ValueError("ce_sequence is out of range")  # SQLite could not store it

@@ -10,6 +10,7 @@ import click
 
 from bridge.cli.output import json_option
 from bridge.cli.settings import CHECKPOINT, JOBS, KAFKA, MODE, Settings, with_settings_of
+from bridge.errors import one_line
 
 if TYPE_CHECKING:  # imported late: the clients would slow down the help
     from bridge.app.finding import Finding
@@ -47,7 +48,9 @@ def print_findings(findings: Sequence["Finding"], *, err: bool = False) -> None:
     for finding in findings:
         level = click.style(f"{finding.level:8}", fg=_COLOURS[finding.level])
         todo = f" -> {finding.todo}" if finding.todo else ""
-        click.echo(f"{level} {finding.subject:12} {finding.text}{todo}", err=err, color=colour)
+        # It may name job ids and collections.
+        text = one_line(f"{finding.text}{todo}")
+        click.echo(f"{level} {finding.subject:12} {text}", err=err, color=colour)
 
 
 def first_failure(findings: Sequence["Finding"]) -> int:

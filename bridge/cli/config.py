@@ -162,7 +162,8 @@ def systemd() -> None:
 def runbook(section: str) -> None:
     """Print the runbook, or a section of it.
 
-    A section has the name of an alert, or the number of an exit code.
+    A section has the name of an alert, or the number of an exit code. Paths in brackets are pages
+    in the repository.
 
     \b
     Example:

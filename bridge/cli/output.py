@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from bridge.errors import one_line
+
 #: Longer cells do not widen their column.
 _WIDEST = 80
 
@@ -28,8 +30,11 @@ def print_json(document: object) -> None:
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table with headers; nothing is cut, so a very long cell moves the rest of its row."""
-    lines = [headers, *rows]
+    """Print a table with headers; unprintable characters are escaped.
+
+    Nothing is cut, so a very long cell moves the rest of its row.
+    """
+    lines = [headers, *([one_line(cell) for cell in row] for row in rows)]
     widths = [
         max(len(text) for text in column if len(text) <= _WIDEST)
         for column in zip(*lines, strict=True)

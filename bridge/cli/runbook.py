@@ -2,18 +2,20 @@
 
 import re
 from difflib import get_close_matches
+from posixpath import join, normpath
 
 from bridge.errors import Usage
 from bridge.files import OperatorsFile
 
 _SECTION = re.compile(r"^### (.+)$", re.M)
-#: The other pages are not in the package, so a link is reduced to its words.
-_LINK = re.compile(r"\[([^\]]*)\]\([^)\s]+\)")
+_LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
+#: The folder of the runbook in the repository; the other pages are not in the package.
+_FOLDER = "docs/operations"
 
 
 def whole_runbook() -> str:
-    """Return the runbook without the targets of its links."""
-    return _LINK.sub(r"\1", OperatorsFile.RUNBOOK.text()).rstrip()
+    """Return the runbook; the target of a link follows its words as a path in the repository."""
+    return _LINK.sub(_words_and_path, OperatorsFile.RUNBOOK.text()).rstrip()
 
 
 def section_of(name: str) -> str:
@@ -33,6 +35,11 @@ def section_of(name: str) -> str:
         "Nothing was read or sent",
         "Name an alert or an exit code, or leave it out to print all",
     )
+
+
+def _words_and_path(link: re.Match[str]) -> str:
+    words, target = link.groups()
+    return f"{words} ({normpath(join(_FOLDER, target))})"
 
 
 def _sections() -> dict[str, str]:

@@ -29,7 +29,7 @@ from bridge.cli.token_effect import (
     not_sent,
 )
 from bridge.cli.token_show import other_names
-from bridge.errors import BridgeError, CheckpointUnusable, NotFound, Usage
+from bridge.errors import BridgeError, CheckpointUnusable, NotFound, Usage, one_line
 from bridge.hints import Hint
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.checkpoint_entry import CheckpointEntry
@@ -132,7 +132,7 @@ class _Change:
         """Print the old and the new position, and the effect."""
         before = self.before
         for text in self.warnings:
-            click.echo(f"warning: {text}")
+            click.echo(one_line(f"warning: {text}"))
         click.echo(f"old: {before.position.text if before else self.unusable or 'no checkpoint'}")
         click.echo(f"new: {self.position.text if self.position else _CLEARED}")
         if self.effect.text:

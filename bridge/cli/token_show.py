@@ -10,7 +10,7 @@ from bridge.cli.output import json_option, print_json, print_table
 from bridge.cli.settings import CHECKPOINT, JOBS, KAFKA, MODE, Settings, with_settings_of
 from bridge.cli.times import with_iso_times
 from bridge.clock import iso
-from bridge.errors import NotFound
+from bridge.errors import NotFound, one_line
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.checkpoint_entry import CheckpointEntry
 from bridge.pipeline.ports import CheckpointStore
@@ -65,7 +65,7 @@ def _fields(stored: Checkpoint) -> Iterator[tuple[str, str]]:
 def _text(value: object) -> str:
     if value is None:
         return "-"
-    return value if isinstance(value, str) else json.dumps(value)
+    return one_line(value) if isinstance(value, str) else json.dumps(value)
 
 
 def _why_missing(store: CheckpointStore) -> str:
@@ -111,7 +111,7 @@ def list_(settings: Settings, as_json: bool) -> None:
     print_table(("NAME", "OWNER", "SAVED AT", "POSITION"), [_row(entry) for entry in entries])
     for entry in entries:
         if entry.damage:
-            click.echo(f"{entry.name}: {entry.damage}")
+            click.echo(one_line(f"{entry.name}: {entry.damage}"))
 
 
 def _entry(entry: CheckpointEntry) -> dict[str, str | None]:

@@ -67,7 +67,8 @@ def verify(
                   key is not their job id; such a transition is also missing, unless it was sent
                   right too
     dead letters  transitions that were dead-lettered and not sent since (set_aside)
-    late          transitions that were not in the topic within a second after their own time;
+    late          transitions that were not in the topic within a second after their commit
+                  (ce_committed), or after their own time if their message does not contain it;
                   counted if the broker stamps the messages (message.timestamp.type) and the jobs
                   have a history
 

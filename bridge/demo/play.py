@@ -9,8 +9,10 @@ import tempfile
 import threading
 import time
 import urllib.request
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from bridge.demo.second_terminal import try_it
 from bridge.demo.servers.broker import Broker
 from bridge.demo.servers.mongod import Mongod
 from bridge.demo.servers.process import Child, ServerError, free_port
-from bridge.errors import Retryable
+from bridge.errors import Retryable, one_line
 
 TOPIC, DATABASE, PARTITIONS = "job-transitions", "cdmtaskservice", 3
 #: How long to wait for messages in flight when the jobs have ended.
@@ -203,13 +205,7 @@ class _Demo:
         for record in (record for records in polled.values() for record in records):
             message = json.loads(record.value)
             number = self._scoreboard.arrive(message["job_id"], message["trans_id"])
-            state = click.style(f"{message['state']:27}", fg=_COLOURS.get(message["state"], "blue"))
-            count = "  " if number is None else f"{number:2}"
-            again = click.style(" (repeated)", dim=True) if number is None else ""
-            click.echo(
-                f"{message['time'][11:23]}  job {message['job_id']}  {count} {state} "
-                f"partition {record.partition}{again}"
-            )
+            click.echo(arrival_line(message, record.partition, number))
 
     def _sum_up(self, service: "_JobService") -> int:
         if service.failure is not None:
@@ -265,6 +261,25 @@ class _JobService:
     def _commit(self, report: Commit | Indeterminate) -> None:
         if isinstance(report, Commit):
             self._scoreboard.commit(report.job_id, report.sequence, report.trans_id)
+
+
+def arrival_line(message: Mapping[str, str], partition: int, number: int | None) -> str:
+    """Return the line of a message that has arrived; the job's texts are escaped.
+
+    Args:
+        message: The fields of its value.
+        partition: Its partition.
+        number: How many transitions of the job arrived before; None for a duplicate.
+    """
+    # A message leaves out a fraction of zero.
+    moment = datetime.fromisoformat(message["time"]).isoformat(timespec="milliseconds")[11:23]
+    state = click.style(
+        f"{one_line(message['state']):27}", fg=_COLOURS.get(message["state"], "blue")
+    )
+    count = "  " if number is None else f"{number:2}"
+    again = click.style(" (repeated)", dim=True) if number is None else ""
+    job_id = one_line(message["job_id"])
+    return f"{moment}  job {job_id}  {count} {state} partition {partition}{again}"
 
 
 def _consumer(broker: Broker) -> KafkaConsumer:

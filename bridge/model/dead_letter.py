@@ -9,6 +9,7 @@ from bridge.model.job_history import JobHistory
 from bridge.model.message import KEPT_CHARACTERS, TOO_LARGE
 from bridge.model.transition import (
     BEFORE_FIRST,
+    SEQUENCE_DIGITS,
     Poison,
     Transition,
     has_made_trans_id,
@@ -16,8 +17,8 @@ from bridge.model.transition import (
     next_sequence,
 )
 
-#: The text of a ce_sequence, which is below 2**53; ``int()`` fails on thousands of digits.
-_NUMBER = re.compile(r"[0-9]{1,16}")
+#: The text of a ce_sequence; ``int()`` fails on thousands of digits.
+_NUMBER = re.compile(rf"[0-9]{{1,{SEQUENCE_DIGITS}}}")
 #: A smaller ce_sequence is an array index, which older versions sent: the service may use an index
 #: again, so it identifies no transition.
 _FIRST_SEQUENCE = 10**9

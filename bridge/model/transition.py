@@ -10,6 +10,8 @@ from bridge.model.position import Position
 _NAMESPACE = uuid.UUID("5d7b0c52-2a55-5c0e-9f0b-6b1f3c1d7a10")
 #: How often a job without history may return to a state at the same time, and be recognised.
 _MAX_RETURNS = 10
+#: The most digits of a sequence: the latest date has the year 9999.
+SEQUENCE_DIGITS = 18
 #: The predecessor of a job's first transition, for :func:`next_sequence`.
 BEFORE_FIRST = -1
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from pydantic_asyncapi.v3 import AsyncAPI
 
 from bridge.model.message import MessageFormat
 from bridge.model.transition import NOTIFY, RETRY, STREAM, Poison, Transition
+from bridge.mongo.elements import transitions_of
 from docs import message_schemas
 from docs.references import FOLDER
 from tests.support.schemas import problems, record_problems, schema
@@ -24,7 +27,7 @@ GOOD: dict[str, Any] = schema("message")["examples"][0]
 origins = st.sampled_from([STREAM, NOTIFY, RETRY])
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=600)
 identities = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
-sequences = st.none() | st.integers(0, 2**53)
+sequences = st.none() | st.integers(0, 10**18 - 1)
 #: The time of a transition with and without a fraction.
 times = st.sampled_from(["2026-03-02T20:31:02.511000+00:00", "2026-03-02T20:31:02+00:00"])
 
@@ -46,6 +49,17 @@ def test_schemas_are_valid_and_match_their_examples(name: str) -> None:
 @given(st.builds(Transition, identities, texts, times, identities, sequences), origins)
 def test_every_message_matches(transition: Transition, origin: bytes) -> None:
     assert record_problems("message", FORMAT.message(transition, origin)) == []
+
+
+def test_a_message_of_the_latest_date_matches() -> None:
+    """A job may contain a date of the year 9999, as a placeholder; two may share it."""
+    element = {"s": "complete", "d": datetime(9999, 12, 31, 23, 59, 59, 999_000), "i": "t-0"}
+    items = transitions_of("job", [element, element], "key")
+    messages = [FORMAT.message(item, STREAM) for item in items if isinstance(item, Transition)]
+
+    numbers = [dict(message.headers)["ce_sequence"] for message in messages]
+    assert numbers == [b"253402300799999000", b"253402300799999001"]
+    assert [record_problems("message", message) for message in messages] == [[], []]
 
 
 @given(st.builds(Poison, texts, texts, texts, texts, texts, sequences), st.floats(0, 4e9))
@@ -75,6 +89,18 @@ def test_every_required_field_is_required(name: str) -> None:
     (example,) = schema(name)["examples"]
     for field in schema(name)["required"]:
         assert problems(name, {key: example[key] for key in example if key != field}) != []
+
+
+def test_the_page_names_the_headers_that_differ() -> None:
+    """Those that a dead letter lacks, or has with another value."""
+    transition = Transition("j", "complete", "2026-03-02T20:31:02+00:00", "t", 1)
+    poison = Poison("no date", transition.job_id, trans_id=transition.trans_id, sequence=1)
+    letter = dict(FORMAT.dead_letter(poison, STREAM, 0).headers)
+    section = (FOLDER / "messages.md").read_text().partition("## Dead letters\n")[2]
+
+    message = FORMAT.message(transition, STREAM, committed=1.0).headers
+    differ = {name for name, value in message if letter.get(name) != value}
+    assert differ == {name for name in re.findall(r"`(ce_\w+)`", section) if name != "ce_id"}
 
 
 def test_asyncapi_describes_both_topics() -> None:

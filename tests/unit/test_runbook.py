@@ -3,24 +3,46 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import shlex
+from contextlib import ExitStack
+from os.path import normpath
 from pathlib import Path
 from unittest.mock import patch
 
-import click
 import pytest
 from click.testing import CliRunner
 
 from bridge import errors
 from bridge.cli import INTERRUPTED, OUTPUT_CLOSED, main
 from bridge.cli.run import run
+from bridge.cli.runbook import section_of
 from bridge.hints import Hint, exit_fields
 from tests.support.factories import settings
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = ROOT / "docs" / "operations" / "runbook.md"
 ALERTS = ROOT / "config" / "prometheus" / "alerts.yml"
+#: What an operator puts in the place of a word.
+VALUES = {"TIME": "24h", "ID": "job-1", "CODE": "76", "PARTITION:OFFSET": "0:15"}
+#: Where the commands turn to a server, or start to do so.
+SERVERS = [
+    "bridge.app.job_collection.sample_jobs",
+    "bridge.app.preflight.preflight",
+    "bridge.app.process.Process",
+    "bridge.app.wiring.open_group_store",
+    "bridge.app.wiring.open_source_and_store",
+    "bridge.app.wiring.open_store",
+    "bridge.cli.status.read_status",
+    "bridge.kafka.drivers.driver_of",
+]
+#: Words that refer to another section.
+REFERENCE = re.compile(
+    r"\b(?:as above|see above|above|below|the same (?:two|three|command|metric|section|steps?)\w*"
+    r"|the (?:lower|upper|former|other|previous|next) (?:level|alert|section)|the section)\b",
+    re.I,
+)
 #: The parts of a section.
 PARTS = ["Data", "See", "Do"]
 
@@ -70,7 +92,7 @@ def test_a_last_line_names_its_section(caplog: pytest.LogCaptureFixture) -> None
 
 @pytest.mark.parametrize("name", sections())
 def test_a_section_is_printed(name: str) -> None:
-    """By the name of its alert or the number of its exit code, and without links."""
+    """By the name of its alert or the number of its exit code; links have become paths."""
     section = name.removeprefix("Exit code ")
 
     done = CliRunner().invoke(main, ["config", "runbook", section], standalone_mode=False)
@@ -108,20 +130,70 @@ def test_every_alert_is_tested() -> None:
     assert [alert for alert in alerts() if alert.removeprefix("JobBridge") not in named] == []
 
 
-def test_every_command_exists() -> None:
-    commands = re.findall(r"`job-bridge ([a-z][^`]*)`", RUNBOOK.read_text())
+@pytest.mark.parametrize("section", sections())
+def test_a_section_is_complete(section: str) -> None:
+    """It is printed alone, so it refers to no other section, except by the command for it."""
+    assert REFERENCE.findall(" ".join(sections()[section].split())) == []
 
-    assert len(commands) > 10
-    assert [command for command in commands if not is_command(shlex.split(command))] == []
+
+@pytest.mark.parametrize(
+    "text", ["as above", "the same two metrics", "The same command lists", "follow the section of"]
+)
+def test_a_reference_is_found(text: str) -> None:
+    assert REFERENCE.search(text)
 
 
-def is_command(words: list[str]) -> bool:
-    command: click.Command = main
-    context = click.Context(command)
-    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
-        subcommand = command.get_command(context, words.pop(0))
-        if subcommand is None:
-            return False
-        command = subcommand
-    known = {name for parameter in command.get_params(context) for name in parameter.opts}
-    return {word for word in words if word.startswith("--")} <= known
+@pytest.mark.parametrize("name", sections())
+def test_a_printed_link_keeps_its_target(name: str) -> None:
+    printed = section_of(name.removeprefix("Exit code "))
+    links = re.findall(r"\[([^\]]*)\]\(([^)#]+)", sections()[name])
+
+    paths = dict(re.findall(r"(\w+) \((docs/[^)#]+)", printed))
+    assert len(paths) == len(links)
+    for words, target in links:
+        assert ROOT / paths[words.split()[-1]] == Path(normpath(RUNBOOK.parent / target))
+
+
+def commands() -> list[str]:
+    return sorted(set(re.findall(r"`job-bridge ([a-z][^`]*)`", RUNBOOK.read_text())))
+
+
+@pytest.fixture
+def defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No settings in the environment, and no file that ``init`` would replace."""
+    for name in [name for name in os.environ if name.startswith("JOB_BRIDGE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("defaults")
+@pytest.mark.parametrize("command", commands())
+def test_a_command_works_as_printed(command: str) -> None:
+    assert accepted(command)
+
+
+@pytest.mark.usefixtures("defaults")
+def test_a_command_that_is_refused_is_found() -> None:
+    refused = ["dead-letters retry", "status --group", "token set", "verify --until TIME", "tokens"]
+
+    assert [command for command in refused if accepted(command)] == []
+
+
+class Reached(BaseException):
+    """A command has accepted its arguments, and would ask a server."""
+
+
+def accepted(command: str) -> bool:
+    """Whether a command goes on to its server, or ends with 0 without one."""
+    words = [VALUES.get(word, word) for word in shlex.split(command)]
+    with ExitStack() as patched:
+        for function in SERVERS:
+            patched.enter_context(patch(function, side_effect=Reached))
+        patched.enter_context(patch("bridge.logs.set_up"))
+        try:
+            main(words)
+        except Reached:
+            return True
+        except SystemExit as ended:
+            return ended.code == 0
+    raise AssertionError(f"{command} has not ended")

@@ -27,10 +27,11 @@ def database() -> Iterator[sqlite3.Connection]:
         yield opened
 
 
-def record(number: int, form: MessageFormat = FORMAT) -> Any:
-    """The record of a job's transition."""
-    moment = f"2026-03-02T20:31:0{number}.511000+00:00"
-    sequence = 1_772_483_460_511_000 + number * 1_000_000
+def record(number: int, form: MessageFormat = FORMAT, second: int | None = None) -> Any:
+    """The record of a job's transition; each has a second of its own, if none is given."""
+    second = number if second is None else second
+    moment = f"2026-03-02T20:31:0{second}.511000+00:00"
+    sequence = 1_772_483_460_511_000 + second * 1_000_000
     transition = Transition("job-1", STATES[number], moment, f"t-{number}", sequence)
     return record_of(form.message(transition, STREAM))
 
@@ -57,6 +58,15 @@ def test_the_latest_state_stays(database: sqlite3.Connection, form: MessageForma
     assert changes == [True, True, True, False]
     ((job_id, _, state, messages),) = database.execute("SELECT * FROM job").fetchall()
     assert (job_id, state, messages) == ("job-1", "complete", 3)
+
+
+def test_the_later_message_of_equal_times_counts(database: sqlite3.Connection) -> None:
+    """Without ``ce_sequence``; the repeated copy of the first message changes nothing."""
+    for number in (0, 1, 2, 0):
+        job_states.process(database, job_states.parse(record(number, BARE, second=5)))
+
+    ((_, _, state, messages),) = database.execute("SELECT * FROM job").fetchall()
+    assert (state, messages) == ("complete", 3)
 
 
 def test_time_and_sequence_have_one_scale() -> None:

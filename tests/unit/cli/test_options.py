@@ -41,6 +41,10 @@ class TestOptions:
         assert [name for name in used.split() if name not in text] == []
         assert [name for name in unused.split() if name in text] == []
 
+    def test_help_counts_late_transitions_from_their_commit(self) -> None:
+        """As ``tests/unit/verification/test_late.py`` tests it."""
+        assert "within a second after their commit (ce_committed)" in help_of("verify")
+
     @pytest.mark.parametrize("group", [(), ("config",), ("dead-letters",), ("token",), ("topics",)])
     def test_help_cuts_no_summary(self, group: tuple[str, ...]) -> None:
         text = CliRunner().invoke(main, [*group, "--help"], standalone_mode=False).output

@@ -48,6 +48,8 @@ CREATED, FAILED = transition("created", 0, "first"), transition("error", 1, "sec
 AGAIN = transition("error", 3, "fourth")
 UNNAMED, UNNAMED_AGAIN = transition("error", 1), transition("error", 3)
 TIMELESS = Poison("", "job", "error", "", "", CREATED.sequence + 1 if CREATED.sequence else None)
+#: The sequence of a transition whose time is the latest date.
+LATEST = 253_402_300_799_999_001
 NO_TIME, NO_STATE = "the time is missing; document _id 7", "the state is int, not text"
 
 
@@ -122,7 +124,13 @@ def test_without_history_the_state_identifies_the_transition() -> None:
 
 @pytest.mark.parametrize(
     ("number", "sequence"),
-    [("", None), (1, FAILED.sequence), (FAILED.sequence, FAILED.sequence), (SEQUENCE, SEQUENCE)],
+    [
+        ("", None),
+        (1, FAILED.sequence),
+        (FAILED.sequence, FAILED.sequence),
+        (SEQUENCE, SEQUENCE),
+        (LATEST, LATEST),
+    ],
 )
 def test_a_letter_without_its_job_orders_too(number: object, sequence: int | None) -> None:
     """Consumers would ignore an array index, which is smaller than any sequence."""

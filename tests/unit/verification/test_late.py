@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,7 @@ from tests.support.comparison_scenario import (
 )
 from tests.support.factories import BASE
 
+PAGE = Path(__file__).parents[3] / "docs" / "operations" / "verification.md"
 Job = partial(JobHistory, "")
 
 A, B = happened(1, 10, 0), happened(1, 20, 1)
@@ -69,6 +71,15 @@ def test_the_commit_counts_not_the_jobs_time() -> None:
 
     assert late([committed(slow, 40), committed(quick, 19.4)]) == 1
     assert late([committed(slow, 40), committed(quick, 19.6)]) == 0
+
+
+def test_a_message_without_a_commit_counts() -> None:
+    """As of a recovery; the bridge leaves it out, so the page says that the counts differ."""
+    [recovered], [quick] = sent(A, written=BASE + 41), sent(B, begin=1, written=BASE + 20.5)
+    text = " ".join(PAGE.read_text().split())
+
+    assert late([recovered, committed(quick, 20)]) == 1
+    assert "of a recovery or a sweep do not count in the [bridge's metric]" in text
 
 
 def test_the_commit_is_that_of_the_first_message() -> None:
