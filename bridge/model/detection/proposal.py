@@ -63,7 +63,7 @@ def propose(
     Args:
         documents: the sample; nested values may be replaced by their type.
         given: settings that a person decided, without their section; an empty text for a field
-            that does not exist.
+            that does not exist. With the profile ``custom`` no shipped profile is proposed.
     """
     return _Proposer(documents, dict(given or {}), indexes or Indexes()).propose()
 
@@ -86,7 +86,7 @@ class _Proposer:
         self._decide("state_field", state_candidates(self._fields, self._arrays))
         current = self._history()
         self._updated(current)
-        profile = next(filter(self._equals, PROFILES), "custom")
+        profile = self._given.get("profile") or next(filter(self._equals, PROFILES), "custom")
         if profile != "custom":
             self._proposal.undecided.clear()
             self._proposal.jobs = shipped_settings(profile)
