@@ -161,6 +161,19 @@ def test_the_proposed_profile_decides_about_topics(
     assert "Nothing was written" in proposed.error
 
 
+def test_given_fields_that_no_job_contains(
+    given: dict[str, str], target: Path, client: Client, database: str
+) -> None:
+    """The note on the missing field ends with the option, and the warning takes its place."""
+    fill(client, database, job_layouts.home_made())
+
+    ended = init(given, target, "--jobs-transition-trans-id", "nonfield")
+    proposed = init(given, target, "--force")
+
+    assert ended.code == 0 and "none of the newest" not in proposed.out
+    assert "contains nonfield (jobs.transition_trans_id): the bridge makes the" in ended.out
+
+
 def test_json_contains_candidates_and_findings(
     given: dict[str, str], target: Path, client: Client, database: str
 ) -> None:
