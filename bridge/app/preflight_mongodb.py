@@ -15,6 +15,7 @@ from bridge.model.checkpoint import Checkpoint
 from bridge.model.cluster_identity import admit_namespace
 from bridge.model.position import ClusterTime, Position, position_past
 from bridge.model.profile import namespace_of
+from bridge.mongo.job_sample import NEWEST
 from bridge.mongo.source import MongoSource
 from bridge.observability.snapshot import SWEEP_ONLY
 from bridge.pipeline.ports import CheckpointStore
@@ -23,6 +24,14 @@ from bridge.settings import Settings
 _HOUR = 3600
 _MAX_EXAMPLES = 3
 _CLOCK_TOLERANCE_SECONDS = 5
+#: The settings of a field that jobs may lack, and what the bridge does without it.
+_WITHOUT = {
+    "state_field": "their latest state is not known",
+    "archive_field": "no transition of an earlier run is read",
+    "updated_field": "a recovery reads all of them, whatever their age",
+    "transition_trans_id": "the bridge makes the identity of a transition from the job, the time, "
+    "the sequence and the state",
+}
 
 
 def check_mongodb(settings: Settings) -> Iterator[Finding]:
@@ -70,6 +79,7 @@ def _documents(settings: Settings, source: MongoSource) -> Iterator[Finding]:
         yield Finding(
             "ok", "jobs", "the documents of the newest and of the oldest jobs fit, if any"
         )
+        yield from _absent_fields(settings, source)
         return
     raise Misconfigured(
         f"The documents of {namespace_of(settings)} do not fit jobs.profile = "
@@ -78,6 +88,20 @@ def _documents(settings: Settings, source: MongoSource) -> Iterator[Finding]:
         "Correct mongo.collection or jobs.profile; jobs.profile = custom sets the fields in "
         "brackets",
     )
+
+
+def _absent_fields(settings: Settings, source: MongoSource) -> Iterator[Finding]:
+    """Warn of fields that were given and that no job has; a shipped profile gives none."""
+    jobs = settings.jobs
+    given = [name for name in _WITHOUT if name in jobs.model_fields_set and getattr(jobs, name)]
+    for name in source.sample.absent(given):
+        yield Finding(
+            "warning",
+            "jobs",
+            f"none of the newest {NEWEST} jobs contains {getattr(jobs, name)} (jobs.{name}): "
+            + _WITHOUT[name],
+            "nothing if a job gets it later; otherwise correct the name",
+        )
 
 
 def _shared_ids(source: MongoSource) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli.output import dry_run_option, json_option
-from bridge.cli.settings import Settings, with_settings
+from bridge.cli.settings import COMMON, Settings, with_settings_of
 from bridge.errors import Misconfigured, NotFound, Usage
 from bridge.hints import Hint
 from bridge.settings.names import option
@@ -61,7 +61,7 @@ def _with_fields(command: Callable[..., Any]) -> Callable[..., Any]:
     "findings of 'check', and the exit code."
 )
 @_with_fields
-@with_settings
+@with_settings_of(*COMMON)  # the fields of the jobs are proposed, and checked then
 def init(
     settings: Settings,
     output: Path,
@@ -128,7 +128,7 @@ def _given(settings: Settings, fields: Mapping[str, str | None]) -> dict[str, st
     jobs = settings.jobs
     if jobs.profile == "custom":
         names = jobs.model_fields_set & set(PROFILE_SETTINGS)
-        given = {name: getattr(jobs, name) or "" for name in names}
+        given = {name: getattr(jobs, name) or "" for name in names} | {"profile": "custom"}
     elif "profile" in jobs.model_fields_set:
         given = shipped_settings(jobs.profile)
     return {**given, **{name: value for name, value in fields.items() if value is not None}}
@@ -175,7 +175,7 @@ def _complete(report: "Report", settings: Settings, proposal: "Proposal") -> Non
     secrets = secrets_left_out(settings)
     report.secrets = sorted(secrets)
     # A problem of a field is named as its option.
-    fields = {f"jobs.{name}": value for name, value in jobs.items()}
+    fields = {f"jobs.{name}": value for name, value in jobs.items() if name != "profile"}
     loaded = validated(report.text, {**secrets, **fields})
     profile_of(loaded)
     report.overridden = list(overridden(report.text, secrets, os.environ))

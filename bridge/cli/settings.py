@@ -48,6 +48,7 @@ _SERVICES = frozenset({"run", "sweep"})
 #: Usual values of settings that accept others too, for the completion of the shell.
 _SUGGESTED = {"start.from": ("now", "history")}
 #: Groups of options, by the use that a command makes of them.
+COLLECTION = ("mongo.", "jobs.profile")
 JOBS = ("mongo.", "jobs.")
 KAFKA = ("kafka.bootstrap_servers", "kafka.topic")
 CHECKPOINT = ("checkpoint.store", "checkpoint.name", "checkpoint.file")
@@ -72,7 +73,8 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
 def with_settings_of(*used: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add the shared options to a command whose help shows only those that it uses.
 
-    The others stay accepted, so that the same options fit every command.
+    The others stay accepted, so that the same options fit every command. The rules on the fields
+    of the jobs apply only if the command uses these.
 
     Args:
         used: The names of the settings that the command uses, or their beginnings.
@@ -81,7 +83,7 @@ def with_settings_of(*used: str) -> Callable[[Callable[..., Any]], Callable[...,
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
         def loaded(given: Given, **values: Any) -> Any:
-            settings = load(*given)
+            settings = load(*given, used=used)
             log, name = settings.log, settings.checkpoint.name
             logs.set_up(_log_format(log.format), log.level, bridge=name)
             for text in warnings(given.options):
@@ -176,6 +178,7 @@ def _parameter(name: str) -> str:
 
 __all__ = [
     "CHECKPOINT",
+    "COLLECTION",
     "COMMON",
     "INSECURE",
     "JOBS",

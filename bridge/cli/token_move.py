@@ -5,7 +5,7 @@ import logging
 import click
 
 from bridge.cli.output import dry_run_option, json_option, print_json
-from bridge.cli.settings import CHECKPOINT, JOBS, KAFKA, MODE, Settings, with_settings_of
+from bridge.cli.settings import CHECKPOINT, COLLECTION, KAFKA, MODE, Settings, with_settings_of
 from bridge.errors import Usage
 from bridge.model.profile import namespace_of
 
@@ -26,7 +26,7 @@ STORES = ("mongo", "file", "kafka")
 @click.option("--yes", is_flag=True, help="Overwrite a checkpoint that the other store has.")
 @dry_run_option("Say what would be moved; change nothing.")
 @json_option("Print {name, position, from, to, finished, changed} as JSON.")
-@with_settings_of(*JOBS, *KAFKA, *CHECKPOINT, *MODE)
+@with_settings_of(*COLLECTION, *KAFKA, *CHECKPOINT, *MODE)
 def move(settings: Settings, store: str, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Move the checkpoint from checkpoint.store to another store.
 

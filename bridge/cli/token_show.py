@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from bridge.cli.output import json_option, print_json, print_table
-from bridge.cli.settings import CHECKPOINT, JOBS, KAFKA, MODE, Settings, with_settings_of
+from bridge.cli.settings import CHECKPOINT, COLLECTION, KAFKA, MODE, Settings, with_settings_of
 from bridge.cli.times import with_iso_times
 from bridge.clock import iso
 from bridge.errors import NotFound, one_line
@@ -18,7 +18,7 @@ from bridge.pipeline.ports import CheckpointStore
 
 @click.command()
 @json_option("Print the stored record as JSON, with its position; null after token clear.")
-@with_settings_of(*JOBS, *KAFKA, *CHECKPOINT, *MODE)
+@with_settings_of(*COLLECTION, *KAFKA, *CHECKPOINT, *MODE)
 def show(settings: Settings, as_json: bool) -> None:
     """Show the checkpoint, decoded. Exits 66 if the store does not contain the name.
 
@@ -90,7 +90,7 @@ def other_names(entries: Sequence[CheckpointEntry], name: str) -> str:
 
 @click.command("list")
 @json_option("Print a JSON list of {name, position, position_time, owner, saved_at, damage}.")
-@with_settings_of(*JOBS, *KAFKA, *CHECKPOINT, *MODE)
+@with_settings_of(*COLLECTION, *KAFKA, *CHECKPOINT, *MODE)
 def list_(settings: Settings, as_json: bool) -> None:
     """List the checkpoints of all names in the store.
 

@@ -1,6 +1,6 @@
 """Looks at a few jobs: whether their documents fit the profile."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 
@@ -15,6 +15,8 @@ from bridge.mongo.job_documents import JobDocuments
 
 #: How many of the first and of the last documents by ``_id`` are read.
 _SAMPLE_SIZE = 5
+#: How many of the newest documents are searched for a field.
+NEWEST = 200
 #: The fields that a transition needs: name, setting, type, and the type in words.
 _ELEMENT_FIELDS = (
     ("state", "transition_state", str, "text"),
@@ -23,7 +25,7 @@ _ELEMENT_FIELDS = (
 
 
 class JobSample:
-    """Reads the first and the last documents of the collection, by its index on ``_id``."""
+    """Reads the first or the last documents of the collection, by its index on ``_id``."""
 
     def __init__(self, collection: Collection[Document], profile: Profile) -> None:
         self._collection = collection
@@ -48,6 +50,39 @@ class JobSample:
         if not all(problems):
             return ""
         return problems[0] if problems else ""
+
+    def absent(self, settings: Iterable[str]) -> list[str]:
+        """Return those settings whose field is in none of the newest documents, if any exist.
+
+        Args:
+            settings: the names of settings of the profile, without their section. One inside a
+                transition is absent if there are transitions, and none has it.
+
+        Raises the bridge's errors.
+        """
+        entry = _any_of(self._profile.history_fields, {"$elemMatch": {"$ne": None}})
+        with translated():
+            return [
+                setting
+                for setting in settings
+                if self._contains(entry if setting.startswith("transition_") else {})
+                and not self._contains(self._with(setting))
+            ]
+
+    def _with(self, setting: str) -> Document:
+        """Return the query for the jobs that have the field of a setting."""
+        name = getattr(self._profile, setting)
+        if setting.startswith("transition_"):
+            return _any_of(self._profile.history_fields, {"$elemMatch": {name: {"$ne": None}}})
+        # Unlike $ne, also true of an array that contains null.
+        return {"$expr": {"$gt": [f"${name}", None]}}
+
+    def _contains(self, query: Document) -> bool:
+        """Whether one of the newest documents matches."""
+        newest: Sequence[Document] = [{"$sort": {"_id": DESCENDING}}, {"$limit": NEWEST}]
+        pipeline = [*newest, {"$match": query}, {"$limit": 1}, {"$project": {"_id": 1}}]
+        with self._collection.aggregate(pipeline) as found:
+            return any(found)
 
     def _problems(self, document: Document) -> Iterator[str]:
         """Yield why no transition of this document can be sent; nothing if it fits."""
@@ -85,6 +120,11 @@ class JobSample:
                 value = next((value for value in values if value is not None), None)
                 described = _described(value, wanted)
                 yield f"the {kind} {name} of each transition {described} (jobs.{setting})"
+
+
+def _any_of(fields: Sequence[str], condition: Document) -> Document:
+    """Return the query for a condition on any of the fields; without fields nothing matches."""
+    return {"$or": [{field: condition} for field in fields]} if fields else {"$nor": [{}]}
 
 
 def _described(value: object, wanted: str = "text") -> str:

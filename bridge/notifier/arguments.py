@@ -79,8 +79,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
             )
     options = {f"kafka.{name}": value for name, value in given.items()}
     try:
-        # Another profile than the default, whose rule for topics is for the bridge of one service.
-        return load(None, {**options, "jobs.profile": "ee2"}, {})
+        return load(None, options, {}, used=("kafka.",))
     except Misconfigured as error:
         raise Misconfigured(
             in_keywords(error.what), "Nothing was sent", "Correct the arguments of Notifier"

@@ -6,7 +6,7 @@ options of the command line.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,14 @@ from pydantic_settings import (
 from bridge.errors import Misconfigured
 from bridge.settings import schema
 from bridge.settings.http import HttpSettings
+from bridge.settings.job_rules import job_problems
 from bridge.settings.kafka import KafkaSettings
 from bridge.settings.names import variable
 from bridge.settings.problems import (
     SettingsProblems,
     Sources,
     flat,
+    named,
     problem,
     remarks,
     unknown_in_file,
@@ -106,26 +108,18 @@ class Settings(BaseSettings):
         return self.recovery.margin_seconds
 
     @model_validator(mode="after")
-    def topic_fits_its_service(self) -> "Settings":
-        # The CDM Task Service accepts no other names for its topics.
-        if self.jobs.profile == "cts" and set(self.kafka.topic) & {".", "_"}:
-            raise ValueError(
-                f"kafka.topic = {self.kafka.topic} contains . or _: with jobs.profile = cts only "
-                "letters, digits and - are accepted, as in the CDM Task Service"
-            )
-        return self
-
-    @model_validator(mode="after")
     def mode_has_its_settings(self) -> "Settings":
         """Check the rules across sections."""
         mode = self.delivery.mode
         missing = ""
         if mode == "exactly-once":
             missing = self._missing_for_transactions()
-        elif mode == "background-jobs":
-            missing = self._missing_for_job_tags()
-        elif mode == "background-transitions":
-            missing = self._missing_for_transition_tags()
+        elif mode == "background-jobs" and not self.sweep.job_tag:
+            missing = "sweep.job_tag, the field of a job that is true while its state is unsent"
+        elif mode == "background-transitions" and not self.sweep.transition_tag:
+            missing = (
+                "sweep.transition_tag, the field of a transition that is false until it was sent"
+            )
         if missing:
             raise ValueError(f"delivery.mode = {mode} needs {missing}")
         if self.keeps_no_position and self.start.from_ != "now":
@@ -140,22 +134,6 @@ class Settings(BaseSettings):
             return "checkpoint.store = kafka: messages and position are in one transaction"
         if self.kafka.driver == "kafka-python":
             return "the driver librdkafka, which kafka.driver = kafka-python excludes: set auto"
-        return ""
-
-    def _missing_for_job_tags(self) -> str:
-        if not self.sweep.job_tag:
-            return "sweep.job_tag, the field of a job that is true while its state is unsent"
-        if self.jobs.profile == "custom" and not self.jobs.updated_field:
-            return "jobs.updated_field, to know the age of a tag"
-        return ""
-
-    def _missing_for_transition_tags(self) -> str:
-        if self.jobs.profile == "ee2" or (
-            self.jobs.profile == "custom" and not self.jobs.transitions_field
-        ):
-            return "jobs with a history: jobs.transitions_field"
-        if not self.sweep.transition_tag:
-            return "sweep.transition_tag, the field of a transition that is false until it was sent"
         return ""
 
 
@@ -194,7 +172,11 @@ def secret_names() -> frozenset[str]:
 
 
 def load(
-    path: Path | None, options: Mapping[str, Any], environment: Mapping[str, str] = os.environ
+    path: Path | None,
+    options: Mapping[str, Any],
+    environment: Mapping[str, str] = os.environ,
+    *,
+    used: Sequence[str] = ("",),
 ) -> Settings:
     """Read and validate the settings.
 
@@ -202,15 +184,21 @@ def load(
         path: The settings file, if there is one.
         options: The options given on the command line, by ``section.name``.
         environment: The environment variables.
+        used: The names of the settings that are used, or their beginnings. It decides which rules
+            on the fields of the jobs apply; all other rules always do.
 
     Raises:
         Misconfigured: Contains all problems, each under the name that was given.
     """
-    return load_with_sources(path, options, environment)[0]
+    return load_with_sources(path, options, environment, used=used)[0]
 
 
 def load_with_sources(
-    path: Path | None, options: Mapping[str, Any], environment: Mapping[str, str] = os.environ
+    path: Path | None,
+    options: Mapping[str, Any],
+    environment: Mapping[str, str] = os.environ,
+    *,
+    used: Sequence[str] = ("",),
 ) -> tuple[Settings, Sources]:
     """Read the settings as ``load`` does; return the sources they came from, too."""
     fields = setting_names()
@@ -226,6 +214,7 @@ def load_with_sources(
     sources = Sources(options, environment, file, path=path)
     try:
         settings = _layered(_nested(options), _nested(variables), secrets, _nested(known))
+        problems += [named(text, sources) for text in job_problems(settings, used)]
     except ValidationError as invalid:
         problems += [problem(error, fields, sources) for error in invalid.errors(include_url=False)]
     if problems:

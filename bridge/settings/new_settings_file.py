@@ -71,7 +71,7 @@ def validated(
         except Misconfigured as error:
             # A person does not know this path.
             what = error.what.replace(f"{path}: ", "")
-            raise Misconfigured(what, error.data, error.todo) from None
+            raise Misconfigured(what, _NOTHING_WRITTEN, error.todo) from None
 
 
 def overridden(

@@ -90,7 +90,7 @@ def problem(error: Any, fields: Fields, sources: Sources) -> str:
     message = str(error["msg"]).removeprefix("Value error, ")
     field = fields.get(setting)
     if field is None:  # A rule about several settings names them itself.
-        return re.sub(r"\b[a-z]+\.[a-z_]+\b", lambda name: sources.name(name[0]), message)
+        return named(message, sources)
     shown = repr(error["input"])
     given = (
         f", not {shown}"
@@ -100,6 +100,11 @@ def problem(error: Any, fields: Fields, sources: Sources) -> str:
         else ""
     )
     return f"{sources.name(setting)}: {message}{given}"
+
+
+def named(message: str, sources: Sources) -> str:
+    """Return a message in which each setting is named as it was given."""
+    return re.sub(r"\b[a-z]+\.[a-z_]+\b", lambda name: sources.name(name[0]), message)
 
 
 def flat(sections: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

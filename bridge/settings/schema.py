@@ -110,13 +110,11 @@ class JobsSettings(Section):
     )
 
     @model_validator(mode="after")
-    def custom_profile_is_complete(self) -> "JobsSettings":
+    def fields_fit_together(self) -> "JobsSettings":
         if self.profile != "custom":
             given = sorted(self.model_fields_set - {"profile"})
             if given:
                 raise ValueError(f"jobs.{given[0]} needs jobs.profile = custom")
-        elif not (self.id_field and self.state_field):
-            raise ValueError("jobs.profile = custom needs jobs.id_field and jobs.state_field")
         elif self.archive_field and self.transitions_field in (None, "", self.archive_field):
             raise ValueError("jobs.archive_field needs another field as jobs.transitions_field")
         elif not (self.transition_state and self.transition_time and self.transition_trans_id):

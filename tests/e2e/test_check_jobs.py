@@ -93,3 +93,18 @@ def test_a_single_odd_document_is_no_failure(settings: GivenSettings, jobs: JobW
     code, line = finding(settings, "jobs")
 
     assert code == 0 and line.startswith("ok")
+
+
+def test_given_fields_that_no_job_contains(settings: GivenSettings, jobs: JobWriter) -> None:
+    """A shipped profile gives no field: the same jobs without archive are no warning there."""
+    jobs.add(first=transition("created"))
+    absent = {"jobs.updated_field": "nofield", "jobs.transition_trans_id": "nonfield"}
+
+    ended = run_command("check", settings={**settings, **CUSTOM, **absent})
+    shipped = run_command("check", settings=settings)
+
+    warned = [line for line in ended.out.splitlines() if "none of the newest 200 jobs" in line]
+    assert ended.code == shipped.code == 0 and "none of the newest" not in shipped.out
+    assert [line.split()[:2] for line in warned] == [["warning", "jobs"]] * 2
+    for name, value in absent.items():
+        assert any(f"contains {value} ({name}): " in line for line in warned)

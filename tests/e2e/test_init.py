@@ -141,6 +141,39 @@ def test_undecided_settings_write_nothing(
     assert loaded.jobs.transitions_field is None
 
 
+def test_the_proposed_profile_decides_about_topics(
+    given: dict[str, str], target: Path, client: Client, database: str, kafka: Kafka
+) -> None:
+    """The names of the CDM Task Service are for its jobs only."""
+    dotted = {**given, "kafka.topic": f"{database}.jobs"}
+    created = run_command("topics", "create", settings=dotted)
+    fill(client, database, job_layouts.home_made())
+    custom = init(dotted, target)
+    client[database][COLLECTION].drop()
+    fill(client, database, job_layouts.cts())
+
+    proposed = init(dotted, target, "--force")
+    chosen = init({**dotted, "jobs.profile": "custom"}, target, "--force")
+
+    assert (created.code, custom.code, chosen.code) == (0, 0, 0)
+    assert load(target, {}, {}).jobs.updated_field == "_update_time"
+    assert proposed.code == 78 and "with jobs.profile = cts only" in proposed.error
+    assert "Nothing was written" in proposed.error
+
+
+def test_given_fields_that_no_job_contains(
+    given: dict[str, str], target: Path, client: Client, database: str
+) -> None:
+    """The note on the missing field ends with the option, and the warning takes its place."""
+    fill(client, database, job_layouts.home_made())
+
+    ended = init(given, target, "--jobs-transition-trans-id", "nonfield")
+    proposed = init(given, target, "--force")
+
+    assert ended.code == 0 and "none of the newest" not in proposed.out
+    assert "contains nonfield (jobs.transition_trans_id): the bridge makes the" in ended.out
+
+
 def test_json_contains_candidates_and_findings(
     given: dict[str, str], target: Path, client: Client, database: str
 ) -> None:

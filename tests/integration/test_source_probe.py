@@ -134,6 +134,32 @@ def test_the_latest_state_needs_its_types(
     assert misfit_of(chosen, mongo, {"_id": "job-1", **document}) == problem
 
 
+@pytest.mark.parametrize(
+    ("changed", "absent"),
+    [
+        ({"at": NOW, "log": [None, {"uid": "t-1"}]}, ["archive_field"]),
+        ({"at": None, "log": [{"uid": None}], "old": []}, ["updated_field", "transition_trans_id"]),
+        ({"at": NOW, "log": [None], "old": [{"uid": "t-0"}]}, []),
+        ({"at": NOW, "log": []}, ["archive_field"]),
+        ({"at": NOW}, ["archive_field"]),
+    ],
+    ids=["archive", "null", "archived", "empty", "none"],
+)
+def test_a_field_of_no_job_is_absent(
+    changed: Document, absent: list[str], mongo: MongoDeployment, database: str
+) -> None:
+    names = {"id_field": "id", "state_field": "state", "transitions_field": "log"}
+    names |= {"archive_field": "old", "updated_field": "at", "transition_trans_id": "uid"}
+    given = {f"jobs__{name}": value for name, value in names.items()}
+    chosen = settings(
+        mongo__uri=mongo.uri, mongo__database=database, jobs__profile="custom", **given
+    )
+    with MongoClient[Document](mongo.uri) as client, probe_of(chosen) as probe:
+        assert probe.source.sample.absent(names) == []
+        client[database]["jobs"].insert_one({"id": "job-1", "state": "run", "log": [], **changed})
+        assert probe.source.sample.absent(names) == absent
+
+
 def test_a_missing_collection_is_noticed(chosen: Settings, mongo: MongoDeployment) -> None:
     with MongoClient[Document](mongo.uri) as client, probe_of(chosen) as probe:
         assert not probe.source.collection_exists()

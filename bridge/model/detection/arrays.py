@@ -83,18 +83,19 @@ class ArrayOfDocuments:
             if field.mostly("date"):
                 in_order = self.ascending(name) >= MOST
                 evidence = "a date" + (", in order" if in_order else "")
-                score = likeness(name, ELEMENT_TIME) + 2 * in_order
+                score = 1 + likeness(name, ELEMENT_TIME) + 2 * in_order
                 candidates.append(self._candidate("transition_time", field, score, evidence))
         return candidates
 
     def identities(self) -> list[Candidate]:
-        """Return the fields of an element that may be its identity."""
+        """Return the texts that differ in each element; only a usual name is evidence enough."""
         candidates = []
         for name, field in self.inner.items():
             texts = [value for value in field.values if isinstance(value, str) and is_short(value)]
             distinct = len(set(texts)) == len(texts) > 1
-            score = likeness(name, ELEMENT_ID)
-            if field.mostly("string") and distinct and score > 1:
+            alike = likeness(name, ELEMENT_ID)
+            if field.mostly("string") and distinct:
+                score = alike if alike > 1 else 0
                 evidence = "a text, different in each entry"
                 candidates.append(self._candidate("transition_trans_id", field, score, evidence))
         return candidates

@@ -14,7 +14,8 @@ class Candidate(NamedTuple):
         field: the name of the field; one inside a transition has its array in front: ``log[].at``.
         seen, of: how many of the sampled documents, or of their transitions, have the field.
         types: MongoDB's names of its types, the most frequent first.
-        score: the weight of the evidence; only compared within a setting.
+        score: the weight of the evidence; only compared within a setting. With 0 the field is
+            shown, for a person who knows it, but not chosen.
         evidence: the reasons for the field, as text.
         problem: why the bridge cannot use the field; empty if it can.
     """
@@ -59,7 +60,7 @@ class Choice(NamedTuple):
 
 def choose(candidates: Sequence[Candidate]) -> Choice:
     """Return the usable candidate with the highest score, unless several share it."""
-    usable = [candidate for candidate in candidates if not candidate.problem]
+    usable = [candidate for candidate in candidates if candidate.score and not candidate.problem]
     if not usable:
         return Choice(None)
     top = max(candidate.score for candidate in usable)

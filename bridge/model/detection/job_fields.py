@@ -133,6 +133,9 @@ def updated_candidates(
 ) -> list[Candidate]:
     """Return the fields that may be the time of the last update.
 
+    A date that is never older than the last transition, or any date of jobs without a history, is
+    shown only: a usual name, or the time of the last transition itself, is evidence enough.
+
     Args:
         current: the history, or None.
         time: the time of an entry of the history.
@@ -156,14 +159,18 @@ def _updated_candidate(
     ]
     # The first transition is at the time of creation, too.
     equal = share(abs(later) < 1 for later, count in pairs if count > 1) >= MOST
-    if not alike and not equal:
+    is_older = bool(pairs) and share(later > -1 for later, _ in pairs) < MOST
+    is_known = bool(alike or equal)
+    if not is_known and (is_older or not field.mostly("date")):
         return None
     problem = name_problem(field.name) or _not_a_time(field)
-    if not problem and pairs and share(later > -1 for later, _ in pairs) < MOST:
+    if not problem and is_older:
         problem = "it is often older than the last transition"
     reasons = ["equals the time of the last transition"] if equal else []
     reasons += ["an index"] if field.name in indexes.leading else []
-    score = alike + 3 * equal + (field.name in indexes.leading)
+    score = (alike + 3 * equal + (field.name in indexes.leading)) * is_known
+    if not is_known:
+        reasons.insert(0, "a date" + ", not older than the last transition" * bool(pairs))
     evidence = ", ".join(reasons) or "the name of an update time"
     return Candidate(
         "updated_field",

@@ -11,13 +11,12 @@ from bridge.model.detection.job_fields import (
     state_candidates,
     updated_candidates,
 )
-from bridge.model.detection.values import Document, Field, Indexes, fields_of
+from bridge.model.detection.notes import notes_on
+from bridge.model.detection.values import Document, Indexes, fields_of
 from bridge.model.profile import PROFILES, Profile
 from bridge.settings.schema import PROFILE_SETTINGS
 
 _OF_A_TRANSITION = ("transition_state", "transition_time", "transition_trans_id")
-#: Fewer documents prove little.
-_FEW = 10
 _NO_DOCUMENTS = "the collection contains no documents"
 _TODO_HISTORY = (
     "set it to the array of a job's transitions; "
@@ -63,7 +62,7 @@ def propose(
     Args:
         documents: the sample; nested values may be replaced by their type.
         given: settings that a person decided, without their section; an empty text for a field
-            that does not exist.
+            that does not exist. With the profile ``custom`` no shipped profile is proposed.
     """
     return _Proposer(documents, dict(given or {}), indexes or Indexes()).propose()
 
@@ -86,12 +85,12 @@ class _Proposer:
         self._decide("state_field", state_candidates(self._fields, self._arrays))
         current = self._history()
         self._updated(current)
-        profile = next(filter(self._equals, PROFILES), "custom")
+        profile = self._given.get("profile") or next(filter(self._equals, PROFILES), "custom")
         if profile != "custom":
             self._proposal.undecided.clear()
             self._proposal.jobs = shipped_settings(profile)
         jobs = self._proposal.jobs
-        self._add_notes(current)
+        self._proposal.notes += notes_on(self._proposal, self._fields, self._given, self._count)
         self._proposal.jobs = {
             "profile": profile,
             **{name: jobs[name] for name in PROFILE_SETTINGS if name in jobs},
@@ -172,10 +171,17 @@ class _Proposer:
         }
         for setting, candidates in choices.items():
             self._decide(setting, candidates)
-        identities = current.identities() if current else []
+        state = self._proposal.jobs.get("transition_state")
+        identities = [
+            candidate
+            for candidate in (current.identities() if current else [])
+            if candidate.name != state
+        ]
         best, tied = choose(identities)
         if tied or best or "transition_trans_id" in self._given:
             self._decide("transition_trans_id", identities)
+        else:
+            self._proposal.candidates += identities
 
     def _archive(self, current: ArrayOfDocuments | None) -> None:
         jobs = self._proposal.jobs
@@ -201,40 +207,6 @@ class _Proposer:
         self._proposal.candidates += candidates
         self._proposal.jobs[setting] = ""
 
-    def _add_notes(self, current: ArrayOfDocuments | None) -> None:
-        jobs, notes = self._proposal.jobs, self._proposal.notes
-        if 0 < self._count < _FEW:
-            notes.append(f"Only {self._count} jobs were sampled, which is little evidence.")
-        for setting in ("id_field", "state_field", "updated_field"):
-            field = self._fields.get(jobs.get(setting, ""))
-            if field and field.seen < self._count:
-                notes.append(_missing(setting, field))
-        if jobs.get("id_field") == "_id" and (others := self._other_ids()):
-            notes.append(
-                f"The job id is _id. If consumers know the jobs by {' or '.join(others)}, set "
-                "jobs.id_field to it."
-            )
-        if jobs.get("transitions_field") == "":
-            notes.append(
-                "Jobs without a history: each change of the state is a transition, and after an "
-                "outage longer than the oplog only the latest state of each job is published."
-            )
-        if current and "transition_trans_id" not in jobs:
-            notes.append(
-                "Transitions have no identity of their own: the bridge makes it from the job, the "
-                "time, the sequence and the state."
-            )
-        if jobs.get("updated_field") == "" and self._count:
-            notes.append(
-                "Jobs have no time of their last update: "
-                + (
-                    "a recovery reads every job."
-                    if jobs.get("transitions_field")
-                    else "the commit gives it, but a recovery does not know it, and writes a dead "
-                    "letter for each job."
-                )
-            )
-
     def _equals(self, name: str) -> bool:
         """Whether a shipped profile has the decided fields, and the sample shows no other."""
         jobs, wanted = self._proposal.jobs, shipped_settings(name)
@@ -248,13 +220,6 @@ class _Proposer:
             jobs.get(setting, "") == value or (setting in unseen and not jobs.get(setting))
             for setting, value in wanted.items()
         )
-
-    def _other_ids(self) -> list[str]:
-        return [
-            candidate.name
-            for candidate in self._proposal.candidates
-            if candidate.setting == "id_field" and candidate.name != "_id" and not candidate.problem
-        ]
 
     def _has_history_candidates(self) -> bool:
         settings = {candidate.setting for candidate in self._proposal.candidates}
@@ -272,13 +237,3 @@ def shipped_settings(name: str) -> dict[str, str]:
     if settings["transitions_field"]:
         return settings
     return {key: value for key, value in settings.items() if key not in _OF_A_TRANSITION}
-
-
-def _missing(setting: str, field: Field) -> str:
-    missing = field.of - field.seen
-    consequence = {
-        "id_field": "their transitions are dead-lettered",
-        "state_field": "they have no state yet, or another layout",
-        "updated_field": "a recovery reads them first, whatever their age",
-    }[setting]
-    return f"{missing} of {field.of} jobs have no {field.name}: {consequence}."

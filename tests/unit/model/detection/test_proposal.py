@@ -146,6 +146,14 @@ def test_a_given_setting_overrides_the_proposal() -> None:
     assert {name: proposal.jobs[name] for name in given} == given
 
 
+def test_a_given_custom_profile_stays_custom() -> None:
+    proposal = propose(job_layouts.cts(), {"profile": "custom"})
+
+    assert proposal.undecided == []
+    assert proposal.settings["profile"] == "custom"
+    assert proposal.settings["updated_field"] == "_update_time"
+
+
 def test_a_unique_index_is_evidence() -> None:
     documents = [{"_id": job["_id"], "reference": job["id"], **job} for job in job_layouts.nested()]
     for document in documents:
