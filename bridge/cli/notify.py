@@ -26,7 +26,8 @@ def notify(
     """Send a job's latest transition, and wait for Kafka.
 
     The message has the transition's own identity (trans_id), and ce_origin notify. Exits 75 if
-    Kafka does not acknowledge it within delivery.send_timeout_seconds.
+    Kafka does not acknowledge it within delivery.send_timeout_seconds, 82 if the topic accepts no
+    message of this size.
 
     \b
     Example:
