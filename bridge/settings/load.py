@@ -35,6 +35,7 @@ from bridge.settings.problems import (
 )
 from bridge.settings.section import Section, is_quoted
 from bridge.settings.settings_file import read_file
+from bridge.settings.topic_names import topic_problem
 
 #: The margin of a recovery that sends the messages of the topic again.
 _SHORT_MARGIN_SECONDS = 60.0
@@ -97,36 +98,35 @@ class Settings(BaseSettings):
     def recovery_margin(self) -> float:
         """How far the writers' clocks may differ, in seconds.
 
-        Without read-back a recovery sends the transitions of the margin again, so its default is
-        short.
+        Without read-back a recovery sends its transitions again, so the default is short.
         """
         is_default = "margin_seconds" not in self.recovery.model_fields_set
         if is_default and self.kafka.read_back == "off":
             return _SHORT_MARGIN_SECONDS
         return self.recovery.margin_seconds
 
+    @property
+    def uses_state_topic(self) -> bool:
+        """Whether the position is kept in Kafka."""
+        return self.checkpoint.store == "kafka" and not self.keeps_no_position
+
     @model_validator(mode="after")
-    def topic_fits_its_service(self) -> "Settings":
-        # The CDM Task Service accepts no other names for its topics.
-        if self.jobs.profile == "cts" and set(self.kafka.topic) & {".", "_"}:
-            raise ValueError(
-                f"kafka.topic = {self.kafka.topic} contains . or _: with jobs.profile = cts only "
-                "letters, digits and - are accepted, as in the CDM Task Service"
-            )
+    def topic_fits_its_use(self) -> "Settings":
+        name, profile = self.kafka.topic, self.jobs.profile
+        if problem := topic_problem(name, profile, with_state_topic=self.uses_state_topic):
+            raise ValueError(problem)
         return self
 
     @model_validator(mode="after")
     def mode_has_its_settings(self) -> "Settings":
         """Check the rules across sections."""
         mode = self.delivery.mode
-        missing = ""
-        if mode == "exactly-once":
-            missing = self._missing_for_transactions()
-        elif mode == "background-jobs":
-            missing = self._missing_for_job_tags()
-        elif mode == "background-transitions":
-            missing = self._missing_for_transition_tags()
-        if missing:
+        needs = {
+            "exactly-once": self._missing_for_transactions,
+            "background-jobs": self._missing_for_job_tags,
+            "background-transitions": self._missing_for_transition_tags,
+        }
+        if mode in needs and (missing := needs[mode]()):
             raise ValueError(f"delivery.mode = {mode} needs {missing}")
         if self.keeps_no_position and self.start.from_ != "now":
             raise ValueError(
