@@ -1,4 +1,4 @@
-"""The monotonic and the wall clock, as a protocol for tests; and a time as text."""
+"""The monotonic and the wall clock, as a protocol for tests; and times as text."""
 
 import time
 from datetime import datetime, timezone
@@ -26,3 +26,11 @@ class SystemClock:
 def iso(seconds: float) -> str:
     """Return Unix seconds as an ISO 8601 time in UTC, to the second."""
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")
+
+
+def unix_time(text: str) -> float | None:
+    """Return the Unix seconds of an ISO 8601 time; None for other text."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -69,6 +69,8 @@ class SendFailed(BridgeError):
 class MessageTooLarge(SendFailed):
     """Kafka does not have the message: its topic accepts no message of this size."""
 
+    #: A further attempt cannot succeed either, as with ``kafka.on_oversize = stop``.
+    exit_code = 82
     title = "message too large"
 
 

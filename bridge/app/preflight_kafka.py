@@ -16,7 +16,6 @@ from bridge.kafka.topics import (
     Topic,
     missing_topic_error,
     state_topic_of,
-    uses_state_topic,
     write_permission_error,
 )
 from bridge.settings import Settings
@@ -46,7 +45,7 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
     name = settings.kafka.topic
     dead_letters = f"{name}-dlq"
     driver = driver_of(settings)
-    state_topic = state_topic_of(name) if uses_state_topic(settings) else ""
+    state_topic = state_topic_of(name) if settings.uses_state_topic else ""
     names = filter(None, (name, dead_letters, state_topic))
     topics = driver.topics(settings).describe(*names)
     state = topics.pop(state_topic, None)

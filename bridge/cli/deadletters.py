@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from bridge.app.signals import on_stop
-from bridge.cli.output import dry_run_option, json_option, print_json, print_table
+from bridge.cli.output import PRINT_MESSAGES, dry_run_option, json_option, print_json, print_table
 from bridge.cli.settings import JOBS, KAFKA, Settings, with_settings_of
 from bridge.cli.times import when
 from bridge.clock import iso
@@ -84,7 +84,7 @@ def show(settings: Settings, location: str, as_json: bool) -> None:
     "--all", "all_letters", is_flag=True, help="All dead letters, or all newer than --since."
 )
 @click.option("--since", metavar="WHEN", help="With --all: only newer dead letters; see 'list'.")
-@dry_run_option("Print the messages instead of sending them.")
+@dry_run_option(PRINT_MESSAGES)
 @json_option(
     "Print a last line {topic, dry_run, transitions, sent, dead_lettered, unsendable, finished} "
     "as JSON."

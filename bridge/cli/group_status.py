@@ -8,7 +8,6 @@ import click
 from bridge.cli.settings import Settings
 from bridge.clock import iso
 from bridge.errors import CheckpointUnusable, Retryable, Usage
-from bridge.kafka.topics import uses_state_topic
 from bridge.model.checkpoint import Checkpoint
 from bridge.model.membership import Member, Membership
 
@@ -17,7 +16,7 @@ def group_status(settings: Settings, as_json: bool) -> int:
     """Print the members and the position; return 0 if there is an owner, else 75."""
     from bridge.app.wiring import open_group_store
 
-    if not uses_state_topic(settings):
+    if not settings.uses_state_topic:
         raise Usage(
             f"--group needs checkpoint.store = kafka, it is {settings.checkpoint.store}",
             "Nothing was read",

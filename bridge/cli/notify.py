@@ -4,7 +4,7 @@ import json
 
 import click
 
-from bridge.cli.output import dry_run_option, json_option
+from bridge.cli.output import PRINT_MESSAGES, dry_run_option, json_option
 from bridge.cli.settings import JOBS, KAFKA, Settings, with_settings_of
 from bridge.errors import NotFound, Retryable, Usage, one_line
 from bridge.model.message import value_of
@@ -17,7 +17,7 @@ from bridge.model.transition import Poison, Transition
 @click.option(
     "--state", help="Send the latest transition to this state, instead of the latest transition."
 )
-@dry_run_option("Print the message; send nothing.")
+@dry_run_option(PRINT_MESSAGES)
 @json_option("Print {topic, sent, message} as JSON.")
 @with_settings_of(*JOBS, *KAFKA, "kafka.headers")
 def notify(
@@ -26,7 +26,8 @@ def notify(
     """Send a job's latest transition, and wait for Kafka.
 
     The message has the transition's own identity (trans_id), and ce_origin notify. Exits 75 if
-    Kafka does not acknowledge it within delivery.send_timeout_seconds.
+    Kafka does not acknowledge it within delivery.send_timeout_seconds, 82 if the topic accepts no
+    message of this size.
 
     \b
     Example:

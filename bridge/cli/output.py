@@ -7,9 +7,16 @@ from typing import Any
 import click
 
 from bridge.errors import one_line
+from bridge.hints import Hint
 
 #: Longer cells do not widen their column.
 _WIDEST = 80
+
+#: The help of ``--dry-run`` where messages are printed.
+PRINT_MESSAGES = (
+    "Print the messages instead of sending them. Kafka is not asked, so a message that is larger "
+    "than the topic accepts is printed too."
+)
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -42,3 +49,13 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for line in lines:
         cells = zip(line, widths, strict=True)
         click.echo("  ".join(text.ljust(width) for text, width in cells).rstrip())
+
+
+def report_dead_letters(topic: str, count: int) -> None:
+    """Say on standard error how many transitions were dead-lettered; nothing for none."""
+    if count:
+        click.echo(
+            f"{count} transition(s) were dead-lettered to {topic}-dlq; "
+            f"'{Hint.LIST_DEAD_LETTERS}' shows them",
+            err=True,
+        )

@@ -3,20 +3,20 @@
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
 from bridge.app.signals import on_stop
 from bridge.cli import INTERRUPTED
-from bridge.cli.output import dry_run_option, json_option, print_json
+from bridge.cli.output import PRINT_MESSAGES, dry_run_option, json_option
 from bridge.cli.progress import bars
+from bridge.cli.replay_report import ReplayResult, Selected
 from bridge.cli.selection import CURSOR, Selection, resume_command
 from bridge.cli.settings import JOBS, KAFKA, Settings, with_settings_of
 from bridge.cli.times import span, when
-from bridge.errors import NotFound, Usage
+from bridge.errors import Usage
 from bridge.model.message import value_of
 from bridge.model.position import ClusterTime, position_before
 from bridge.model.transition import REPLAY, Event, Transition
@@ -55,9 +55,10 @@ _MIN_RATE = 1e-6
     "resume with.",
 )
 @click.option("--topic", help="Topic to publish to, instead of kafka.topic.")
-@dry_run_option("Print the messages instead of sending them.")
+@dry_run_option(PRINT_MESSAGES)
 @json_option(
-    "Print a last line {topic, dry_run, messages, finished, unknown_jobs, resume} as JSON."
+    "Print a last line {topic, dry_run, messages, dead_lettered, finished, resume, unsendable, "
+    "examples, unknown_jobs} as JSON; examples names up to 1000 that cannot be sent."
 )
 @click.option(
     "--rate",
@@ -84,7 +85,7 @@ def replay(
     Each job's transitions are sent in order, with their own identity (trans_id), and ce_origin
     replay. The checkpoint is not changed. The first Ctrl-C ends the replay cleanly, and prints the
     command that resumes it. Exits 66 if a --job does not exist, after all others were sent, or if
-    no transition matches.
+    no transition matches; 75 if a selected transition cannot be sent or was dead-lettered.
 
     \b
     Example:
@@ -110,8 +111,7 @@ def replay(
         states,
         *_resume_at(updated),
     )
-    settings, printed = _with_topic(settings, topic), _Printed(dry_run, as_json)
-    return _replay(settings, selection, printed, rate)
+    return _replay(_with_topic(settings, topic), selection, rate, dry_run=dry_run, as_json=as_json)
 
 
 def _resume_at(updated: str | None) -> tuple[float | None, str]:
@@ -135,120 +135,46 @@ def _with_topic(settings: Settings, topic: str | None) -> Settings:
     return settings.model_copy(update={"kafka": kafka})
 
 
-@dataclass(frozen=True, slots=True)
-class _Printed:
-    """The options that decide what is printed; with ``dry_run`` nothing is sent."""
-
-    dry_run: bool
-    as_json: bool
-
-
-def _replay(settings: Settings, selection: Selection, printed: _Printed, rate: float) -> int:
+def _replay(
+    settings: Settings, selection: Selection, rate: float, *, dry_run: bool, as_json: bool
+) -> int:
     from bridge.app.wiring import open_republisher, open_source_and_store
 
-    stop, resume = threading.Event(), ""
+    stop = threading.Event()
     with open_source_and_store(settings) as (source, _), on_stop(stop.set):
         history, ids = source.history, selection.job_ids
         total = len(ids) if ids else history.count(selection.updated_since, selection.cursor)
         with bars({"jobs": total}) as advance:
-            found = _Found()
-            steps = _by_ids(history, ids, found) if ids else _by_update_time(history, selection)
-            events = _events(steps, selection, found, lambda: advance("jobs", 1))
-            if printed.dry_run:
+            selected = Selected()
+            steps = _by_ids(history, ids, selected) if ids else _by_update_time(history, selection)
+            events = _events(steps, selection, selected, lambda: advance("jobs", 1))
+            if dry_run:
                 count = sum(map(_print, takewhile(lambda _: not stop.is_set(), events)))
-                finished = not stop.is_set()
+                result = ReplayResult(True, count, 0, not stop.is_set(), "")
             else:
                 with open_republisher(settings, stop, rate) as republisher:
                     finished = republisher.run(events)
-                    reached, count = republisher.window.position, republisher.settled
+                sent, letters = republisher.sent, republisher.dead_lettered
+                reached = republisher.window.position
                 resume = "" if finished else resume_command(selection, reached)
-    result = _Result(count, finished, resume)
-    _report(settings, printed, result, found)
-    if resume or (printed.dry_run and not finished):
-        if found.unknown_ids and not printed.as_json:
-            click.echo(_unknown(settings, found), err=True)
-        return INTERRUPTED
-    _raise_not_found(settings, selection, found, finished)
-    return 0
-
-
-class _Result(NamedTuple):
-    """How far a replay got.
-
-    Attributes:
-        messages: How many messages were sent, or printed by a dry run.
-        finished: Whether it reached its end.
-        resume: The command that sends the remaining messages; empty after the end.
-    """
-
-    messages: int
-    finished: bool
-    resume: str
-
-
-def _report(settings: Settings, printed: _Printed, result: _Result, found: "_Found") -> None:
-    if printed.as_json:
-        print_json(
-            {
-                "topic": settings.kafka.topic,
-                "dry_run": printed.dry_run,
-                **result._asdict(),
-                "unknown_jobs": found.unknown_ids,
-            }
-        )
-    elif printed.dry_run:
-        if result.finished:
-            click.echo(f"{result.messages} messages would be sent; nothing was sent", err=True)
+                result = ReplayResult(False, sent, letters, finished, resume)
+    if as_json:
+        result.print_json(settings.kafka.topic, selected)
     else:
-        click.echo(f"{result.messages} messages sent to {settings.kafka.topic}")
-        if result.resume:
-            click.echo(f"stopped; to resume: {result.resume}", err=True)
-
-
-@dataclass(slots=True)
-class _Found:
-    """The selected transitions so far, and the ids that no job has."""
-
-    transitions: int = 0
-    unknown_ids: list[str] = field(default_factory=list)
-
-
-def _unknown(settings: Settings, found: _Found) -> str:
-    from bridge.model.profile import namespace_of
-
-    ids = found.unknown_ids
-    jobs = "this job does" if len(ids) == 1 else f"these {len(ids)} jobs do"
-    return f"{jobs} not exist in {namespace_of(settings)}: {', '.join(ids)}"
-
-
-def _raise_not_found(
-    settings: Settings, selection: Selection, found: _Found, finished: bool
-) -> None:
-    """Raise ``NotFound`` for unknown jobs, and for a finished replay that selected nothing.
-
-    A resumed replay may have nothing left to send.
-    """
-    if found.unknown_ids:
-        raise NotFound(
-            _unknown(settings, found),
-            f"The other jobs have {found.transitions} matching transitions",
-            "Check the ids, mongo.database, mongo.collection and jobs.profile",
-        )
-    if finished and not found.transitions and not (selection.updated or selection.cursor):
-        raise NotFound(
-            "no transition matches"
-            + (": these jobs exist without one" if selection.job_ids else ""),
-            "Nothing was sent",
-            "Give another time span or state, or check mongo.database, mongo.collection and "
-            "jobs.profile",
-        )
+        result.print(settings.kafka.topic, selected)
+    if result.resume or (dry_run and not result.finished):
+        if selected.unknown_ids and not as_json:
+            click.echo(selected.unknown(settings), err=True)
+        return INTERRUPTED
+    selected.raise_not_found(settings, selection, finished=result.finished)
+    return result.exit_code(selected)
 
 
 #: A cursor, and the jobs that are done when it is reached.
 _Step = tuple[str, Sequence[Any]]
 
 
-def _by_ids(history: Any, ids: Sequence[str], found: _Found) -> Iterator[_Step]:
+def _by_ids(history: Any, ids: Sequence[str], selected: Selected) -> Iterator[_Step]:
     """Return the jobs in the order of ``ids``; the cursor is the number of ids that are done."""
     for begin in range(0, len(ids), _CHUNK_JOBS):
         chunk = ids[begin : begin + _CHUNK_JOBS]
@@ -261,7 +187,7 @@ def _by_ids(history: Any, ids: Sequence[str], found: _Found) -> Iterator[_Step]:
         if respelled := [job for job_id in jobs.keys() - set(chunk) for job in jobs[job_id]]:
             unknown = [job_id for job_id in unknown if not any(history.by_ids([job_id]))]
             yield f"{begin:016x}", respelled
-        found.unknown_ids += unknown
+        selected.unknown_ids += unknown
         yield from (
             (f"{number:016x}", jobs.get(job_id, ()))
             for number, job_id in enumerate(chunk, begin + 1)
@@ -274,12 +200,13 @@ def _by_update_time(history: Any, selection: Selection) -> Iterator[_Step]:
 
 
 def _events(
-    steps: Iterator[_Step], selection: Selection, found: _Found, advance: Callable[[], None]
+    steps: Iterator[_Step], selection: Selection, selected: Selected, advance: Callable[[], None]
 ) -> Iterator[Event]:
     """Return an event for each step; its position contains the cursor of the step."""
     for cursor, jobs in steps:
-        items = [item for job in jobs for item in job.items if selection.contains(item)]
-        found.transitions += len(items)
+        items = selected.sendable(
+            item for job in jobs for item in job.items if selection.contains(item)
+        )
         advance()
         position = position_before(ClusterTime(0))._replace(recovery_cursor=cursor)
         yield Event(position, items, origin=REPLAY)
@@ -287,7 +214,7 @@ def _events(
 
 def _print(event: Event) -> int:
     """Print the messages of an event; return how many."""
-    transitions = [item for item in event.items if isinstance(item, Transition)]
-    for transition in transitions:
-        click.echo(value_of(transition).decode())
-    return len(transitions)
+    for item in event.items:
+        if isinstance(item, Transition):
+            click.echo(value_of(item).decode())
+    return len(event.items)

@@ -9,9 +9,9 @@ from datetime import datetime, timezone
 import click
 from click.core import ParameterSource
 
-from bridge.model.gap import unix_time_of
+from bridge.clock import unix_time
 from bridge.model.position import Position
-from bridge.model.transition import Transition
+from bridge.model.transition import Poison, Transition
 
 #: A recovery cursor; only our own output contains them, for update times that are not dates.
 CURSOR = re.compile(r"[a-z][0-9a-f]{16}")
@@ -43,12 +43,14 @@ class Selection:
             (moment for moment in (self.since, self.updated) if moment is not None), default=None
         )
 
-    def contains(self, item: object) -> bool:
-        if not isinstance(item, Transition) or (self.states and item.state not in self.states):
+    def contains(self, item: Transition | Poison) -> bool:
+        """Whether ``item`` is selected; one without a readable time belongs to any time span."""
+        if self.states and item.state not in self.states:
             return False
-        moment = unix_time_of(item)
-        return (self.since is None or moment >= self.since) and (
-            self.until is None or moment <= self.until
+        moment = unix_time(item.time)
+        return moment is None or (
+            (self.since is None or moment >= self.since)
+            and (self.until is None or moment <= self.until)
         )
 
 

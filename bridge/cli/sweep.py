@@ -11,7 +11,7 @@ import click
 
 from bridge.app.signals import on_stop
 from bridge.cli import INTERRUPTED
-from bridge.cli.output import dry_run_option, json_option, print_json
+from bridge.cli.output import dry_run_option, json_option, print_json, report_dead_letters
 from bridge.cli.progress import bars
 from bridge.cli.settings import CHECKPOINT, JOBS, KAFKA, MODE, Settings, with_settings_of
 from bridge.cli.sweep_checks import refuse_beside_bridge, written_by_sweep
@@ -39,8 +39,8 @@ class _Printed:
 @click.option("--create-index", is_flag=True, help="Create the indexes that sweeps need, then end.")
 @dry_run_option("Print the messages that a sweep would send now, and change nothing.")
 @json_option(
-    "Print a line {namespace, topic, dry_run, messages, finished} for each sweep as JSON, "
-    "or {created_indexes}."
+    "Print a line {namespace, topic, dry_run, messages, dead_lettered, finished} for each sweep "
+    "as JSON, or {created_indexes}."
 )
 @click.option(
     "--force", is_flag=True, help="Sweep although a bridge of another mode owns a checkpoint."
@@ -98,20 +98,23 @@ def _print_messages(settings: Settings, tags: Any, printed: _Printed, stop: thre
                 click.echo(value_of(item).decode())
                 count += 1
     if printed.as_json:
-        _print_summary(settings, printed, count, finished=True)
+        _print_summary(settings, printed, count, 0, finished=True)
     else:
         text = f"{count} messages would be sent; nothing was sent, and no tag was removed"
         click.echo(text, err=True)
     return 0
 
 
-def _print_summary(settings: Settings, printed: _Printed, messages: int, *, finished: bool) -> None:
+def _print_summary(
+    settings: Settings, printed: _Printed, messages: int, dead_lettered: int, *, finished: bool
+) -> None:
     print_json(
         {
             "namespace": namespace_of(settings),
             "topic": settings.kafka.topic,
             "dry_run": printed.dry_run,
             "messages": messages,
+            "dead_lettered": dead_lettered,
             "finished": finished,
         }
     )
@@ -182,12 +185,19 @@ def _sweep_once(
     ):
         finished = republisher.run(_events(tags.pending(before), advance))
     if printed.as_json:
-        _print_summary(settings, printed, republisher.settled, finished=finished)
+        _print_summary(
+            settings,
+            printed,
+            republisher.sent,
+            republisher.dead_lettered,
+            finished=finished,
+        )
     else:
         rest = (
             "" if finished else "; stopped before the end, and the unsent transitions stay tagged"
         )
-        click.echo(f"{republisher.settled} messages sent{rest}")
+        report_dead_letters(settings.kafka.topic, republisher.dead_lettered)
+        click.echo(f"{republisher.sent} messages sent{rest}")
     return 0 if finished else Retryable.exit_code
 
 

@@ -8,12 +8,14 @@ import click
 
 from bridge.cli.output import dry_run_option, json_option
 from bridge.cli.settings import KAFKA, MODE, Settings, with_settings_of
-from bridge.errors import Misconfigured, NotPermitted, PoisonEvent
+from bridge.errors import NotPermitted
 
 if TYPE_CHECKING:  # imported late: a Kafka client would slow down the help
     from bridge.kafka.topics import Topic, TopicPlan, Topics
 
-_UNCHANGED = "Nothing was sent, and existing topics are unchanged"
+#: The largest numbers in Kafka's protocol.
+_MAX_PARTITIONS = 2**31 - 1
+_MAX_REPLICAS = 2**15 - 1
 
 
 @click.group()
@@ -24,19 +26,19 @@ def topics() -> None:
 @topics.command()
 @click.option(
     "--partitions",
-    type=click.IntRange(1),
+    type=click.IntRange(1, _MAX_PARTITIONS),
     default=3,
     show_default=True,
     help="Partitions of the topic. The dead-letter topic and the state topic have 1.",
 )
 @click.option(
     "--replicas",
-    type=click.IntRange(1),
+    type=click.IntRange(1, _MAX_REPLICAS),
     default=1,
     show_default=True,
     help="Replicas of each partition. Use 3 with 3 or more brokers.",
 )
-@dry_run_option("Say what would be created; create nothing.")
+@dry_run_option("Let Kafka check what would be created; create nothing.")
 @json_option("Print a JSON list of {topic, action, partitions, replicas, differences}.")
 @with_settings_of(*KAFKA, *MODE, "checkpoint.store")
 def create(
@@ -52,19 +54,15 @@ def create(
       job-bridge topics create --kafka-topic job-transitions --partitions 6 --replicas 3
     """
     from bridge.kafka.drivers import driver_of
-    from bridge.kafka.topics import TopicPlan, state_topic_plan, uses_state_topic
+    from bridge.kafka.topics import TopicPlan, state_topic_plan
 
     topic = settings.kafka.topic
     plans = [TopicPlan(topic, partitions), TopicPlan(f"{topic}-dlq", 1)]
-    if uses_state_topic(settings):
+    if settings.uses_state_topic:
         plans.append(state_topic_plan(topic, replicas))
     topics = driver_of(settings).topics(settings)
-    if dry_run:
-        existing = topics.describe(*(plan.name for plan in plans))
-        created = [plan.name for plan in plans if plan.name not in existing]
-    else:
-        created = _created(topics, plans, replicas)
-        existing = topics.describe(*(plan.name for plan in plans if plan.name not in created))
+    created = _created(topics, plans, replicas, dry_run)
+    existing = topics.describe(*(plan.name for plan in plans if plan.name not in created))
     action = "would create" if dry_run else "created"
     rows = [
         _row(plan, replicas, existing.get(plan.name), action if plan.name in created else "exists")
@@ -77,19 +75,19 @@ def create(
         click.echo(f"{plan.name}: {_line(plan, row)}")
 
 
-def _created(topics: "Topics", plans: "Sequence[TopicPlan]", replicas: int) -> list[str]:
+def _created(
+    topics: "Topics", plans: "Sequence[TopicPlan]", replicas: int, dry_run: bool
+) -> list[str]:
+    """Create the topics; if Kafka refuses one of them, none is created."""
+    from bridge.kafka.topics import NONE_CREATED
+
     try:
-        return topics.create(plans, replicas)
-    except PoisonEvent as error:  # The broker's policy, which may refuse messages and topics.
-        raise Misconfigured(
-            f"The broker refuses to create the topics: {error.what.partition(': ')[2]}",
-            _UNCHANGED,
-            "Choose other values for --partitions and --replicas",
-        ) from None
+        created = topics.create(plans, replicas, validate_only=True)
+        return created if dry_run else topics.create(plans, replicas)
     except NotPermitted as error:
         raise NotPermitted(
             error.what,
-            _UNCHANGED,
+            NONE_CREATED,
             "Check kafka.sasl_*, and grant Create on the cluster or on these topics",
         ) from None
 

@@ -203,7 +203,7 @@ def _repair(settings: Settings, database: Any, missing: int) -> int:
         bars({"sent": missing}) as advance,
     ):
         republisher.run(repairs(database), lambda more: advance("sent", more))
-        return missing - republisher.dead_lettered
+        return republisher.sent
 
 
 def _retained(requested: Span, kept_since: float | None, topic: str) -> Span:

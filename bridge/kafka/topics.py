@@ -8,7 +8,7 @@ from typing import Protocol
 from bridge.errors import RETRIED, Misconfigured, NotPermitted, Retryable
 from bridge.hints import Hint
 from bridge.logs.recent_warnings import LogText
-from bridge.settings import Settings
+from bridge.settings.topic_names import STATE_SUFFIX
 
 logger = logging.getLogger(__name__)
 
@@ -16,8 +16,20 @@ logger = logging.getLogger(__name__)
 DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
 #: Kafka never compacts the segment that is written to: small segments keep the topic small.
 STATE_SEGMENT_BYTES = 16 * 1024 * 1024
-#: The state topic has the name of the messages' topic with this suffix.
-STATE_SUFFIX = "-bridge-state"
+
+NONE_CREATED = "No topic was created or changed"
+#: The error code of Kafka's protocol for a topic that another client has created meanwhile.
+TOPIC_EXISTS = 36
+_OTHER_NUMBERS = "Choose other values for --partitions and --replicas"
+#: The advice for each error code with which Kafka refuses a topic for good.
+_REFUSALS = {
+    17: "Choose another kafka.topic",  # INVALID_TOPIC_EXCEPTION: its name
+    37: _OTHER_NUMBERS,  # INVALID_PARTITIONS
+    38: "Set --replicas to at most the number of brokers",  # INVALID_REPLICATION_FACTOR
+    40: "Check the defaults of the brokers for topics",  # INVALID_CONFIG
+    42: _OTHER_NUMBERS,  # INVALID_REQUEST
+    44: _OTHER_NUMBERS,  # POLICY_VIOLATION
+}
 
 
 def state_topic_of(topic: str) -> str:
@@ -92,11 +104,6 @@ class TopicPlan:
     configs: Mapping[str, str] = field(default_factory=dict)
 
 
-def uses_state_topic(settings: Settings) -> bool:
-    """Whether the position is kept in Kafka."""
-    return settings.checkpoint.store == "kafka" and not settings.keeps_no_position
-
-
 def state_topic_plan(topic: str, replicas: int) -> TopicPlan:
     """Return the state topic of ``topic``, of which Kafka keeps the latest record of each name."""
     configs = {
@@ -118,8 +125,19 @@ class Topics(Protocol):
             BridgeError: No broker answered, or the broker refused this user.
         """
 
-    def create(self, plans: Sequence[TopicPlan], replicas: int) -> list[str]:
-        """Create the topics that do not exist; return their names."""
+    def create(
+        self, plans: Sequence[TopicPlan], replicas: int, *, validate_only: bool = False
+    ) -> list[str]:
+        """Create the topics that do not exist; return their names.
+
+        Args:
+            plans: Any of them may exist.
+            replicas: Those of each partition.
+            validate_only: Kafka only checks whether it would create them.
+
+        Raises:
+            Misconfigured: Kafka refuses one of them, and will not create it later either.
+        """
 
 
 def require_topics(topics: Topics, topic: str, dead_letter_topic: str | None) -> dict[str, Topic]:
@@ -175,13 +193,25 @@ def write_permission_error(name: str) -> NotPermitted:
     )
 
 
-def replication_error(replicas: int, error: Exception) -> Misconfigured:
-    """The cluster has fewer brokers than the requested replicas."""
-    return Misconfigured(
-        f"Kafka has fewer than {replicas} brokers: {error}",
-        "No topic was created",
-        "Set --replicas to at most the number of brokers",
-    )
+def refused_topic_error(name: str, code: int, reason: str) -> Misconfigured | None:
+    """Return the error for a topic that Kafka will never create; None if waiting may help.
+
+    Args:
+        name: The topic.
+        code: The error code of Kafka's protocol.
+        reason: The broker's text.
+    """
+    advice = _REFUSALS.get(code)
+    if advice is None:
+        return None
+    what = f"Kafka refuses to create the topic {name}: {reason or f'error code {code}'}"
+    return Misconfigured(what, NONE_CREATED, advice, part="kafka")
+
+
+def impossible_topics_error(reason: str) -> Misconfigured:
+    """The client accepts smaller numbers than the options of the command."""
+    what = f"The Kafka client cannot create the topics: {reason}"
+    return Misconfigured(what, NONE_CREATED, _OTHER_NUMBERS, part="kafka")
 
 
 def format_topic_id(number: int) -> str:

@@ -31,7 +31,6 @@ class Publisher:
     Attributes:
         sink: Where messages go.
         window: Holds the messages in flight.
-        dead_lettered: Transitions that this publisher wrote to the dead-letter topic.
     """
 
     def __init__(
@@ -46,7 +45,6 @@ class Publisher:
     ) -> None:
         self.sink = sink
         self.window = window
-        self.dead_lettered = 0
         self._format = message_format
         self._brake = brake
         self._clock = context.clock
@@ -172,7 +170,6 @@ class Publisher:
         if not (position.recovery_cursor and position == self._start):
             self._brake_before(letters[0], topic, now)
             self._brake.count(len(letters), now)
-        self.dead_lettered += len(letters)
         self._counters.dead_lettered += len(letters)
         for poison in letters:
             self._notes.add(

@@ -23,7 +23,8 @@ class Republisher:
     caller that gives its events positions knows where to continue.
 
     Attributes:
-        settled: Messages that Kafka has acknowledged, dead letters included.
+        sent: Messages that Kafka has acknowledged, without dead letters.
+        dead_lettered: Dead letters that Kafka has acknowledged.
     """
 
     def __init__(
@@ -45,7 +46,8 @@ class Republisher:
             rate: Maximum number of events per second; 0 for no limit.
         """
         self.window = publisher.window
-        self.settled = 0
+        self.sent = 0
+        self.dead_lettered = 0
         self._publisher = publisher
         self._sink = publisher.sink
         self._client = client
@@ -54,11 +56,6 @@ class Republisher:
         self._stall = StallWarning(context.clock, "The command waits")
         self._pace = 1 / rate if rate else 0.0
         self._advance: Callable[[int], None] = _ignore
-
-    @property
-    def dead_lettered(self) -> int:
-        """Transitions that went to the dead-letter topic."""
-        return self._publisher.dead_lettered
 
     def refusal_of(self, item: Transition, origin: bytes) -> str:
         """Return why the topic does not accept the message of ``item``; empty if it does."""
@@ -69,7 +66,8 @@ class Republisher:
 
         Args:
             events: Read as they are needed.
-            advance: Called with the number of messages that were acknowledged since the last call.
+            advance: Called with the number of messages and dead letters that were acknowledged
+                since the last call.
 
         Returns:
             True when all are settled, False when it was stopped before that.
@@ -120,7 +118,9 @@ class Republisher:
         self.window.settle(deliveries)
         self.window.advance()
         if deliveries:
-            self.settled += len(deliveries)
+            letters = sum(delivery.letter is not None for delivery in deliveries)
+            self.dead_lettered += letters
+            self.sent += len(deliveries) - letters
             self._advance(len(deliveries))
         self._stall.look(self.window, self._client)
         return bool(deliveries)

@@ -37,6 +37,7 @@ from bridge.settings.problems import (
 )
 from bridge.settings.section import Section, is_quoted
 from bridge.settings.settings_file import read_file
+from bridge.settings.topic_names import state_topic_problem
 
 #: The margin of a recovery that sends the messages of the topic again.
 _SHORT_MARGIN_SECONDS = 60.0
@@ -99,13 +100,23 @@ class Settings(BaseSettings):
     def recovery_margin(self) -> float:
         """How far the writers' clocks may differ, in seconds.
 
-        Without read-back a recovery sends the transitions of the margin again, so its default is
-        short.
+        Without read-back a recovery sends its transitions again, so the default is short.
         """
         is_default = "margin_seconds" not in self.recovery.model_fields_set
         if is_default and self.kafka.read_back == "off":
             return _SHORT_MARGIN_SECONDS
         return self.recovery.margin_seconds
+
+    @property
+    def uses_state_topic(self) -> bool:
+        """Whether the position is kept in Kafka."""
+        return self.checkpoint.store == "kafka" and not self.keeps_no_position
+
+    @model_validator(mode="after")
+    def state_topic_has_a_name(self) -> "Settings":
+        if self.uses_state_topic and (problem := state_topic_problem(self.kafka.topic)):
+            raise ValueError(problem)
+        return self
 
     @model_validator(mode="after")
     def mode_has_its_settings(self) -> "Settings":

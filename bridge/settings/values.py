@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from bridge.settings.mongo_uri import is_connection_string
 from bridge.settings.times import parse_duration, parse_time
+from bridge.settings.topic_names import checked_topic
 
 _YEAR = 366 * 24 * 3600
 
@@ -22,19 +23,6 @@ def _connection_string(uri: SecretStr) -> SecretStr:
             "not a MongoDB connection string, which starts with mongodb:// or mongodb+srv://"
         )
     return uri
-
-
-def _topic(name: str) -> str:
-    illegal = re.search(r"[^a-zA-Z0-9._-]", name)
-    if illegal:
-        raise ValueError(
-            f"Illegal character {illegal.group()!r} at position {illegal.start() + 1} of the Kafka "
-            "topic: letters, digits, . _ and - only"
-        )
-    # Kafka's limit is 249, and the dead-letter topic has a suffix of 4 characters.
-    if not 1 <= len(name) <= 245 or name in (".", ".."):
-        raise ValueError("a topic name has 1 to 245 characters, and is not . or ..")
-    return name
 
 
 def _servers(text: str) -> str:
@@ -128,7 +116,7 @@ def _every(text: str) -> str:
 
 
 ConnectionString = Annotated[SecretStr, AfterValidator(_connection_string)]
-Topic = Annotated[str, AfterValidator(_topic)]
+Topic = Annotated[str, AfterValidator(checked_topic)]
 Servers = Annotated[str, AfterValidator(_servers)]
 TokenUrl = Annotated[str, AfterValidator(_token_url)]
 FieldName = Annotated[str | None, AfterValidator(_field_name)]

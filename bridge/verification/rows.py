@@ -1,9 +1,9 @@
 """Makes the rows of a comparison from jobs and from records of the topics."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any, NamedTuple
 
+from bridge.clock import unix_time
 from bridge.model.job_history import JobHistory
 from bridge.model.message import Record, fields_of
 from bridge.model.transition import Poison, Transition, is_made_of, made_trans_id
@@ -44,7 +44,7 @@ class Rows:
             letter = self._letter(item.state, item.time, item.trans_id)
             if not item.job_id or not (identity or self._by_state):
                 continue
-            moment = _unix_time(item.time)
+            moment = unix_time(item.time)
             yield Expected(
                 plain(item.job_id),
                 plain(identity),
@@ -73,7 +73,7 @@ class Rows:
             place = f"{record.partition}:{record.offset}"
             in_span = self._span.contains(record.timestamp)
             return Received("?", place, place, *written, "unreadable", "", in_span, False)
-        moment = _unix_time(time)
+        moment = unix_time(time)
         remark = self._remark(record, job, state, time, trans_id)
         return Received(
             job,
@@ -91,7 +91,7 @@ class Rows:
         """Return the row of a dead letter; without a time, the time when it was written counts."""
         fields = _fields(record)
         job, state, time, trans_id = (fields.get(name, "") for name in _NAMES)
-        identity, moment = self._letter(state, time, trans_id), _unix_time(time)
+        identity, moment = self._letter(state, time, trans_id), unix_time(time)
         in_span = self._span.contains(record.timestamp if moment is None else moment)
         # The words keep it apart from the partition and offset of an unreadable message.
         return DeadLettered(
@@ -132,7 +132,7 @@ class Rows:
 def _committed(record: Record) -> float | None:
     """Return the commit time that a message contains, in Unix seconds."""
     text = dict(record.headers).get("ce_committed") or b""
-    return _unix_time(text.decode("utf-8", "replace"))
+    return unix_time(text.decode("utf-8", "replace"))
 
 
 def _fields(record: Record) -> dict[str, str]:
@@ -150,14 +150,6 @@ def _fields(record: Record) -> dict[str, str]:
 def _field(value: Any) -> str:
     """Return a field as text, so that a number or null does not equal the text of it."""
     return plain(value) if isinstance(value, str) else plain(f"{type(value).__name__} {value}")
-
-
-def _unix_time(time: str) -> float | None:
-    """Return the Unix seconds of an ISO 8601 time; None for other text."""
-    try:
-        return datetime.fromisoformat(time).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def plain(text: str) -> str:

@@ -187,10 +187,27 @@ def test_a_refused_topic_is_not_a_refused_message(settings: GivenSettings, kafka
 
     assert ended.code == 78
     assert (
-        "The broker refuses to create the topics: " in ended.error
+        "Kafka refuses to create the topic far-too-many: " in ended.error
         and "other values for --partitions" in ended.error
     )
     assert "message" not in ended.error.replace("max.message.bytes", "")
+
+
+@pytest.mark.parametrize("driver", ["kafka-python", "librdkafka"])
+def test_if_one_topic_is_refused_none_is_created(
+    driver: str, settings: GivenSettings, kafka: Kafka, topic: str
+) -> None:
+    kafka.create_topic(f"{topic}.{driver}")
+    name = f"{topic}_{driver}"
+    given = {**settings, "kafka.topic": name, "kafka.driver": driver, "jobs.profile": "ee2"}
+
+    for options in (["--dry-run"], []):
+        ended = run_command("topics", "create", *options, settings=given)
+        assert (ended.code, ended.out) == (78, "")
+        assert f"Topic '{name}' collides with existing" in ended.error
+        assert "Choose another kafka.topic" in ended.error and "CreateTopics" not in ended.error
+    with kafka.admin() as admin:
+        assert not {name, f"{name}-dlq"} & set(admin.list_topics())
 
 
 def test_a_command_does_not_promise_to_retry(settings: GivenSettings) -> None:

@@ -102,6 +102,18 @@ def assert_unsent(ended: EndedCommand, job_id: str) -> None:
     assert "by itself" not in ended.error and "next start" not in ended.error
 
 
+def test_a_message_too_large_is_not_temporary(
+    settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
+) -> None:
+    job = jobs.add_past("created", "x" * 2_000_000)
+
+    ended = run_command("notify", job["id"], settings=settings)
+
+    assert ended.code == 82
+    assert "sending it again cannot succeed" in ended.error and "try again" not in ended.error
+    assert kafka.read(topic) == []
+
+
 def test_an_invalid_latest_transition_has_no_substitute(
     settings: GivenSettings, jobs: JobWriter, kafka: Kafka, topic: str
 ) -> None:

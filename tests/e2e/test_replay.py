@@ -85,13 +85,55 @@ def test_the_last_line_is_the_json_summary(
         "topic": topic,
         "dry_run": dry_run,
         "messages": 3,
+        "dead_lettered": 0,
         "finished": True,
         "resume": "",
+        "unsendable": 0,
+        "examples": [],
         "unknown_jobs": ["unknown"],
     }
     assert len(messages) == (3 if dry_run else 0)
     assert ended.code == json.loads(ended.err)["exit_code"] == 66
     assert len(kafka.read(topic)) == (0 if dry_run else 3)
+
+
+@pytest.fixture
+def odd_jobs(jobs: JobWriter) -> list[str]:
+    """A job with a message too large, and one whose only transition has an integer state."""
+    return [jobs.add_past("created", "x" * 2_000_000)["id"], jobs.add_past(7)["id"]]
+
+
+def test_only_what_the_topic_has_counts_as_sent(
+    odd_jobs: list[str], settings: GivenSettings, kafka: Kafka, topic: str
+) -> None:
+    ended = run_command("replay", "--since", "1h", settings=settings)
+
+    assert (ended.code, ended.out) == (75, f"1 messages sent to {topic}\n")
+    assert f"1 transition(s) were dead-lettered to {topic}-dlq" in ended.err
+    assert f"job {odd_jobs[1]}: a transition cannot be sent: the state is int" in ended.err
+    assert len(kafka.read(topic)) == len(kafka.read(f"{topic}-dlq")) == 1
+
+    ended = run_command("replay", "--since", "1h", "--json", settings=settings)
+
+    document = json.loads(ended.out)
+    assert (ended.code, document["messages"]) == (75, 1)
+    assert (document["dead_lettered"], document["unsendable"]) == (1, 1)
+    (example,) = document["examples"]
+    assert example["job_id"] == odd_jobs[1] and "the state is int" in example["reason"]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_job_without_sendable_transitions_has_some(
+    dry_run: bool, odd_jobs: list[str], settings: GivenSettings, kafka: Kafka, topic: str
+) -> None:
+    options = ["--dry-run"][: int(dry_run)]
+
+    ended = run_command("replay", "--job", odd_jobs[1], *options, settings=settings)
+
+    assert ended.code == 75
+    assert "exist without one" not in ended.err and "the state is int, not text" in ended.err
+    # The bridge wrote its dead letter when it read the transition.
+    assert kafka.read(topic) == kafka.read(f"{topic}-dlq") == []
 
 
 def test_another_topic_gets_them_instead(

@@ -71,7 +71,7 @@ def test_an_invalid_missing_transition_becomes_a_dead_letter(
 ) -> None:
     job = jobs.add_past(*GOOD)
     jobs.collection.update_one({"id": job["id"]}, {"$set": {"transition_times.1.state": 7}})
-    replay(given, "--job", job["id"])
+    assert run_command("replay", "--job", job["id"], settings=given).code == 75
 
     document = verify(given)
     assert (document["code"], counts(document)) == (
@@ -84,6 +84,7 @@ def test_an_invalid_missing_transition_becomes_a_dead_letter(
         0,
         {"transitions": 3, "messages": 2, "set_aside": 1},
     )
+    assert document["repaired"] == 0
     assert [letter["error_dlq"].partition(";")[0] for letter in dead_letters(kafka, topic)] == [
         "the state is int, not text"
     ]

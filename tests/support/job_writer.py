@@ -122,7 +122,7 @@ class JobWriter:
         self.update(job_id, {"$push": {"transition_times": element}, "$set": {"state": state}})
 
     def add_past(
-        self, *states: str, ago: float = 600.0, every: float = 1.0, **changed: object
+        self, *states: object, ago: float = 600.0, every: float = 1.0, **changed: object
     ) -> Document:
         """Insert a job that reached its states ``ago`` seconds ago, ``every`` seconds apart."""
         start = datetime.now(timezone.utc).replace(microsecond=511_000)

@@ -14,11 +14,12 @@ from bridge.errors import Misconfigured
 from bridge.kafka.kafka_python.client import connection, make_client, make_latest_warning
 from bridge.kafka.kafka_python.errors import classify
 from bridge.kafka.topics import (
+    TOPIC_EXISTS,
     Topic,
     TopicPlan,
     format_topic_id,
     parse_setting,
-    replication_error,
+    refused_topic_error,
 )
 from bridge.settings import Settings
 
@@ -66,7 +67,9 @@ class KafkaPythonTopics:
             version = infer_broker_version_from_api_versions(admin.api_versions())
         return ".".join(map(str, version))
 
-    def create(self, plans: Sequence[TopicPlan], replicas: int) -> list[str]:
+    def create(
+        self, plans: Sequence[TopicPlan], replicas: int, *, validate_only: bool = False
+    ) -> list[str]:
         with self._admin() as admin:
             existing = set(admin.list_topics())
             specifications = {
@@ -78,12 +81,24 @@ class KafkaPythonTopics:
                 for plan in plans
                 if plan.name not in existing
             }
-            try:
-                if specifications:
-                    admin.create_topics(specifications, wait_for_metadata=True)
-            except kafka_errors.InvalidReplicationFactorError as error:
-                raise replication_error(replicas, error) from None
+            if specifications:
+                # Its own exceptions contain the request, and not the broker's reason.
+                response = admin.create_topics(
+                    specifications, validate_only=validate_only, raise_errors=False
+                )
+                for topic in response["topics"]:
+                    _check_creation(topic)
+                if not validate_only:
+                    admin.wait_for_topics(list(specifications))
         return list(specifications)
+
+
+def _check_creation(topic: Mapping[str, Any]) -> None:
+    code, reason = topic["error_code"], topic.get("error_message") or ""
+    if refusal := refused_topic_error(topic["name"], code, reason):
+        raise refusal
+    if code not in (0, TOPIC_EXISTS):
+        raise kafka_errors.for_code(code)(reason)
 
 
 def describe_configs(admin: KafkaAdminClient, names: list[str]) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation, ConfigResource, NewTopic, ResourceType
 
 from bridge.kafka import timeouts
@@ -17,11 +17,13 @@ from bridge.kafka.librdkafka.client import (
 )
 from bridge.kafka.librdkafka.errors import classify, is_unanswered
 from bridge.kafka.topics import (
+    TOPIC_EXISTS,
     Topic,
     TopicPlan,
     format_topic_id,
+    impossible_topics_error,
     parse_setting,
-    replication_error,
+    refused_topic_error,
 )
 from bridge.settings import Settings
 
@@ -71,7 +73,9 @@ class LibrdkafkaTopics:
                 for name in existing_names
             }
 
-    def create(self, plans: Sequence[TopicPlan], replicas: int) -> list[str]:
+    def create(
+        self, plans: Sequence[TopicPlan], replicas: int, *, validate_only: bool = False
+    ) -> list[str]:
         with self._admin() as admin:
             existing = request_metadata(admin, self._latest_warning).topics
             topics = [
@@ -79,9 +83,8 @@ class LibrdkafkaTopics:
                 for plan in plans
                 if plan.name not in existing
             ]
-            if topics:
-                for future in admin.create_topics(topics, **_deadline()).values():
-                    _await_creation(future, replicas)
+            for name, future in _request_creation(admin, topics, validate_only).items():
+                _await_creation(name, future)
         return [topic.topic for topic in topics]
 
 
@@ -103,13 +106,29 @@ def answer(future: Any) -> Any:
         return None
 
 
-def _await_creation(future: Any, replicas: int) -> None:
+def _request_creation(
+    admin: AdminClient, topics: list[NewTopic], validate_only: bool
+) -> Mapping[str, Any]:
+    """Return a future for the answer of each topic."""
+    if not topics:
+        return {}
+    try:
+        answers: Mapping[str, Any] = admin.create_topics(
+            topics, validate_only=validate_only, **_deadline()
+        )
+    except ValueError as error:
+        raise impossible_topics_error(str(error)) from None
+    return answers
+
+
+def _await_creation(name: str, future: Any) -> None:
     try:
         future.result()
     except KafkaException as error:
-        if error.args[0].code() == KafkaError.INVALID_REPLICATION_FACTOR:
-            raise replication_error(replicas, error) from None
-        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+        code, reason = error.args[0].code(), error.args[0].str()
+        if refusal := refused_topic_error(name, code, reason):
+            raise refusal from None
+        if code != TOPIC_EXISTS:
             raise
 
 

@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 import pytest
 
-from bridge.cli.replay import _by_ids, _Found
-from bridge.cli.selection import updated_from
+from bridge.cli.replay import _by_ids
+from bridge.cli.replay_report import Selected
+from bridge.cli.selection import Selection, updated_from
+from bridge.model.transition import Poison
 from bridge.mongo.job_documents import DATE, NUMBER, recovery_cursor_of
 
 
@@ -34,7 +36,7 @@ def test_a_cursor_covers_exactly_the_jobs_before_it() -> None:
     random.Random(7).shuffle(asked)
     taken: set[str] = set()
 
-    found = _Found()
+    found = Selected()
     for cursor, jobs in _by_ids(JobsByIds(*known), asked, found):
         taken |= {job.job_id for job in jobs}
         assert taken == set(asked[: int(cursor, 16)]) & set(known)
@@ -43,7 +45,7 @@ def test_a_cursor_covers_exactly_the_jobs_before_it() -> None:
 
 
 def test_ids_with_another_spelling_come_first() -> None:
-    found = _Found()
+    found = Selected()
     steps = list(_by_ids(JobsByIds("abc", "def"), ["def", "ABC", "nobody"], found))
 
     assert [(int(cursor, 16), [job.job_id for job in jobs]) for cursor, jobs in steps] == [
@@ -69,3 +71,19 @@ def test_ids_with_another_spelling_come_first() -> None:
 )
 def test_only_certainly_finished_jobs_are_left_out(text: str, words: str) -> None:
     assert updated_from(text) == words
+
+
+@pytest.mark.parametrize(
+    ("state", "time", "selected"),
+    [
+        ("created", "2026-03-02T18:00:00+00:00", True),
+        ("created", "2026-03-02T17:00:00+00:00", False),
+        ("created", "yesterday", True),
+        ("created", "", True),
+        ("7", "", False),
+    ],
+)
+def test_an_unreadable_time_belongs_to_each_span(state: str, time: str, selected: bool) -> None:
+    selection = Selection((), 1_772_474_400.0, None, ("created",), None)
+
+    assert selection.contains(Poison("it cannot be sent", "job-1", state, time)) is selected

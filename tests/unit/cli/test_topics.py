@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from bridge.cli.topics import topics
+from bridge.errors import Misconfigured
 from bridge.kafka import drivers
 from bridge.kafka.topics import Topic, TopicPlan
 
@@ -17,13 +18,20 @@ class ExistingTopic:
 
     def __init__(self) -> None:
         self.created: list[str] = []
+        self.refusal: Misconfigured | None = None
 
     def describe(self, *names: str) -> dict[str, Topic]:
         return {name: Topic(name, 3, 1, None, None, None) for name in names if name == "jobs"}
 
-    def create(self, plans: Sequence[TopicPlan], _: int) -> list[str]:
-        self.created = [plan.name for plan in plans if plan.name != "jobs"]
-        return self.created
+    def create(
+        self, plans: Sequence[TopicPlan], _: int, *, validate_only: bool = False
+    ) -> list[str]:
+        names = [plan.name for plan in plans if plan.name != "jobs"]
+        if self.refusal:
+            raise self.refusal
+        if not validate_only:
+            self.created = names
+        return names
 
 
 @pytest.fixture
@@ -56,3 +64,13 @@ class TestCreateTopics:
         assert first["differences"] == ["1 replica(s), not 3"]
         assert (first["partitions"], first["replicas"]) == (3, 1)
         assert (second["topic"], second["action"]) == ("jobs-dlq", "created")
+
+    def test_dry_run_fails_where_the_creation_would(self, broker: ExistingTopic) -> None:
+        broker.refusal = Misconfigured("Kafka refuses to create the topic jobs-dlq")
+        result = CliRunner().invoke(topics, ["create", "--kafka-topic", "jobs", "--dry-run"])
+        assert result.exception is broker.refusal and result.stdout == ""
+
+    @pytest.mark.parametrize("numbers", [("--partitions", "2147483648"), ("--replicas", "32768")])
+    def test_larger_numbers_than_the_protocols(self, numbers: tuple[str, str]) -> None:
+        result = CliRunner().invoke(topics, ["create", *numbers])
+        assert result.exit_code == 2 and "is not in the range" in result.stderr

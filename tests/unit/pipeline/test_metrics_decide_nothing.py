@@ -42,7 +42,6 @@ class Behaviour:
     unacknowledged: int
     #: How each step of the scenario ended.
     verdicts: list[str]
-    dead_lettered: int
     seconds: float
     sessions: int
 
@@ -148,7 +147,6 @@ def behaviour(scenario: Scenario, counters: Callable[[], Counters]) -> Behaviour
         bridge.position,
         bridge.progress.unacknowledged,
         verdicts,
-        bridge.publisher.dead_lettered,
         bridge.clock.monotonic(),
         bridge.sessions,
     )
@@ -187,7 +185,7 @@ def recovered(counters: Counters) -> list[object]:
             bridge.publisher.publish(deque([Event(at(1), (POISON,), origin=RECOVERY)]))
         except PoisonEvent as error:
             verdicts.append(str(error))
-    return [*verdicts, bridge.publisher.dead_lettered, bridge.sink.sent]
+    return [*verdicts, bridge.sink.sent]
 
 
 def fire_and_forget(counters: Counters) -> list[object]:

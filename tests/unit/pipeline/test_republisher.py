@@ -9,7 +9,7 @@ import pytest
 
 from bridge.model.message import MessageFormat
 from bridge.model.policy import DeadLetterBrake, stalled
-from bridge.model.transition import REPLAY, Event
+from bridge.model.transition import REPLAY, Event, Poison
 from bridge.model.window import Delivery, Window
 from bridge.pipeline.context import PipelineContext
 from bridge.pipeline.publisher import Publisher
@@ -25,7 +25,7 @@ class CommandSink(FakeSink):
     """A sink that is its own Kafka client; every look at its answers lasts ``seconds``."""
 
     def __init__(self, clock: FakeClock, seconds: float = 0.0, looks: int = 0) -> None:
-        super().__init__(FakeBroker("jobs"))
+        super().__init__(FakeBroker("jobs", "jobs-dlq"))
         self._clock = clock
         self._seconds = seconds
         #: It acknowledges one message at this look; 0 for never.
@@ -144,5 +144,23 @@ def test_a_stop_leaves_the_rest_unread() -> None:
     assert not scenario.republisher.run(events(), advanced.append)
 
     assert read == [1, 2]
-    assert sum(advanced) == scenario.republisher.settled == 2
+    assert sum(advanced) == scenario.republisher.sent == 2
     assert scenario.republisher.window.position == at(2)
+
+
+def test_dead_letters_do_not_count_as_sent() -> None:
+    clock = FakeClock()
+    sink = CommandSink(clock)
+    scenario = RepublishScenario(sink, clock)
+    wake = scenario.context.pulse.wake
+    assert isinstance(wake, FakeWake)
+    wake.meanwhile = sink.acknowledge
+    poison = Poison("the time is missing", "job-1", "created", "", "t-1", 0)
+    advanced: list[int] = []
+
+    assert scenario.republisher.run(
+        [replayed(1), Event(at(2), (poison,), origin=REPLAY), replayed(3)], advanced.append
+    )
+
+    assert (scenario.republisher.sent, scenario.republisher.dead_lettered) == (2, 1)
+    assert sum(advanced) == 3

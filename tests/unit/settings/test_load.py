@@ -78,19 +78,6 @@ def test_all_problems_are_reported_by_their_given_names(file: Path) -> None:
         assert part in text
 
 
-@pytest.mark.parametrize("topic", ["job-transitions", "kbase.jobs", "job_transitions", "x" * 245])
-def test_topics_have_the_names_of_kafka(topic: str) -> None:
-    options = {"kafka.topic": topic, "jobs.profile": "ee2"}
-
-    assert load(None, options, {}).kafka.topic == topic
-
-
-@pytest.mark.parametrize("topic", ["kbase.jobs", "job_transitions"])
-def test_topics_of_cts_have_its_names(topic: str) -> None:
-    with pytest.raises(Misconfigured, match="only letters, digits and - are accepted"):
-        load(None, {"kafka.topic": topic}, {})
-
-
 SECONDS = sorted(name for name, field in setting_names().items() if field.annotation is float)
 
 
