@@ -15,6 +15,7 @@ from pymongo.server_description import ServerDescription
 from bridge.errors import Misconfigured
 from bridge.mongo.errors import classify
 from bridge.settings import Settings
+from bridge.settings.hidden import hidden
 
 Document = dict[str, Any]
 Client = MongoClient[Document]
@@ -204,5 +205,5 @@ def _correctable() -> Iterator[None]:
 def _without_secrets(error: Exception) -> str:
     """Return the text of ``error``, unless it might repeat the URI with its password."""
     # PyMongo's suggestion that follows is for programmers.
-    text = str(error).split(" or maybe a camelCase")[0]
+    text = hidden(str(error)).split(" or maybe a camelCase")[0]
     return text if "@" not in text and "://" not in text else "it cannot be parsed"
