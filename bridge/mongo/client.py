@@ -139,6 +139,17 @@ def sample_client(settings: Settings) -> ReplaceableClient:
     return ReplaceableClient(settings, socketTimeoutMS=_SAMPLE_MS)
 
 
+def check_connection_settings(settings: Settings) -> None:
+    """Let PyMongo read ``mongo.uri`` and the files it names; nothing is connected or looked up.
+
+    Raises:
+        Misconfigured: PyMongo does not accept them, or its version is not supported.
+    """
+    # Their options differ, and with them the options of the URI that count.
+    for make in (stream_client, state_client):
+        make(settings).close()
+
+
 def _require_supported_version() -> None:
     if not _FIRST_PYMONGO <= version_tuple[:2] < _FIRST_UNSUPPORTED_PYMONGO:
         raise Misconfigured(
