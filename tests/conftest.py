@@ -46,6 +46,12 @@ def loggers() -> Iterator[None]:
         logger.setLevel(level)
 
 
+@pytest.fixture(autouse=True)
+def no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the secrets of other tests, which are words such as "first"."""
+    monkeypatch.setattr("bridge.settings.hidden._known", {})
+
+
 def pytest_report_header() -> str:
     return versions.summary()
 

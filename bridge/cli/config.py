@@ -190,14 +190,16 @@ def _findings(given: Given) -> tuple[list[str], list[str]]:
 
 
 def _local_problems(settings: Settings) -> list[str]:
-    """Return the problems of the profile, of the Kafka driver and of the TLS files."""
+    """Return the problems of the profile, of the drivers and of the TLS files."""
     from bridge.kafka.drivers import driver_of
     from bridge.kafka.tls import check_files
     from bridge.model.profile import profile_of
+    from bridge.mongo.client import check_connection_settings
     from bridge.observability.http_security import certificate_of
 
     checks: tuple[Callable[[], Any], ...] = (
         lambda: profile_of(settings),
+        lambda: check_connection_settings(settings),
         lambda: driver_of(settings),
         lambda: check_files(settings.kafka),
         lambda: certificate_of(settings.http),

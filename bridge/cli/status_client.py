@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bridge.errors import Misconfigured, NotPermitted, Retryable
+from bridge.settings.hidden import hidden
 from bridge.settings.http import HttpSettings
 
 _TIMEOUT_SECONDS = 5.0
@@ -123,7 +124,7 @@ def _response(
 
 def _no_answer(url: str, error: Exception) -> Retryable:
     return Retryable(
-        f"No bridge answers at {url}: {error}",
+        f"No bridge answers at {url}: {hidden(str(error))}",
         "This does not mean that data was lost",
         "Check that the bridge runs, and check http.host and http.port",
     )

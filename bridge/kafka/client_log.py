@@ -3,6 +3,8 @@
 import logging
 import time
 
+from bridge.settings.hidden import hidden
+
 logger = logging.getLogger(__name__)
 
 _RECENT_SECONDS = 30.0
@@ -24,8 +26,8 @@ class LatestWarning:
         self._noted_at = 0.0
 
     def note(self, text: str) -> None:
-        """Remember ``text`` as a single line."""
-        line = " ".join(text.split())[:_MAX_LENGTH]
+        """Remember ``text`` as a single line, without secrets."""
+        line = " ".join(hidden(text).split())[:_MAX_LENGTH]
         if not self._is_ignored(line):
             self._text = line
             self._noted_at = time.monotonic()

@@ -18,6 +18,7 @@ from bridge.errors import (
 )
 from bridge.hints import Hint
 from bridge.kafka.connection_failures import NOTHING_LOST, connection_failure
+from bridge.settings.hidden import hidden
 
 _NOTHING_DONE = "Nothing was read or sent"
 NOTHING_COMMITTED = (
@@ -279,6 +280,9 @@ def connection_error(text: str) -> BridgeError:
 
 
 def error_text(error: str, warning: str = "") -> str:
-    """Return a readable line: the client's error and, if it adds anything, its latest warning."""
+    """Return a readable line: the client's error and, if it adds anything, its latest warning.
+
+    Secrets are hidden.
+    """
     text = f"{error} ({warning})" if warning and warning not in error else error
-    return " ".join(text.split())[:_MAX_LENGTH]
+    return " ".join(hidden(text).split())[:_MAX_LENGTH]

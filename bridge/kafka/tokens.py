@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from bridge.errors import RETRIED, Misconfigured, NotPermitted, Retryable, Unreachable
 from bridge.kafka.connection_failures import NOTHING_LOST
 from bridge.kafka.tls import check_files
+from bridge.settings.hidden import hidden
 from bridge.settings.kafka import KafkaSettings
 
 #: How long the endpoint may take; meanwhile a client of kafka-python does nothing else.
@@ -164,7 +165,8 @@ def _token(body: bytes, now: float) -> _Token:
 def _refusal(
     login: Login, error: urllib.error.HTTPError
 ) -> Retryable | NotPermitted | Misconfigured:
-    answer = f"{error.code} {error.reason}{_reason(error)}"
+    status = hidden(error.reason, login.secret)[:_MAX_REASON]
+    answer = f"{error.code} {status}{_reason(login, error)}"
     where = _where(login)
     if error.code in _PASSING:
         what = f"The token endpoint{where} cannot grant a token at the moment: {answer}"
@@ -176,14 +178,15 @@ def _refusal(
     return Misconfigured(what, NOTHING_LOST, _CHECK, part="kafka")
 
 
-def _reason(error: urllib.error.HTTPError) -> str:
+def _reason(login: Login, error: urllib.error.HTTPError) -> str:
     """Return the fields of an error by RFC 6749, section 5.2, in words."""
     try:
         fields = json.loads(error.read(_MAX_BYTES))
         texts = [fields.get(name) for name in ("error", "error_description")]
     except (OSError, HTTPException, ValueError, AttributeError):
         return ""
-    reason = ": ".join(text for text in texts if isinstance(text, str))[:_MAX_REASON]
+    reason = ": ".join(text for text in texts if isinstance(text, str))
+    reason = hidden(reason, login.secret)[:_MAX_REASON]
     return f" ({reason})" if reason else ""
 
 
@@ -191,7 +194,7 @@ def _unanswered(
     login: Login, error: OSError | HTTPException | UnicodeError
 ) -> Unreachable | Misconfigured:
     reason = getattr(error, "reason", None) or error
-    text = f"{reason}" or type(reason).__name__
+    text = hidden(f"{reason}", login.secret)[:_MAX_REASON] or type(reason).__name__
     if isinstance(reason, ssl.SSLCertVerificationError):
         return Misconfigured(
             f"The certificate of the token endpoint{_where(login)} is not trusted: "

@@ -15,6 +15,7 @@ from pymongo.server_description import ServerDescription
 from bridge.errors import Misconfigured
 from bridge.mongo.errors import classify
 from bridge.settings import Settings
+from bridge.settings.hidden import hidden
 
 Document = dict[str, Any]
 Client = MongoClient[Document]
@@ -138,6 +139,17 @@ def sample_client(settings: Settings) -> ReplaceableClient:
     return ReplaceableClient(settings, socketTimeoutMS=_SAMPLE_MS)
 
 
+def check_connection_settings(settings: Settings) -> None:
+    """Let PyMongo read ``mongo.uri`` and the files it names; nothing is connected or looked up.
+
+    Raises:
+        Misconfigured: PyMongo does not accept them, or its version is not supported.
+    """
+    # Their options differ, and with them the options of the URI that count.
+    for make in (stream_client, state_client):
+        make(settings).close()
+
+
 def _require_supported_version() -> None:
     if not _FIRST_PYMONGO <= version_tuple[:2] < _FIRST_UNSUPPORTED_PYMONGO:
         raise Misconfigured(
@@ -204,5 +216,5 @@ def _correctable() -> Iterator[None]:
 def _without_secrets(error: Exception) -> str:
     """Return the text of ``error``, unless it might repeat the URI with its password."""
     # PyMongo's suggestion that follows is for programmers.
-    text = str(error).split(" or maybe a camelCase")[0]
+    text = hidden(str(error)).split(" or maybe a camelCase")[0]
     return text if "@" not in text and "://" not in text else "it cannot be parsed"

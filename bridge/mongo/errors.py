@@ -31,6 +31,7 @@ from bridge.errors import (
 from bridge.hints import Hint
 from bridge.mongo.bulk_failures import first_failure, invalid_documents
 from bridge.mongo.connection_failures import NOTHING_LOST, connection_failure
+from bridge.settings.hidden import hidden
 
 _UNAUTHORIZED = 13
 #: Unauthorized, UserNotFound (X.509), AuthenticationFailed, AtlasError (bad auth),
@@ -267,8 +268,8 @@ def is_refused(error: BaseException) -> bool:
 
 
 def summary_of(error: BaseException) -> str:
-    """Shorten PyMongo's text to a line, without the topology and the command that it repeats."""
-    text = str(error)
+    """Shorten PyMongo's text to a line, without secrets, the topology and the repeated command."""
+    text = hidden(str(error))
     for start_of_details in (", full error:", ", Timeout:", " to execute command"):
         text = text.split(start_of_details)[0]
     return " ".join(text.split())[:300]

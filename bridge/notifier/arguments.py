@@ -44,9 +44,13 @@ def transition_of(job_id: str, state: str, time: datetime, trans_id: str) -> Tra
 
 
 def text_of(name: str, value: Any) -> str:
-    """Return a text argument."""
+    """Return a text argument; messages contain UTF-8 only."""
     if not isinstance(value, str):
         raise TypeError(f"{name} is {value!r:.100}, not a str")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} is {value!a:.100}, which UTF-8 cannot encode") from None
     return value
 
 

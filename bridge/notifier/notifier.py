@@ -41,7 +41,7 @@ class Notifier(NotifierBase):
 
     Raises:
         TypeError: An argument is unknown or of a wrong type.
-        ValueError: A number is out of range.
+        ValueError: A number is out of range, or ``source`` cannot be encoded in UTF-8.
         Misconfigured: A setting is not valid.
         BridgeError: Kafka is unreachable or the topic does not exist; on starting, if synchronous.
 
@@ -80,7 +80,8 @@ class Notifier(NotifierBase):
 
         Raises:
             TypeError: An argument is of a wrong type.
-            ValueError: An argument is empty, or the time has no zone.
+            ValueError: An argument is empty or cannot be encoded in UTF-8, or the time has no
+                zone.
             RuntimeError: The Notifier is not open in this process.
             SendFailed: In mode synchronous; names the job, the state and the cause.
             MessageTooLarge: A ``SendFailed``: the topic accepts no message of this size.

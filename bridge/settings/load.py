@@ -78,8 +78,7 @@ class Settings(BaseSettings):
         for name, path in self._secret_files.items():
             section, _, key = name.partition(".")
             present = sections.get(section, getattr(self, section))
-            secret = SecretStr(_read_again(name, path))
-            sections[section] = present.model_copy(update={key: secret})
+            sections[section] = present.with_secret(key, _read_again(name, path))
         return self.model_copy(update=sections) if sections else self
 
     @property

@@ -40,8 +40,25 @@ def plain_hosts(uri: str) -> list[str]:
     return [_PORT.sub("", host).strip("[]") for host in authority.split(",") if host]
 
 
+def secrets_of(uri: str) -> list[str]:
+    """Return the decoded secrets of ``uri``: its password, and those of options."""
+    scheme = _SCHEME.fullmatch(uri.strip())
+    user = scheme[2].partition("?")[0].rpartition("@")[0] if scheme else ""
+    secrets = [unquote_plus(user.partition(":")[2])]
+    for name, value in _pairs(uri):
+        if "password" in name:
+            secrets.append(value)
+        elif name == "authmechanismproperties":
+            secrets += (pair.partition(":")[2] for pair in value.split(",") if "TOKEN" in pair)
+    return [secret for secret in secrets if secret]
+
+
 def _options(uri: str) -> dict[str, str]:
-    """Return the options in lower case, with their values decoded."""
+    """Return the options with their values decoded, both in lower case."""
+    return {name: value.lower() for name, value in _pairs(uri)}
+
+
+def _pairs(uri: str) -> list[tuple[str, str]]:
     pairs = re.split("[&;]", uri.strip().partition("?")[2])
     named = (pair.partition("=") for pair in pairs)
-    return {name.lower(): unquote_plus(value).lower() for name, _, value in named}
+    return [(name.lower(), unquote_plus(value)) for name, _, value in named]

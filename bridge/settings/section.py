@@ -1,9 +1,18 @@
 """The base of a section of settings: frozen, closed, and checked before each value is read."""
 
 import re
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from bridge.settings.hidden import remember_secret
 
 _SECRETS = ("password", "sasl_password", "ssl_password", "options")
 #: ``user:password@host``, also inside a URI.
@@ -50,6 +59,19 @@ class Section(BaseModel):
                 "set the user and the password by their own settings"
             )
         return value
+
+    @model_validator(mode="after")
+    def remember_secrets(self) -> Self:
+        """Let texts of servers be shown without the secrets."""
+        for name, value in self:
+            if isinstance(value, SecretStr):
+                remember_secret(name, value.get_secret_value())
+        return self
+
+    def with_secret(self, name: str, value: str) -> Self:
+        """Return a copy with another value of a secret."""
+        remember_secret(name, value)
+        return self.model_copy(update={name: SecretStr(value)})
 
 
 def is_quoted(value: str) -> bool:

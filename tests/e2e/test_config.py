@@ -135,6 +135,12 @@ def test_validate_reports_all_problems_together() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
+        (
+            {"mongo__uri": f"mongodb://u:{SECRET}@h/?bogus=x"},
+            "mongo.uri does not work: Unknown opt",
+        ),
+        ({"mongo__uri": f"mongodb://u:{SECRET}@x@h"}, "Username and password must be escaped"),
+        ({"mongo__uri": "mongodb+srv://h/?tlsCAFile=/gone"}, "tlscafile file is not readable"),
         ({"kafka__security_protocol": "SSL", "kafka__ssl_cafile": "/gone"}, "cannot read /gone"),
         ({"http__certfile": "/gone.pem"}, "http.certfile"),
         (
@@ -143,7 +149,15 @@ def test_validate_reports_all_problems_together() -> None:
         ),
         ({"JOB_BRIDGE_CONFIG": "/gone.toml"}, "Cannot read the settings file /gone.toml"),
     ],
-    ids=["authorities", "certificate", "tag", "settings file"],
+    ids=[
+        "option",
+        "password",
+        "authority of MongoDB",
+        "authorities",
+        "certificate",
+        "tag",
+        "settings file",
+    ],
 )
 def test_validate_reads_what_settings_name(settings: dict[str, str], words: str) -> None:
     (problem,) = validated(code=78, **settings)["problems"]

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from bridge.cli.effective_settings import effective
 from bridge.settings import load
-from bridge.settings.load import setting_names
+from bridge.settings.load import load_with_sources, setting_names
 from bridge.settings.names import variable
 from tests.support.command import ROOT
 
@@ -63,6 +64,32 @@ def test_the_example_explains_each_setting_and_unit(name: str) -> None:
 )
 def test_the_example_shows_files_for_secrets(name: str) -> None:
     assert f"{variable(name)}_FILE=/" in shown()[name][1]
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        (
+            "delivery.window_messages",
+            {"delivery.mode": "exactly-once", "checkpoint.store": "kafka"},
+        ),
+        ("recovery.margin_seconds", {"kafka.read_back": "off"}),
+    ],
+)
+def test_defaults_that_follow_are_stated(name: str, given: dict[str, str]) -> None:
+    """The value that another setting decides, in the file and in the description."""
+    decided = {
+        setting.name: setting.value for setting in effective(*load_with_sources(None, given, {}))
+    }
+
+    for text in (shown()[name][1], setting_names()[name].description):
+        assert re.findall(r"\d+", text) == [f"{decided[name]:.0f}"], text
+
+
+def test_each_size_in_mebibytes_is_true() -> None:
+    for value, comment in shown().values():
+        for mebibytes in re.findall(r"\((\d+) MiB\)", comment):
+            assert int(value) == int(mebibytes) * 2**20
 
 
 def test_the_example_as_it_stands_is_the_defaults() -> None:

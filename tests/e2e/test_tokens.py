@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,9 @@ from tests.support.servers.token_endpoint import CLIENT, TokenEndpoint, TokenKaf
 from tests.support.state_topic import create_state_topic
 
 LIFETIME_SECONDS = 8.0
+PAIR = b64encode(f"{CLIENT}:first".encode()).decode()
+#: A refusal that repeats the request.
+ECHO = json.dumps({"error": "invalid_client", "error_description": f"no Basic {PAIR}"}).encode()
 #: Tokens that a bridge asks for after it is ready: at least one expired in between.
 RENEWALS = 2
 RENEWAL_SECONDS = 60.0
@@ -132,10 +137,11 @@ def test_commands_log_in_with_tokens(
     ("faulty", "changed", "code", "words"),
     [
         (None, {"kafka__sasl_username": "other"}, 77, "refuses this client: 401 Unauthorized"),
+        ((400, ECHO), {}, 77, "refuses this client: 400 Bad Request (invalid_client: no Basic (h"),
         ((404, b""), {}, 78, "does not grant tokens: 404 Not Found. Nothing is lost"),
         ((200, b"hello"), {}, 78, "does not contain a token (access_token)"),
     ],
-    ids=["client", "address", "answer"],
+    ids=["client", "echo", "address", "answer"],
 )
 def test_a_refused_token_ends_the_start(
     driver: str,
@@ -155,6 +161,7 @@ def test_a_refused_token_ends_the_start(
         ended = bridge.process.wait_for_end()
 
     assert ended.code == code and words in ended.error
+    assert PAIR not in ended.error
     assert "kafka.sasl_" in ended.error
 
 
@@ -184,13 +191,14 @@ def test_an_endpoint_may_be_away_past_an_expiry(
     """A bridge that worked waits for it, and loses nothing."""
     bridge.deliver()
 
-    endpoint.faulty = (401, b"")
+    endpoint.faulty = (401, ECHO)
     bridge.process.wait_unready("token")
     bridge.write()
     endpoint.faulty = None
 
     bridge.await_all()
     bridge.finish()
+    assert PAIR not in bridge.process.output()
 
 
 @pytest.mark.parametrize("driver", ["kafka-python", "librdkafka"])

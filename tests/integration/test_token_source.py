@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import pytest
 
@@ -133,6 +136,23 @@ def test_a_wrong_secret_is_refused(endpoint: TokenEndpoint) -> None:
     assert type(error) is NotPermitted
     assert "401 Unauthorized (invalid_client: no such client)" in error.what
     assert "kafka.sasl_password" in error.todo
+
+
+@pytest.mark.parametrize("secret", [SECRET, "a b/+%ü", "x:y"])
+@pytest.mark.parametrize("length", [1, 150, 190])
+def test_no_answer_shows_the_secret(secret: str, length: int, endpoint: TokenEndpoint) -> None:
+    """Some servers repeat the request in their error; its text is cut."""
+    pair = f"{CLIENT}:{secret}"
+    forms = [secret, quote_plus(secret), f"Basic {b64encode(pair.encode()).decode()}", pair]
+    for form in forms:
+        text = f"{'-' * length} {form} is not known"
+        endpoint.faulty = (400, json.dumps({"error": "no", "error_description": text}).encode())
+        with pytest.raises(NotPermitted) as raised:
+            TokenSource(login(endpoint.url, secret=secret)).token()
+
+        shown = raised.value.what
+        assert "(hidden) is not known)" in shown or length > 180
+        assert secret[:3] not in shown and forms[2][:16] not in shown
 
 
 def test_an_expired_token_points_to_the_clocks(endpoint: TokenEndpoint) -> None:

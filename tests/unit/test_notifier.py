@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import logging
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bridge import Notifier
+from bridge import AsyncNotifier, Notifier
 from bridge.demo.servers.process import free_port
 from bridge.errors import Misconfigured, Retryable
 from bridge.kafka.drivers import driver_of
@@ -122,6 +123,7 @@ def test_leaving_fire_and_forget_counts_unsent_messages(driver: str) -> None:
         ("window_messages", 1.5, TypeError),
         ("window_messages", True, TypeError),
         ("source", None, TypeError),
+        ("source", "\ud800", ValueError),
         ("bogus", 1, TypeError),
     ],
 )
@@ -138,6 +140,9 @@ def test_a_wrong_argument_is_named(name: str, value: object, kind: type[Exceptio
         ("job_id", b"job-1", TypeError),
         ("state", "", ValueError),
         ("state", 5, TypeError),
+        ("job_id", "\ud800", ValueError),
+        ("state", "queued\udc00", ValueError),
+        ("trans_id", "\udcff", ValueError),
         ("trans_id", None, TypeError),
         ("trans_id", 7, TypeError),
         ("time", "2026-03-02", TypeError),
@@ -148,6 +153,8 @@ def test_a_wrong_argument_is_named(name: str, value: object, kind: type[Exceptio
 def test_a_wrong_part_of_a_change_is_named(name: str, value: object, kind: type[Exception]) -> None:
     with pytest.raises(kind, match=f"^{name} "):
         nowhere().notify(**{**GOOD, name: value})
+    with pytest.raises(kind, match=f"^{name} "):
+        asyncio.run(AsyncNotifier("127.0.0.1:1").notify(**{**GOOD, name: value}))
 
 
 def test_only_a_whole_transition_is_sent() -> None:
@@ -155,6 +162,8 @@ def test_only_a_whole_transition_is_sent() -> None:
         nowhere().send(("job-1", "created"))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"^trans_id "):
         nowhere().send(Transition("job-1", "created", "2026-03-02T20:31:02+00:00", None))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^job_id is '\\ud800', which UTF-8 cannot encode"):
+        nowhere().send(Transition("\ud800", "created", "2026-03-02T20:31:02+00:00", "t-1"))
 
 
 @pytest.mark.parametrize(

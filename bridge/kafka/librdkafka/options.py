@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, cimpl
 from bridge.kafka.errors import missing_kerberos_error, refused_options_error
 from bridge.kafka.librdkafka.client import ClientLogger, connection, make_latest_warning
 from bridge.settings import Settings
+from bridge.settings.hidden import hidden
 
 #: From which likeness on, of 0 to 1, a name is suggested.
 _SIMILAR = 0.7
@@ -34,8 +35,8 @@ def check_options(settings: Settings) -> None:
     if problems := [*_problems(options)]:
         raise refused_options_error("; ".join(problems))
     if text := _refused(connection(_without_login(settings), make_latest_warning())):
-        problem = f"with the other settings librdkafka refuses it: {_hidden(text, options)}"
-        raise refused_options_error(problem)
+        shown = hidden(text, *options.values())
+        raise refused_options_error(f"with the other settings librdkafka refuses it: {shown}")
 
 
 def check_mechanism(settings: Settings) -> None:
@@ -81,13 +82,6 @@ def _range(text: str) -> str:
     """Return the range of a number, as librdkafka's error contains it."""
     found = re.search(r"is outside allowed range (\S+)", text)
     return f": it must be in {found[1]}" if found else ""
-
-
-def _hidden(text: str, options: Mapping[str, str]) -> str:
-    for value in sorted(options.values(), key=len, reverse=True):
-        if value:
-            text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "(hidden)", text)
-    return text
 
 
 def _known_names() -> list[str]:

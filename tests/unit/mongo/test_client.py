@@ -1,6 +1,7 @@
 """Options in the URI that the clients override, and warnings while a client is made."""
 
 import gc
+import re
 import socket
 import sys
 from contextlib import closing
@@ -9,7 +10,13 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from bridge.mongo.client import history_client, state_client, stream_client
+from bridge.errors import Misconfigured
+from bridge.mongo.client import (
+    check_connection_settings,
+    history_client,
+    state_client,
+    stream_client,
+)
 from tests.support.factories import settings
 
 URI = "mongodb://127.0.0.1:1/?timeoutMS=3000"
@@ -40,3 +47,41 @@ def test_sockets_of_others_are_no_error(monkeypatch: pytest.MonkeyPatch) -> None
         pass
 
     assert unraisable == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("host/?bogus=x", "Unknown option"),
+        ("u:CAN@ARY@host", "Username and password must be escaped"),
+        ("u:CAN/ARY@host", "Port contains non-digit characters"),
+        ("host:27017:99999", "Reserved characters such as ':'"),
+        ("host/?tls=true&tlsAllowInvalidHostnames=1", "must be 'true' or 'false'"),
+        ("host/?compressors=foo", "Unsupported compressor"),
+        ("host/?readPreference=foo", "Not a valid read preference"),
+        ("host/?tlsCertificateKeyFile=/nonexistent", "tlscertificatekeyfile file is not readable"),
+        ("host/?readPreferenceTags=a:b", "contains readPreferenceTags"),
+        ("host/?w=0&journal=true", "Cannot set w to 0 and j to True"),
+    ],
+)
+def test_the_settings_of_the_connection_are_tried(uri: str, words: str) -> None:
+    """Without a connection, and with the error of the client that would be made."""
+    given = settings(mongo__uri=f"mongodb://{uri}")
+
+    with pytest.raises(Misconfigured, match=re.escape(words)) as tried:
+        check_connection_settings(given)
+    with pytest.raises(Misconfigured) as made:
+        stream_client(given)
+    assert str(tried.value) == str(made.value)
+    assert "CAN" not in str(tried.value) and "ARY" not in str(tried.value)
+
+
+@pytest.mark.parametrize("uri", ["mongodb+srv://u:p@cluster.example.com", "mongodb://h:1,i:2"])
+def test_no_name_is_looked_up(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a name server was asked")
+
+    for function in ("socket.getaddrinfo", "dns.resolver.resolve", "dns.asyncresolver.resolve"):
+        monkeypatch.setattr(function, refuse)
+
+    check_connection_settings(settings(mongo__uri=uri))
