@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from dataclasses import replace
 
 import pytest
 
+from bridge.demo.servers.process import free_port
 from tests.e2e.conftest import MakeScenario
 from tests.support.bridge_process import COMMAND, BridgeProcess
 from tests.support.delivery_case import (
@@ -109,15 +111,29 @@ def test_it_waits_while_kafka_is_unreachable(scenario: FaultScenario) -> None:
 
 @ONE_DELIVERY
 def test_a_running_owner_ends_it_at_once(scenario: FaultScenario) -> None:
-    owner = scenario.bridge().start().wait_ready()
+    """With the same settings file, so with the same address."""
+    port = str(free_port())
+    owner = scenario.bridge(http__port=port).start().wait_ready()
     started = time.monotonic()
 
-    ended = scenario.bridge().start(UNTIL_NOW).wait_for_end()
+    ended = scenario.bridge(http__port=port).start(UNTIL_NOW).wait_for_end()
 
     assert ended.code == FENCED
     assert f"process {owner.pid}" in ended.err and "the owner delivers" in ended.err
     assert time.monotonic() - started < AT_ONCE_SECONDS
     assert owner.ready()
+
+
+@ONE_DELIVERY
+def test_it_delivers_without_its_address(scenario: FaultScenario) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        bridge = scenario.bridge(http__port=str(other.getsockname()[1]))
+        run_until_now(bridge)
+        scenario.run_jobs(TEN_JOBS)
+        run_until_now(bridge)
+
+    assert bridge.has_logged("Address already in use")
+    scenario.judge().check(repeated_at_most=0, at_least=10)
 
 
 @pytest.mark.parametrize("delivery_case", [TAGS], indirect=True, ids=str)
