@@ -45,7 +45,6 @@ def run_until_now(bridge: BridgeProcess) -> list[str]:
     AT_LEAST_ONCE_KAFKA_PYTHON,
     AT_LEAST_ONCE_LIBRDKAFKA,
     SYNCHRONOUS,
-    FIRE_AND_FORGET,
     OWN_TAGS,
     EXACTLY_ONCE,
 )
@@ -133,6 +132,21 @@ def test_it_delivers_without_its_address(scenario: FaultScenario) -> None:
         run_until_now(bridge)
 
     assert bridge.has_logged("Address already in use")
+    scenario.judge().check(repeated_at_most=0, at_least=10)
+
+
+@delivery_cases(FIRE_AND_FORGET)
+def test_a_mode_that_loses_refuses(scenario: FaultScenario) -> None:
+    """The advice delivers what was written since the position of that mode."""
+    bridge = scenario.bridge().start().wait_ready()
+    assert bridge.stop() == 0
+    scenario.run_jobs(TEN_JOBS)
+
+    ended = bridge.start(UNTIL_NOW).wait_for_end()
+
+    assert ended.code == USAGE and scenario.count() == 0
+    assert "--delivery-mode at-least-once" in ended.err
+    assert bridge.start((*UNTIL_NOW, "--delivery-mode", "at-least-once")).wait() == 0
     scenario.judge().check(repeated_at_most=0, at_least=10)
 
 
