@@ -113,6 +113,10 @@ class Misconfigured(BridgeError):
     title = "configuration"
 
 
+class AddressInUse(Misconfigured):
+    """Another process, perhaps a bridge with the same settings, serves HTTP on this address."""
+
+
 class ResumePointLost(BridgeError):
     """The oplog no longer contains the events after the checkpoint."""
 

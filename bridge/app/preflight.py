@@ -1,6 +1,5 @@
 """Checks every precondition of ``run``, with advice for each problem; changes nothing."""
 
-import errno
 import socket
 from collections.abc import Container, Iterator
 from functools import partial
@@ -9,6 +8,7 @@ from bridge.app.finding import Finding, guarded
 from bridge.app.plain_text import plain_text_findings
 from bridge.app.preflight_kafka import check_kafka
 from bridge.app.preflight_mongodb import check_mongodb
+from bridge.errors import AddressInUse
 from bridge.hints import Hint
 from bridge.observability.http_security import certificate_of
 from bridge.observability.http_server import cannot_serve
@@ -44,8 +44,9 @@ def _check_http(settings: Settings) -> Iterator[Finding]:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
     except (OSError, UnicodeError) as error:
-        if getattr(error, "errno", None) != errno.EADDRINUSE:
-            raise cannot_serve(host, port, error) from None
+        failure = cannot_serve(host, port, error)
+        if not isinstance(failure, AddressInUse):
+            raise failure from None
         yield Finding(
             "warning",
             "http",

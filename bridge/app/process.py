@@ -1,6 +1,7 @@
 """The operating-system process: signals, HTTP server, verification, exit code."""
 
 import logging
+from contextlib import nullcontext
 
 from bridge import __version__
 from bridge.app.bridge import Bridge
@@ -11,6 +12,7 @@ from bridge.app.service_manager import ServiceManager
 from bridge.app.signals import on_stop
 from bridge.app.wait_reporter import WaitReporter
 from bridge.clock import Clock, SystemClock
+from bridge.errors import AddressInUse
 from bridge.hints import exit_fields
 from bridge.model.profile import namespace_of
 from bridge.observability.certificates import Certificates
@@ -33,6 +35,7 @@ class Process:
         self._settings = settings
         clock = clock or SystemClock()
         self._clock = clock
+        self._until_now = until_now
         self.bridge = Bridge(settings, clock, until_now=until_now)
         self._waits = WaitReporter(self.bridge, clock, settings.delivery.drain_seconds)
         self._verification = LatestVerification()
@@ -47,26 +50,17 @@ class Process:
 
     def run(self) -> int:
         """Work until stopped; return the exit code. Raises the ``BridgeError`` that ended it."""
-        http = self._settings.http
         manager = ServiceManager(self.bridge, self.status, self._clock)
-        metrics = registry(self.status, [*State], Certificates(self._settings))
         scheduler = VerificationScheduler(self._settings, self.status, self._verification)
         with (
             self._waits,
             on_stop(self.bridge.request_stop, self.bridge.pause),
-            HttpServer(
-                http.host,
-                http.port,
-                self.status,
-                registry=metrics,
-                guard=guard_of(http),
-                certificate=certificate_of(http),
-            ) as server,
+            self._http_server() as server,
             self._health,
             scheduler,
             manager,
         ):
-            self._log_start(http.url(server.port))
+            self._log_start(server)
             warn_of_plain_text(self._settings)
             outcome = self.bridge.run()
         logger.log(
@@ -77,6 +71,31 @@ class Process:
         )
         return outcome.exit_code
 
+    def _http_server(self) -> HttpServer | nullcontext[None]:
+        """Return the server; none if a run that ends by itself finds its address in use.
+
+        Else it could not run beside another process, and would not learn that a bridge runs.
+        """
+        http = self._settings.http
+        try:
+            return HttpServer(
+                http.host,
+                http.port,
+                self.status,
+                registry=registry(self.status, [*State], Certificates(self._settings)),
+                guard=guard_of(http),
+                certificate=certificate_of(http),
+            )
+        except AddressInUse as error:
+            if not self._until_now:
+                raise
+            logger.warning(
+                "%s. Delivery does not need it: this run has no status page and no metrics. "
+                "Set http.port to serve them",
+                error.what,
+            )
+            return nullcontext()
+
     def _about(self) -> dict[str, str]:
         return {
             "namespace": namespace_of(self._settings),
@@ -85,15 +104,17 @@ class Process:
             "mode": self._settings.delivery.mode,
         }
 
-    def _log_start(self, url: str) -> None:
+    def _log_start(self, server: HttpServer | None) -> None:
         about = self._about()
+        http = self._settings.http
+        status = f"status at {http.url(server.port)}" if server else "no status page"
         logger.info(
-            "job-bridge %s: %s to topic %s by %s, %s, checkpoint in %s; status at %s",
+            "job-bridge %s: %s to topic %s by %s, %s, checkpoint in %s; %s",
             __version__,
             about["namespace"],
             about["topic"],
             about["driver"],
             about["mode"],
             self.bridge.store.where,
-            url,
+            status,
         )

@@ -4,8 +4,10 @@ SIGUSR1 and SIGUSR2 start and end a pause, where there is something to pause.
 """
 
 import os
+import select
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,7 +16,10 @@ from typing import Protocol
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PAUSE_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
 #: Written in place of a signal when there was none; no signal has this number.
-_LEFT = b"\0"
+_LEFT = 0
+#: Signals that were pending together are written one after the other, within much less.
+_TOGETHER_SECONDS = 0.05
+_READ_BYTES = 4096
 
 
 class Pausable(Protocol):
@@ -33,6 +38,7 @@ def on_stop(request_stop: Callable[[], None], pause: Pausable | None = None) -> 
 
     - The interpreter writes each signal to a pipe at once, although Python's handlers run between
       two bytecodes of the main thread, which may be stuck in a call to a disk.
+    - Of SIGUSR1 and SIGUSR2 that arrive together, SIGUSR2 counts: the work goes on.
     - After the first signal to stop, those have their default action again: a second one kills.
     - A SIGHUP that ``nohup`` has set to be ignored stays ignored.
 
@@ -54,12 +60,13 @@ def on_stop(request_stop: Callable[[], None], pause: Pausable | None = None) -> 
 
     def wait() -> None:
         requested = False
-        while (read := os.read(signalled, 1)) != _LEFT:
-            if pause and read[0] in _PAUSE_SIGNALS:
-                (pause.start if read[0] == signal.SIGUSR1 else pause.end)()
-            elif not requested:
-                requested = True
-                request_stop()
+        while _LEFT not in (arrived := _arrived(signalled)):
+            for number in arrived:
+                if pause and number in _PAUSE_SIGNALS:
+                    (pause.start if number == signal.SIGUSR1 else pause.end)()
+                elif not requested:
+                    requested = True
+                    request_stop()
         os.close(signalled)
 
     before = {number: signal.signal(number, handle) for number in numbers}
@@ -73,9 +80,19 @@ def on_stop(request_stop: Callable[[], None], pause: Pausable | None = None) -> 
         signal.set_wakeup_fd(woken_before)
         for number, handler in before.items():
             signal.signal(number, handler)
-        os.write(woken, _LEFT)
+        os.write(woken, bytes([_LEFT]))
         os.close(woken)
 
 
 def _note(_number: int, _frame: FrameType | None) -> None:
     """Do nothing: the interpreter has written the signal to the pipe."""
+
+
+def _arrived(signalled: int) -> list[int]:
+    """Wait for signals; return those that arrive together, by their numbers.
+
+    Their order is not known: of pending signals, the handler of the higher number is called first.
+    """
+    select.select([signalled], [], [])
+    time.sleep(_TOGETHER_SECONDS)
+    return sorted(set(os.read(signalled, _READ_BYTES)))

@@ -16,7 +16,7 @@ from typing import Self
 from prometheus_client import CollectorRegistry
 
 from bridge.daemon_executor import DaemonExecutor
-from bridge.errors import Misconfigured
+from bridge.errors import AddressInUse, Misconfigured
 from bridge.observability.http_events import EventFeed, EventResponse
 from bridge.observability.http_pages import PROBES, Pages
 from bridge.observability.http_request import BadRequest, Request, Response, is_complete, parse
@@ -47,7 +47,8 @@ _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 def cannot_serve(host: str, port: int, error: Exception) -> Misconfigured:
     """Return the error for an address on which the server cannot listen."""
     reason = getattr(error, "strerror", None) or str(error)
-    return Misconfigured(
+    in_use = getattr(error, "errno", None) == errno.EADDRINUSE
+    return (AddressInUse if in_use else Misconfigured)(
         f"Cannot serve HTTP on {host}:{port}: {reason}",
         "Nothing was read or sent",
         "Set http.port or http.host, or stop the process that holds the port",

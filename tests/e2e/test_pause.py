@@ -119,6 +119,34 @@ def test_a_paused_bridge_stops_cleanly(scenario: FaultScenario) -> None:
 
 
 @ONE_DELIVERY
+def test_both_signals_at_once_deliver(scenario: FaultScenario) -> None:
+    """Whether it runs or is paused; a stop among them stops it."""
+    bridge = scenario.bridge().start().wait_ready()
+    send_at_once(bridge, signal.SIGUSR1, signal.SIGUSR2)
+    bridge.wait_for_line("a pause was requested")
+    bridge.wait_ready()
+    pause(bridge)
+    send_at_once(bridge, signal.SIGUSR1, signal.SIGUSR2)
+    bridge.wait_ready()
+    scenario.run_jobs(FORTY_JOBS)
+    scenario.wait_for_arrival()
+
+    send_at_once(bridge, signal.SIGUSR1, signal.SIGTERM, signal.SIGUSR2)
+
+    assert bridge.wait() == 0
+    assert bridge.has_logged("stopped: clean")
+    scenario.judge().check(repeated_at_most=0, at_least=40)
+
+
+def send_at_once(bridge: BridgeProcess, *numbers: signal.Signals) -> None:
+    """Let all of them be pending when the process runs again."""
+    bridge.pause()
+    for number in numbers:
+        bridge.send_signal(number)
+    bridge.resume()
+
+
+@ONE_DELIVERY
 def test_an_oplog_that_ends_in_a_pause(
     make_scenario: MakeScenario, forgetful: MongoDeployment
 ) -> None:

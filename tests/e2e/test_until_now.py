@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from dataclasses import replace
 
 import pytest
 
+from bridge.demo.servers.process import free_port
 from tests.e2e.conftest import MakeScenario
 from tests.support.bridge_process import COMMAND, BridgeProcess
 from tests.support.delivery_case import (
@@ -43,7 +45,6 @@ def run_until_now(bridge: BridgeProcess) -> list[str]:
     AT_LEAST_ONCE_KAFKA_PYTHON,
     AT_LEAST_ONCE_LIBRDKAFKA,
     SYNCHRONOUS,
-    FIRE_AND_FORGET,
     OWN_TAGS,
     EXACTLY_ONCE,
 )
@@ -109,15 +110,44 @@ def test_it_waits_while_kafka_is_unreachable(scenario: FaultScenario) -> None:
 
 @ONE_DELIVERY
 def test_a_running_owner_ends_it_at_once(scenario: FaultScenario) -> None:
-    owner = scenario.bridge().start().wait_ready()
+    """With the same settings file, so with the same address."""
+    port = str(free_port())
+    owner = scenario.bridge(http__port=port).start().wait_ready()
     started = time.monotonic()
 
-    ended = scenario.bridge().start(UNTIL_NOW).wait_for_end()
+    ended = scenario.bridge(http__port=port).start(UNTIL_NOW).wait_for_end()
 
     assert ended.code == FENCED
     assert f"process {owner.pid}" in ended.err and "the owner delivers" in ended.err
     assert time.monotonic() - started < AT_ONCE_SECONDS
     assert owner.ready()
+
+
+@ONE_DELIVERY
+def test_it_delivers_without_its_address(scenario: FaultScenario) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        bridge = scenario.bridge(http__port=str(other.getsockname()[1]))
+        run_until_now(bridge)
+        scenario.run_jobs(TEN_JOBS)
+        run_until_now(bridge)
+
+    assert bridge.has_logged("Address already in use")
+    scenario.judge().check(repeated_at_most=0, at_least=10)
+
+
+@delivery_cases(FIRE_AND_FORGET)
+def test_a_mode_that_loses_refuses(scenario: FaultScenario) -> None:
+    """The advice delivers what was written since the position of that mode."""
+    bridge = scenario.bridge().start().wait_ready()
+    assert bridge.stop() == 0
+    scenario.run_jobs(TEN_JOBS)
+
+    ended = bridge.start(UNTIL_NOW).wait_for_end()
+
+    assert ended.code == USAGE and scenario.count() == 0
+    assert "--delivery-mode at-least-once" in ended.err
+    assert bridge.start((*UNTIL_NOW, "--delivery-mode", "at-least-once")).wait() == 0
+    scenario.judge().check(repeated_at_most=0, at_least=10)
 
 
 @pytest.mark.parametrize("delivery_case", [TAGS], indirect=True, ids=str)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+from collections.abc import Iterator
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -11,14 +13,16 @@ import pytest
 from bridge.app.lifecycle import State
 from bridge.app.process import Process
 from bridge.demo.servers.process import free_port, poll
+from bridge.errors import Misconfigured
 from bridge.observability.snapshot import Snapshot
 from tests.support.factories import settings
 
 
-def process(port: int) -> Process:
+def process(port: int, *, host: str = "127.0.0.1", until_now: bool = False) -> Process:
     """Return a process whose MongoDB does not exist."""
     uri = f"mongodb://127.0.0.1:{free_port()}/?replicaSet=rs0"
-    return Process(settings(http__port=port, mongo__uri=uri, kafka__topic="jobs"))
+    chosen = settings(http__host=host, http__port=port, mongo__uri=uri, kafka__topic="jobs")
+    return Process(chosen, until_now=until_now)
 
 
 def get(url: str) -> tuple[int, str]:
@@ -70,6 +74,37 @@ def test_a_process_stopped_before_its_start_ends() -> None:
     stopped.bridge.request_stop()
 
     assert stopped.run() == 0
+
+
+@pytest.fixture
+def used_port() -> Iterator[int]:
+    """A port on which another process serves."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_an_address_in_use_is_refused(used_port: int) -> None:
+    with pytest.raises(Misconfigured, match=f"127.0.0.1:{used_port}: Address already in use"):
+        process(used_port).run()
+
+
+def test_until_now_runs_without_its_address(
+    used_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The bridge with the same settings may run, and the ownership decides."""
+    started = process(used_port, until_now=True)
+    started.bridge.request_stop()
+
+    with caplog.at_level("INFO", "bridge"):
+        assert started.run() == 0
+
+    assert f"127.0.0.1:{used_port}: Address already in use" in caplog.text
+    assert "this run has no status page" in caplog.text
+
+
+def test_until_now_refuses_a_wrong_address() -> None:
+    with pytest.raises(Misconfigured, match=r"Cannot serve HTTP on 192\.0\.2\.1"):
+        process(0, host="192.0.2.1", until_now=True).run()
 
 
 def test_the_snapshot_describes_the_process(caplog: pytest.LogCaptureFixture) -> None:

@@ -10,6 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.support.servers.frozen import await_frozen
+
+PAUSE, RESUME = signal.SIGUSR1, signal.SIGUSR2
 CHILD = """
 import signal, sys, threading
 from bridge.app.signals import on_stop
@@ -109,6 +112,33 @@ def test_two_signals_pause_and_resume() -> None:
 
         assert line(process) == "asked on signals\n"
         assert line(process) == "restored True True\n"
+        assert process.wait(10) == 0
+
+
+def send_together(process: subprocess.Popen[str], *numbers: signal.Signals) -> None:
+    """Let all of them be pending when the process runs again."""
+    process.send_signal(signal.SIGSTOP)
+    await_frozen(process.pid)
+    for number in numbers:
+        process.send_signal(number)
+    process.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("numbers", [(PAUSE, RESUME), (RESUME, PAUSE)], ids=["pause", "resume"])
+def test_signals_that_come_together_resume(numbers: tuple[signal.Signals, ...]) -> None:
+    """The kernel gives both at once, the later one first: to go on is the safe result."""
+    with child("pause") as process:
+        for _ in range(20):
+            send_together(process, *numbers)
+            assert [line(process), line(process)] == ["paused\n", "resumed\n"]
+
+
+def test_a_stop_among_others_stops() -> None:
+    with child("pause") as process:
+        send_together(process, PAUSE, signal.SIGTERM, RESUME)
+
+        said = [line(process) for _ in range(4)]
+        assert said == ["paused\n", "resumed\n", "asked on signals\n", "restored True True\n"]
         assert process.wait(10) == 0
 
 

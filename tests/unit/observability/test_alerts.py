@@ -29,7 +29,7 @@ CASES: list[tuple[str, str, float | Sequence[float], int]] = [
     ("Wrong", "job_bridge_verified_wrong", [1, 0], 0),
     ("Strange", "job_bridge_verified_strange", [1, 0], 0),
     ("Fenced", "job_bridge_owner_since_timestamp_seconds", [1, 2, 3, 3], 2),
-    ("SessionRestarts", 'job_bridge_restarts_total{reason="kafka"}', [1, 2, 3, 4, 4], 3),
+    ("SessionRestarts", 'job_bridge_restarts_total{reason="kafka"}', [1, 2, 3, 4, 4], 8),
     ("ProcessRestarts", "process_start_time_seconds", [1, 2, 3, 4, 4], 3),
     ("LogLinesDropped", "job_bridge_log_lines_dropped_total", 1, 0),
     ("CertificateExpires", CERTIFICATE, 14 * 86_400, 10),
@@ -90,6 +90,44 @@ def pause(bridge: ScrapedBridge, since: int, minutes: int) -> None:
     bridge.change('job_bridge_state{state="paused"}', [1] * minutes, since)
     bridge.change("job_bridge_position_timestamp_seconds", [60 * since] * minutes, since)
     bridge.change("job_bridge_lag_seconds", [60 * n for n in range(minutes)], since)
+
+
+def fail(bridge: ScrapedBridge, server: str, since: int, minutes: int) -> None:
+    """Let a server be down, and two sessions fail in each minute of it."""
+    up = f"job_bridge_{server}_up"
+    restarts = f'job_bridge_restarts_total{{reason="{server}"}}'
+    before = bridge.series[restarts][since]
+    assert isinstance(before, int)
+    bridge.change(up, [0] * minutes, since)
+    bridge.change(restarts, [before + 2 * n for n in range(1, minutes + 1)], since)
+    bridge.change(restarts, before + 2 * minutes, since + minutes)
+
+
+@pytest.mark.parametrize(
+    ("server", "name"), [("kafka", "KafkaDown"), ("mongodb", "MongoDBDown")], ids=lambda v: v
+)
+def test_an_outage_raises_its_alert_only(server: str, name: str, tmp_path: Path) -> None:
+    """The sessions that fail in it raise none, neither during the outage nor after it."""
+    bridge, well = ScrapedBridge("cts", 3 * HOUR), ScrapedBridge("ee2", 3 * HOUR)
+    fail(bridge, server, since=20, minutes=40)
+
+    down = {minute: alerts(name) for minute in range(22, 60)}
+    quiet = {minute: set[Alert]() for minute in (*range(22), *range(60, 3 * HOUR))}
+    check_alerts(tmp_path, [bridge, well], down | quiet)
+
+
+def test_failures_after_an_outage_are_alerted(tmp_path: Path) -> None:
+    """So are short outages that return, which have no other alert."""
+    failing, short = ScrapedBridge("cts", 3 * HOUR), ScrapedBridge("ee2", 3 * HOUR)
+    fail(failing, "kafka", since=20, minutes=10)
+    restarts = 'job_bridge_restarts_total{reason="kafka"}'
+    failing.change(restarts, [20 + n for n in range(3 * HOUR - 60)], since=60)
+    for minute in range(60, 2 * HOUR, 10):
+        fail(short, "kafka", since=minute, minutes=1)
+
+    both = alerts("SessionRestarts") | alerts("SessionRestarts", bridge="ee2")
+    firing = {25: alerts("KafkaDown"), 60: set[Alert](), 75: both, 100: both}
+    check_alerts(tmp_path, [failing, short], firing)
 
 
 def test_a_paused_bridge_is_a_ticket(tmp_path: Path) -> None:
@@ -234,6 +272,17 @@ def test_few_late_transitions_burn_nothing(tmp_path: Path) -> None:
     late(bridge, 1, since=60, minutes=3)
 
     check_alerts(tmp_path, [bridge], {minute: set() for minute in range(10, 3 * HOUR, 5)})
+
+
+def test_a_late_backlog_burns_for_hours(tmp_path: Path) -> None:
+    """As `docs/quickstart.md` says of an otherwise idle bridge after an outage."""
+    bridge = ScrapedBridge("cts", 8 * HOUR, rate=0)
+    bridge.change(LATE, 40, since=60)
+
+    slowly = alerts("BudgetBurnsSlowly")
+    burns = slowly | alerts("BudgetBurns")
+    firing = {62: burns | alerts("BudgetBurnsFast"), 72: burns, 92: burns, 98: slowly}
+    check_alerts(tmp_path, [bridge], firing | {7 * HOUR: slowly, 7 * HOUR + 6: set()})
 
 
 def test_lost_messages_burn_the_budget(tmp_path: Path) -> None:
