@@ -2,6 +2,7 @@
 
 import logging
 from contextlib import nullcontext
+from dataclasses import replace
 
 from bridge import __version__
 from bridge.app.bridge import Bridge
@@ -63,6 +64,8 @@ class Process:
             self._log_start(server)
             warn_of_plain_text(self._settings)
             outcome = self.bridge.run()
+            if self._until_now:
+                outcome = replace(outcome, lost=self.bridge.counters.lost)
         logger.log(
             logging.WARNING if outcome.exit_code else logging.INFO,
             "stopped: %s",

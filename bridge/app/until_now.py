@@ -30,9 +30,7 @@ class UntilNow:
     def look(self, settled: Position) -> None:
         """Request the stop when ``settled`` is at the end or after it."""
         if self._end is not None and settled >= self._end and not self._pulse.stop.is_set():
-            logger.info(
-                "everything up to %s is delivered: ending", self._end.cluster_time.isoformat()
-            )
+            logger.info("the position reached %s: ending", self._end.cluster_time.isoformat())
             self._pulse.request_stop()
 
     def refuse_standby(self, owner: str) -> None:

@@ -33,8 +33,8 @@ def run(settings: Settings, until: str | None) -> int:
 
     With --until now it ends by itself, with 0, once everything up to the cluster time of its start
     is in Kafka; on an idle cluster that takes up to 10 seconds. Meanwhile it recovers and retries
-    as always. If another bridge owns the checkpoint it ends at once, with 76. It is refused, with
-    64, in fire-and-forget, which may lose transitions, and in background modes without a position.
+    as always. If another bridge owns the checkpoint it ends at once, with 76; with 75, if messages
+    were lost in fire-and-forget.
 
     \b
     Example:
@@ -45,7 +45,7 @@ def run(settings: Settings, until: str | None) -> int:
 
     try:
         if until:
-            _require_delivery(settings)
+            _require_position(settings)
         process = Process(settings, until_now=bool(until))
         _tune_interpreter()
         return process.run()
@@ -54,14 +54,7 @@ def run(settings: Settings, until: str | None) -> int:
         return error.exit_code
 
 
-def _require_delivery(settings: Settings) -> None:
-    """Raise ``Usage`` in a mode that cannot tell that everything is delivered."""
-    if settings.delivery.mode == "fire-and-forget":
-        raise Usage(
-            "--until delivers everything, and delivery.mode = fire-and-forget may lose transitions",
-            "Nothing was read or sent",
-            "Add --delivery-mode at-least-once, which continues at the same position",
-        )
+def _require_position(settings: Settings) -> None:
     if settings.keeps_no_position:
         raise Usage(
             f"--until needs a position, and delivery.mode = {settings.delivery.mode} keeps none",

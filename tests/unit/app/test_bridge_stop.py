@@ -19,7 +19,12 @@ from tests.support.fakes import FakeStore
 
 @pytest.mark.parametrize(
     ("outcome", "exit_code"),
-    [(Outcome(), 0), (Outcome(stored=False), 75), (Outcome(unacknowledged=3), 75)],
+    [
+        (Outcome(), 0),
+        (Outcome(stored=False), 75),
+        (Outcome(unacknowledged=3), 75),
+        (Outcome(lost=1), 75),
+    ],
 )
 def test_an_unclean_stop_has_an_exit_code(outcome: Outcome, exit_code: int) -> None:
     assert outcome.exit_code == exit_code
