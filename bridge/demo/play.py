@@ -1,6 +1,5 @@
 """The demo: embedded MongoDB and broker, a simulated job service, and a real bridge process."""
 
-import asyncio
 import json
 import os
 import random
@@ -20,8 +19,8 @@ import click
 from kafka import KafkaConsumer, TopicPartition
 
 from bridge.app.signals import on_stop
-from bridge.demo.job_service.job_service import play as serve_jobs
-from bridge.demo.job_service.workload import Commit, Indeterminate, Workload, Writes
+from bridge.demo.job_service.workload import Workload, Writes
+from bridge.demo.job_service_thread import JobServiceThread
 from bridge.demo.scoreboard import Scoreboard
 from bridge.demo.second_terminal import try_it
 from bridge.demo.servers.broker import Broker
@@ -142,7 +141,7 @@ class _Demo:
             click.echo(f"its status page: {page}; its metrics: {page}metrics")
             click.echo(try_it(self._settings))
 
-    def _job_service(self, mongod: Mongod) -> "_JobService":
+    def _job_service(self, mongod: Mongod) -> JobServiceThread:
         options = self._options
         workload = Workload(
             jobs=options.jobs,
@@ -152,10 +151,10 @@ class _Demo:
             writes=options.writes,
             error_share=ERROR_SHARE,
         )
-        return _JobService(mongod.uri, workload, self._scoreboard)
+        return JobServiceThread(mongod.uri, DATABASE, workload, scoreboard=self._scoreboard)
 
     def _show_until_done(
-        self, bridge: Child, consumer: KafkaConsumer, service: "_JobService"
+        self, bridge: Child, consumer: KafkaConsumer, service: JobServiceThread
     ) -> None:
         chance = random.Random(self._options.seed)
         totals = time.monotonic() + TOTALS_SECONDS
@@ -203,11 +202,9 @@ class _Demo:
 
     def _show(self, polled: dict[Any, list[Any]]) -> None:
         for record in (record for records in polled.values() for record in records):
-            message = json.loads(record.value)
-            number = self._scoreboard.arrive(message["job_id"], message["trans_id"])
-            click.echo(arrival_line(message, record.partition, number))
+            click.echo(record_line(record, self._scoreboard))
 
-    def _sum_up(self, service: "_JobService") -> int:
+    def _sum_up(self, service: JobServiceThread) -> int:
         if service.failure is not None:
             raise ServerError(f"the simulated job service failed: {service.failure}")
         tally = self._scoreboard.tally()
@@ -221,46 +218,14 @@ class _Demo:
         )
 
 
-class _JobService:
-    """Runs the simulated job service on its own thread, from entering to leaving."""
-
-    def __init__(self, uri: str, workload: Workload, scoreboard: Scoreboard) -> None:
-        self._uri = uri
-        self._workload = workload
-        self._scoreboard = scoreboard
-        self._stop = asyncio.Event()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="job-service")
-        self.failure: Exception | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether all jobs have ended."""
-        return not self._thread.is_alive()
-
-    def __enter__(self) -> "_JobService":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if not self.ended:
-            self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-        self._loop.close()
-
-    def _run(self) -> None:
-        try:
-            self._loop.run_until_complete(
-                serve_jobs(
-                    self._uri, DATABASE, self._workload, stop=self._stop, on_commit=self._commit
-                )
-            )
-        except Exception as error:  # reported by the main thread
-            self.failure = error
-
-    def _commit(self, report: Commit | Indeterminate) -> None:
-        if isinstance(report, Commit):
-            self._scoreboard.commit(report.job_id, report.sequence, report.trans_id)
+def record_line(record: Any, scoreboard: Scoreboard) -> str:
+    """Note a record of the topic, and return its line; any program may have written it."""
+    try:
+        message = json.loads(record.value)
+        number = scoreboard.arrive(message["job_id"], message["trans_id"])
+        return arrival_line(message, record.partition, number)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        return f"-- a record of another program, partition {record.partition}"
 
 
 def arrival_line(message: Mapping[str, str], partition: int, number: int | None) -> str:

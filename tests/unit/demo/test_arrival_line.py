@@ -1,8 +1,12 @@
 """The line that the demo prints for a message."""
 
-import click
+from types import SimpleNamespace
 
-from bridge.demo.play import arrival_line
+import click
+import pytest
+
+from bridge.demo.play import arrival_line, record_line
+from bridge.demo.scoreboard import Scoreboard
 
 MESSAGE = {"job_id": "job-1", "state": "running", "time": "2026-03-02T20:31:02.511000+00:00"}
 
@@ -26,3 +30,23 @@ def test_texts_of_a_job_are_escaped() -> None:
 
     assert text.isprintable()
     assert r"job a\x07\x1b]0;x b " in text and r" run\x1b[2Jning next " in text
+
+
+OTHERS = {
+    "no value": None,
+    "nothing": b"",
+    "words": b"hello",
+    "not UTF-8": b"\xff",
+    "a list": b"[1]",
+    "no fields": b"{}",
+    "an id that is a list": b'{"job_id": [], "trans_id": "t"}',
+    "a state that is a number": b'{"job_id": "j", "trans_id": "t", "state": 1, "time": "noon"}',
+    "deep": b"[" * 200_000,
+}
+
+
+@pytest.mark.parametrize("value", OTHERS.values(), ids=OTHERS)
+def test_records_of_other_programs_are_named(value: bytes | None) -> None:
+    record = SimpleNamespace(value=value, partition=2)
+
+    assert record_line(record, Scoreboard()) == "-- a record of another program, partition 2"
