@@ -93,7 +93,9 @@ def test_without_history_the_latest_state_is_recovered(
     profile = {"jobs.profile": "ee2", "recovery.margin_seconds": "0"}
     with MongoClient[Any](scenario.mongo.uri) as client:
         jobs = client[scenario.database]["ee2_jobs"]
-        untouched, changed = ObjectId(), ObjectId()
+        # In the second of the checkpoint they would count as inserted after it.
+        minute_ago = (int(time.time()) - 60).to_bytes(4, "big")
+        untouched, changed = (ObjectId(minute_ago + ObjectId().binary[4:]) for _ in range(2))
         for key in (untouched, changed):
             jobs.insert_one({"_id": key, "status": "created", "updated": time.time() - 60})
         bridge = scenario.bridge(**profile).start().wait_ready()
