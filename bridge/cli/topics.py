@@ -38,7 +38,7 @@ def topics() -> None:
     show_default=True,
     help="Replicas of each partition. Use 3 with 3 or more brokers.",
 )
-@dry_run_option("Let Kafka check what would be created; create nothing.")
+@dry_run_option("Say what would be created; create nothing.")
 @json_option("Print a JSON list of {topic, action, partitions, replicas, differences}.")
 @with_settings_of(*KAFKA, *MODE, "checkpoint.store")
 def create(
@@ -79,11 +79,14 @@ def _created(
     topics: "Topics", plans: "Sequence[TopicPlan]", replicas: int, dry_run: bool
 ) -> list[str]:
     """Create the topics; if Kafka refuses one of them, none is created."""
-    from bridge.kafka.topics import NONE_CREATED
+    from bridge.kafka.topics import NONE_CREATED, would_create
 
+    if dry_run:
+        return would_create(plans, replicas, topics.overview())
     try:
         created = topics.create(plans, replicas, validate_only=True)
-        return created if dry_run else topics.create(plans, replicas)
+        topics.create(plans, replicas)
+        return created
     except NotPermitted as error:
         raise NotPermitted(
             error.what,

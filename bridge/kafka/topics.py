@@ -1,9 +1,9 @@
 """Kafka topics as both drivers describe them."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from bridge.errors import RETRIED, Misconfigured, NotPermitted, Retryable
 from bridge.hints import Hint
@@ -115,11 +115,25 @@ def state_topic_plan(topic: str, replicas: int) -> TopicPlan:
     return TopicPlan(state_topic_of(topic), 1, configs)
 
 
+class Overview(NamedTuple):
+    """The names of all topics that this user may see, and the number of brokers."""
+
+    names: Collection[str]
+    brokers: int
+
+
 class Topics(Protocol):
     """Describes and creates topics; each call opens a connection of its own."""
 
     def describe(self, *names: str) -> dict[str, Topic]:
         """Return the topics among ``names`` that exist.
+
+        Raises:
+            BridgeError: No broker answered, or the broker refused this user.
+        """
+
+    def overview(self) -> Overview:
+        """Return what the brokers have now.
 
         Raises:
             BridgeError: No broker answered, or the broker refused this user.
@@ -133,11 +147,35 @@ class Topics(Protocol):
         Args:
             plans: Any of them may exist.
             replicas: Those of each partition.
-            validate_only: Kafka only checks whether it would create them.
+            validate_only: Kafka only checks whether it would create them. Some brokers that speak
+                Kafka's protocol ignore this, and create them.
 
         Raises:
             Misconfigured: Kafka refuses one of them, and will not create it later either.
         """
+
+
+def would_create(plans: Sequence[TopicPlan], replicas: int, overview: Overview) -> list[str]:
+    """Return the names of the topics that do not exist, without a request that could create them.
+
+    Raises:
+        Misconfigured: Kafka will refuse one of them, for its name or for lack of brokers.
+    """
+    missing = [plan.name for plan in plans if plan.name not in overview.names]
+    for name in missing:
+        for other in overview.names:
+            if _metric_name(other) == _metric_name(name):
+                reason = f"Topic '{name}' collides with existing topic: {other}"
+                raise _refused(name, reason, _REFUSALS[17])
+        if replicas > overview.brokers:
+            reason = f"{replicas} replicas need as many brokers, and there are {overview.brokers}"
+            raise _refused(name, reason, _REFUSALS[38])
+    return missing
+
+
+def _metric_name(topic: str) -> str:
+    """Return the name of a topic in Kafka's metrics, which no two topics may share."""
+    return topic.replace(".", "_")
 
 
 def require_topics(topics: Topics, topic: str, dead_letter_topic: str | None) -> dict[str, Topic]:
@@ -202,9 +240,11 @@ def refused_topic_error(name: str, code: int, reason: str) -> Misconfigured | No
         reason: The broker's text.
     """
     advice = _REFUSALS.get(code)
-    if advice is None:
-        return None
-    what = f"Kafka refuses to create the topic {name}: {reason or f'error code {code}'}"
+    return _refused(name, reason or f"error code {code}", advice) if advice else None
+
+
+def _refused(name: str, reason: str, advice: str) -> Misconfigured:
+    what = f"Kafka refuses to create the topic {name}: {reason}"
     return Misconfigured(what, NONE_CREATED, advice, part="kafka")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from bridge.errors import Misconfigured
 from bridge.kafka.drivers import driver_of
-from bridge.kafka.topics import STATE_SEGMENT_BYTES, TopicPlan, state_topic_plan
+from bridge.kafka.topics import STATE_SEGMENT_BYTES, TopicPlan, state_topic_plan, would_create
 from tests.support.factories import settings
 from tests.support.servers.kafka import Kafka
 
@@ -91,6 +91,22 @@ def test_the_largest_numbers_are_refused(
 
     with pytest.raises(Misconfigured):
         driver_of(config).topics(config).create(plans, replicas, validate_only=True)
+
+
+def test_a_dry_run_expects_what_kafka_refuses(driver: str, kafka: Kafka) -> None:
+    name = f"test.{uuid.uuid4().hex[:12]}"
+    kafka.create_topic(name)
+    config = settings(kafka__bootstrap_servers=kafka.bootstrap, kafka__driver=driver)
+    overview = driver_of(config).topics(config).overview()
+
+    assert overview.brokers == 1
+    assert would_create([TopicPlan(name, 1), TopicPlan(f"{name}-new", 1)], 1, overview) == [
+        f"{name}-new"
+    ]
+    with pytest.raises(Misconfigured, match="collides with existing topic"):
+        would_create([TopicPlan(name.replace(".", "_"), 1)], 1, overview)
+    with pytest.raises(Misconfigured, match="9 replicas need as many brokers"):
+        would_create([TopicPlan(f"{name}-new", 1)], 9, overview)
 
 
 def test_a_validation_creates_nothing(driver: str, kafka: Kafka) -> None:

@@ -15,6 +15,7 @@ from bridge.kafka.kafka_python.client import connection, make_client, make_lates
 from bridge.kafka.kafka_python.errors import classify
 from bridge.kafka.topics import (
     TOPIC_EXISTS,
+    Overview,
     Topic,
     TopicPlan,
     format_topic_id,
@@ -66,6 +67,10 @@ class KafkaPythonTopics:
         with self._admin() as admin:
             version = infer_broker_version_from_api_versions(admin.api_versions())
         return ".".join(map(str, version))
+
+    def overview(self) -> Overview:
+        with self._admin() as admin:
+            return Overview(admin.list_topics(), len(admin.describe_cluster()["brokers"]))
 
     def create(
         self, plans: Sequence[TopicPlan], replicas: int, *, validate_only: bool = False

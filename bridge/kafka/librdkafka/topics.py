@@ -18,6 +18,7 @@ from bridge.kafka.librdkafka.client import (
 from bridge.kafka.librdkafka.errors import classify, is_unanswered
 from bridge.kafka.topics import (
     TOPIC_EXISTS,
+    Overview,
     Topic,
     TopicPlan,
     format_topic_id,
@@ -72,6 +73,11 @@ class LibrdkafkaTopics:
                 name: _topic(existing[name], configs[name], answer(descriptions[name]))
                 for name in existing_names
             }
+
+    def overview(self) -> Overview:
+        with self._admin() as admin:
+            metadata = request_metadata(admin, self._latest_warning)
+            return Overview(metadata.topics, len(metadata.brokers))
 
     def create(
         self, plans: Sequence[TopicPlan], replicas: int, *, validate_only: bool = False

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from bridge.cli.topics import topics
 from bridge.errors import Misconfigured
 from bridge.kafka import drivers
-from bridge.kafka.topics import Topic, TopicPlan
+from bridge.kafka.topics import Overview, Topic, TopicPlan
 
 
 class ExistingTopic:
@@ -18,10 +18,14 @@ class ExistingTopic:
 
     def __init__(self) -> None:
         self.created: list[str] = []
+        self.brokers = 1
         self.refusal: Misconfigured | None = None
 
     def describe(self, *names: str) -> dict[str, Topic]:
         return {name: Topic(name, 3, 1, None, None, None) for name in names if name == "jobs"}
+
+    def overview(self) -> Overview:
+        return Overview(["jobs"], self.brokers)
 
     def create(
         self, plans: Sequence[TopicPlan], _: int, *, validate_only: bool = False
@@ -65,10 +69,25 @@ class TestCreateTopics:
         assert (first["partitions"], first["replicas"]) == (3, 1)
         assert (second["topic"], second["action"]) == ("jobs-dlq", "created")
 
-    def test_dry_run_fails_where_the_creation_would(self, broker: ExistingTopic) -> None:
+    def test_dry_run_asks_for_no_creation(self, broker: ExistingTopic) -> None:
+        """A broker that ignores validate_only would create the topics."""
         broker.refusal = Misconfigured("Kafka refuses to create the topic jobs-dlq")
-        result = CliRunner().invoke(topics, ["create", "--kafka-topic", "jobs", "--dry-run"])
-        assert result.exception is broker.refusal and result.stdout == ""
+        assert "jobs-dlq: would create" in create("--dry-run")
+
+    @pytest.mark.parametrize(
+        ("brokers", "options", "words"),
+        [
+            (2, ("--replicas", "3"), "jobs-dlq: 3 replicas need as many brokers, and there are 2"),
+            (1, ("--kafka-topic", "other"), ""),
+        ],
+    )
+    def test_dry_run_fails_where_the_creation_would(
+        self, brokers: int, options: tuple[str, ...], words: str, broker: ExistingTopic
+    ) -> None:
+        broker.brokers = brokers
+        arguments = ["create", "--kafka-topic", "jobs", "--dry-run", *options]
+        result = CliRunner().invoke(topics, arguments)
+        assert words in str(result.exception or "") and bool(result.exception) == bool(words)
 
     @pytest.mark.parametrize("numbers", [("--partitions", "2147483648"), ("--replicas", "32768")])
     def test_larger_numbers_than_the_protocols(self, numbers: tuple[str, str]) -> None:
