@@ -28,6 +28,11 @@ def iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")
 
 
+def exact_iso(seconds: float) -> str:
+    """Return Unix seconds as an ISO 8601 time in UTC, with a fraction unless it is zero."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat()
+
+
 def unix_time(text: str) -> float | None:
     """Return the Unix seconds of an ISO 8601 time; None for other text."""
     try:

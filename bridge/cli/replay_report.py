@@ -1,4 +1,4 @@
-"""What a replay selected and sent, as it is printed."""
+"""The selected and the sent transitions of a replay, as they are printed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

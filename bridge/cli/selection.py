@@ -4,12 +4,11 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 
 import click
 from click.core import ParameterSource
 
-from bridge.clock import unix_time
+from bridge.clock import exact_iso, unix_time
 from bridge.model.position import Position
 from bridge.model.transition import Poison, Transition
 
@@ -78,7 +77,7 @@ def updated_from(cursor: str) -> str:
 
     if not CURSOR.fullmatch(cursor) or not (seconds := parse_recovery_cursor(cursor)[1]):
         return ""  # Several jobs may share this cursor: those without a time, or before 1970.
-    return _iso(seconds) if cursor.startswith(DATE) else cursor
+    return exact_iso(seconds) if cursor.startswith(DATE) else cursor
 
 
 def command_line(changed: Mapping[str, Sequence[str]]) -> str:
@@ -107,8 +106,4 @@ def _without_secrets(uri: str) -> str:
 
 
 def _option_values(seconds: float | None) -> Sequence[str]:
-    return () if seconds is None else (_iso(seconds),)
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat()
+    return () if seconds is None else (exact_iso(seconds),)

@@ -4,11 +4,11 @@ Headers follow the CloudEvents 1.0 Kafka protocol binding, section 3.2 (binary c
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from json import dumps, loads
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, NamedTuple
 
+from bridge.clock import exact_iso
 from bridge.model.transition import Poison, Transition
 
 EVENT_TYPE = b"us.kbase.job.transition"
@@ -118,7 +118,7 @@ class MessageFormat:
             if committed is not None:
                 if committed != self._committed:
                     self._committed = committed
-                    self._commit_header = ("ce_committed", _header(_text_of(committed)))
+                    self._commit_header = ("ce_committed", _header(exact_iso(committed)))
                 headers.append(self._commit_header)
         # Half the time of Message(...).
         return tuple.__new__(Message, (self.topic, key, value_of(transition), headers))
@@ -131,7 +131,7 @@ class MessageFormat:
         headers: Headers = []
         if self._cloudevents:
             headers = self._headers(
-                kept["trans_id"] or kept["job_id"], key, _text_of(now), poison.sequence, origin
+                kept["trans_id"] or kept["job_id"], key, exact_iso(now), poison.sequence, origin
             )
         return Message(self.dead_letter_topic, key, value, headers)
 
@@ -148,10 +148,6 @@ class MessageFormat:
         if sequence is not None:
             headers.append(("ce_sequence", b"%d" % sequence))
         return headers
-
-
-def _text_of(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat()
 
 
 def _header(text: str) -> bytes:

@@ -13,12 +13,13 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timezone
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
 from pydantic import SecretStr
 
+from bridge.clock import exact_iso
 from bridge.errors import one_line
 from bridge.hints import Hint
 from bridge.logs.recent_warnings import LogText
@@ -116,7 +117,7 @@ class VerificationScheduler:
 
         Raises ``ValueError`` with its error output if it gave no result.
         """
-        span = ["--from", _iso(since), "--to", _iso(until)]
+        span = ["--from", exact_iso(since), "--to", exact_iso(until)]
         command = [sys.executable, "-m", "bridge", "verify", *span, "--json"]
         # In its own session, so that a Ctrl-C reaches only this process, which then stops it.
         child = subprocess.Popen(  # noqa: S603 - this program, without a shell
@@ -195,10 +196,6 @@ def _environment(settings: Settings) -> dict[str, str]:
                 value.get_secret_value() if isinstance(value, SecretStr) else str(value)
             )
     return clean | given
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat()
 
 
 def _reason(errors: str) -> str:

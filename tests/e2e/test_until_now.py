@@ -140,7 +140,7 @@ def test_it_delivers_without_its_address(scenario: FaultScenario) -> None:
 
 @delivery_cases(FIRE_AND_FORGET)
 def test_a_loss_is_the_exit_code(scenario: FaultScenario) -> None:
-    """Nothing sends the lost messages again, and nobody looks at the metrics of a cron job."""
+    """Nothing sends the lost messages again, and a cron job has no metrics to look at."""
     bridge = scenario.bridge(delivery__window_messages="1").start().wait_ready()
     assert bridge.stop() == 0
     write_backlog(scenario.mongo.uri, scenario.database, 30, 10)

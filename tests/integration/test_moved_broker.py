@@ -82,7 +82,7 @@ def test_a_broker_that_moved_is_found_again(
 
 def await_acknowledged(bridges: dict[str, Bridge], count: int) -> None:
     def acknowledged() -> bool:
-        # What a replaced producer has appended without an answer is left out afterwards.
+        # A message that a replaced producer appended without an answer is left out afterwards.
         return all(
             bridge.counters.acked + bridge.counters.left_out >= count for bridge in bridges.values()
         )

@@ -151,6 +151,10 @@ class Server(ABC):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """End it when the block is left."""
         self.stop()
 
     def start(self) -> None:

@@ -50,9 +50,9 @@ class ThreeBrokers(Kafka):
 
     def stop(self) -> None:
         """Kill all: each node would wait for the others to stop in order."""
-        self.discard()
+        self.leave()
 
-    def discard(self) -> None:
+    def leave(self) -> None:
         for node in self.nodes:
             node.kill()
 

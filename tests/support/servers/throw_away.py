@@ -1,8 +1,6 @@
-"""A server that nobody starts again after it is left."""
+"""A server that is not started again after it was left."""
 
 from __future__ import annotations
-
-from types import TracebackType
 
 from bridge.demo.servers.process import Server
 
@@ -13,15 +11,7 @@ class ThrowAwayServer(Server):
     ``stop`` is still orderly, and writes the data for the next start, for a second or more.
     """
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.discard()
-
-    def discard(self) -> None:
+    def leave(self) -> None:
         """Kill all processes."""
         for child in self._children:
             child.kill()
